@@ -1,0 +1,5 @@
+"""``python -m adascale``."""
+
+from adascale.cli.app import main
+
+main()

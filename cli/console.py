@@ -1,0 +1,93 @@
+"""The two streams: stdout carries the payload, stderr everything else.
+
+Rich never touches stdout: it would wrap at 80 columns in a pipe. Model, file and GGUF text is
+passed through ``clean`` before it reaches a terminal, since Rich lets escape bytes through.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from adascale.engine.errors import AdascaleError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ColorChoice = Literal["auto", "always", "never"]
+
+# C0 without tab and newline, DEL, and C1: what a terminal could take for a command.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Drop control characters except newline and tab, so that model text is only text."""
+    return _CONTROL.sub("", text)
+
+
+@functools.cache
+def stderr_console(color: ColorChoice = "auto") -> Console:
+    """The one console for status, live views, warnings and errors."""
+    from rich.console import Console
+
+    return Console(
+        stderr=True,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=not sys.stderr.isatty(),
+        no_color=True if color == "never" else None,
+        force_terminal=None if may_animate() or color == "always" else False,
+        color_system="auto" if color != "never" else None,
+    )
+
+
+def may_animate() -> bool:
+    """Whether cursor movement on stderr is welcome; FORCE_COLOR may colour but never animate."""
+    env = os.environ
+    return (
+        sys.stderr.isatty()
+        and env.get("TERM", "") not in ("", "dumb", "unknown")
+        and not env.get("CI")
+        and env.get("TTY_INTERACTIVE") != "0"
+    )
+
+
+def write_payload(text: str) -> None:
+    """Write the answer or JSON to stdout, with exactly one newline at its end."""
+    data = clean(text).rstrip("\n") + "\n"
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(data.encode(encoding, errors="replace").decode(encoding))
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Write one plain status line to stderr."""
+    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.flush()
+
+
+def show_warning(slug: str, message: str, hint: str = "") -> None:
+    """Write a warning that states its consequence."""
+    _labelled("warning", "yellow", slug, message, (), hint)
+
+
+def show_error(error: AdascaleError) -> None:
+    """Write what happened, the facts and a fix, the most important line last."""
+    _labelled("error", "bold red", error.slug, error.message, error.facts, error.hint)
+
+
+def _labelled(kind: str, style: str, slug: str, message: str, facts: tuple[str, ...], hint: str) -> None:
+    from rich.text import Text
+
+    body = Text(f"{kind}[{slug}]", style=style)
+    body.append(f": {clean(message)}", style="default")
+    for fact in facts:
+        body.append(f"\n  {clean(fact)}", style="default")
+    if hint:
+        body.append("\nhint: ", style="cyan")
+        body.append(clean(hint), style="default")
+    stderr_console().print(body, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Renderers: each folds the event stream into a view and draws it."""

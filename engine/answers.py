@@ -1,0 +1,137 @@
+r"""Final answers: find one in a solution, and tell whether two are the same.
+
+Cheap exact and numeric comparison comes first; math-verify (https://github.com/huggingface/Math-Verify)
+decides the rest, lazily and within a time limit.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+_NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:\s?/\s?\d+)?"
+_LAST_NUMBER = re.compile(r"(?<![\w.])[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\w]|\.\d)")
+_SAID = re.compile(
+    r"(?:final answer|answer)\s*(?:is|are|=|:)\s*:?\s*(.+?)\s*(?:\n|$)",
+    re.IGNORECASE,
+)
+_HASHES = re.compile(r"####\s*(.+?)\s*(?:\n|$)")
+_WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})\s*(?:%|°|[A-Za-z][A-Za-z .²³/-]*)?")
+_OPTION = re.compile(r"\(?([A-Ha-h])\)?[.):]?(?:\s.*)?", re.DOTALL)
+_WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}]*)\}")
+_NOISE = re.compile(r"\\[!,;: ]|\\left|\\right|\\displaystyle|[$*`]|\\\(|\\\)|\\\[|\\\]|\\%|%")
+_SECONDS = 2
+
+
+def extract_answer(text: str) -> str | None:
+    r"""The final answer of a solution, or None.
+
+    In this order: the last ``\boxed{}``; the last "answer is ..."; GSM8K's ``####``; the last number of the
+    last line. Surrounding ``$``, emphasis and a final full stop are dropped, nothing else is changed.
+    """
+    boxed = last_boxed(text)
+    if boxed is not None:
+        return _tidy(boxed) or None
+    for pattern in (_SAID, _HASHES):
+        said = pattern.findall(text)
+        if said and _tidy(said[-1]):
+            return _short(_tidy(said[-1]))
+    lines = [line for line in text.splitlines() if line.strip()]
+    numbers = _LAST_NUMBER.findall(lines[-1]) if lines else []
+    return _tidy(numbers[-1]) if numbers else None
+
+
+def last_boxed(text: str) -> str | None:
+    r"""Content of the last ``\boxed{...}`` with balanced braces, or None."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return None
+    depth = 0
+    for at in range(start + len("\\boxed"), len(text)):
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        if depth == 0:
+            return text[start + len("\\boxed{") : at]
+    return None
+
+
+def same_answer(a: str, b: str) -> bool:
+    """Whether two extracted answers mean the same.
+
+    Units, thousands separators, currency signs and LaTeX spacing do not matter; 1/2, 0.5 and a LaTeX
+    fraction are the same. An answer that is no mathematics is compared as text without case.
+    """
+    left, right = _normal(a), _normal(b)
+    if left == right:
+        return True
+    x, y = _value(left), _value(right)
+    if x is not None and y is not None:
+        return x == y
+    if not _mathematical(left) or not _mathematical(right):
+        return _option(left, right)
+    return _verified(a, b)
+
+
+def _tidy(answer: str) -> str:
+    answer = answer.strip().strip("*`").strip()
+    if answer.startswith("\\(") or answer.startswith("\\["):
+        answer = answer[2:]
+    if answer.endswith("\\)") or answer.endswith("\\]"):
+        answer = answer[:-2]
+    return answer.strip().strip("$").rstrip(".").strip().strip("*").strip()
+
+
+def _short(answer: str) -> str:
+    """Keep the number with its unit where a sentence goes on behind it: "18 dollars every day" stays whole."""
+    head = re.split(r"(?<=[\w\)\}])[,;.]\s", answer, maxsplit=1)[0]
+    return head.strip()
+
+
+def _normal(answer: str) -> str:
+    while (unwrapped := _WRAPPERS.sub(r"\1", answer)) != answer:
+        answer = unwrapped
+    answer = answer.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("−", "-")
+    return re.sub(r"\s+", " ", _NOISE.sub("", answer)).strip().rstrip(".").lower()
+
+
+def _value(normal: str) -> Fraction | None:
+    """The exact number that an answer is, units ignored."""
+    fraction = re.fullmatch(r"(-?)\\frac\{(-?\d+)\}\{(-?\d+)\}", normal)
+    if fraction and int(fraction[3]):
+        value = Fraction(int(fraction[2]), int(fraction[3]))
+        return -value if fraction[1] else value
+    match = _WITH_UNIT.fullmatch(re.sub(r"^[a-z]\s*=\s*", "", normal))
+    if not match or not re.search(r"\d", match[1]):
+        return None
+    try:
+        return Fraction(match[1].replace(",", "").replace(" ", ""))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _mathematical(normal: str) -> bool:
+    return bool(re.search(r"[\d\\^_=+]", normal))
+
+
+def _option(left: str, right: str) -> bool:
+    """Whether both name the same option letter: "(b)" and "b) 12 apples"."""
+    a, b = _OPTION.fullmatch(left), _OPTION.fullmatch(right)
+    return bool(a and b and a[1] == b[1] and (len(left) <= 3 or len(right) <= 3))
+
+
+def _verified(a: str, b: str) -> bool:
+    """math-verify's verdict; a parse that fails or takes too long means "not the same"."""
+    from math_verify import parse, verify
+
+    # Its time limit is SIGALRM, which only the main thread may use.
+    seconds = _SECONDS if threading.current_thread() is threading.main_thread() else None
+    quiet: Callable[..., Any] = parse
+    try:
+        gold, other = (
+            quiet(f"${text}$", parsing_timeout=seconds, raise_on_error=False) for text in (a, b)
+        )
+        return bool(gold and other and verify(gold, other, timeout_seconds=seconds, raise_on_error=False))
+    except Exception:  # sympy raises nearly anything on odd input; odd input is not the same answer
+        return False

@@ -1,0 +1,203 @@
+"""The driver: many problems, one decode batch.
+
+It owns sampling, scoring, calibration, metering, cancelling and the log; strategies only decide. Every open
+draw of every problem competes for the policy's slots, older problems first, and a finished branch frees its
+slot at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+from .budget import Usage
+from .errors import AdascaleError, DecodeAbortedError
+from .events import Event
+from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
+from .search import Search, Settings
+from .types import BranchId, NodeId, Problem, StopReason
+
+
+class Driver:
+    """Runs searches over one policy and one reward model."""
+
+    def __init__(
+        self, policy: Policy, reward_model: RewardModel, calibrator: Calibrator, clock: Clock
+    ) -> None:
+        self._policy = policy
+        self._reward_model = reward_model
+        self._calibrator = calibrator
+        self._clock = clock
+        self._interrupted = False
+        self._branch_ids = count()
+        self._active: list[Search] = []
+        self._owner: dict[BranchId, Search] = {}
+
+    def interrupt(self) -> None:
+        """Stop all searches after the current batch; safe to call from a signal handler."""
+        self._interrupted = True
+
+    def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
+        """Search every problem; yields each event with its problem as it happens.
+
+        Ends every problem with SearchFinished or SearchFailed. A new problem enters when slots are free
+        that no open problem needs.
+        """
+        queue = iter(problems)
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and not self._interrupted and self._has_room():
+                    problem = next(queue, None)
+                    if problem is None:
+                        exhausted = True
+                    else:
+                        yield from self._admit(problem, settings)
+                if not self._active:
+                    break
+                self._turn()
+                for search in list(self._active):
+                    yield from self._events(search)
+        finally:
+            for search in self._active:
+                self._leave(search, "interrupted")
+            self._active.clear()
+
+    def _has_room(self) -> bool:
+        wanted = sum(len(s.running) + len(s.waiting) for s in self._active)
+        return wanted < self._policy.slots
+
+    def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
+        search = Search(problem, settings, self._clock)
+        search.begin()
+        self._active.append(search)
+        started = self._clock()
+        try:
+            cost = self._policy.open(problem)
+        except DecodeAbortedError:
+            self._interrupted = True
+        except AdascaleError as error:
+            search.fail(error)
+        else:
+            flops = cost.evaluated_tokens * self._policy.flops_per_token
+            search.read_prompt(
+                Usage(
+                    prompt_tokens=cost.evaluated_tokens,
+                    reused_tokens=cost.reused_tokens,
+                    flops=flops,
+                    seconds=self._clock() - started,
+                )
+            )
+            search.start_plan()
+            if search.finished:
+                search.finish("exhausted")
+        yield from self._events(search)
+
+    def _events(self, search: Search) -> Iterator[tuple[Problem, Event]]:
+        """Hand out a search's events; forget it once it is finished."""
+        if search.finished and not search.running:
+            self._active.remove(search)
+            self._policy.close_problem(search.problem)
+            self._reward_model.close_problem(search.problem)
+        for event in search.drain():
+            yield search.problem, event
+
+    def _turn(self) -> None:
+        """Fill the slots, evaluate one batch, score what is new, let the plans go on."""
+        if not self._interrupted:
+            self._start_waiting()
+        if self._owner and not self._interrupted:
+            try:
+                self._grow()
+            except DecodeAbortedError:
+                self._interrupted = True
+        if not self._interrupted:
+            try:
+                self._score()
+            except DecodeAbortedError:
+                self._interrupted = True
+        for search in self._active:
+            if not search.finished or search.running:
+                self._decide(search)
+
+    def _start_waiting(self) -> None:
+        free = self._policy.slots - len(self._owner)
+        for search in self._active:
+            while free > 0 and search.waiting:
+                id_ = BranchId(next(self._branch_ids))
+                prefix, seed, draw = search.start_branch(id_)
+                self._owner[id_] = search
+                self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
+                free -= 1
+
+    def _grow(self) -> None:
+        started = self._clock()
+        growths = self._policy.advance()
+        share = (self._clock() - started) / max(1, len(growths))
+        # Slots change with the neighbours; branch ids do not, so nodes are numbered by branch.
+        for growth in sorted(growths, key=lambda g: g.branch):
+            self._record(growth, share)
+
+    def _record(self, growth: Growth, seconds: float) -> None:
+        search = self._owner[growth.branch]
+        evaluated = growth.new_tokens + growth.prefix.evaluated_tokens
+        usage = Usage(
+            prompt_tokens=growth.prefix.evaluated_tokens,
+            reused_tokens=growth.prefix.reused_tokens,
+            generated_tokens=growth.new_tokens,
+            flops=evaluated * self._policy.flops_per_token,
+            seconds=seconds,
+        )
+        search.grew(growth.branch, growth.text, growth.new_tokens, usage)
+        if growth.step is not None:
+            draw = search.running[growth.branch].draw
+            ended = growth.step.finish != "step" or draw.until == "step"
+            search.add_step(growth.branch, growth.step, ended=ended)
+            if ended:
+                del self._owner[growth.branch]
+
+    def _score(self) -> None:
+        """Score the new nodes of all problems in one call."""
+        jobs: list[tuple[Search, NodeId, Prefix]] = []
+        for search in self._active:
+            for node in search.unscored:
+                jobs.append((search, node, Prefix(search.problem, search.tree.steps(node))))
+            search.unscored = []
+        if not jobs:
+            return
+        started = self._clock()
+        scores = self._reward_model.score([prefix for _, _, prefix in jobs])
+        share = (self._clock() - started) / len(jobs)
+        for (search, node, prefix), score in zip(jobs, scores, strict=True):
+            estimate = self._calibrator.estimate(prefix, score.reward)
+            flops = score.prm_tokens * self._reward_model.flops_per_token
+            usage = Usage(prm_tokens=score.prm_tokens, flops=flops, seconds=share)
+            search.scored(node, score.reward, estimate, usage)
+
+    def _decide(self, search: Search) -> None:
+        """One plan's turn: stop it, or send it what is new."""
+        if self._interrupted:
+            self._leave(search, "interrupted")
+        elif search.over_budget():
+            self._leave(search, "budget")
+        elif search.fresh or not (search.running or search.waiting):
+            if search.fresh:
+                search.report_usage()
+            search.resume_plan()
+            self._cancel_below_cuts(search)
+            if search.finished:
+                self._leave(search, "exhausted")
+
+    def _cancel_below_cuts(self, search: Search) -> None:
+        cut = [node.id for node in search.tree if node.status == "pruned"]
+        for id_ in search.running_below(cut) if cut else ():
+            self._cancel(search, id_, "cut")
+
+    def _leave(self, search: Search, reason: StopReason) -> None:
+        for id_ in list(search.running):
+            self._cancel(search, id_, reason)
+        search.finish(reason)
+
+    def _cancel(self, search: Search, id_: BranchId, reason: str) -> None:
+        del self._owner[id_]
+        search.drop_branch(id_, self._policy.cancel(id_), reason)

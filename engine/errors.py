@@ -1,0 +1,128 @@
+"""Every error a caller can meet, as one tree.
+
+    AdascaleError
+    ├── UsageError                 wrong option or input (exit 2)
+    ├── ModelError                 a model is not available (exit 4)
+    │   ├── ModelNotFoundError     no such name, path, repository or quant
+    │   ├── ModelUnavailableError  known, but cannot be fetched: offline, no network, gated
+    │   └── ModelCorruptError      a file that is no GGUF, torn, or fails its checksum
+    ├── DoesNotFitError            memory, disk or context window (exit 5)
+    │   ├── ContextOverflowError   a question longer than the window
+    │   ├── MemoryOverflowError    models and context need more memory than there is
+    │   └── DiskFullError          a download needs more disk than there is
+    ├── DecodeError                llama.cpp refused a batch (exit 1)
+    │   ├── NoKVSlotError          the KV cache has no room for it
+    │   └── DecodeAbortedError     it was stopped by the abort callback
+    └── TraceError                 a trace cannot be read (exit 2)
+
+Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns them into
+``error[slug]: ... / hint: ...`` and an exit code.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AdascaleError(Exception):
+    """Base of all errors that are shown to a user.
+
+    Attributes:
+        slug: Stable identifier, also ``error.code`` in JSON output.
+        message: What happened, one line, no full stop.
+        facts: Numbers, paths and names that explain it, one per line.
+        hint: A command or change that mends it; empty when there is none.
+        exit_code: Process exit code when the error ends a command.
+    """
+
+    exit_code: ClassVar[int] = 1
+    default_slug: ClassVar[str] = "failed"
+
+    def __init__(self, message: str, *facts: str, hint: str = "", slug: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+        self.hint = hint
+        self.slug = slug or self.default_slug
+
+
+class UsageError(AdascaleError):
+    """An option, a value or an input file is wrong."""
+
+    exit_code = 2
+    default_slug = "usage"
+
+
+class ModelError(AdascaleError):
+    """A model is not available."""
+
+    exit_code = 4
+    default_slug = "model"
+
+
+class ModelNotFoundError(ModelError):
+    """No model, repository, file or quant of that name."""
+
+    default_slug = "model-not-found"
+
+
+class ModelUnavailableError(ModelError):
+    """The model is known but cannot be fetched now (offline, no network, gated)."""
+
+    default_slug = "no-network"
+
+
+class ModelCorruptError(ModelError):
+    """The file is no usable GGUF, is torn, or has the wrong checksum."""
+
+    default_slug = "bad-gguf"
+
+
+class DoesNotFitError(AdascaleError):
+    """Memory, disk or context window is too small."""
+
+    exit_code = 5
+    default_slug = "does-not-fit"
+
+
+class ContextOverflowError(DoesNotFitError):
+    """A question is longer than the context window; nothing was cut off."""
+
+    default_slug = "context-overflow"
+
+
+class MemoryOverflowError(DoesNotFitError):
+    """Weights, context and buffers need more memory than is free."""
+
+    default_slug = "no-memory"
+
+
+class DiskFullError(DoesNotFitError):
+    """A download or a result file needs more disk than is free."""
+
+    default_slug = "no-disk"
+
+
+class DecodeError(AdascaleError):
+    """llama.cpp could not evaluate a batch."""
+
+    default_slug = "decode"
+
+
+class NoKVSlotError(DecodeError):
+    """The KV cache has no room for the batch (llama_decode returned 1)."""
+
+    default_slug = "no-kv-slot"
+
+
+class DecodeAbortedError(DecodeError):
+    """The abort callback stopped the batch (llama_decode returned 2)."""
+
+    default_slug = "aborted"
+
+
+class TraceError(AdascaleError):
+    """A trace file cannot be read."""
+
+    exit_code = 2
+    default_slug = "bad-trace"

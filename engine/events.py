@@ -1,0 +1,248 @@
+"""The event log: what happened, in order. It is the truth; a tree, a view and a trace are folds of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Union
+
+from .budget import Budget, Usage
+from .errors import TraceError
+from .types import BranchId, Estimate, NodeId, Problem, SearchResult, Step, Until
+
+SCHEMA = "adascale.trace/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    """Base of all events.
+
+    Attributes:
+        seq: 0, 1, 2, ... without gaps, per problem.
+        t: Seconds since the search started.
+    """
+
+    seq: int
+    t: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStarted(_Event):
+    """A search begins. ``params`` are the strategy's, ``models`` describe generator and PRM."""
+
+    kind: ClassVar[str] = "search_started"
+    problem: Problem
+    strategy: str
+    params: Mapping[str, Any]
+    models: Mapping[str, Any]
+    select: str
+    budget: Budget
+    seed: int
+    calibrated: bool
+    schema: str = SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRead(_Event):
+    """Prefix work that belongs to no step, above all reading the prompt; its cost is the root's."""
+
+    kind: ClassVar[str] = "prompt_read"
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationDecided(_Event):
+    """A strategy asked for ``granted`` children of ``node``.
+
+    ``required`` is what the allocation rule computed from ``lower``, where a rule was used.
+    """
+
+    kind: ClassVar[str] = "allocation_decided"
+    node: NodeId
+    granted: int
+    until: Until
+    lower: float | None = None
+    required: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchStarted(_Event):
+    """A branch began to run below ``parent``."""
+
+    kind: ClassVar[str] = "branch_started"
+    branch: BranchId
+    parent: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchGrew(_Event):
+    """The unfinished step of a running branch, every few tokens."""
+
+    kind: ClassVar[str] = "branch_grew"
+    branch: BranchId
+    parent: NodeId
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProposed(_Event):
+    """A branch completed a step: a new node. ``ended`` says that the branch stops here."""
+
+    kind: ClassVar[str] = "step_proposed"
+    node: NodeId
+    parent: NodeId
+    branch: BranchId
+    step: Step
+    usage: Usage
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepScored(_Event):
+    """The reward model read a node; ``usage`` is what reading it cost."""
+
+    kind: ClassVar[str] = "step_scored"
+    node: NodeId
+    reward: float
+    estimate: Estimate
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodesPruned(_Event):
+    """Nodes that will not be continued, with the reason."""
+
+    kind: ClassVar[str] = "nodes_pruned"
+    nodes: tuple[NodeId, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFound(_Event):
+    """A trajectory ended; ``answer`` is None when none could be read from it."""
+
+    kind: ClassVar[str] = "answer_found"
+    node: NodeId
+    answer: str | None
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSpent(_Event):
+    """Usage so far, at most once per decode batch and only when nodes were added."""
+
+    kind: ClassVar[str] = "budget_spent"
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(_Event):
+    """Something the user should know."""
+
+    kind: ClassVar[str] = "warned"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFinished(_Event):
+    """The search ended."""
+
+    kind: ClassVar[str] = "search_finished"
+    result: SearchResult
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFailed(_Event):
+    """The search could not run; other problems go on. The fields are those of ``AdascaleError``."""
+
+    kind: ClassVar[str] = "search_failed"
+    code: str
+    message: str
+    facts: tuple[str, ...]
+    hint: str
+    exit_code: int
+
+
+Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below
+    SearchStarted,
+    PromptRead,
+    AllocationDecided,
+    BranchStarted,
+    BranchGrew,
+    StepProposed,
+    StepScored,
+    NodesPruned,
+    AnswerFound,
+    BudgetSpent,
+    Warned,
+    SearchFinished,
+    SearchFailed,
+]
+
+_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields."""
+    body = {f.name: _plain(getattr(event, f.name)) for f in dataclasses.fields(event)}
+    return {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t"), **body}
+
+
+def from_json(data: Mapping[str, Any]) -> Event:
+    """The inverse of ``to_json``; unknown keys are ignored.
+
+    Raises:
+        TraceError: unknown kind, a missing field or a value of the wrong shape.
+    """
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise TraceError(f"unknown event kind {kind!r}")
+    try:
+        event: Event = _build(_KINDS[kind], data)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise TraceError(f"event {kind!r} is malformed: {exc}") from exc
+    return event
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for field in dataclasses.fields(cls):
+        if field.name in data:
+            values[field.name] = _typed(hints[field.name], data[field.name])
+    return cls(**values)
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    if isinstance(hint, typing.NewType):
+        return _typed(hint.__supertype__, value)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        return _typed(next(a for a in args if a is not type(None)), value)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type[Any], hint), value)
+    if origin is tuple:
+        return tuple(_typed(args[0], item) for item in value)
+    if hint is float:
+        return float(value)
+    if hint in (int, str, bool) and not isinstance(value, hint):
+        raise ValueError(f"expected {hint.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,107 @@
+"""A generator and a PRM that follow a script: every strategy runs without a model, in tests and examples."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .ports import Evaluated, Growth, Prefix, Score
+from .types import BranchId, Problem, Step, Until
+
+Script = Callable[[Prefix, random.Random], Step]
+"""Draws the next whole step of a prefix; the random generator is seeded by the branch."""
+
+
+@dataclass(slots=True)
+class _Running:
+    prefix: Prefix
+    until: Until
+    rng: random.Random
+    step: Step
+    position: int = 0
+
+
+def pieces(text: str) -> tuple[int, ...]:
+    """Token ids of a scripted text: one per character."""
+    return tuple(ord(character) for character in text)
+
+
+def scripted_step(text: str, finish: str = "step", logprob: float = -1.0) -> Step:
+    """A step whose tokens are its characters."""
+    assert finish in ("step", "stop", "length")
+    return Step(text, pieces(text), logprob, finish)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class ScriptedPolicy:
+    """Plays ``script`` one token (character) per branch and batch.
+
+    Attributes:
+        script: Draws steps.
+        slots: Branches that run at the same time.
+        flops_per_token: As a real policy reports it.
+        batches: Decode batches so far.
+    """
+
+    script: Script
+    slots: int = 8
+    flops_per_token: float = 2.0
+    batches: int = 0
+    _running: dict[BranchId, _Running] = field(default_factory=dict)
+
+    def open(self, problem: Problem) -> Evaluated:
+        """The prompt has one token per character of the question."""
+        return Evaluated(len(problem.question), 0)
+
+    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+        """Begin a branch; the script sees the same random numbers for the same seed."""
+        assert len(self._running) < self.slots, "more branches than slots"
+        rng = random.Random(0 if greedy else seed)
+        self._running[branch] = _Running(prefix, until, rng, self.script(prefix, rng))
+
+    def advance(self) -> list[Growth]:
+        """One token for every running branch, in the order in which they were started."""
+        self.batches += 1
+        return [self._grow(branch, run) for branch, run in list(self._running.items())]
+
+    def _grow(self, branch: BranchId, run: _Running) -> Growth:
+        first = run.position == 0
+        reused = len(run.prefix.problem.question) + sum(len(s.token_ids) for s in run.prefix.steps)
+        prefix = Evaluated(0, reused) if first else Evaluated()
+        run.position += 1
+        if run.position < len(run.step.token_ids):
+            return Growth(branch, 1, run.step.text[: run.position], None, prefix)
+        done = run.step
+        if done.finish != "step" or run.until == "step":
+            del self._running[branch]
+        else:
+            run.prefix = Prefix(run.prefix.problem, (*run.prefix.steps, done))
+            run.step, run.position = self.script(run.prefix, run.rng), 0
+        return Growth(branch, 1, done.text, done, prefix)
+
+    def cancel(self, branch: BranchId) -> Step | None:
+        """The unfinished step, cut where it is."""
+        run = self._running.pop(branch)
+        if run.position == 0:
+            return None
+        text = run.step.text[: run.position]
+        return Step(text, run.step.token_ids[: run.position], run.step.logprob, "length")
+
+    def close_problem(self, problem: Problem) -> None:
+        """Nothing is kept."""
+
+
+@dataclass(slots=True)
+class ScriptedPRM:
+    """Scores a prefix by a function of its text; counts only the new step's tokens."""
+
+    reward: Callable[[Prefix], float]
+    flops_per_token: float = 2.0
+
+    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+        """One reward per prefix."""
+        return [Score(self.reward(prefix), len(prefix.steps[-1].token_ids)) for prefix in prefixes]
+
+    def close_problem(self, problem: Problem) -> None:
+        """Nothing is kept."""

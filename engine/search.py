@@ -1,0 +1,299 @@
+"""One problem in flight: its tree, its plan, its log. The driver owns the batch and the time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answers import extract_answer
+from .budget import Budget, Usage
+from .errors import AdascaleError
+from .events import (
+    AllocationDecided,
+    AnswerFound,
+    BranchGrew,
+    BranchStarted,
+    BudgetSpent,
+    Event,
+    NodesPruned,
+    PromptRead,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    StepProposed,
+    StepScored,
+)
+from .ports import Clock, Prefix
+from .replay import apply
+from .select import choose
+from .strategies import Command, Cut, Expand, SearchParams, Strategy
+from .tree import Tree
+from .types import ROOT, BranchId, Candidate, Estimate, NodeId, Problem, Step, StopReason, Until
+
+GREW_EVERY = 8
+"""Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How problems are searched.
+
+    Attributes:
+        strategy: Decides what to draw.
+        params: Its numbers.
+        budget: Limits per problem.
+        seed: With the problem's id and the path, the seed of every branch.
+        models: Description of generator and PRM, for the log.
+        calibrated: Whether estimates are probabilities.
+    """
+
+    strategy: Strategy
+    params: SearchParams = SearchParams()
+    budget: Budget = Budget()
+    seed: int = 0
+    models: Mapping[str, Any] = field(default_factory=dict)
+    calibrated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One child that a strategy asked for and that waits for a free slot."""
+
+    parent: NodeId
+    until: Until
+    greedy: bool
+    key: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Branch:
+    """A running draw: where its next step attaches, and what it has cost since the last step."""
+
+    draw: Draw
+    parent: NodeId
+    key: tuple[int, ...]
+    pending: Usage = Usage()
+    reported: int = 0
+
+
+class Search:
+    """Folds what happens to one problem into events and keeps its plan going.
+
+    Every change of the tree goes through ``emit`` and the same ``apply`` that ``replay`` uses, so the log
+    and the tree cannot disagree.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings, clock: Clock) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.tree = Tree(problem)
+        self.usage = Usage()
+        self.running: dict[BranchId, Branch] = {}
+        self.waiting: deque[Draw] = deque()
+        self.fresh: list[NodeId] = []
+        self.unscored: list[NodeId] = []
+        self.finished = False
+        self._clock = clock
+        self._started = clock()
+        self._log: list[Event] = []
+        self._seq = 0
+        self._plan = settings.strategy.plan(self.tree, settings.params)
+        self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
+        self._drawn: dict[NodeId, int] = {}
+        self._candidates: list[Candidate] = []
+
+    def begin(self) -> None:
+        """Log what is searched and how."""
+        s = self.settings
+        self.emit(
+            SearchStarted,
+            problem=self.problem,
+            strategy=s.strategy.name,
+            params=s.strategy.recorded(s.params),
+            models=s.models,
+            select=s.strategy.select,
+            budget=s.budget,
+            seed=s.seed,
+            calibrated=s.calibrated,
+        )
+
+    def emit(self, cls: type[Any], **fields: Any) -> None:
+        """Append an event and apply it to the tree."""
+        event: Event = cls(seq=self._seq, t=self.elapsed(), **fields)
+        self._seq += 1
+        apply(self.tree, event)
+        self._log.append(event)
+
+    def drain(self) -> list[Event]:
+        """Events since the last call."""
+        log, self._log = self._log, []
+        return log
+
+    def elapsed(self) -> float:
+        """Seconds since the search began."""
+        return self._clock() - self._started
+
+    def read_prompt(self, usage: Usage) -> None:
+        """Charge prefix work to the root and start the plan."""
+        self._charge(PromptRead, usage)
+
+    def start_plan(self) -> None:
+        """Take the plan's first commands; a plan may end at once."""
+        self._step_plan(None)
+
+    def resume_plan(self) -> None:
+        """Send the plan the nodes that were scored since its last turn."""
+        nodes, self.fresh = tuple(self.fresh), []
+        self._step_plan(nodes)
+
+    def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
+        try:
+            commands = next(self._plan) if nodes is None else self._plan.send(nodes)
+        except StopIteration:
+            self.finished = True
+            return
+        for command in commands:
+            self._obey(command)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Expand():
+                self._allocate(command)
+            case Cut():
+                self.cut_waiting(command.nodes)
+                self.emit(NodesPruned, nodes=command.nodes, reason=command.reason)
+
+    def _allocate(self, command: Expand) -> None:
+        self.emit(
+            AllocationDecided,
+            node=command.node,
+            granted=command.n,
+            until=command.until,
+            lower=command.lower,
+            required=command.required,
+        )
+        first = self._drawn.get(command.node, 0)
+        self._drawn[command.node] = first + command.n
+        for index in range(first, first + command.n):
+            key = (*self._keys[command.node], index)
+            self.waiting.append(Draw(command.node, command.until, command.greedy, key))
+
+    def cut_waiting(self, nodes: Sequence[NodeId]) -> None:
+        """Drop draws below ``nodes`` that have not started."""
+        self.waiting = deque(draw for draw in self.waiting if not self._below(draw.parent, nodes))
+
+    def running_below(self, nodes: Sequence[NodeId]) -> list[BranchId]:
+        """Running branches that grow from ``nodes`` or below them."""
+        return [id_ for id_, branch in self.running.items() if self._below(branch.parent, nodes)]
+
+    def _below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
+        return node in ancestors or any(n.id in ancestors for n in self.tree.path(node))
+
+    def start_branch(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
+        """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
+        draw = self.waiting.popleft()
+        self.running[id_] = Branch(draw, draw.parent, draw.key)
+        self.emit(BranchStarted, branch=id_, parent=draw.parent)
+        prefix = Prefix(self.problem, self.tree.steps(draw.parent))
+        return prefix, branch_seed(self.settings.seed, self.problem.id, draw.key), draw
+
+    def grew(self, id_: BranchId, text: str, tokens: int, usage: Usage) -> None:
+        """Account for one batch of a branch, and report its text now and then."""
+        branch = self.running[id_]
+        branch.pending = branch.pending + usage
+        branch.reported += tokens
+        if branch.reported >= GREW_EVERY:
+            branch.reported = 0
+            generated = branch.pending.generated_tokens
+            self.emit(BranchGrew, branch=id_, parent=branch.parent, text=text, tokens=generated)
+
+    def add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
+        """Turn a completed step into a node."""
+        branch = self.running[id_]
+        node = NodeId(len(self.tree))
+        self._charge(
+            StepProposed,
+            branch.pending,
+            node=node,
+            parent=branch.parent,
+            branch=id_,
+            step=step,
+            ended=ended,
+        )
+        self._keys[node] = branch.key
+        branch.parent, branch.key = node, (*branch.key, 0)
+        branch.pending, branch.reported = Usage(), 0
+        if ended:
+            del self.running[id_]
+        self.unscored.append(node)
+        return node
+
+    def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
+        """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
+        if partial is not None:
+            node = self.add_step(id_, partial, ended=True)
+            self.unscored.remove(node)
+            self.emit(NodesPruned, nodes=(node,), reason=reason)
+            self.fresh.append(node)
+            return
+        self._charge(PromptRead, self.running.pop(id_).pending)
+
+    def scored(self, node: NodeId, reward: float, estimate: Estimate, usage: Usage) -> None:
+        """Record a reward; a terminal node becomes a candidate."""
+        self._charge(StepScored, usage, node=node, reward=reward, estimate=estimate)
+        self.fresh.append(node)
+        at = self.tree[node]
+        if at.status == "terminal" and at.step is not None:
+            # A run that was cut off counts as a failure unless it had already boxed its answer.
+            complete = at.step.finish == "stop" or "\\boxed{" in self.tree.text(node)
+            answer = extract_answer(self.tree.text(node)) if complete else None
+            self._candidates.append(Candidate(node, answer, estimate))
+            self.emit(AnswerFound, node=node, answer=answer, estimate=estimate)
+
+    def report_usage(self) -> None:
+        """Log the usage so far."""
+        self.emit(BudgetSpent, usage=self.usage)
+
+    def over_budget(self) -> bool:
+        """Whether tokens or seconds are used up, unfinished steps included."""
+        pending = sum(branch.pending.generated_tokens for branch in self.running.values())
+        return self.settings.budget.spent(self.usage.generated_tokens + pending, self.elapsed())
+
+    def finish(self, reason: StopReason) -> None:
+        """Close the plan and choose the answer."""
+        self._plan.close()
+        self.waiting.clear()
+        finished = [c for c in self._candidates if c.answer is not None or self._ended_by_itself(c.node)]
+        result = choose(finished, self.settings.strategy.select, reason)
+        self.emit(SearchFinished, result=result, usage=self.usage)
+        self.finished = True
+
+    def fail(self, error: AdascaleError) -> None:
+        """Log that this problem cannot be searched."""
+        self._plan.close()
+        self.emit(
+            SearchFailed,
+            code=error.slug,
+            message=error.message,
+            facts=error.facts,
+            hint=error.hint,
+            exit_code=error.exit_code,
+        )
+        self.finished = True
+
+    def _ended_by_itself(self, node: NodeId) -> bool:
+        step = self.tree[node].step
+        return step is not None and step.finish == "stop"
+
+    def _charge(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
+        self.usage = self.usage + usage
+        self.emit(cls, usage=usage, **fields)
+
+
+def branch_seed(seed: int, problem_id: str, key: Sequence[int]) -> int:
+    """32-bit seed from the run's seed, the problem and the path, so that no draw depends on another."""
+    text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")

@@ -1,0 +1,58 @@
+"""Choosing the answer among finished trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .answers import same_answer
+from .strategies import SelectRule
+from .types import AnswerGroup, Candidate, SearchResult, StopReason
+
+
+def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
+    """Groups of equal answers, most votes first; equal votes by the sum of median estimates."""
+    groups: list[list[Candidate]] = []
+    for candidate in candidates:
+        if candidate.answer is None:
+            continue
+        for group in groups:
+            if same_answer(group[0].answer or "", candidate.answer):
+                group.append(candidate)
+                break
+        else:
+            groups.append([candidate])
+    total = sum(len(group) for group in groups)
+    return sorted(
+        (_group(group, total) for group in groups),
+        key=lambda g: (-len(g.nodes), -g.weight, g.nodes[0]),
+    )
+
+
+def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
+    ranked = sorted(members, key=lambda c: (-c.estimate.median, c.node))
+    return AnswerGroup(
+        answer=ranked[0].answer or "",
+        nodes=tuple(c.node for c in ranked),
+        share=len(members) / total,
+        weight=sum(c.estimate.median for c in members),
+    )
+
+
+def choose(candidates: Sequence[Candidate], rule: SelectRule, stop_reason: StopReason) -> SearchResult:
+    """Pick the answer: by votes, or by the best single estimate.
+
+    Without any readable answer the best finished trajectory is shown, with ``answer=None``.
+    """
+    groups = group_answers(candidates)
+    by_estimate = sorted(candidates, key=lambda c: (-c.estimate.median, c.node))
+    if not groups:
+        best = by_estimate[0] if by_estimate else None
+        return SearchResult(
+            None, best.estimate if best else None, (), best.node if best else None, stop_reason
+        )
+    if rule == "best":
+        first = next(c.node for c in by_estimate if c.answer is not None)
+        groups.sort(key=lambda g: first not in g.nodes)
+    winner = groups[0]
+    best = next(c for c in by_estimate if c.node == winner.nodes[0])
+    return SearchResult(winner.answer, best.estimate, tuple(groups), best.node, stop_reason)

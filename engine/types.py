@@ -1,0 +1,114 @@
+"""The words of the search: problems, steps, estimates, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+NodeId = NewType("NodeId", int)
+BranchId = NewType("BranchId", int)
+
+ROOT = NodeId(0)
+
+Finish = Literal["step", "stop", "length"]
+"""Why a step ended: its delimiter, the model's end of turn, or a token limit."""
+
+Until = Literal["step", "answer"]
+"""How far one child runs: to the next step delimiter, or to the end of its answer."""
+
+NodeStatus = Literal["open", "pruned", "terminal"]
+
+StopReason = Literal["confident", "hopeless", "exhausted", "budget", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One question.
+
+    Attributes:
+        id: Unique among the problems of a run.
+        question: The user's text, unchanged.
+        answer: The known right answer, for evaluation only; no strategy sees it.
+        meta: Fields that are carried through to the output.
+    """
+
+    id: str
+    question: str
+    answer: str | None = None
+    meta: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Text up to and including a step delimiter, with the tokens that were sampled for it.
+
+    Attributes:
+        text: The decoded tokens.
+        token_ids: What was sampled, in order; the prefix is continued from these, never from the text.
+        logprob: Sum of the token log-probabilities in nats, before temperature and truncation.
+        finish: Why it ended.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprob: float
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Probability that a prefix ends in a right answer: its 10, 50 and 90 % quantiles, each in [0, 1].
+
+    While ``calibrated`` is false the three are one raw score, and nothing may call it a probability.
+    """
+
+    lower: float
+    median: float
+    upper: float
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A finished trajectory: its last node, and the answer found in it, if any."""
+
+    node: NodeId
+    answer: str | None
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerGroup:
+    """Candidates whose answers are the same.
+
+    Attributes:
+        answer: The spelling of the best candidate.
+        nodes: Terminal nodes, best estimate first.
+        share: Share of all candidates with an answer, in (0, 1].
+        weight: Sum of the median estimates.
+    """
+
+    answer: str
+    nodes: tuple[NodeId, ...]
+    share: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a finished search found.
+
+    Attributes:
+        answer: The chosen answer; None when no trajectory reached one.
+        confidence: Estimate for the answer; uncalibrated until a calibration exists.
+        groups: Answer groups, the chosen one first.
+        best: Terminal node of the trajectory that is shown; None when nothing finished.
+        stop_reason: Why the search ended.
+    """
+
+    answer: str | None
+    confidence: Estimate | None
+    groups: tuple[AnswerGroup, ...]
+    best: NodeId | None
+    stop_reason: StopReason

@@ -1,0 +1,1 @@
+"""The outside: GGUF files, llama.cpp, process reward models, model sources."""

@@ -1,0 +1,87 @@
+"""Turning a question into prompt tokens with the model's own chat template.
+
+The template is rendered once per model around a placeholder. A question is tokenized with control tokens off
+and put in its place, so a question that contains ``<|im_end|>`` is text. The assistant turn is opened
+by the template and continued token by token, never rendered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from adascale.engine.errors import ModelCorruptError
+
+from .runtime import LlamaModel
+
+_PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
+_PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
+
+Message = dict[str, str]
+
+
+def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool) -> str:
+    """Render messages with the GGUF's template in Jinja's immutable sandbox.
+
+    Raises:
+        ModelCorruptError: the template cannot be rendered.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(message: str) -> Any:
+        raise TemplateError(message)
+
+    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
+    try:
+        template = env.from_string(model.chat_template or _PLAIN)
+        return template.render(
+            messages=list(messages), add_generation_prompt=open_assistant, **model.special_texts
+        )
+    except Exception as exc:  # a template is a program from a file: whatever it raises is the file's fault
+        raise ModelCorruptError(
+            f"the chat template of {model.path.name} cannot be rendered: {exc}", slug="bad-template"
+        ) from exc
+
+
+class ChatFormat:
+    """Prompt tokens of one system prompt: a constant head, the question, a constant tail.
+
+    Attributes:
+        head: Tokens before the question, shared by all questions.
+        tail: Tokens behind it, up to the open assistant turn.
+    """
+
+    def __init__(self, model: LlamaModel, system: str) -> None:
+        before, behind = self._around(model, system)
+        self._model = model
+        self.head = _with_bos(model, model.tokenize(before, special=True))
+        self.tail = tuple(model.tokenize(behind, special=True))
+
+    def prompt(self, question: str) -> tuple[int, ...]:
+        """All prompt tokens of a question."""
+        return (*self.head, *self._model.tokenize(question.strip(), special=False), *self.tail)
+
+    @staticmethod
+    def _around(model: LlamaModel, system: str) -> tuple[str, str]:
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
+        try:
+            text = render(model, messages, open_assistant=True)
+        except ModelCorruptError:
+            # Some templates know no system role: put its text in front of the question.
+            merged = [{"role": "user", "content": f"{system}\n\n{_PLACEHOLDER}"}]
+            text = render(model, merged, open_assistant=True)
+        before, found, behind = text.partition(_PLACEHOLDER)
+        if not found or _PLACEHOLDER in behind:
+            raise ModelCorruptError(
+                f"the chat template of {model.path.name} does not show the question exactly once",
+                slug="bad-template",
+            )
+        return before, behind
+
+
+def _with_bos(model: LlamaModel, tokens: Sequence[int]) -> tuple[int, ...]:
+    if model.bos is not None and (not tokens or tokens[0] != model.bos):
+        return (model.bos, *tokens)
+    return tuple(tokens)

@@ -1,0 +1,94 @@
+"""The seam to the llama.cpp library: its log, its abort flag, its return codes.
+
+llama-cpp-python's high-level class maps log levels by an old enum, mutes the whole process while it loads and
+hides why a load failed; so only its low-level functions are used, with our own callbacks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections import deque
+from collections.abc import Callable
+
+import llama_cpp.llama_cpp as C
+
+from adascale.engine.errors import AdascaleError, DecodeAbortedError, DecodeError, NoKVSlotError
+
+# ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
+_CONT = 5
+
+log_lines: deque[str] = deque(maxlen=50)
+"""The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
+
+_listeners: list[Callable[[int, str], None]] = []
+
+
+@C.llama_log_callback
+def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
+    line = text.decode("utf-8", errors="replace")
+    if level == _CONT and log_lines:
+        log_lines[-1] += line.rstrip("\n")
+    else:
+        log_lines.append(line.rstrip("\n"))
+    for listener in _listeners:
+        listener(level, line)
+
+
+def listen(listener: Callable[[int, str], None]) -> None:
+    """Also pass llama.cpp's log (level as in ggml.h, text) to ``listener``."""
+    _listeners.append(listener)
+
+
+@functools.cache
+def initialise() -> None:
+    """Start the backend and take over its log, once per process."""
+    C.llama_log_set(_on_log, ctypes.c_void_p(0))
+    C.llama_backend_init()
+
+
+class AbortFlag:
+    """A flag that llama.cpp reads between graph nodes, set from any thread or signal handler.
+
+    The C callback is libc's ``strlen`` over two bytes: 0 while the first is zero, 1 once it is set. A Python
+    callback would take the interpreter lock several hundred times in every decode.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = ctypes.create_string_buffer(2)
+        self.data = ctypes.cast(self._bytes, ctypes.c_void_p)
+        strlen = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value
+        self.callback = C.ggml_abort_callback(strlen or 0)
+
+    def set(self) -> None:
+        """Ask the running decode to stop."""
+        self._bytes[0] = b"\x01"
+
+    def clear(self) -> None:
+        """Let decodes run again."""
+        self._bytes[0] = b"\x00"
+
+    def __bool__(self) -> bool:
+        return self._bytes[0] != b"\x00"
+
+
+def decode_error(code: int, tokens: int) -> AdascaleError | None:
+    """Our error for a return code of ``llama_decode``; None for 0.
+
+    llama.h: 0 success, 1 no KV slot, 2 aborted, -1 invalid batch, any other code is fatal.
+    """
+    if code == 0:
+        return None
+    if code == 1:
+        return NoKVSlotError(
+            f"the KV cache has no room for {tokens} more tokens", hint="use a larger --ctx-size"
+        )
+    if code == 2:
+        return DecodeAbortedError("the decode was stopped")
+    if code == -1:
+        return DecodeError(f"llama.cpp refused a batch of {tokens} tokens as invalid", *_last_errors())
+    return DecodeError(f"llama.cpp failed to evaluate {tokens} tokens (code {code})", *_last_errors())
+
+
+def _last_errors() -> tuple[str, ...]:
+    return tuple(list(log_lines)[-2:])

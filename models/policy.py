@@ -1,0 +1,255 @@
+"""The generator on llama.cpp: many branches of many problems in one decode batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Evaluated, Growth, Prefix
+from adascale.engine.types import BranchId, Finish, Problem, Step, Until
+
+from .branch import Job, Slot
+from .chat import ChatFormat
+from .prefixes import Parked, PrefixCache, Tokens, evaluate
+from .runtime import FloatArray, LlamaContext, Run
+from .sampling import LogProb, Sampler, SamplingParams, Stream
+from .stepcost import StepCosts
+
+ANSWER_RESERVE = 256
+"""Tokens that must stay free behind a prompt."""
+
+_PAD = (0,)
+
+
+class LlamaPolicy:
+    """Samples steps with llama.cpp; implements ``engine.ports.Policy``.
+
+    Args:
+        context: Has one sequence per slot.
+        chat: Prompt format.
+        sampling: How tokens are drawn.
+        cache: Parked prefixes of this context.
+        costs: Decides how a batch is split.
+    """
+
+    def __init__(
+        self,
+        context: LlamaContext,
+        chat: ChatFormat,
+        sampling: SamplingParams,
+        cache: PrefixCache,
+        costs: StepCosts,
+    ) -> None:
+        self._context = context
+        self._model = context.model
+        self._chat = chat
+        self._params = sampling
+        self._cache = cache
+        self._costs = costs
+        self._sampler = Sampler(sampling, self._model.vocab_size)
+        self._logprob = LogProb(self._model.vocab_size)
+        self._prompts: dict[str, Tokens] = {}
+        self._waiting: list[Job] = []
+        self._slots: list[Slot] = []
+
+    @property
+    def flops_per_token(self) -> float:
+        """2 x parameters."""
+        return 2.0 * self._model.parameters
+
+    @property
+    def slots(self) -> int:
+        """One branch per sequence."""
+        return self._context.sequences
+
+    def open(self, problem: Problem) -> Evaluated:
+        """Evaluate the prompt once and keep it until ``close_problem``.
+
+        Raises:
+            ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
+        """
+        tokens = self._chat.prompt(problem.question)
+        self._check_fit(len(tokens))
+        self._prompts[problem.id] = tokens
+        if self._cache.get(tokens) is not None:
+            return Evaluated(0, len(tokens))
+        assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
+        sequence, head = len(self._slots), self._chat.head
+        shared = self._cache.get(head)
+        if shared is None:
+            self._context.clear(sequence)
+            evaluate(self._context, sequence, 0, head)
+            self._cache.put(head, Parked(self._context.snapshot(sequence), None), pin=True)
+        else:
+            self._context.restore(sequence, shared.state)
+        row = evaluate(self._context, sequence, len(head), tokens[len(head) :])
+        logits = self._context.logits(row).copy()
+        self._cache.put(tokens, Parked(self._context.snapshot(sequence), logits), pin=True)
+        self._context.clear(sequence)
+        reused = len(head) if shared is not None else 0
+        return Evaluated(len(tokens) - reused, reused)
+
+    def _check_fit(self, prompt_tokens: int) -> None:
+        needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window
+        if needed <= window:
+            return
+        raise ContextOverflowError(
+            f"the question has {prompt_tokens:,} tokens, the window is {window:,}",
+            f"nothing was cut off; at least {ANSWER_RESERVE} tokens must stay free for the answer",
+            hint=f"--ctx-size {-(-needed // 256) * 256} (the model allows {self._model.context_train:,})",
+        )
+
+    def close_problem(self, problem: Problem) -> None:
+        """Forget the problem's prefixes."""
+        tokens = self._prompts.pop(problem.id, None)
+        if tokens is not None and tokens not in self._prompts.values():
+            self._cache.drop_below(tokens)
+
+    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+        """Queue a branch; it takes its place in the next ``advance``."""
+        prompt = self._prompts[prefix.problem.id]
+        tokens, ends = list(prompt), [len(self._chat.head), len(prompt)]
+        for step in prefix.steps:
+            tokens += step.token_ids
+            # A finished step is parked without its last token, which was sampled but not evaluated.
+            ends += [len(tokens) - 1, len(tokens)]
+        stream = Stream(None if greedy else seed)
+        self._waiting.append(Job(branch, tuple(tokens), tuple(ends), len(prompt), stream, until))
+
+    def advance(self) -> Sequence[Growth]:
+        """Give waiting branches a sequence, evaluate one batch, sample a token for each branch."""
+        self._seat_waiting()
+        grown: dict[int, Growth] = {}
+        single: list[int] = []
+        for sequence, slot in enumerate(self._slots):
+            if len(slot.pending) == 1:
+                single.append(sequence)
+            elif slot.pending:
+                row = evaluate(self._context, sequence, len(slot.held), slot.pending)
+                grown[sequence] = self._grow_from_row(sequence, row)
+            elif slot.logits is not None:
+                token = self._sampler.sample_from(slot.job.stream, slot.logits)
+                grown[sequence] = self._grow(slot, token, slot.logits)
+                slot.logits = None
+        self._decode_single(single, grown)
+        growths = [grown[sequence] for sequence in range(len(self._slots))]
+        for sequence in reversed(range(len(growths))):
+            step = growths[sequence].step
+            if step is not None:
+                self._after_step(sequence, step)
+        return growths
+
+    def cancel(self, branch: BranchId) -> Step | None:
+        """End a branch and return its unfinished step."""
+        for job in self._waiting:
+            if job.branch == branch:
+                self._waiting.remove(job)
+                job.stream.close()
+                return None
+        sequence = next(i for i, slot in enumerate(self._slots) if slot.job.branch == branch)
+        slot = self._slots[sequence]
+        partial = slot.take_step("length") if slot.tokens else None
+        self._free(sequence)
+        return partial
+
+    def close(self) -> None:
+        """Free samplers; the context is closed by its owner."""
+        for job in [*self._waiting, *(slot.job for slot in self._slots)]:
+            job.stream.close()
+        self._waiting, self._slots = [], []
+        self._sampler.close()
+
+    def _seat_waiting(self) -> None:
+        """Seat branches whose prefix is parked, and one branch for each prefix that is not.
+
+        Siblings wait one batch for that one and fork from what it parks, so that no token is evaluated twice.
+        Branches that take part in the batch sit before those that only sample, to leave no gap.
+        """
+        leaders: list[Slot] = []
+        forks: list[tuple[Slot, Parked]] = []
+        waiting: list[Job] = []
+        for job in self._waiting:
+            found = self._cache.get(job.prefix)
+            if found is not None and found.logits is not None:
+                cost = Evaluated(0, len(job.prefix))
+                forks.append((Slot(job, list(job.prefix), [], cost, found.logits), found))
+            elif any(slot.job.prefix == job.prefix for slot in leaders):
+                waiting.append(job)
+            else:
+                leaders.append(self._leader(job))
+        self._waiting = waiting
+        for slot in sorted(leaders, key=lambda slot: len(slot.pending)):
+            self._seat(slot, self._cache.get(tuple(slot.held)))
+        for slot, found in forks:
+            self._seat(slot, found)
+
+    def _leader(self, job: Job) -> Slot:
+        held = self._cache.longest(job.prefix, job.boundaries)
+        pending = list(job.prefix[len(held) :])
+        return Slot(job, list(held), pending, Evaluated(len(pending), len(held)))
+
+    def _seat(self, slot: Slot, state: Parked | None) -> None:
+        sequence = len(self._slots)
+        if state is None:
+            assert not slot.held, "a parked prefix was dropped while it was being seated"
+            self._context.clear(sequence)
+        else:
+            self._context.restore(sequence, state.state)
+        self._slots.append(slot)
+
+    def _decode_single(self, sequences: Sequence[int], grown: dict[int, Growth]) -> None:
+        """Evaluate one token of each sequence, in the cheapest partition, and sample from each row."""
+        at = 0
+        for chunk in self._costs.partition(len(sequences), self.slots):
+            part = sequences[at : at + chunk.size]
+            runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
+            padding = range(part[-1] + 1, part[-1] + 1 + chunk.rows - chunk.size)
+            self._context.decode([*runs, *(Run(s, 0, _PAD) for s in padding)])
+            for row, sequence in enumerate(part):
+                grown[sequence] = self._grow_from_row(sequence, row)
+            for sequence in padding:
+                self._context.clear(sequence)
+            at += chunk.size
+
+    def _grow_from_row(self, sequence: int, row: int) -> Growth:
+        slot = self._slots[sequence]
+        slot.hold()
+        logits = self._context.logits(row)
+        if len(slot.held) == len(slot.job.prefix):
+            self._cache.put(slot.job.prefix, Parked(self._context.snapshot(sequence), logits.copy()))
+            self._cache.drop(slot.job.prefix[:-1])
+        return self._grow(slot, self._sampler.sample(slot.job.stream, self._context, row), logits)
+
+    def _grow(self, slot: Slot, token: int, logits: FloatArray) -> Growth:
+        """Append a sampled token; tell whether it completed a step."""
+        piece = self._model.piece(token)
+        slot.push(token, piece, self._logprob(logits, token))
+        finish: Finish | None = None
+        if self._model.is_end(token):
+            finish = "stop"
+        elif slot.trajectory_tokens() >= self._params.max_tokens or slot.length() >= self._context.window:
+            finish = "length"
+        elif slot.at_delimiter(piece):
+            finish = "step"
+        text = "" if finish else slot.text.decode("utf-8", "replace")
+        step = slot.take_step(finish) if finish else None
+        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost())
+
+    def _after_step(self, sequence: int, step: Step) -> None:
+        """Park a finished step that may be continued; give the sequence of an ended branch away."""
+        slot = self._slots[sequence]
+        if step.finish == "step":
+            if slot.job.until == "answer":
+                return
+            self._cache.put(tuple(slot.held), Parked(self._context.snapshot(sequence), None))
+        self._free(sequence)
+
+    def _free(self, sequence: int) -> None:
+        """End a slot; the last one moves into its sequence, so that the ids stay without gaps."""
+        self._slots[sequence].job.stream.close()
+        last = len(self._slots) - 1
+        if sequence != last:
+            self._context.restore(sequence, self._context.snapshot(last))
+            self._slots[sequence] = self._slots[last]
+        self._slots.pop()
+        self._context.clear(last)

@@ -1,0 +1,254 @@
+"""A model and a context of llama.cpp, owned from Python: many sequences, explicit state, mapped errors.
+
+Layout of the KV cache: one stream per sequence with flash attention, so that a branch attends to its own
+cells only; forks go through ``snapshot`` and ``restore``, which work for recurrent and hybrid models too.
+With streams llama.cpp cuts a batch at every gap in its sequence ids, so callers keep them ascending and
+without gaps (measured on 0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import llama_cpp.llama_cpp as C
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.errors import DecodeAbortedError, MemoryOverflowError, NoKVSlotError
+
+from . import native
+from .gguf import explain_load_failure
+
+FloatArray = NDArray[np.float32]
+ByteArray = NDArray[np.uint8]
+
+MAX_BATCH_TOKENS = 512
+"""Tokens of one llama_decode call."""
+
+
+class LlamaModel:
+    """Weights and vocabulary of one GGUF file.
+
+    Args:
+        path: The file.
+        gpu_layers: Layers to offload; -1 for all.
+
+    Raises:
+        ModelCorruptError: the file is torn or no GGUF.
+        MemoryOverflowError: the weights could not be allocated.
+    """
+
+    def __init__(self, path: Path, gpu_layers: int = 0) -> None:
+        native.initialise()
+        native.log_lines.clear()
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self.path = path
+        handle = C.llama_model_load_from_file(str(path).encode(), params)
+        if not handle:
+            raise explain_load_failure(list(native.log_lines), path)
+        self.handle = handle
+        self._stack = ExitStack()
+        self._stack.callback(C.llama_model_free, handle)
+        self.vocab = C.llama_model_get_vocab(handle)
+        self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
+        self.parameters: int = C.llama_model_n_params(handle)
+        self.context_train: int = C.llama_model_n_ctx_train(handle)
+        self._pieces: dict[int, bytes] = {}
+
+    def close(self) -> None:
+        """Free the weights; every context of the model must be closed before."""
+        self._stack.close()
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        """The Jinja template in the GGUF, if there is one."""
+        found = C.llama_model_chat_template(self.handle, None)
+        return found.decode("utf-8", errors="replace") if found else None
+
+    @cached_property
+    def bos(self) -> int | None:
+        """Token that must begin every sequence, or None when the vocabulary wants none."""
+        return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
+
+    def token_text(self, token: int) -> str:
+        """The vocabulary's own spelling, for example of a special token; empty for none (-1)."""
+        return C.llama_vocab_get_text(self.vocab, token).decode("utf-8", "replace") if token >= 0 else ""
+
+    @property
+    def special_texts(self) -> dict[str, str]:
+        """``bos_token`` and ``eos_token`` as chat templates expect them."""
+        return {
+            "bos_token": self.token_text(C.llama_vocab_bos(self.vocab)),
+            "eos_token": self.token_text(C.llama_vocab_eos(self.vocab)),
+        }
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Token ids of a text, without BOS; control tokens in it count as such only if ``special``."""
+        data = text.encode("utf-8", errors="replace")
+        size = len(data) + 8
+        buffer = (C.llama_token * size)()
+        found = C.llama_tokenize(self.vocab, data, len(data), buffer, size, False, special)
+        assert found >= 0, "a text has at most one token per byte"
+        return list(buffer[:found])
+
+    def piece(self, token: int) -> bytes:
+        """Bytes of one token; empty for control tokens. A character may span several tokens."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(256)
+            length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
+            known = self._pieces[token] = buffer.raw[: max(0, length)]
+        return known
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends a turn."""
+        return bool(C.llama_vocab_is_eog(self.vocab, token))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive tokens of one sequence, evaluated in one call.
+
+    Attributes:
+        sequence: KV sequence.
+        start: Position of the first token: how many the sequence holds already.
+        tokens: At least one.
+    """
+
+    sequence: int
+    start: int
+    tokens: Sequence[int]
+
+
+class LlamaContext:
+    """A KV cache of ``sequences`` streams with ``window`` cells each, and the batch that fills it.
+
+    Args:
+        model: Stays open for as long as the context.
+        window: Tokens of one sequence, prompt included.
+        sequences: How many, 1 to 256.
+        threads: CPU threads.
+        abort: Read by llama.cpp between graph nodes (CPU only).
+
+    Raises:
+        MemoryOverflowError: the cache could not be allocated.
+    """
+
+    def __init__(
+        self, model: LlamaModel, window: int, sequences: int, threads: int, abort: native.AbortFlag
+    ) -> None:
+        params = C.llama_context_default_params()
+        params.n_ctx = window * sequences
+        params.n_seq_max = sequences
+        params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        params.kv_unified = False
+        params.no_perf = True
+        self.model = model
+        self.window = window
+        self.sequences = sequences
+        self.evaluated_tokens = 0
+        handle = C.llama_init_from_model(model.handle, params)
+        if not handle:
+            raise MemoryOverflowError(
+                f"a context of {sequences} x {window:,} tokens could not be allocated",
+                *list(native.log_lines)[-2:],
+                hint="use a smaller --ctx-size or fewer --samples",
+            )
+        self.handle = handle
+        self._stack = ExitStack()
+        self._stack.callback(C.llama_free, handle)
+        self._memory = C.llama_get_memory(handle)
+        self._abort = abort
+        C.llama_set_abort_callback(handle, abort.callback, abort.data)
+        self._batch = _Batch()
+
+    def close(self) -> None:
+        """Free the cache."""
+        self._stack.close()
+
+    def decode(self, runs: Sequence[Run]) -> None:
+        """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; logits are kept for the last token of each run.
+
+        Raises:
+            NoKVSlotError, DecodeAbortedError, DecodeError: as llama.cpp returned.
+        """
+        if self._abort:
+            raise DecodeAbortedError("the decode was stopped")
+        count = self._batch.fill(runs)
+        error = native.decode_error(C.llama_decode(self.handle, self._batch.struct), count)
+        if error is not None:
+            raise error
+        self.evaluated_tokens += count
+
+    def logits(self, row: int) -> FloatArray:
+        """``[vocab_size]``, a view that the next decode overwrites; ``row`` is the index in the last batch."""
+        pointer = C.llama_get_logits_ith(self.handle, row)
+        return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+
+    def snapshot(self, sequence: int) -> ByteArray:
+        """State of one sequence, in host memory."""
+        state = np.empty(C.llama_state_seq_get_size(self.handle, sequence), np.uint8)
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        written = C.llama_state_seq_get_data(self.handle, pointer, len(state), sequence)
+        assert written == len(state)
+        return state
+
+    def restore(self, sequence: int, state: ByteArray) -> None:
+        """Replace a sequence by a snapshot, of this or any other sequence of the context.
+
+        Raises:
+            NoKVSlotError: the sequence's window is smaller than the snapshot.
+        """
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        if C.llama_state_seq_set_data(self.handle, pointer, len(state), sequence) == 0:
+            raise NoKVSlotError("the KV cache has no room for a parked prefix")
+
+    def clear(self, sequence: int) -> None:
+        """Empty a sequence."""
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+
+class _Batch:
+    """The arrays behind llama_batch, allocated once and filled without ctypes calls per token."""
+
+    def __init__(self) -> None:
+        size = MAX_BATCH_TOKENS
+        self._token = np.zeros(size, np.int32)
+        self._position = np.zeros(size, np.int32)
+        self._sequence = np.zeros(size, np.int32)
+        self._wanted = np.zeros(size, np.int8)
+        self._counts = np.ones(size, np.int32)
+        # llama_batch wants a pointer to a list of sequence ids per token; each list has one id here.
+        base, stride = self._sequence.ctypes.data, self._sequence.itemsize
+        self._pointers = np.arange(base, base + size * stride, stride, dtype=np.uintp)
+        self.struct = C.llama_batch(
+            n_tokens=0,
+            token=self._token.ctypes.data_as(ctypes.POINTER(C.llama_token)),
+            embd=None,
+            pos=self._position.ctypes.data_as(ctypes.POINTER(C.llama_pos)),
+            n_seq_id=self._counts.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+            seq_id=self._pointers.ctypes.data_as(ctypes.POINTER(ctypes.POINTER(C.llama_seq_id))),
+            logits=self._wanted.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+        )
+
+    def fill(self, runs: Sequence[Run]) -> int:
+        """Lay the runs out one after another; returns the number of tokens."""
+        at = 0
+        for run in runs:
+            end = at + len(run.tokens)
+            self._token[at:end] = run.tokens
+            self._position[at:end] = np.arange(run.start, run.start + len(run.tokens))
+            self._sequence[at:end] = run.sequence
+            self._wanted[at:end] = 0
+            self._wanted[end - 1] = 1
+            at = end
+        self.struct.n_tokens = at
+        return at
