@@ -28,11 +28,25 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+_color: ColorChoice = "auto"
+
+
+def use_color(choice: ColorChoice) -> None:
+    """Set ``--color`` for everything on stderr; called before the first output."""
+    global _color
+    _color = choice
+    stderr_console.cache_clear()
+
+
 @functools.cache
-def stderr_console(color: ColorChoice = "auto") -> Console:
-    """The one console for status, live views, warnings and errors."""
+def stderr_console() -> Console:
+    """The one console for status, live views, warnings and errors.
+
+    There is only one, because a second console would write through a live view that the first one draws.
+    """
     from rich.console import Console
 
+    color = _color
     return Console(
         stderr=True,
         markup=False,
@@ -83,11 +97,12 @@ def show_error(error: AdascaleError) -> None:
 def _labelled(kind: str, style: str, slug: str, message: str, facts: tuple[str, ...], hint: str) -> None:
     from rich.text import Text
 
-    body = Text(f"{kind}[{slug}]", style=style)
-    body.append(f": {clean(message)}", style="default")
+    # The constructor's style would be the base of the whole text; only the label is coloured.
+    body = Text().append(f"{kind}[{slug}]", style=style)
+    body.append(f": {clean(message)}")
     for fact in facts:
-        body.append(f"\n  {clean(fact)}", style="default")
+        body.append(f"\n  {clean(fact)}")
     if hint:
         body.append("\nhint: ", style="cyan")
-        body.append(clean(hint), style="default")
+        body.append(clean(hint))
     stderr_console().print(body, soft_wrap=True)

@@ -23,6 +23,7 @@ _WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})\s*(?:%|°|[A-Za-z][A-Za-z .²
 _OPTION = re.compile(r"\(?([A-Ha-h])\)?[.):]?(?:\s.*)?", re.DOTALL)
 _WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}]*)\}")
 _NOISE = re.compile(r"\\[!,;: ]|\\left|\\right|\\displaystyle|[$*`]|\\\(|\\\)|\\\[|\\\]|\\%|%")
+_SURROUND = re.compile(r"^\\[(\[]|\\[)\]]$")
 _SECONDS = 2
 
 
@@ -75,16 +76,15 @@ def same_answer(a: str, b: str) -> bool:
 
 
 def _tidy(answer: str) -> str:
-    answer = answer.strip().strip("*`").strip()
-    if answer.startswith("\\(") or answer.startswith("\\["):
-        answer = answer[2:]
-    if answer.endswith("\\)") or answer.endswith("\\]"):
-        answer = answer[:-2]
-    return answer.strip().strip("$").rstrip(".").strip().strip("*").strip()
+    """Drop what surrounds an answer: emphasis, dollar signs, LaTeX brackets, a final full stop."""
+    answer = answer.strip()
+    while (inner := _SURROUND.sub("", answer.strip("*`$ \t")).rstrip(".")) != answer:
+        answer = inner
+    return answer
 
 
 def _short(answer: str) -> str:
-    """Keep the number with its unit where a sentence goes on behind it: "18 dollars every day" stays whole."""
+    """Keep the number with its unit where a sentence goes on behind it."""
     head = re.split(r"(?<=[\w\)\}])[,;.]\s", answer, maxsplit=1)[0]
     return head.strip()
 
@@ -129,9 +129,7 @@ def _verified(a: str, b: str) -> bool:
     seconds = _SECONDS if threading.current_thread() is threading.main_thread() else None
     quiet: Callable[..., Any] = parse
     try:
-        gold, other = (
-            quiet(f"${text}$", parsing_timeout=seconds, raise_on_error=False) for text in (a, b)
-        )
+        gold, other = (quiet(f"${text}$", parsing_timeout=seconds, raise_on_error=False) for text in (a, b))
         return bool(gold and other and verify(gold, other, timeout_seconds=seconds, raise_on_error=False))
     except Exception:  # sympy raises nearly anything on odd input; odd input is not the same answer
         return False

@@ -29,11 +29,11 @@ class Usage:
     """Work done, additive over nodes and problems.
 
     Attributes:
-        prompt_tokens: Prefix tokens evaluated by the generator (a dropped prefix that comes back counts again).
-        reused_tokens: Prefix tokens that were not evaluated because another branch had evaluated them.
+        prompt_tokens: Prefix tokens that the generator evaluated; a dropped prefix that comes back counts again.
+        reused_tokens: Prefix tokens that another branch had evaluated.
         generated_tokens: Tokens sampled.
         prm_tokens: Tokens evaluated by the process reward model.
-        flops: About 2 x parameters x tokens evaluated, generator and PRM both, so that a PRM never looks free.
+        flops: About 2 x parameters x tokens evaluated, of generator and PRM, so that a PRM never looks free.
         seconds: Share of the decode and scoring time; a batch's time is split evenly over its branches.
     """
 

@@ -24,7 +24,7 @@ log_lines: deque[str] = deque(maxlen=50)
 _listeners: list[Callable[[int, str], None]] = []
 
 
-@C.llama_log_callback
+@C.llama_log_callback  # type: ignore[untyped-decorator]
 def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
     line = text.decode("utf-8", errors="replace")
     if level == _CONT and log_lines:

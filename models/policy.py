@@ -139,6 +139,10 @@ class LlamaPolicy:
                 self._after_step(sequence, step)
         return growths
 
+    def running(self, branch: BranchId) -> bool:
+        """Whether a branch has not ended yet."""
+        return any(job.branch == branch for job in self._jobs())
+
     def cancel(self, branch: BranchId) -> Step | None:
         """End a branch and return its unfinished step."""
         for job in self._waiting:
@@ -154,10 +158,13 @@ class LlamaPolicy:
 
     def close(self) -> None:
         """Free samplers; the context is closed by its owner."""
-        for job in [*self._waiting, *(slot.job for slot in self._slots)]:
+        for job in self._jobs():
             job.stream.close()
         self._waiting, self._slots = [], []
         self._sampler.close()
+
+    def _jobs(self) -> list[Job]:
+        return [*self._waiting, *(slot.job for slot in self._slots)]
 
     def _seat_waiting(self) -> None:
         """Seat branches whose prefix is parked, and one branch for each prefix that is not.
@@ -200,7 +207,9 @@ class LlamaPolicy:
     def _decode_single(self, sequences: Sequence[int], grown: dict[int, Growth]) -> None:
         """Evaluate one token of each sequence, in the cheapest partition, and sample from each row."""
         at = 0
-        for chunk in self._costs.partition(len(sequences), self.slots):
+        # Padding may use only sequences that no branch holds, and they begin behind the last slot.
+        rows = self.slots if len(sequences) == len(self._slots) else len(sequences)
+        for chunk in self._costs.partition(len(sequences), rows):
             part = sequences[at : at + chunk.size]
             runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
             padding = range(part[-1] + 1, part[-1] + 1 + chunk.rows - chunk.size)

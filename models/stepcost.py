@@ -64,11 +64,10 @@ class StepCosts:
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
         """Dynamic programme over the size of the first call; only the last call may hold padding."""
-        last = min(
+        best: tuple[float, tuple[Chunk, ...]] = min(
             ((self.seconds(padded), (Chunk(branches, padded),)) for padded in self._paddings(branches, rows)),
             key=lambda plan: plan[0],
         )
-        best = last
         for size in range(1, branches):
             if size in self.curve:
                 rest, chunks = self._plan(branches - size, rows - size)

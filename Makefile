@@ -1,0 +1,36 @@
+# Everything a developer needs. `make check` is what CI runs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: check setup lint types test types-tree clean
+
+check: setup lint types test
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# Type checkers do not see the mapping of folders to import names, so they get a tree of links.
+types: setup types-tree
+	$(BIN)/mypy -p adascale
+
+types-tree:
+	rm -rf .types && mkdir -p .types/adascale
+	ln -s ../../api/__init__.py ../../api/__main__.py ../../api/py.typed .types/adascale/
+	ln -s ../../cli ../../engine ../../models .types/adascale/
+
+test: setup
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,171 @@
+"""Tokens per second of adascale's runtime against a bare decode loop.
+
+Usage: ``python bench/decode.py MODEL [--branches 1,4,8,16,32] [--tokens 32] [--rounds 3]``
+
+The bare loop calls llama_decode and llama_sampler_sample and nothing else, in both KV layouts; the faster
+layout is what adascale is compared with. All three alternate in one run, each branch 300 tokens deep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import llama_cpp.llama_cpp as C
+from common import STORY, close, model_path, table
+
+from adascale.engine.ports import Prefix
+from adascale.engine.types import BranchId, Problem
+from adascale.models.chat import ChatFormat
+from adascale.models.machine import physical_cores
+from adascale.models.native import AbortFlag
+from adascale.models.policy import LlamaPolicy
+from adascale.models.prefixes import PrefixCache
+from adascale.models.runtime import LlamaContext, LlamaModel
+from adascale.models.sampling import SamplingParams
+from adascale.models.stepcost import measure
+
+DEPTH = 300
+
+
+class BareLoop:
+    """Decode and sample, as little Python as ctypes allows."""
+
+    def __init__(self, model: LlamaModel, branches: int, window: int, threads: int, unified: bool) -> None:
+        params = C.llama_context_default_params()
+        params.n_ctx, params.n_seq_max = window * branches, branches
+        params.n_batch = params.n_ubatch = 512
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        params.kv_unified = unified
+        self.model, self.branches, self.unified = model, branches, unified
+        self.context = C.llama_init_from_model(model.handle, params)
+        self.memory = C.llama_get_memory(self.context)
+        self.batch = C.llama_batch_init(512, 0, 1)
+        self.samplers = []
+        for seed in range(branches):
+            chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+            for sampler in (
+                C.llama_sampler_init_top_k(40),
+                C.llama_sampler_init_top_p(0.95, 1),
+                C.llama_sampler_init_temp(0.8),
+                C.llama_sampler_init_dist(seed),
+            ):
+                C.llama_sampler_chain_add(chain, sampler)
+            self.samplers.append(chain)
+
+    def close(self) -> None:
+        C.llama_batch_free(self.batch)
+        C.llama_free(self.context)
+
+    def fill(self, rows: list[tuple[int, int, int]], wanted: bool) -> None:
+        batch = self.batch
+        batch.n_tokens = len(rows)
+        for i, (token, position, sequence) in enumerate(rows):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, position, 1
+            batch.seq_id[i][0], batch.logits[i] = sequence, wanted
+
+    def run(self, prompt: tuple[int, ...], tokens: int) -> float:
+        """Seconds for ``tokens`` steps of every branch behind the prompt."""
+        C.llama_memory_clear(self.memory, True)
+        self.fill([(token, i, 0) for i, token in enumerate(prompt)], False)
+        self.batch.logits[len(prompt) - 1] = 1
+        assert C.llama_decode(self.context, self.batch) == 0
+        last = [C.llama_sampler_sample(s, self.context, -1) for s in self.samplers]
+        for sequence in range(1, self.branches):
+            C.llama_memory_seq_cp(self.memory, 0, sequence, -1, -1)
+        started = 0.0
+        for step in range(tokens + 1):
+            if step == 1:  # the first step pays for the forks
+                started = time.perf_counter()
+            self.fill([(t, len(prompt) + step, i) for i, t in enumerate(last)], True)
+            assert C.llama_decode(self.context, self.batch) == 0
+            last = [C.llama_sampler_sample(s, self.context, i) for i, s in enumerate(self.samplers)]
+        return time.perf_counter() - started
+
+
+class Adascale:
+    """The real policy, driven as the driver does it."""
+
+    def __init__(self, model: LlamaModel, branches: int, window: int, threads: int) -> None:
+        self.context = LlamaContext(model, window, branches, threads, AbortFlag())
+        chat = ChatFormat(model, "You are a writer.")
+        costs = measure(self.context)
+        cache = PrefixCache(256 << 20)
+        self.policy = LlamaPolicy(self.context, chat, SamplingParams(max_tokens=window), cache, costs)
+        self.branches = branches
+        self._next = 0
+
+    def close(self) -> None:
+        self.policy.close()
+        self.context.close()
+
+    def run(self, question: str, tokens: int) -> float:
+        """Seconds for ``tokens`` steps of every branch; drawn again if one ends by itself."""
+        while True:
+            problem = Problem("bench", question)
+            self.policy.open(problem)
+            ids = [BranchId(self._next + i) for i in range(self.branches)]
+            self._next += self.branches
+            for id_ in ids:
+                self.policy.start(id_, Prefix(problem), seed=int(id_), until="answer", greedy=False)
+            self.policy.advance()
+            self.policy.advance()
+            started = time.perf_counter()
+            complete = all(len(self.policy.advance()) == self.branches for _ in range(tokens))
+            seconds = time.perf_counter() - started
+            alive = {growth.branch for growth in self.policy.advance()}
+            for id_ in alive:
+                if self.policy.running(id_):
+                    self.policy.cancel(id_)
+            self.policy.close_problem(problem)
+            if complete:
+                return seconds
+
+
+def deep_question(model: LlamaModel) -> tuple[str, tuple[int, ...]]:
+    """A question whose whole prompt is ``DEPTH`` tokens, give or take one sentence."""
+    chat = ChatFormat(model, "You are a writer.")
+    question = STORY
+    while len(chat.prompt(question + STORY)) <= DEPTH:
+        question += STORY
+    return question, chat.prompt(question)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--branches", default="1,4,8,16,32")
+    parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=physical_cores())
+    args = parser.parse_args()
+    model = LlamaModel(model_path(args.model))
+    question, prompt = deep_question(model)
+    window = -(-(len(prompt) + args.tokens + 260) // 256) * 256
+    rows, ratios = [], {}
+    for branches in map(int, args.branches.split(",")):
+        contestants = {
+            "unified": BareLoop(model, branches, window, args.threads, unified=True),
+            "streams": BareLoop(model, branches, window, args.threads, unified=False),
+            "adascale": Adascale(model, branches, window, args.threads),
+        }
+        speeds: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(args.rounds):
+            for name, contestant in contestants.items():
+                what = question if isinstance(contestant, Adascale) else prompt
+                seconds = contestant.run(what, args.tokens)  # type: ignore[arg-type]
+                speeds[name].append(branches * args.tokens / seconds)
+        for contestant in contestants.values():
+            contestant.close()
+        middle = {name: statistics.median(values) for name, values in speeds.items()}
+        ratio = middle["adascale"] / max(middle["unified"], middle["streams"])
+        ratios[str(branches)] = round(ratio, 3)
+        rows.append([str(branches), *(f"{middle[n]:.1f}" for n in contestants), f"{ratio:.3f}"])
+    table(["branches", "bare unified", "bare streams", "adascale", "ratio"], rows)
+    close({"ratio": ratios, "model": args.model, "depth": len(prompt), "threads": args.threads})
+
+
+if __name__ == "__main__":
+    main()

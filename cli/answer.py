@@ -1,0 +1,20 @@
+"""The payload of one answered question, as ``ask`` and ``replay`` write it to stdout."""
+
+from __future__ import annotations
+
+from adascale.engine.tree import Tree
+from adascale.engine.types import SearchResult
+
+
+def solution_text(tree: Tree, result: SearchResult) -> str:
+    """The solution that is shown; empty when no trajectory finished."""
+    return "" if result.best is None else tree.text(result.best).strip()
+
+
+def answer_payload(tree: Tree, result: SearchResult, extract: bool) -> str:
+    """The solution and ``Answer: 18``; with ``extract`` the answer alone, empty when there is none."""
+    answer = "" if result.answer is None else result.answer
+    if extract:
+        return answer
+    parts = [solution_text(tree, result), f"Answer: {answer}" if answer else ""]
+    return "\n".join(part for part in parts if part)

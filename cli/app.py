@@ -1,0 +1,96 @@
+"""The ``adascale`` command: the table of commands, and errors as exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from adascale import __version__
+from adascale.engine.errors import AdascaleError
+
+from . import models
+from .ask import ask
+from .batch import batch
+from .console import say, show_error
+from .doctor import doctor
+from .replay import replay
+
+_EPILOG = """Examples:
+
+adascale ask "What is 17 * 23?"
+
+echo "What is 17 * 23?" | adascale ask -x
+
+adascale ask --strategy beam --show-tree "3 pens cost $2. How many pens for $18?"
+
+Exit codes: 0 answered, 2 wrong usage, 3 no answer, 4 model not available, 5 does not fit,
+6 some lines of a batch failed, 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="adascale",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"adascale {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Answer questions with a small local model that searches as much as a question needs."""
+
+
+app.command()(ask)
+app.command()(batch)
+app.add_typer(models.app, name="models")
+app.command()(replay)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line; every foreseen error is a message and an exit code, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except AdascaleError as error:
+        if os.environ.get("ADASCALE_DEBUG"):
+            traceback.print_exc()
+        show_error(error)
+        _leave(error.exit_code)
+    except KeyboardInterrupt:
+        say("interrupted")
+        _leave(130)
+    except BrokenPipeError:
+        # The reader has gone: nothing more can be said on stdout, and that is no failure of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(141)
+    except Exception as error:
+        if os.environ.get("ADASCALE_DEBUG"):
+            raise
+        show_error(
+            AdascaleError(
+                f"something unexpected went wrong: {type(error).__name__}: {error}",
+                hint="ADASCALE_DEBUG=1 shows where; please report it",
+                slug="unexpected",
+            )
+        )
+        _leave(1)
+
+
+def _leave(code: int) -> None:
+    sys.exit(code)

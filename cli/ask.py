@@ -1,0 +1,107 @@
+"""``adascale ask``: one question."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack, nullcontext
+from typing import Annotated
+
+import typer
+
+from adascale import __version__
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.replay import replay
+from adascale.engine.types import Problem
+
+from .answer import answer_payload
+from .console import may_animate, write_payload
+from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption, with_run_options
+from .record import answer_record
+from .render.base import choose_progress, make_renderer
+from .stdin import read_stdin
+from .trace import TraceWriter
+from .wire import open_session, settings_for, stoppable
+
+
+@with_run_options
+def ask(
+    question: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[QUESTION|-]",
+            show_default=False,
+            help="The question; - or nothing reads it from stdin. Put -- before one that begins with a dash.",
+        ),
+    ] = None,
+    show_tree: ShowTreeOption = False,
+    extract: ExtractOption = False,
+    trace: TraceOption = None,
+    *,
+    options: RunOptions,
+) -> None:
+    """Answer one question by searching over reasoning steps."""
+    problem = Problem("1", question_text(question))
+    options.limits()  # a wrong value is told before a model is loaded
+    kind = choose_progress(options.progress, options.quiet, may_animate())
+    started = time.monotonic()
+    with ExitStack() as stack:
+        writer = stack.enter_context(TraceWriter(trace) if trace else nullcontext())
+        renderer = stack.enter_context(make_renderer(kind, show_tree=show_tree, quiet=options.quiet))
+        branches = options.chosen().width(options.params())
+        session = stack.enter_context(open_session(options, branches, renderer.status))
+        loaded = time.monotonic() - started
+        log: list[Event] = []
+        with stoppable(session) as driver:
+            for _, event in driver.run([problem], settings_for(options, session)):
+                log.append(event)
+                if writer is not None:
+                    writer.write(event)
+                renderer.on(event)
+    finish(log, loaded, extract=extract, as_json=options.json_output)
+
+
+def question_text(argument: str | None) -> str:
+    """The question from the argument or stdin.
+
+    Raises:
+        UsageError: it is empty, or there is nobody to read it from.
+    """
+    if argument is None and sys.stdin.isatty():
+        raise UsageError(
+            "no question given",
+            hint='adascale ask "What is 17 * 23?"   or   echo "What is 17 * 23?" | adascale ask',
+        )
+    text = read_stdin() if argument in (None, "-") else argument
+    if not text or not text.strip():
+        raise UsageError(
+            "the question is empty", hint='adascale ask "What is 17 * 23?"', slug="empty-question"
+        )
+    return text.strip()
+
+
+def finish(log: list[Event], load_seconds: float, *, extract: bool, as_json: bool) -> None:
+    """Write the payload and leave with the exit code of the outcome."""
+    last = log[-1]
+    if isinstance(last, SearchFailed):
+        raise failure(last)
+    assert isinstance(last, SearchFinished)
+    if as_json:
+        record = answer_record(log, load_seconds, __version__)
+        indent = 2 if sys.stdout.isatty() else None
+        write_payload(json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent))
+    elif payload := answer_payload(replay(log), last.result, extract):
+        write_payload(payload)
+    if last.result.stop_reason == "interrupted":
+        raise typer.Exit(130)
+    if last.result.best is None:
+        raise typer.Exit(3)
+
+
+def failure(event: SearchFailed) -> AdascaleError:
+    """The error that a failed search stands for."""
+    error = AdascaleError(event.message, *event.facts, hint=event.hint, slug=event.code)
+    error.exit_code = event.exit_code  # type: ignore[misc]
+    return error

@@ -1,0 +1,151 @@
+"""``adascale doctor``: what this machine has, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import typer
+
+from adascale import __version__
+from adascale.engine.errors import AdascaleError
+from adascale.models import machine
+from adascale.models.catalog import DEFAULT_GENERATOR
+from adascale.models.units import gigabytes
+
+from .console import write_payload
+
+Word = Literal["ok", "warn", "FAIL", "skip"]
+
+_GPU_FIX = 'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    name: str
+    result: Word
+    detail: str
+    fix: str = ""
+
+
+def doctor(
+    generator: Annotated[str, typer.Option("--generator", "-g", help="Model to check.")] = DEFAULT_GENERATOR,
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="ADASCALE_OFFLINE", help="Never touch the network.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Check this machine, and say how to mend what is wrong."""
+    checks = [
+        _guarded("python", _python),
+        _guarded("llama.cpp", _llama),
+        _guarded("gpu", _gpu),
+        _guarded("memory", _memory),
+        _guarded("disk", _disk),
+        _guarded("generator", lambda: _generator(generator)),
+        Check("calibration", "skip", "none exists yet: scores are shown as scores"),
+        Check("network", "skip", "offline") if offline else _guarded("network", _network),
+    ]
+    if json_output:
+        write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
+    else:
+        write_payload("\n".join(_lines(checks)))
+    if any(check.result == "FAIL" for check in checks):
+        raise typer.Exit(1)
+
+
+def _lines(checks: list[Check]) -> list[str]:
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{check.result:<4}  {check.name:<{width}}  {check.detail}")
+        if check.fix:
+            lines.append(f"      {'':<{width}}  fix: {check.fix}")
+    open_points = sum(check.result in ("warn", "FAIL") for check in checks)
+    lines.append(f"{open_points} of {len(checks)} checks need attention." if open_points else "all is well.")
+    return lines
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    """A check that breaks is a finding, never a crash."""
+    try:
+        return check()
+    except AdascaleError as error:
+        return Check(name, "FAIL", error.message, error.hint)
+    except Exception as error:
+        return Check(name, "warn", f"could not be checked: {type(error).__name__}: {error}")
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
+
+
+def _llama() -> Check:
+    try:
+        import llama_cpp
+    except (ImportError, OSError, RuntimeError) as error:
+        return Check(
+            "llama.cpp", "FAIL", f"does not load: {error}", "pip install --force-reinstall llama-cpp-python"
+        )
+    info = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
+    features = [part.split(" = ")[0].split()[-1] for part in info.split("|") if part.strip().endswith("= 1")]
+    return Check("llama.cpp", "ok", f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})")
+
+
+def _gpu() -> Check:
+    from llama_cpp import llama_supports_gpu_offload
+
+    if llama_supports_gpu_offload():
+        return Check("gpu", "ok", "this build uses the GPU")
+    if shutil.which("nvidia-smi"):
+        return Check("gpu", "warn", "NVIDIA driver found, but this build has no GPU support", _GPU_FIX)
+    return Check("gpu", "ok", "none used; this is a CPU build")
+
+
+def _memory() -> Check:
+    limit = machine.memory_limit_bytes()
+    inside = f"container limit {gigabytes(limit)} GB" if limit is not None else "no container limit"
+    cores = machine.physical_cores()
+    return Check(
+        "memory", "ok", f"{gigabytes(machine.free_memory_bytes())} GB free ({inside}), {cores} cores"
+    )
+
+
+def _disk() -> Check:
+    from adascale.models.store import cache_dir
+
+    free = machine.free_disk_bytes(cache_dir())
+    return Check("disk", "ok", f"{gigabytes(free)} GB free in {cache_dir()}")
+
+
+def _generator(name: str) -> Check:
+    from adascale.models import gguf
+    from adascale.models.sources import locate
+
+    found = locate(name)
+    if found is None:
+        return Check(
+            "generator",
+            "warn",
+            f"{name} is not on this machine; ask fetches it",
+            f"adascale models pull {name}",
+        )
+    gguf.check_gguf(found.path)
+    return Check("generator", "ok", f"{name} ({gigabytes(found.size_bytes)} GB) at {found.path}")
+
+
+def _network() -> Check:
+    from adascale.models import hub
+
+    try:
+        hub.check_reachable()
+    except AdascaleError as error:
+        return Check("network", "warn", f"{error.message}; built-in models come from the package index")
+    return Check("network", "ok", f"{hub.host()} answers")

@@ -1,0 +1,110 @@
+"""The JSON object of one answered question: ``adascale.answer/1``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from adascale.engine.errors import AdascaleError
+from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.replay import replay
+from adascale.engine.tree import Tree
+from adascale.engine.types import Problem, SearchResult
+
+from .answer import solution_text
+
+SCHEMA = "adascale.answer/1"
+
+
+def answer_record(log: list[Event], load_seconds: float, version: str) -> dict[str, Any]:
+    """Fold the log of a finished or failed search; unknown values are None, never missing."""
+    first, last = log[0], log[-1]
+    assert isinstance(first, SearchStarted)
+    tree = replay(log)
+    record: dict[str, Any] = {"schema": SCHEMA, "id": first.problem.id, "question": first.problem.question}
+    if isinstance(last, SearchFailed):
+        error = {"code": last.code, "message": last.message, "hint": last.hint}
+        return {**record, "status": "error", "answer": None, "error": error, "version": version}
+    assert isinstance(last, SearchFinished)
+    result, usage = last.result, last.usage
+    finished = sum(node.status == "terminal" for node in tree)
+    return {
+        **record,
+        "status": status_of(result),
+        "answer": result.answer,
+        "solution": solution_text(tree, result),
+        "confidence": _confidence(result),
+        "agreement": _agreement(result, finished),
+        "stop_reason": result.stop_reason,
+        "budget": {
+            "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
+            "time_s": {"used": round(last.t, 3), "limit": first.budget.max_seconds},
+            "samples": {"used": finished},
+        },
+        "tree": _shape(tree),
+        "usage": dataclasses.asdict(usage),
+        "timing": {
+            "load_s": round(load_seconds, 3),
+            "search_s": round(last.t, 3),
+            "tokens_per_s": round(usage.generated_tokens / last.t, 1) if last.t else None,
+        },
+        "model": first.models.get("generator"),
+        "prm": first.models.get("prm"),
+        "calibration": None,
+        "search": {"strategy": first.strategy, **first.params, "seed": first.seed},
+        "version": version,
+    }
+
+
+def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:
+    """A question that was never searched."""
+    return {
+        "schema": SCHEMA,
+        "id": problem.id,
+        "question": problem.question,
+        "status": "error",
+        "answer": None,
+        "error": {"code": error.slug, "message": error.message, "hint": error.hint},
+        "version": version,
+    }
+
+
+def status_of(result: SearchResult) -> str:
+    """``answered``, ``no_answer`` or ``interrupted``; a solution without a checkable answer is answered."""
+    if result.stop_reason == "interrupted":
+        return "interrupted"
+    return "no_answer" if result.best is None else "answered"
+
+
+def _confidence(result: SearchResult) -> dict[str, Any]:
+    estimate = result.confidence
+    calibrated = estimate is not None and estimate.calibrated
+    p = estimate if calibrated else None
+    return {
+        "p": p.median if p else None,
+        "lo": p.lower if p else None,
+        "hi": p.upper if p else None,
+        "level": 0.8,
+        "calibrated": calibrated,
+        "score": estimate.median if estimate is not None and not calibrated else None,
+        "vote_share": result.groups[0].share if result.groups else None,
+    }
+
+
+def _agreement(result: SearchResult, finished: int) -> dict[str, Any]:
+    return {
+        "paths": finished,
+        "agree": len(result.groups[0].nodes) if result.groups else 0,
+        "answers": [
+            {"answer": group.answer, "paths": len(group.nodes), "weight": round(group.weight, 4)}
+            for group in result.groups
+        ],
+    }
+
+
+def _shape(tree: Tree) -> dict[str, int]:
+    return {
+        "nodes": len(tree),
+        "depth": max(node.depth for node in tree),
+        "pruned": sum(node.status == "pruned" for node in tree),
+    }

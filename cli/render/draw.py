@@ -1,0 +1,158 @@
+"""From rows to lines of an exact width: guides, marks, text and right-aligned columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from .rows import Row
+from .text import cells, chance, cut, one_line, pad
+from .theme import MARK_STYLES, STYLES, Glyphs
+
+NARROW = 60
+"""Below this width the ``n`` column is dropped."""
+
+WIDE = 100
+"""From this width on the interval and the tokens of each step are shown."""
+
+_GAP = 2
+_COUNT_CELLS = 8
+_LABEL_CHARACTERS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A right-aligned column: its head, one value and one style per row."""
+
+    head: str
+    values: tuple[str, ...]
+    styles: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Cells of the widest entry."""
+        return max(cells(self.head), *(cells(value) for value in self.values), 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the lines of one drawing share.
+
+    Attributes:
+        width: Cells of a line.
+        glyphs: The character set.
+        calibrated: Whether estimates are probabilities.
+        tick: Number of the frame in a live view, for the running mark.
+    """
+
+    width: int
+    glyphs: Glyphs
+    calibrated: bool
+    tick: int = 0
+
+
+def draw_rows(rows: Sequence[Row], frame: Frame) -> list[Text]:
+    """The head of the columns and one line per row, none wider than the frame."""
+    columns = _columns(rows, frame)
+    left = max(0, frame.width - sum(_GAP + column.width for column in columns))
+    head = Text(" " * left)
+    for column in columns:
+        head.append(" " * _GAP + column.head.rjust(column.width), STYLES["header"])
+    lines = [head]
+    deepest = max((len(row.lasts) for row in rows), default=0)
+    step = 4 if deepest * 4 <= left // 2 else 2
+    for at, row in enumerate(rows):
+        line = _left(row, left, step, frame)
+        for column in columns:
+            value = column.values[at]
+            line.append(" " * (_GAP + column.width - cells(value)))
+            line.append(value, column.styles[at])
+        lines.append(line)
+    for line in lines:
+        line.rstrip()
+        line.truncate(frame.width)
+    return lines
+
+
+def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
+    shown = [("p" if frame.calibrated else "score", [_score(row, frame) for row in rows])]
+    if frame.width >= WIDE and frame.calibrated:
+        shown.append(("10-90%", [(_interval(row), STYLES["faint"]) for row in rows]))
+    if frame.width >= NARROW:
+        shown.append(("n", [_count(row, frame) for row in rows]))
+    if frame.width >= WIDE:
+        shown.append(("tok", [(_tokens(row), STYLES["faint"]) for row in rows]))
+    return [Column(head, tuple(v for v, _ in cell), tuple(s for _, s in cell)) for head, cell in shown]
+
+
+def _score(row: Row, frame: Frame) -> tuple[str, str]:
+    if row.estimate is None:
+        return "", ""
+    value = row.estimate.median
+    style = STYLES["best_path"] if row.best else ""
+    # Green and red would claim what only a calibrated number can say.
+    if frame.calibrated:
+        style += " " + STYLES["high" if value >= 0.8 else "middle" if value >= 0.5 else "low"]
+    return chance(value), style
+
+
+def _interval(row: Row) -> str:
+    return f"{chance(row.estimate.lower)}-{chance(row.estimate.upper)}" if row.estimate else ""
+
+
+def _count(row: Row, frame: Frame) -> tuple[str, str]:
+    text = cut(one_line(row.count, frame.glyphs), _COUNT_CELLS, frame.glyphs)
+    if row.mark == "best":
+        return text, STYLES["answer"]
+    return text, STYLES["low"] if row.mark == "pruned" else STYLES["faint"]
+
+
+def _tokens(row: Row) -> str:
+    return "" if row.tokens is None else str(row.tokens)
+
+
+def _left(row: Row, width: int, step: int, frame: Frame) -> Text:
+    """Guides, mark, label and text in exactly ``width`` cells."""
+    glyphs = frame.glyphs
+    line = Text().append(_guides(row, step, width // 2, glyphs), STYLES["guide"])
+    if row.mark == "running":
+        line.append(glyphs.spin[frame.tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
+    else:
+        mark = glyphs.marks[row.mark] if row.mark else glyphs.ellipsis
+        line.append(mark + " ", MARK_STYLES[row.mark] if row.mark else STYLES["faint"])
+    if row.label:
+        line.append(_label(row.label, glyphs) + " ", STYLES["label"])
+    room = width - line.cell_len
+    text = cut(one_line(row.text, glyphs), room, glyphs) if row.text else ""
+    line.append(pad(text, room), _text_style(row))
+    line.truncate(width)
+    return line
+
+
+def _text_style(row: Row) -> str:
+    if row.best:
+        return STYLES["best_path"]
+    if row.folded or row.mark == "pruned":
+        return STYLES["faint"]
+    return STYLES["running_text"] if row.mark == "running" else ""
+
+
+def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> str:
+    """Guides of the innermost levels, as many as fit ``most`` cells: a deep tree must leave room for text."""
+    levels = max(1, most // step)
+    lasts = row.lasts[max(0, len(row.lasts) - levels) :]
+    if not lasts:
+        return ""
+    outer = [glyphs.blank if last else glyphs.pipe for last in lasts[:-1]]
+    own = glyphs.elbow if lasts[-1] else glyphs.tee
+    if step < len(own):
+        return "".join(guide[0] + " " for guide in (*outer, own))
+    return "".join((*outer, own))
+
+
+def _label(label: str, glyphs: Glyphs) -> str:
+    if len(label) <= _LABEL_CHARACTERS:
+        return label
+    return glyphs.ellipsis + label[len(glyphs.ellipsis) - _LABEL_CHARACTERS :]

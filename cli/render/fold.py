@@ -1,0 +1,211 @@
+"""Which rows of a tree to show when not all of them fit.
+
+Folds come in stages, each only as far as it is needed: pruned subtrees, finished paths to one answer,
+waiting leaves, finished paths to any other answer, subtrees off the best path; then, where even that is too
+much, everything off the best path, the way to running branches, and those branches themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from adascale.engine.types import ROOT, NodeId
+
+from .shape import FoldKind, Key, best_below, subtree_keys
+from .state import ViewState
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Siblings that share one row."""
+
+    kind: FoldKind
+    nodes: tuple[NodeId, ...]
+    answer: str | None = None
+
+
+@dataclass(slots=True)
+class Folds:
+    """What is not shown in full.
+
+    Attributes:
+        groups: Rows that stand for several children, per parent.
+        hidden: The children in those groups.
+        closed: Nodes whose subtree is left out.
+        skipped: Nodes that are left out while the one thing below them is shown in their place.
+        bundled: Nodes whose running branches share one row.
+    """
+
+    groups: dict[NodeId, list[Group]] = field(default_factory=dict)
+    hidden: set[NodeId] = field(default_factory=set)
+    closed: set[NodeId] = field(default_factory=set)
+    skipped: set[NodeId] = field(default_factory=set)
+    bundled: set[NodeId] = field(default_factory=set)
+
+    def hide(self, parent: NodeId, group: Group) -> None:
+        """Show one row for the nodes of ``group``."""
+        self.groups.setdefault(parent, []).append(group)
+        self.hidden.update(group.nodes)
+
+    def merge(self, parent: NodeId, groups: Sequence[Group], into: Group) -> None:
+        """Show the row ``into`` in place of ``groups`` and of loose children."""
+        self.groups[parent] = [group for group in self.groups.get(parent, ()) if group not in groups]
+        self.hide(parent, into)
+
+
+def fold(state: ViewState, room: int | None) -> Folds:
+    """Folds that bring the tree to ``room`` rows, or as near as folding can; None folds nothing."""
+    folder = _Folder(state)
+    if room is None:
+        return folder.folds
+    stages: tuple[Callable[[], Iterable[_Saving]], ...] = (
+        partial(folder.alike, "pruned"),
+        partial(folder.alike, "finished"),
+        partial(folder.alike, "waiting"),
+        folder.others,
+        folder.expanded,
+        folder.rest,
+        folder.ways,
+        folder.running,
+    )
+    for stage in stages:
+        over = folder.measure() - room
+        if over <= 0:
+            break
+        for saving in sorted(stage(), key=lambda s: s.order):
+            if over <= 0:
+                break
+            saving.apply()
+            over -= saving.rows
+    return folder.folds
+
+
+@dataclass(frozen=True, slots=True)
+class _Saving:
+    """One possible fold: the rows it frees, its place in the order, and how to do it."""
+
+    rows: int
+    order: tuple[float, int]
+    apply: Callable[[], None]
+
+
+class _Folder:
+    """Facts about every subtree, taken bottom up: a child's id is always greater than its parent's."""
+
+    def __init__(self, state: ViewState) -> None:
+        self.folds = Folds()
+        self._tree = state.tree
+        self._writing = state.writing()
+        best = [] if state.best is None else state.tree.path(state.best)
+        self._best_path = {ROOT, *(node.id for node in best)}
+        self._kept = self._always_shown()
+        self._keys = subtree_keys(state)
+        self._answer = state.answer
+        self._rows: list[int] = []
+
+    def _always_shown(self) -> set[NodeId]:
+        """The best path, and the way to every running branch."""
+        kept = set(self._best_path)
+        for parent in self._writing:
+            kept.update(node.id for node in self._tree.path(parent))
+        return kept
+
+    def measure(self) -> int:
+        """Rows of the whole tree under the present folds; remembers those of every subtree."""
+        folds = self.folds
+        self._rows = rows = [0] * len(self._tree)
+        for node in reversed(self._tree.nodes):
+            if node.id in folds.hidden:
+                rows[node.id] = 0
+            elif node.id in folds.closed:
+                rows[node.id] = 1
+            else:
+                writing = self._writing.get(node.id, 0)
+                rows[node.id] += min(1, writing) if node.id in folds.bundled else writing
+                rows[node.id] += len(folds.groups.get(node.id, ())) + (node.id not in folds.skipped)
+            if node.parent is not None:
+                rows[node.parent] += rows[node.id]
+        return rows[ROOT]
+
+    def alike(self, kind: FoldKind) -> Iterator[_Saving]:
+        """Siblings of one kind (and answer) become one row; the most rows first."""
+        covered = set(self.folds.hidden)
+        for parent, children in self._families(covered):
+            piles: dict[Key, list[NodeId]] = {}
+            for child in children:
+                key = self._keys[child]
+                if key is not None and key[0] == kind:
+                    piles.setdefault(key, []).append(child)
+            for (_, answer), pile in piles.items():
+                saved = sum(self._rows[child] for child in pile) - 1
+                if saved > 0 and (len(pile) > 1 or kind != "finished" or answer == self._answer):
+                    covered.update(pile)
+                    group = Group(kind, tuple(pile), answer)
+                    yield _Saving(saved, (-saved, parent), partial(self.folds.hide, parent, group))
+
+    def expanded(self) -> Iterator[_Saving]:
+        """Subtrees off the best path become the row of their first node; the least promising first."""
+        best = best_below(self._tree)
+        covered = set(self.folds.hidden)
+        for _, children in self._families(covered):
+            for child in children:
+                saved = self._rows[child] - 1
+                if saved > 0:
+                    covered.add(child)
+                    yield _Saving(saved, (best[child], child), partial(self.folds.closed.add, child))
+
+    def others(self) -> Iterator[_Saving]:
+        """All finished paths below one node that do not lead to the best answer become one row."""
+        covered = set(self.folds.hidden)
+        for parent, children in self._families(covered):
+            loose = [c for c in children if (key := self._keys[c]) and self._loses(*key)]
+            covered.update(loose)
+            groups = [g for g in self.folds.groups.get(parent, ()) if self._loses(g.kind, g.answer)]
+            yield from self._merged("others", parent, loose, groups)
+
+    def _loses(self, kind: FoldKind, answer: str | None) -> bool:
+        return kind == "finished" and answer != self._answer
+
+    def rest(self) -> Iterator[_Saving]:
+        """All that is off the best path below one node becomes one row."""
+        for parent in self._kept:
+            loose = [c for c in self._tree.children(parent) if c not in self._kept | self.folds.hidden]
+            yield from self._merged("rest", parent, loose, self.folds.groups.get(parent, []))
+
+    def _merged(
+        self, kind: FoldKind, parent: NodeId, loose: Sequence[NodeId], groups: Sequence[Group]
+    ) -> Iterator[_Saving]:
+        """One row in place of loose children and of rows that stand for several already."""
+        saved = sum(self._rows[child] for child in loose) + len(groups) - 1
+        if saved > 0:
+            nodes = sorted([*loose, *(node for group in groups for node in group.nodes)])
+            merge = partial(self.folds.merge, parent, groups, Group(kind, tuple(nodes)))
+            yield _Saving(saved, (-saved, parent), merge)
+
+    def ways(self) -> Iterator[_Saving]:
+        """The steps on the way to a lone running branch give way to it; its label tells where it is."""
+        for node in self._kept - self._best_path:
+            children = [c for c in self._tree.children(node) if c not in self.folds.hidden]
+            below = len(children) + self._writing.get(node, 0) + len(self.folds.groups.get(node, ()))
+            if below == 1:
+                yield _Saving(1, (self._tree[node].depth, node), partial(self.folds.skipped.add, node))
+
+    def running(self) -> Iterator[_Saving]:
+        """Branches that are written below one node share a row."""
+        for parent, count in self._writing.items():
+            if count > 1:
+                yield _Saving(count - 1, (1 - count, parent), partial(self.folds.bundled.add, parent))
+
+    def _families(self, covered: set[NodeId]) -> Iterator[tuple[NodeId, list[NodeId]]]:
+        """Visible nodes, top down, with those visible children that may be folded.
+
+        ``covered`` holds roots of subtrees to pass over; the caller may add to it on the way.
+        """
+        for node in self._tree:
+            if node.parent in covered:
+                covered.add(node.id)
+            if node.id not in covered:
+                children = self._tree.children(node.id)
+                yield node.id, [c for c in children if c not in covered and c not in self._kept]

@@ -1,0 +1,187 @@
+"""Whole pictures of a view: the live frame, the finished tree, the status line, the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from .draw import Frame, draw_rows
+from .rows import tree_rows
+from .state import ViewState
+from .text import cells, chance, clock, cut, duration, one_line, plural, thousands
+from .theme import MARK_STYLES, STYLES, Glyphs
+
+FULL_TREE = 60
+"""Nodes of the largest tree that is left on the screen as a whole."""
+
+FOLDED_ROWS = 30
+"""Rows that a larger tree is folded to: the best path, and what lies beside it in a few words."""
+
+HINT = "Ctrl-C: stop now and print the best answer."
+
+_AROUND = 7
+"""Lines of a live frame that are not rows of the tree."""
+
+_ANSWER_CELLS = 40
+
+
+def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
+    """The running search in at most ``height`` lines."""
+    frame = Frame(width, glyphs, state.calibrated, tick)
+    rows = tree_rows(state, max(1, height - _AROUND))
+    lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
+    lines += [_budget(state, frame), _tree(state, frame), _best(state, frame)]
+    lines.append(Text(cut(HINT, width, glyphs), STYLES["faint"]))
+    # Where even the frame does not fit, the newest facts are at its end.
+    return lines[max(0, len(lines) - height) :]
+
+
+def final_frame(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+    """The finished tree in full; a large one folded around its best path."""
+    frame = Frame(width, glyphs, state.calibrated)
+    large = len(state.tree) > FULL_TREE
+    rows = tree_rows(state, FOLDED_ROWS if large else None)
+    lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
+    lines += [_budget(state, frame), _tree(state, frame)]
+    if large:
+        note = f"Folded around the best path: {len(rows)} rows for {plural(len(state.tree), 'node')}."
+        lines.append(Text(cut(note, width, glyphs), STYLES["faint"]))
+    return lines
+
+
+def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:
+    """``◐ 281 of 2,048 tokens · 8 nodes · best 27 p .93 · 31 tok/s``."""
+    facts = [_spent(state), plural(len(state.tree), "node")]
+    if state.answer is not None:
+        facts.append(f"best {_answer(state, glyphs)} {_score(state)}")
+    line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
+    line.append(cut(glyphs.dot.join([*facts, *_rate(state)]), max(0, width - 2), glyphs))
+    line.truncate(width)
+    return line
+
+
+def summary(state: ViewState, glyphs: Glyphs) -> Text:
+    """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
+    facts = [plural(state.usage.generated_tokens, "token"), duration(state.t)]
+    if state.answer is not None:
+        facts = [*_standing(state), *facts]
+    text = ", ".join(facts)
+    reason = state.result.stop_reason if state.result else "interrupted"
+    if state.answer is None or reason in ("budget", "interrupted", "hopeless"):
+        text += f" ({reason})"
+    style = STYLES["low" if state.answer is None else "answer"]
+    return Text().append(_answer(state, glyphs), style).append(f"  {text}")
+
+
+def _question(state: ViewState, frame: Frame) -> Text:
+    text = Text().append("Q  ", STYLES["faint"])
+    question = one_line(state.tree.problem.question, frame.glyphs)
+    text.append(cut(question, max(0, frame.width - 3), frame.glyphs), STYLES["question"])
+    text.truncate(frame.width)
+    return text
+
+
+def _budget(state: ViewState, frame: Frame) -> Text:
+    """A bar and the time that is left at most: an adaptive search usually stops earlier."""
+    facts = [_spent(state), *_rate(state)]
+    share, left = _limits(state)
+    if state.ended:
+        facts.append(duration(state.t))
+    elif left is not None:
+        gone = f"{clock(state.t)} gone, " if frame.width >= 100 else ""
+        facts.append(f"{gone}at most {clock(left)} left")
+    if share is None:
+        return _facts("budget", facts, frame)
+    size = 30 if frame.width >= 100 else 16 if frame.width >= 60 else 8
+    spent = min(size, int(share * size))
+    bar = Text().append(frame.glyphs.spent * spent, STYLES["spent"])
+    bar.append(frame.glyphs.left * (size - spent), STYLES["left"])
+    return _facts("budget", facts, frame, bar)
+
+
+def _limits(state: ViewState) -> tuple[float | None, float | None]:
+    """Share of the nearer limit that is used, and the seconds until it is reached at most."""
+    budget, shares, left = state.budget, list[float](), list[float]()
+    if budget.max_tokens is not None:
+        shares.append(state.tokens / max(1, budget.max_tokens))
+        if state.rate > 0:
+            left.append(max(0, budget.max_tokens - state.tokens) / state.rate)
+    if budget.max_seconds is not None:
+        shares.append(state.t / max(1e-9, budget.max_seconds))
+        left.append(max(0.0, budget.max_seconds - state.t))
+    return (max(shares) if shares else None, min(left) if left else None)
+
+
+def _spent(state: ViewState) -> str:
+    if state.budget.max_tokens is None:
+        return plural(state.tokens, "token")
+    return f"{thousands(state.tokens)} of {thousands(state.budget.max_tokens)} tokens"
+
+
+def _rate(state: ViewState) -> list[str]:
+    rate = state.rate
+    return [f"{rate:.0f} tok/s" if rate >= 9.5 else f"{rate:.1f} tok/s"] if rate > 0 else []
+
+
+def _tree(state: ViewState, frame: Frame) -> Text:
+    nodes = state.tree.nodes
+    pruned = sum(node.status == "pruned" for node in nodes)
+    writing = state.writing()
+    idle = sum(
+        node.status == "open" and not state.tree.children(node.id) and node.id not in writing
+        for node in nodes
+    )
+    unused = "left open" if state.ended else "waiting"
+    counts = ((pruned, "pruned"), (len(state.running), "running"), (idle, unused))
+    facts = [plural(len(nodes), "node"), f"depth {max(node.depth for node in nodes)}"]
+    return _facts("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
+
+
+def _best(state: ViewState, frame: Frame) -> Text:
+    if state.answer is None:
+        return _facts("best", ["no answer yet"], frame)
+    facts = [_answer(state, frame.glyphs), *_standing(state)]
+    if "stop_at" in state.params:
+        facts.append(f"stops at {chance(float(state.params['stop_at']))}")
+    line = _facts("best", facts, frame)
+    line.stylize(STYLES["answer"], 7, 7 + len(facts[0]))
+    return line
+
+
+def _facts(name: str, facts: Sequence[str], frame: Frame, bar: Text | None = None) -> Text:
+    """A line of the footer; facts that do not fit are left out whole, from the end."""
+    line = Text().append(f"{name:<7}", STYLES["faint"])
+    if bar is not None:
+        line.append_text(bar).append("  ")
+    room = max(0, frame.width - line.cell_len)
+    while len(facts) > 1 and cells(frame.glyphs.dot.join(facts)) > room:
+        facts = facts[:-1]
+    line.append(cut(frame.glyphs.dot.join(facts), room, frame.glyphs))
+    line.truncate(frame.width)
+    return line
+
+
+def _answer(state: ViewState, glyphs: Glyphs) -> str:
+    if state.answer is None:
+        return "no answer"
+    return cut(one_line(state.answer, glyphs), _ANSWER_CELLS, glyphs)
+
+
+def _score(state: ViewState) -> str:
+    """``p .96`` or ``score .83``: an uncalibrated number is never called a probability."""
+    estimate = state.confidence
+    if estimate is None:
+        return ""
+    return f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+
+
+def _standing(state: ViewState) -> list[str]:
+    """``p .96 (.91-.98)`` and ``3 of 3 paths agree``."""
+    facts = []
+    if (estimate := state.confidence) is not None:
+        spread = f" ({chance(estimate.lower)}-{chance(estimate.upper)})" if estimate.calibrated else ""
+        facts.append(_score(state) + spread)
+    agree, paths = state.agreement
+    facts.append(f"{agree} of {paths} paths agree" if paths > 1 else "1 path")
+    return facts

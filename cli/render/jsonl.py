@@ -1,0 +1,44 @@
+"""The event stream as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from adascale.engine.events import Event, to_json
+
+
+def json_line(data: Mapping[str, Any]) -> str:
+    """One line of pure ASCII without its newline: safe for any encoding, terminal and line splitter."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":"))
+
+
+class JsonRenderer:
+    """Writes every event to stderr as it happens; loading messages are lines of kind ``status``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is pending: every line was flushed."""
+
+    def on(self, event: Event) -> None:
+        """Write one event."""
+        self._write(to_json(event))
+
+    def status(self, text: str) -> None:
+        """Write one loading message."""
+        self._write({"kind": "status", "text": text})
+
+    @staticmethod
+    def _write(data: Mapping[str, Any]) -> None:
+        sys.stderr.write(json_line(data) + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,148 @@
+"""The live view on a terminal: one status line, or the growing tree."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from rich.live import Live
+from rich.text import Text
+
+from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+
+from ..console import show_warning, stderr_console
+from .frame import final_frame, live_frame, status_line, summary
+from .state import ViewState, reduce
+from .text import cut, one_line
+from .theme import MARK_STYLES, Glyphs, glyphs_for
+
+FRAMES_PER_SECOND = 4
+
+
+class LiveRenderer:
+    """Draws four times a second, in Rich's thread, what the events so far add up to.
+
+    ``on`` only queues its event, so that the search never waits for a drawing.
+    """
+
+    def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
+        self._show_tree = show_tree
+        self._quiet = quiet
+        self._console = stderr_console()
+        self._view = _View(show_tree, glyphs_for(sys.stderr))
+        self._live = self._new_live()
+
+    def __enter__(self) -> Self:
+        """Nothing is drawn before there is something to say: a question may have to be asked first."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the last picture, and show the cursor again."""
+        self._stop()
+
+    def on(self, event: Event) -> None:
+        """Queue the event; the end of the search ends the display."""
+        self._view.queue(event)
+        if isinstance(event, SearchStarted):
+            self._start()
+        if isinstance(event, Warned) and self._quiet < 2 and self._view.is_new_warning(event):
+            show_warning(event.code, event.message)
+        if isinstance(event, SearchFinished | SearchFailed):
+            self._stop()
+        if isinstance(event, SearchFinished) and not self._quiet:
+            # The blank line keeps it apart from the answer, which stdout usually puts on the same screen.
+            self._console.print(self._view.summary(), Text(), sep="\n", soft_wrap=True)
+
+    def status(self, text: str) -> None:
+        """Show it at once, in place of the search that has not begun."""
+        self._view.message = text
+        self._start()
+        self._live.refresh()
+
+    def _start(self) -> None:
+        if not self._live.is_started:
+            self._live = self._new_live()
+            self._live.start()
+
+    def _new_live(self) -> Live:
+        return Live(
+            get_renderable=lambda: self._view.picture(*self._console.size),
+            console=self._console,
+            refresh_per_second=FRAMES_PER_SECOND,
+            redirect_stdout=False,
+        )
+
+    def _stop(self) -> None:
+        self._live.transient = not (self._show_tree and self._view.started)
+        # A terminal that has gone away must not hide why the program ends.
+        with contextlib.suppress(OSError):
+            self._live.stop()
+
+
+class _View:
+    """The state behind the display: events are queued by the search and folded when a frame is drawn."""
+
+    def __init__(self, show_tree: bool, glyphs: Glyphs) -> None:
+        self.message = ""
+        self._show_tree = show_tree
+        self._glyphs = glyphs
+        self._queue: deque[Event] = deque()
+        self._warned: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._state = ViewState()
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a search to show."""
+        with self._lock:
+            return self._caught_up().started
+
+    def queue(self, event: Event) -> None:
+        """Keep an event for the next frame."""
+        self._queue.append(event)
+
+    def is_new_warning(self, event: Warned) -> bool:
+        """Whether this warning was not given before."""
+        new = (event.code, event.message) not in self._warned
+        self._warned.add((event.code, event.message))
+        return new
+
+    def summary(self) -> Text:
+        """The line for the end of the search."""
+        with self._lock:
+            return summary(self._caught_up(), self._glyphs)
+
+    def picture(self, width: int, height: int) -> Text:
+        """The present frame."""
+        with self._lock:
+            state = self._caught_up()
+            tick = int(time.monotonic() * FRAMES_PER_SECOND)
+            if not state.started:
+                return self._waiting(width, tick)
+            if not self._show_tree:
+                return status_line(state, width, self._glyphs, tick)
+            if state.result is not None:
+                lines = final_frame(state, width, self._glyphs)
+            else:
+                lines = live_frame(state, width, height, self._glyphs, tick)
+            return Text("\n", no_wrap=True).join(lines)
+
+    def _waiting(self, width: int, tick: int) -> Text:
+        spin = self._glyphs.spin
+        line = Text(no_wrap=True).append(spin[tick % len(spin)] + " ", MARK_STYLES["running"])
+        return line.append(cut(one_line(self.message, self._glyphs), max(0, width - 2), self._glyphs))
+
+    def _caught_up(self) -> ViewState:
+        while self._queue:
+            self._state = reduce(self._state, self._queue.popleft())
+        return self._state

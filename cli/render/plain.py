@@ -1,0 +1,109 @@
+"""Plain lines for pipes, logs and dumb terminals: no carriage return, no escape byte, whatever is set."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import Self
+
+from adascale.engine.events import Event, SearchFinished, SearchStarted, Warned
+
+from ..console import say, show_warning
+from .frame import final_frame, summary
+from .state import ViewState, reduce
+from .text import chance, cut, duration, one_line, plural
+from .theme import glyphs_for
+
+INTERVAL = 10.0
+"""Seconds between two progress lines of a search in which nothing changes."""
+
+_TREE_WIDTH = 100
+_NARROWEST = 20
+_ANSWER_CELLS = 40
+
+
+class NullRenderer:
+    """Shows no progress; at the end the tree, if asked for, and the summary."""
+
+    def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
+        self._show_tree = show_tree
+        self._quiet = quiet
+        self._state = ViewState()
+        self._glyphs = glyphs_for(sys.stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is pending: every line was flushed."""
+
+    def on(self, event: Event) -> None:
+        """Take the next event."""
+        warned = len(self._state.warnings)
+        self._state = reduce(self._state, event)
+        if isinstance(event, Warned) and self._quiet < 2 and len(self._state.warnings) > warned:
+            show_warning(event.code, event.message)
+        self._progress(event)
+        if isinstance(event, SearchFinished):
+            if self._show_tree:
+                for line in final_frame(self._state, _tree_width(), self._glyphs):
+                    say(line.plain.rstrip())
+            if not self._quiet:
+                say(summary(self._state, self._glyphs).plain)
+
+    def status(self, text: str) -> None:
+        """Nothing is said."""
+
+    def _progress(self, event: Event) -> None:
+        """What a subclass says while the search runs."""
+
+
+class PlainRenderer(NullRenderer):
+    """One line at most every ten seconds, when the best answer changes, and at the end."""
+
+    def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
+        super().__init__(show_tree=show_tree, quiet=quiet)
+        self._said_at = 0.0
+        self._said_answer: str | None = None
+
+    def status(self, text: str) -> None:
+        """Say it as a line."""
+        self._say(one_line(text, self._glyphs))
+
+    def _progress(self, event: Event) -> None:
+        state = self._state
+        if isinstance(event, SearchStarted):
+            self._said_at, self._said_answer = state.t, None
+        elif isinstance(event, SearchFinished):
+            self._say(f"done in {duration(state.t)}, stop: {event.result.stop_reason}")
+        elif state.answer != self._said_answer or state.t - self._said_at >= INTERVAL:
+            self._said_at, self._said_answer = state.t, state.answer
+            self._say(self._line())
+
+    def _line(self) -> str:
+        """``10 s  281/2048 tokens  8 nodes  best 27 p=.93``."""
+        state = self._state
+        limit = state.budget.max_tokens
+        tokens = plural(state.tokens, "token") if limit is None else f"{state.tokens}/{limit} tokens"
+        parts = [duration(state.t), tokens, plural(len(state.tree), "node")]
+        if state.answer is not None:
+            parts.append(f"best {cut(one_line(state.answer, self._glyphs), _ANSWER_CELLS, self._glyphs)}")
+            if (estimate := state.confidence) is not None:
+                parts[-1] += f" {'p' if estimate.calibrated else 'score'}={chance(estimate.median)}"
+        return "  ".join(parts)
+
+    @staticmethod
+    def _say(text: str) -> None:
+        say(f"adascale: {text}")
+
+
+def _tree_width() -> int:
+    """``COLUMNS`` where it is a usable width, else 100."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) >= _NARROWEST else _TREE_WIDTH

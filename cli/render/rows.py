@@ -1,0 +1,212 @@
+"""From a view to the rows of its tree: what stands in each, not yet how wide it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from adascale.engine.tree import Node, Tree
+from adascale.engine.types import ROOT, Estimate, NodeId
+
+from .fold import Folds, Group, fold
+from .state import Running, ViewState
+from .text import chance, plural
+from .theme import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the tree.
+
+    Attributes:
+        lasts: For each level from the top, whether the row's ancestor there (at the end: the row itself) is
+            the last child; empty for the root.
+        mark: What it stands for; None for a gap.
+        label: Position in the tree; empty for the root and for folds.
+        text: Model text, or what was folded.
+        folded: Whether ``text`` is ours.
+        estimate: Of the node.
+        count: Children made and granted, the answer, or ``cut``.
+        tokens: Of the step.
+        best: Whether it lies on the best path.
+    """
+
+    lasts: tuple[bool, ...]
+    mark: Mark | None
+    label: str = ""
+    text: str = ""
+    folded: bool = False
+    estimate: Estimate | None = None
+    count: str = ""
+    tokens: int | None = None
+    best: bool = False
+
+
+def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
+    """Rows of the tree, at most ``room`` of them; None shows everything."""
+    rows = _Walk(state, fold(state, room)).rows()
+    if room is None or len(rows) <= room:
+        return rows
+    return _elided(rows, room)
+
+
+def _elided(rows: list[Row], room: int) -> list[Row]:
+    """The first and the last rows, for a tree that no fold brings down to ``room``."""
+    head = max(0, room - 1) // 2
+    tail = max(0, room - 1 - head)
+    left_out = len(rows) - head - tail
+    gap = Row((), None, text=f"{plural(left_out, 'more row')}", folded=True)
+    return [*rows[:head], gap, *rows[len(rows) - tail :]][: max(0, room)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a row hangs."""
+
+    lasts: tuple[bool, ...]
+    label: str
+
+
+_Item = Node | Group | Running | int
+"""What a row is made from: a node, a fold, a running branch, or a number of running branches."""
+
+_Labelled = tuple[_Item, str]
+
+
+class _Walk:
+    """One pass over the visible part of a tree, children in order, folds and running branches last."""
+
+    def __init__(self, state: ViewState, folds: Folds) -> None:
+        self._state = state
+        self._tree = state.tree
+        self._folds = folds
+        self._best = {ROOT}
+        if state.best is not None:
+            self._best.update(node.id for node in state.tree.path(state.best))
+        self._answers = {c.node: c.answer for c in state.candidates if c.answer is not None}
+        self._running: dict[NodeId, list[Running]] = {}
+        for branch in state.running.values():
+            self._running.setdefault(branch.parent, []).append(branch)
+
+    def rows(self) -> list[Row]:
+        """All visible rows, top down; a stack, since a chain may be deeper than Python recurses."""
+        rows: list[Row] = []
+        stack: list[tuple[_Item, _Place]] = [(self._tree[ROOT], _Place((), ""))]
+        while stack:
+            item, place = stack.pop()
+            match item:
+                case Node():
+                    rows.append(self._node(item, place))
+                    stack += reversed(self._below(item, place))
+                case Group():
+                    rows.append(self._group(item, place))
+                case Running():
+                    rows.append(Row(place.lasts, "running", place.label, item.text, tokens=item.tokens))
+                case int():
+                    rows.append(Row(place.lasts, "running", text=f"{item} running", folded=True))
+        return rows
+
+    def _below(self, node: Node, place: _Place) -> list[tuple[_Item, _Place]]:
+        """What hangs below a node, with its place."""
+        if node.id in self._folds.closed:
+            return []
+        prefix = f"{place.label}." if place.label else ""
+        children = self._tree.children(node.id)
+        items: list[_Labelled] = [
+            self._beyond(self._tree[child], f"{prefix}{position}")
+            for position, child in enumerate(children, 1)
+            if child not in self._folds.hidden
+        ]
+        items += [(group, "") for group in self._folds.groups.get(node.id, ())]
+        running = self._running.get(node.id, [])
+        if node.id in self._folds.bundled:
+            items.append((len(running), ""))
+        else:
+            first = len(children) + 1
+            items += [(branch, f"{prefix}{position}") for position, branch in enumerate(running, first)]
+        last = len(items) - 1
+        return [(item, _Place((*place.lasts, at == last), label)) for at, (item, label) in enumerate(items)]
+
+    def _beyond(self, node: Node, label: str) -> _Labelled:
+        """What is shown in the place of a node: itself, or the one thing below it if it is skipped."""
+        while node.id in self._folds.skipped:
+            label += ".1"
+            children = self._tree.children(node.id)
+            if not children:
+                return self._running[node.id][0], label
+            node = self._tree[children[0]]
+        return node, label
+
+    def _node(self, node: Node, place: _Place) -> Row:
+        closed = node.id in self._folds.closed
+        text = node.step.text if node.step else "question"
+        return Row(
+            place.lasts,
+            self._mark(node),
+            place.label,
+            f"... {self._extent([node.id])}" if closed else text,
+            folded=closed or node.step is None,
+            estimate=node.estimate,
+            count=self._count(node),
+            tokens=len(node.step.token_ids) if node.step else None,
+            best=node.id in self._best,
+        )
+
+    def _mark(self, node: Node) -> Mark:
+        if node.id == self._state.best:
+            return "best"
+        if node.status == "pruned":
+            return "pruned"
+        if node.status == "terminal":
+            return "finished"
+        return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
+
+    def _count(self, node: Node) -> str:
+        if node.status == "pruned":
+            return "cut"
+        if node.status == "terminal":
+            return f"={self._answers.get(node.id, '?')}"
+        granted = self._state.granted.get(node.id, 0)
+        made = len(self._tree.children(node.id)) + len(self._running.get(node.id, ()))
+        return f"{made}/{granted}" if granted else ""
+
+    def _group(self, group: Group, place: _Place) -> Row:
+        number = len(group.nodes)
+        mark: Mark = "expanded"
+        match group.kind:
+            case "pruned":
+                mark, text = "pruned", f"{number} pruned"
+            case "waiting":
+                mark, text = "waiting", f"{number} {'left open' if self._state.ended else 'waiting'}"
+            case "finished" | "others":
+                mark, text = "finished", self._paths(group)
+            case "rest":
+                text = f"{number} more, {self._extent(group.nodes)}"
+        return Row(place.lasts, mark, text=text, folded=True)
+
+    def _paths(self, group: Group) -> str:
+        """``4 more paths to 27``, ``2 paths to 13``, ``9 paths to 7 other answers``."""
+        below = _subtrees(self._tree, group.nodes)
+        ends = [node.id for node in below if node.status == "terminal"]
+        answers = {self._answers[end] for end in ends if end in self._answers}
+        if not answers:
+            return f"{plural(len(ends), 'path')} without an answer"
+        if group.kind == "others":
+            return f"{plural(len(ends), 'path')} to {plural(len(answers), 'other answer')}"
+        more = "more " if group.answer == self._state.answer else ""
+        return f"{plural(len(ends), f'{more}path')} to {group.answer}"
+
+    def _extent(self, roots: Iterable[NodeId]) -> str:
+        """``14 nodes, best .66``."""
+        nodes = _subtrees(self._tree, roots)
+        scores = [node.estimate.median for node in nodes if node.estimate]
+        best = f", best {chance(max(scores))}" if scores else ""
+        return f"{plural(len(nodes), 'node')}{best}"
+
+
+def _subtrees(tree: Tree, roots: Iterable[NodeId]) -> list[Node]:
+    """Roots and everything below them."""
+    found = [tree[root] for root in roots]
+    for node in found:
+        found += (tree[child] for child in tree.children(node.id))
+    return found

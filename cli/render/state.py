@@ -1,0 +1,224 @@
+"""What a view knows: a fold of the event log, independent of how it is drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adascale.engine.budget import Budget, Usage
+from adascale.engine.errors import TraceError
+from adascale.engine.events import (
+    AllocationDecided,
+    AnswerFound,
+    BranchGrew,
+    BranchStarted,
+    BudgetSpent,
+    Event,
+    NodesPruned,
+    PromptRead,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    StepProposed,
+    StepScored,
+    Warned,
+)
+from adascale.engine.replay import apply
+from adascale.engine.tree import Tree
+from adascale.engine.types import (
+    AnswerGroup,
+    BranchId,
+    Candidate,
+    Estimate,
+    NodeId,
+    Problem,
+    SearchResult,
+)
+
+from .standing import standing
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A branch that is being written: where it hangs, and its unfinished step."""
+
+    parent: NodeId
+    text: str = ""
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class ViewState:
+    """One search as far as its log goes.
+
+    Attributes:
+        t: Time of the last event, in seconds since the search started.
+        started: Whether a search has begun.
+        generating_since: When the first branch started; the prompt is read before.
+        tree: The replayed tree.
+        strategy: Its name.
+        params: Its numbers.
+        select: How the answer is chosen, ``vote`` or ``best``.
+        budget: The limits.
+        calibrated: Whether estimates are probabilities.
+        running: Branches that are being written.
+        granted: Children that were asked for, per node.
+        candidates: Finished trajectories, in order.
+        groups: Their answers, the leading one first.
+        best: The terminal node that would be shown now.
+        usage: Work done in finished steps.
+        warnings: Code and message, in order, each once.
+        result: What was found, once the search has finished.
+        failed: Whether the search could not run.
+    """
+
+    t: float = 0.0
+    started: bool = False
+    generating_since: float = 0.0
+    tree: Tree = field(default_factory=lambda: Tree(Problem("", "")))
+    strategy: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    select: str = "vote"
+    budget: Budget = field(default_factory=Budget)
+    calibrated: bool = False
+    running: dict[BranchId, Running] = field(default_factory=dict)
+    granted: dict[NodeId, int] = field(default_factory=dict)
+    candidates: list[Candidate] = field(default_factory=list)
+    groups: tuple[AnswerGroup, ...] = ()
+    best: NodeId | None = None
+    usage: Usage = field(default_factory=Usage)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    result: SearchResult | None = None
+    failed: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether no event will follow."""
+        return self.failed or self.result is not None
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens, those of unfinished steps included."""
+        return self.usage.generated_tokens + sum(branch.tokens for branch in self.running.values())
+
+    @property
+    def rate(self) -> float:
+        """Generated tokens per second since the first branch started; 0 before."""
+        seconds = self.t - self.generating_since
+        return self.tokens / seconds if seconds > 0 else 0.0
+
+    @property
+    def answer(self) -> str | None:
+        """The best answer so far."""
+        return self.groups[0].answer if self.groups else None
+
+    @property
+    def confidence(self) -> Estimate | None:
+        """The estimate that goes with ``answer``."""
+        if self.result is not None:
+            return self.result.confidence
+        return self.tree[self.best].estimate if self.best is not None else None
+
+    @property
+    def agreement(self) -> tuple[int, int]:
+        """Paths that agree on ``answer``, of how many that have one."""
+        votes = [len(group.nodes) for group in self.groups]
+        return (votes[0], sum(votes)) if votes else (0, 0)
+
+    def writing(self) -> dict[NodeId, int]:
+        """How many branches are being written below each node that has any."""
+        return Counter(branch.parent for branch in self.running.values())
+
+
+def reduce(state: ViewState, event: Event) -> ViewState:
+    """The state after one more event; ``state`` itself may be changed and must not be used again.
+
+    Raises:
+        TraceError: the event names a node that no event has made.
+    """
+    if isinstance(event, SearchStarted):
+        return _begin(event)
+    apply(state.tree, event)
+    state.t = event.t
+    match event:
+        case AllocationDecided():
+            state.granted[event.node] = state.granted.get(event.node, 0) + event.granted
+        case PromptRead() | StepScored() | BudgetSpent():
+            _spend(state, event)
+        case BranchStarted() | BranchGrew() | StepProposed():
+            _grow(state, event)
+        case NodesPruned():
+            _stop_below(state, set(event.nodes))
+        case AnswerFound():
+            _known(state, event.seq, event.node)
+            state.candidates.append(Candidate(event.node, event.answer, event.estimate))
+            state.groups = standing(state.candidates, state.select)
+            state.best = state.groups[0].nodes[0] if state.groups else None
+        case Warned():
+            if (event.code, event.message) not in state.warnings:
+                state.warnings.append((event.code, event.message))
+        case SearchFinished():
+            _finish(state, event)
+        case SearchFailed():
+            state.failed = True
+            state.running.clear()
+    return state
+
+
+def _begin(event: SearchStarted) -> ViewState:
+    return ViewState(
+        t=event.t,
+        started=True,
+        tree=Tree(event.problem),
+        strategy=event.strategy,
+        params=event.params,
+        select=event.select,
+        budget=event.budget,
+        calibrated=event.calibrated,
+    )
+
+
+def _spend(state: ViewState, event: PromptRead | StepScored | BudgetSpent) -> None:
+    if isinstance(event, StepScored):
+        _known(state, event.seq, event.node)
+    state.usage = event.usage if isinstance(event, BudgetSpent) else state.usage + event.usage
+
+
+def _grow(state: ViewState, event: BranchStarted | BranchGrew | StepProposed) -> None:
+    _known(state, event.seq, event.parent)
+    match event:
+        case BranchStarted():
+            state.generating_since = state.generating_since or event.t
+            state.running[event.branch] = Running(event.parent)
+        case BranchGrew():
+            state.running[event.branch] = Running(event.parent, event.text, event.tokens)
+        case StepProposed():
+            state.usage = state.usage + event.usage
+            if event.ended:
+                state.running.pop(event.branch, None)
+            else:
+                state.running[event.branch] = Running(event.node)
+
+
+def _stop_below(state: ViewState, cut: set[NodeId]) -> None:
+    """Forget branches below cut nodes: one that has no token yet ends without an event of its own."""
+    for id_, branch in list(state.running.items()):
+        if any(node.id in cut for node in state.tree.path(branch.parent)):
+            del state.running[id_]
+
+
+def _finish(state: ViewState, event: SearchFinished) -> None:
+    result = event.result
+    shown = [node for group in result.groups for node in group.nodes]
+    _known(state, event.seq, *shown, *([] if result.best is None else [result.best]))
+    state.result, state.groups, state.best = result, result.groups, result.best
+    state.usage = event.usage
+    state.running.clear()
+
+
+def _known(state: ViewState, seq: int, *nodes: NodeId) -> None:
+    for node in nodes:
+        if not 0 <= node < len(state.tree):
+            raise TraceError(f"event {seq} names node {node}, which the trace has not made")

@@ -1,0 +1,87 @@
+"""Words, numbers and widths: how model text and figures become parts of one terminal line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from ..console import clean
+from .theme import Glyphs
+
+_CHARACTERS_PER_CELL = 4
+"""More than any honest text needs; bounds the work on a step of stacked combining marks."""
+
+
+def one_line(text: str, glyphs: Glyphs) -> str:
+    """Model text as one harmless line: no control characters, every run of white space one space.
+
+    Invisible format characters go as well: a right-to-left override turns a row around, and terminals
+    disagree with Rich about the width of joined emoji and of variation selectors.
+    """
+    line = " ".join(clean(text.replace("\t", " ")).split())
+    if line.isascii():
+        return line
+    if glyphs.ascii:
+        return "".join(c if c.isascii() else "?" for c in line if not unicodedata.combining(c))
+    return "".join("\ufffd" if unicodedata.category(c) == "Cs" else c for c in line if _visible(c))
+
+
+def _visible(character: str) -> bool:
+    return unicodedata.category(character) != "Cf" and not "\ufe00" <= character <= "\ufe0f"
+
+
+def cells(text: str) -> int:
+    """Width of ``text`` in terminal cells."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut(text: str, width: int, glyphs: Glyphs) -> str:
+    """``text`` in at most ``width`` cells, with an ellipsis where something was cut off."""
+    head = text[: width * _CHARACTERS_PER_CELL]
+    if len(head) == len(text) and cells(text) <= width:
+        return text
+    room = width - len(glyphs.ellipsis)
+    if room < 0:
+        return glyphs.ellipsis[: max(0, width)]
+    end = used = 0
+    while end < len(head) and (used := used + cells(head[end])) <= room:
+        end += 1
+    return head[:end].rstrip() + glyphs.ellipsis
+
+
+def pad(text: str, width: int) -> str:
+    """``text`` with spaces on its right up to ``width`` cells."""
+    return text + " " * (width - cells(text))
+
+
+def chance(value: float) -> str:
+    """A number in [0, 1] in three cells: ``.46``, ``1.0``."""
+    text = f"{value:.2f}"
+    if text == "1.00":
+        return "1.0"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def thousands(number: int) -> str:
+    """``2,048``."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{thousands(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def clock(seconds: float) -> str:
+    """``0:57``, ``1:02:03``."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """``6.2 s``, ``11 s``, ``3:05 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 119.5 else f"{clock(seconds)} min"

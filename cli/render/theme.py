@@ -1,0 +1,108 @@
+"""Glyphs and semantic style names: the only file that says what anything looks like."""
+
+from __future__ import annotations
+
+import locale
+import os
+from dataclasses import dataclass
+from typing import Final, Literal, TextIO
+
+Mark = Literal["expanded", "running", "waiting", "finished", "best", "pruned"]
+"""What a row of the tree stands for; every mark has a glyph and a style."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """One character set for marks, guides, the budget bar and punctuation.
+
+    Attributes:
+        marks: One cell per mark.
+        spin: Frames of the ``running`` mark in a live view.
+        tee: Guide of a child that has younger siblings.
+        elbow: Guide of the last child.
+        pipe: Guide that passes an open level.
+        blank: Guide that passes a closed level.
+        spent: The used part of the budget bar.
+        left: The rest of the bar.
+        dot: Separator between facts.
+        ellipsis: Where text was cut.
+        ascii: Whether model text must be reduced to ASCII as well.
+    """
+
+    marks: dict[Mark, str]
+    spin: tuple[str, ...]
+    tee: str
+    elbow: str
+    pipe: str
+    blank: str
+    spent: str
+    left: str
+    dot: str
+    ellipsis: str
+    ascii: bool
+
+
+UNICODE: Final = Glyphs(
+    marks={"expanded": "●", "running": "◐", "waiting": "○", "finished": "✓", "best": "★", "pruned": "✗"},
+    spin=("◐", "◓", "◑", "◒"),
+    tee="├── ",
+    elbow="└── ",
+    pipe="│   ",
+    blank="    ",
+    spent="━",
+    left="─",
+    dot=" · ",
+    ellipsis="…",
+    ascii=False,
+)
+
+ASCII: Final = Glyphs(
+    marks={"expanded": "o", "running": ">", "waiting": ".", "finished": "+", "best": "*", "pruned": "x"},
+    spin=(">",),
+    tee="+-- ",
+    elbow="`-- ",
+    pipe="|   ",
+    blank="    ",
+    spent="=",
+    left="-",
+    dot=" | ",
+    ellipsis="...",
+    ascii=True,
+)
+
+MARK_STYLES: Final[dict[Mark, str]] = {
+    "expanded": "blue",
+    "running": "bold cyan",
+    "waiting": "dim",
+    "finished": "green",
+    "best": "bold yellow",
+    "pruned": "red",
+}
+
+STYLES: Final = {
+    "guide": "bright_black",
+    "label": "bright_black",
+    "header": "bright_black",
+    "question": "bold",
+    "faint": "dim",
+    "running_text": "italic",
+    "best_path": "bold",
+    "high": "green",
+    "middle": "yellow",
+    "low": "red",
+    "spent": "cyan",
+    "left": "bright_black",
+    "answer": "bold green",
+}
+
+
+def glyphs_for(stream: TextIO) -> Glyphs:
+    """UNICODE where both the stream and the locale speak UTF-8, else ASCII."""
+    encoding = (stream.encoding or "ascii").lower().replace("_", "-")
+    if encoding not in ("utf-8", "utf8"):
+        return ASCII
+    # LC_ALL=C switches Python to UTF-8 mode, so the stream alone would never say ASCII. Who sets one of
+    # these two variables has asked for UTF-8 by name.
+    if os.environ.get("PYTHONUTF8") == "1" or os.environ.get("PYTHONIOENCODING"):
+        return UNICODE
+    return UNICODE if locale.getencoding().lower().replace("_", "-") in ("utf-8", "utf8") else ASCII

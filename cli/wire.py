@@ -1,0 +1,114 @@
+"""The composition root: options to an open session, with its progress on stderr."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from adascale.engine.search import Settings
+
+from .console import clean, say, show_warning
+from .options import RunOptions, parse_gpu_layers
+from .signals import graceful
+from .transfer import TransferView, announce, ask_consent
+
+if TYPE_CHECKING:
+    from adascale.engine.driver import Driver
+    from adascale.models.session import Session
+
+MAX_BRANCHES = 32
+"""Branches that run at once; more samples wait for a free one."""
+
+
+@contextmanager
+def open_session(options: RunOptions, branches: int, status: Callable[[str], None]) -> Iterator[Session]:
+    """Fetch, check and load the models of a run."""
+    if options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+    from adascale.models.sampling import SamplingParams
+    from adascale.models.session import Reporting, Session, SessionOptions
+
+    _listen_to_llama(options.verbose)
+    with TransferView() as transfers:
+        session = Session(
+            SessionOptions(
+                generator=options.generator,
+                prm=options.prm,
+                branches=min(branches, MAX_BRANCHES),
+                ctx_size=options.ctx_size,
+                threads=options.threads,
+                gpu_layers=_gpu_layers(options),
+                sampling=SamplingParams(temperature=options.temperature, top_p=options.top_p),
+                system=options.system,
+                offline=options.offline,
+                force=options.force,
+            ),
+            Reporting(status, transfers.on_progress, announce if options.yes else ask_consent),
+        )
+        session.fetch()
+    with session:
+        if options.verbose:
+            say(f"generator {session.generator.path} sha256 {session.generator.sha256[:12]}")
+            if session.prm is not None:
+                say(f"prm {session.prm.path} sha256 {session.prm.sha256[:12]}")
+        yield session
+
+
+def settings_for(options: RunOptions, session: Session) -> Settings:
+    """What the driver needs to know of a run; a seed is drawn if none was given."""
+    seed = secrets.randbits(31) if options.seed is None else options.seed
+    if options.verbose:
+        say(f"seed {seed}")
+    return Settings(
+        strategy=options.chosen(),
+        params=options.params(),
+        budget=options.limits(),
+        seed=seed,
+        models=session.describe(),
+        calibrated=session.calibrated,
+    )
+
+
+@contextmanager
+def stoppable(session: Session) -> Iterator[Driver]:
+    """A driver that the first Ctrl-C stops in the middle of a batch."""
+    driver = session.driver(time.monotonic)
+
+    def stop() -> None:
+        driver.interrupt()
+        session.abort.set()
+
+    with graceful(stop):
+        yield driver
+
+
+def _gpu_layers(options: RunOptions) -> int:
+    from llama_cpp import llama_supports_gpu_offload
+
+    asked = parse_gpu_layers(options.gpu_layers)
+    if llama_supports_gpu_offload():
+        return -1 if asked is None else asked
+    if asked:
+        show_warning(
+            "no-gpu-build",
+            f"--gpu-layers {options.gpu_layers} has no effect: this llama.cpp was built without GPU support; "
+            "running on CPU",
+            hint="adascale doctor shows how to install a GPU build",
+        )
+    return 0
+
+
+def _listen_to_llama(verbose: int) -> None:
+    if verbose < 2:
+        return
+    from adascale.models import native
+
+    def show(level: int, text: str) -> None:
+        sys.stderr.write(clean(text))
+
+    native.listen(show)

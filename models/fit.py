@@ -1,0 +1,118 @@
+"""Will it fit? Weights, context and buffers against the free memory, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from adascale.engine.errors import MemoryOverflowError
+
+from . import machine
+from .gguf import GGUFInfo
+from .units import gigabytes
+
+Load = tuple[str, GGUFInfo, int, int]
+"""What it is called, the file, tokens of context of one sequence, number of sequences."""
+
+# Above this share of the free memory a plan is tight: it works, but the system may begin to swap.
+_TIGHT = 0.9
+
+# llama.cpp's compute buffers are not known before a load; this is on the safe side for small models.
+_BUFFER_SHARE = 0.1
+_BUFFER_MIN = 200 * 10**6
+
+_SMALLEST_CONTEXT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """What a set of models will take.
+
+    Attributes:
+        weights: (what, bytes) of each model, mapped into memory whole.
+        context_bytes: KV caches of all sequences of all models, 16-bit values.
+        buffer_bytes: Estimate for compute buffers.
+        available_bytes: Memory that was free when the plan was made.
+    """
+
+    weights: tuple[tuple[str, int], ...]
+    context_bytes: int
+    buffer_bytes: int
+    available_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Everything together."""
+        return sum(size for _, size in self.weights) + self.context_bytes + self.buffer_bytes
+
+    @property
+    def verdict(self) -> Literal["fits", "tight", "too-big"]:
+        """``tight`` is over 90 % of what is free."""
+        if self.total_bytes > self.available_bytes:
+            return "too-big"
+        return "tight" if self.total_bytes > _TIGHT * self.available_bytes else "fits"
+
+
+def plan_memory(loads: Sequence[Load], *, available: int | None = None, force: bool = False) -> MemoryPlan:
+    """Add up what ``loads`` need.
+
+    Args:
+        loads: The models that will be in memory at the same time.
+        available: Bytes that may be used; the machine is asked when None.
+        force: Return the plan even if it does not fit.
+
+    Raises:
+        MemoryOverflowError: It does not fit; the hint names a context size that does, if there is one.
+    """
+    free = machine.free_memory_bytes() if available is None else available
+    plan = _plan(loads, free)
+    if plan.verdict == "too-big" and not force:
+        raise _too_big(plan, loads)
+    return plan
+
+
+def _plan(loads: Sequence[Load], available: int) -> MemoryPlan:
+    return MemoryPlan(
+        weights=tuple((what, info.size_bytes) for what, info, _, _ in loads),
+        context_bytes=sum(info.kv_bytes_per_token() * n_ctx * n_seq for _, info, n_ctx, n_seq in loads),
+        buffer_bytes=sum(max(_BUFFER_MIN, int(info.size_bytes * _BUFFER_SHARE)) for _, info, _, _ in loads),
+        available_bytes=available,
+    )
+
+
+def _too_big(plan: MemoryPlan, loads: Sequence[Load]) -> MemoryOverflowError:
+    who = {1: "the model needs", 2: "the two models need"}.get(len(loads), f"the {len(loads)} models need")
+    limit = machine.memory_limit_bytes()
+    inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
+    parts = [f"{what} {gigabytes(size)} GB" for what, size in plan.weights]
+    tokens = max(n_ctx for _, _, n_ctx, _ in loads)
+    branches = max(n_seq for _, _, _, n_seq in loads)
+    times = f" x {branches}" if branches > 1 else ""
+    parts += [
+        f"context {tokens:,}{times}: {gigabytes(plan.context_bytes)} GB",
+        f"buffers {gigabytes(plan.buffer_bytes)} GB",
+    ]
+    return MemoryOverflowError(
+        f"{who} {gigabytes(plan.total_bytes)} GB, {gigabytes(plan.available_bytes)} GB are free{inside}",
+        " + ".join(parts),
+        hint=_advice(plan, loads),
+    )
+
+
+def _advice(plan: MemoryPlan, loads: Sequence[Load]) -> str:
+    """Halve the context until it fits, then the number of branches; else only a smaller model helps."""
+    tokens = _halvings(max(n_ctx for _, _, n_ctx, _ in loads), _SMALLEST_CONTEXT)
+    samples = _halvings(max(n_seq for _, _, _, n_seq in loads), 1)
+    changes = [(f"--ctx-size {n}", [(w, i, min(ctx, n), seq) for w, i, ctx, seq in loads]) for n in tokens]
+    changes += [(f"--samples {n}", [(w, i, ctx, min(seq, n)) for w, i, ctx, seq in loads]) for n in samples]
+    for option, changed in changes:
+        smaller = _plan(changed, plan.available_bytes)
+        if smaller.verdict != "too-big":
+            return f"{option} needs {gigabytes(smaller.total_bytes)} GB; --force tries anyway"
+    return "a smaller model: adascale models list; --force tries anyway"
+
+
+def _halvings(start: int, smallest: int) -> Iterator[int]:
+    while (start := start // 2) >= smallest:
+        yield start

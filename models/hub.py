@@ -1,0 +1,241 @@
+"""The Hugging Face Hub: is it there, which file is meant, and fetch it.
+
+huggingface_hub does the transfer (Xet, tokens, mirrors by HF_ENDPOINT). It needs 23 s and eleven log lines
+to find out that there is no network, so that is asked first and separately.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
+
+from .artifact import Artifact, Report, Transfer, Wanted
+from .refs import choose_file, model_files, quant_of
+from .units import human_bytes
+
+# Name look-up has no timeout of its own, so the whole question gets one.
+_ANSWER_WITHIN_S = 3.0
+
+
+def is_offline() -> bool:
+    """Whether the user told huggingface_hub to stay offline."""
+    values = (os.environ.get(key, "") for key in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+    return any(value.upper() in ("1", "ON", "YES", "TRUE") for value in values)
+
+
+def endpoint() -> str:
+    """The Hub or its mirror, without a slash at the end."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def host() -> str:
+    """The Hub's host name, for messages."""
+    return urlsplit(endpoint()).hostname or endpoint()
+
+
+def check_reachable() -> None:
+    """Ask the Hub for a sign of life; takes at most three seconds.
+
+    Raises:
+        ModelUnavailableError: None came; the message says why.
+    """
+    outcome = ["no answer in 3 s"]
+    # A thread, because a name look-up that hangs cannot be interrupted; it dies with the process.
+    thread = threading.Thread(target=_knock, args=(outcome,), daemon=True)
+    thread.start()
+    thread.join(_ANSWER_WITHIN_S)
+    if outcome[0]:
+        raise _no_network(outcome[0])
+
+
+def look_up(wanted: Wanted) -> Artifact:
+    """Ask the Hub which exact file a reference means.
+
+    Raises:
+        ModelNotFoundError: No such repository, revision, file or quant.
+        ModelUnavailableError: Gated, or the Hub failed.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=endpoint(), library_name="adascale")
+    with _quiet():
+        try:
+            info = api.model_info(wanted.repo, revision=wanted.revision, files_metadata=True, timeout=10)
+        except Exception as error:
+            raise _explained(error, wanted.repo, wanted.name) from error
+    sizes = {item.rfilename: item.size or 0 for item in info.siblings or ()}
+    file = wanted.file if wanted.file in sizes else choose_file(sizes, wanted.file or wanted.quant)
+    if file is None:
+        raise _no_such_quant(wanted, sizes)
+    lfs = next(item.lfs for item in info.siblings or () if item.rfilename == file)
+    if lfs is None or info.sha is None:
+        raise ModelCorruptError(f"{wanted.name} has no checksum on {host()}, so it cannot be trusted", file)
+    return Artifact(wanted.name, wanted.repo, info.sha, file, lfs.size, lfs.sha256, wanted.spec)
+
+
+def download(artifact: Artifact, area: Path, report: Report) -> Path:
+    """Fetch a file into the staging area.
+
+    Returns:
+        The file, not yet checked.
+
+    Raises:
+        ModelNotFoundError: The Hub does not have it.
+        ModelUnavailableError: Gated, or the connection failed.
+        OSError: The disk is full.
+    """
+    from huggingface_hub import hf_hub_download
+
+    place = area / "hub"
+    # huggingface_hub cannot go on with what a killed run left.
+    shutil.rmtree(place, ignore_errors=True)
+    with _quiet():
+        try:
+            path = hf_hub_download(
+                artifact.repo,
+                artifact.file,
+                revision=artifact.revision,
+                cache_dir=place,
+                endpoint=endpoint(),
+                library_name="adascale",
+                tqdm_class=_bar_class(artifact, report),
+            )
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            raise _explained(error, artifact.repo, artifact.name) from error
+    return Path(path).resolve()
+
+
+def _knock(outcome: list[str]) -> None:
+    import httpx
+
+    try:
+        status = httpx.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        outcome[0] = _reason(error)
+    else:
+        outcome[0] = f"it answers {status}" if status >= 500 else ""
+
+
+def _bar_class(artifact: Artifact, report: Report) -> type[Any]:
+    """A stand-in for tqdm that passes the bytes on."""
+
+    class Bar:
+        total = artifact.size_bytes
+
+        def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
+            self.n = initial
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def update(self, count: int = 1) -> None:
+            self.n += count
+            report(Transfer(artifact.name, self.n, artifact.size_bytes))
+
+        # Xet counts bytes on the wire and on the disk; whoever has this method gets one bar for both.
+        def update_transfer(self, count: int) -> None: ...
+
+        def set_postfix_str(self, *_: object, **__: object) -> None: ...
+
+        def set_transfer_postfix_str(self, *_: object, **__: object) -> None: ...
+
+        def refresh(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    return Bar
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep huggingface_hub's own lines off stderr while our display is up."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _explained(error: Exception, repo: str, name: str) -> ModelError:
+    """Our error for one of huggingface_hub's; subclasses are tested before their bases."""
+    from huggingface_hub import errors
+
+    # "Not in the cache" is what it says of every failed request; the reason is behind it.
+    cause = (isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__) or error
+    status = getattr(getattr(cause, "response", None), "status_code", 0)
+    if isinstance(cause, errors.GatedRepoError):
+        return _gated(repo, logged_in=status == 403)
+    if isinstance(cause, errors.RepositoryNotFoundError) or status == 401:
+        hint = "check the spelling; if it is private: hf auth login"
+        return ModelNotFoundError(f"{host()} has no model {repo}", "not found, or private", hint=hint)
+    if isinstance(cause, errors.RevisionNotFoundError | errors.EntryNotFoundError):
+        return ModelNotFoundError(f"{repo} has no such file or revision", name)
+    if isinstance(cause, errors.HFValidationError):
+        return ModelNotFoundError(f"{repo} cannot be the name of a repository", str(cause))
+    if isinstance(cause, errors.OfflineModeIsEnabled):
+        return offline_error(name)
+    return _no_network(f"it answers {status}" if status else _reason(cause))
+
+
+def offline_error(name: str) -> ModelUnavailableError:
+    """The model is not here and the network is off limits."""
+    return ModelUnavailableError(
+        "offline mode is on",
+        f"{name} is not in the cache, so it has to be downloaded once",
+        hint="leave out --offline, unset HF_HUB_OFFLINE, then run the same command again",
+        slug="offline",
+    )
+
+
+def _gated(repo: str, *, logged_in: bool) -> ModelUnavailableError:
+    page = f"{endpoint()}/{repo}"
+    return ModelUnavailableError(
+        f"{repo} needs permission from its owner",
+        "your account has no access yet" if logged_in else "you are not logged in to Hugging Face",
+        hint=f"ask for access at {page}" + ("" if logged_in else ", then run: hf auth login"),
+        slug="gated-repo",
+    )
+
+
+def _no_network(reason: str) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"cannot reach {host()} ({reason})",
+        hint="check the connection or proxy; behind a mirror set HF_ENDPOINT; then run the command again",
+    )
+
+
+def _no_such_quant(wanted: Wanted, sizes: dict[str, int]) -> ModelNotFoundError:
+    models = model_files(sizes)
+    if not models:
+        hint = "look for a repository of the same name that ends in -GGUF"
+        return ModelNotFoundError(f"{wanted.repo} has no GGUF file", hint=hint)
+    listing = ", ".join(f"{quant_of(name)} {human_bytes(sizes[name])}" for name in models)
+    best = quant_of(choose_file(models, None) or models[0])
+    return ModelNotFoundError(
+        f'{wanted.repo} has no quant "{wanted.file or wanted.quant}"',
+        f"it has: {listing}",
+        hint=f"adascale models pull {wanted.repo}:{best}",
+        slug="no-such-quant",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The last words of a network error, without its class and number."""
+    text = str(error) or type(error).__name__
+    return text.partition("] ")[2] or text

@@ -1,0 +1,137 @@
+"""What this machine has free: memory, disk and cores, container limits included.
+
+psutil reports the host, so inside a container it promises memory that the OOM killer will take back;
+the control groups know the limit (v2 and v1 are both read).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+
+# A limit of this size is cgroup v1's way to say that there is none.
+_UNLIMITED = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The file names of one cgroup version."""
+
+    limit: str
+    usage: str
+    reclaimable: tuple[str, ...]
+
+
+_V2 = _Layout("memory.max", "memory.current", ("active_file", "inactive_file"))
+_V1 = _Layout("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file"))
+
+
+def free_memory_bytes() -> int:
+    """Bytes that can still be used: the system's available memory, or less inside a container."""
+    import psutil
+
+    groups = (limit - used for limit, used in _memory_groups())
+    return max(0, min([int(psutil.virtual_memory().available), *groups]))
+
+
+def memory_limit_bytes() -> int | None:
+    """The container's memory limit in bytes, None when there is none."""
+    return min((limit for limit, _ in _memory_groups()), default=None)
+
+
+def free_disk_bytes(path: Path) -> int:
+    """Bytes free for this user where ``path`` lies or would be made."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def physical_cores() -> int:
+    """Cores this process may use, hyper-threads not counted; at least 1."""
+    import psutil
+
+    bounds = [psutil.cpu_count(logical=False) or os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        bounds.append(len(os.sched_getaffinity(0)))
+    quota = _cpu_quota()
+    if quota is not None:
+        bounds.append(ceil(quota))
+    return max(1, min(bounds))
+
+
+def cpu_name() -> str:
+    """The processor as its maker calls it, else the architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def _memory_groups() -> Iterator[tuple[int, int]]:
+    """(limit, used) of every control group above this process that sets a limit.
+
+    Page cache is not counted as used: the kernel gives it back, and a model just downloaded is all
+    page cache.
+    """
+    for group, layout in _groups():
+        limit = _number(group / layout.limit)
+        if limit is None or limit >= _UNLIMITED:
+            continue
+        cache = sum(_statistics(group / "memory.stat").get(key, 0) for key in layout.reclaimable)
+        yield limit, max(0, (_number(group / layout.usage) or 0) - cache)
+
+
+def _groups() -> Iterator[tuple[Path, _Layout]]:
+    """This process's memory groups, from its own up to the root of the hierarchy."""
+    for line in _lines(_MEMBERSHIP):
+        number, controllers, path = line.split(":", 2)
+        if number == "0" and not controllers:
+            root, layout = _CGROUPS, _V2
+        elif "memory" in controllers.split(","):
+            root, layout = _CGROUPS / "memory", _V1
+        else:
+            continue
+        # Inside a container the path is often the host's and does not exist here: then the root is ours.
+        own = root / path.lstrip("/")
+        for group in (own, *own.parents):
+            yield group, layout
+            if group == root:
+                break
+
+
+def _cpu_quota() -> float | None:
+    quotas = []
+    for group, layout in _groups():
+        if layout is not _V2:
+            continue
+        words = (_lines(group / "cpu.max") or [""])[0].split()
+        if len(words) == 2 and words[0] != "max":
+            quotas.append(int(words[0]) / int(words[1]))
+    return min(quotas, default=None)
+
+
+def _statistics(path: Path) -> dict[str, int]:
+    pairs = (line.split() for line in _lines(path))
+    return {key: int(value) for key, value in pairs}
+
+
+def _number(path: Path) -> int | None:
+    text = "".join(_lines(path))
+    return int(text) if text.isdigit() else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,6 @@
+"""The system prompt that ships."""
+
+SYSTEM_PROMPT = (
+    "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
+    "Do not write code. End with the final answer in \\boxed{}."
+)

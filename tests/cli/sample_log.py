@@ -1,0 +1,223 @@
+"""Event logs made by hand, for tests of views, traces and replays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adascale.cli.render.state import ViewState, reduce
+from adascale.engine.budget import Budget, Usage
+from adascale.engine.events import (
+    AllocationDecided,
+    AnswerFound,
+    BranchGrew,
+    BranchStarted,
+    Event,
+    NodesPruned,
+    PromptRead,
+    SearchFinished,
+    SearchStarted,
+    StepProposed,
+    StepScored,
+    Warned,
+)
+from adascale.engine.types import (
+    ROOT,
+    AnswerGroup,
+    BranchId,
+    Estimate,
+    Finish,
+    NodeId,
+    Problem,
+    SearchResult,
+    Step,
+    StopReason,
+)
+
+
+class Log:
+    """Builds a log: numbers the events, keeps ids, and spreads the events over time."""
+
+    def __init__(
+        self,
+        question: str = "3 pens cost $2. How many pens can you buy for $18?",
+        *,
+        calibrated: bool = True,
+        budget: Budget | None = None,
+        params: Mapping[str, Any] | None = None,
+        select: str = "vote",
+        pace: float = 0.0,
+    ) -> None:
+        self.events: list[Event] = []
+        self.calibrated = calibrated
+        self.pace = pace
+        self.now = 0.0
+        self.usage = Usage()
+        self._nodes = 1
+        self._branches = 0
+        self._answers: dict[str, list[NodeId]] = {}
+        self._estimates: dict[NodeId, Estimate] = {}
+        self.add(
+            SearchStarted,
+            problem=Problem("q1", question),
+            strategy="beam",
+            params=params or {},
+            models={},
+            select=select,
+            budget=Budget() if budget is None else budget,
+            seed=7,
+            calibrated=calibrated,
+        )
+
+    def add(self, cls: type[Any], **fields: Any) -> None:
+        """Append an event."""
+        self.events.append(cls(seq=len(self.events), t=self.now, **fields))
+        self.now += self.pace
+
+    def read_prompt(self, tokens: int = 40) -> None:
+        """The prompt was evaluated."""
+        self._spend(PromptRead, Usage(prompt_tokens=tokens))
+
+    def grant(self, node: NodeId, n: int) -> None:
+        """A strategy asks for children."""
+        self.add(AllocationDecided, node=node, granted=n, until="step")
+
+    def start(self, parent: NodeId, text: str = "", tokens: int = 0) -> BranchId:
+        """A branch begins, and has perhaps some tokens already."""
+        branch = BranchId(self._branches)
+        self._branches += 1
+        self.add(BranchStarted, branch=branch, parent=parent)
+        if text:
+            self.add(BranchGrew, branch=branch, parent=parent, text=text, tokens=tokens)
+        return branch
+
+    def step(
+        self,
+        parent: NodeId,
+        text: str,
+        score: tuple[float, float, float] | float,
+        *,
+        tokens: int = 20,
+        finish: Finish = "step",
+        branch: BranchId | None = None,
+        ended: bool = True,
+    ) -> NodeId:
+        """A branch completes a step, which is scored."""
+        if branch is None:
+            branch = self.start(parent)
+        node = NodeId(self._nodes)
+        self._nodes += 1
+        step = Step(text, tuple(range(tokens)), -1.0, finish)
+        self._spend(
+            StepProposed,
+            Usage(generated_tokens=tokens),
+            node=node,
+            parent=parent,
+            branch=branch,
+            step=step,
+            ended=ended,
+        )
+        lower, median, upper = (score, score, score) if isinstance(score, float) else score
+        estimate = Estimate(lower, median, upper, self.calibrated)
+        self._estimates[node] = estimate
+        self._spend(StepScored, Usage(prm_tokens=tokens), node=node, reward=median, estimate=estimate)
+        return node
+
+    def finish_path(
+        self,
+        parent: NodeId,
+        text: str,
+        score: tuple[float, float, float] | float,
+        answer: str | None,
+        **kwargs: Any,
+    ) -> NodeId:
+        """A step that ends a trajectory with an answer."""
+        node = self.step(parent, text, score, finish="stop", **kwargs)
+        self.add(AnswerFound, node=node, answer=answer, estimate=self._estimates[node])
+        if answer is not None:
+            self._answers.setdefault(answer, []).append(node)
+        return node
+
+    def prune(self, *nodes: NodeId) -> None:
+        """Nodes are cut."""
+        self.add(NodesPruned, nodes=nodes, reason="outside the beam")
+
+    def warn(self, code: str, message: str) -> None:
+        """The user should know something."""
+        self.add(Warned, code=code, message=message)
+
+    def end(self, reason: StopReason = "exhausted") -> None:
+        """The search ends; the answer with the most paths wins."""
+        total = sum(map(len, self._answers.values()))
+        groups = []
+        for answer, nodes in self._answers.items():
+            ranked = tuple(sorted(nodes, key=lambda n: -self._estimates[n].median))
+            weight = sum(self._estimates[n].median for n in nodes)
+            groups.append(AnswerGroup(answer, ranked, len(nodes) / total, weight))
+        groups.sort(key=lambda g: (-len(g.nodes), -g.weight))
+        best = groups[0].nodes[0] if groups else None
+        result = SearchResult(
+            groups[0].answer if groups else None,
+            self._estimates[best] if best is not None else None,
+            tuple(groups),
+            best,
+            reason,
+        )
+        self.add(SearchFinished, result=result, usage=self.usage)
+
+    def state(self) -> ViewState:
+        """The view of the log so far."""
+        state = ViewState()
+        for event in self.events:
+            state = reduce(state, event)
+        return state
+
+    def _spend(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
+        self.usage = self.usage + usage
+        self.add(cls, usage=usage, **fields)
+
+
+def pens(*, calibrated: bool = True, pace: float = 0.0, running: bool = True) -> Log:
+    """The tree of the design sketch: five steps open, two paths to 27, one cut, one being written."""
+    log = Log(calibrated=calibrated, budget=Budget(max_tokens=2048), params={"stop_at": 0.95}, pace=pace)
+    log.read_prompt()
+    log.add(
+        StepScored, node=ROOT, reward=0.46, estimate=Estimate(0.22, 0.46, 0.71, calibrated), usage=Usage()
+    )
+    log.grant(ROOT, 8)
+    one = log.step(
+        ROOT,
+        "If 3 pens cost $2, one pen costs 2/3 of a dollar, so we divide\n",
+        (0.55, 0.71, 0.84),
+        tokens=61,
+    )
+    two = log.step(
+        ROOT, "18 dollars divided by 2 dollars per pack gives 9 packs\n", (0.48, 0.66, 0.8), tokens=40
+    )
+    three = log.step(ROOT, "Each pen costs $3, so 18 / 3 = 6 pens\n", (0.02, 0.07, 0.18), tokens=33)
+    log.prune(three)
+    log.grant(one, 4)
+    log.grant(two, 5)
+    one_one = log.step(one, "18 / (2/3) = 18 * 3/2\n", (0.79, 0.88, 0.94), tokens=38)
+    if running:
+        log.start(one, "We can buy 18/2 = 9 groups of 3 pens each, which", 44)
+    two_one = log.step(two, "9 packs * 3 pens = 27 pens\n", (0.7, 0.84, 0.9), tokens=22)
+    log.grant(one_one, 3)
+    log.grant(two_one, 3)
+    log.finish_path(one_one, "= 27. So you can buy 27 pens.", (0.86, 0.93, 0.97), "27", tokens=19)
+    log.finish_path(one_one, "= 54/2 = 27 pens in total", (0.82, 0.90, 0.95), "27", tokens=24)
+    return log
+
+
+def wide(samples: int = 30, steps: int = 3) -> Log:
+    """Many independent paths of several steps, as voting draws them; a third of them disagree."""
+    log = Log(budget=Budget(max_tokens=4096))
+    log.read_prompt()
+    log.grant(ROOT, samples)
+    for sample in range(samples):
+        node = ROOT
+        for depth in range(steps - 1):
+            node = log.step(node, f"sample {sample} step {depth}", 0.5 + sample / 100, tokens=5)
+        answer = "27" if sample % 3 else str(sample)
+        log.finish_path(node, f"so {answer}", 0.5 + sample / 100, answer, tokens=5)
+    return log

@@ -1,0 +1,101 @@
+"""Runs a command with stderr on a pseudo terminal, as a user does who pipes only the answer away."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+LIMIT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command wrote, and how it ended."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+
+class Screen:
+    """Everything that was written to the terminal so far."""
+
+    def __init__(self, master: int) -> None:
+        self._master = master
+        self._data = bytearray()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        # Linux answers EIO once the other side is closed.
+        with contextlib.suppress(OSError):
+            while chunk := os.read(self._master, 65536):
+                self._data += chunk
+
+    @property
+    def text(self) -> str:
+        return self._data.decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def wait_for(self, text: str) -> None:
+        """Return as soon as ``text`` is on the screen."""
+        end = time.monotonic() + LIMIT_SECONDS
+        while text not in self.text:
+            assert time.monotonic() < end, f"{text!r} never came, only {self.text!r}"
+            time.sleep(0.01)
+
+    def close(self) -> str:
+        self._thread.join(LIMIT_SECONDS)
+        os.close(self._master)
+        return self.text
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """A plain terminal's environment, whatever the tests run in."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "HOME", "TMPDIR")}
+    return {**kept, "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+def on_terminal(
+    args: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    act: Callable[[subprocess.Popen[bytes], Screen], None] = lambda process, screen: None,
+    size: tuple[int, int] = (24, 80),
+) -> Outcome:
+    """Run ``python ARGS``: stderr is a terminal of ``size`` rows and columns, stdout a pipe."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    with subprocess.Popen(
+        [sys.executable, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave, env=dict(env)
+    ) as process:
+        os.close(slave)
+        screen = Screen(master)
+        try:
+            act(process, screen)
+            stdout, _ = process.communicate(timeout=LIMIT_SECONDS)
+        finally:
+            process.kill()
+    return Outcome(stdout.decode(), screen.close(), process.returncode)
+
+
+def piped(args: Sequence[str], env: Mapping[str, str]) -> Outcome:
+    """Run ``python ARGS`` with both streams in pipes."""
+    done = subprocess.run(
+        [sys.executable, *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=dict(env),
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    return Outcome(done.stdout.decode(), done.stderr.decode(), done.returncode)

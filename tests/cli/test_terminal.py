@@ -1,0 +1,177 @@
+"""The streams of a real process on a real (pseudo) terminal."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from adascale.cli.trace import TraceWriter
+
+from .sample_log import Log, pens
+from .terminal import Screen, environment, on_terminal, piped
+
+ESC = "\x1b"
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+ANSWER = (
+    "If 3 pens cost $2, one pen costs 2/3 of a dollar, so we divide\n"
+    "18 / (2/3) = 18 * 3/2\n"
+    "= 27. So you can buy 27 pens.\n"
+    "Answer: 27\n"
+)
+
+SLOW = """
+import sys
+from pathlib import Path
+from adascale.cli.replay import replay
+from adascale.cli.signals import graceful
+
+def stop() -> None:
+    print("asked to stop", flush=True)
+
+try:
+    with graceful(stop):
+        replay(Path(sys.argv[1]), speed=0.002, show_tree=True, json_output=False)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+"""Replays so slowly that a signal always comes in the middle of the live view."""
+
+
+def saved(log: Log, folder: Path) -> str:
+    path = folder / "trace.jsonl"
+    with TraceWriter(path) as writer:
+        for event in log.events:
+            writer.write(event)
+    return str(path)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> str:
+    log = pens(running=False, pace=0.01)
+    log.end()
+    return saved(log, tmp_path)
+
+
+def replay(trace: str, *options: str) -> list[str]:
+    return ["-m", "adascale", "replay", trace, *options]
+
+
+def test_the_answer_goes_to_the_pipe_and_the_tree_to_the_terminal(trace: str) -> None:
+    outcome = on_terminal(replay(trace), environment())
+
+    assert outcome.code == 0
+    assert outcome.stdout == ANSWER
+    assert outcome.stderr.count(HIDE) == outcome.stderr.count(SHOW) == 1
+    assert "= 27. So you can buy 27 pens." in outcome.stderr
+    assert outcome.stderr.rstrip().endswith("p .93 (.86-.97), 2 of 2 paths agree, 237 tokens, 0.3 s")
+
+
+def test_without_the_tree_only_the_summary_stays(trace: str) -> None:
+    outcome = on_terminal(replay(trace, "--no-show-tree"), environment())
+
+    assert outcome.stdout == ANSWER
+    assert "├──" not in outcome.stderr
+    # The last thing before the summary takes the status line away.
+    assert outcome.stderr.rpartition("\x1b[2K")[2].strip().startswith("\x1b[1;32m27\x1b[0m  p .93")
+
+
+@pytest.mark.parametrize("extra", [{}, {"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}])
+def test_no_escape_byte_in_pipes(trace: str, extra: dict[str, str]) -> None:
+    outcome = piped(replay(trace), environment(**extra))
+
+    assert outcome.stdout == ANSWER
+    assert ESC not in outcome.stderr
+    assert "\r" not in outcome.stderr
+    assert "★ 1.1.1 = 27. So you can buy 27 pens." in outcome.stderr
+
+
+@pytest.mark.parametrize("extra", [{"TERM": "dumb"}, {"CI": "true"}, {"TTY_INTERACTIVE": "0"}])
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, extra: dict[str, str]) -> None:
+    outcome = on_terminal(replay(trace), environment(**extra))
+
+    assert outcome.stdout == ANSWER
+    assert ESC not in outcome.stderr
+    assert "adascale: done in 0.3 s, stop: exhausted" in outcome.stderr
+
+
+def test_no_color_keeps_marks_and_words(trace: str) -> None:
+    outcome = on_terminal(replay(trace), environment(NO_COLOR="1"))
+
+    assert "\x1b[3" not in outcome.stderr.replace("\x1b[3m", "")  # italic is no colour
+    assert "\x1b[9" not in outcome.stderr
+    assert "★" in outcome.stderr
+
+
+@pytest.mark.parametrize("run", [piped, on_terminal])
+def test_the_c_locale_gets_ascii(trace: str, run: object) -> None:
+    assert callable(run)
+    outcome = run(replay(trace), environment(LC_ALL="C"))
+
+    assert outcome.stdout == ANSWER
+    assert outcome.stderr.isascii()
+    assert "|   |   +-- " in outcome.stderr or "|       +-- " in outcome.stderr
+    assert "`-- " in outcome.stderr
+
+
+NASTY = "[/] [bold \x1b[2J \x9b2J 三支笔 \U0001f58a\ufe0f [red]x[/red]"
+
+
+@pytest.mark.parametrize("run", [piped, on_terminal])
+def test_nasty_text_is_harmless(tmp_path: Path, run: object) -> None:
+    assert callable(run)
+    log = Log(NASTY, pace=0.005)
+    log.warn("odd", f"odd: {NASTY}")
+    log.finish_path(log.step(0, f"{NASTY}\n", 0.5), f"so {NASTY}", 0.5, NASTY)  # type: ignore[arg-type]
+    log.end()
+    outcome = run(replay(saved(log, tmp_path)), environment())
+
+    assert outcome.code == 0
+    assert "\x1b[2J" not in outcome.stderr + outcome.stdout
+    assert "\x9b" not in outcome.stderr + outcome.stdout
+    assert "[/] [bold [2J 2J 三支笔 \U0001f58a [red]x[/red]" in outcome.stderr
+    assert outcome.stdout.endswith("Answer: [/] [bold [2J 2J 三支笔 \U0001f58a\ufe0f [red]x[/red]\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_during_the_live_view_gives_the_cursor_back(
+    trace: str, number: signal.Signals, code: int
+) -> None:
+    def end(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("question")
+        process.send_signal(number)
+
+    outcome = on_terminal(["-c", SLOW, trace], environment(), act=end)
+
+    assert outcome.code == code
+    assert outcome.stdout == ""
+    assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
+
+
+def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None:
+    def twice(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("question")
+        process.send_signal(signal.SIGINT)
+        screen.wait_for("Stopping... (Ctrl-C again to quit now)")
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+
+    outcome = on_terminal(["-c", SLOW, trace], environment(), act=twice)
+
+    assert outcome.code == 130
+    assert outcome.stdout == "asked to stop\n"
+    assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
+
+
+def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> None:
+    log = Log(pace=0.002)
+    for n in range(40):
+        log.step(0, f"idea {n}\n", 0.5)  # type: ignore[arg-type]
+    outcome = on_terminal(
+        ["-c", SLOW.replace("0.002", "0.1"), saved(log, tmp_path)], environment(), size=(12, 80)
+    )
+
+    # Every frame but the last goes up by its own height; eleven lines up at most.
+    assert outcome.stderr.count("\x1b[1A") > 0
+    assert max(run.count("\x1b[1A") for run in outcome.stderr.split("\n")) <= 11

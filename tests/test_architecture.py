@@ -1,0 +1,74 @@
+"""The import rule of the layers, and what starting up may not cost."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "engine": {"numpy", "math_verify"},
+    "models": {
+        "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
+        "filelock", "gguf", "httpx", "jinja2", "packaging", "platformdirs", "psutil",
+    },
+    "cli": {"adascale", "adascale.engine", "adascale.models", "typer", "rich", "llama_cpp"},
+    "api": {"adascale.engine", "adascale.models", "adascale.cli"},
+}  # fmt: skip
+
+
+def imports(path: Path) -> list[str]:
+    """Absolute imports of a file; inside a package imports are relative and always allowed."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.append(node.module)
+    return found
+
+
+@pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
+def test_dependencies_point_inward(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imports(path):
+            top = ".".join(name.split(".")[:2]) if name.startswith("adascale.") else name.split(".")[0]
+            assert top in sys.stdlib_module_names or top in MAY_IMPORT[folder], f"{path} imports {name}"
+
+
+def test_the_engine_reads_no_clock_and_no_global_random_numbers() -> None:
+    banned = {"time", "random", "os", "pathlib", "datetime", "secrets"}
+    for path in sorted((ROOT / "engine").rglob("*.py")):
+        used = {name.split(".")[0] for name in imports(path)} & banned
+        assert used <= ({"random"} if path.name == "scripted.py" else set()), path
+
+
+def test_every_folder_with_code_is_packaged() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    mapping = config["package-dir"]
+    on_disk = set()
+    for name, folder in mapping.items():
+        for init in (ROOT / folder).rglob("__init__.py"):
+            inside = init.parent.relative_to(ROOT / folder).parts
+            on_disk.add(".".join([name, *inside]))
+    assert on_disk == set(config["packages"])
+
+
+def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
+    code = (
+        "import sys; sys.argv = ['adascale', '--help']\n"
+        "from adascale.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'llama_cpp', 'huggingface_hub', 'numpy', 'httpx', 'gguf', 'sympy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ask" in done.stdout
