@@ -18,6 +18,7 @@ from .batch import batch
 from .console import say, show_error
 from .doctor import doctor
 from .replay import replay
+from .signals import unwinding
 
 _EPILOG = """Examples:
 
@@ -66,7 +67,8 @@ app.command()(doctor)
 def main() -> None:
     """Run the command line; every foreseen error is a message and an exit code, never a traceback."""
     try:
-        app(standalone_mode=True)
+        with unwinding():
+            app(standalone_mode=True)
     except AdascaleError as error:
         if os.environ.get("ADASCALE_DEBUG"):
             traceback.print_exc()

@@ -21,6 +21,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
 from adascale.models.catalog import DEFAULT_GENERATOR
 
+from .console import ColorChoice, use_color
 from .render.base import ProgressChoice
 
 _MODELS, _SEARCH, _MACHINE, _OUTPUT = "Models", "Search", "Machine", "Output"
@@ -138,6 +139,9 @@ class RunOptions:
             help="What stderr shows; json is the event stream.",
         ),
     ] = "auto"  # fmt: skip
+    color: Annotated[
+        ColorChoice, _option("--color", panel=_OUTPUT, help="Colour on stderr; NO_COLOR is honoured.")
+    ] = "auto"
     quiet: Annotated[
         int,
         _option(
@@ -238,6 +242,7 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**values: Any) -> None:
         options = RunOptions(**{field.name: values.pop(field.name) for field in fields(RunOptions)})
+        use_color(options.color)
         command(options=options, **values)
 
     parameters = [*own, *added]

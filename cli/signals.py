@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,24 +35,56 @@ def unwinding() -> Iterator[None]:
 def graceful(on_first: Callable[[], None]) -> Iterator[None]:
     """The first SIGINT calls ``on_first`` and says so on stderr, the second raises KeyboardInterrupt.
 
-    ``on_first`` runs in the signal handler and must only set a flag. Includes ``unwinding``.
+    ``on_first`` must only set flags: it is called at once from a thread, because the main thread runs signal
+    handlers only when its call into llama.cpp returns. Includes ``unwinding``.
     """
     asked: list[threading.Thread] = []
+    once = threading.Lock()
+
+    def ask() -> None:
+        if once.acquire(blocking=False):
+            on_first()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if asked:
             raise KeyboardInterrupt
-        on_first()
+        ask()
         # From a thread: this one may be in the middle of a write to stderr or hold the lock of a live view.
         asked.append(threading.Thread(target=say, args=(STOPPING,), daemon=True))
         asked[0].start()
 
     try:
-        with unwinding(), _handling({signal.SIGINT: interrupt}):
+        with unwinding(), _handling({signal.SIGINT: interrupt}), _watching(signal.SIGINT, ask):
             yield
     finally:
         for thread in asked:
             thread.join(timeout=1)
+
+
+@contextmanager
+def _watching(number: signal.Signals, on_signal: Callable[[], None]) -> Iterator[None]:
+    """Call ``on_signal`` from a thread as soon as the signal arrives, whatever the main thread does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+
+    def watch() -> None:
+        while arrived := reader.recv(64):
+            if number in arrived:
+                on_signal()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.close()
+        watcher.join()
+        reader.close()
 
 
 @contextmanager

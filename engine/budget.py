@@ -29,7 +29,7 @@ class Usage:
     """Work done, additive over nodes and problems.
 
     Attributes:
-        prompt_tokens: Prefix tokens that the generator evaluated; a dropped prefix that comes back counts again.
+        prompt_tokens: Prefix tokens that the generator evaluated; a dropped one that comes back counts again.
         reused_tokens: Prefix tokens that another branch had evaluated.
         generated_tokens: Tokens sampled.
         prm_tokens: Tokens evaluated by the process reward model.

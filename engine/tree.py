@@ -43,6 +43,8 @@ class Tree:
         self._children: list[list[NodeId]] = [[]]
 
     def __getitem__(self, node: NodeId) -> Node:
+        if node < 0:
+            raise IndexError(f"no node {node}")
         return self.nodes[node]
 
     def __len__(self) -> int:

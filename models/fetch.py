@@ -9,7 +9,6 @@ from pathlib import Path
 
 from adascale.engine.errors import (
     DiskFullError,
-    ModelCorruptError,
     ModelError,
     ModelNotFoundError,
     ModelUnavailableError,
@@ -47,12 +46,7 @@ def fetch(wanted: Wanted, report: Report, confirm: Confirm | None) -> ModelFile:
                 check_sha256(staged, artifact.sha256, artifact.name, report)
                 path = store.publish(staged, artifact)
                 remember(path, artifact.sha256)
-            store.discard(artifact)
-    except ModelCorruptError:
-        store.discard(artifact)
-        raise
     except OSError as error:
-        store.discard(artifact)
         raise _disk_error(error, plan) from error
     digest = check_sha256(path, artifact.sha256, artifact.name, report)
     return ModelFile(artifact.name, path, digest, artifact.size_bytes, artifact.spec, source)

@@ -189,7 +189,7 @@ class LlamaContext:
         self.evaluated_tokens += count
 
     def logits(self, row: int) -> FloatArray:
-        """``[vocab_size]``, a view that the next decode overwrites; ``row`` is the index in the last batch."""
+        """``[vocab_size]``, a view until the next decode; ``row`` is the index in the last batch."""
         pointer = C.llama_get_logits_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
 

@@ -33,8 +33,8 @@ class SamplingParams:
 class Sampler:
     """Top_k, top_p and temperature for all branches, and a random stream per branch.
 
-    There is one chain, because each chain keeps a buffer of the whole vocabulary, whose first use costs as much
-    as fifty draws; the branch's own stream is put at its end for each draw.
+    There is one chain, because each keeps a buffer of the whole vocabulary whose first use costs as much as
+    fifty draws; the branch's own stream is put at its end for each draw.
     """
 
     def __init__(self, params: SamplingParams, vocab_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Everything that one run needs, opened in order and closed in reverse: files, weights, contexts, policy, PRM."""
+"""Everything that one run needs, opened in order and closed in reverse: files, weights, contexts, PRM."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from adascale.engine.errors import ModelCorruptError
+
 from .artifact import Artifact, Report, Transfer
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -99,8 +101,8 @@ def find(artifact: Artifact) -> Path | None:
 def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
     """A folder of one's own to put a download together in, on the cache's own disk.
 
-    One process at a time has it; the lock is the one huggingface_hub takes for the same blob. What a
-    killed run left is still there if it can be continued.
+    One process at a time has it; the lock is the one huggingface_hub takes for the same blob. It is empty
+    afterwards, unless the download was interrupted and can be continued: then the next run finds it.
     """
     from filelock import FileLock, Timeout
 
@@ -113,27 +115,25 @@ def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
         if report is not None:
             report(Transfer(artifact.name, 0, artifact.size_bytes, "waiting"))
         lock.acquire()
-    area = _area(artifact.sha256)
+    area, resumable = _area(artifact.sha256), False
     try:
         area.mkdir(parents=True, exist_ok=True)
         yield area
+    except (ModelCorruptError, OSError):
+        raise
+    except BaseException:
+        resumable = (area / RESUME_FILE).exists()
+        raise
     finally:
-        if not (area / RESUME_FILE).exists():
-            discard(artifact)
+        # Still under the lock: afterwards the area may be another process's.
+        if not resumable:
+            _discard(area)
         lock.release()
 
 
 def staged_bytes(artifact: Artifact) -> int:
     """Bytes that an interrupted download has already put on the disk."""
     return sum(path.stat().st_size for path in _area(artifact.sha256).rglob("*") if path.is_file())
-
-
-def discard(artifact: Artifact) -> None:
-    """Delete what is staged of a file, and the folder of all staging areas with the last one."""
-    area = _area(artifact.sha256)
-    shutil.rmtree(area, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        area.parent.rmdir()
 
 
 def publish(staged: Path, artifact: Artifact) -> Path:
@@ -149,12 +149,14 @@ def publish(staged: Path, artifact: Artifact) -> Path:
     link, blob = _places(artifact)
     blob.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(blob)
-    _link(blob, link)
     main = _folder(artifact.repo) / "refs" / "main"
     if not main.exists():
         # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
         main.parent.mkdir(parents=True, exist_ok=True)
-        main.write_text(artifact.revision, encoding="utf-8")
+        draft = staged.with_name("main")
+        draft.write_text(artifact.revision, encoding="utf-8")
+        draft.replace(main)
+    _link(blob, link)
     return link
 
 
@@ -172,6 +174,13 @@ def remove(cached: CachedFile) -> int:
         path.unlink()
     _prune(folder)
     return 0 if target.exists() else size
+
+
+def _discard(area: Path) -> None:
+    """Delete a staging area, and the folder of them all with the last one."""
+    shutil.rmtree(area, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        area.parent.rmdir()
 
 
 def _prune(folder: Path) -> None:

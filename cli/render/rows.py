@@ -51,12 +51,21 @@ def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
 
 
 def _elided(rows: list[Row], room: int) -> list[Row]:
-    """The first and the last rows, for a tree that no fold brings down to ``room``."""
+    """What fits of a tree that no fold brings down to ``room``: the best path first, else both its ends."""
+    over = len(rows) - room + 1
+    beside = [at for at, row in enumerate(rows) if not row.best]
+    if len(beside) >= over:
+        left_out = set(beside[-over:])
+        shown = [row for at, row in enumerate(rows) if at not in left_out]
+        return [*shown, _gap(over, (True,))]
     head = max(0, room - 1) // 2
     tail = max(0, room - 1 - head)
-    left_out = len(rows) - head - tail
-    gap = Row((), None, text=f"{plural(left_out, 'more row')}", folded=True)
+    gap = _gap(len(rows) - head - tail, ())
     return [*rows[:head], gap, *rows[len(rows) - tail :]][: max(0, room)]
+
+
+def _gap(rows: int, lasts: tuple[bool, ...]) -> Row:
+    return Row(lasts, None, text=plural(rows, "more row"), folded=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class TokenPRM:
         tokens, ends = self.tokens(prefix)
         if len(tokens) > self._context.window:
             raise ContextOverflowError(
-                f"the PRM reads {len(tokens):,} tokens of this solution, its window is {self._context.window:,}",
+                f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
                 hint="use a larger --ctx-size",
             )
         found = self._cache.get(tokens)
@@ -110,7 +110,7 @@ class TokenPRM:
         return Score(1.0 / (1.0 + math.exp(bad - good)), evaluated)
 
     def _read(self, tokens: Tokens, ends: Sequence[int]) -> tuple[int, Parked]:
-        """Evaluate what no parked prefix holds; the question is parked too, since all first steps share it."""
+        """Evaluate what no parked prefix holds; the question is parked too, for all first steps."""
         held = self._cache.longest(tokens, ends)
         parked = self._cache.get(held) if held else None
         if parked is not None:

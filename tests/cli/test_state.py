@@ -1,4 +1,3 @@
-import random
 from dataclasses import replace
 
 import pytest
@@ -7,8 +6,7 @@ from hypothesis import strategies as st
 
 from adascale.cli.render.standing import standing
 from adascale.cli.render.state import Running, ViewState, reduce
-from adascale.engine.budget import Budget, Usage
-from adascale.engine.driver import Driver
+from adascale.engine.budget import Usage
 from adascale.engine.errors import TraceError
 from adascale.engine.events import (
     AnswerFound,
@@ -19,25 +17,20 @@ from adascale.engine.events import (
     SearchFinished,
     StepScored,
 )
-from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
-from adascale.engine.scoring import Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.search import Settings
 from adascale.engine.select import choose
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import (
     ROOT,
     BranchId,
     Candidate,
     Estimate,
     NodeId,
-    Problem,
     SearchResult,
-    Step,
 )
 
 from .sample_log import Log, pens
+from .searches import searched
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
@@ -184,26 +177,6 @@ def test_the_standing_is_what_the_search_would_choose_now(
     chosen = choose(found, "vote" if select == "vote" else "best", "exhausted")
 
     assert standing(found, select) == chosen.groups
-
-
-def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
-    """A whole search with invented steps."""
-
-    def script(prefix: Prefix, rng: random.Random) -> Step:
-        last = len(prefix.steps) >= 3 or rng.random() < 0.3
-        text = f"the answer is {rng.randrange(3)}" if last else f"step {rng.randrange(100)}\n"
-        return scripted_step(text, "stop" if last else "step")
-
-    def reward(prefix: Prefix) -> float:
-        return random.Random("".join(step.text for step in prefix.steps)).random()
-
-    ticks = iter(range(10**6))
-    driver = Driver(
-        ScriptedPolicy(script, slots=5), ScriptedPRM(reward), Uncalibrated(), lambda: next(ticks) / 100
-    )
-    params = SearchParams(samples=6, beam_width=2, branching=3)
-    chosen = Settings(STRATEGIES[strategy], params, Budget(max_tokens=budget), seed=seed)
-    return [event for _, event in driver.run([Problem("q", "what?")], chosen)]
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,4 +1,4 @@
-"""The driver with scripted models: the log is the tree, costs add up, budgets hold, problems are independent."""
+"""The driver with scripted models: the log is the tree, costs add up, budgets hold."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def tree_tokens(tree: Tree) -> int:
 
 
 def unevaluated(tree: Tree) -> int:
-    """Last tokens that nothing was sampled behind: of terminal nodes, and of steps that were never expanded."""
+    """Last tokens that nothing was sampled behind: of answers, and of steps never expanded."""
     return sum(1 for node in tree if node.step and not tree.children(node.id))
 
 

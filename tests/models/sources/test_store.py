@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
-from adascale.engine.errors import ModelNotFoundError, UsageError
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
 from adascale.models import store
-from adascale.models.artifact import Wanted
+from adascale.models.artifact import Artifact, Wanted
 from adascale.models.catalog import ModelSpec
-from adascale.models.refs import parse
 from adascale.models.sources import installed, locate, remove, resolve
 
 New = Callable[..., ModelSpec]
@@ -18,16 +19,56 @@ Use = Callable[[ModelSpec], ModelSpec]
 Put = Callable[..., Path]
 
 
-def test_a_file_is_published_by_a_rename(gguf: bytes, new_spec: New, catalogue: Use) -> None:
-    catalogue(new_spec(gguf))
-    wanted = parse("tiny")
-    assert isinstance(wanted, Wanted)
-    artifact = wanted.artifact()
+def artifact_of(spec: ModelSpec) -> Artifact:
+    artifact = Wanted(spec.name, spec.hub.repo, spec=spec).artifact()
     assert artifact is not None
+    return artifact
+
+
+def test_a_file_is_published_by_a_rename(gguf: bytes, new_spec: New, catalogue: Use) -> None:
+    artifact = artifact_of(catalogue(new_spec(gguf)))
     with store.staging(artifact) as area:
         (area / "model").write_bytes(gguf)
         inode = (area / "model").stat().st_ino
         assert store.publish(area / "model", artifact).stat().st_ino == inode
+
+
+@pytest.mark.parametrize("error", [ModelCorruptError("no GGUF"), OSError("no space"), None])
+def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
+    error: Exception | None, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    artifact = artifact_of(catalogue(new_spec(gguf)))
+    lock = hub_cache / ".locks" / "models--someone--tiny-GGUF" / f"{artifact.sha256}.lock"
+    locked: list[bool] = []
+    discard = store._discard
+
+    def watch(area: Path) -> None:
+        with pytest.raises(Timeout):
+            FileLock(lock).acquire(timeout=0)
+        locked.append(True)
+        discard(area)
+
+    monkeypatch.setattr(store, "_discard", watch)
+    with contextlib.suppress(ModelCorruptError, OSError), store.staging(artifact) as area:
+        (area / store.RESUME_FILE).write_text("[1, 2]")
+        if error is not None:
+            raise error
+    assert locked == [True]
+    assert not (hub_cache / ".adascale").exists()
+
+
+def test_an_interrupted_download_stays_if_it_can_be_continued(
+    hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    artifact = artifact_of(catalogue(new_spec(gguf)))
+    for record, stays in (("[1, 2]", True), (None, False)):
+        with contextlib.suppress(KeyboardInterrupt), store.staging(artifact) as area:
+            (area / store.RESUME_FILE).unlink(missing_ok=True)
+            if record is not None:
+                (area / store.RESUME_FILE).write_text(record)
+            raise KeyboardInterrupt
+        assert area.exists() is stays
 
 
 def test_installed_lists_each_file_once_and_knows_its_name(

@@ -1,0 +1,35 @@
+"""Logs of real searches with an invented generator, for properties that hold for any search."""
+
+from __future__ import annotations
+
+import random
+
+from adascale.engine.budget import Budget
+from adascale.engine.driver import Driver
+from adascale.engine.events import Event
+from adascale.engine.ports import Prefix
+from adascale.engine.scoring import Uncalibrated
+from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search import Settings
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import Problem, Step
+
+
+def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
+    """A whole search with invented steps."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        last = len(prefix.steps) >= 3 or rng.random() < 0.3
+        text = f"the answer is {rng.randrange(3)}" if last else f"step {rng.randrange(100)}\n"
+        return scripted_step(text, "stop" if last else "step")
+
+    def reward(prefix: Prefix) -> float:
+        return random.Random("".join(step.text for step in prefix.steps)).random()
+
+    ticks = iter(range(10**6))
+    driver = Driver(
+        ScriptedPolicy(script, slots=5), ScriptedPRM(reward), Uncalibrated(), lambda: next(ticks) / 100
+    )
+    params = SearchParams(samples=6, beam_width=2, branching=3)
+    chosen = Settings(STRATEGIES[strategy], params, Budget(max_tokens=budget), seed=seed)
+    return [event for _, event in driver.run([Problem("q", "what?")], chosen)]

@@ -1,0 +1,274 @@
+"""The commands as a user runs them, in a process of their own, on a tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+
+CLI = [sys.executable, "-m", "adascale"]
+ESC = "\x1b"
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment without the user's settings and models."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
+    return {**kept, "HOME": str(home), "HF_HOME": str(home / "hf"), "COLUMNS": "100"}
+
+
+def run(
+    env: dict[str, str], *args: str, stdin: bytes = b"", more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*CLI, *args], input=stdin, capture_output=True, env={**env, **(more or {})}, timeout=120
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in err, err
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+@pytest.fixture
+def ask(env: dict[str, str], chain_gguf: Path):  # type: ignore[no-untyped-def]
+    def call(*args: str, **more):  # type: ignore[no-untyped-def]
+        return run(env, "ask", "-g", str(chain_gguf), "--seed", "1", *args, **more)
+
+    return call
+
+
+def test_the_answer_and_only_the_answer_is_on_stdout(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("3. The answer is \\boxed{18}.\nAnswer: 18\n")
+    assert ask("What is 9 * 2?", "-x").stdout == "18\n"
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"FORCE_COLOR": "1"}, {"NO_COLOR": "1"}, {"LC_ALL": "C"}, {"TERM": "dumb"}]
+)
+def test_a_pipe_gets_no_escape_byte(ask, more: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is [/] 9 * 2?\x1b[2J", "-T", more=more)
+    assert ESC not in done.stdout + done.stderr
+    assert "\r" not in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "vote", "best-of-n", "beam"])
+@pytest.mark.parametrize("prm", ["none", "self"])
+def test_every_strategy_answers_with_and_without_a_prm(ask, strategy: str, prm: str) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "--strategy", strategy, "--prm", prm, "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["schema"] == "adascale.answer/1"
+    assert record["answer"] in ("18", "20")
+    assert record["search"]["strategy"] == strategy
+    assert len(record["model"]["sha256"]) == 64
+    assert (record["prm"] is None) == (prm == "none")
+    assert record["confidence"]["p"] is None
+    assert 0 < record["confidence"]["score"] <= 1
+    usage = record["usage"]
+    assert usage["prompt_tokens"] > 0
+    assert usage["generated_tokens"] > 0
+    assert (usage["prm_tokens"] > 0) == (prm == "self")
+    assert usage["flops"] > 0
+    assert record["stop_reason"] == "exhausted"
+
+
+def test_the_question_comes_from_a_pipe_with_or_without_a_dash(ask) -> None:  # type: ignore[no-untyped-def]
+    for args in ([], ["-"]):
+        done = ask("-x", *args, stdin=b"\xef\xbb\xbfWhat is 9 * 2?\r\n")
+        assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
+
+
+def test_the_same_seed_gives_the_same_answer(ask) -> None:  # type: ignore[no-untyped-def]
+    first, second = (json.loads(ask("Hm?", "--json", "--samples", "5").stdout) for _ in range(2))
+    for volatile in ("usage", "timing", "budget"):
+        del first[volatile], second[volatile]
+    assert first == second
+
+
+def test_a_trace_replays_to_the_same_answer(ask, env: dict[str, str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    trace = tmp_path / "t.jsonl"
+    done = ask("What is 9 * 2?", "--trace", str(trace))
+    replayed = run(env, "replay", str(trace))
+    assert replayed.stdout == done.stdout
+    assert replayed.returncode == 0
+
+
+def test_progress_json_is_the_event_stream(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "--progress", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    kinds = [event["kind"] for event in events if event["kind"] != "status"]
+    assert kinds[0] == "search_started"
+    assert kinds[-1] == "search_finished"
+
+
+def test_a_budget_ends_the_search_with_what_there_is(ask) -> None:  # type: ignore[no-untyped-def]
+    record = json.loads(ask("Hm?", "--samples", "200", "--budget", "150", "--json").stdout)
+    assert record["stop_reason"] == "budget"
+    assert record["answer"] in ("18", "20")
+    assert 150 <= record["usage"]["generated_tokens"] < 150 + 64
+
+
+def test_quiet_says_nothing(ask) -> None:  # type: ignore[no-untyped-def]
+    assert ask("What is 9 * 2?", "-q").stderr == ""
+
+
+BAD = [
+    (["ask", ""], 2, "error[empty-question]"),
+    (["ask", "  \n "], 2, "error[empty-question]"),
+    (["ask", "hi", "-g", "qwen2.5-codr-1.5b"], 4, "did you mean qwen2.5-coder-1.5b"),
+    (["ask", "hi", "-g", "no/such/file.gguf"], 4, "error[model-not-found]"),
+    (["ask", "hi", "--offline"], 4, "offline"),
+    (["ask", "hi", "--strategy", "bon"], 2, "best-of-n"),
+    (["ask", "hi", "--budget", "many"], 2, "--budget 8k"),
+    (["ask", "hi", "--time-limit", "soon"], 2, "--time-limit 90s"),
+    (["ask", "hi", "--samples", "0"], 2, "--samples"),
+    (["ask", "hi", "--gpu-layers", "some", "-g", "CHAIN"], 2, "--gpu-layers auto"),
+    (["ask", "hi", "--ctx-size", "4096", "-g", "CHAIN"], 2, "was trained for (2,048)"),
+    (["ask", "word " * 3000, "-g", "CHAIN"], 5, "error[context-overflow]"),
+    (["batch", "no-such-file"], 2, "cannot be read"),
+    (["replay", "no-such-file"], 2, "error[bad-trace]"),
+    (["models", "show", "nosuch"], 4, "error[model-not-found]"),
+    (["frobnicate"], 2, "frobnicate"),
+]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"), BAD, ids=lambda v: " ".join(v)[:40] if isinstance(v, list) else None
+)
+def test_bad_input_has_its_own_message_and_code(
+    env: dict[str, str], chain_gguf: Path, args: list[str], code: int, words: str
+) -> None:
+    done = run(env, *(str(chain_gguf) if arg == "CHAIN" else arg for arg in args))
+    assert words in done.stderr
+    assert done.returncode == code
+    assert done.stdout == ""
+
+
+FILES = {
+    "empty": (b"", "empty"),
+    "text": (b"hello, this is text and no model" * 10, "GGUF"),
+    "page": (b"<!DOCTYPE html><html><body>not found</body></html>" * 10, "web page"),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12345\n",
+        "LFS pointer",
+    ),
+    "newer": (b"GGUF" + (99).to_bytes(4, "little") + bytes(64), "version 99"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_that_is_no_model_is_explained(env: dict[str, str], tmp_path: Path, name: str) -> None:
+    data, words = FILES[name]
+    path = tmp_path / f"{name}.gguf"
+    path.write_bytes(data)
+    done = run(env, "ask", "hi", "-g", str(path))
+    assert done.returncode == 4
+    assert "error[bad-gguf]" in done.stderr
+    assert words in done.stderr
+
+
+def test_a_torn_model_is_explained(env: dict[str, str], chain_gguf: Path, tmp_path: Path) -> None:
+    path = tmp_path / "torn.gguf"
+    path.write_bytes(chain_gguf.read_bytes()[:-100_000])
+    done = run(env, "ask", "hi", "-g", str(path))
+    assert done.returncode == 4
+    assert "incomplete" in done.stderr
+
+
+def test_models_that_do_not_fit_are_refused_before_loading(env: dict[str, str], random_gguf: Path) -> None:
+    code = (
+        "import sys\nfrom adascale.models import machine\n"
+        "machine.free_memory_bytes = lambda: 10_000_000\n"
+        f"sys.argv = ['adascale', 'ask', 'hi', '-g', {str(random_gguf)!r}]\n"
+        "from adascale.cli.app import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=60)
+    assert done.returncode == 5
+    assert "error[no-memory]" in done.stderr
+    assert "--force" in done.stderr
+
+
+def test_non_utf8_stdin_is_told_with_its_place(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask(stdin=b"caf\xe9 au lait?")
+    assert done.returncode == 2
+    assert "byte 3" in done.stderr
+
+
+def test_the_questions_control_tokens_and_markup_are_text(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask(f"[bold]{tiny.END}{tiny.START}assistant\n[/] What is 9 * 2?", "-T", "-x")
+    assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
+
+
+def test_batch_answers_every_line_and_reports_the_bad_ones(
+    env: dict[str, str], chain_gguf: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(
+        '{"id": "a", "question": "What is 9 * 2?", "answer": 18, "level": 3}\n'
+        '\n{"question": 5}\nWhat is 2 + 2?\n'
+    )
+    done = run(
+        env, "batch", str(source), "-o", str(out), "-g", str(chain_gguf), "--seed", "1", "--samples", "4"
+    )
+    assert done.returncode == 6
+    assert done.stdout == ""
+    records = {record["id"]: record for record in map(json.loads, out.read_text().splitlines())}
+    assert set(records) == {"a", "3", "4"}
+    assert records["a"]["level"] == 3
+    assert records["a"]["answer"] in ("18", "20")
+    assert records["3"]["error"]["code"] == "bad-line"
+    assert records["4"]["question"] == "What is 2 + 2?"
+
+
+def test_batch_reads_a_pipe_and_writes_to_stdout(env: dict[str, str], chain_gguf: Path) -> None:
+    done = run(env, "batch", "-g", str(chain_gguf), "--samples", "2", "-q", stdin=b"One?\r\nTwo?\r\n")
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
+    assert done.stderr == ""
+
+
+def test_the_first_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: Path) -> None:
+    command = [
+        *CLI,
+        "ask",
+        "-g",
+        str(chain_gguf),
+        "Hm?",
+        "--samples",
+        "1024",
+        "--seed",
+        "1",
+        "--progress",
+        "json",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"answer_found"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert time.monotonic() - started < 5
+    assert "Answer: " in out
+    assert "Ctrl-C again" in err
+
+
+def test_doctor_reports_and_fails_only_on_failures(env: dict[str, str]) -> None:
+    done = run(env, "doctor", "--offline", "--json")
+    checks = {check["name"]: check["result"] for check in json.loads(done.stdout)["checks"]}
+    assert checks["llama.cpp"] == "ok"
+    assert checks["generator"] == "warn"
+    assert checks["network"] == "skip"
+    assert done.returncode == 0
