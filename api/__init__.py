@@ -1,5 +1,81 @@
-"""adascale: ask a small local model, and spend as much search as the question deserves."""
+"""adascale: ask a small local model, and spend as much search as the question deserves.
+
+    from adascale import Problem, Session, SessionOptions, Settings, strategy_named
+
+    with Session(SessionOptions(generator="qwen2.5-coder-1.5b")) as session:
+        for problem, event in session.driver(time.monotonic).run(
+            [Problem("1", "What is 17 * 23?")], Settings(strategy_named("vote"))
+        ):
+            print(event)  # the last one is SearchFinished, with the result
+
+Names are imported when they are first used, so that ``import adascale`` costs nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adascale.engine.budget import Budget, Usage
+    from adascale.engine.driver import Driver
+    from adascale.engine.errors import AdascaleError
+    from adascale.engine.events import Event, SearchFinished
+    from adascale.engine.replay import replay
+    from adascale.engine.search import Settings
+    from adascale.engine.strategies import SearchParams, Strategy, strategy_named
+    from adascale.engine.types import Estimate, Problem, SearchResult, Step
+    from adascale.models.session import Session, SessionOptions
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "AdascaleError": "adascale.engine.errors",
+    "Budget": "adascale.engine.budget",
+    "Driver": "adascale.engine.driver",
+    "Estimate": "adascale.engine.types",
+    "Event": "adascale.engine.events",
+    "Problem": "adascale.engine.types",
+    "SearchFinished": "adascale.engine.events",
+    "SearchParams": "adascale.engine.strategies",
+    "SearchResult": "adascale.engine.types",
+    "Session": "adascale.models.session",
+    "SessionOptions": "adascale.models.session",
+    "Settings": "adascale.engine.search",
+    "Step": "adascale.engine.types",
+    "Strategy": "adascale.engine.strategies",
+    "Usage": "adascale.engine.budget",
+    "replay": "adascale.engine.replay",
+    "strategy_named": "adascale.engine.strategies",
+}
+
+__all__ = [
+    "AdascaleError",
+    "Budget",
+    "Driver",
+    "Estimate",
+    "Event",
+    "Problem",
+    "SearchFinished",
+    "SearchParams",
+    "SearchResult",
+    "Session",
+    "SessionOptions",
+    "Settings",
+    "Step",
+    "Strategy",
+    "Usage",
+    "__version__",
+    "replay",
+    "strategy_named",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'adascale' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -36,7 +36,6 @@ app = typer.Typer(
     name="adascale",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )

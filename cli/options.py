@@ -245,7 +245,7 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
         use_color(options.color)
         command(options=options, **values)
 
-    parameters = [*own, *added]
+    parameters = [own[0], *added, *own[1:]]  # the argument, then the panels from models to output
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
     del run.__wrapped__  # inspect would look behind the new signature

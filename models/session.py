@@ -16,12 +16,12 @@ from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 
 from . import fit, gguf, machine, stepcost
 from .artifact import Confirm, ModelFile, Report
-from .chat import ChatFormat
+from .chat import ChatFormat, Instructions
 from .native import AbortFlag
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
 from .prm import FORMATS, TokenPRM
-from .prompts import SYSTEM_PROMPT
+from .prompts import INSTRUCTIONS
 from .runtime import LlamaContext, LlamaModel
 from .sampling import SamplingParams
 from .sources import resolve
@@ -130,6 +130,10 @@ class Session:
         """Whether estimates are probabilities."""
         return False
 
+    def prompt_tokens(self, question: str) -> tuple[int, ...]:
+        """What the generator reads for a question, up to its own first token."""
+        return self._chat.prompt(question)
+
     def describe(self) -> dict[str, Any]:
         """Generator and PRM for the event log and JSON output."""
         described: dict[str, Any] = {
@@ -152,9 +156,10 @@ class Session:
         threads = options.threads or machine.physical_cores()
         model = self._load(self.generator)
         context = self._context(model, self.window, options.branches, threads)
-        chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
+        told = Instructions(options.system) if options.system else INSTRUCTIONS
+        self._chat = ChatFormat(model, told)
         costs = self._step_costs(context, threads)
-        policy = LlamaPolicy(context, chat, options.sampling, self._cache(), costs)
+        policy = LlamaPolicy(context, self._chat, options.sampling, self._cache(), costs)
         self._stack.callback(policy.close)
         self._policy = policy
         self._reward_model = self._open_prm(model, threads)

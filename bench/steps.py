@@ -1,0 +1,77 @@
+"""The step-cost curve of a model on this machine, and what splitting and padding a batch gains.
+
+Usage: ``python bench/steps.py MODEL [--branches 64]``
+
+A decode step is timed at 1 to 64 branches. Then, for batch sizes at which the curve promises a gain, one call
+and the cheapest partition are timed against each other, alternating.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+from common import close, model_path, table
+
+from adascale.models.machine import physical_cores
+from adascale.models.native import AbortFlag
+from adascale.models.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.stepcost import Chunk, measure
+
+ROUNDS = 5
+
+
+def seconds(context: LlamaContext, lengths: list[int], chunks: tuple[Chunk, ...]) -> float:
+    """One decode step of all branches in these calls; every row stands for a running branch."""
+    started = time.perf_counter()
+    at = 0
+    for chunk in chunks:
+        rows = range(at, at + chunk.rows)
+        context.decode([Run(row, lengths[row], [0]) for row in rows])
+        context.logits(0)
+        for row in rows:
+            lengths[row] += 1
+        at += chunk.size
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--branches", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=physical_cores())
+    args = parser.parse_args()
+    model = LlamaModel(model_path(args.model))
+    context = LlamaContext(model, 256, args.branches, args.threads, AbortFlag())
+    costs = measure(context)
+    cells = [
+        [str(n), f"{s * 1000:.1f}", f"{n / s:.1f}", f"{s / n * 1000:.2f}"] for n, s in costs.curve.items()
+    ]
+    table(["branches", "ms a step", "tokens/s", "ms a token"], cells)
+    rows, gains = [], {}
+    lengths = [0] * args.branches
+    for branches in range(2, args.branches + 1):
+        chunks = costs.partition(branches, args.branches)
+        whole = (Chunk(branches, branches),)
+        promised = costs.seconds(branches) / costs.step_seconds(branches, args.branches)
+        if chunks == whole or promised < 1.03:
+            continue
+        pairs = [(seconds(context, lengths, whole), seconds(context, lengths, chunks)) for _ in range(ROUNDS)]
+        one, split = (statistics.median(times) for times in zip(*pairs, strict=True))
+        gains[str(branches)] = round(one / split, 3)
+        shape = " + ".join(f"{c.size}" if c.size == c.rows else f"{c.size} in {c.rows}" for c in chunks)
+        rows.append([str(branches), shape, f"{one * 1000:.0f}", f"{split * 1000:.0f}", f"{one / split:.2f}"])
+        if max(lengths) > 200:
+            for row in range(args.branches):
+                context.clear(row)
+                lengths[row] = 0
+    print()
+    table(["branches", "cheapest", "ms whole", "ms cheapest", "gain"], rows or [["none"] + ["-"] * 4])
+    curve = {str(n): round(s * 1000, 2) for n, s in costs.curve.items()}
+    close({"curve_ms": curve, "gain": gains, "model": args.model, "threads": args.threads})
+    context.close()
+
+
+if __name__ == "__main__":
+    main()

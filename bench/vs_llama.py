@@ -1,0 +1,91 @@
+"""Best-of-16 on one question against sixteen completions of llama-cpp-python's ``Llama``, one after another.
+
+Usage: ``python bench/vs_llama.py [MODEL] [--samples 16] [--rounds 2]``
+
+Same file, threads, sampler and number of tokens; ``Llama`` keeps the prompt between completions, as it does
+for every user. The two alternate in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from common import close, model_path, table
+from llama_cpp import Llama
+
+from adascale.engine.search import Settings
+from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.types import Problem
+from adascale.models.machine import physical_cores
+from adascale.models.session import Session, SessionOptions
+
+QUESTION = (
+    "A shop sells pens at 3 for $2 and notebooks at $1.50 each. Mia has $20. She buys 9 pens and as many "
+    "notebooks as she can. How much money does she have left?"
+)
+
+
+def best_of_n(session: Session, samples: int, seed: int) -> tuple[int, float]:
+    """Tokens and seconds of one search."""
+    driver = session.driver(time.perf_counter)
+    settings = Settings(strategy_named("best-of-n"), SearchParams(samples=samples), seed=seed)
+    started = time.perf_counter()
+    for _, event in driver.run([Problem(f"bench-{seed}", QUESTION)], settings):
+        last = event
+    return last.usage.generated_tokens, time.perf_counter() - started  # type: ignore[union-attr]
+
+
+def one_by_one(llama: Llama, prompt: list[int], samples: int, tokens: int, seed: int) -> tuple[int, float]:
+    """Tokens and seconds of completions of ``tokens / samples`` each, until as many tokens are written."""
+    done, started = 0, time.perf_counter()
+    each = -(-tokens // samples)
+    while done < tokens:
+        answer = llama.create_completion(
+            prompt,
+            max_tokens=min(each, tokens - done),
+            temperature=0.8,
+            top_k=40,
+            top_p=0.95,
+            seed=seed + done,
+        )
+        done += max(1, answer["usage"]["completion_tokens"])  # type: ignore[index]
+    return done, time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="qwen2.5-coder-0.5b")
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=physical_cores())
+    args = parser.parse_args()
+    path = model_path(args.model)
+    llama = Llama(str(path), n_ctx=2048, n_threads=args.threads, n_threads_batch=args.threads, verbose=False)
+    options = SessionOptions(generator=args.model, branches=args.samples, threads=args.threads)
+    rows, ours, theirs = [], 0.0, 0.0
+    with Session(options) as session:
+        prompt = list(session.prompt_tokens(QUESTION))
+        for round_ in range(args.rounds):
+            tokens, seconds = best_of_n(session, args.samples, seed=round_)
+            same, sequential = one_by_one(llama, prompt, args.samples, tokens, seed=1000 * round_)
+            ours, theirs = ours + seconds, theirs + sequential
+            rows.append(
+                [
+                    str(round_ + 1),
+                    str(tokens),
+                    f"{seconds:.1f}",
+                    f"{tokens / seconds:.1f}",
+                    str(same),
+                    f"{sequential:.1f}",
+                    f"{same / sequential:.1f}",
+                    f"{sequential / seconds:.2f}",
+                ]
+            )
+    header = ["round", "tokens", "adascale s", "tokens/s", "tokens", "Llama s", "tokens/s", "speedup"]
+    table(header, rows)
+    close({"speedup": round(theirs / ours, 3), "model": args.model, "samples": args.samples})
+
+
+if __name__ == "__main__":
+    main()
