@@ -21,3 +21,8 @@ def chain_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.write_chain(tmp_path_factory.mktemp("chain") / "chain.gguf")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update-golden`` rewrites the stored traces."""
+    parser.addoption("--update-golden", action="store_true", help="accept the traces as they are now")

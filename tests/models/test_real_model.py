@@ -1,0 +1,64 @@
+"""A few checks on a real small model (98 MB, from the Hub or the package index)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import adascale
+from adascale.engine.errors import ModelUnavailableError
+from adascale.models.artifact import ModelFile
+from adascale.models.native import AbortFlag
+from adascale.models.prefixes import evaluate
+from adascale.models.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.sources import resolve
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def smollm() -> ModelFile:
+    try:
+        return resolve("smollm2-135m")
+    except ModelUnavailableError as error:
+        pytest.skip(f"smollm2-135m cannot be fetched here: {error.message}")
+
+
+def test_it_is_the_published_file(smollm: ModelFile) -> None:
+    assert smollm.sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def test_a_fork_predicts_what_a_fresh_evaluation_predicts(smollm: ModelFile) -> None:
+    """Quantized kernels differ by batch shape, so logits agree closely, not exactly."""
+    model = LlamaModel(smollm.path)
+    context = LlamaContext(model, 256, 3, 2, AbortFlag())
+    tokens = model.tokenize("The capital of France is Paris. The capital of Italy is", special=False)
+    evaluate(context, 0, 0, tokens[:-1])
+    context.restore(1, context.snapshot(0))
+    context.decode([Run(0, len(tokens) - 1, tokens[-1:]), Run(1, len(tokens) - 1, [model.vocab_size - 1])])
+    forked = context.logits(0).copy()
+    fresh = context.logits(evaluate(context, 2, 0, tokens)).copy()
+    assert model.piece(int(forked.argmax())) == b" Rome"
+    assert forked.argmax() == fresh.argmax()
+    np.testing.assert_allclose(forked, fresh, atol=1.5)
+    context.close()
+    model.close()
+
+
+@pytest.mark.parametrize("strategy", ["vote", "beam"])
+def test_a_search_with_a_judge_ends_with_an_answer(smollm: ModelFile, strategy: str) -> None:
+    options = adascale.SessionOptions(generator="smollm2-135m", prm="self", branches=4)
+    params = adascale.SearchParams(samples=4, beam_width=2, branching=2)
+    settings = adascale.Settings(
+        adascale.strategy_named(strategy), params, adascale.Budget(max_tokens=600), seed=5
+    )
+    with adascale.Session(options) as session:
+        ticks = iter(range(10**9))
+        driver = session.driver(lambda: float(next(ticks)))
+        problem = adascale.Problem("1", "Tom has 3 apples and buys 4 more. How many apples has he?")
+        events = [event for _, event in driver.run([problem], settings)]
+    tree = adascale.replay(events)
+    assert tree.usage().generated_tokens > 20
+    rewards = [node.reward for node in tree if node.reward is not None]
+    assert rewards
+    assert all(0 < reward < 1 for reward in rewards)
