@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adascale.engine.errors import AdascaleError
     from adascale.engine.events import Event, SearchFinished
     from adascale.engine.replay import replay
-    from adascale.engine.search import Settings
+    from adascale.engine.settings import Settings
     from adascale.engine.strategies import SearchParams, Strategy, strategy_named
     from adascale.engine.types import Estimate, Problem, SearchResult, Step
     from adascale.models.session import Session, SessionOptions
@@ -41,7 +41,7 @@ _HOMES = {
     "SearchResult": "adascale.engine.types",
     "Session": "adascale.models.session",
     "SessionOptions": "adascale.models.session",
-    "Settings": "adascale.engine.search",
+    "Settings": "adascale.engine.settings",
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",
     "Usage": "adascale.engine.budget",

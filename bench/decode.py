@@ -17,7 +17,7 @@ from common import STORY, close, model_path, table
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import BranchId, Problem
-from adascale.models.chat import ChatFormat, Instructions
+from adascale.models.chat import ChatFormat
 from adascale.models.machine import physical_cores
 from adascale.models.native import AbortFlag
 from adascale.models.policy import LlamaPolicy
@@ -90,7 +90,7 @@ class Adascale:
 
     def __init__(self, model: LlamaModel, branches: int, window: int, threads: int) -> None:
         self.context = LlamaContext(model, window, branches, threads, AbortFlag())
-        chat = ChatFormat(model, Instructions("You are a writer."))
+        chat = ChatFormat(model, "You are a writer.")
         costs = measure(self.context)
         cache = PrefixCache(256 << 20)
         self.policy = LlamaPolicy(self.context, chat, SamplingParams(max_tokens=window), cache, costs)
@@ -126,7 +126,7 @@ class Adascale:
 
 def deep_question(model: LlamaModel) -> tuple[str, tuple[int, ...]]:
     """A question whose whole prompt is ``DEPTH`` tokens, give or take one sentence."""
-    chat = ChatFormat(model, Instructions("You are a writer."))
+    chat = ChatFormat(model, "You are a writer.")
     question = STORY
     while len(chat.prompt(question + STORY)) <= DEPTH:
         question += STORY

@@ -14,9 +14,10 @@ import time
 
 from common import close, model_path, table
 
+from adascale.models.batch import Run
 from adascale.models.machine import physical_cores
 from adascale.models.native import AbortFlag
-from adascale.models.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.runtime import LlamaContext, LlamaModel
 from adascale.models.stepcost import Chunk, measure
 
 ROUNDS = 5

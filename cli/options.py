@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,17 +16,14 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from adascale.engine.budget import Budget
-from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
 from adascale.models.catalog import DEFAULT_GENERATOR
 
 from .console import ColorChoice, use_color
 from .render.base import ProgressChoice
+from .values import parse_count, parse_duration
 
 _MODELS, _SEARCH, _MACHINE, _OUTPUT = "Models", "Search", "Machine", "Output"
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 StrategyName = Literal["greedy", "vote", "best-of-n", "beam"]
 assert set(STRATEGIES) == set(StrategyName.__args__)  # type: ignore[attr-defined]
@@ -182,33 +178,6 @@ class RunOptions:
         tokens = None if self.budget is None else parse_count("--budget", self.budget)
         seconds = None if self.time_limit is None else parse_duration("--time-limit", self.time_limit)
         return Budget(tokens, seconds)
-
-
-def parse_count(option: str, text: str) -> int:
-    """``1500``, ``8k`` or ``1.5m`` as a positive integer."""
-    match = _COUNT.fullmatch(text.strip())
-    value = int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
-    if value <= 0:
-        raise UsageError(f'{option} "{text}" is not a number of tokens', hint=f"for example {option} 8k")
-    return value
-
-
-def parse_duration(option: str, text: str) -> float:
-    """``90s``, ``5m`` or plain seconds as positive seconds."""
-    match = _DURATION.fullmatch(text.strip())
-    value = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if value <= 0:
-        raise UsageError(f'{option} "{text}" is not a time', hint=f"for example {option} 90s")
-    return value
-
-
-def parse_gpu_layers(text: str) -> int | None:
-    """``auto`` as None, ``all`` as -1, else the number."""
-    if text in ("auto", "all"):
-        return None if text == "auto" else -1
-    if not re.fullmatch(r"-1|\d+", text):
-        raise UsageError(f'--gpu-layers "{text}" is not auto, all or a number', hint="--gpu-layers auto")
-    return int(text)
 
 
 TraceOption = Annotated[

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from adascale.engine.search import Settings
+from adascale.engine.settings import Settings
 
 from .console import clean, say, show_warning
-from .options import RunOptions, parse_gpu_layers
+from .options import RunOptions
 from .signals import graceful
 from .transfer import TransferView, announce, ask_consent
+from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
     from adascale.engine.driver import Driver

@@ -14,7 +14,8 @@ from .budget import Usage
 from .errors import AdascaleError, DecodeAbortedError
 from .events import Event
 from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
-from .search import Search, Settings
+from .search import Search
+from .settings import Settings
 from .types import BranchId, NodeId, Problem, StopReason
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from .answers import extract_answer
-from .budget import Budget, Usage
+from .budget import Usage
+from .draws import Branch, Draw, branch_seed
 from .errors import AdascaleError
 from .events import (
     AllocationDecided,
@@ -29,54 +28,13 @@ from .events import (
 from .ports import Clock, Prefix
 from .replay import apply
 from .select import choose
-from .strategies import Command, Cut, Expand, SearchParams, Strategy
+from .settings import Settings
+from .strategies import Command, Cut, Expand
 from .tree import Tree
-from .types import ROOT, BranchId, Candidate, Estimate, NodeId, Problem, Step, StopReason, Until
+from .types import ROOT, BranchId, Candidate, Estimate, NodeId, Problem, Step, StopReason
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How problems are searched.
-
-    Attributes:
-        strategy: Decides what to draw.
-        params: Its numbers.
-        budget: Limits per problem.
-        seed: With the problem's id and the path, the seed of every branch.
-        models: Description of generator and PRM, for the log.
-        calibrated: Whether estimates are probabilities.
-    """
-
-    strategy: Strategy
-    params: SearchParams = SearchParams()
-    budget: Budget = Budget()
-    seed: int = 0
-    models: Mapping[str, Any] = field(default_factory=dict)
-    calibrated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One child that a strategy asked for and that waits for a free slot."""
-
-    parent: NodeId
-    until: Until
-    greedy: bool
-    key: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class Branch:
-    """A running draw: where its next step attaches, and what it has cost since the last step."""
-
-    draw: Draw
-    parent: NodeId
-    key: tuple[int, ...]
-    pending: Usage = Usage()
-    reported: int = 0
 
 
 class Search:
@@ -291,9 +249,3 @@ class Search:
     def _charge(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
         self.usage = self.usage + usage
         self.emit(cls, usage=usage, **fields)
-
-
-def branch_seed(seed: int, problem_id: str, key: Sequence[int]) -> int:
-    """32-bit seed from the run's seed, the problem and the path, so that no draw depends on another."""
-    text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")

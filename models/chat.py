@@ -8,7 +8,6 @@ by the template and continued token by token, never rendered again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from adascale.engine.errors import ModelCorruptError
@@ -46,30 +45,16 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
         ) from exc
 
 
-@dataclass(frozen=True, slots=True)
-class Instructions:
-    """What the model is told before the question.
-
-    Attributes:
-        system: The system prompt.
-        examples: Earlier turns, as (question, solution): they set the form of a solution more firmly than any
-            wording of the system prompt does, and cost nothing after the first question.
-    """
-
-    system: str
-    examples: tuple[tuple[str, str], ...] = ()
-
-
 class ChatFormat:
-    """Prompt tokens under given instructions: a constant head, the question, a constant tail.
+    """Prompt tokens of one system prompt: a constant head, the question, a constant tail.
 
     Attributes:
         head: Tokens before the question, shared by all questions.
         tail: Tokens behind it, up to the open assistant turn.
     """
 
-    def __init__(self, model: LlamaModel, instructions: Instructions) -> None:
-        before, behind = self._around(model, instructions)
+    def __init__(self, model: LlamaModel, system: str) -> None:
+        before, behind = self._around(model, system)
         self._model = model
         self.head = _with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True))
@@ -79,19 +64,14 @@ class ChatFormat:
         return (*self.head, *self._model.tokenize(question.strip(), special=False), *self.tail)
 
     @staticmethod
-    def _around(model: LlamaModel, instructions: Instructions) -> tuple[str, str]:
-        turns: list[Message] = []
-        for question, solution in instructions.examples:
-            turns.append({"role": "user", "content": question})
-            turns.append({"role": "assistant", "content": solution})
-        turns.append({"role": "user", "content": _PLACEHOLDER})
+    def _around(model: LlamaModel, system: str) -> tuple[str, str]:
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
         try:
-            system = {"role": "system", "content": instructions.system}
-            text = render(model, [system, *turns], open_assistant=True)
+            text = render(model, messages, open_assistant=True)
         except ModelCorruptError:
-            # Some templates know no system role: put its text in front of the first question.
-            turns[0] = {"role": "user", "content": f"{instructions.system}\n\n{turns[0]['content']}"}
-            text = render(model, turns, open_assistant=True)
+            # Some templates know no system role: put its text in front of the question.
+            merged = [{"role": "user", "content": f"{system}\n\n{_PLACEHOLDER}"}]
+            text = render(model, merged, open_assistant=True)
         before, found, behind = text.partition(_PLACEHOLDER)
         if not found or _PLACEHOLDER in behind:
             raise ModelCorruptError(

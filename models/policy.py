@@ -8,10 +8,11 @@ from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Evaluated, Growth, Prefix
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
+from .batch import Run
 from .branch import Job, Slot
 from .chat import ChatFormat
-from .prefixes import Parked, PrefixCache, Tokens, evaluate
-from .runtime import FloatArray, LlamaContext, Run
+from .prefixes import Parked, PrefixCache, Tokens, evaluate, read_prompt
+from .runtime import FloatArray, LlamaContext
 from .sampling import LogProb, Sampler, SamplingParams, Stream
 from .stepcost import StepCosts
 
@@ -74,20 +75,7 @@ class LlamaPolicy:
         if self._cache.get(tokens) is not None:
             return Evaluated(0, len(tokens))
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
-        sequence, head = len(self._slots), self._chat.head
-        shared = self._cache.get(head)
-        if shared is None:
-            self._context.clear(sequence)
-            evaluate(self._context, sequence, 0, head)
-            self._cache.put(head, Parked(self._context.snapshot(sequence), None), pin=True)
-        else:
-            self._context.restore(sequence, shared.state)
-        row = evaluate(self._context, sequence, len(head), tokens[len(head) :])
-        logits = self._context.logits(row).copy()
-        self._cache.put(tokens, Parked(self._context.snapshot(sequence), logits), pin=True)
-        self._context.clear(sequence)
-        reused = len(head) if shared is not None else 0
-        return Evaluated(len(tokens) - reused, reused)
+        return read_prompt(self._context, self._cache, len(self._slots), self._chat.head, tokens)
 
     def _check_fit(self, prompt_tokens: int) -> None:
         needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window

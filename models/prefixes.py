@@ -6,7 +6,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .runtime import MAX_BATCH_TOKENS, ByteArray, FloatArray, LlamaContext, Run
+from adascale.engine.ports import Evaluated
+
+from .batch import MAX_BATCH_TOKENS, Run
+from .runtime import ByteArray, FloatArray, LlamaContext
 
 Tokens = tuple[int, ...]
 
@@ -89,3 +92,21 @@ def evaluate(context: LlamaContext, sequence: int, start: int, tokens: Sequence[
         context.decode([Run(sequence, start + at, chunk)])
         row = len(chunk) - 1
     return row
+
+
+def read_prompt(
+    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
+) -> Evaluated:
+    """Evaluate a prompt once; it and its head, which other prompts share, are pinned. Empties the sequence."""
+    shared = cache.get(head)
+    if shared is None:
+        context.clear(sequence)
+        evaluate(context, sequence, 0, head)
+        cache.put(head, Parked(context.snapshot(sequence), None), pin=True)
+    else:
+        context.restore(sequence, shared.state)
+    row = evaluate(context, sequence, len(head), prompt[len(head) :])
+    cache.put(prompt, Parked(context.snapshot(sequence), context.logits(row).copy()), pin=True)
+    context.clear(sequence)
+    reused = len(head) if shared is not None else 0
+    return Evaluated(len(prompt) - reused, reused)

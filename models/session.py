@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from adascale.engine.driver import Driver
@@ -16,12 +14,12 @@ from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 
 from . import fit, gguf, machine, stepcost
 from .artifact import Confirm, ModelFile, Report
-from .chat import ChatFormat, Instructions
+from .chat import ChatFormat
 from .native import AbortFlag
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
 from .prm import FORMATS, TokenPRM
-from .prompts import INSTRUCTIONS
+from .prompts import SYSTEM_PROMPT
 from .runtime import LlamaContext, LlamaModel
 from .sampling import SamplingParams
 from .sources import resolve
@@ -156,8 +154,7 @@ class Session:
         threads = options.threads or machine.physical_cores()
         model = self._load(self.generator)
         context = self._context(model, self.window, options.branches, threads)
-        told = Instructions(options.system) if options.system else INSTRUCTIONS
-        self._chat = ChatFormat(model, told)
+        self._chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
         costs = self._step_costs(context, threads)
         policy = LlamaPolicy(context, self._chat, options.sampling, self._cache(), costs)
         self._stack.callback(policy.close)
@@ -227,27 +224,13 @@ class Session:
 
     def _step_costs(self, context: LlamaContext, threads: int) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
-        path = self._curve_path(threads)
+        path = stepcost.kept_at(self.generator.sha256, threads, self.options.gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
             self._reporting.status("Measuring this machine (once for this model)...")
             known = stepcost.measure(context)
             stepcost.save(path, known)
         return known
-
-    def _curve_path(self, threads: int) -> Path:
-        import llama_cpp
-        import platformdirs
-
-        parts = (
-            self.generator.sha256,
-            machine.cpu_name(),
-            threads,
-            self.options.gpu_layers,
-            llama_cpp.__version__,
-        )
-        key = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:24]
-        return Path(platformdirs.user_cache_dir("adascale")) / "stepcost" / f"{key}.json"
 
 
 def _describe(file: ModelFile) -> dict[str, Any]:

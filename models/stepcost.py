@@ -7,6 +7,7 @@ more than 16, and one batch of 12 more than 8 and 4. It is measured once per mod
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .runtime import LlamaContext, Run
+from . import machine
+from .batch import Run
+from .runtime import LlamaContext
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)
 """Branches at which the curve is measured; between them it is a line."""
@@ -104,6 +107,16 @@ def measure(context: LlamaContext, on_progress: Callable[[int, int], None] | Non
     for sequence in range(sizes[-1]):
         context.clear(sequence)
     return StepCosts(curve)
+
+
+def kept_at(model_sha256: str, threads: int, gpu_layers: int) -> Path:
+    """Where the curve of a model on this machine, with this llama.cpp, is kept."""
+    import llama_cpp
+    import platformdirs
+
+    parts = (model_sha256, machine.cpu_name(), threads, gpu_layers, llama_cpp.__version__)
+    key = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:24]
+    return Path(platformdirs.user_cache_dir("adascale")) / "stepcost" / f"{key}.json"
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:

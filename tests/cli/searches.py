@@ -10,7 +10,7 @@ from adascale.engine.events import Event
 from adascale.engine.ports import Prefix
 from adascale.engine.scoring import Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.search import Settings
+from adascale.engine.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Problem, Step
 

@@ -28,7 +28,7 @@ from adascale.engine.ports import Evaluated, Growth, Prefix
 from adascale.engine.replay import replay
 from adascale.engine.scoring import Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.search import Settings
+from adascale.engine.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import ROOT, Problem, Step
 

@@ -16,7 +16,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
 from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
-from adascale.engine.search import Settings
+from adascale.engine.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Problem, Step
 

@@ -15,11 +15,11 @@ from adascale.engine.events import Event, SearchFinished
 from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
 from adascale.engine.scoring import SequenceLogprob, Uncalibrated
-from adascale.engine.search import Settings
+from adascale.engine.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.tree import Tree
 from adascale.engine.types import BranchId, Problem, Step
-from adascale.models.chat import ChatFormat, Instructions
+from adascale.models.chat import ChatFormat
 from adascale.models.native import AbortFlag
 from adascale.models.policy import LlamaPolicy
 from adascale.models.prefixes import PrefixCache
@@ -48,7 +48,7 @@ def make() -> Iterator[Make]:
         context = LlamaContext(model, window, slots, 2, AbortFlag())
         policy = LlamaPolicy(
             context,
-            ChatFormat(model, Instructions("Be brief.")),
+            ChatFormat(model, "Be brief."),
             SamplingParams(max_tokens=max_tokens),
             PrefixCache(cache_bytes),
             costs or StepCosts({}),

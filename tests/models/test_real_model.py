@@ -8,9 +8,10 @@ import pytest
 import adascale
 from adascale.engine.errors import ModelUnavailableError
 from adascale.models.artifact import ModelFile
+from adascale.models.batch import Run
 from adascale.models.native import AbortFlag
 from adascale.models.prefixes import evaluate
-from adascale.models.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.runtime import LlamaContext, LlamaModel
 from adascale.models.sources import resolve
 
 pytestmark = pytest.mark.model

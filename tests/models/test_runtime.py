@@ -16,9 +16,10 @@ from adascale.engine.errors import (
     ModelCorruptError,
     NoKVSlotError,
 )
+from adascale.models.batch import Run
 from adascale.models.native import AbortFlag, decode_error
 from adascale.models.prefixes import Parked, PrefixCache, evaluate
-from adascale.models.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.runtime import LlamaContext, LlamaModel
 from adascale.models.sampling import LogProb
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
