@@ -43,15 +43,8 @@ def main() -> None:
             "tokens": round(tokens, 1),
             "seconds": round(seconds, 1),
         }
-        rows.append(
-            [
-                name,
-                str(len(found)),
-                f"{right / len(found):.3f}",
-                f"{tokens:.0f}",
-                f"{seconds / len(found):.1f}",
-            ]
-        )
+        each = seconds / len(found)
+        rows.append([name, str(len(found)), f"{right / len(found):.3f}", f"{tokens:.0f}", f"{each:.1f}"])
     table(["run", "questions", "accuracy", "tokens a question", "seconds a question"], rows)
     close(figures)
 

@@ -86,7 +86,7 @@ def main() -> None:
         show_error(
             AdascaleError(
                 f"something unexpected went wrong: {type(error).__name__}: {error}",
-                hint="ADASCALE_DEBUG=1 shows where; please report it",
+                hint="--debug shows where; please report it",
                 slug="unexpected",
             )
         )

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.replay import replay
 from adascale.engine.types import Problem
@@ -19,7 +19,7 @@ from adascale.engine.types import Problem
 from .answer import answer_payload
 from .console import may_animate, write_payload
 from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption, with_run_options
-from .record import answer_record
+from .record import answer_record, failure
 from .render.base import choose_progress, make_renderer
 from .stdin import read_stdin
 from .trace import TraceWriter
@@ -98,10 +98,3 @@ def finish(log: list[Event], load_seconds: float, *, extract: bool, as_json: boo
         raise typer.Exit(130)
     if last.result.best is None:
         raise typer.Exit(3)
-
-
-def failure(event: SearchFailed) -> AdascaleError:
-    """The error that a failed search stands for."""
-    error = AdascaleError(event.message, *event.facts, hint=event.hint, slug=event.code)
-    error.exit_code = event.exit_code  # type: ignore[misc]
-    return error

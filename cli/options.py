@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -161,6 +162,10 @@ class RunOptions:
         ),
     ] = 0
 
+    debug: Annotated[
+        bool, _option("--debug", panel=_OUTPUT, envvar=_env("DEBUG"), help="Show tracebacks of errors.")
+    ] = False
+
     def params(self) -> SearchParams:
         """The strategy's numbers."""
         return SearchParams(self.samples, self.beam_width, self.branching)
@@ -212,6 +217,8 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         options = RunOptions(**{field.name: values.pop(field.name) for field in fields(RunOptions)})
         use_color(options.color)
+        if options.debug:
+            os.environ[_env("DEBUG")] = "1"  # main() reads it, where errors end up
         command(options=options, **values)
 
     parameters = [own[0], *added, *own[1:]]  # the argument, then the panels from models to output

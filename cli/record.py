@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.replay import replay
 from adascale.engine.tree import Tree
 from adascale.engine.types import Problem, SearchResult
@@ -20,16 +20,16 @@ def answer_record(log: list[Event], load_seconds: float, version: str) -> dict[s
     """Fold the log of a finished or failed search; unknown values are None, never missing."""
     first, last = log[0], log[-1]
     assert isinstance(first, SearchStarted)
-    tree = replay(log)
-    record: dict[str, Any] = {"schema": SCHEMA, "id": first.problem.id, "question": first.problem.question}
     if isinstance(last, SearchFailed):
-        error = {"code": last.code, "message": last.message, "hint": last.hint}
-        return {**record, "status": "error", "answer": None, "error": error, "version": version}
+        return error_record(first.problem, failure(last), version)
     assert isinstance(last, SearchFinished)
+    tree = replay(log)
     result, usage = last.result, last.usage
     finished = sum(node.status == "terminal" for node in tree)
     return {
-        **record,
+        "schema": SCHEMA,
+        "id": first.problem.id,
+        "question": first.problem.question,
         "status": status_of(result),
         "answer": result.answer,
         "solution": solution_text(tree, result),
@@ -52,6 +52,7 @@ def answer_record(log: list[Event], load_seconds: float, version: str) -> dict[s
         "prm": first.models.get("prm"),
         "calibration": None,
         "search": {"strategy": first.strategy, **first.params, "seed": first.seed},
+        "warnings": [event.message for event in log if isinstance(event, Warned)],
         "version": version,
     }
 
@@ -67,6 +68,13 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
         "error": {"code": error.slug, "message": error.message, "hint": error.hint},
         "version": version,
     }
+
+
+def failure(event: SearchFailed) -> AdascaleError:
+    """The error that a failed search stands for."""
+    error = AdascaleError(event.message, *event.facts, hint=event.hint, slug=event.code)
+    error.exit_code = event.exit_code  # type: ignore[misc]
+    return error
 
 
 def status_of(result: SearchResult) -> str:

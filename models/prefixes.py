@@ -97,7 +97,7 @@ def evaluate(context: LlamaContext, sequence: int, start: int, tokens: Sequence[
 def read_prompt(
     context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
 ) -> Evaluated:
-    """Evaluate a prompt once; it and its head, which other prompts share, are pinned. Empties the sequence."""
+    """Evaluate a prompt once; it and its head, which others share, are pinned. Empties ``sequence``."""
     shared = cache.get(head)
     if shared is None:
         context.clear(sequence)
