@@ -61,7 +61,7 @@ class RunOptions:
     ] = "vote"
     samples: Annotated[
         int, _option("--samples", panel=_SEARCH, min=1, max=1024, help="Trajectories of vote and best-of-n.")
-    ] = 8
+    ] = 16
     beam_width: Annotated[
         int, _option("--beam-width", panel=_SEARCH, min=1, max=64, help="Prefixes that beam search keeps.")
     ] = 4

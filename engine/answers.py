@@ -23,7 +23,7 @@ _WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})\s*(?:%|°|[A-Za-z][A-Za-z .²
 _OPTION = re.compile(r"\(?([A-Ha-h])\)?[.):]?(?:\s.*)?", re.DOTALL)
 _WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}]*)\}")
 _NOISE = re.compile(r"\\[!,;: ]|\\left|\\right|\\displaystyle|[$*`]|\\\(|\\\)|\\\[|\\\]|\\%|%")
-_SURROUND = re.compile(r"^\\[(\[]|\\[)\]]$")
+_SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 _SECONDS = 2
 
 

@@ -61,7 +61,7 @@ class SearchParams:
         branching: Children of each kept prefix, at least 1.
     """
 
-    samples: int = 8
+    samples: int = 16
     beam_width: int = 4
     branching: int = 4
 

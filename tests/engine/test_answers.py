@@ -27,6 +27,7 @@ from adascale.engine.answers import extract_answer, last_boxed, same_answer
         ("The sum is -7", "-7"),
         ("In 1905 there was a light.\nThe sky is blue because of scattering.", None),
         ("", None),
+        (r"\boxed{\$18}", "18"),
         (r"\boxed{}", None),
         (r"\boxed{18", "18"),
     ],
