@@ -127,10 +127,6 @@ class LlamaPolicy:
                 self._after_step(sequence, step)
         return growths
 
-    def running(self, branch: BranchId) -> bool:
-        """Whether a branch has not ended yet."""
-        return any(job.branch == branch for job in self._jobs())
-
     def cancel(self, branch: BranchId) -> Step | None:
         """End a branch and return its unfinished step."""
         for job in self._waiting:
@@ -146,13 +142,10 @@ class LlamaPolicy:
 
     def close(self) -> None:
         """Free samplers; the context is closed by its owner."""
-        for job in self._jobs():
+        for job in [*self._waiting, *(slot.job for slot in self._slots)]:
             job.stream.close()
         self._waiting, self._slots = [], []
         self._sampler.close()
-
-    def _jobs(self) -> list[Job]:
-        return [*self._waiting, *(slot.job for slot in self._slots)]
 
     def _seat_waiting(self) -> None:
         """Seat branches whose prefix is parked, and one branch for each prefix that is not.
