@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,39 +31,57 @@ def unwinding() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def graceful(on_first: Callable[[], None]) -> Iterator[None]:
-    """The first SIGINT calls ``on_first`` and says so on stderr, the second raises KeyboardInterrupt.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    ``on_first`` must only set flags: it is called at once from a thread, because the main thread runs signal
-    handlers only when its call into llama.cpp returns. Includes ``unwinding``.
+
+@contextmanager
+def graceful(
+    on_first: Callable[[], None], ends: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGHUP)
+) -> Iterator[None]:
+    """Let work stop by itself: the first signal calls ``on_first``, a second one insists.
+
+    A first SIGINT says so on stderr. Nothing is raised into the block before the second signal, since it may
+    be between two calls into llama.cpp that belong together; when the block is done, a signal of ``ends`` ends
+    the program. ``on_first`` must only set flags: it is called at once from a thread, because the main thread
+    runs signal handlers only when its call into llama.cpp returns.
     """
-    asked: list[threading.Thread] = []
+    asked: list[int] = []
+    told: list[threading.Thread] = []
     once = threading.Lock()
 
     def ask() -> None:
         if once.acquire(blocking=False):
             on_first()
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if asked:
-            raise KeyboardInterrupt
+            raise _ending(number)
+        asked.append(number)
         ask()
-        # From a thread: this one may be in the middle of a write to stderr or hold the lock of a live view.
-        asked.append(threading.Thread(target=say, args=(STOPPING,), daemon=True))
-        asked[0].start()
+        if number == signal.SIGINT:
+            # From a thread: this one may be in the middle of a write to stderr, or hold a live view's lock.
+            told.append(threading.Thread(target=say, args=(STOPPING,), daemon=True))
+            told[0].start()
 
     try:
-        with unwinding(), _handling({signal.SIGINT: interrupt}), _watching(signal.SIGINT, ask):
+        with _handling(dict.fromkeys(SIGNALS, stop)), _watching(SIGNALS, ask):
             yield
     finally:
-        for thread in asked:
+        for thread in told:
             thread.join(timeout=1)
+        if asked and asked[0] in ends:
+            # Also in place of the error that stopping has caused.
+            raise _ending(asked[0]) from None
+
+
+def _ending(number: int) -> BaseException:
+    """What ends the program for a signal."""
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
-def _watching(number: signal.Signals, on_signal: Callable[[], None]) -> Iterator[None]:
-    """Call ``on_signal`` from a thread as soon as the signal arrives, whatever the main thread does."""
+def _watching(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) -> Iterator[None]:
+    """Call ``on_signal`` from a thread as soon as a signal arrives, whatever the main thread does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -72,7 +90,7 @@ def _watching(number: signal.Signals, on_signal: Callable[[], None]) -> Iterator
 
     def watch() -> None:
         while arrived := reader.recv(64):
-            if number in arrived:
+            if any(number in arrived for number in numbers):
                 on_signal()
 
     watcher = threading.Thread(target=watch, daemon=True)

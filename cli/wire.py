@@ -7,14 +7,14 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from adascale.engine.settings import Settings
 
 from .console import clean, say, show_warning
 from .options import RunOptions
-from .signals import graceful
+from .signals import SIGNALS, graceful
 from .transfer import TransferView, announce, ask_consent
 from .values import parse_gpu_layers
 
@@ -52,7 +52,10 @@ def open_session(options: RunOptions, branches: int, status: Callable[[str], Non
             Reporting(status, transfers.on_progress, announce if options.yes else ask_consent),
         )
         session.fetch()
-    with session:
+    with ExitStack() as opened:
+        # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
+        with graceful(session.abort.set, ends=SIGNALS):
+            opened.enter_context(session)
         if options.verbose:
             say(f"generator {session.generator.path} sha256 {session.generator.sha256[:12]}")
             if session.prm is not None:

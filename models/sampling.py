@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import llama_cpp.llama_cpp as C
@@ -52,10 +54,8 @@ class Sampler:
 
     def sample(self, stream: Stream, context: LlamaContext, row: int) -> int:
         """Draw from the logits of one row of the last batch."""
-        C.llama_sampler_chain_add(self._chain, stream.handle)
-        token = C.llama_sampler_sample(self._chain, context.handle, row)
-        C.llama_sampler_chain_remove(self._chain, self._last)
-        return int(token)
+        with self._ending_in(stream):
+            return int(C.llama_sampler_sample(self._chain, context.handle, row))
 
     def sample_from(self, stream: Stream, logits: FloatArray) -> int:
         """Draw from kept logits, ``[vocab_size]``."""
@@ -67,12 +67,20 @@ class Sampler:
             selected=-1,
             sorted=False,
         )
-        C.llama_sampler_chain_add(self._chain, stream.handle)
-        C.llama_sampler_apply(self._chain, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
-        C.llama_sampler_accept(self._chain, token)
-        C.llama_sampler_chain_remove(self._chain, self._last)
+        with self._ending_in(stream):
+            C.llama_sampler_apply(self._chain, ctypes.byref(array))
+            token = int(array.data[array.selected].id)
+            C.llama_sampler_accept(self._chain, token)
         return token
+
+    @contextmanager
+    def _ending_in(self, stream: Stream) -> Iterator[None]:
+        """Put the stream at the chain's end and take it out again, or the chain would free it too."""
+        C.llama_sampler_chain_add(self._chain, stream.handle)
+        try:
+            yield
+        finally:
+            C.llama_sampler_chain_remove(self._chain, self._last)
 
 
 class Stream:

@@ -142,7 +142,7 @@ def test_a_signal_during_the_live_view_gives_the_cursor_back(
         screen.wait_for("question")
         process.send_signal(number)
 
-    outcome = on_terminal(["-c", SLOW, trace], environment(), act=end)
+    outcome = on_terminal(replay(trace, "--speed", "0.002"), environment(), act=end)
 
     assert outcome.code == code
     assert outcome.stdout == ""
