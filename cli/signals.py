@@ -42,8 +42,8 @@ def graceful(
 
     A first SIGINT says so on stderr. Nothing is raised into the block before the second signal, since it may
     be between two calls into llama.cpp that belong together; when the block is done, a signal of ``ends``
-    ends the program. ``on_first`` must only set flags: it is called at once from a thread, because the main thread
-    runs signal handlers only when its call into llama.cpp returns.
+    ends the program. ``on_first`` must only set flags: it is called at once from a thread, because the main
+    thread runs signal handlers only when its call into llama.cpp returns.
     """
     asked: list[int] = []
     told: list[threading.Thread] = []
