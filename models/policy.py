@@ -174,7 +174,9 @@ class LlamaPolicy:
     def _leader(self, job: Job) -> Slot:
         held = self._cache.longest(job.prefix, job.boundaries)
         pending = list(job.prefix[len(held) :])
-        return Slot(job, list(held), pending, Evaluated(len(pending), len(held)))
+        # The last token of a step is evaluated only now, and was counted when it was sampled.
+        sampled = len(job.prefix) > job.prompt_tokens
+        return Slot(job, list(held), pending, Evaluated(len(pending) - sampled, len(held)))
 
     def _seat(self, slot: Slot, state: Parked | None) -> None:
         sequence = len(self._slots)
