@@ -96,5 +96,5 @@ def finish(log: list[Event], load_seconds: float, *, extract: bool, as_json: boo
         write_payload(payload)
     if last.result.stop_reason == "interrupted":
         raise typer.Exit(130)
-    if last.result.best is None:
+    if last.result.best is None or (extract and last.result.answer is None):
         raise typer.Exit(3)

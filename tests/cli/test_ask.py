@@ -272,3 +272,13 @@ def test_doctor_reports_and_fails_only_on_failures(env: dict[str, str]) -> None:
     assert checks["generator"] == "warn"
     assert checks["network"] == "skip"
     assert done.returncode == 0
+
+
+def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    chain = {"\n": {tiny.YES: 3.0}, tiny.YES: {tiny.END: 3.0}}
+    model = str(tiny.write_chain(tmp_path / "yes.gguf", chain))
+    plain, bare = (run(env, "ask", "-g", model, "Is it?", "-q", *more) for more in ([], ["-x"]))
+    assert (plain.stdout, plain.returncode) == ("Yes\n", 0)
+    assert (bare.stdout, bare.returncode) == ("", 3)
