@@ -102,7 +102,7 @@ class LogProb:
 
     def __call__(self, logits: FloatArray, token: int) -> float:
         """Natural logarithm of the token's probability, in nats."""
-        peak = logits.max()
+        peak = np.max(logits)
         np.subtract(logits, peak, out=self._scratch)
         np.exp(self._scratch, out=self._scratch)
         return float(logits[token] - peak - np.log(self._scratch.sum()))
