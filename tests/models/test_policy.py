@@ -143,18 +143,19 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
 
-def test_a_full_window_ends_branches_with_length(make: Make, random_gguf: Path) -> None:
-    policy, context = make(random_gguf, window=512, max_tokens=10_000)
+def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
+    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+    policy, context = make(endless, window=512, max_tokens=10_000)
     log = search(policy, "vote", [Problem("p", "x" * 200)], samples=2)["p"]
+    tree = replay(log)
+    ends = [node for node in tree if node.status == "terminal"]
+    assert [node.step.finish for node in ends if node.step] == ["length", "length"]
+    for node in ends:
+        sampled = sum(len(step.token_ids) for step in tree.steps(node.id))
+        assert tree.usage().prompt_tokens + sampled == context.window
     last = log[-1]
     assert isinstance(last, SearchFinished)
-    ends = [node.step.finish for node in replay(log) if node.status == "terminal" and node.step]
-    assert len(ends) == 2
-    longest = max(
-        len(tree_ids)
-        for tree_ids in ([t for s in replay(log).steps(n.id) for t in s.token_ids] for n in replay(log))
-    )
-    assert ends == ["length", "length"] or longest < context.window
+    assert (last.result.answer, last.result.best) == (None, None)
 
 
 def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, random_gguf: Path) -> None:
