@@ -107,13 +107,9 @@ class Driver:
         """Fill the slots, evaluate one batch, score what is new, let the plans go on."""
         if not self._interrupted:
             self._start_waiting()
-        if self._owner and not self._interrupted:
             try:
-                self._grow()
-            except DecodeAbortedError:
-                self._interrupted = True
-        if not self._interrupted:
-            try:
+                if self._owner:
+                    self._grow()
                 self._score()
             except DecodeAbortedError:
                 self._interrupted = True
@@ -190,7 +186,7 @@ class Driver:
                 self._leave(search, "exhausted")
 
     def _cancel_below_cuts(self, search: Search) -> None:
-        cut = [node.id for node in search.tree if node.status == "pruned"]
+        cut, search.cut = search.cut, []
         for id_ in search.running_below(cut) if cut else ():
             self._cancel(search, id_, "cut")
 

@@ -53,6 +53,7 @@ class Search:
         self.waiting: deque[Draw] = deque()
         self.fresh: list[NodeId] = []
         self.unscored: list[NodeId] = []
+        self.cut: list[NodeId] = []
         self.finished = False
         self._clock = clock
         self._started = clock()
@@ -122,6 +123,7 @@ class Search:
                 self._allocate(command)
             case Cut():
                 self.cut_waiting(command.nodes)
+                self.cut += command.nodes
                 self.emit(NodesPruned, nodes=command.nodes, reason=command.reason)
 
     def _allocate(self, command: Expand) -> None:

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class StepCosts:
         return [branches, *(size for size in self.curve if branches < size <= rows)]
 
 
-def measure(context: LlamaContext, on_progress: Callable[[int, int], None] | None = None) -> StepCosts:
+def measure(context: LlamaContext) -> StepCosts:
     """Time decode steps on an empty context; leaves it empty. Takes a few seconds on a laptop."""
     sizes = [size for size in SIZES if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
@@ -95,7 +95,7 @@ def measure(context: LlamaContext, on_progress: Callable[[int, int], None] | Non
         context.clear(sequence)
         context.decode([Run(sequence, 0, [0] * held)])
     curve: dict[int, float] = {}
-    for done, size in enumerate(sizes):
+    for size in sizes:
         times = []
         for _ in range(_REPEATS):
             started = time.perf_counter()
@@ -105,8 +105,6 @@ def measure(context: LlamaContext, on_progress: Callable[[int, int], None] | Non
             for sequence in range(size):
                 lengths[sequence] += 1
         curve[size] = min(times)
-        if on_progress:
-            on_progress(done + 1, len(sizes))
     for sequence in range(sizes[-1]):
         context.clear(sequence)
     return StepCosts(curve)

@@ -17,9 +17,6 @@ from adascale.engine.types import Problem
 from ..prefixes import Parked, PrefixCache, Tokens, evaluate
 from ..runtime import LlamaContext, LlamaModel
 
-Text = tuple[tuple[str, bool], ...]
-"""Pieces of text, each with whether control tokens in it count as such."""
-
 
 @dataclass(frozen=True, slots=True)
 class StepFormat:

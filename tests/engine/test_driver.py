@@ -29,7 +29,8 @@ from adascale.engine.replay import replay
 from adascale.engine.scoring import Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.settings import Settings
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, SearchParams, Strategy
+from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Problem, Step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
@@ -231,3 +232,28 @@ def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
     assert step.usage.generated_tokens == len(step.step.token_ids)
     assert step.usage.reused_tokens == 5
     assert tree[step.node].usage.prm_tokens == len(step.step.token_ids)
+
+
+def test_a_cut_stops_the_branches_that_run_below_it() -> None:
+    def plan(tree: Tree, params: SearchParams) -> Plan:
+        first = yield [Expand(ROOT, 3, until="answer")]
+        yield [Cut((first[0],), "no good")]
+        while any(node.status == "open" and not tree.children(node.id) for node in tree):
+            if not (yield []):
+                return
+
+    settings = Settings(Strategy("cutting", plan, "vote", lambda params: 3), seed=2)
+    ticks = itertools.count()
+    driver = Driver(
+        ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: float(next(ticks))
+    )
+    log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
+    tree = replay(log)
+    reasons = {node: event.reason for event in log if isinstance(event, NodesPruned) for node in event.nodes}
+    cut = next(node for node, reason in reasons.items() if reason == "no good")
+    below = [node for node in tree if node.parent == cut]
+    assert all(reasons.get(node.id) == "cut" for node in below)
+    assert len(reasons) == 1 + len(below)
+    assert isinstance(log[-1], SearchFinished)
+    assert close(log[-1].usage, tree.usage())
+    assert sum(isinstance(event, AnswerFound) for event in log) == 2
