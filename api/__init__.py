@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from adascale.engine.settings import Settings
     from adascale.engine.strategies import SearchParams, Strategy, strategy_named
     from adascale.engine.types import Estimate, Problem, SearchResult, Step
-    from adascale.models.session import Session, SessionOptions
+    from adascale.models.session import Session
+    from adascale.models.session_options import SessionOptions
 
 __version__ = "0.1.0"
 
@@ -40,7 +41,7 @@ _HOMES = {
     "SearchParams": "adascale.engine.strategies",
     "SearchResult": "adascale.engine.types",
     "Session": "adascale.models.session",
-    "SessionOptions": "adascale.models.session",
+    "SessionOptions": "adascale.models.session_options",
     "Settings": "adascale.engine.settings",
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",

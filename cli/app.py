@@ -12,7 +12,7 @@ import typer
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
 
-from . import models
+from . import calibrate, models
 from .ask import ask
 from .batch import batch
 from .console import say, show_error
@@ -58,6 +58,7 @@ def root(
 
 app.command()(ask)
 app.command()(batch)
+app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(models.app, name="models")
 app.command()(replay)
 app.command()(doctor)

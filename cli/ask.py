@@ -18,15 +18,16 @@ from adascale.engine.types import Problem
 
 from .answer import answer_payload
 from .console import may_animate, write_payload
-from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption, with_run_options
+from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption
 from .record import answer_record, failure
 from .render.base import choose_progress, make_renderer
+from .shared import with_options
 from .stdin import read_stdin
 from .trace import TraceWriter
 from .wire import open_session, settings_for, stoppable
 
 
-@with_run_options
+@with_options(RunOptions)
 def ask(
     question: Annotated[
         str | None,

@@ -14,14 +14,15 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Problem
 
 from .console import clean, say
-from .options import RunOptions, with_run_options
+from .options import RunOptions
+from .problems import read_problems
 from .record import answer_record, error_record
-from .stdin import decode, read_stdin
+from .shared import with_options
 from .wire import MAX_BRANCHES, open_session, settings_for, stoppable
 
 
@@ -32,7 +33,7 @@ class _Tally:
     interrupted: bool = False
 
 
-@with_run_options
+@with_options(RunOptions)
 def batch(
     source: Annotated[
         str,
@@ -69,57 +70,6 @@ def batch(
     if tally.failed:
         say(f"adascale: {tally.done} answered, {tally.failed} failed")
         raise typer.Exit(6)
-
-
-def read_problems(source: str) -> tuple[list[Problem], list[tuple[Problem, AdascaleError]]]:
-    """Problems of a file or stdin, and lines that are none, each with its error.
-
-    Raises:
-        UsageError: the file cannot be read or holds no question.
-    """
-    if source == "-":
-        if sys.stdin.isatty():
-            raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
-        text = read_stdin()
-    else:
-        try:
-            text = decode(Path(source).read_bytes(), source)
-        except OSError as exc:
-            raise UsageError(f"{source} cannot be read: {exc.strerror or exc}") from exc
-    problems: list[Problem] = []
-    bad: list[tuple[Problem, AdascaleError]] = []
-    seen: set[str] = set()
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            problem = _problem(number, line.strip(), seen)
-        except UsageError as error:
-            bad.append((Problem(str(number), line.strip(), meta={"line": number}), error))
-        else:
-            problems.append(problem)
-    if not problems and not bad:
-        raise UsageError(f"{'stdin' if source == '-' else source} holds no question")
-    return problems, bad
-
-
-def _problem(number: int, line: str, seen: set[str]) -> Problem:
-    data: dict[str, Any] = {"question": line}
-    if line.startswith("{"):
-        try:
-            data = json.loads(line)
-        except ValueError as exc:
-            raise UsageError(f"line {number} is not valid JSON: {exc}", slug="bad-line") from exc
-    question = data.get("question")
-    if not isinstance(question, str) or not question.strip():
-        raise UsageError(f'line {number} has no text in its field "question"', slug="bad-line")
-    id_ = str(data.get("id", number))
-    if id_ in seen:
-        raise UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
-    seen.add(id_)
-    answer = data.get("answer")
-    meta = {"line": number, **{k: v for k, v in data.items() if k not in ("id", "question", "answer")}}
-    return Problem(id_, question.strip(), str(answer) if answer is not None else None, meta)
 
 
 @contextmanager

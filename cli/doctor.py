@@ -50,7 +50,7 @@ def doctor(
         _guarded("memory", _memory),
         _guarded("disk", _disk),
         _guarded("generator", lambda: _generator(generator)),
-        Check("calibration", "skip", "none exists yet: scores are shown as scores"),
+        _guarded("calibration", lambda: _calibration(generator)),
         Check("network", "skip", "offline") if offline else _guarded("network", _network),
     ]
     if json_output:
@@ -139,6 +139,29 @@ def _generator(name: str) -> Check:
         )
     gguf.check_gguf(found.path)
     return Check("generator", "ok", f"{name} ({gigabytes(found.size_bytes)} GB) at {found.path}")
+
+
+def _calibration(name: str) -> Check:
+    """The one that ``ask`` would use, what it was fitted on, and how good it is on held-out questions."""
+    from adascale.models import shelf
+    from adascale.models.sources import resolve
+
+    try:
+        digest = resolve(name, offline=True).sha256
+    except AdascaleError:
+        return Check("calibration", "skip", f"{name} is not on this machine")
+    found = shelf.find((digest, "", "probe"))
+    if found is None:
+        return Check(
+            "calibration",
+            "warn",
+            f"none for {name}: scores are shown as scores",
+            f"adascale calibrate fit -g {name} --data questions.jsonl",
+        )
+    card, finished = found.card, found.card.held_out["finished"]
+    fitted = f"{card.method}, fitted on {card.questions} questions of {', '.join(card.data)}"
+    good = ", ".join(f"{name} {finished[name]:.2f}" for name in ("skill", "ece", "auc"))
+    return Check("calibration", "ok", f"{card.name}, {fitted}; held out, finished answers: {good}")
 
 
 def _network() -> Check:

@@ -50,7 +50,7 @@ def answer_record(log: list[Event], load_seconds: float, version: str) -> dict[s
         },
         "model": first.models.get("generator"),
         "prm": first.models.get("prm"),
-        "calibration": None,
+        "calibration": first.models.get("calibration"),
         "search": {"strategy": first.strategy, **first.params, "seed": first.seed},
         "warnings": [event.message for event in log if isinstance(event, Warned)],
         "version": version,

@@ -27,12 +27,15 @@ MAX_BRANCHES = 32
 
 
 @contextmanager
-def open_session(options: RunOptions, branches: int, status: Callable[[str], None]) -> Iterator[Session]:
-    """Fetch, check and load the models of a run."""
+def open_session(
+    options: RunOptions, branches: int, status: Callable[[str], None], *, even: bool = False
+) -> Iterator[Session]:
+    """Fetch, check and load the models of a run; ``even`` is for draws that must be the same again."""
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
     from adascale.models.sampling import SamplingParams
-    from adascale.models.session import Reporting, Session, SessionOptions
+    from adascale.models.session import Session
+    from adascale.models.session_options import Reporting, SessionOptions
 
     _listen_to_llama(options.verbose)
     with TransferView() as transfers:
@@ -48,6 +51,8 @@ def open_session(options: RunOptions, branches: int, status: Callable[[str], Non
                 system=options.system,
                 offline=options.offline,
                 force=options.force,
+                calibration=options.calibration,
+                even=even,
             ),
             Reporting(status, transfers.on_progress, announce if options.yes else ask_consent),
         )
@@ -74,7 +79,7 @@ def settings_for(options: RunOptions, session: Session) -> Settings:
         budget=options.limits(),
         seed=seed,
         models=session.describe(),
-        calibrated=session.calibrated,
+        warnings=tuple(session.warnings),
     )
 
 

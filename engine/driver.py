@@ -12,11 +12,16 @@ from itertools import count
 
 from .budget import Usage
 from .errors import AdascaleError, DecodeAbortedError
-from .events import Event
+from .events import Event, Warned
 from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
 from .search import Search
 from .settings import Settings
 from .types import BranchId, NodeId, Problem, StopReason
+
+_OUTSIDE = (
+    "this question is unlike those that the calibration was fitted on: "
+    "its intervals are widened and say little"
+)
 
 
 class Driver:
@@ -80,18 +85,19 @@ class Driver:
         except AdascaleError as error:
             search.fail(error)
         else:
-            flops = cost.evaluated_tokens * self._policy.flops_per_token
-            search.read_prompt(
-                Usage(
-                    prompt_tokens=cost.evaluated_tokens,
-                    reused_tokens=cost.reused_tokens,
-                    flops=flops,
-                    seconds=self._clock() - started,
-                )
+            usage = Usage(
+                prompt_tokens=cost.evaluated_tokens,
+                reused_tokens=cost.reused_tokens,
+                flops=cost.evaluated_tokens * self._policy.flops_per_token,
+                seconds=self._clock() - started,
             )
+            prefix = Prefix(problem, (), cost.reading)
+            search.read_prompt(usage, cost.reading, self._calibrator.question(prefix))
+            if self._calibrator.outside(prefix):
+                search.emit(Warned, code="outside-calibration", message=_OUTSIDE)
             search.start_plan()
             if search.finished:
-                search.finish("exhausted")
+                search.finish("exhausted", self._calibrator)
         yield from self._events(search)
 
     def _events(self, search: Search) -> Iterator[tuple[Problem, Event]]:
@@ -158,7 +164,7 @@ class Driver:
         jobs: list[tuple[Search, NodeId, Prefix]] = []
         for search in self._active:
             for node in search.unscored:
-                jobs.append((search, node, Prefix(search.problem, search.tree.steps(node))))
+                jobs.append((search, node, search.prefix(node)))
             search.unscored = []
         if not jobs:
             return
@@ -193,7 +199,7 @@ class Driver:
     def _leave(self, search: Search, reason: StopReason) -> None:
         for id_ in list(search.running):
             self._cancel(search, id_, reason)
-        search.finish(reason)
+        search.finish(reason, self._calibrator)
 
     def _cancel(self, search: Search, id_: BranchId, reason: str) -> None:
         del self._owner[id_]

@@ -78,6 +78,12 @@ class ModelCorruptError(ModelError):
     default_slug = "bad-gguf"
 
 
+class CalibrationError(ModelError):
+    """A calibration file is torn, tampered with or no calibration."""
+
+    default_slug = "bad-calibration"
+
+
 class DoesNotFitError(AdascaleError):
     """Memory, disk or context window is too small."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Union
 
 from .budget import Budget, Usage
 from .errors import TraceError
-from .types import BranchId, Estimate, NodeId, Problem, SearchResult, Step, Until
+from .types import BranchId, Estimate, NodeId, Problem, Reading, SearchResult, Step, Until
 
 SCHEMA = "adascale.trace/1"
 
@@ -47,10 +47,15 @@ class SearchStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptRead(_Event):
-    """Prefix work that belongs to no step, above all reading the prompt; its cost is the root's."""
+    """Prefix work that belongs to no step, above all reading the prompt; its cost is the root's.
+
+    ``estimate`` is the question's own, before anything is drawn; ``reading`` is not part of a trace.
+    """
 
     kind: ClassVar[str] = "prompt_read"
     usage: Usage
+    estimate: Estimate | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,7 @@ _KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 
 def to_json(event: Event) -> dict[str, Any]:
     """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields."""
-    body = {f.name: _plain(getattr(event, f.name)) for f in dataclasses.fields(event)}
+    body = _plain(event)
     return {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t"), **body}
 
 
@@ -212,7 +217,9 @@ def from_json(data: Mapping[str, Any]) -> Event:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        # Hidden states are kilobytes a step and no part of the log.
+        fields = [f for f in dataclasses.fields(value) if f.name != "reading"]
+        return {f.name: _plain(getattr(value, f.name)) for f in fields}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .types import BranchId, Estimate, Problem, Step, Until
+from .types import BranchId, Estimate, Finished, Problem, Reading, Step, Until
 
 Clock = Callable[[], float]
 """Seconds on a monotonic clock."""
@@ -14,18 +14,20 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Where a branch starts: the question and the steps so far."""
+    """The question and the steps so far; ``prompt`` is the reading of the question, where there is one."""
 
     problem: Problem
     steps: tuple[Step, ...] = ()
+    prompt: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Prefix tokens that had to be evaluated, and those that were reused."""
+    """Prefix tokens that had to be evaluated, those that were reused, and the reading of a prompt."""
 
     evaluated_tokens: int = 0
     reused_tokens: int = 0
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Policy(Protocol):
         """Begin a branch below ``prefix``; the caller keeps at most ``slots`` running."""
 
     def advance(self) -> Sequence[Growth]:
-        """Evaluate one batch and sample one token for every running branch."""
+        """Sample one token for branches whose next distribution is known, else evaluate a batch for all."""
 
     def cancel(self, branch: BranchId) -> Step | None:
         """End a branch now and return its unfinished step, None if it has no token yet."""
@@ -98,7 +100,16 @@ class RewardModel(Protocol):
 
 
 class Calibrator(Protocol):
-    """Maps a raw reward to an estimate."""
+    """Maps readings and raw rewards to estimates."""
+
+    def question(self, prefix: Prefix) -> Estimate | None:
+        """Estimate for a question of which nothing is written yet; None where nothing is known."""
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for one scored prefix."""
+
+    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate | None:
+        """Estimate for the chosen answer; ``prefix`` is the question. None leaves its best trajectory's."""
+
+    def outside(self, prefix: Prefix) -> bool:
+        """Whether a question is unlike those that estimates were fitted on."""

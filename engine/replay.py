@@ -38,7 +38,10 @@ def apply(tree: Tree, event: Event) -> None:
     try:
         match event:
             case PromptRead():
-                tree[ROOT].usage = tree[ROOT].usage + event.usage
+                root = tree[ROOT]
+                root.usage = root.usage + event.usage
+                root.estimate = event.estimate or root.estimate
+                tree.reading = event.reading or tree.reading
             case StepProposed():
                 node = tree.add(event.parent, event.step)
                 if node.id != event.node:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from .ports import Prefix, Score
-from .types import Estimate, Problem
+from .types import Estimate, Finished, Problem
 
 
 class SequenceLogprob:
@@ -29,6 +29,16 @@ class SequenceLogprob:
 
 class Uncalibrated:
     """Passes the raw reward on, marked as a score that is no probability."""
+
+    def question(self, prefix: Prefix) -> None:
+        """Nothing is known before anything is written."""
+
+    def confidence(self, prefix: Prefix, finished: Finished) -> None:
+        """The best trajectory's score stands for the answer."""
+
+    def outside(self, prefix: Prefix) -> bool:
+        """There is no inside."""
+        return False
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """The reward three times."""

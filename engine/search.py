@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .answers import extract_answer
@@ -24,14 +25,26 @@ from .events import (
     SearchStarted,
     StepProposed,
     StepScored,
+    Warned,
 )
-from .ports import Clock, Prefix
+from .ports import Calibrator, Clock, Prefix
 from .replay import apply
 from .select import choose
 from .settings import Settings
 from .strategies import Command, Cut, Expand
 from .tree import Tree
-from .types import ROOT, BranchId, Candidate, Estimate, NodeId, Problem, Step, StopReason
+from .types import (
+    ROOT,
+    BranchId,
+    Candidate,
+    Estimate,
+    Finished,
+    NodeId,
+    Problem,
+    Reading,
+    Step,
+    StopReason,
+)
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
@@ -76,8 +89,10 @@ class Search:
             select=s.strategy.select,
             budget=s.budget,
             seed=s.seed,
-            calibrated=s.calibrated,
+            calibrated=s.models.get("calibration") is not None,
         )
+        for code, message in s.warnings:
+            self.emit(Warned, code=code, message=message)
 
     def emit(self, cls: type[Any], **fields: Any) -> None:
         """Append an event and apply it to the tree."""
@@ -95,9 +110,9 @@ class Search:
         """Seconds since the search began."""
         return self._clock() - self._started
 
-    def read_prompt(self, usage: Usage) -> None:
-        """Charge prefix work to the root and start the plan."""
-        self._charge(PromptRead, usage)
+    def read_prompt(self, usage: Usage, reading: Reading | None, estimate: Estimate | None) -> None:
+        """Charge the prompt to the root, with what is known of the question before anything is drawn."""
+        self._charge(PromptRead, usage, estimate=estimate, reading=reading)
 
     def start_plan(self) -> None:
         """Take the plan's first commands; a plan may end at once."""
@@ -157,8 +172,12 @@ class Search:
         draw = self.waiting.popleft()
         self.running[id_] = Branch(draw, draw.parent, draw.key)
         self.emit(BranchStarted, branch=id_, parent=draw.parent)
-        prefix = Prefix(self.problem, self.tree.steps(draw.parent))
+        prefix = self.prefix(draw.parent)
         return prefix, branch_seed(self.settings.seed, self.problem.id, draw.key), draw
+
+    def prefix(self, node: NodeId) -> Prefix:
+        """What a policy continues and a reward model reads."""
+        return Prefix(self.problem, self.tree.steps(node), self.tree.reading)
 
     def grew(self, id_: BranchId, text: str, tokens: int, usage: Usage) -> None:
         """Account for one batch of a branch, and report its text now and then."""
@@ -222,12 +241,16 @@ class Search:
         pending = sum(branch.pending.generated_tokens for branch in self.running.values())
         return self.settings.budget.spent(self.usage.generated_tokens + pending, self.elapsed())
 
-    def finish(self, reason: StopReason) -> None:
+    def finish(self, reason: StopReason, calibrator: Calibrator) -> None:
         """Close the plan and choose the answer."""
         self._plan.close()
         self.waiting.clear()
         finished = [c for c in self._candidates if c.answer is not None or self._ended_by_itself(c.node)]
         result = choose(finished, self.settings.strategy.select, reason)
+        if result.groups:
+            summary = Finished(self.tree[ROOT].estimate, tuple(finished), result.groups)
+            confidence = calibrator.confidence(self.prefix(ROOT), summary) or result.confidence
+            result = replace(result, confidence=confidence)
         self.emit(SearchFinished, result=result, usage=self.usage)
         self.finished = True
 

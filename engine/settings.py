@@ -20,7 +20,7 @@ class Settings:
         budget: Limits per problem.
         seed: With the problem's id and the path, the seed of every branch.
         models: Description of generator and PRM, for the log.
-        calibrated: Whether estimates are probabilities.
+        warnings: Code and text of what a user should know before each search.
     """
 
     strategy: Strategy
@@ -28,4 +28,4 @@ class Settings:
     budget: Budget = Budget()
     seed: int = 0
     models: Mapping[str, Any] = field(default_factory=dict)
-    calibrated: bool = False
+    warnings: tuple[tuple[str, str], ...] = ()

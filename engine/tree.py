@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .budget import Usage
-from .types import ROOT, Estimate, NodeId, NodeStatus, Problem, Step
+from .types import ROOT, Estimate, NodeId, NodeStatus, Problem, Reading, Step
 
 
 @dataclass(slots=True, eq=True)
@@ -35,10 +35,17 @@ class Node:
 
 
 class Tree:
-    """An append-only arena of nodes below one question."""
+    """An append-only arena of nodes below one question.
+
+    Attributes:
+        problem: The question.
+        reading: What the generator's states held after reading it, where a calibration wants them.
+        nodes: All nodes by id.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
+        self.reading: Reading | None = None
         self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
         self._children: list[list[NodeId]] = [[]]
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import TYPE_CHECKING, Literal, NewType
+
+if TYPE_CHECKING:
+    # A trace is replayed without numpy, which takes longer to import than all the rest.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
 
 NodeId = NewType("NodeId", int)
 BranchId = NewType("BranchId", int)
@@ -39,6 +46,26 @@ class Problem:
     meta: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the generator's final hidden states held over a text, pooled, and how sure it was of its tokens.
+
+    A token's state is the one it was drawn from: it has read everything before that token, so the state of a
+    delimiter or an end of turn has read the whole step.
+
+    Attributes:
+        last: ``[width]``, the state of the last token.
+        mean: ``[width]``, the mean over the tokens.
+        min_logprob: Log-probability of the least likely token, in nats; 0 for a prompt.
+        entropy: Mean entropy of the distributions that the tokens were drawn from, in nats; 0 for a prompt.
+    """
+
+    last: FloatArray
+    mean: FloatArray
+    min_logprob: float = 0.0
+    entropy: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Text up to and including a step delimiter, with the tokens that were sampled for it.
@@ -48,12 +75,14 @@ class Step:
         token_ids: What was sampled, in order; the prefix is continued from these, never from the text.
         logprob: Sum of the token log-probabilities in nats, before temperature and truncation.
         finish: Why it ended.
+        reading: The states it was written from, where a calibration wants them; no part of the record.
     """
 
     text: str
     token_ids: tuple[int, ...]
     logprob: float
     finish: Finish
+    reading: Reading | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,21 @@ class AnswerGroup:
     nodes: tuple[NodeId, ...]
     share: float
     weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a finished search looks like from its answers; at least one candidate has one.
+
+    Attributes:
+        question: Estimate for the question itself; None where there was none.
+        candidates: All finished trajectories, those without an answer too.
+        groups: Answer groups, the chosen one first.
+    """
+
+    question: Estimate | None
+    candidates: tuple[Candidate, ...]
+    groups: tuple[AnswerGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from adascale.engine.ports import Evaluated
 from adascale.engine.types import BranchId, Finish, Step, Until
 
-from .prefixes import Tokens
+from .pooling import Pool
+from .prefixes import Parked, Tokens
 from .runtime import FloatArray
-from .sampling import Stream
+from .sampling import Stream, Surprise
 
 DELIMITER = b"\n\n"
 """Ends a step."""
@@ -44,31 +45,34 @@ class Slot:
         job: What it runs.
         held: Tokens in the cache.
         pending: Tokens that the next batch evaluates.
-        logits: ``[vocab_size]`` kept with a parked prefix, to sample the first token from without a batch.
+        parked: Where the first token is sampled from without a batch, until it is.
         prefix_cost: What seating it has cost, until it is reported.
-        tokens, text, logprob: The step so far.
+        tokens, text, logprob, pool: The step so far.
     """
 
     job: Job
     held: list[int]
     pending: list[int]
     prefix_cost: Evaluated
-    logits: FloatArray | None = None
+    parked: Parked | None = None
     tokens: list[int] = field(default_factory=list)
     text: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
+    pool: Pool = field(default_factory=Pool)
 
     def hold(self) -> None:
         """The pending tokens were evaluated."""
         self.held += self.pending
         self.pending = []
 
-    def push(self, token: int, piece: bytes, logprob: float) -> None:
-        """A token was sampled; it is evaluated by the next batch."""
+    def push(self, token: int, piece: bytes, surprise: Surprise, state: FloatArray | None) -> None:
+        """A token was sampled, from this hidden state if one is kept; it is evaluated by the next batch."""
         self.pending = [token]
         self.tokens.append(token)
         self.text += piece
-        self.logprob += logprob
+        self.logprob += surprise.logprob
+        if state is not None:
+            self.pool.push(state, surprise.logprob, surprise.entropy)
 
     def at_delimiter(self, last_piece: bytes) -> bool:
         """Whether the last token completed a step that has any text in it."""
@@ -90,6 +94,7 @@ class Slot:
 
     def take_step(self, finish: Finish) -> Step:
         """The step so far; the next one begins empty."""
-        step = Step(self.text.decode("utf-8", "replace"), tuple(self.tokens), self.logprob, finish)
-        self.tokens, self.text, self.logprob = [], bytearray(), 0.0
+        text = self.text.decode("utf-8", "replace")
+        step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take())
+        self.tokens, self.text, self.logprob, self.pool = [], bytearray(), 0.0, Pool()
         return step

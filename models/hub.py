@@ -68,11 +68,11 @@ def look_up(wanted: Wanted) -> Artifact:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=endpoint(), library_name="adascale")
-    with _quiet():
+    with quiet():
         try:
             info = api.model_info(wanted.repo, revision=wanted.revision, files_metadata=True, timeout=10)
         except Exception as error:
-            raise _explained(error, wanted.repo, wanted.name) from error
+            raise explained(error, wanted.repo, wanted.name) from error
     sizes = {item.rfilename: item.size or 0 for item in info.siblings or ()}
     file = wanted.file if wanted.file in sizes else choose_file(sizes, wanted.file or wanted.quant)
     if file is None:
@@ -80,6 +80,9 @@ def look_up(wanted: Wanted) -> Artifact:
     lfs = next(item.lfs for item in info.siblings or () if item.rfilename == file)
     if lfs is None or info.sha is None:
         raise ModelCorruptError(f"{wanted.name} has no checksum on {host()}, so it cannot be trusted", file)
+    known = wanted.spec.sha256 if wanted.spec else None
+    if known not in (None, lfs.sha256):
+        raise ModelCorruptError(f"{wanted.name} on {host()} is not the file that was published", file)
     return Artifact(wanted.name, wanted.repo, info.sha, file, lfs.size, lfs.sha256, wanted.spec)
 
 
@@ -99,7 +102,7 @@ def download(artifact: Artifact, area: Path, report: Report) -> Path:
     place = area / "hub"
     # huggingface_hub cannot go on with what a killed run left.
     shutil.rmtree(place, ignore_errors=True)
-    with _quiet():
+    with quiet():
         try:
             path = hf_hub_download(
                 artifact.repo,
@@ -113,7 +116,7 @@ def download(artifact: Artifact, area: Path, report: Report) -> Path:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
-            raise _explained(error, artifact.repo, artifact.name) from error
+            raise explained(error, artifact.repo, artifact.name) from error
     return Path(path).resolve()
 
 
@@ -161,7 +164,7 @@ def _bar_class(artifact: Artifact, report: Report) -> type[Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep huggingface_hub's own lines off stderr while our display is up."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
@@ -172,7 +175,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _explained(error: Exception, repo: str, name: str) -> ModelError:
+def explained(error: Exception, repo: str, name: str) -> ModelError:
     """Our error for one of huggingface_hub's; subclasses are tested before their bases."""
     from huggingface_hub import errors
 

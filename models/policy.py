@@ -11,9 +11,9 @@ from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 from .batch import Run
 from .branch import Job, Slot
 from .chat import ChatFormat
-from .prefixes import Parked, PrefixCache, Tokens, evaluate, read_prompt
+from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
 from .runtime import FloatArray, LlamaContext
-from .sampling import LogProb, Sampler, SamplingParams, Stream
+from .sampling import Sampler, SamplingParams, Stream, SurpriseMeter
 from .stepcost import StepCosts
 
 ANSWER_RESERVE = 256
@@ -48,7 +48,7 @@ class LlamaPolicy:
         self._cache = cache
         self._costs = costs
         self._sampler = Sampler(sampling, self._model.vocab_size)
-        self._logprob = LogProb(self._model.vocab_size)
+        self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts: dict[str, Tokens] = {}
         self._waiting: list[Job] = []
         self._slots: list[Slot] = []
@@ -72,8 +72,9 @@ class LlamaPolicy:
         tokens = self._chat.prompt(problem.question)
         self._check_fit(len(tokens))
         self._prompts[problem.id] = tokens
-        if self._cache.get(tokens) is not None:
-            return Evaluated(0, len(tokens))
+        parked = self._cache.get(tokens)
+        if parked is not None:
+            return Evaluated(0, len(tokens), prompt_reading(parked))
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
         return read_prompt(self._context, self._cache, len(self._slots), self._chat.head, tokens)
 
@@ -105,27 +106,18 @@ class LlamaPolicy:
         self._waiting.append(Job(branch, tuple(tokens), tuple(ends), len(prompt), stream, until))
 
     def advance(self) -> Sequence[Growth]:
-        """Give waiting branches a sequence, evaluate one batch, sample a token for each branch."""
+        """Give waiting branches a sequence; sample for those that just got one, else evaluate a batch.
+
+        A batch holds one token of every branch, so that its shape, and with it the rounding of the kernels,
+        does not depend on who was seated when.
+        """
         self._seat_waiting()
-        grown: dict[int, Growth] = {}
-        single: list[int] = []
-        for sequence, slot in enumerate(self._slots):
-            if len(slot.pending) == 1:
-                single.append(sequence)
-            elif slot.pending:
-                row = evaluate(self._context, sequence, len(slot.held), slot.pending)
-                grown[sequence] = self._grow_from_row(sequence, row)
-            elif slot.logits is not None:
-                token = self._sampler.sample_from(slot.job.stream, slot.logits)
-                grown[sequence] = self._grow(slot, token, slot.logits)
-                slot.logits = None
-        self._decode_single(single, grown)
-        growths = [grown[sequence] for sequence in range(len(self._slots))]
-        for sequence in reversed(range(len(growths))):
-            step = growths[sequence].step
+        grown = self._grow_seated() or self._grow_all()
+        for sequence in sorted(grown, reverse=True):
+            step = grown[sequence].step
             if step is not None:
                 self._after_step(sequence, step)
-        return growths
+        return list(grown.values())
 
     def cancel(self, branch: BranchId) -> Step | None:
         """End a branch and return its unfinished step."""
@@ -150,26 +142,22 @@ class LlamaPolicy:
     def _seat_waiting(self) -> None:
         """Seat branches whose prefix is parked, and one branch for each prefix that is not.
 
-        Siblings wait one batch for that one and fork from what it parks, so that no token is evaluated twice.
-        Branches that take part in the batch sit before those that only sample, to leave no gap.
+        Siblings wait for that one and fork from what it parks, so that no token is evaluated twice.
         """
         leaders: list[Slot] = []
-        forks: list[tuple[Slot, Parked]] = []
         waiting: list[Job] = []
         for job in self._waiting:
             found = self._cache.get(job.prefix)
             if found is not None and found.logits is not None:
                 cost = Evaluated(0, len(job.prefix))
-                forks.append((Slot(job, list(job.prefix), [], cost, found.logits), found))
+                self._seat(Slot(job, list(job.prefix), [], cost, found), found)
             elif any(slot.job.prefix == job.prefix for slot in leaders):
                 waiting.append(job)
             else:
                 leaders.append(self._leader(job))
         self._waiting = waiting
-        for slot in sorted(leaders, key=lambda slot: len(slot.pending)):
+        for slot in leaders:
             self._seat(slot, self._cache.get(tuple(slot.held)))
-        for slot, found in forks:
-            self._seat(slot, found)
 
     def _leader(self, job: Job) -> Slot:
         held = self._cache.longest(job.prefix, job.boundaries)
@@ -187,35 +175,50 @@ class LlamaPolicy:
             self._context.restore(sequence, state.state)
         self._slots.append(slot)
 
-    def _decode_single(self, sequences: Sequence[int], grown: dict[int, Growth]) -> None:
-        """Evaluate one token of each sequence, in the cheapest partition, and sample from each row."""
+    def _grow_seated(self) -> dict[int, Growth]:
+        """Sample for branches that start from kept logits, or behind a prefix that nobody kept."""
+        grown: dict[int, Growth] = {}
+        for sequence, slot in enumerate(self._slots):
+            if slot.parked is not None and slot.parked.logits is not None:
+                logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
+                token = self._sampler.sample_from(slot.job.stream, logits)
+                grown[sequence] = self._grow(slot, token, logits, hidden)
+            elif len(slot.pending) > 1:
+                row = evaluate(self._context, sequence, len(slot.held), slot.pending)
+                grown[sequence] = self._grow_from_row(sequence, row)
+        return grown
+
+    def _grow_all(self) -> dict[int, Growth]:
+        """Evaluate one token of each branch, in the cheapest partition, and sample from each row."""
+        grown: dict[int, Growth] = {}
         at = 0
         # Padding may use only sequences that no branch holds, and they begin behind the last slot.
-        rows = self.slots if len(sequences) == len(self._slots) else len(sequences)
-        for chunk in self._costs.partition(len(sequences), rows):
-            part = sequences[at : at + chunk.size]
+        for chunk in self._costs.partition(len(self._slots), self.slots):
+            part = range(at, at + chunk.size)
             runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
-            padding = range(part[-1] + 1, part[-1] + 1 + chunk.rows - chunk.size)
+            padding = range(at + chunk.size, at + chunk.rows)
             self._context.decode([*runs, *(Run(s, 0, _PAD) for s in padding)])
             for row, sequence in enumerate(part):
                 grown[sequence] = self._grow_from_row(sequence, row)
             for sequence in padding:
                 self._context.clear(sequence)
             at += chunk.size
+        return grown
 
     def _grow_from_row(self, sequence: int, row: int) -> Growth:
         slot = self._slots[sequence]
         slot.hold()
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
-            self._cache.put(slot.job.prefix, Parked(self._context.snapshot(sequence), logits.copy()))
+            self._cache.put(slot.job.prefix, park(self._context, sequence, row))
             self._cache.drop(slot.job.prefix[:-1])
-        return self._grow(slot, self._sampler.sample(slot.job.stream, self._context, row), logits)
+        token = self._sampler.sample(slot.job.stream, self._context, row)
+        return self._grow(slot, token, logits, self._context.state(row))
 
-    def _grow(self, slot: Slot, token: int, logits: FloatArray) -> Growth:
+    def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
         """Append a sampled token; tell whether it completed a step."""
         piece = self._model.piece(token)
-        slot.push(token, piece, self._logprob(logits, token))
+        slot.push(token, piece, self._surprise(logits, token), state)
         finish: Finish | None = None
         if self._model.is_end(token):
             finish = "stop"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.ports import Evaluated
+from adascale.engine.types import Reading
 
 from .batch import MAX_BATCH_TOKENS, Run
 from .runtime import ByteArray, FloatArray, LlamaContext
@@ -21,10 +22,12 @@ class Parked:
     Attributes:
         state: The sequence's KV cells.
         logits: ``[vocab_size]`` after its last token; None where nothing was sampled from it.
+        hidden: ``[width]``, the hidden state behind the logits; None where the context keeps none.
     """
 
     state: ByteArray
     logits: FloatArray | None
+    hidden: FloatArray | None = None
 
     @property
     def nbytes(self) -> int:
@@ -85,13 +88,29 @@ class PrefixCache:
 
 
 def evaluate(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
-    """Append tokens to a sequence in as many batches as they need; returns the row of the last logits."""
-    row = 0
-    for at in range(0, len(tokens), MAX_BATCH_TOKENS):
-        chunk = tokens[at : at + MAX_BATCH_TOKENS]
-        context.decode([Run(sequence, start + at, chunk)])
-        row = len(chunk) - 1
+    """Append tokens to a sequence in as many batches as they need; returns the row of the last logits.
+
+    Where the context keeps hidden states, the last token is evaluated by itself to get its own.
+    """
+    row, alone = 0, int(context.states)
+    starts = [*range(0, len(tokens) - alone, MAX_BATCH_TOKENS), *([len(tokens) - 1] if alone else [])]
+    for at, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+        context.decode([Run(sequence, start + at, tokens[at:end])])
+        row = end - at - 1
     return row
+
+
+def park(context: LlamaContext, sequence: int, row: int) -> Parked:
+    """A sequence as it stands, with what the next token is drawn from."""
+    hidden = context.state(row)
+    return Parked(
+        context.snapshot(sequence), context.logits(row).copy(), None if hidden is None else hidden.copy()
+    )
+
+
+def prompt_reading(parked: Parked) -> Reading | None:
+    """The state after the last token of a prompt."""
+    return None if parked.hidden is None else Reading(parked.hidden, parked.hidden)
 
 
 def read_prompt(
@@ -106,7 +125,8 @@ def read_prompt(
     else:
         context.restore(sequence, shared.state)
     row = evaluate(context, sequence, len(head), prompt[len(head) :])
-    cache.put(prompt, Parked(context.snapshot(sequence), context.logits(row).copy()), pin=True)
+    parked = park(context, sequence, row)
+    cache.put(prompt, parked, pin=True)
     context.clear(sequence)
     reused = len(head) if shared is not None else 0
-    return Evaluated(len(prompt) - reused, reused)
+    return Evaluated(len(prompt) - reused, reused, prompt_reading(parked))

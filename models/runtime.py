@@ -55,6 +55,7 @@ class LlamaModel:
         self.vocab = C.llama_model_get_vocab(handle)
         self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
         self.parameters: int = C.llama_model_n_params(handle)
+        self.width: int = C.llama_model_n_embd(handle)
         self.context_train: int = C.llama_model_n_ctx_train(handle)
         self._pieces: dict[int, bytes] = {}
 
@@ -117,13 +118,21 @@ class LlamaContext:
         sequences: How many, 1 to 256.
         threads: CPU threads.
         abort: Read by llama.cpp between graph nodes (CPU only).
+        states: Also keep the final hidden states of batches in which every run is one token.
 
     Raises:
         MemoryOverflowError: the cache could not be allocated.
     """
 
     def __init__(
-        self, model: LlamaModel, window: int, sequences: int, threads: int, abort: native.AbortFlag
+        self,
+        model: LlamaModel,
+        window: int,
+        sequences: int,
+        threads: int,
+        abort: native.AbortFlag,
+        *,
+        states: bool = False,
     ) -> None:
         params = C.llama_context_default_params()
         params.n_ctx = window * sequences
@@ -136,6 +145,7 @@ class LlamaContext:
         self.model = model
         self.window = window
         self.sequences = sequences
+        self.states = states
         self.evaluated_tokens = 0
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
@@ -165,6 +175,9 @@ class LlamaContext:
         if self._abort:
             raise DecodeAbortedError("the decode was stopped")
         count = self._batch.fill(runs)
+        if self.states:
+            # With states on, llama.cpp computes logits for every token: not worth it inside a long run.
+            C.llama_set_embeddings(self.handle, count == len(runs))
         error = native.decode_error(C.llama_decode(self.handle, self._batch.struct), count)
         if error is not None:
             raise error
@@ -174,6 +187,13 @@ class LlamaContext:
         """``[vocab_size]``, a view until the next decode; ``row`` is the index in the last batch."""
         pointer = C.llama_get_logits_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+
+    def state(self, row: int) -> FloatArray | None:
+        """``[width]``, what the logits of this row were computed from, a view; None where not kept."""
+        if not self.states:
+            return None
+        pointer = C.llama_get_embeddings_ith(self.handle, row)
+        return np.ctypeslib.as_array(pointer, shape=(self.model.width,))
 
     def snapshot(self, sequence: int) -> ByteArray:
         """State of one sequence, in host memory."""

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -94,15 +95,31 @@ class Stream:
         C.llama_sampler_free(self.handle)
 
 
-class LogProb:
-    """Log-probability of a token under the full softmax at temperature 1, without a copy per call."""
+class Surprise(NamedTuple):
+    """How sure the model was, under the full softmax at temperature 1, in nats.
+
+    Attributes:
+        logprob: Natural logarithm of the drawn token's probability.
+        entropy: Entropy of the whole distribution.
+    """
+
+    logprob: float
+    entropy: float
+
+
+class SurpriseMeter:
+    """Measures the surprise of drawn tokens, without a copy of the vocabulary per call."""
 
     def __init__(self, vocab_size: int) -> None:
         self._scratch = np.empty(vocab_size, np.float32)
 
-    def __call__(self, logits: FloatArray, token: int) -> float:
-        """Natural logarithm of the token's probability, in nats."""
+    def __call__(self, logits: FloatArray, token: int) -> Surprise:
+        """Of a token drawn from ``logits``, ``[vocab_size]``."""
         peak = np.max(logits)
         np.subtract(logits, peak, out=self._scratch)
         np.exp(self._scratch, out=self._scratch)
-        return float(logits[token] - peak - np.log(self._scratch.sum()))
+        total = self._scratch.sum()
+        normaliser = peak + np.log(total)
+        # H = log Z - E[logit]
+        expected = np.dot(self._scratch, logits) / total
+        return Surprise(float(logits[token] - normaliser), float(normaliser - expected))

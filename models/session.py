@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from contextlib import ExitStack
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from adascale.engine.driver import Driver
@@ -12,16 +12,16 @@ from adascale.engine.errors import UsageError
 from adascale.engine.ports import Clock, Policy, RewardModel
 from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 
-from . import fit, gguf, machine, stepcost
-from .artifact import Confirm, ModelFile, Report
+from . import calibrations, fit, gguf, machine, shelf, stepcost
+from .artifact import ModelFile
 from .chat import ChatFormat
 from .native import AbortFlag
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
-from .prm import FORMATS, TokenPRM
+from .prm import FORMATS, StepPRM, settle_format, split_reference
 from .prompts import SYSTEM_PROMPT
 from .runtime import LlamaContext, LlamaModel
-from .sampling import SamplingParams
+from .session_options import Reporting, SessionOptions
 from .sources import resolve
 from .units import gigabytes
 
@@ -30,44 +30,6 @@ WINDOW = 2048
 
 _CACHE_SHARE = 8
 _CACHE_MAX = 2 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How to open models.
-
-    Attributes:
-        generator: Model reference.
-        prm: Model reference of a judge, ``self`` for the generator itself, or ``none``.
-        branches: Branches that run at once, 1 to 64.
-        ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
-        threads: CPU threads; None for the physical cores.
-        gpu_layers: Layers to offload, -1 for all.
-        sampling: How tokens are drawn.
-        system: System prompt; None for the built-in one.
-        offline: Never touch the network.
-        force: Load even if memory looks too small.
-    """
-
-    generator: str
-    prm: str = "none"
-    branches: int = 8
-    ctx_size: int | None = None
-    threads: int | None = None
-    gpu_layers: int = 0
-    sampling: SamplingParams = SamplingParams()
-    system: str | None = None
-    offline: bool = False
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reporting:
-    """Where a session tells what it does: status lines, downloads, consent for a download."""
-
-    status: Callable[[str], None] = lambda text: None
-    on_progress: Report | None = None
-    confirm: Confirm | None = None
 
 
 class Session:
@@ -84,7 +46,7 @@ class Session:
         self._stack = ExitStack()
         self._files: tuple[ModelFile, ModelFile | None] | None = None
         self._policy: Policy
-        self._reward_model: RewardModel
+        self.reward_model: RewardModel
 
     def fetch(self) -> None:
         """Find the files, downloading what is missing; opening does it too, where it was not done before.
@@ -121,16 +83,25 @@ class Session:
 
     def driver(self, clock: Clock) -> Driver:
         """A driver over the open models."""
-        return Driver(self._policy, self._reward_model, Uncalibrated(), clock)
+        calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
+        return Driver(self._policy, self.reward_model, calibrator, clock)
 
     @property
-    def calibrated(self) -> bool:
-        """Whether estimates are probabilities."""
-        return False
+    def warnings(self) -> list[tuple[str, str]]:
+        """Code and text of what does not match the calibration in use."""
+        if self.calibration is None:
+            return []
+        found = shelf.mismatches(self.calibration.card, self.fingerprint)
+        return [("calibration-mismatch", text) for text in found]
+
+    def decode_rate(self) -> float:
+        """Tokens per second of a full batch, measured now; nothing may be open."""
+        full = self.context.sequences
+        return full / stepcost.measure(self.context, [full]).seconds(full)
 
     def prompt_tokens(self, question: str) -> tuple[int, ...]:
         """What the generator reads for a question, up to its own first token."""
-        return self._chat.prompt(question)
+        return self.chat.prompt(question)
 
     def describe(self) -> dict[str, Any]:
         """Generator and PRM for the event log and JSON output."""
@@ -141,9 +112,12 @@ class Session:
                 "device": "gpu" if self.options.gpu_layers else "cpu",
             },
             "prm": None,
+            "calibration": None,
         }
         if self.prm is not None:
-            described["prm"] = {**_describe(self.prm), "format": "judge"}
+            described["prm"] = {**_describe(self.prm), "format": self._prm_format}
+        if self.calibration is not None:
+            described["calibration"] = calibrations.describe(self.calibration)
         return described
 
     def _open(self) -> None:
@@ -152,14 +126,34 @@ class Session:
         self.window = self._window(self.generator)
         self._check_memory()
         threads = options.threads or machine.physical_cores()
-        model = self._load(self.generator)
-        context = self._context(model, self.window, options.branches, threads)
-        self._chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
+        model = self.model = self._load(self.generator)
+        self.chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
+        self.fingerprint = self._fingerprint()
+        self.calibration = self._calibration()
+        # Nobody else wants the states: a calibration reads them, and one that is being fitted.
+        states = self.calibration is not None or options.even
+        context = self._make_context(model, self.window, options.branches, threads, states=states)
+        self.context = context
         costs = self._step_costs(context, threads)
-        policy = LlamaPolicy(context, self._chat, options.sampling, self._cache(), costs)
+        policy = LlamaPolicy(context, self.chat, options.sampling, self._cache(), costs)
         self._stack.callback(policy.close)
         self._policy = policy
-        self._reward_model = self._open_prm(model, threads)
+        self.reward_model = self._open_prm(model, threads)
+
+    def _fingerprint(self) -> calibrations.Fingerprint:
+        return calibrations.Fingerprint(
+            self.generator.sha256,
+            self.prm.sha256 if self.prm is not None else "",
+            self._prm_format if self.prm is not None else "probe",
+            shelf.prompt_hash(self.chat),
+            dataclasses.asdict(self.options.sampling),
+        )
+
+    def _calibration(self) -> calibrations.Artefact | None:
+        wanted = self.options.calibration
+        if wanted == "none" or self.options.prm == "none":
+            return None
+        return shelf.find(self.fingerprint.pair()) if wanted == "auto" else calibrations.load(Path(wanted))
 
     def _resolve(self, ref: str) -> ModelFile:
         found = resolve(
@@ -173,9 +167,12 @@ class Session:
         return found
 
     def _resolve_prm(self, generator: ModelFile) -> ModelFile | None:
-        if self.options.prm == "none":
+        if self.options.prm in ("none", "probe"):
             return None
-        return generator if self.options.prm == "self" else self._resolve(self.options.prm)
+        wanted, ref = split_reference(self.options.prm)
+        found = generator if ref == "self" else self._resolve(ref)
+        self._prm_format = settle_format(found, wanted, self._reporting.status, offline=self.options.offline)
+        return found
 
     def _window(self, file: ModelFile) -> int:
         allowed = gguf.read_info(file.path).context_length or WINDOW
@@ -196,7 +193,7 @@ class Session:
 
     def _prm_window(self) -> int:
         assert self.prm is not None
-        # A judge reads the same text with a few more tokens around each step.
+        # A PRM reads the same text with a few more tokens around each step.
         return min(2 * self.window, gguf.read_info(self.prm.path).context_length or 2 * self.window)
 
     def _load(self, file: ModelFile) -> LlamaModel:
@@ -206,8 +203,10 @@ class Session:
         self._stack.callback(model.close)
         return model
 
-    def _context(self, model: LlamaModel, window: int, sequences: int, threads: int) -> LlamaContext:
-        context = LlamaContext(model, window, sequences, threads, self.abort)
+    def _make_context(
+        self, model: LlamaModel, window: int, sequences: int, threads: int, *, states: bool = False
+    ) -> LlamaContext:
+        context = LlamaContext(model, window, sequences, threads, self.abort, states=states)
         self._stack.callback(context.close)
         return context
 
@@ -216,14 +215,17 @@ class Session:
             return SequenceLogprob()
         same = self.prm.path == self.generator.path
         model = generator if same else self._load(self.prm)
-        context = self._context(model, self._prm_window(), 1, threads)
-        return TokenPRM(context, FORMATS["judge"](model), self._cache())
+        adapter = FORMATS[self._prm_format].adapter(model)
+        context = self._make_context(model, self._prm_window(), 1, threads, states=adapter.readout.states)
+        return StepPRM.opened(context, adapter, self._cache())
 
     def _cache(self) -> PrefixCache:
         return PrefixCache(min(_CACHE_MAX, machine.free_memory_bytes() // _CACHE_SHARE))
 
     def _step_costs(self, context: LlamaContext, threads: int) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
+        if self.options.even:
+            return stepcost.StepCosts({}, even=True)
         path = stepcost.kept_at(self.generator.sha256, threads, self.options.gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,12 @@ class StepCosts:
 
     Args:
         curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
+        even: Pad every batch to all rows instead of seeking the cheapest split. A branch then gets the same
+            numbers, bit for bit, whoever its neighbours are: kernels round by the shape of the batch.
     """
 
-    def __init__(self, curve: Mapping[int, float]) -> None:
+    def __init__(self, curve: Mapping[int, float], *, even: bool = False) -> None:
+        self._even = even
         self.curve = dict(sorted(curve.items()))
         self._plan = functools.lru_cache(maxsize=None)(self._cheapest)
 
@@ -60,6 +63,8 @@ class StepCosts:
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
+        if self._even and branches:
+            return (Chunk(branches, rows),)
         if not self.curve or branches == 0:
             return (Chunk(branches, branches),) if branches else ()
         return self._plan(branches, rows)[1]
@@ -86,9 +91,9 @@ class StepCosts:
         return [branches, *(size for size in self.curve if branches < size <= rows)]
 
 
-def measure(context: LlamaContext) -> StepCosts:
-    """Time decode steps on an empty context; leaves it empty. Takes a few seconds on a laptop."""
-    sizes = [size for size in SIZES if size <= context.sequences]
+def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
+    """Time decode steps on an empty context; leaves it empty. All sizes take a few seconds on a laptop."""
+    sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
     lengths = [held] * sizes[-1]
     for sequence in range(sizes[-1]):

@@ -15,9 +15,11 @@ MAY_IMPORT = {
     "engine": {"numpy", "math_verify"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
-        "filelock", "gguf", "httpx", "jinja2", "packaging", "platformdirs", "psutil",
+        "filelock", "gguf", "httpx", "jinja2", "packaging", "platformdirs", "psutil", "safetensors",
     },
-    "cli": {"adascale", "adascale.engine", "adascale.models", "typer", "rich", "llama_cpp"},
+    "cli": {
+        "adascale", "adascale.engine", "adascale.models", "typer", "rich", "llama_cpp", "matplotlib", "numpy",
+    },
     "api": {"adascale.engine", "adascale.models", "adascale.cli"},
 }  # fmt: skip
 

@@ -59,11 +59,13 @@ class SearchParams:
         samples: Trajectories of vote and best-of-n, at least 1.
         beam_width: Prefixes that beam search keeps, at least 1.
         branching: Children of each kept prefix, at least 1.
+        rollouts: More trajectories from one prefix, when rollouts are drawn for a calibration.
     """
 
     samples: int = 16
     beam_width: int = 4
     branching: int = 4
+    rollouts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,86 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from adascale.engine.errors import UsageError
+
+from ..artifact import ModelFile
 from ..runtime import LlamaModel
-from .judge import judge_format
-from .token import StepFormat, TokenPRM
+from .head import fetch_head, qwen_math_prm, skywork_prm
+from .incremental import StepPRM
+from .judge import judge
+from .naming import names_of
+from .readout import Adapter
+from .token import math_shepherd, rlhflow_deepseek, rlhflow_mistral
 
-__all__ = ["FORMATS", "StepFormat", "TokenPRM"]
+__all__ = ["FORMATS", "Adapter", "Format", "StepPRM", "settle_format", "split_reference"]
 
-FORMATS: dict[str, Callable[[LlamaModel], StepFormat]] = {"judge": judge_format}
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A PRM format.
+
+    Attributes:
+        adapter: Binds it to a model; a UsageError says why a model is no PRM of the format.
+        names: Pattern of what its models call themselves, for files that are not in the catalogue.
+    """
+
+    adapter: Callable[[LlamaModel], Adapter]
+    names: str = r"(?!)"
+
+
+FORMATS: dict[str, Format] = {
+    "judge": Format(judge),
+    "math-shepherd": Format(math_shepherd, r"math-shepherd.*prm"),
+    "rlhflow-deepseek": Format(rlhflow_deepseek, r"prm-deepseek-data"),
+    "rlhflow-mistral": Format(rlhflow_mistral, r"prm-mistral-data"),
+    "qwen-math-prm": Format(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
+    "skywork-prm": Format(skywork_prm, r"skywork-o1-open-prm"),
+}
+
+
+def split_reference(ref: str) -> tuple[str | None, str]:
+    """``FORMAT=REF`` taken apart; the format is None where the reference names none."""
+    name, equals, rest = ref.partition("=")
+    return (name, rest) if equals and name in FORMATS else (None, ref)
+
+
+def settle_format(
+    file: ModelFile, wanted: str | None, status: Callable[[str], None], *, offline: bool
+) -> str:
+    """The format of a model, whose head is here afterwards if the format needs one.
+
+    Args:
+        file: The GGUF.
+        wanted: The format the user asks for; None takes the catalogue's, else what the file's names say, else
+            ``judge``.
+        status: Told when a head has to be fetched.
+        offline: Never touch the network.
+
+    Raises:
+        UsageError: it calls itself a PRM of a format that is not known here, or its head is missing.
+        ModelError: its head could not be fetched.
+    """
+    name = wanted or _choose_format(file)
+    fetch_head(file, name, status, offline=offline)
+    return name
+
+
+def _choose_format(file: ModelFile) -> str:
+    if file.spec is not None:
+        return file.spec.format or "judge"
+    names = names_of(file.path)
+    for name, form in FORMATS.items():
+        if any(re.search(form.names, own) for own in names):
+            return name
+    if any(re.search(r"(^|[-.])prm", own) for own in names):
+        raise UsageError(
+            f"{file.path.name} calls itself a PRM, of which format is not clear",
+            f"formats: {', '.join(FORMATS)}",
+            hint=f"--prm FORMAT={file.name}",
+            slug="unknown-prm-format",
+        )
+    return "judge"

@@ -1,130 +1,76 @@
-"""PRMs read from the language-model head: the probability of a good token against a bad one after each step.
+"""PRMs that answer with a token of their language-model head: Math-Shepherd and RLHFlow's.
 
-Scoring is incremental. A PRM's text only ever grows behind the prefix, so each scored prefix is parked, and
-a child evaluates its own step's tokens and nothing else.
+Each text is that of its authors, to the letter:
+https://huggingface.co/peiyi9979/math-shepherd-mistral-7b-prm (model card) and
+https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm/prm_evaluate.py).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Prefix, Score
-from adascale.engine.types import Problem
+from ..chat import Message
+from ..runtime import LlamaModel
+from .readout import Adapter, TokenPair
+from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, numbered, single_token
 
-from ..prefixes import Parked, PrefixCache, Tokens, evaluate
-from ..runtime import LlamaContext, LlamaModel
+# A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
+_LEAST_SHARE = 0.1
+_MARK = Piece(" ки")
 
 
-@dataclass(frozen=True, slots=True)
-class StepFormat:
-    """How a PRM wants to read a solution; ``good`` and ``bad`` are the tokens it answers with.
+def math_shepherd(model: LlamaModel) -> Adapter:
+    """``question Step 1: ... ки``, newline, ``Step 2: ... ки``; read at the ``ки``.
 
-    Attributes:
-        name: Of the format.
-        question: Pieces before and behind the question.
-        first: Pieces before and behind the first step.
-        later: The same for every later step; what the PRM is taken to have answered before comes first.
-        good: Token of a right step.
-        bad: Token of a wrong step.
+    Raises:
+        UsageError: the vocabulary lacks ``ки``, ``+`` or ``-``.
     """
+    name = "math-shepherd"
+    single_token(model, _MARK, name, follows=True)
 
-    name: str
-    question: tuple[str, str]
-    first: tuple[str, str]
-    later: tuple[str, str]
-    good: int
-    bad: int
+    def step(index: int, text: str) -> list[Piece]:
+        return [Piece(("\n" if index else " ") + numbered(index, text)), _MARK]
+
+    script = Script((), lambda text: [Piece(text)], step)
+    return Adapter(name, script, _answers(model, Piece(" +"), Piece(" -"), name))
 
 
-class TokenPRM:
-    """Scores steps with a GGUF language model; implements ``engine.ports.RewardModel``.
+def rlhflow_deepseek(model: LlamaModel) -> Adapter:
+    """Steps as Deepseek writes them, between blank lines; else as ``_rlhflow`` has it."""
+    return _rlhflow(model, "rlhflow-deepseek", lambda index, text: text)
 
-    Args:
-        context: Its first sequence is used.
-        step_format: Text and readout.
-        cache: Parked prefixes of this context.
+
+def rlhflow_mistral(model: LlamaModel) -> Adapter:
+    """Steps as Mistral was tuned to write them, ``Step 1: ...``; else as ``_rlhflow`` has it."""
+    return _rlhflow(model, "rlhflow-mistral", numbered)
+
+
+def _rlhflow(model: LlamaModel, name: str, spelled: Callable[[int, str], str]) -> Adapter:
+    """A user turn per step, the first behind the question and a space; the assistant said ``+`` to each.
+
+    Read where the assistant's next answer is predicted.
+
+    Raises:
+        UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
+    if not model.chat_template:
+        raise not_a_prm(model, name, "it has no chat template")
+    opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
+    turns = cut_turns(model, opening, "+", name)
 
-    def __init__(self, context: LlamaContext, step_format: StepFormat, cache: PrefixCache) -> None:
-        self._context = context
-        self._model = context.model
-        self._format = step_format
-        self._cache = cache
+    def step(index: int, text: str) -> list[Piece]:
+        text = spelled(index, text)
+        if index == 0:
+            # The space belongs to the first word, as in the authors' own tokens.
+            return [Piece(turns.middle + text), Piece(turns.tail, control=True)]
+        return [Piece(turns.before, control=True), Piece(text), Piece(turns.behind, control=True)]
 
-    @property
-    def flops_per_token(self) -> float:
-        """2 x parameters."""
-        return 2.0 * self._model.parameters
-
-    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """P(good) against P(bad) behind the last step of each prefix, in [0, 1].
-
-        Raises:
-            ContextOverflowError: a solution is longer than the PRM's window.
-        """
-        return [self._score(prefix) for prefix in prefixes]
-
-    def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes."""
-        self._cache.drop_below(self.tokens(Prefix(problem))[0])
-
-    def tokens(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        """All tokens the PRM reads for a prefix, and the lengths after the question and after each step."""
-        form = self._format
-        tokens = self._piece(form.question, prefix.problem.question)
-        if self._model.bos is not None and tokens[:1] != [self._model.bos]:
-            tokens.insert(0, self._model.bos)
-        ends = [len(tokens)]
-        for index, step in enumerate(prefix.steps):
-            tokens += self._piece(form.later if index else form.first, step.text)
-            ends.append(len(tokens))
-        return tuple(tokens), tuple(ends)
-
-    def _piece(self, around: tuple[str, str], text: str) -> list[int]:
-        before, behind = around
-        return [
-            *self._model.tokenize(before, special=True),
-            *self._model.tokenize(text.strip(), special=False),
-            *self._model.tokenize(behind, special=True),
-        ]
-
-    def _score(self, prefix: Prefix) -> Score:
-        tokens, ends = self.tokens(prefix)
-        if len(tokens) > self._context.window:
-            raise ContextOverflowError(
-                f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
-                hint="use a larger --ctx-size",
-            )
-        found = self._cache.get(tokens)
-        evaluated = 0
-        if found is None or found.logits is None:
-            evaluated, found = self._read(tokens, ends)
-        assert found.logits is not None
-        good, bad = found.logits
-        return Score(1.0 / (1.0 + math.exp(bad - good)), evaluated)
-
-    def _read(self, tokens: Tokens, ends: Sequence[int]) -> tuple[int, Parked]:
-        """Evaluate what no parked prefix holds; the question is parked too, for all first steps."""
-        held = self._cache.longest(tokens, ends)
-        parked = self._cache.get(held) if held else None
-        if parked is not None:
-            self._context.restore(0, parked.state)
-        else:
-            self._context.clear(0)
-            held = tokens[: ends[0]]
-            evaluate(self._context, 0, 0, held)
-            self._cache.put(held, Parked(self._context.snapshot(0), None), pin=True)
-        evaluated = len(tokens) - (len(held) if parked is not None else 0)
-        row = evaluate(self._context, 0, len(held), tokens[len(held) :])
-        verdict = self._context.logits(row)[[self._format.good, self._format.bad]]
-        read = Parked(self._context.snapshot(0), verdict)
-        self._cache.put(tokens, read)
-        return evaluated, read
+    script = Script((Piece(turns.head, control=True),), lambda text: [Piece(text)], step)
+    return Adapter(name, script, _answers(model, Piece("+"), Piece("-"), name))
 
 
-def answer_token(model: LlamaModel, text: str) -> int:
-    """First token of an answer word."""
-    return model.tokenize(text, special=False)[0]
+def _answers(model: LlamaModel, good: Piece, bad: Piece, name: str) -> TokenPair:
+    yes, no = (single_token(model, piece, name, follows=True) for piece in (good, bad))
+    if yes == no:
+        raise not_a_prm(model, name, "it has one token for both answers")
+    return TokenPair(yes, no, _LEAST_SHARE)

@@ -20,7 +20,7 @@ from adascale.models.batch import Run
 from adascale.models.native import AbortFlag, decode_error
 from adascale.models.prefixes import Parked, PrefixCache, evaluate
 from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.sampling import LogProb
+from adascale.models.sampling import SurpriseMeter
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}
@@ -139,8 +139,9 @@ def test_the_abort_flag_stops_a_decode_from_another_thread(model: LlamaModel) ->
 def test_log_probability_is_the_full_softmax(model: LlamaModel) -> None:
     logits = np.linspace(-3, 4, model.vocab_size, dtype=np.float32)
     expected = logits.astype(np.float64) - np.log(np.exp(logits.astype(np.float64)).sum())
-    found = LogProb(model.vocab_size)(logits, 17)
-    assert found == pytest.approx(expected[17], abs=1e-5)
+    found = SurpriseMeter(model.vocab_size)(logits, 17)
+    assert found.logprob == pytest.approx(expected[17], abs=1e-5)
+    assert found.entropy == pytest.approx(-(np.exp(expected) * expected).sum(), abs=1e-5)
 
 
 def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-import threading
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from loopback import Server, serving
 
 from adascale.models import refs, sources
 from adascale.models.catalog import HubRef, ModelSpec, WheelRef
@@ -86,80 +81,10 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModelSpec], ModelSpe
     return use
 
 
-@dataclass
-class Server:
-    """A loopback web server: answers by path, counts what it was asked, can hold a body half way."""
-
-    answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
-    asked: Counter[str] = field(default_factory=Counter)
-    headers: Message = field(default_factory=Message)
-    half_way: str = ""
-    cut_once: str = ""
-    login: str = ""
-    reached: threading.Event = field(default_factory=threading.Event)
-    go_on: threading.Event = field(default_factory=threading.Event)
-    url: str = ""
-
-    def add(self, path: str, body: bytes | str | object, status: int = 200, **headers: str) -> None:
-        if not isinstance(body, bytes):
-            body = (body if isinstance(body, str) else json.dumps(body)).encode()
-        named = {key.replace("_", "-"): value for key, value in headers.items()}
-        self.answers[path] = (status, named, body)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None: ...
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            state.asked[f"{self.command} {path}"] += 1
-            state.headers = self.headers
-            status, headers, body = state.answers.get(path, (404, {}, b"nothing here"))
-            if state.login and self.headers.get("Authorization") != state.login:
-                status, headers, body = 401, {}, b"who are you?"
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.write(path, body)
-
-        def write(self, path: str, body: bytes) -> None:
-            try:
-                if path == state.half_way:
-                    self.wfile.write(body[: len(body) // 2])
-                    self.wfile.flush()
-                    state.reached.set()
-                    state.go_on.wait(20)
-                    body = body[len(body) // 2 :]
-                if path == state.cut_once:
-                    state.cut_once = ""
-                    body = body[: len(body) // 2]
-                    self.close_connection = True
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True
-
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.daemon_threads = True
-    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{web.server_port}"
-    yield state
-    state.go_on.set()
-    web.shutdown()
-    web.server_close()
-    thread.join()
+    with serving() as running:
+        yield running
 
 
 def make_wheel(member: str, data: bytes) -> bytes:
@@ -200,6 +125,48 @@ def index(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
         monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
 
     return publish
+
+
+@pytest.fixture
+def fake_hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Serve files of one repository as the Hub does."""
+
+    def publish(repo: str, files: dict[str, bytes]) -> None:
+        siblings = []
+        for name, data in files.items():
+            digest = hashlib.sha256(data).hexdigest()
+            lfs = {"sha256": digest, "size": len(data), "pointerSize": 134}
+            siblings.append({"rfilename": name, "size": len(data), "lfs": lfs})
+            headers = {
+                "ETag": f'"{digest}"',
+                "X_Linked_Etag": f'"{digest}"',
+                "X_Linked_Size": str(len(data)),
+                "X_Repo_Commit": COMMIT,
+            }
+            server.add(f"/{repo}/resolve/{COMMIT}/{name}", data, **headers)
+        info = {"id": repo, "sha": COMMIT, "siblings": siblings}
+        server.add(f"/api/models/{repo}", info, Content_Type="application/json")
+        server.add("/", b"hello")
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+
+    return publish
+
+
+@pytest.fixture
+def publish(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Files of a repository, at the commit of its reference."""
+
+    def add(ref: HubRef, files: Mapping[str, bytes], *, ranges: bool = True) -> None:
+        at = f"/{ref.repo}/resolve/{ref.revision}/"
+        for name in ("model.safetensors", "model.safetensors.index.json"):
+            server.add(at + name, b"", status=404, X_Error_Code="EntryNotFound")
+        for name, data in files.items():
+            server.add(at + name, data)
+        server.add("/", b"hello")
+        server.ranges = ranges
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+
+    return add
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import signal
@@ -22,31 +21,6 @@ New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
 Fake = Callable[..., None]
 COMMIT = "c" * 40
-
-
-@pytest.fixture
-def fake_hub(server: Any, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """Serve files of one repository as the Hub does."""
-
-    def publish(repo: str, files: dict[str, bytes]) -> None:
-        siblings = []
-        for name, data in files.items():
-            digest = hashlib.sha256(data).hexdigest()
-            lfs = {"sha256": digest, "size": len(data), "pointerSize": 134}
-            siblings.append({"rfilename": name, "size": len(data), "lfs": lfs})
-            headers = {
-                "ETag": f'"{digest}"',
-                "X_Linked_Etag": f'"{digest}"',
-                "X_Linked_Size": str(len(data)),
-                "X_Repo_Commit": COMMIT,
-            }
-            server.add(f"/{repo}/resolve/{COMMIT}/{name}", data, **headers)
-        info = {"id": repo, "sha": COMMIT, "siblings": siblings}
-        server.add(f"/api/models/{repo}", info, Content_Type="application/json")
-        server.add("/", b"hello")
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-
-    return publish
 
 
 def refuse(server: Any, monkeypatch: pytest.MonkeyPatch, path: str, status: int, code: str) -> None:

@@ -1,0 +1,160 @@
+"""How well estimates tell that a wrong step is present so far, on ProcessBench (arXiv 2412.06559).
+
+Usage: ``python bench/processbench.py DATA.jsonl MODEL [--prm none|self|REF] [--limit N]``
+
+The solutions were written by other models: the generator reads them token by token as if it had written
+them, many at once. With ``--prm`` the PRM scores the same steps. AUC is over step prefixes, each solution
+weighing the same; intervals are a bootstrap over solutions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import close, table
+
+from adascale.engine.calibration.metrics import Scored, auc, bootstrap
+from adascale.engine.ports import Prefix
+from adascale.engine.scoring import SequenceLogprob
+from adascale.engine.types import Problem, Step
+from adascale.models import shelf
+from adascale.models.batch import Run
+from adascale.models.pooling import Pool
+from adascale.models.prefixes import Parked, PrefixCache, prompt_reading, read_prompt
+from adascale.models.sampling import SurpriseMeter
+from adascale.models.session import Session
+from adascale.models.session_options import SessionOptions
+
+
+@dataclass
+class Solution:
+    """A solution while it is read: ``steps`` are tokens still to read, ``done`` those that were."""
+
+    problem: Problem
+    label: int
+    texts: list[str]
+    steps: list[list[int]]
+    pool: Pool = field(default_factory=Pool)
+    at: tuple[int, int] = (0, 0)
+    logprob: float = 0.0
+    done: list[Step] = field(default_factory=list)
+
+    def push(self, logits: Any, state: Any, meter: SurpriseMeter) -> int:
+        """The next token, read off the distribution that it would have been drawn from."""
+        step, index = self.at
+        token = self.steps[step][index]
+        surprise = meter(logits, token)
+        self.pool.push(state, surprise.logprob, surprise.entropy)
+        self.logprob += surprise.logprob
+        self.at = (step, index + 1)
+        if index + 1 == len(self.steps[step]):
+            last = step + 1 == len(self.steps)
+            ids, finish = tuple(self.steps[step]), "stop" if last else "step"
+            done = Step(self.texts[step], ids, self.logprob, finish, self.pool.take())  # type: ignore[arg-type]
+            self.done.append(done)
+            self.pool, self.logprob, self.at = Pool(), 0.0, (step + 1, 0)
+        return token
+
+    @property
+    def finished(self) -> bool:
+        return len(self.done) == len(self.steps)
+
+
+def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
+    model = session.model
+    end = next(t for t in range(model.vocab_size) if model.is_end(t))
+    found = []
+    for line in Path(path).read_text(encoding="utf-8").splitlines()[:limit]:
+        record = json.loads(line)
+        texts = [text.strip() + "\n\n" for text in record["steps"][:-1]] + [record["steps"][-1].strip()]
+        tokens = [model.tokenize(text, special=False) for text in texts]
+        tokens[-1].append(end)
+        problem = Problem(record["id"], record["question"])
+        found.append(Solution(problem, record["label"], texts, tokens))
+    return found
+
+
+def read(session: Session, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Parked]]:
+    """Read all solutions, a full batch at a time."""
+    context, chat = session.context, session.chat
+    meter = SurpriseMeter(session.model.vocab_size)
+    cache = PrefixCache(1 << 30)
+    width = context.sequences
+    for at in range(0, len(wanted), width):
+        group = list(wanted[at : at + width])
+        parked, lengths, rows = [], [], []
+        for sequence, solution in enumerate(group):
+            prompt = chat.prompt(solution.problem.question)
+            read_prompt(context, cache, sequence, chat.head, prompt)
+            found = cache.get(prompt)
+            assert found is not None
+            parked.append(found)
+            lengths.append(len(prompt))
+            rows.append((found.logits, found.hidden))
+        for sequence, found in enumerate(parked):
+            context.restore(sequence, found.state)
+        while not all(solution.finished for solution in group):
+            runs = []
+            for sequence, solution in enumerate(group):
+                # One that is done keeps its place: sequences in a batch must not have gaps.
+                token = 0 if solution.finished else solution.push(*rows[sequence], meter)
+                runs.append(Run(sequence, lengths[sequence], [token]))
+                lengths[sequence] = min(lengths[sequence] + 1, context.window - 1)
+            context.decode(runs)
+            rows = [(context.logits(row), context.state(row)) for row in range(len(group))]
+        for sequence, solution in enumerate(group):
+            context.clear(sequence)
+            cache.drop(chat.prompt(solution.problem.question))
+            yield solution, parked[sequence]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("model")
+    parser.add_argument("--prm", default="none")
+    parser.add_argument("--limit", type=int)
+    args = parser.parse_args()
+    prm = "probe" if args.prm == "none" else args.prm
+    with Session(SessionOptions(args.model, prm=prm, branches=32)) as session:
+        wanted = solutions(args.data, session, args.limit)
+        rows: dict[str, list[float]] = {"mean log-probability": [], "probe": [], "prm": []}
+        question, wrong, last = [], [], []
+        likelihood, probe = SequenceLogprob(), shelf.find((session.generator.sha256, "", "probe"))
+        for index, (solution, parked) in enumerate(read(session, wanted)):
+            for i in range(len(solution.done)):
+                prefix = Prefix(solution.problem, tuple(solution.done[: i + 1]), prompt_reading(parked))
+                reward = likelihood.score([prefix])[0].reward
+                rows["mean log-probability"].append(reward)
+                if probe is not None:
+                    rows["probe"].append(probe.calibration.estimate(prefix, reward).median)
+                if args.prm != "none":
+                    rows["prm"].append(session.reward_model.score([prefix])[0].reward)
+                question.append(index)
+                wrong.append(0 <= solution.label <= i)
+                last.append(i + 1 == len(solution.done))
+            session.reward_model.close_problem(solution.problem)
+    figures: dict[str, Any] = {"model": args.model, "prm": args.prm, "solutions": len(wanted)}
+    printed = []
+    for name, values in rows.items():
+        if not values:
+            continue
+        for part, chosen in (("prefixes", np.ones(len(last), bool)), ("whole solutions", np.array(last))):
+            p = np.array(values)[chosen]
+            right = 1.0 - np.array(wrong, float)[chosen]
+            data = Scored(np.array(question)[chosen], np.column_stack([p, p, p]), right, np.ones(len(p)))
+            low, high = bootstrap(data, auc)
+            figures.setdefault(name, {})[part] = [round(auc(data), 4), round(low, 4), round(high, 4)]
+            printed.append([name, part, str(len(p)), f"{auc(data):.3f}", f"{low:.3f} {high:.3f}"])
+    table(["score", "over", "n", "AUC", "95 %"], printed)
+    close(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""``adascale calibrate``: fit, check, show and list what turns scores into probabilities."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adascale.engine.errors import CalibrationError, UsageError
+
+from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
+from .calibrate_options import CalibrateOptions, Method
+from .calibrate_report import card_text, list_text, report_text
+from .console import say, write_payload
+from .plots import reliability_diagram
+from .shared import OUTPUT, SEARCH, JsonOption, option, with_options
+
+if TYPE_CHECKING:
+    from adascale.models.calibrations import Artefact, Fingerprint
+
+SCHEMA = "adascale.calibrate/1"
+FEWEST = 20
+"""Questions below which a fit says nothing."""
+
+app = typer.Typer(
+    name="calibrate",
+    no_args_is_help=True,
+    help="Fit and check what turns a model's scores into probabilities.",
+)
+
+
+@app.command()
+@with_options(CalibrateOptions)
+def fit(
+    method: Annotated[
+        Method,
+        option("--method", panel=SEARCH, help="beta and quantile read the states, the others the reward."),
+    ] = "beta",
+    output: Annotated[
+        Path | None,
+        option(
+            "--output",
+            "-o",
+            panel=OUTPUT,
+            metavar="FILE",
+            show_default="where ask finds it",
+            help="File to write.",
+        ),
+    ] = None,
+    *,
+    options: CalibrateOptions,
+) -> None:
+    """Fit a calibration for your own model on questions with known answers.
+
+    It can be stopped at any time: finished questions are kept, and the same command goes on.
+    """
+    problems = chosen_problems(options, FEWEST)
+    with opened(options, "none") as session:
+        from adascale.engine.calibration.fitting import fit_calibration
+        from adascale.engine.calibration.head import HeadConfig
+        from adascale.engine.calibration.report import report
+        from adascale.models.calibrations import Artefact, save
+        from adascale.models.shelf import own_folder
+
+        drawn = drawn_on(session, problems, options)
+        fitted = fit_calibration(drawn.training, method, HeadConfig(), options.seed)
+        stages = report(fitted.held_out, drawn.training)
+        card = _card(session.fingerprint, pair_name(session), method, drawn, options, stages)
+        artefact = Artefact(fitted.calibration, card)
+    path = output or own_folder() / file_name(card.name)
+    try:
+        save(artefact, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    say(f"adascale: wrote {path}")
+    _show(stages, options, {"file": str(path), "calibration": json.loads(json.dumps(_described(artefact)))})
+
+
+@app.command()
+@with_options(CalibrateOptions)
+def check(
+    calibration: Annotated[
+        str,
+        option("--calibration", panel=SEARCH, metavar="auto|FILE", help="What to check."),
+    ] = "auto",
+    *,
+    options: CalibrateOptions,
+) -> None:
+    """Measure a calibration on questions that it was not fitted on."""
+    problems = chosen_problems(options, 1)
+    with opened(options, calibration) as session:
+        from adascale.engine.calibration.fitting import measure
+        from adascale.engine.calibration.report import report
+
+        if session.calibration is None:
+            raise CalibrationError(
+                f"there is no calibration for {pair_name(session)}",
+                slug="no-calibration",
+                hint="adascale calibrate fit --data questions.jsonl",
+            )
+        drawn = drawn_on(session, problems, options)
+        scored = measure(session.calibration.calibration, drawn.training, options.seed)
+        stages = report(scored, drawn.training)
+        described = _described(session.calibration)
+        warnings = [text for _, text in session.warnings]
+    _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": warnings})
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List the calibrations on this machine."""
+    from adascale.models.calibrations import describe
+    from adascale.models.shelf import artefacts
+
+    found = list(artefacts())
+    good = [describe(a) for a in found if not isinstance(a, CalibrationError)]
+    for artefact in found:
+        if isinstance(artefact, CalibrationError):
+            say(f"adascale: {artefact.message}")
+    if as_json:
+        write_payload("\n".join(json.dumps(card, sort_keys=True) for card in good))
+    else:
+        write_payload(list_text(good))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name from the list, or a file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a calibration was fitted on and how good it is."""
+    from adascale.models.calibrations import describe, load
+    from adascale.models.shelf import artefacts
+
+    if Path(name).is_file():
+        found: Artefact | None = load(Path(name))
+    else:
+        every = (a for a in artefacts() if not isinstance(a, CalibrationError))
+        found = next((a for a in every if a.card.name == name), None)
+    if found is None:
+        raise CalibrationError(
+            f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
+        )
+    card = describe(found)
+    write_payload(json.dumps(card, indent=2, sort_keys=True) if as_json else card_text(card))
+
+
+def _described(artefact: Artefact) -> dict[str, Any]:
+    from adascale.models.calibrations import describe
+
+    return describe(artefact)
+
+
+def _card(
+    fingerprint: Fingerprint,
+    name: str,
+    method: str,
+    drawn: Drawn,
+    options: CalibrateOptions,
+    stages: dict[str, Any],
+) -> Any:
+    import llama_cpp
+    import numpy
+
+    from adascale import __version__
+    from adascale.models.calibrations import Card
+
+    return Card(
+        name=name,
+        fingerprint=fingerprint,
+        method=method,
+        data=drawn.names,
+        questions=drawn.questions,
+        samples=options.samples,
+        rollouts=options.rollouts,
+        seed=options.seed,
+        versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
+        held_out=stages,
+    )
+
+
+def _show(stages: dict[str, Any], options: CalibrateOptions, more: dict[str, Any]) -> None:
+    if options.plot is not None:
+        reliability_diagram(stages, options.plot)
+        say(f"adascale: drew {options.plot}")
+    if options.json_output:
+        indent = 2 if sys.stdout.isatty() else None
+        write_payload(
+            json.dumps({"schema": SCHEMA, **more, "stages": stages}, allow_nan=False, indent=indent)
+        )
+    else:
+        write_payload(report_text(stages))

@@ -1,0 +1,135 @@
+"""Questions, models and rollouts of a calibration: what ``fit`` and ``check`` do before they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from adascale.engine.errors import UsageError
+from adascale.engine.types import Problem
+
+from .calibrate_options import CalibrateOptions
+from .calibrate_progress import DrawProgress
+from .console import clean, say
+from .plots import check_plot
+from .problems import read_known
+from .wire import MAX_BRANCHES, open_session, stoppable
+
+if TYPE_CHECKING:
+    from adascale.engine.calibration.fitting import Training
+    from adascale.models.artifact import ModelFile
+    from adascale.models.collect import Draws
+    from adascale.models.rollouts import RolloutStore
+    from adascale.models.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Training data, the names of its files, and how many questions it has."""
+
+    training: Training
+    names: tuple[str, ...]
+    questions: int
+
+
+def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
+    """The questions asked for; what cannot work is told before anything is loaded.
+
+    Raises:
+        UsageError: no data, fewer than ``fewest`` questions, or a plot that could not be drawn.
+    """
+    from adascale.models.collect import choose
+
+    if not options.data:
+        raise UsageError("no questions given", hint="--data questions.jsonl")
+    if options.plot is not None:
+        check_plot(options.plot)
+    problems = choose(read_known(options.data), options.questions, options.seed)
+    if len(problems) < fewest:
+        raise UsageError(
+            f"{len(problems)} questions are too few to fit anything",
+            f"at least {fewest} are needed; 300 and more give a calibration worth having",
+        )
+    return problems
+
+
+@contextmanager
+def opened(options: CalibrateOptions, calibration: str) -> Iterator[Session]:
+    """A session whose draws come out the same however often they are interrupted."""
+    status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
+    with open_session(options.run_options(calibration), MAX_BRANCHES, status, even=True) as session:
+        yield session
+
+
+def drawn_on(session: Session, problems: list[Problem], options: CalibrateOptions) -> Drawn:
+    """Rollouts of all problems as training data; what is kept already is not drawn again."""
+    from adascale.models.collect import Draws, store_path
+    from adascale.models.rollouts import RolloutStore
+    from adascale.models.training import training_set
+
+    draws = Draws(options.samples, options.rollouts, options.seed)
+    with closing(RolloutStore(store_path(session.fingerprint, draws))) as store:
+        _draw_missing(session, problems, store, draws, options)
+        known = [(p, rollouts) for p in problems if (rollouts := store.get(p)) is not None]
+        rewards = None
+        if session.prm is not None:
+            key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
+            rewards = _score(session, [p for p, _ in known], store, key, options)
+        training = training_set([rollouts for _, rollouts in known], rewards)
+    return Drawn(training, tuple(path.name for path in options.data), len(known))
+
+
+def _draw_missing(
+    session: Session, problems: list[Problem], store: RolloutStore, draws: Draws, options: CalibrateOptions
+) -> None:
+    from adascale.models.collect import draw, expected_tokens
+
+    todo = [problem for problem in problems if not store.holds(problem)]
+    if not todo:
+        return
+    progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
+    tokens = expected_tokens(store, problems, len(todo), draws)
+    progress.announce(tokens, session.decode_rate())
+    with stoppable(session) as driver, progress:
+        for done in draw(driver, problems, store, draws):
+            progress.advance(done)
+    left = [problem for problem in todo if not store.holds(problem)]
+    if len(left) > progress.failed:
+        kept = len(problems) - len(left)
+        say(f"adascale: {kept} of {len(problems)} questions are kept; the same command goes on")
+        raise typer.Exit(130)
+
+
+def _score(
+    session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
+) -> list[Any]:
+    from adascale.models.collect import score
+
+    todo = [problem for problem in problems if store.rewards(problem, key) is None]
+    with ExitStack() as stack:
+        if todo:
+            progress = stack.enter_context(DrawProgress(len(problems), len(todo), quiet=bool(options.quiet)))
+            for done in score(session.reward_model, session.model, problems, store, key):
+                progress.advance(done)
+    return [store.rewards(problem, key) for problem in problems]
+
+
+def pair_name(session: Session) -> str:
+    """Generator and PRM as a user calls them."""
+    prm = session.fingerprint.prm_format if session.prm is None else _short(session.prm)
+    return f"{_short(session.generator)}+{prm}"
+
+
+def _short(file: ModelFile) -> str:
+    return file.path.stem if file.source == "path" else file.name
+
+
+def file_name(name: str) -> str:
+    """File of a calibration in the user's folder."""
+    from adascale.models.calibrations import SUFFIX
+
+    return "".join(c if c.isalnum() or c in "+-._" else "_" for c in name) + SUFFIX

@@ -1,0 +1,107 @@
+"""What ``calibrate fit`` and ``calibrate check`` take, as one dataclass each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from adascale.models.catalog import DEFAULT_GENERATOR
+
+from .options import RunOptions
+from .shared import (
+    OUTPUT,
+    SEARCH,
+    ColorOption,
+    CtxSizeOption,
+    DebugOption,
+    ForceOption,
+    GeneratorOption,
+    GpuLayersOption,
+    JsonOption,
+    OfflineOption,
+    PrmOption,
+    QuietOption,
+    ThreadsOption,
+    VerboseOption,
+    YesOption,
+    option,
+)
+
+Method = Literal["beta", "quantile", "isotonic", "temperature"]
+
+DataOption = Annotated[
+    list[Path],
+    option(
+        "--data",
+        "-d",
+        panel=SEARCH,
+        metavar="FILE",
+        help="JSON Lines with question and answer; may be given several times.",
+    ),
+]
+QuestionsOption = Annotated[
+    int | None,
+    option("--questions", "-n", panel=SEARCH, min=1, show_default="all", help="How many, over all files."),
+]
+SamplesOption = Annotated[
+    int, option("--samples", "-k", panel=SEARCH, min=1, max=64, help="Trajectories of each question.")
+]
+RolloutsOption = Annotated[
+    int,
+    option(
+        "--rollouts",
+        "-r",
+        panel=SEARCH,
+        min=0,
+        max=64,
+        help="More trajectories from one prefix of each question.",
+    ),
+]
+PlotOption = Annotated[
+    Path | None,
+    option("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw the reliability diagram."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """What ``calibrate fit`` and ``calibrate check`` share."""
+
+    generator: GeneratorOption = DEFAULT_GENERATOR
+    prm: PrmOption = "probe"
+    data: DataOption = ()  # type: ignore[assignment]
+    questions: QuestionsOption = None
+    samples: SamplesOption = 4
+    rollouts: RolloutsOption = 2
+    seed: Annotated[
+        int, option("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws.")
+    ] = 0
+    ctx_size: CtxSizeOption = None
+    threads: ThreadsOption = None
+    gpu_layers: GpuLayersOption = "auto"
+    offline: OfflineOption = False
+    yes: YesOption = False
+    force: ForceOption = False
+    plot: PlotOption = None
+    json_output: JsonOption = False
+    color: ColorOption = "auto"
+    quiet: QuietOption = 0
+    verbose: VerboseOption = 0
+    debug: DebugOption = False
+
+    def run_options(self, calibration: str) -> RunOptions:
+        """What opening a session needs of them."""
+        return RunOptions(
+            generator=self.generator,
+            prm=self.prm,
+            calibration=calibration,
+            ctx_size=self.ctx_size,
+            threads=self.threads,
+            gpu_layers=self.gpu_layers,
+            offline=self.offline,
+            yes=self.yes,
+            force=self.force,
+            quiet=self.quiet,
+            verbose=self.verbose,
+        )

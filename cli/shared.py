@@ -1,0 +1,168 @@
+"""Options that several commands share, each defined once, and commands that take them as one object.
+
+Typer reads a function's signature, so ``with_options`` writes the fields of a dataclass into that of a
+command and hands it one object instead of thirty arguments.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from .console import ColorChoice, use_color
+
+MODELS, SEARCH, MACHINE, OUTPUT = "Models", "Search", "Machine", "Output"
+
+
+def option(*names: str, panel: str, help: str, **more: Any) -> Any:
+    """A Typer option in a panel of the help page."""
+    return typer.Option(*names, rich_help_panel=panel, help=help, **more)
+
+
+def env(name: str) -> str:
+    """Name of an environment variable."""
+    return f"ADASCALE_{name}"
+
+
+GeneratorOption = Annotated[
+    str,
+    option(
+        "--generator",
+        "-g",
+        panel=MODELS,
+        envvar=env("GENERATOR"),
+        help="Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
+    ),
+]
+PrmOption = Annotated[
+    str,
+    option(
+        "--prm",
+        panel=MODELS,
+        envvar=env("PRM"),
+        help="Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name "
+        "or path is a PRM, 'none' judges nothing.",
+    ),
+]
+CtxSizeOption = Annotated[
+    int | None,
+    option(
+        "--ctx-size",
+        "-c",
+        panel=MACHINE,
+        envvar=env("CTX_SIZE"),
+        min=512,
+        show_default="2048",
+        help="Tokens of one trajectory, question included.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    option(
+        "--threads",
+        "-t",
+        panel=MACHINE,
+        envvar=env("THREADS"),
+        min=1,
+        max=512,
+        show_default="physical cores",
+        help="CPU threads.",
+    ),
+]
+GpuLayersOption = Annotated[
+    str,
+    option(
+        "--gpu-layers",
+        "-ngl",
+        panel=MACHINE,
+        envvar=env("GPU_LAYERS"),
+        metavar="auto|all|N",
+        help="Layers on the GPU.",
+    ),
+]
+OfflineOption = Annotated[
+    bool, option("--offline", panel=MACHINE, envvar=env("OFFLINE"), help="Never touch the network.")
+]
+YesOption = Annotated[
+    bool, option("--yes", "-y", panel=MACHINE, envvar=env("YES"), help="Download without asking.")
+]
+ForceOption = Annotated[
+    bool, option("--force", panel=MACHINE, help="Load models even if memory looks too small.")
+]
+ColorOption = Annotated[
+    ColorChoice, option("--color", panel=OUTPUT, help="Colour on stderr; NO_COLOR is honoured.")
+]
+QuietOption = Annotated[
+    int,
+    option(
+        "--quiet",
+        "-q",
+        panel=OUTPUT,
+        count=True,
+        show_default=False,
+        help="No progress; -qq no warnings.",
+    ),
+]
+VerboseOption = Annotated[
+    int,
+    option(
+        "--verbose",
+        "-v",
+        panel=OUTPUT,
+        count=True,
+        show_default=False,
+        help="Say what is used; -vv llama.cpp's log.",
+    ),
+]
+DebugOption = Annotated[
+    bool, option("--debug", panel=OUTPUT, envvar=env("DEBUG"), help="Show tracebacks of errors.")
+]
+JsonOption = Annotated[bool, option("--json", panel=OUTPUT, help="Print one JSON object.")]
+
+
+def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace a command's parameter ``options`` by one parameter per field of ``options_type``.
+
+    The dataclass has the fields ``color`` and ``debug``.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            options = options_type(**{field.name: values.pop(field.name) for field in fields(options_type)})
+            use_color(options.color)
+            if options.debug:
+                os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up
+            command(options=options, **values)
+
+        parameters = _parameters(command, options_type)
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        del run.__wrapped__  # inspect would look behind the new signature
+        return run
+
+    return decorate
+
+
+def _parameters(command: Callable[..., None], options_type: type[Any]) -> list[inspect.Parameter]:
+    """The command's first argument, then the panels from models to output, then its own options."""
+    hints = get_type_hints(options_type, include_extras=True)
+    added = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(options_type)
+    ]
+    own_hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name])
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name != "options"
+    ]
+    return [*own[:1], *added, *own[1:]]

@@ -1,0 +1,140 @@
+"""What is seen of a prefix, as numbers: how sure the generator was, where it stands, what its states held.
+
+Everything here was computed while the text was written; reading it evaluates nothing (paper.md 6.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ports import Prefix
+from .losses import logit
+from .metrics import Array
+
+Stage = Literal["question", "step", "finished"]
+STAGES: tuple[Stage, ...] = ("question", "step", "finished")
+
+BLOCKS: dict[Stage, tuple[str, ...]] = {
+    "question": ("question",),
+    "step": ("question", "last", "mean", "path"),
+    "finished": ("question", "last", "mean", "path"),
+}
+"""Hidden states that a stage looks at: the question's, the step's last and mean, the mean of all steps."""
+
+SCALARS: dict[Stage, tuple[str, ...]] = {
+    "question": (),
+    "step": (
+        "steps",
+        "tokens",
+        "step_tokens",
+        "logprob",
+        "min_logprob",
+        "step_logprob",
+        "step_min_logprob",
+        "entropy",
+        "step_entropy",
+        "cut_off",
+        "reward",
+    ),
+}
+SCALARS["finished"] = SCALARS["step"]
+"""Numbers beside the states. Counts are logarithms, log-probabilities and entropies nats per token."""
+
+States = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What is seen of ``n`` prefixes of one stage.
+
+    Attributes:
+        scalars: ``[n, len(SCALARS[stage])]``.
+        states: ``[n, width]`` for each of ``BLOCKS[stage]``.
+    """
+
+    scalars: Array
+    states: tuple[States, ...]
+
+    def __len__(self) -> int:
+        return len(self.scalars)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """The steps of one prefix as arrays; at least one step.
+
+    Attributes:
+        question: ``[width]`` state behind the prompt.
+        tokens, logprob, min_logprob, entropy: ``[steps]``.
+        last, mean: ``[steps, width]``.
+        cut_off: Whether the last step ran into a limit.
+        reward: Raw reward of the prefix.
+    """
+
+    question: States
+    tokens: Array
+    logprob: Array
+    min_logprob: Array
+    entropy: Array
+    last: States
+    mean: States
+    cut_off: bool
+    reward: float
+
+    @classmethod
+    def of(cls, prefix: Prefix, reward: float) -> Path | None:
+        """From a live prefix; None where the generator's states were not kept."""
+        readings = [step.reading for step in prefix.steps]
+        known = [reading for reading in readings if reading is not None]
+        if prefix.prompt is None or not known or len(known) < len(readings):
+            return None
+        return cls(
+            question=prefix.prompt.last,
+            tokens=np.array([len(step.token_ids) for step in prefix.steps], float),
+            logprob=np.array([step.logprob for step in prefix.steps]),
+            min_logprob=np.array([reading.min_logprob for reading in known]),
+            entropy=np.array([reading.entropy for reading in known]),
+            last=np.stack([reading.last for reading in known]),
+            mean=np.stack([reading.mean for reading in known]),
+            cut_off=prefix.steps[-1].finish == "length",
+            reward=reward,
+        )
+
+    def scalars(self) -> Array:
+        """``[len(SCALARS["step"])]``."""
+        total = self.tokens.sum()
+        return np.array(
+            [
+                np.log(len(self.tokens)),
+                np.log(total),
+                np.log(self.tokens[-1]),
+                self.logprob.sum() / total,
+                self.min_logprob.min(),
+                self.logprob[-1] / self.tokens[-1],
+                self.min_logprob[-1],
+                self.entropy @ self.tokens / total,
+                self.entropy[-1],
+                float(self.cut_off),
+                float(logit(np.array(self.reward))),
+            ]
+        )
+
+    def states(self) -> States:
+        """``[len(BLOCKS["step"]), width]``."""
+        share = (self.tokens / self.tokens.sum()).astype(np.float32)
+        return np.stack([self.question, self.last[-1], self.mean[-1], share @ self.mean])
+
+
+def question_evidence(states: States) -> Evidence:
+    """Of questions, from their ``[n, width]`` states."""
+    return Evidence(np.empty((len(states), 0)), (states,))
+
+
+def path_evidence(paths: list[Path]) -> Evidence:
+    """Of prefixes that have steps."""
+    states = np.stack([path.states() for path in paths])
+    return Evidence(np.stack([path.scalars() for path in paths]), tuple(states.transpose(1, 0, 2)))

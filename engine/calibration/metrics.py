@@ -1,0 +1,199 @@
+"""How good estimates are, on outcomes that were not fitted. Every number is weighted by question.
+
+A question counts once, however many prefixes it has: long solutions belong to hard questions, and their
+prefixes are no independent evidence. Brier scores are against single outcomes, right or wrong, so they hold
+the noise that no estimate can predict; skill compares with the best constant on the same data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+LEVELS = (0.1, 0.5, 0.9)
+"""Quantile levels of an estimate: lower, median, upper."""
+
+_BINS_MAX = 10
+_OUTCOMES_PER_BIN = 80
+_GRID = (np.arange(100) + 0.5) / 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Estimates beside their outcomes.
+
+    Attributes:
+        question: ``[n]`` index of the question that each prefix belongs to.
+        quantiles: ``[n, 3]`` in [0, 1]: lower, median, upper.
+        right, total: ``[n]`` draws that ended right, and all draws, at least one.
+        weight: ``[n]``; None weights every question the same.
+    """
+
+    question: NDArray[np.int64]
+    quantiles: Array
+    right: Array
+    total: Array
+    weight: Array | None = None
+
+    def weights(self) -> Array:
+        """``[n]``, summing to one."""
+        if self.weight is not None:
+            return self.weight / float(self.weight.sum())
+        _, inverse, counts = np.unique(self.question, return_inverse=True, return_counts=True)
+        weights: Array = 1.0 / (counts[inverse] * len(counts))
+        return weights
+
+    def take(self, rows: NDArray[np.int64], weight: Array) -> Scored:
+        """Some rows, with new weights."""
+        return Scored(
+            self.question[rows], self.quantiles[rows], self.right[rows], self.total[rows], weight[rows]
+        )
+
+
+def base_rate(data: Scored) -> float:
+    """Share of right outcomes."""
+    return float(data.weights() @ (data.right / data.total))
+
+
+def brier(data: Scored) -> float:
+    """Mean squared error of the median against single outcomes, in [0, 1]."""
+    return _brier(data, data.quantiles[:, 1])
+
+
+def skill(data: Scored) -> float:
+    """Brier skill: 1 is perfect, 0 is no better than the base rate of this very data."""
+    constant = _brier(data, np.full(len(data.right), base_rate(data)))
+    return 1.0 - brier(data) / constant if constant > 0 else 0.0
+
+
+def _brier(data: Scored, p: Array) -> float:
+    rate = data.right / data.total
+    return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
+
+
+class Bin(NamedTuple):
+    """One bin of a reliability diagram: weight, mean estimate, observed share of right outcomes."""
+
+    weight: float
+    estimate: float
+    observed: float
+
+
+def reliability(data: Scored) -> list[Bin]:
+    """Bins of equal weight by the median: 10, or fewer where a bin would hold under 80 outcomes."""
+    bins = int(np.clip(data.total.sum() // _OUTCOMES_PER_BIN, 1, _BINS_MAX))
+    order = np.argsort(data.quantiles[:, 1], kind="stable")
+    w, p = data.weights()[order], data.quantiles[order, 1]
+    rate = (data.right / data.total)[order]
+    # The middle of a row decides its bin, so that one heavy row fills one bin.
+    index = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(int), bins - 1)
+    found = []
+    for b in range(bins):
+        rows = index == b
+        weight = float(w[rows].sum())
+        if weight > 0:
+            found.append(Bin(weight, float(w[rows] @ p[rows]) / weight, float(w[rows] @ rate[rows]) / weight))
+    return found
+
+
+def ece(data: Scored) -> float:
+    """Expected calibration error over bins of equal weight, in [0, 1]."""
+    return sum(b.weight * abs(b.estimate - b.observed) for b in reliability(data))
+
+
+def ece_floor(data: Scored, rounds: int = 50, seed: int = 0) -> float:
+    """Mean ECE that a perfect estimate would show on this many outcomes: what noise alone makes of it."""
+    rng = np.random.default_rng(seed)
+    p, total = data.quantiles[:, 1], data.total.astype(int)
+    draws = (rng.binomial(total, p).astype(float) for _ in range(rounds))
+    return float(
+        np.mean([ece(Scored(data.question, data.quantiles, d, data.total, data.weight)) for d in draws])
+    )
+
+
+def coverage(data: Scored) -> float:
+    """Share of outcomes in the central 80 % of what lower, median and upper predict; .8 is right.
+
+    The probability itself is never seen, only counts. Between 0, the three quantiles and 1 the quantile
+    function is taken as straight, and the count's place in the distribution that follows from it is spread
+    evenly over the step it makes (randomised PIT: Czado, Gneiting and Held, Biometrics 2009).
+    """
+    low, high = _pit(data)
+    inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
+    share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), 1.0)
+    return float(data.weights() @ share)
+
+
+def _pit(data: Scored) -> tuple[Array, Array]:
+    """``[n]`` twice: probability of fewer right outcomes than seen, and of no more than seen."""
+    knots = np.column_stack([np.zeros(len(data.right)), data.quantiles, np.ones(len(data.right))])
+    p = np.stack([np.interp(_GRID, (0.0, *LEVELS, 1.0), row) for row in knots])
+    low, high = np.zeros(len(p)), np.zeros(len(p))
+    choose = np.ones(len(p))
+    for k in range(int(data.total.max()) + 1):
+        left = data.total - k
+        mass = np.where(
+            left >= 0, choose * np.mean(p**k * (1 - p) ** np.maximum(left, 0)[:, None], axis=1), 0
+        )
+        low += np.where(k < data.right, mass, 0.0)
+        high += np.where(k <= data.right, mass, 0.0)
+        choose = choose * np.maximum(left, 0) / (k + 1)
+    return low, np.minimum(high, 1.0)
+
+
+def width(data: Scored) -> float:
+    """Mean width of the 10-90 % interval."""
+    return float(data.weights() @ (data.quantiles[:, 2] - data.quantiles[:, 0]))
+
+
+def pinball(data: Scored) -> float:
+    """Pinball loss of the quantiles against the observed rate (arXiv 2506.09338, weighted quantile loss)."""
+    levels = np.array(LEVELS)
+    miss = (data.right / data.total)[:, None] - data.quantiles
+    loss: Array = np.maximum((levels - 1) * miss, levels * miss)
+    return float(data.weights() @ loss.mean(axis=1))
+
+
+def auc(data: Scored) -> float:
+    """Probability that a right outcome had a higher median than a wrong one, ties half; nan without both."""
+    w = data.weights()
+    good, bad = w * data.right / data.total, w * (data.total - data.right) / data.total
+    values, inverse = np.unique(data.quantiles[:, 1], return_inverse=True)
+    right = np.bincount(inverse, good, len(values))
+    wrong = np.bincount(inverse, bad, len(values))
+    pairs = right.sum() * wrong.sum()
+    below = np.cumsum(wrong) - wrong
+    return float((right * (below + wrong / 2)).sum() / pairs) if pairs > 0 else float("nan")
+
+
+Metric = Callable[[Scored], float]
+
+METRICS: dict[str, Metric] = {
+    "base_rate": base_rate,
+    "brier": brier,
+    "skill": skill,
+    "ece": ece,
+    "auc": auc,
+    "coverage": coverage,
+    "width": width,
+    "pinball": pinball,
+}
+
+
+def bootstrap(data: Scored, metric: Metric, rounds: int = 400, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of a metric over questions drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    names, index = np.unique(data.question, return_inverse=True)
+    weights = data.weights()
+    values = []
+    for _ in range(rounds):
+        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
+        rows = np.flatnonzero(times)
+        values.append(metric(data.take(rows, weights * times)))
+    low, high = np.nanpercentile(values, (2.5, 97.5)) if not np.all(np.isnan(values)) else (np.nan, np.nan)
+    return float(low), float(high)

@@ -1,0 +1,216 @@
+"""What maps evidence to quantiles: a head on the generator's states, or a map of the raw reward alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import head
+from .features import SCALARS, Evidence
+from .losses import BetaLoss, Loss, PinballLoss, beta_quantiles, logit, sigmoid
+from .metrics import Array
+from .projection import Inputs, Projection
+
+Arrays = Mapping[str, NDArray[np.float64] | NDArray[np.float32]]
+
+_REWARD = SCALARS["step"].index("reward")
+_LOSSES: dict[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
+METHODS = ("beta", "quantile", "isotonic", "temperature")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitting:
+    """Prefixes of one stage with their outcomes.
+
+    Attributes:
+        evidence: Of ``n`` prefixes.
+        question: ``[n]`` index of each prefix's question.
+        right, total: ``[n]`` outcomes.
+    """
+
+    evidence: Evidence
+    question: NDArray[np.int64]
+    right: Array
+    total: Array
+
+    def take(self, rows: NDArray[np.bool_]) -> Fitting:
+        """Some of the prefixes."""
+        states = tuple(s[rows] for s in self.evidence.states)
+        evidence = Evidence(self.evidence.scalars[rows], states)
+        return Fitting(evidence, self.question[rows], self.right[rows], self.total[rows])
+
+    def weight(self) -> Array:
+        """``[n]``, summing to one for every question."""
+        _, index, counts = np.unique(self.question, return_inverse=True, return_counts=True)
+        weights: Array = 1.0 / counts[index]
+        return weights
+
+
+class StageModel(Protocol):
+    """A fitted map of one stage."""
+
+    def quantiles(self, evidence: Evidence) -> Array:
+        """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
+
+    def arrays(self) -> Arrays:
+        """Everything it consists of, for an artefact."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadModel:
+    """An ensemble of small heads over one set of inputs; their raw outputs are averaged.
+
+    Attributes:
+        inputs: Shared by all heads.
+        ensemble: Parameters of each head (``head.forward``).
+        method: ``beta`` or ``quantile``: how outputs become quantiles.
+    """
+
+    inputs: Inputs
+    ensemble: tuple[head.Params, ...]
+    method: str
+
+    def quantiles(self, evidence: Evidence) -> Array:
+        """See ``StageModel``."""
+        x = self.inputs(evidence)
+        out: Array = np.mean([head.forward(params, x)[1] for params in self.ensemble], axis=0)
+        return _LOSSES[self.method].quantiles(out)
+
+    def arrays(self) -> Arrays:
+        """See ``StageModel``."""
+        found: dict[str, NDArray[np.float64] | NDArray[np.float32]] = {
+            "scalar_mean": self.inputs.mean,
+            "scalar_scale": self.inputs.scale,
+        }
+        for i, projection in enumerate(self.inputs.projections):
+            found[f"projection.{i}.matrix"] = projection.matrix
+            found[f"projection.{i}.bias"] = projection.bias
+        for j, part in enumerate(zip(*self.ensemble, strict=True)):
+            found[f"head.{j}"] = np.stack(part)
+        return found
+
+    @classmethod
+    def of(cls, arrays: Arrays, method: str) -> HeadModel:
+        """The inverse of ``arrays``."""
+        blocks = sum(name.endswith(".matrix") for name in arrays)
+        projections = tuple(
+            Projection(
+                arrays[f"projection.{i}.matrix"].astype(np.float32),
+                arrays[f"projection.{i}.bias"].astype(np.float64),
+            )
+            for i in range(blocks)
+        )
+        parts = [arrays[f"head.{j}"].astype(np.float64) for j in range(5)]
+        ensemble = tuple([part[k] for part in parts] for k in range(len(parts[0])))
+        mean, scale = (arrays[f"scalar_{n}"].astype(np.float64) for n in ("mean", "scale"))
+        return cls(Inputs(projections, mean, scale), ensemble, method)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RewardMap:
+    """A monotone map of the raw reward, and one concentration around it.
+
+    Attributes:
+        knots: ``[k]`` logits of rewards, ascending.
+        values: ``[k]`` probabilities; straight lines between, constant beyond.
+        kappa: ``[1]`` concentration of the Beta whose 10 and 90 % quantiles are lower and upper.
+    """
+
+    knots: Array
+    values: Array
+    kappa: Array
+
+    def quantiles(self, evidence: Evidence) -> Array:
+        """See ``StageModel``."""
+        mean = np.clip(np.interp(rewards(evidence), self.knots, self.values), 1e-5, 1 - 1e-5)
+        found = beta_quantiles(mean * self.kappa, (1 - mean) * self.kappa)
+        return np.column_stack([np.minimum(found[:, 0], mean), mean, np.maximum(found[:, 2], mean)])
+
+    def arrays(self) -> Arrays:
+        """See ``StageModel``."""
+        return {"knots": self.knots, "values": self.values, "kappa": self.kappa}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> RewardMap:
+        """The inverse of ``arrays``."""
+        return cls(*(arrays[name].astype(np.float64) for name in ("knots", "values", "kappa")))
+
+
+def rewards(evidence: Evidence) -> Array:
+    """``[n]`` logits of the raw rewards; zeros for questions, where nothing is written yet."""
+    has = evidence.scalars.shape[1] > _REWARD
+    return evidence.scalars[:, _REWARD] if has else np.zeros(len(evidence))
+
+
+def fit_model(data: Fitting, method: str, config: head.HeadConfig, seed: int) -> tuple[StageModel, Array]:
+    """Fit one stage.
+
+    Returns:
+        The model, and ``[n, 3]`` estimates of each prefix by heads that never saw its question.
+    """
+    folds = head.folds_of(data.question, config.folds, seed)
+    held_out = np.empty((len(folds), 3))
+    if method in _LOSSES:
+        inputs = Inputs.fit(data.evidence, data.weight(), config.components)
+        x, loss = inputs(data.evidence), _LOSSES[method]
+        ensemble = []
+        for fold in range(config.folds):
+            part, seen = data.take(folds != fold), folds != fold
+            params = head.fit(x[seen], part.right, part.total, part.weight(), loss, config, seed + fold)
+            ensemble.append(params)
+            held_out[~seen] = loss.quantiles(head.forward(params, x[~seen])[1])
+        return HeadModel(inputs, tuple(ensemble), method), held_out
+    for fold in range(config.folds):
+        seen = folds != fold
+        held_out[~seen] = _fit_map(data.take(seen), method).quantiles(data.take(~seen).evidence)
+    return _fit_map(data, method), held_out
+
+
+def _fit_map(data: Fitting, method: str) -> RewardMap:
+    knots, values = {"isotonic": _isotonic, "temperature": _temperature}[method](data)
+    mean = np.clip(np.interp(rewards(data.evidence), knots, values), 1e-5, 1 - 1e-5)
+    return RewardMap(knots, values, np.array([_concentration(mean, data)]))
+
+
+def _isotonic(data: Fitting) -> tuple[Array, Array]:
+    """Pool adjacent violators on the weighted rates (Ayer et al. 1955)."""
+    order = np.argsort(rewards(data.evidence), kind="stable")
+    x, y, w = (a[order] for a in (rewards(data.evidence), data.right / data.total, data.weight()))
+    blocks: list[tuple[float, float, float, float]] = []  # mean, weight, first knot, last knot
+    for knot, rate, weight in zip(x, y, w, strict=True):
+        blocks.append((float(rate), float(weight), float(knot), float(knot)))
+        while len(blocks) > 1 and (blocks[-2][0] >= blocks[-1][0] or blocks[-2][3] == blocks[-1][2]):
+            (m1, w1, first, _), (m2, w2, _, last) = blocks.pop(-2), blocks.pop()
+            blocks.append(((m1 * w1 + m2 * w2) / (w1 + w2), w1 + w2, first, last))
+    knots = np.array([k for block in blocks for k in block[2:]])
+    return knots, np.repeat([block[0] for block in blocks], 2)
+
+
+def _temperature(data: Fitting) -> tuple[Array, Array]:
+    """One temperature on the logit of the reward (Guo et al., arXiv 1706.04599)."""
+    x, rate, w = rewards(data.evidence), data.right / data.total, data.weight()
+    slopes = np.geomspace(0.01, 10, 301)
+    losses = [
+        float(w @ (rate * np.logaddexp(0, -s * x) + (1 - rate) * np.logaddexp(0, s * x))) for s in slopes
+    ]
+    knots = np.linspace(-14.0, 14.0, 561)
+    return knots, sigmoid(slopes[int(np.argmin(losses))] * knots)
+
+
+def _concentration(mean: Array, data: Fitting) -> float:
+    """The likeliest concentration given the means, by counts of more than one draw; else the prior's."""
+    several = data.total > 1
+    if not several.any():
+        return 8.0
+    loss, w = BetaLoss(), data.weight()[several]
+    out = np.column_stack([logit(mean[several]), np.zeros(several.sum())])
+    grid = np.linspace(-4, 4, 81)
+    values = []
+    for log_ratio in grid:
+        out[:, 1] = log_ratio
+        values.append(float(w @ loss(out, data.right[several], data.total[several])[0]))
+    return float(8.0 * np.exp(grid[int(np.argmin(values))]))

@@ -1,0 +1,93 @@
+"""Metrics as a report: per stage, with intervals, beside the raw score that they are made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .features import SCALARS
+from .fitting import Training
+from .losses import sigmoid
+from .metrics import (
+    METRICS,
+    Array,
+    Scored,
+    auc,
+    bootstrap,
+    brier,
+    ece,
+    ece_floor,
+    reliability,
+    skill,
+)
+from .models import Fitting, rewards
+
+_WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
+_DEPTHS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4-5": (4, 5), "6+": (6, 10**6)}
+
+Report = dict[str, Any]
+
+
+def report(scored: Mapping[str, Scored], training: Training | None = None, rounds: int = 400) -> Report:
+    """JSON-ready metrics of each stage.
+
+    Keys of a stage: ``n`` prefixes, ``questions``, ``outcomes``, every metric of ``METRICS``, ``ece_floor``
+    (what noise alone would show), ``intervals`` (95 %, over questions), ``reliability``; with ``training``
+    also ``raw``, the same for the raw reward taken as a probability, and ``auc_by_depth``.
+    """
+    found = {name: _stage(data, rounds) for name, data in scored.items()}
+    for stage, data in training.stages.items() if training is not None else ():
+        if stage != "question":
+            found[stage]["raw"] = _raw(data)
+        if stage == "step":
+            found[stage]["auc_by_depth"] = _by_depth(scored[stage], data)
+    return found
+
+
+def _stage(data: Scored, rounds: int) -> Report:
+    found: Report = {
+        "n": len(data.right),
+        "questions": len(np.unique(data.question)),
+        "outcomes": int(data.total.sum()),
+        **{name: _number(metric(data)) for name, metric in METRICS.items()},
+        "ece_floor": _number(ece_floor(data)),
+        "intervals": {
+            name: [_number(x) for x in bootstrap(data, METRICS[name], rounds)] for name in _WITH_INTERVAL
+        },
+    }
+    return {**found, "reliability": _bins(data)}
+
+
+def _bins(data: Scored) -> list[Report]:
+    return [{key: _number(value) for key, value in b._asdict().items()} for b in reliability(data)]
+
+
+def raw_scored(data: Fitting) -> Scored:
+    """The raw reward itself, read as if it were a probability."""
+    p: Array = sigmoid(rewards(data.evidence))
+    return Scored(data.question, np.column_stack([p, p, p]), data.right, data.total)
+
+
+def _raw(data: Fitting) -> Report:
+    scored = raw_scored(data)
+    found: Report = {m.__name__: _number(m(scored)) for m in (brier, skill, ece, auc)}
+    return {**found, "reliability": _bins(scored)}
+
+
+def _by_depth(scored: Scored, data: Fitting) -> Report:
+    depth = np.rint(np.exp(data.evidence.scalars[:, SCALARS["step"].index("steps")]))
+    weights = scored.weights()
+    found = {}
+    for name, (low, high) in _DEPTHS.items():
+        rows = np.flatnonzero((depth >= low) & (depth <= high))
+        if len(rows):
+            found[name] = _number(auc(scored.take(rows, weights)))
+    return found
+
+
+def _number(value: float) -> float | None:
+    """Four digits; None for what is not defined, which JSON has no number for."""
+    return None if math.isnan(value) else round(float(value), 4)

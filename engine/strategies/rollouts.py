@@ -1,0 +1,36 @@
+"""Rollouts for a calibration: what becomes of a question, and of one prefix of it."""
+
+from __future__ import annotations
+
+from ..draws import branch_seed
+from ..tree import Tree
+from ..types import ROOT, NodeId
+from .base import Expand, Plan, SearchParams, Strategy, gather
+
+
+def rollouts(tree: Tree, params: SearchParams) -> Plan:
+    """``samples`` trajectories, then ``rollouts`` more from one prefix of the first.
+
+    The second kind tells how often the same prefix succeeds, which one outcome per prefix cannot: the paper
+    (arXiv 2506.09338, section 1.2 of its pipeline) draws 8 from every prefix; here more questions come first.
+    """
+    nodes = yield from gather(tree, [Expand(ROOT, params.samples, until="answer")])
+    prefix = _any_prefix(tree, nodes) if params.rollouts else None
+    if prefix is not None:
+        yield from gather(tree, [Expand(prefix, params.rollouts, until="answer")])
+
+
+def _any_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
+    """One unfinished node of the first child's trajectory, each as likely, the same one every time."""
+    first = tree.children(ROOT)[0]
+    inside = [n for n in nodes if tree[n].status == "open" and tree.path(n)[0].id == first]
+    return inside[branch_seed(0, tree.problem.id, ()) % len(inside)] if inside else None
+
+
+ROLLOUTS = Strategy(
+    "rollouts",
+    rollouts,
+    select="vote",
+    width=lambda params: params.samples,
+    used=("samples", "rollouts"),
+)

@@ -1,0 +1,190 @@
+"""Calibrations as files: one safetensors file each, with everything that must match before it is believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.domain import Domain
+from adascale.engine.calibration.features import STAGES
+from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
+from adascale.engine.calibration.projection import Projection
+from adascale.engine.errors import CalibrationError
+
+SCHEMA = "adascale.calibration/1"
+SUFFIX = ".calibration.safetensors"
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What the probabilities of a calibration belong to. Success is a property of all of it together.
+
+    Attributes:
+        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
+        prm_format: ``probe``, or how the PRM reads.
+        prompt: sha256 of the prompt around the question: chat template and system prompt.
+        sampling: Sampler settings by name.
+    """
+
+    generator: str
+    prm: str
+    prm_format: str
+    prompt: str
+    sampling: Mapping[str, float]
+
+    def pair(self) -> tuple[str, str, str]:
+        """What must be the same before a calibration is used unasked."""
+        return self.generator, self.prm, self.prm_format
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a calibration says of itself.
+
+    Attributes:
+        name: Generator and PRM as a user calls them.
+        fingerprint: What it belongs to.
+        method: ``beta``, ``quantile``, ``isotonic`` or ``temperature``.
+        data: Names of the question files.
+        questions, samples, rollouts, seed: How many draws it was fitted on.
+        versions: Of the software.
+        held_out: Metrics by stage, on questions that each head never saw.
+    """
+
+    name: str
+    fingerprint: Fingerprint
+    method: str
+    data: tuple[str, ...]
+    questions: int
+    samples: int
+    rollouts: int
+    seed: int
+    versions: Mapping[str, str]
+    held_out: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artefact:
+    """A calibration, its card, and where it was read from (None for one that was just fitted)."""
+
+    calibration: Calibration
+    card: Card
+    path: Path | None = None
+
+
+def save(artefact: Artefact, path: Path) -> None:
+    """Write an artefact, whole or not at all; the same artefact gives the same bytes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from safetensors.numpy import save as serialise
+
+    tensors = _tensors(artefact.calibration)
+    card = json.dumps(dataclasses.asdict(artefact.card), sort_keys=True)
+    metadata = {"schema": SCHEMA, "card": card, "sha256": _digest(tensors, card)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_bytes(serialise(tensors, metadata))
+    partial.replace(path)
+
+
+def load(path: Path) -> Artefact:
+    """Read an artefact.
+
+    Raises:
+        CalibrationError: the file is missing, torn, tampered with or something else.
+    """
+    tensors, metadata = _read(path)
+    if metadata.get("schema") != SCHEMA:
+        raise CalibrationError(f"{path.name} is no calibration of this version", *_found(metadata))
+    if metadata.get("sha256") != _digest(tensors, metadata.get("card", "")):
+        raise CalibrationError(
+            f"{path.name} was changed after it was written",
+            "its contents do not match the checksum inside it",
+            hint="fit it again with: adascale calibrate fit",
+        )
+    try:
+        card = _card(json.loads(metadata["card"]))
+        return Artefact(_calibration(tensors, card.method), card, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CalibrationError(f"{path.name} lacks a part: {error}") from error
+
+
+def describe(artefact: Artefact) -> dict[str, Any]:
+    """What is shown of a calibration: its card and its file."""
+    card = dataclasses.asdict(artefact.card)
+    return {**card, "file": artefact.path.name if artefact.path else None}
+
+
+def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CalibrationError(
+            f"there is no calibration at {path}", hint="adascale calibrate list"
+        ) from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CalibrationError(f"{path.name} cannot be read: it is torn or no safetensors file") from error
+
+
+def _found(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    return (f"it says {metadata['schema']}, this version reads {SCHEMA}",) if "schema" in metadata else ()
+
+
+def _digest(tensors: Tensors, card: str) -> str:
+    digest = hashlib.sha256(card.encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"\x00{name}\x00{array.dtype}\x00{array.shape}\x00".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _tensors(calibration: Calibration) -> Tensors:
+    """All arrays in single precision, named by stage."""
+    found: Tensors = {}
+    models: dict[str, StageModel] = {**dict(calibration.stages.items()), "answer": calibration.answer}
+    for stage, model in models.items():
+        for name, array in model.arrays().items():
+            found[f"{stage}.{name}"] = np.ascontiguousarray(array, np.float32)
+    domain = calibration.domain
+    found["domain.matrix"] = np.ascontiguousarray(domain.projection.matrix, np.float32)
+    found["domain.bias"] = domain.projection.bias.astype(np.float32)
+    found["domain.threshold"] = domain.threshold.astype(np.float32)
+    return found
+
+
+def _calibration(tensors: Tensors, method: str) -> Calibration:
+    projection = Projection(tensors["domain.matrix"], tensors["domain.bias"].astype(np.float64))
+    return Calibration(
+        {stage: _model(tensors, stage, method) for stage in STAGES},
+        _model(tensors, "answer", "beta"),
+        Domain(projection, tensors["domain.threshold"].astype(np.float64)),
+    )
+
+
+def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
+    own = {name.removeprefix(f"{stage}."): t for name, t in tensors.items() if name.startswith(f"{stage}.")}
+    return HeadModel.of(own, method) if "head.0" in own else RewardMap.of(own)
+
+
+def _card(data: dict[str, Any]) -> Card:
+    values = {field.name: data[field.name] for field in dataclasses.fields(Card)}
+    values["fingerprint"] = Fingerprint(**data["fingerprint"])
+    values["data"] = tuple(data["data"])
+    return Card(**values)

@@ -1,0 +1,167 @@
+"""PRMs with a head on the hidden state: Qwen2.5-Math-PRM and Skywork-o1-Open-PRM.
+
+llama.cpp has no place for their heads, so such a PRM is a pair: a GGUF of the backbone, and the head's few
+tensors in safetensors. The head of ``NAME.gguf`` is looked for beside it, as ``NAME.head.safetensors``; those
+of Qwen are else read out of the published weights, some 26 MB of 15 GB. Skywork publishes a pickle, which is
+never opened here; this makes a head of it:
+
+    python -c "import torch, safetensors.torch as s; w = torch.load('pytorch_model.bin', weights_only=True);
+    s.save_file({k: v for k, v in w.items() if 'v_head' in k}, 'NAME.head.safetensors')"
+
+Texts: https://huggingface.co/Qwen/Qwen2.5-Math-PRM-7B (model card) and
+https://github.com/SkyworkAI/skywork-o1-prm-inference (model_utils/io_utils.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from adascale.engine.errors import AdascaleError, UsageError
+
+from .. import hub
+from ..artifact import ModelFile
+from ..catalog import HubRef
+from ..chat import render
+from ..remote_tensors import read_local, read_remote, save
+from ..runtime import LlamaModel
+from .naming import names_of
+from .readout import Adapter, Head
+from .text import QUESTION, Piece, Script, not_a_prm, single_token
+
+_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+
+LAYERS = {"qwen-math-prm": ("score.0", "score.2"), "skywork-prm": ("v_head.summary",)}
+"""The linear layers of each format's head, in order; ReLU between them."""
+
+_OUTPUTS = {"qwen-math-prm": 2, "skywork-prm": 1}
+
+# Where a head can be fetched, by what the backbone calls itself.
+_PUBLISHED = {
+    "qwen2.5-math-prm-7b": HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97"),
+    "qwen2.5-math-prm-72b": HubRef("Qwen/Qwen2.5-Math-PRM-72B", "9df429b02adb5f764cd6e30e76a0cca16d501ae1"),
+    "qwen2.5-math-7b-prm800k": HubRef(
+        "Qwen/Qwen2.5-Math-7B-PRM800K", "0d04bd1d50d7d36e022a9203128b66583f523276"
+    ),
+}
+
+
+def qwen_math_prm(model: LlamaModel) -> Adapter:
+    """ChatML with Qwen's system prompt; ``<extra_0>`` behind each step, where the head is read.
+
+    Raises:
+        UsageError: the vocabulary lacks ``<extra_0>``, or the head does not fit.
+    """
+    name, mark = "qwen-math-prm", Piece("<extra_0>", control=True)
+    single_token(model, mark, name)
+    if not model.chat_template:
+        raise not_a_prm(model, name, "it has no chat template")
+    messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
+    before, found, behind = render(model, messages, open_assistant=True).partition(QUESTION)
+    if not found:
+        raise not_a_prm(model, name, "its chat template leaves the question out")
+    script = Script(
+        (Piece(before, control=True),),
+        lambda text: [Piece(text), Piece(behind, control=True)],
+        lambda index, text: [Piece(text), mark],
+    )
+    return Adapter(name, script, load_head(model, name))
+
+
+def skywork_prm(model: LlamaModel) -> Adapter:
+    """BOS, question and newline, then lines, each tokenized by itself and ended by a newline; read there.
+
+    Raises:
+        UsageError: the vocabulary lacks the tokens, or the head does not fit.
+    """
+    # The tokenizer that Skywork publishes begins with this token, whatever Qwen's own says.
+    name, bos, newline = "skywork-prm", Piece("<|im_start|>", control=True), Piece("\n")
+    for piece in (bos, newline):
+        single_token(model, piece, name)
+
+    def step(index: int, text: str) -> list[Piece]:
+        return [piece for line in text.split("\n") if line for piece in (Piece(line), newline)]
+
+    script = Script((bos,), lambda text: [Piece(text + "\n")], step)
+    return Adapter(name, script, load_head(model, name))
+
+
+def load_head(model: LlamaModel, name: str) -> Head:
+    """Read the head of a backbone; its layers must fit each other and the hidden states.
+
+    Raises:
+        UsageError: there is no head, or it is another model's.
+        ModelCorruptError: the file lacks its tensors.
+    """
+    path = _where(model.path)
+    if path is None:
+        raise _no_head(model.path, name)
+    tensors = read_local(path, _tensors_of(name))
+    layers = tuple((tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]) for layer in LAYERS[name])
+    width = model.width
+    for weight, bias in layers:
+        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+            why = f"its states have {width:,} numbers, the head takes {weight.shape[-1]:,}"
+            raise not_a_prm(model, name, why, str(path))
+        width = weight.shape[0]
+    if width != _OUTPUTS[name]:
+        raise not_a_prm(model, name, f"the head has {width} outputs, not {_OUTPUTS[name]}", str(path))
+    return Head(layers)
+
+
+def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, offline: bool) -> None:
+    """Make sure that the head of a backbone is on this machine; does nothing for other formats.
+
+    Raises:
+        UsageError: there is none, and nothing says where it was published.
+        ModelUnavailableError, ModelNotFoundError: the Hub cannot be asked, or does not have it.
+        ModelCorruptError: the published file lacks the tensors.
+    """
+    if name not in LAYERS or _where(file.path) is not None:
+        return
+    source = _published(file.path)
+    if source is None or name != "qwen-math-prm":
+        raise _no_head(file.path, name)
+    if offline or hub.is_offline():
+        raise hub.offline_error(f"the head of {file.name}")
+    hub.check_reachable()
+    status(f"Fetching the head of {file.name} from {source.repo}...")
+    tensors = read_remote(source, _tensors_of(name))
+    save(_kept(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
+
+
+def _tensors_of(name: str) -> list[str]:
+    return [f"{layer}.{part}" for layer in LAYERS[name] for part in ("weight", "bias")]
+
+
+def _where(gguf: Path) -> Path | None:
+    """The head's file: the user's own beside the GGUF, else the one that was fetched."""
+    source = _published(gguf)
+    places = [beside(gguf), *([_kept(source)] if source else [])]
+    return next((place for place in places if place.is_file()), None)
+
+
+def beside(gguf: Path) -> Path:
+    """Where a user puts the head of a GGUF."""
+    return gguf.with_suffix(".head.safetensors")
+
+
+def _published(gguf: Path) -> HubRef | None:
+    names = names_of(gguf)
+    return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
+
+
+def _kept(source: HubRef) -> Path:
+    folder = Path(platformdirs.user_cache_dir("adascale")) / "heads"
+    return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
+
+
+def _no_head(gguf: Path, name: str) -> AdascaleError:
+    return UsageError(
+        f"{gguf.name} has no head, which a {name} PRM needs",
+        f"looked for {beside(gguf)}",
+        hint=f"put its tensors ({', '.join(LAYERS[name])}) there, in safetensors",
+        slug="no-head",
+    )

@@ -1,0 +1,124 @@
+"""The one engine behind every PRM: only a step's own tokens are evaluated.
+
+A PRM's text only ever grows behind the prefix, so each scored prefix is parked, and a child evaluates its own
+step and nothing else. What stands before the question is evaluated once for all questions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Prefix, Score
+from adascale.engine.types import Problem, Step
+
+from ..prefixes import Parked, PrefixCache, Tokens, evaluate
+from ..runtime import LlamaContext
+from .readout import Adapter
+from .text import not_a_prm
+
+_TEST_QUESTION = "What is 1 + 1?"
+_TEST_STEPS = ("1 + 1 = 2. The answer is 2.", "1 + 1 = 3. The answer is 3.")
+
+
+class StepPRM:
+    """Scores steps with a GGUF model; implements ``engine.ports.RewardModel``.
+
+    Args:
+        context: Its first sequence is used; it keeps states if the readout wants them.
+        adapter: Text and readout.
+        cache: Parked prefixes of this context.
+    """
+
+    def __init__(self, context: LlamaContext, adapter: Adapter, cache: PrefixCache) -> None:
+        self._context = context
+        self._model = context.model
+        self._adapter = adapter
+        self._cache = cache
+        self._rewards: dict[Tokens, float] = {}
+
+    @classmethod
+    def opened(cls, context: LlamaContext, adapter: Adapter, cache: PrefixCache) -> StepPRM:
+        """A PRM that passed its self-test.
+
+        Raises:
+            UsageError: the model is no PRM of the format.
+        """
+        prm = cls(context, adapter, cache)
+        prm.self_test()
+        return prm
+
+    @property
+    def flops_per_token(self) -> float:
+        """2 x parameters."""
+        return 2.0 * self._model.parameters
+
+    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+        """P(good) of the last step of each prefix, in [0, 1].
+
+        Raises:
+            ContextOverflowError: a solution is longer than the PRM's window.
+        """
+        return [self._score(prefix) for prefix in prefixes]
+
+    def close_problem(self, problem: Problem) -> None:
+        """Forget the problem's prefixes."""
+        question = self.tokens(Prefix(problem))[0]
+        self._cache.drop_below(question)
+        for known in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
+            del self._rewards[known]
+
+    def tokens(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
+        """All tokens the PRM reads for a prefix, and the lengths at which it may be parked."""
+        return self._adapter.script.tokens(self._model, prefix)
+
+    def self_test(self) -> None:
+        """Score a trivially right and a trivially wrong step; nothing is kept of them.
+
+        Raises:
+            UsageError: the answers show that this model is no PRM of the format.
+        """
+        problem = Problem("self-test", _TEST_QUESTION)
+        name, readout = self._adapter.name, self._adapter.readout
+        for text in _TEST_STEPS:
+            _, row = self._read(*self.tokens(Prefix(problem, (Step(text, (), 0.0, "stop"),))))
+            doubt = readout.doubt(self._context, row)
+            if not math.isfinite(readout.read(self._context, row)):
+                doubt = "its score is not a number"
+            if doubt:
+                raise not_a_prm(self._model, name, doubt, f'it read "{_TEST_QUESTION} {text}"')
+        self.close_problem(problem)
+
+    def _score(self, prefix: Prefix) -> Score:
+        tokens, ends = self.tokens(prefix)
+        if len(tokens) > self._context.window:
+            raise ContextOverflowError(
+                f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
+                hint="use a larger --ctx-size",
+            )
+        known = self._rewards.get(tokens)
+        if known is not None:
+            return Score(known)
+        evaluated, row = self._read(tokens, ends)
+        reward = self._rewards[tokens] = self._adapter.readout.read(self._context, row)
+        return Score(reward, evaluated)
+
+    def _read(self, tokens: Tokens, ends: Sequence[int]) -> tuple[int, int]:
+        """Evaluate what no parked prefix holds; returns how many tokens that were, and the last one's row."""
+        held = self._cache.longest(tokens, ends)
+        parked = self._cache.get(held) if held else None
+        if parked is None:
+            self._context.clear(0)
+        else:
+            self._context.restore(0, parked.state)
+        evaluated = len(tokens) - len(held)
+        # Every question shares the head, and every first step the question: these two stay.
+        for end in ends[:2]:
+            if len(held) < end < len(tokens):
+                evaluate(self._context, 0, len(held), tokens[len(held) : end])
+                held = tokens[:end]
+                self._cache.put(held, Parked(self._context.snapshot(0), None), pin=True)
+        row = evaluate(self._context, 0, len(held), tokens[len(held) :])
+        self._cache.put(tokens, Parked(self._context.snapshot(0), None))
+        return evaluated, row

@@ -1,0 +1,147 @@
+"""The text a PRM reads, in pieces: what a user or a model wrote is never taken for control tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import llama_cpp.llama_cpp as C
+
+from adascale.engine.errors import UsageError
+from adascale.engine.ports import Prefix
+
+from ..chat import Message, render
+from ..prefixes import Tokens
+from ..runtime import LlamaModel
+
+QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
+"""Stand for the question, the first step and a later step while a chat template is cut."""
+
+# Never part of a longer token, so what follows it is tokenized as inside a text.
+_ANCHOR = "\x01"
+_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text that is tokenized by itself; control tokens in it count as such only if ``control``."""
+
+    text: str
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A PRM's text format; behind the question the text only ever grows.
+
+    Attributes:
+        head: Before every question; BOS is put there where the vocabulary wants one.
+        question: Pieces of a question.
+        step: Pieces of a step, given its place (from 0) and its text. The reward is read at the last token.
+    """
+
+    head: tuple[Piece, ...]
+    question: Callable[[str], Sequence[Piece]]
+    step: Callable[[int, str], Sequence[Piece]]
+
+    def tokens(self, model: LlamaModel, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
+        """All tokens of a prefix; the lengths of the head, of it with the question, and after each step."""
+        parts = [self.head, self.question(prefix.problem.question.strip())]
+        parts += [self.step(index, step.text.strip()) for index, step in enumerate(prefix.steps)]
+        tokens: list[int] = []
+        ends: list[int] = []
+        follows = False
+        for part in parts:
+            for piece in part:
+                tokens += tokenize(model, piece, follows=follows)
+                follows = True
+            if not ends and model.bos is not None and tokens[:1] != [model.bos]:
+                tokens.insert(0, model.bos)
+            ends.append(len(tokens))
+        return tuple(tokens), tuple(ends)
+
+
+def tokenize(model: LlamaModel, piece: Piece, *, follows: bool) -> list[int]:
+    """Tokens of a piece, and whether it ``follows`` other text: SentencePiece puts a space before a text."""
+    if follows and C.llama_vocab_type(model.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
+        before = model.tokenize(_ANCHOR, special=False)
+        return model.tokenize(_ANCHOR + piece.text, special=piece.control)[len(before) :]
+    return model.tokenize(piece.text, special=piece.control)
+
+
+def numbered(index: int, text: str) -> str:
+    """A step as Math-Shepherd's data has it: one line, ``Step 1: ...``, whatever number it came with."""
+    number = _NUMBER.match(text)
+    words = text[number.end() if number else 0 :].split()
+    return f"Step {index + 1}: {' '.join(words)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """A model's chat template, cut where questions and steps go.
+
+    Attributes:
+        head: Before the question.
+        middle: Between the question and the first step.
+        tail: Behind the first step, up to the assistant's answer.
+        before: Before a later step, beginning with the assistant's answer to the one before.
+        behind: Behind a later step, up to the assistant's answer.
+    """
+
+    head: str
+    middle: str
+    tail: str
+    before: str
+    behind: str
+
+
+def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: str) -> Turns:
+    """Cut the template around ``opening``, which holds ``QUESTION`` and ``FIRST``, and one turn more.
+
+    Args:
+        model: Has the template.
+        opening: Messages up to the first step.
+        answer: What the assistant is taken to have said to every step before.
+        name: Of the format, for the error.
+
+    Raises:
+        UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
+    """
+    turn: list[Message] = [{"role": "assistant", "content": answer}, {"role": "user", "content": LATER}]
+    first = render(model, opening, open_assistant=True)
+    later = render(model, [*opening, *turn], open_assistant=True)
+    if not later.startswith(first + answer) or QUESTION not in first or FIRST not in first:
+        raise not_a_prm(model, name, "its chat template rewrites earlier turns")
+    head, _, rest = first.partition(QUESTION)
+    middle, _, tail = rest.partition(FIRST)
+    before, _, behind = later[len(first) :].partition(LATER)
+    return Turns(head, middle, tail, before, behind)
+
+
+def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = False) -> int:
+    """The one token of a text in the GGUF's own vocabulary.
+
+    Args:
+        model: Has the vocabulary.
+        piece: The text.
+        name: Of the format, for the error.
+        follows: Whether it stands behind other text.
+
+    Raises:
+        UsageError: there is no such token.
+    """
+    found = tokenize(model, piece, follows=follows)
+    if len(found) != 1:
+        raise not_a_prm(model, name, f'its vocabulary has no token "{piece.text.strip()}"')
+    return found[0]
+
+
+def not_a_prm(model: LlamaModel, name: str, why: str, *facts: str) -> UsageError:
+    """The refusal of a model that cannot be a PRM of this format."""
+    if name == "judge":
+        message, hint = f"{model.path.name} cannot judge steps: {why}", "--prm none searches without a PRM"
+    else:
+        message = f"{model.path.name} is no {name} PRM: {why}"
+        hint = "--prm judge=NAME asks an ordinary model instead, --prm none searches without a PRM"
+    return UsageError(message, *facts, slug="not-a-prm", hint=hint)

@@ -1,0 +1,187 @@
+"""Rollouts on questions whose answers are known, kept question by question, to fit calibrations on."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.outcomes import OutcomeFold
+from adascale.engine.types import Finish, Problem
+
+FINISHES: tuple[Finish, ...] = ("step", "stop", "length")
+
+HalfArray = NDArray[np.float16]
+IntArray = NDArray[np.int32]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollouts:
+    """All trajectories of one question as arrays; row 0 is the question, parents come before children.
+
+    Attributes:
+        problem: The question.
+        parent: ``[nodes]``, -1 for the question.
+        right, total: ``[nodes]``, outcomes of the draws through each node (engine/outcomes.py).
+        tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
+        logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.
+        last, mean: ``[nodes, width]`` float16, the pooled states of the step (``engine.types.Reading``).
+        token_ids: ``[sum of tokens]``, all steps one after another.
+        answers: Final answer of each node, None where it is no end or has none.
+    """
+
+    problem: Problem
+    parent: IntArray
+    right: IntArray
+    total: IntArray
+    tokens: IntArray
+    finish: IntArray
+    logprob: FloatArray
+    min_logprob: FloatArray
+    entropy: FloatArray
+    last: HalfArray
+    mean: HalfArray
+    token_ids: IntArray
+    answers: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, fold: OutcomeFold) -> Rollouts:
+        """From a finished search whose steps were read."""
+        tree, nodes = fold.tree, list(fold.tree)
+        steps = [node.step for node in nodes]
+        readings = [tree.reading, *(step.reading for step in steps if step is not None)]
+        assert all(reading is not None for reading in readings), "the generator's states were not kept"
+        known = [reading for reading in readings if reading is not None]
+
+        def ints(values: Sequence[int]) -> IntArray:
+            return np.array(values, np.int32)
+
+        def floats(values: Sequence[float]) -> FloatArray:
+            return np.array(values, np.float32)
+
+        return cls(
+            problem=fold.problem,
+            parent=ints([-1 if node.parent is None else node.parent for node in nodes]),
+            right=ints([fold.outcomes[node.id].right for node in nodes]),
+            total=ints([fold.outcomes[node.id].total for node in nodes]),
+            tokens=ints([len(step.token_ids) if step else 0 for step in steps]),
+            finish=ints([FINISHES.index(step.finish) if step else 0 for step in steps]),
+            logprob=floats([step.logprob if step else 0.0 for step in steps]),
+            min_logprob=floats([reading.min_logprob for reading in known]),
+            entropy=floats([reading.entropy for reading in known]),
+            last=np.array([reading.last for reading in known], np.float16),
+            mean=np.array([reading.mean for reading in known], np.float16),
+            token_ids=ints([token for step in steps if step for token in step.token_ids]),
+            answers=tuple(fold.answers.get(node.id) for node in nodes),
+        )
+
+    def path(self, node: int) -> list[int]:
+        """Nodes from the first step below the question to ``node``."""
+        chain = []
+        while node > 0:
+            chain.append(node)
+            node = int(self.parent[node])
+        return chain[::-1]
+
+    def samples(self) -> list[int]:
+        """Ends of the draws from the question itself: the first ``total[0]`` that ended."""
+        ends = [node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step"]
+        return ends[: int(self.total[0])]
+
+    def to_bytes(self) -> bytes:
+        """For ``RolloutStore``."""
+        buffer = io.BytesIO()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, problem: Problem, answers: tuple[str | None, ...], data: bytes) -> Rollouts:
+        """The inverse of ``to_bytes``."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return cls(problem=problem, answers=answers, **{name: arrays[name] for name in _ARRAYS})
+
+
+_ARRAYS = (
+    "parent",
+    "right",
+    "total",
+    "tokens",
+    "finish",
+    "logprob",
+    "min_logprob",
+    "entropy",
+    "last",
+    "mean",
+    "token_ids",
+)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rollouts (
+    question TEXT PRIMARY KEY, answer TEXT NOT NULL, id TEXT NOT NULL,
+    answers TEXT NOT NULL, arrays BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS rewards (
+    question TEXT NOT NULL, prm TEXT NOT NULL, rewards BLOB NOT NULL, PRIMARY KEY (question, prm)
+);
+"""
+
+
+class RolloutStore:
+    """Finished questions in one SQLite file: each is kept the moment it is done, whatever happens next.
+
+    Args:
+        path: Created if missing; belongs to one generator, prompt, sampler, seed and number of draws.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def put(self, rollouts: Rollouts) -> None:
+        """Keep a question; atomic."""
+        problem = rollouts.problem
+        answers = json.dumps(rollouts.answers)
+        row = (problem.question, problem.answer, problem.id, answers, rollouts.to_bytes())
+        self._db.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?, ?)", row)
+
+    def holds(self, problem: Problem) -> bool:
+        """Whether a question with this answer is done."""
+        return self._row("1", problem) is not None
+
+    def get(self, problem: Problem) -> Rollouts | None:
+        """A question that is done."""
+        row = self._row("answers, arrays", problem)
+        return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1])
+
+    def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
+        """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
+        row = (problem.question, prm, rewards.astype(np.float32).tobytes())
+        self._db.execute("INSERT OR REPLACE INTO rewards VALUES (?, ?, ?)", row)
+
+    def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
+        """What ``put_rewards`` kept."""
+        query = "SELECT rewards FROM rewards WHERE question = ? AND prm = ?"
+        with closing(self._db.execute(query, (problem.question, prm))) as rows:
+            row = rows.fetchone()
+        return None if row is None else np.frombuffer(row[0], np.float32)
+
+    def _row(self, columns: str, problem: Problem) -> Any:
+        query = f"SELECT {columns} FROM rollouts WHERE question = ? AND answer = ? AND id = ?"
+        with closing(self._db.execute(query, (problem.question, problem.answer, problem.id))) as rows:
+            return rows.fetchone()

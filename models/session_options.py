@@ -1,0 +1,53 @@
+"""How a session is opened, and where it tells what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .artifact import Confirm, Report
+from .sampling import SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How to open models.
+
+    Attributes:
+        generator: Model reference.
+        prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
+            ``probe`` for its own hidden states, or ``none``.
+        branches: Branches that run at once, 1 to 64.
+        ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
+        threads: CPU threads; None for the physical cores.
+        gpu_layers: Layers to offload, -1 for all.
+        sampling: How tokens are drawn.
+        system: System prompt; None for the built-in one.
+        offline: Never touch the network.
+        force: Load even if memory looks too small.
+        even: For rollouts of a calibration: decode every batch at the same width, so that a branch draws
+            the same tokens whoever runs beside it, and read the states of every step.
+        calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
+    """
+
+    generator: str
+    prm: str = "probe"
+    branches: int = 8
+    ctx_size: int | None = None
+    threads: int | None = None
+    gpu_layers: int = 0
+    sampling: SamplingParams = SamplingParams()
+    system: str | None = None
+    offline: bool = False
+    force: bool = False
+    even: bool = False
+    calibration: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Where a session tells what it does: status lines, downloads, consent for a download."""
+
+    status: Callable[[str], None] = lambda text: None
+    on_progress: Report | None = None
+    confirm: Confirm | None = None

@@ -1,0 +1,79 @@
+"""Where calibrations are kept, which one belongs to a pair of models, and what does not match."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from adascale.engine.errors import CalibrationError
+
+from .calibrations import SUFFIX, Artefact, Card, Fingerprint, load
+from .chat import ChatFormat
+
+
+def own_folder() -> Path:
+    """Calibrations that were fitted on this machine."""
+    return Path(platformdirs.user_data_dir("adascale")) / "calibrations"
+
+
+def shipped_folder() -> Path:
+    """Calibrations that come with the package."""
+    return Path(str(resources.files("adascale.models"))) / "shipped"
+
+
+def artefacts() -> Iterator[Artefact | CalibrationError]:
+    """All of them, the user's own first; one that cannot be read is its error."""
+    for folder in (own_folder(), shipped_folder()):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                yield load(path)
+            except CalibrationError as error:
+                yield error
+
+
+def find(pair: tuple[str, str, str]) -> Artefact | None:
+    """The calibration of exactly these models (``Fingerprint.pair``), the user's own before a shipped one.
+
+    Nothing is ever applied to another file than it was fitted on, however much alike their names are.
+    """
+    for artefact in artefacts():
+        if isinstance(artefact, Artefact) and artefact.card.fingerprint.pair() == pair:
+            return artefact
+    return None
+
+
+def mismatches(card: Card, fingerprint: Fingerprint) -> list[str]:
+    """What differs from what a calibration was fitted on, each with what follows."""
+    fitted = card.fingerprint
+    found = []
+    if fitted.generator != fingerprint.generator:
+        found.append(
+            f"the calibration was fitted on another generator file ({fitted.generator[:12]}, not "
+            f"{fingerprint.generator[:12]}): its estimates may be far off"
+        )
+    if (fitted.prm, fitted.prm_format) != (fingerprint.prm, fingerprint.prm_format):
+        found.append("the calibration was fitted with another PRM: its estimates may be far off")
+    if fitted.prompt != fingerprint.prompt:
+        found.append(
+            "the calibration was fitted with another chat template or system prompt: estimates may be off"
+        )
+    changed = [
+        f"{name} {fingerprint.sampling.get(name)} instead of {value}"
+        for name, value in fitted.sampling.items()
+        if fingerprint.sampling.get(name) != value
+    ]
+    if changed:
+        found.append(
+            f"the calibration was fitted with another sampler ({', '.join(changed)}): estimates may be off"
+        )
+    return found
+
+
+def prompt_hash(chat: ChatFormat) -> str:
+    """sha256 of the prompt around a question."""
+    return hashlib.sha256(json.dumps([chat.head, chat.tail]).encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""Rollouts as training data of a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from adascale.engine.calibration.features import Evidence, Path, Stage, path_evidence, question_evidence
+from adascale.engine.calibration.fitting import Sampled, Training
+from adascale.engine.calibration.models import Fitting
+
+from .rollouts import FINISHES, FloatArray, Rollouts
+
+
+def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None = None) -> Training:
+    """Every prefix of every question, by stage; prefixes that no draw went through are left out.
+
+    Args:
+        questions: One entry per question.
+        rewards: ``[nodes]`` raw rewards of each; None for the mean log-probability, as without a PRM.
+    """
+    rows: dict[Stage, list[tuple[Path, int, int, int]]] = {"step": [], "finished": []}
+    samples = []
+    for index, rollouts in enumerate(questions):
+        finished = {}
+        for node in range(1, len(rollouts.parent)):
+            stage: Stage = "step" if FINISHES[rollouts.finish[node]] == "step" else "finished"
+            if rollouts.total[node]:
+                finished[node] = len(rows[stage])
+                counts = int(rollouts.right[node]), int(rollouts.total[node])
+                path = _path(rollouts, node, None if rewards is None else rewards[index])
+                rows[stage].append((path, index, *counts))
+        samples.append(_sampled(index, rollouts, finished))
+    stages: dict[Stage, Fitting] = {
+        stage: _fitting(path_evidence([row[0] for row in found]), [row[1:] for row in found])
+        for stage, found in rows.items()
+    }
+    states = np.stack([r.last[0] for r in questions]).astype(np.float32)
+    roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
+    stages["question"] = _fitting(question_evidence(states), roots)
+    return Training(stages, samples)
+
+
+def _fitting(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> Fitting:
+    question, right, total = (np.array(column) for column in zip(*rows, strict=True))
+    return Fitting(evidence, question, right.astype(float), total.astype(float))
+
+
+def _path(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> Path:
+    chain = rollouts.path(node)
+    likelihood = np.exp(rollouts.logprob[chain].sum() / rollouts.tokens[chain].sum())
+    return Path(
+        question=rollouts.last[0].astype(np.float32),
+        tokens=rollouts.tokens[chain].astype(float),
+        logprob=rollouts.logprob[chain].astype(float),
+        min_logprob=rollouts.min_logprob[chain].astype(float),
+        entropy=rollouts.entropy[chain].astype(float),
+        last=rollouts.last[chain].astype(np.float32),
+        mean=rollouts.mean[chain].astype(np.float32),
+        cut_off=FINISHES[rollouts.finish[node]] == "length",
+        reward=float(likelihood if rewards is None else rewards[node]),
+    )
+
+
+def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Sampled:
+    """The samples that were drawn from the question itself; later ones share a prefix with one of them."""
+    nodes = rollouts.samples()
+    return Sampled(
+        index,
+        tuple(rows[node] for node in nodes),
+        tuple(rollouts.answers[node] for node in nodes),
+        tuple(bool(rollouts.right[node]) for node in nodes),
+    )

@@ -1,0 +1,249 @@
+"""Metrics against scikit-learn, against cases that were worked out by hand, and against simulated truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import brier_score_loss, mean_pinball_loss, roc_auc_score
+from worlds import scored
+
+from adascale.engine.calibration.metrics import (
+    LEVELS,
+    METRICS,
+    Array,
+    Scored,
+    auc,
+    base_rate,
+    bootstrap,
+    brier,
+    coverage,
+    ece,
+    ece_floor,
+    pinball,
+    reliability,
+    skill,
+    width,
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Scored:
+    """Up to 30 prefixes of up to 8 questions, with ties among the estimates."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n = draw(st.integers(2, 30))
+    question = rng.integers(0, draw(st.integers(1, 8)), n)
+    quantiles = np.sort(rng.integers(0, 11, (n, 3)) / 10, axis=1)
+    total = rng.integers(1, 6, n)
+    return Scored(question, quantiles, rng.binomial(total, rng.random(n)).astype(float), total.astype(float))
+
+
+def outcomes(data: Scored) -> tuple[Array, Array, Array]:
+    """Every single outcome, its median, its weight: what scikit-learn wants."""
+    y, p, w = [], [], []
+    for weight, (_, median, _), right, total in zip(
+        data.weights(), data.quantiles, data.right, data.total, strict=True
+    ):
+        y += [1.0] * int(right) + [0.0] * int(total - right)
+        p += [median] * int(total)
+        w += [weight / total] * int(total)
+    return np.array(y), np.array(p), np.array(w)
+
+
+@given(tables())
+@settings(max_examples=60, deadline=None)
+def test_brier_and_auc_are_scikit_learns(data: Scored) -> None:
+    y, p, w = outcomes(data)
+    assert brier(data) == pytest.approx(brier_score_loss(y, p, sample_weight=w, pos_label=1.0))
+    if len(set(y)) == 2:
+        assert auc(data) == pytest.approx(roc_auc_score(y, p, sample_weight=w))
+    else:
+        assert math.isnan(auc(data))
+
+
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_pinball_is_scikit_learns(data: Scored) -> None:
+    rate = data.right / data.total
+    expected = [
+        mean_pinball_loss(rate, data.quantiles[:, i], alpha=level, sample_weight=data.weights())
+        for i, level in enumerate(LEVELS)
+    ]
+    assert pinball(data) == pytest.approx(np.mean(expected))
+
+
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_every_question_weighs_the_same(data: Scored) -> None:
+    weights = data.weights()
+    shares = [weights[data.question == q].sum() for q in np.unique(data.question)]
+    assert np.allclose(shares, 1 / len(shares))
+    assert base_rate(data) == pytest.approx(
+        np.mean([np.mean((data.right / data.total)[data.question == q]) for q in np.unique(data.question)])
+    )
+
+
+@given(tables(), st.integers(2, 5))
+@settings(max_examples=40, deadline=None)
+def test_repeating_the_rows_of_one_question_changes_nothing(data: Scored, times: int) -> None:
+    first = np.flatnonzero(data.question == data.question[0])
+    rows = np.concatenate([np.arange(len(data.right)), *[first] * (times - 1)])
+    more = Scored(data.question[rows], data.quantiles[rows], data.right[rows], data.total[rows])
+    for name in set(METRICS) - {"ece"}:  # the number of bins follows the number of outcomes
+        assert METRICS[name](more) == pytest.approx(METRICS[name](data), nan_ok=True), name
+
+
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_bins_hold_everything_once(data: Scored) -> None:
+    bins = reliability(data)
+    assert sum(b.weight for b in bins) == pytest.approx(1)
+    assert sum(b.weight * b.observed for b in bins) == pytest.approx(base_rate(data))
+    assert [b.estimate for b in bins] == sorted(b.estimate for b in bins)
+    assert 0 <= ece(data) <= 1
+
+
+def test_reliability_and_ece_of_a_case_by_hand() -> None:
+    p = np.repeat([0.2, 0.8], 80)
+    right = np.concatenate([np.arange(80) < 24, np.arange(80) < 60]).astype(float)
+    data = scored(p, right)  # .2 was .3, and .8 was .75
+    assert [tuple(b) for b in reliability(data)] == pytest.approx([(0.5, 0.2, 0.3), (0.5, 0.8, 0.75)])
+    assert ece(data) == pytest.approx(0.075)
+
+
+@pytest.mark.parametrize(("rows", "bins"), [(1, 1), (79, 1), (159, 1), (160, 2), (800, 10), (8000, 10)])
+def test_bins_have_equal_weight_and_eighty_outcomes(rows: int, bins: int) -> None:
+    found = reliability(scored(np.linspace(0, 1, rows), np.zeros(rows)))
+    assert len(found) == bins
+    assert [b.weight for b in found] == pytest.approx([1 / bins] * bins, abs=1 / rows)
+
+
+def test_a_question_with_few_rows_fills_as_much_of_a_bin_as_one_with_many() -> None:
+    p = np.concatenate([np.full(100, 0.1), [0.9] * 100])
+    question = np.concatenate([np.zeros(100, int), np.arange(1, 101)])
+    right = np.concatenate([np.ones(100), np.ones(100)])
+    # The crowded question is one in 101: its hundred rows do not fill half of the diagram.
+    assert ece(scored(p, right, question=question)) == pytest.approx((0.9 + 100 * 0.1) / 101, abs=1e-9)
+
+
+def test_a_perfect_estimate_has_almost_no_ece_and_a_shift_is_found() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.uniform(0.2, 0.8, 100_000)
+    right = (rng.random(len(p)) < p).astype(float)
+    assert ece(scored(p, right)) < 0.01
+    assert ece(scored(p + 0.1, right)) == pytest.approx(0.1, abs=0.01)
+    assert ece(scored(p - 0.15, right)) == pytest.approx(0.15, abs=0.01)
+
+
+def test_the_floor_of_ece_is_what_a_perfect_estimate_shows() -> None:
+    rng = np.random.default_rng(2)
+    p = rng.uniform(0, 1, 400)
+    draws = [ece(scored(p, (rng.random(400) < p).astype(float))) for _ in range(100)]
+    data = scored(p, (rng.random(400) < p).astype(float))
+    assert ece_floor(data) == pytest.approx(np.mean(draws), rel=0.15)
+    assert ece_floor(scored(np.zeros(400), np.zeros(400))) == 0
+
+
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Scored) -> None:
+    constant = np.full(len(data.right), base_rate(data))
+    assert skill(scored(constant, data.right, data.total, data.question)) == pytest.approx(0, abs=1e-9)
+    single = scored(data.right >= 1, data.right >= 1, question=data.question)
+    assert skill(single) == (1 if 0 < base_rate(single) < 1 else 0)
+
+
+def test_skill_is_negative_for_confident_nonsense() -> None:
+    assert skill(scored(np.array([0.1, 0.9]), np.array([1.0, 0.0]))) == pytest.approx(1 - 0.81 / 0.25)
+
+
+def straight(knots: Array, rng: np.random.Generator) -> Array:
+    """Probabilities from the quantile function that is straight between ``[n, 3]`` quantiles."""
+    u = rng.random(len(knots))
+    full = np.column_stack([np.zeros(len(knots)), knots, np.ones(len(knots))])
+    return np.array([np.interp(x, (0, *LEVELS, 1), row) for x, row in zip(u, full, strict=True)])
+
+
+@pytest.mark.parametrize("total", [1, 4, 16])
+def test_coverage_of_right_intervals_is_eighty_percent(total: int) -> None:
+    rng = np.random.default_rng(total)
+    n = 4000
+    knots = np.sort(rng.random((n, 3)), axis=1)
+    right = rng.binomial(total, straight(knots, rng)).astype(float)
+    data = scored(knots[:, 1], right, np.full(n, total), lower=knots[:, 0], upper=knots[:, 2])
+    assert coverage(data) == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(2.0, 2.0), (6.0, 2.0), (1.0, 4.0)])
+@pytest.mark.parametrize("total", [1, 8])
+def test_coverage_of_beta_distributed_probabilities(alpha: float, beta: float, total: int) -> None:
+    rng = np.random.default_rng(5)
+    n = 3000
+    lower, median, upper = (np.full(n, stats.beta.ppf(level, alpha, beta)) for level in LEVELS)
+    right = rng.binomial(total, rng.beta(alpha, beta, n)).astype(float)
+    assert coverage(scored(median, right, np.full(n, total), lower=lower, upper=upper)) == pytest.approx(
+        0.8, abs=0.03
+    )
+
+
+def test_intervals_that_are_too_narrow_cover_little_and_too_wide_ones_much() -> None:
+    rng = np.random.default_rng(6)
+    n, total = 2000, 24
+    right = rng.binomial(total, rng.beta(2, 2, n)).astype(float)
+    p, counts = np.full(n, 0.5), np.full(n, total)
+    narrow = scored(p, right, counts, lower=p - 0.02, upper=p + 0.02)
+    assert coverage(narrow) < 0.65
+    right = rng.binomial(total, rng.beta(50, 50, n)).astype(float)
+    wide = scored(p, right, counts, lower=p - 0.45, upper=p + 0.45)
+    assert coverage(wide) > 0.95
+    assert (width(narrow), width(wide)) == pytest.approx((0.04, 0.9))
+
+
+@given(tables())
+@settings(max_examples=40, deadline=None)
+def test_coverage_is_a_share(data: Scored) -> None:
+    assert 0 <= coverage(data) <= 1 + 1e-12
+
+
+def brier_world(questions: int, rng: np.random.Generator) -> Scored:
+    p = rng.uniform(0.1, 0.9, questions)
+    return scored(p, (rng.random(questions) < p).astype(float))
+
+
+def test_the_bootstrap_interval_holds_the_truth() -> None:
+    rng = np.random.default_rng(7)
+    truth = float(np.mean([p * (1 - p) for p in np.linspace(0.1, 0.9, 10_001)]))
+    intervals = [bootstrap(brier_world(150, rng), brier, rounds=150, seed=i) for i in range(60)]
+    held = sum(low <= truth <= high for low, high in intervals)
+    assert held >= 51  # 57 are expected, the percentile method and 60 tries give some away
+
+
+@given(st.integers(0, 100))
+@settings(max_examples=5, deadline=None)
+def test_repeated_rows_are_no_new_questions(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    many = brier_world(400, rng)
+    few = many.take(np.arange(100), np.ones(400))
+    rows = np.tile(np.arange(100), 4)
+    repeated = Scored(few.question[rows], few.quantiles[rows], few.right[rows], few.total[rows])
+    (a, b), (c, d), (e, f) = (bootstrap(x, brier) for x in (many, few, repeated))
+    assert (e, f) == pytest.approx((c, d))
+    assert f - e > 1.5 * (b - a)
+
+
+def test_the_bootstrap_of_what_is_not_defined_is_not_defined() -> None:
+    low, high = bootstrap(scored(np.full(5, 0.5), np.ones(5)), auc, rounds=20)
+    assert math.isnan(low)
+    assert math.isnan(high)
+    low, high = bootstrap(scored(np.array([0.2, 0.8]), np.array([0.0, 1.0])), auc, rounds=50)
+    assert (low, high) == (1, 1)  # rounds that drew one question twice have no AUC and do not count
+
+
+def test_the_bootstrap_is_the_same_every_time() -> None:
+    data = brier_world(50, np.random.default_rng(8))
+    assert bootstrap(data, skill, rounds=30) == bootstrap(data, skill, rounds=30)
+    assert bootstrap(data, skill, rounds=30) != bootstrap(data, skill, rounds=30, seed=1)

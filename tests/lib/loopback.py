@@ -1,0 +1,105 @@
+"""A loopback web server for tests of what is fetched."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Server:
+    """A loopback web server: answers by path, counts what it was asked and sent, can hold a body half way.
+
+    With ``ranges`` it serves parts of a body, as the Hub does.
+    """
+
+    answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    headers: Message = field(default_factory=Message)
+    half_way: str = ""
+    cut_once: str = ""
+    login: str = ""
+    ranges: bool = False
+    sent: Counter[str] = field(default_factory=Counter)
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+
+    def add(self, path: str, body: bytes | str | object, status: int = 200, **headers: str) -> None:
+        if not isinstance(body, bytes):
+            body = (body if isinstance(body, str) else json.dumps(body)).encode()
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        self.answers[path] = (status, named, body)
+
+    def part(self, status: int, body: bytes, wanted: str) -> tuple[int, bytes]:
+        """What a Range header makes of an answer."""
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)
+        if part is None or not self.ranges or status != 200:
+            return status, body
+        return 206, body[int(part[1]) : int(part[2]) + 1]
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server that listens until the block ends."""
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None: ...
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            state.asked[f"{self.command} {path}"] += 1
+            state.headers = self.headers
+            status, headers, body = state.answers.get(path, (404, {}, b"nothing here"))
+            if state.login and self.headers.get("Authorization") != state.login:
+                status, headers, body = 401, {}, b"who are you?"
+            status, body = state.part(status, body, self.headers.get("Range", ""))
+            self.send_response(status)
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.write(path, body)
+
+        def write(self, path: str, body: bytes) -> None:
+            try:
+                if path == state.half_way:
+                    self.wfile.write(body[: len(body) // 2])
+                    self.wfile.flush()
+                    state.reached.set()
+                    state.go_on.wait(20)
+                    body = body[len(body) // 2 :]
+                if path == state.cut_once:
+                    state.cut_once = ""
+                    body = body[: len(body) // 2]
+                    self.close_connection = True
+                for at in range(0, len(body), 1 << 16):
+                    self.wfile.write(body[at : at + (1 << 16)])
+                    state.sent[path] += len(body[at : at + (1 << 16)])
+            except OSError:
+                self.close_connection = True
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web.daemon_threads = True
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    state.url = f"http://127.0.0.1:{web.server_port}"
+    yield state
+    state.go_on.set()
+    web.shutdown()
+    web.server_close()
+    thread.join()

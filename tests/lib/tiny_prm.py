@@ -1,0 +1,147 @@
+"""Tiny GGUF files with the architecture and the kind of tokenizer of the PRMs that are known by name.
+
+A PRM answers with one of two tokens where it is asked; ``answers`` lifts these two wherever a certain token
+was read last, which is what its training did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gguf
+import numpy as np
+import qwen2
+import tiny
+from numpy.typing import NDArray
+
+LLAMA = qwen2.Shape(biases=False)
+QWEN = qwen2.Shape()
+EXTRA = "<extra_0>"
+
+LLAMA3_CONTROLS = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+# What the template of Llama-3.1-Instruct does with messages that bring no tools.
+LLAMA3 = (
+    "{{- bos_token }}"
+    "{%- if messages[0]['role'] == 'system' %}"
+    "{%- set system_message = messages[0]['content']|trim %}{%- set messages = messages[1:] %}"
+    "{%- else %}{%- set system_message = '' %}{%- endif %}"
+    "{{- '<|start_header_id|>system<|end_header_id|>\n\n' }}"
+    "{{- 'Cutting Knowledge Date: December 2023\n' }}{{- 'Today Date: 26 Jul 2024\n\n' }}"
+    "{{- system_message }}{{- '<|eot_id|>' }}"
+    "{%- for message in messages %}"
+    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim "
+    "+ '<|eot_id|>' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
+)
+
+# Parts before wholes: SentencePiece merges neighbours whose whole is a token, the best first.
+_MERGED = ("к", "и", "ки", "▁ки", "St", "ep", "Step", "▁Step", "▁+", "▁-", "▁▁")
+
+
+def write_mistral(path: Path, *, name: str = "tiny", answers: float = 6.0, leave_out: str = "") -> Path:
+    """A Llama with a SentencePiece vocabulary that has ``▁ки``, ``▁+`` and ``▁-`` as Mistral's has."""
+    letters = [chr(code) for code in range(33, 127)]
+    words = [word for word in ("▁", *letters, *_MERGED) if word != leave_out]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
+    weights = qwen2.random_weights(LLAMA, len(tokens))
+    if not leave_out:
+        _answer(weights, tokens.index("▁ки"), [tokens.index("▁+"), tokens.index("▁-")], answers)
+    writer = _writer(path, "llama", name, LLAMA, tokens)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([0.0] * 259 + [-float(len(words) - rank) for rank in range(len(words))])
+    kinds = [gguf.TokenType.UNKNOWN, *[gguf.TokenType.CONTROL] * 2, *[gguf.TokenType.BYTE] * 256]
+    writer.add_token_types([*kinds, *[gguf.TokenType.NORMAL] * len(words)])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.add_add_bos_token(True)
+    return _finish(writer, weights, path)
+
+
+def write_llama3(
+    path: Path, *, name: str = "tiny", answers: float = 6.0, template: str | None = LLAMA3
+) -> Path:
+    """A Llama with the byte-level BPE, control tokens and chat template of Llama 3.1."""
+    tokens = [*tiny.byte_tokens(), tiny.spelled("\n\n"), tiny.spelled(" S"), *LLAMA3_CONTROLS]
+    weights = qwen2.random_weights(LLAMA, len(tokens))
+    _answer(weights, tokens.index(tiny.spelled("\n\n")), [tokens.index("+"), tokens.index("-")], answers)
+    writer = _writer(path, "llama", name, LLAMA, tokens)
+    _bpe(writer, tokens, "llama-bpe", LLAMA3_CONTROLS, merges=[("\n", "\n"), (" ", "S")])
+    writer.add_bos_token_id(tokens.index("<|begin_of_text|>"))
+    writer.add_eos_token_id(tokens.index("<|eot_id|>"))
+    writer.add_add_bos_token(True)
+    if template is not None:
+        writer.add_chat_template(template)
+    return _finish(writer, weights, path)
+
+
+def write_qwen2(path: Path, *, name: str = "tiny", extra: bool = True) -> dict[str, NDArray[np.float32]]:
+    """A Qwen2 backbone with ChatML and, if ``extra``, Qwen's step marker; returns its weights."""
+    controls = ["<|endoftext|>", tiny.START, tiny.END, *([EXTRA] if extra else [])]
+    tokens = [*tiny.byte_tokens(), tiny.spelled("?\n"), *controls]
+    weights = qwen2.random_weights(QWEN, len(tokens), seed=3)
+    writer = _writer(path, "qwen2", name, QWEN, tokens)
+    _bpe(writer, tokens, "qwen2", controls, merges=[("?", "\n")])
+    writer.add_bos_token_id(tokens.index("<|endoftext|>"))
+    writer.add_eos_token_id(tokens.index(tiny.END))
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(tiny.CHATML)
+    _finish(writer, weights, path)
+    return weights
+
+
+def _answer(weights: dict[str, NDArray[np.float32]], behind: int, answers: list[int], lift: float) -> None:
+    """Make ``answers`` equally likely wherever ``behind`` was read last; the context tells them apart."""
+    direction = weights["token_embd.weight"][behind] / np.linalg.norm(weights["token_embd.weight"][behind])
+    rows = weights["output.weight"][answers]
+    if lift:
+        rows = rows - np.outer(rows @ direction, direction) + lift * direction
+    weights["output.weight"][answers] = rows
+
+
+def _writer(
+    path: Path, architecture: str, name: str, shape: qwen2.Shape, tokens: Sequence[str]
+) -> gguf.GGUFWriter:
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(name)
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.hidden)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_rope_dimension_count(shape.width // shape.heads)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_layer_norm_rms_eps(shape.epsilon)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_vocab_size(len(tokens))
+    return writer
+
+
+def _bpe(
+    writer: gguf.GGUFWriter,
+    tokens: Sequence[str],
+    kind: str,
+    controls: Sequence[str],
+    merges: Sequence[tuple[str, str]],
+) -> None:
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(kind)
+    writer.add_token_list(tokens)
+    special = set(controls)
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if token in special else gguf.TokenType.NORMAL for token in tokens]
+    )
+    writer.add_token_merges([f"{tiny.spelled(left)} {tiny.spelled(right)}" for left, right in merges])
+
+
+def _finish(writer: gguf.GGUFWriter, weights: dict[str, NDArray[np.float32]], path: Path) -> Path:
+    for name, tensor in weights.items():
+        writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

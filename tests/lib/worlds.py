@@ -1,0 +1,140 @@
+"""Worlds whose truth is known, for calibrations: bare numbers, or searches that leave readings behind."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.calibration.features import SCALARS, Evidence
+from adascale.engine.calibration.metrics import Array, Scored
+from adascale.engine.calibration.models import Fitting
+from adascale.engine.driver import Driver
+from adascale.engine.outcomes import OutcomeFold
+from adascale.engine.ports import Evaluated, Prefix
+from adascale.engine.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.settings import Settings
+from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.types import Problem, Reading, Step
+from adascale.models.rollouts import Rollouts
+
+WIDTH = 6
+REWARD = SCALARS["step"].index("reward")
+
+
+def scored(
+    p: Array,
+    right: Array,
+    total: Array | None = None,
+    question: NDArray[np.int64] | None = None,
+    lower: Array | None = None,
+    upper: Array | None = None,
+) -> Scored:
+    """Every row its own question and one outcome, unless said otherwise."""
+    p, right = np.asarray(p, float), np.asarray(right, float)
+    quantiles = np.column_stack([p if lower is None else lower, p, p if upper is None else upper])
+    names = np.arange(len(p)) if question is None else np.asarray(question)
+    return Scored(names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float))
+
+
+def by_reward(
+    reward: Array, right: Array, total: Array | None = None, question: NDArray[np.int64] | None = None
+) -> Fitting:
+    """Prefixes of which the logit of the reward alone is known."""
+    reward = np.asarray(reward, float)
+    scalars = np.zeros((len(reward), len(SCALARS["step"])))
+    scalars[:, REWARD] = reward
+    names = np.arange(len(reward)) if question is None else np.asarray(question)
+    counts = np.ones(len(reward)) if total is None else np.asarray(total, float)
+    return Fitting(Evidence(scalars, ()), names, np.asarray(right, float), counts)
+
+
+def beta_world(
+    questions: int, prefixes: int = 3, total: int = 4, kappa: float = 8.0, seed: int = 0
+) -> tuple[Fitting, Array]:
+    """Success probabilities that are Beta around a logistic mean; also ``[n]`` that mean.
+
+    The logit of the mean is a direction of the question's state, one of the prefix's, and one scalar.
+    """
+    rng = np.random.default_rng(seed)
+    question = np.repeat(np.arange(questions), prefixes)
+    n = len(question)
+    hard, good, sure = rng.normal(0, 1, questions)[question], rng.normal(0, 1, n), rng.normal(0, 1, n)
+    mean = 1 / (1 + np.exp(-(1.2 * hard + 0.8 * good + 0.5 * sure)))
+    p = rng.beta(mean * kappa, (1 - mean) * kappa)
+    outcomes = rng.integers(1, total + 1, n)
+    states = tuple(
+        (along[:, None] * direction + rng.normal(0, 0.05, (n, WIDTH))).astype(np.float32)
+        for along, direction in ((hard, rng.normal(0, 1, WIDTH)), (good, rng.normal(0, 1, WIDTH)))
+    )
+    evidence = Evidence(np.column_stack([sure, np.ones(n)]), states)
+    return Fitting(evidence, question, rng.binomial(outcomes, p).astype(float), outcomes.astype(float)), mean
+
+
+def ease(problem: Problem) -> float:
+    """Logit of success of a question's first thought, from its text."""
+    return random.Random(problem.question).gauss(0.4, 1.5)
+
+
+def reading(level: float, rng: random.Random) -> Reading:
+    """States that tell ``level`` along two of their axes, with some noise."""
+    last, mean = (np.array([rng.gauss(0, 0.3) for _ in range(WIDTH)], np.float32) for _ in range(2))
+    last[0] += level
+    mean[1] += level
+    return Reading(last, mean, -abs(rng.gauss(0, 1)), rng.random())
+
+
+def solve(prefix: Prefix, rng: random.Random) -> Step:
+    """One to three steps; every guess among them costs success, and so does running on."""
+    level = ease(prefix.problem) - 1.5 * sum(step.text.startswith("guess") for step in prefix.steps)
+    if len(prefix.steps) >= rng.randint(1, 3):
+        wrong = [("Answer: 20.", "stop"), ("Answer: 21.", "stop"), ("hm", "stop"), ("on", "length")]
+        right = rng.random() < 1 / (1 + math.exp(-level))
+        text, finish = ("Answer: 18.", "stop") if right else rng.choice(wrong)
+        step = scripted_step(text, finish, -rng.random())
+    else:
+        step = scripted_step(rng.choice(["add\n\n", "multiply\n\n", "guess\n\n"]), "step", -rng.random())
+        level -= 1.5 * step.text.startswith("guess")
+    return replace(step, reading=reading(level, rng))
+
+
+class ReadingPolicy(ScriptedPolicy):
+    """Reads a question's ease off its prompt."""
+
+    def open(self, problem: Problem) -> Evaluated:
+        """The prompt with a reading."""
+        cost = super().open(problem)
+        return replace(cost, reading=reading(ease(problem), random.Random(f"prompt {problem.question}")))
+
+
+def problems(count: int, start: int = 0) -> list[Problem]:
+    """Questions whose answer is 18."""
+    return [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(start, start + count)]
+
+
+def searched(
+    asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8
+) -> dict[str, OutcomeFold]:
+    """Rollouts of every question, by id."""
+    clock = itertools.count()
+    driver = Driver(
+        ReadingPolicy(solve, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
+    )
+    folds = {problem.id: OutcomeFold(problem) for problem in asked}
+    params = SearchParams(samples=samples, rollouts=rollouts)
+    for problem, event in driver.run(asked, Settings(ROLLOUTS, params)):
+        folds[problem.id].add(event)
+    return folds
+
+
+def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8) -> list[Rollouts]:
+    """The same as arrays."""
+    folds = searched(asked, samples, rollouts, slots)
+    return [Rollouts.of(folds[problem.id]) for problem in asked]
