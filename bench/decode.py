@@ -3,7 +3,9 @@
 Usage: ``python bench/decode.py MODEL [--branches 1,4,8,16,32] [--tokens 32] [--rounds 3]``
 
 The bare loop calls llama_decode and llama_sampler_sample and nothing else, in both KV layouts; the faster
-layout is what adascale is compared with. All three alternate in one run, each branch 300 tokens deep.
+layout is what adascale is compared with. ``reading`` is adascale with the hidden states of every step pooled,
+as a calibration needs them; its share is of adascale without. All alternate in one run, each branch 300
+tokens deep.
 """
 
 from __future__ import annotations
@@ -88,8 +90,8 @@ class BareLoop:
 class Adascale:
     """The real policy, driven as the driver does it."""
 
-    def __init__(self, model: LlamaModel, branches: int, window: int, threads: int) -> None:
-        self.context = LlamaContext(model, window, branches, threads, AbortFlag())
+    def __init__(self, model: LlamaModel, branches: int, window: int, threads: int, states: bool) -> None:
+        self.context = LlamaContext(model, window, branches, threads, AbortFlag(), states=states)
         chat = ChatFormat(model, "You are a writer.")
         costs = measure(self.context)
         cache = PrefixCache(256 << 20)
@@ -143,12 +145,13 @@ def main() -> None:
     model.is_end = lambda token: False  # type: ignore[method-assign]
     question, prompt = deep_question(model)
     window = -(-(len(prompt) + args.tokens + 260) // 256) * 256
-    rows, ratios = [], {}
+    rows, ratios, reading = [], {}, {}
     for branches in map(int, args.branches.split(",")):
         contestants = {
             "unified": BareLoop(model, branches, window, args.threads, unified=True),
             "streams": BareLoop(model, branches, window, args.threads, unified=False),
-            "adascale": Adascale(model, branches, window, args.threads),
+            "adascale": Adascale(model, branches, window, args.threads, states=False),
+            "reading": Adascale(model, branches, window, args.threads, states=True),
         }
         speeds: dict[str, list[float]] = {name: [] for name in contestants}
         for _ in range(args.rounds):
@@ -161,9 +164,15 @@ def main() -> None:
         middle = {name: statistics.median(values) for name, values in speeds.items()}
         ratio = middle["adascale"] / max(middle["unified"], middle["streams"])
         ratios[str(branches)] = round(ratio, 3)
-        rows.append([str(branches), *(f"{middle[n]:.1f}" for n in contestants), f"{ratio:.3f}"])
-    table(["branches", "bare unified", "bare streams", "adascale", "ratio"], rows)
-    close({"ratio": ratios, "model": args.model, "depth": len(prompt), "threads": args.threads})
+        # Rounds are paired, so that a slow moment of the machine touches both.
+        pairs = zip(speeds["reading"], speeds["adascale"], strict=True)
+        share = statistics.median(r / a for r, a in pairs)
+        reading[str(branches)] = round(share, 3)
+        shown = (f"{middle[n]:.1f}" for n in contestants)
+        rows.append([str(branches), *shown, f"{ratio:.3f}", f"{share:.3f}"])
+    table(["branches", "bare unified", "bare streams", "adascale", "reading", "ratio", "share"], rows)
+    figures = {"model": args.model, "depth": len(prompt), "threads": args.threads}
+    close({"ratio": ratios, "reading": reading, **figures})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,11 +59,13 @@ def fit(
     It can be stopped at any time: finished questions are kept, and the same command goes on.
     """
     problems = chosen_problems(options, FEWEST)
+    if output is not None and not os.access(output.parent, os.W_OK):
+        raise UsageError(f"{output} cannot be written", f"{output.parent} is no folder to write to")
     with opened(options, "none") as session:
         from adascale.engine.calibration.fitting import fit_calibration
         from adascale.engine.calibration.head import HeadConfig
         from adascale.engine.calibration.report import report
-        from adascale.models.calibrations import Artefact, save
+        from adascale.models.calibrations import Artefact, describe, save
         from adascale.models.shelf import own_folder
 
         drawn = drawn_on(session, problems, options)
@@ -70,13 +73,14 @@ def fit(
         stages = report(fitted.held_out, drawn.training)
         card = _card(session.fingerprint, pair_name(session), method, drawn, options, stages)
         artefact = Artefact(fitted.calibration, card)
-    path = output or own_folder() / file_name(card.name)
+    path = output or own_folder() / file_name(card)
     try:
         save(artefact, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-    say(f"adascale: wrote {path}")
-    _show(stages, options, {"file": str(path), "calibration": json.loads(json.dumps(_described(artefact)))})
+    if not options.quiet:
+        say(f"adascale: wrote {path}")
+    _show(stages, options, {"file": str(path), "calibration": describe(artefact)})
 
 
 @app.command()
@@ -94,6 +98,7 @@ def check(
     with opened(options, calibration) as session:
         from adascale.engine.calibration.fitting import measure
         from adascale.engine.calibration.report import report
+        from adascale.models.calibrations import describe
 
         if session.calibration is None:
             raise CalibrationError(
@@ -104,7 +109,7 @@ def check(
         drawn = drawn_on(session, problems, options)
         scored = measure(session.calibration.calibration, drawn.training, options.seed)
         stages = report(scored, drawn.training)
-        described = _described(session.calibration)
+        described = describe(session.calibration)
         warnings = [text for _, text in session.warnings]
     _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": warnings})
 
@@ -146,12 +151,6 @@ def show(
         )
     card = describe(found)
     write_payload(json.dumps(card, indent=2, sort_keys=True) if as_json else card_text(card))
-
-
-def _described(artefact: Artefact) -> dict[str, Any]:
-    from adascale.models.calibrations import describe
-
-    return describe(artefact)
 
 
 def _card(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .wire import MAX_BRANCHES, open_session, stoppable
 if TYPE_CHECKING:
     from adascale.engine.calibration.fitting import Training
     from adascale.models.artifact import ModelFile
+    from adascale.models.calibrations import Card
     from adascale.models.collect import Draws
     from adascale.models.rollouts import RolloutStore
     from adascale.models.session import Session
@@ -128,8 +130,10 @@ def _short(file: ModelFile) -> str:
     return file.path.stem if file.source == "path" else file.name
 
 
-def file_name(name: str) -> str:
-    """File of a calibration in the user's folder."""
+def file_name(card: Card) -> str:
+    """File of a calibration in the user's folder; models of the same name have files of their own."""
     from adascale.models.calibrations import SUFFIX
 
-    return "".join(c if c.isalnum() or c in "+-._" else "_" for c in name) + SUFFIX
+    name = "".join(c if c.isalnum() or c in "+-._" else "_" for c in card.name)
+    pair = hashlib.sha256("\x00".join(card.fingerprint.pair()).encode()).hexdigest()
+    return f"{name}-{pair[:8]}{SUFFIX}"

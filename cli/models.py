@@ -139,6 +139,7 @@ def _facts(spec: ModelSpec | None, file: ModelFile | None) -> dict[str, Any]:
         "schema": SCHEMA,
         "name": spec.name if spec else file.name if file else None,
         "role": spec.role if spec else None,
+        "format": spec.format if spec else None,
         "here": file is not None,
         "path": str(file.path) if file else None,
         "size_bytes": file.size_bytes if file else spec.size_bytes if spec else None,

@@ -47,7 +47,7 @@ PrmOption = Annotated[
         panel=MODELS,
         envvar=env("PRM"),
         help="Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name "
-        "or path is a PRM, 'none' judges nothing.",
+        "or path (FORMAT=PATH if its names do not tell) is a PRM, 'none' judges nothing.",
     ),
 ]
 CtxSizeOption = Annotated[

@@ -35,8 +35,7 @@ class OutcomeFold:
     tree: Tree = field(init=False)
     outcomes: dict[NodeId, Outcome] = field(default_factory=lambda: {ROOT: Outcome()})
     answers: dict[NodeId, str | None] = field(default_factory=dict)
-    _origins: dict[BranchId, NodeId] = field(default_factory=dict)
-    _branches: dict[NodeId, BranchId] = field(default_factory=dict)
+    origins: dict[BranchId, NodeId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.problem.answer is not None, "outcomes need the right answer"
@@ -47,9 +46,8 @@ class OutcomeFold:
         apply(self.tree, event)
         match event:
             case BranchStarted():
-                self._origins[event.branch] = event.parent
+                self.origins[event.branch] = event.parent
             case StepProposed():
-                self._branches[event.node] = event.branch
                 self.outcomes[event.node] = Outcome()
             case AnswerFound():
                 self._count(event.node, event.answer)
@@ -60,7 +58,9 @@ class OutcomeFold:
         assert self.problem.answer is not None
         self.answers[node] = answer
         right = answer is not None and same_answer(answer, self.problem.answer)
-        origin = self._origins[self._branches[node]]
+        branch = self.tree[node].branch
+        assert branch is not None, "only the root was not drawn"
+        origin = self.origins[branch]
         at: NodeId | None = node
         while at is not None:
             self.outcomes[at] += Outcome(int(right), 1)

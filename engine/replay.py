@@ -43,7 +43,7 @@ def apply(tree: Tree, event: Event) -> None:
                 root.estimate = event.estimate or root.estimate
                 tree.reading = event.reading or tree.reading
             case StepProposed():
-                node = tree.add(event.parent, event.step)
+                node = tree.add(event.parent, event.step, event.branch)
                 if node.id != event.node:
                     raise TraceError(f"node {event.node} is out of order in the trace")
                 node.usage = event.usage

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .budget import Usage
-from .types import ROOT, Estimate, NodeId, NodeStatus, Problem, Reading, Step
+from .types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Step
 
 
 @dataclass(slots=True, eq=True)
@@ -18,6 +18,7 @@ class Node:
         parent: None for the root.
         depth: Steps from the root.
         step: The step that leads here from the parent; None for the root.
+        branch: The branch that wrote it; they are numbered in the order in which they were drawn.
         reward: Raw output of the reward model; None until scored.
         estimate: Calibrated success probability; None until scored.
         status: ``open`` may be expanded, ``terminal`` ended by itself, ``pruned`` was cut.
@@ -28,6 +29,7 @@ class Node:
     parent: NodeId | None
     depth: int
     step: Step | None
+    branch: BranchId | None = None
     reward: float | None = None
     estimate: Estimate | None = None
     status: NodeStatus = "open"
@@ -65,9 +67,9 @@ class Tree:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def add(self, parent: NodeId, step: Step) -> Node:
+    def add(self, parent: NodeId, step: Step, branch: BranchId | None = None) -> Node:
         """Append a child of ``parent``; a step that ended by itself makes it terminal."""
-        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step)
+        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step, branch)
         if step.finish != "step":
             node.status = "terminal"
         self.nodes.append(node)

@@ -23,7 +23,7 @@ from adascale.engine.errors import CalibrationError
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
-Tensors = dict[str, NDArray[np.float32]]
+Tensors = dict[str, NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def save(artefact: Artefact, path: Path) -> None:
     metadata = {"schema": SCHEMA, "card": card, "sha256": _digest(tensors, card)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(serialise(tensors, metadata))
+    partial.write_bytes(_settled(serialise(tensors, metadata)))
     partial.replace(path)
 
 
@@ -142,6 +142,14 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise CalibrationError(f"{path.name} cannot be read: it is torn or no safetensors file") from error
 
 
+def _settled(data: bytes) -> bytes:
+    """The same file with the keys of its header in order: safetensors writes metadata in a random one."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
+
+
 def _found(metadata: Mapping[str, str]) -> tuple[str, ...]:
     return (f"it says {metadata['schema']}, this version reads {SCHEMA}",) if "schema" in metadata else ()
 
@@ -156,21 +164,28 @@ def _digest(tensors: Tensors, card: str) -> str:
 
 
 def _tensors(calibration: Calibration) -> Tensors:
-    """All arrays in single precision, named by stage."""
+    """All arrays, named by stage."""
     found: Tensors = {}
     models: dict[str, StageModel] = {**dict(calibration.stages.items()), "answer": calibration.answer}
     for stage, model in models.items():
         for name, array in model.arrays().items():
-            found[f"{stage}.{name}"] = np.ascontiguousarray(array, np.float32)
+            # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
+            kind = np.float16 if name.endswith(".matrix") else np.float32
+            found[f"{stage}.{name}"] = np.ascontiguousarray(array, kind)
     domain = calibration.domain
-    found["domain.matrix"] = np.ascontiguousarray(domain.projection.matrix, np.float32)
+    found["domain.matrix"] = np.ascontiguousarray(domain.projection.matrix, np.float16)
     found["domain.bias"] = domain.projection.bias.astype(np.float32)
+    found["domain.size"] = domain.projection.size.astype(np.float32)
     found["domain.threshold"] = domain.threshold.astype(np.float32)
     return found
 
 
 def _calibration(tensors: Tensors, method: str) -> Calibration:
-    projection = Projection(tensors["domain.matrix"], tensors["domain.bias"].astype(np.float64))
+    projection = Projection(
+        tensors["domain.matrix"].astype(np.float32),
+        tensors["domain.bias"].astype(np.float64),
+        tensors["domain.size"].astype(np.float64),
+    )
     return Calibration(
         {stage: _model(tensors, stage, method) for stage in STAGES},
         _model(tensors, "answer", "beta"),

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,17 +59,11 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
 
 def save(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
     """Write tensors as a safetensors file, in one step."""
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    at = 0
-    for name, tensor in tensors.items():
-        header[name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": [at, at + tensor.nbytes]}
-        at += tensor.nbytes
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    from safetensors.numpy import save as serialise
+
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")
-    data = b"".join(np.ascontiguousarray(tensor, "<f4").tobytes() for tensor in tensors.values())
-    draft.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    draft.write_bytes(serialise(tensors, dict(metadata)))
     draft.replace(path)
 
 

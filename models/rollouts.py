@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.outcomes import OutcomeFold
-from adascale.engine.types import Finish, Problem
+from adascale.engine.tree import Node, Tree
+from adascale.engine.types import ROOT, BranchId, Finish, Problem
 
 FINISHES: tuple[Finish, ...] = ("step", "stop", "length")
 
@@ -26,11 +27,12 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollouts:
-    """All trajectories of one question as arrays; row 0 is the question, parents come before children.
+    """All trajectories of one question as arrays; row 0 is the question, then one draw after another.
 
     Attributes:
         problem: The question.
-        parent: ``[nodes]``, -1 for the question.
+        parent: ``[nodes]``, -1 for the question; a parent comes before its children.
+        origin: ``[nodes]``, where the draw that wrote the node started: 0 for the question.
         right, total: ``[nodes]``, outcomes of the draws through each node (engine/outcomes.py).
         tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.
@@ -41,6 +43,7 @@ class Rollouts:
 
     problem: Problem
     parent: IntArray
+    origin: IntArray
     right: IntArray
     total: IntArray
     tokens: IntArray
@@ -56,7 +59,8 @@ class Rollouts:
     @classmethod
     def of(cls, fold: OutcomeFold) -> Rollouts:
         """From a finished search whose steps were read."""
-        tree, nodes = fold.tree, list(fold.tree)
+        tree, nodes = fold.tree, _in_order(fold.tree)
+        row = {node.id: index for index, node in enumerate(nodes)}
         steps = [node.step for node in nodes]
         readings = [tree.reading, *(step.reading for step in steps if step is not None)]
         assert all(reading is not None for reading in readings), "the generator's states were not kept"
@@ -70,7 +74,8 @@ class Rollouts:
 
         return cls(
             problem=fold.problem,
-            parent=ints([-1 if node.parent is None else node.parent for node in nodes]),
+            parent=ints([-1 if node.parent is None else row[node.parent] for node in nodes]),
+            origin=ints([0 if node.branch is None else row[fold.origins[node.branch]] for node in nodes]),
             right=ints([fold.outcomes[node.id].right for node in nodes]),
             total=ints([fold.outcomes[node.id].total for node in nodes]),
             tokens=ints([len(step.token_ids) if step else 0 for step in steps]),
@@ -93,9 +98,9 @@ class Rollouts:
         return chain[::-1]
 
     def samples(self) -> list[int]:
-        """Ends of the draws from the question itself: the first ``total[0]`` that ended."""
-        ends = [node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step"]
-        return ends[: int(self.total[0])]
+        """Ends of the draws from the question itself; the others share a prefix with one of them."""
+        ends = (node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step")
+        return [node for node in ends if self.origin[node] == 0]
 
     def to_bytes(self) -> bytes:
         """For ``RolloutStore``."""
@@ -113,6 +118,7 @@ class Rollouts:
 
 _ARRAYS = (
     "parent",
+    "origin",
     "right",
     "total",
     "tokens",
@@ -125,13 +131,29 @@ _ARRAYS = (
     "token_ids",
 )
 
+
+def _in_order(tree: Tree) -> list[Node]:
+    """The root, then draw after draw, those from the root first, ordered by what they say.
+
+    Nodes are numbered as their steps are finished, and that depends on who else was running.
+    """
+    draws: dict[BranchId | None, list[Node]] = {}
+    for node in tree:
+        draws.setdefault(node.branch, []).append(node)
+    [root] = draws.pop(None)
+
+    def key(nodes: list[Node]) -> tuple[bool, list[tuple[int, ...]]]:
+        return nodes[0].parent != ROOT, [node.step.token_ids for node in nodes if node.step is not None]
+
+    return [root, *(node for nodes in sorted(draws.values(), key=key) for node in nodes)]
+
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rollouts (
-    question TEXT PRIMARY KEY, answer TEXT NOT NULL, id TEXT NOT NULL,
-    answers TEXT NOT NULL, arrays BLOB NOT NULL
+    problem TEXT PRIMARY KEY, answers TEXT NOT NULL, arrays BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS rewards (
-    question TEXT NOT NULL, prm TEXT NOT NULL, rewards BLOB NOT NULL, PRIMARY KEY (question, prm)
+    problem TEXT NOT NULL, prm TEXT NOT NULL, rewards BLOB NOT NULL, PRIMARY KEY (problem, prm)
 );
 """
 
@@ -154,34 +176,37 @@ class RolloutStore:
         self._db.close()
 
     def put(self, rollouts: Rollouts) -> None:
-        """Keep a question; atomic."""
-        problem = rollouts.problem
-        answers = json.dumps(rollouts.answers)
-        row = (problem.question, problem.answer, problem.id, answers, rollouts.to_bytes())
-        self._db.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?, ?)", row)
+        """Keep a question; atomic. Rewards of earlier rollouts of it are forgotten."""
+        key, answers = _key(rollouts.problem), json.dumps(rollouts.answers)
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM rewards WHERE problem = ?", (key,))
+            row = (key, answers, rollouts.to_bytes())
+            self._db.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?)", row)
 
     def holds(self, problem: Problem) -> bool:
-        """Whether a question with this answer is done."""
-        return self._row("1", problem) is not None
+        """Whether a question with this id and answer is done."""
+        return self._row("SELECT 1 FROM rollouts WHERE problem = ?", _key(problem)) is not None
 
     def get(self, problem: Problem) -> Rollouts | None:
         """A question that is done."""
-        row = self._row("answers, arrays", problem)
+        row = self._row("SELECT answers, arrays FROM rollouts WHERE problem = ?", _key(problem))
         return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1])
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
-        row = (problem.question, prm, rewards.astype(np.float32).tobytes())
+        row = (_key(problem), prm, rewards.astype(np.float32).tobytes())
         self._db.execute("INSERT OR REPLACE INTO rewards VALUES (?, ?, ?)", row)
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """What ``put_rewards`` kept."""
-        query = "SELECT rewards FROM rewards WHERE question = ? AND prm = ?"
-        with closing(self._db.execute(query, (problem.question, prm))) as rows:
-            row = rows.fetchone()
+        row = self._row("SELECT rewards FROM rewards WHERE problem = ? AND prm = ?", _key(problem), prm)
         return None if row is None else np.frombuffer(row[0], np.float32)
 
-    def _row(self, columns: str, problem: Problem) -> Any:
-        query = f"SELECT {columns} FROM rollouts WHERE question = ? AND answer = ? AND id = ?"
-        with closing(self._db.execute(query, (problem.question, problem.answer, problem.id))) as rows:
+    def _row(self, query: str, *values: str) -> Any:
+        with closing(self._db.execute(query, values)) as rows:
             return rows.fetchone()
+
+
+def _key(problem: Problem) -> str:
+    return json.dumps([problem.id, problem.question, problem.answer])

@@ -43,7 +43,7 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
 
 
 def _fitting(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> Fitting:
-    question, right, total = (np.array(column) for column in zip(*rows, strict=True))
+    question, right, total = np.array(rows, int).reshape(-1, 3).T
     return Fitting(evidence, question, right.astype(float), total.astype(float))
 
 

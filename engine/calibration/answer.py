@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import Finished
-from .losses import logit
-from .metrics import Array
+from .logits import Array, logit
 
 FEATURES = ("question", "share", "lead", "mean", "best", "samples", "groups")
 

@@ -12,7 +12,7 @@ from ..types import Estimate, Finished
 from .answer import answer_features
 from .domain import Domain, widened
 from .features import Evidence, Path, Stage, path_evidence, question_evidence
-from .metrics import Array
+from .logits import Array
 from .models import StageModel
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..types import Estimate
 from .features import States
-from .losses import logit, sigmoid
-from .metrics import Array
+from .logits import Array, logit, sigmoid
 from .projection import Projection
 
 _COMPONENTS = 16
@@ -53,4 +52,6 @@ def widened(estimate: Estimate, distance: float) -> Estimate:
         return estimate
     low, middle, high = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
     stretched = sigmoid(np.array([middle + distance * (low - middle), middle + distance * (high - middle)]))
-    return Estimate(float(stretched[0]), estimate.median, float(stretched[1]), estimate.calibrated)
+    # A logit is kept away from 0 and 1, so what lies there already would come back from it narrower.
+    lower, upper = min(float(stretched[0]), estimate.lower), max(float(stretched[1]), estimate.upper)
+    return Estimate(lower, estimate.median, upper, estimate.calibrated)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ports import Prefix
-from .losses import logit
-from .metrics import Array
+from .logits import Array, logit
 
 Stage = Literal["question", "step", "finished"]
 STAGES: tuple[Stage, ...] = ("question", "step", "finished")
@@ -136,5 +135,7 @@ def question_evidence(states: States) -> Evidence:
 
 def path_evidence(paths: list[Path]) -> Evidence:
     """Of prefixes that have steps."""
+    if not paths:
+        return Evidence(np.empty((0, len(SCALARS["step"]))), ())
     states = np.stack([path.states() for path in paths])
     return Evidence(np.stack([path.scalars() for path in paths]), tuple(states.transpose(1, 0, 2)))

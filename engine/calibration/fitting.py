@@ -11,12 +11,13 @@ import numpy as np
 
 from ..select import group_answers
 from ..types import Candidate, Estimate, Finished, NodeId
-from .answer import answer_features
+from .answer import FEATURES, answer_features
 from .calibration import Calibration
 from .domain import Domain
 from .features import STAGES, Evidence, Stage
 from .head import HeadConfig
-from .metrics import Array, Scored
+from .logits import Array
+from .metrics import Scored
 from .models import Fitting, StageModel, fit_model
 
 _SUBSETS = 4
@@ -111,8 +112,8 @@ def answer_fitting(training: Training, question: Array, finished: Array, seed: i
                 features = answer_features(Finished(prior, candidates, tuple(groups)))
                 rows.append((features, sampled.question, sampled.right[groups[0].nodes[0]]))
     return Fitting(
-        Evidence(np.stack([row[0] for row in rows]), ()),
-        np.array([row[1] for row in rows]),
+        Evidence(np.array([row[0] for row in rows]).reshape(-1, len(FEATURES)), ()),
+        np.array([row[1] for row in rows], int),
         np.array([float(row[2]) for row in rows]),
         np.ones(len(rows)),
     )

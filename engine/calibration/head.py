@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .logits import Array
 from .losses import Loss
-from .metrics import Array
 
 Params = list[Array]
 """``[features, hidden]``, ``[hidden]``, ``[hidden, outputs]``, ``[features, outputs]``, ``[outputs]``."""
@@ -20,14 +20,15 @@ class HeadConfig:
 
     Attributes:
         hidden: Units of the hidden layer; 0 for a linear head.
-        components: Principal components of each block of states.
+        components, tempering: Of the states (``Projection.fit``).
         decay: Prior precision of a weight, in questions: it fades as there are more of them.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
         steps, rate: Of Adam, on all rows at once.
     """
 
-    hidden: int = 8
-    components: int = 4
+    hidden: int = 0
+    components: int = 64
+    tempering: float = 0.25
     decay: float = 10.0
     folds: int = 5
     steps: int = 400
@@ -66,7 +67,7 @@ def fit(
     ]
     questions = weight.sum()
     decay = config.decay / questions
-    decays = [decay, 0.0, decay, decay, 0.0]
+    decays = [decay, 0.0, decay, decay, decay * loss.shrunk]
     weight = weight / questions
     first = [np.zeros_like(p) for p in params]
     second = [np.zeros_like(p) for p in params]

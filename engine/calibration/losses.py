@@ -11,36 +11,32 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import LEVELS, Array
+from .logits import Array, sigmoid
+from .metrics import LEVELS
 
 _KAPPA = 8.0
-"""Concentration that a head starts from, and returns to where counts say nothing (arXiv 2605.15529)."""
+"""Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
 
-_KAPPA_PRIOR = 0.02
-_GRID = np.linspace(-12.0, 12.0, 385)
+_SPAN = 4.0
+_GRID = np.linspace(-12.0, 12.0, 769)
 
 
 class Loss(Protocol):
-    """A loss over the outputs of a head."""
+    """A loss over the outputs of a head.
+
+    Attributes:
+        outputs: How many.
+        shrunk: ``[outputs]``, share of the weight decay that pulls each constant to zero.
+    """
 
     outputs: int
+    shrunk: Array
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
         """``[n]`` losses and ``[n, outputs]`` gradients, of ``[n, outputs]`` raw outputs."""
 
     def quantiles(self, out: Array) -> Array:
         """``[n, 3]`` lower, median and upper."""
-
-
-def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))`` without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
-
-
-def logit(p: Array) -> Array:
-    """The inverse of ``sigmoid``; p is kept 1e-6 away from 0 and 1."""
-    p = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.log(p) - np.log1p(-p)
 
 
 class BetaLoss:
@@ -51,12 +47,13 @@ class BetaLoss:
     """
 
     outputs = 2
+    shrunk = np.array([0.0, 0.1])
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
         """See ``Loss``."""
         mean, kappa = self._read(out)
         alpha, beta = mean * kappa, (1 - mean) * kappa
-        loss = 0.5 * _KAPPA_PRIOR * out[:, 1] ** 2
+        loss = np.zeros_like(mean)
         d_alpha, d_beta, d_kappa = np.zeros_like(mean), np.zeros_like(mean), np.zeros_like(mean)
         for i in range(int(total.max())):
             for seen, value, slope, sign in (
@@ -69,8 +66,8 @@ class BetaLoss:
                 slope += sign * counts / (value + i)
         d_mean = kappa * (d_alpha - d_beta)
         d_log_kappa = kappa * (mean * d_alpha + (1 - mean) * d_beta + d_kappa)
-        gradient = np.column_stack([d_mean * mean * (1 - mean), d_log_kappa + _KAPPA_PRIOR * out[:, 1]])
-        return loss, gradient
+        d_log_kappa *= np.abs(out[:, 1]) < _SPAN
+        return loss, np.column_stack([d_mean * mean * (1 - mean), d_log_kappa])
 
     def quantiles(self, out: Array) -> Array:
         """See ``Loss``; the median is the Beta's mean, which is what outcomes are compared with."""
@@ -82,7 +79,7 @@ class BetaLoss:
     @staticmethod
     def _read(out: Array) -> tuple[Array, Array]:
         mean = np.clip(sigmoid(out[:, 0]), 1e-5, 1 - 1e-5)
-        return mean, _KAPPA * np.exp(np.clip(out[:, 1], -4.0, 4.0))
+        return mean, _KAPPA * np.exp(np.clip(out[:, 1], -_SPAN, _SPAN))
 
 
 class PinballLoss:
@@ -92,6 +89,7 @@ class PinballLoss:
     """
 
     outputs = 3
+    shrunk = np.zeros(3)
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
         """See ``Loss``."""

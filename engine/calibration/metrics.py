@@ -14,13 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from .logits import Array, logit, sigmoid
+
 LEVELS = (0.1, 0.5, 0.9)
 """Quantile levels of an estimate: lower, median, upper."""
 
 _BINS_MAX = 10
 _OUTCOMES_PER_BIN = 80
 _GRID = (np.arange(100) + 0.5) / 100
+_TAIL = np.log(9.0)  # logit of the upper level
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,8 @@ def brier(data: Scored) -> float:
 def skill(data: Scored) -> float:
     """Brier skill: 1 is perfect, 0 is no better than the base rate of this very data."""
     constant = _brier(data, np.full(len(data.right), base_rate(data)))
-    return 1.0 - brier(data) / constant if constant > 0 else 0.0
+    # Where all outcomes are the same, weights that do not quite sum to one leave a rest of 1e-32 here.
+    return 1.0 - brier(data) / constant if constant > 1e-12 else 0.0
 
 
 def _brier(data: Scored, p: Array) -> float:
@@ -119,9 +122,9 @@ def ece_floor(data: Scored, rounds: int = 50, seed: int = 0) -> float:
 def coverage(data: Scored) -> float:
     """Share of outcomes in the central 80 % of what lower, median and upper predict; .8 is right.
 
-    The probability itself is never seen, only counts. Between 0, the three quantiles and 1 the quantile
-    function is taken as straight, and the count's place in the distribution that follows from it is spread
-    evenly over the step it makes (randomised PIT: Czado, Gneiting and Held, Biometrics 2009).
+    The probability itself is never seen, only counts. Its logit is taken as logistic on either side of the
+    median, and the count's place in the distribution that follows is spread evenly over the step it makes
+    (randomised PIT: Czado, Gneiting and Held, Biometrics 2009).
     """
     low, high = _pit(data)
     inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
@@ -131,8 +134,9 @@ def coverage(data: Scored) -> float:
 
 def _pit(data: Scored) -> tuple[Array, Array]:
     """``[n]`` twice: probability of fewer right outcomes than seen, and of no more than seen."""
-    knots = np.column_stack([np.zeros(len(data.right)), data.quantiles, np.ones(len(data.right))])
-    p = np.stack([np.interp(_GRID, (0.0, *LEVELS, 1.0), row) for row in knots])
+    lower, median, upper = (logit(q)[:, None] for q in data.quantiles.T)
+    levels = logit(_GRID)
+    p = sigmoid(median + levels * np.where(levels < 0, median - lower, upper - median) / _TAIL)
     low, high = np.zeros(len(p)), np.zeros(len(p))
     choose = np.ones(len(p))
     for k in range(int(data.total.max()) + 1):

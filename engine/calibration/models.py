@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import head
 from .features import SCALARS, Evidence
-from .losses import BetaLoss, Loss, PinballLoss, beta_quantiles, logit, sigmoid
-from .metrics import Array
+from .logits import Array, logit, sigmoid
+from .losses import BetaLoss, Loss, PinballLoss, beta_quantiles
 from .projection import Inputs, Projection
 
-Arrays = Mapping[str, NDArray[np.float64] | NDArray[np.float32]]
+Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 _REWARD = SCALARS["step"].index("reward")
 _LOSSES: dict[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
@@ -82,13 +82,14 @@ class HeadModel:
 
     def arrays(self) -> Arrays:
         """See ``StageModel``."""
-        found: dict[str, NDArray[np.float64] | NDArray[np.float32]] = {
+        found: dict[str, NDArray[np.floating[Any]]] = {
             "scalar_mean": self.inputs.mean,
             "scalar_scale": self.inputs.scale,
         }
         for i, projection in enumerate(self.inputs.projections):
             found[f"projection.{i}.matrix"] = projection.matrix
             found[f"projection.{i}.bias"] = projection.bias
+            found[f"projection.{i}.size"] = projection.size
         for j, part in enumerate(zip(*self.ensemble, strict=True)):
             found[f"head.{j}"] = np.stack(part)
         return found
@@ -101,6 +102,7 @@ class HeadModel:
             Projection(
                 arrays[f"projection.{i}.matrix"].astype(np.float32),
                 arrays[f"projection.{i}.bias"].astype(np.float64),
+                arrays[f"projection.{i}.size"].astype(np.float64),
             )
             for i in range(blocks)
         )
@@ -140,6 +142,10 @@ class RewardMap:
         return cls(*(arrays[name].astype(np.float64) for name in ("knots", "values", "kappa")))
 
 
+NOTHING_KNOWN = RewardMap(np.zeros(1), np.full(1, 0.5), np.ones(1))
+"""For a stage that never occurred: a model that answers in one step has no unfinished prefixes."""
+
+
 def rewards(evidence: Evidence) -> Array:
     """``[n]`` logits of the raw rewards; zeros for questions, where nothing is written yet."""
     has = evidence.scalars.shape[1] > _REWARD
@@ -150,12 +156,14 @@ def fit_model(data: Fitting, method: str, config: head.HeadConfig, seed: int) ->
     """Fit one stage.
 
     Returns:
-        The model, and ``[n, 3]`` estimates of each prefix by heads that never saw its question.
+        The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.
     """
+    held_out = np.empty((len(data.right), 3))
+    if not len(data.right):
+        return NOTHING_KNOWN, held_out
     folds = head.folds_of(data.question, config.folds, seed)
-    held_out = np.empty((len(folds), 3))
     if method in _LOSSES:
-        inputs = Inputs.fit(data.evidence, data.weight(), config.components)
+        inputs = Inputs.fit(data.evidence, data.weight(), config.components, config.tempering)
         x, loss = inputs(data.evidence), _LOSSES[method]
         ensemble = []
         for fold in range(config.folds):
@@ -178,12 +186,14 @@ def _fit_map(data: Fitting, method: str) -> RewardMap:
 
 def _isotonic(data: Fitting) -> tuple[Array, Array]:
     """Pool adjacent violators on the weighted rates (Ayer et al. 1955)."""
-    order = np.argsort(rewards(data.evidence), kind="stable")
-    x, y, w = (a[order] for a in (rewards(data.evidence), data.right / data.total, data.weight()))
+    # Equal rewards are one point before anything is compared, or the order of rows would decide.
+    x, index = np.unique(rewards(data.evidence), return_inverse=True)
+    w = np.bincount(index, data.weight())
+    y = np.bincount(index, data.weight() * data.right / data.total) / w
     blocks: list[tuple[float, float, float, float]] = []  # mean, weight, first knot, last knot
     for knot, rate, weight in zip(x, y, w, strict=True):
         blocks.append((float(rate), float(weight), float(knot), float(knot)))
-        while len(blocks) > 1 and (blocks[-2][0] >= blocks[-1][0] or blocks[-2][3] == blocks[-1][2]):
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
             (m1, w1, first, _), (m2, w2, _, last) = blocks.pop(-2), blocks.pop()
             blocks.append(((m1 * w1 + m2 * w2) / (w1 + w2), w1 + w2, first, last))
     knots = np.array([k for block in blocks for k in block[2:]])

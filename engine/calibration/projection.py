@@ -7,42 +7,54 @@ from dataclasses import dataclass
 import numpy as np
 
 from .features import Evidence, States
-from .metrics import Array
+from .logits import Array
 
+_LEAST = 1e-8
 _CLIP = 4.0
 """Standard deviations beyond which an input says no more: small heads must not extrapolate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """An affine map of states to standardised principal components.
+    """An affine map of states to standardised principal components, then to the size each is trusted with.
 
     Attributes:
-        matrix: ``[width, components]`` float32.
+        matrix: ``[width, components]``, rounded to half precision, which an artefact keeps it in.
         bias: ``[components]``.
+        size: ``[components]``, 1 for the largest, less for smaller ones.
     """
 
     matrix: States
     bias: Array
+    size: Array
 
     @classmethod
-    def fit(cls, states: States, weight: Array, components: int) -> Projection:
-        """Components of weighted ``[n, width]`` states; label-free."""
+    def fit(cls, states: States, weight: Array, components: int, tempering: float = 0.0) -> Projection:
+        """Components of weighted ``[n, width]`` states; label-free.
+
+        ``tempering`` is the power of its share of variance that a component keeps as its size. Whitening (0)
+        trusts the smallest as much as the largest; plain components (.5) hardly hear the small ones. Under
+        weight decay the size is the prior.
+        """
         x = states.astype(np.float64)
         mean = weight @ x / weight.sum()
         x -= mean
         covariance = (x * (weight / weight.sum())[:, None]).T @ x
         values, vectors = np.linalg.eigh(covariance)
         top = np.argsort(values)[::-1][:components]
+        values = np.maximum(values[top], _LEAST)
         # A component's sign is the solver's whim: fixed, so that machines agree.
         vectors = vectors[:, top]
         vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(top))])
-        matrix = vectors / np.sqrt(np.maximum(values[top], 1e-12))
-        return cls(matrix.astype(np.float32), -(mean @ matrix))
+        # A direction in which nothing varied (few questions, or all the same) says nothing.
+        matrix = np.where(values > _LEAST, vectors / np.sqrt(values), 0.0)
+        matrix = matrix.astype(np.float16).astype(np.float32)
+        return cls(matrix, -(mean @ matrix), (values / values[0]) ** tempering)
 
     def __call__(self, states: States) -> Array:
         """``[n, components]``."""
-        return np.array(states @ self.matrix + self.bias, np.float64)
+        z: Array = (states @ self.matrix).astype(np.float64) + self.bias
+        return z.clip(-_CLIP, _CLIP) * self.size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,18 +71,18 @@ class Inputs:
     scale: Array
 
     @classmethod
-    def fit(cls, evidence: Evidence, weight: Array, components: int) -> Inputs:
-        """Standardise by weighted moments."""
+    def fit(cls, evidence: Evidence, weight: Array, components: int, tempering: float) -> Inputs:
+        """Standardise by weighted moments; for the rest see ``Projection.fit``."""
         w = weight / weight.sum()
         mean = w @ evidence.scalars
         deviation = np.sqrt(w @ (evidence.scalars - mean) ** 2)
         # A scalar that never changed in fitting (a reward where there is no PRM) must not speak later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
-        return cls(tuple(Projection.fit(s, weight, components) for s in evidence.states), mean, scale)
+        projections = (Projection.fit(s, weight, components, tempering) for s in evidence.states)
+        return cls(tuple(projections), mean, scale)
 
     def __call__(self, evidence: Evidence) -> Array:
         """``[n, scalars + blocks * components]``."""
-        scalars = (evidence.scalars - self.mean) * self.scale
+        scalars = ((evidence.scalars - self.mean) * self.scale).clip(-_CLIP, _CLIP)
         parts = [p(s) for p, s in zip(self.projections, evidence.states, strict=True)]
-        row: Array = np.concatenate([scalars, *parts], axis=1)
-        return row.clip(-_CLIP, _CLIP)
+        return np.concatenate([scalars, *parts], axis=1)

@@ -10,10 +10,9 @@ import numpy as np
 
 from .features import SCALARS
 from .fitting import Training
-from .losses import sigmoid
+from .logits import Array, sigmoid
 from .metrics import (
     METRICS,
-    Array,
     Scored,
     auc,
     bootstrap,
@@ -32,17 +31,17 @@ Report = dict[str, Any]
 
 
 def report(scored: Mapping[str, Scored], training: Training | None = None, rounds: int = 400) -> Report:
-    """JSON-ready metrics of each stage.
+    """JSON-ready metrics of each stage that occurred.
 
     Keys of a stage: ``n`` prefixes, ``questions``, ``outcomes``, every metric of ``METRICS``, ``ece_floor``
     (what noise alone would show), ``intervals`` (95 %, over questions), ``reliability``; with ``training``
     also ``raw``, the same for the raw reward taken as a probability, and ``auc_by_depth``.
     """
-    found = {name: _stage(data, rounds) for name, data in scored.items()}
+    found = {name: _stage(data, rounds) for name, data in scored.items() if len(data.right)}
     for stage, data in training.stages.items() if training is not None else ():
-        if stage != "question":
+        if stage in found and stage != "question":
             found[stage]["raw"] = _raw(data)
-        if stage == "step":
+        if stage in found and stage == "step":
             found[stage]["auc_by_depth"] = _by_depth(scored[stage], data)
     return found
 

@@ -9,7 +9,7 @@ from .base import Expand, Plan, SearchParams, Strategy, gather
 
 
 def rollouts(tree: Tree, params: SearchParams) -> Plan:
-    """``samples`` trajectories, then ``rollouts`` more from one prefix of the first.
+    """``samples`` trajectories, then ``rollouts`` more from one prefix of one of them.
 
     The second kind tells how often the same prefix succeeds, which one outcome per prefix cannot: the paper
     (arXiv 2506.09338, section 1.2 of its pipeline) draws 8 from every prefix; here more questions come first.
@@ -21,9 +21,19 @@ def rollouts(tree: Tree, params: SearchParams) -> Plan:
 
 
 def _any_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
-    """One unfinished node of the first child's trajectory, each as likely, the same one every time."""
-    first = tree.children(ROOT)[0]
-    inside = [n for n in nodes if tree[n].status == "open" and tree.path(n)[0].id == first]
+    """One unfinished node of the draw whose first step is shortest, each as likely.
+
+    Any draw will do that the draws alone decide, and not who else was running when they were drawn.
+    """
+
+    def length(node: NodeId) -> tuple[int, int]:
+        step, branch = tree[node].step, tree[node].branch
+        assert step is not None, "only the root has no step"
+        assert branch is not None, "only the root has no branch"
+        return len(step.token_ids), branch
+
+    first = tree[min(tree.children(ROOT), key=length)].branch
+    inside = [n for n in nodes if tree[n].status == "open" and tree[n].branch == first]
     return inside[branch_seed(0, tree.problem.id, ()) % len(inside)] if inside else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import random
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration.features import SCALARS, Evidence
+from adascale.engine.calibration.fitting import Fitted, fit_calibration
+from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Scored
 from adascale.engine.calibration.models import Fitting
 from adascale.engine.driver import Driver
@@ -24,6 +27,7 @@ from adascale.engine.strategies import SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
 from adascale.engine.types import Problem, Reading, Step
 from adascale.models.rollouts import Rollouts
+from adascale.models.training import training_set
 
 WIDTH = 6
 REWARD = SCALARS["step"].index("reward")
@@ -138,3 +142,10 @@ def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: 
     """The same as arrays."""
     folds = searched(asked, samples, rollouts, slots)
     return [Rollouts.of(folds[problem.id]) for problem in asked]
+
+
+@functools.cache
+def fitted(method: str = "beta", questions: int = 60) -> Fitted:
+    """A quick fit on the first questions; the same one for every test that asks."""
+    config = HeadConfig(steps=120, folds=3)
+    return fit_calibration(training_set(drawn(problems(questions))), method, config, seed=0)

@@ -111,7 +111,9 @@ def test_reliability_and_ece_of_a_case_by_hand() -> None:
     p = np.repeat([0.2, 0.8], 80)
     right = np.concatenate([np.arange(80) < 24, np.arange(80) < 60]).astype(float)
     data = scored(p, right)  # .2 was .3, and .8 was .75
-    assert [tuple(b) for b in reliability(data)] == pytest.approx([(0.5, 0.2, 0.3), (0.5, 0.8, 0.75)])
+    first, second = reliability(data)
+    assert first == pytest.approx((0.5, 0.2, 0.3))
+    assert second == pytest.approx((0.5, 0.8, 0.75))
     assert ece(data) == pytest.approx(0.075)
 
 
@@ -157,15 +159,23 @@ def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Scored) -> No
     assert skill(single) == (1 if 0 < base_rate(single) < 1 else 0)
 
 
+@pytest.mark.parametrize("rows", range(1, 13))
+def test_skill_is_not_defined_where_all_outcomes_are_the_same_and_stays_zero(rows: int) -> None:
+    p, question = np.linspace(0.1, 0.9, rows), np.arange(rows) // 3
+    for right in (np.ones(rows), np.zeros(rows)):
+        assert skill(scored(p, right, question=question)) == 0
+
+
 def test_skill_is_negative_for_confident_nonsense() -> None:
     assert skill(scored(np.array([0.1, 0.9]), np.array([1.0, 0.0]))) == pytest.approx(1 - 0.81 / 0.25)
 
 
-def straight(knots: Array, rng: np.random.Generator) -> Array:
-    """Probabilities from the quantile function that is straight between ``[n, 3]`` quantiles."""
-    u = rng.random(len(knots))
-    full = np.column_stack([np.zeros(len(knots)), knots, np.ones(len(knots))])
-    return np.array([np.interp(x, (0, *LEVELS, 1), row) for x, row in zip(u, full, strict=True)])
+def logistic(knots: Array, rng: np.random.Generator) -> Array:
+    """Probabilities whose logits are logistic on either side of the median, with ``[n, 3]`` quantiles."""
+    lower, median, upper = np.log(knots / (1 - knots)).T
+    u = rng.logistic(size=len(knots))
+    logits = median + u * np.where(u < 0, median - lower, upper - median) / np.log(9)
+    return 1 / (1 + np.exp(-logits))
 
 
 @pytest.mark.parametrize("total", [1, 4, 16])
@@ -173,7 +183,7 @@ def test_coverage_of_right_intervals_is_eighty_percent(total: int) -> None:
     rng = np.random.default_rng(total)
     n = 4000
     knots = np.sort(rng.random((n, 3)), axis=1)
-    right = rng.binomial(total, straight(knots, rng)).astype(float)
+    right = rng.binomial(total, logistic(knots, rng)).astype(float)
     data = scored(knots[:, 1], right, np.full(n, total), lower=knots[:, 0], upper=knots[:, 2])
     assert coverage(data) == pytest.approx(0.8, abs=0.02)
 
@@ -185,9 +195,8 @@ def test_coverage_of_beta_distributed_probabilities(alpha: float, beta: float, t
     n = 3000
     lower, median, upper = (np.full(n, stats.beta.ppf(level, alpha, beta)) for level in LEVELS)
     right = rng.binomial(total, rng.beta(alpha, beta, n)).astype(float)
-    assert coverage(scored(median, right, np.full(n, total), lower=lower, upper=upper)) == pytest.approx(
-        0.8, abs=0.03
-    )
+    found = coverage(scored(median, right, np.full(n, total), lower=lower, upper=upper))
+    assert found == pytest.approx(0.8, abs=0.02)
 
 
 def test_intervals_that_are_too_narrow_cover_little_and_too_wide_ones_much() -> None:
@@ -232,7 +241,7 @@ def test_repeated_rows_are_no_new_questions(seed: int) -> None:
     repeated = Scored(few.question[rows], few.quantiles[rows], few.right[rows], few.total[rows])
     (a, b), (c, d), (e, f) = (bootstrap(x, brier) for x in (many, few, repeated))
     assert (e, f) == pytest.approx((c, d))
-    assert f - e > 1.5 * (b - a)
+    assert f - e > 1.3 * (b - a)  # 2 is expected
 
 
 def test_the_bootstrap_of_what_is_not_defined_is_not_defined() -> None:

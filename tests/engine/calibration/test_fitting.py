@@ -1,0 +1,144 @@
+"""A whole calibration on a world of scripted searches, and what it says of finished ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from worlds import drawn, fitted, problems, searched
+
+from adascale.engine.calibration.answer import FEATURES, answer_features
+from adascale.engine.calibration.fitting import answer_fitting, fit_calibration, measure
+from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.metrics import brier, skill
+from adascale.engine.calibration.report import report
+from adascale.engine.ports import Prefix
+from adascale.engine.select import group_answers
+from adascale.engine.types import Candidate, Estimate, Finished, NodeId
+from adascale.models.training import training_set
+
+STAGES = {"question", "step", "finished", "answer"}
+MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
+
+
+def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: float = 0.5) -> Finished:
+    """A search that ended in these answers, each trajectory as believable as the next."""
+    estimate = replace(MIDDLE, lower=median / 2, median=median, upper=(1 + median) / 2)
+    candidates = tuple(Candidate(NodeId(i), answer, estimate) for i, answer in enumerate(answers))
+    return Finished(question, candidates, tuple(group_answers(candidates)))
+
+
+def prefix() -> Prefix:
+    [fold] = searched(problems(1)).values()
+    return Prefix(fold.problem, (), fold.tree.reading)
+
+
+def test_answers_rise_with_agreement() -> None:
+    calibration, at = fitted().calibration, prefix()
+    p = [
+        calibration.confidence(at, finished(*answers)).median
+        for answers in (["18", "20", "21", "22"], ["18", "18", "20", "21"], ["18"] * 3 + ["20"], ["18"] * 4)
+    ]
+    assert p == sorted(p)
+    assert p[-1] > p[0] + 0.1
+
+
+def test_answers_rise_with_the_question_and_with_the_trajectories() -> None:
+    calibration, at = fitted().calibration, prefix()
+    answers = ["18", "18", "20"]
+    easy, hard = (replace(MIDDLE, median=m) for m in (0.9, 0.1))
+    assert (
+        calibration.confidence(at, finished(*answers, question=easy)).median
+        > calibration.confidence(at, finished(*answers, question=hard)).median
+    )
+    good, bad = (calibration.confidence(at, finished(*answers, median=m)).median for m in (0.9, 0.1))
+    assert good > bad
+
+
+def test_the_features_of_an_answer_by_hand() -> None:
+    found = dict(zip(FEATURES, answer_features(finished("18", "18", "20", None, median=0.8)), strict=True))
+    assert found["question"] == pytest.approx(0, abs=1e-9)
+    assert found["share"] == pytest.approx(0)  # 2.5 of 5
+    assert found["lead"] == pytest.approx(0.5)
+    assert found["mean"] == found["best"] == pytest.approx(np.log(4))
+    assert found["samples"] == pytest.approx(np.log(4))
+    assert found["groups"] == pytest.approx(np.log(2))
+    assert answer_features(finished("18", question=None))[0] == 0
+
+
+def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
+    assert set(fitted().held_out) == STAGES
+    new = measure(fitted().calibration, training_set(drawn(problems(60, 1000))), seed=0)
+    assert set(new) == STAGES
+    for stage in STAGES:
+        assert skill(fitted().held_out[stage]) > 0.05, stage
+        assert skill(new[stage]) > 0.05, stage
+        assert np.all(np.diff(new[stage].quantiles, axis=1) >= 0)
+
+
+def test_what_is_known_only_later_helps() -> None:
+    """A guess among the steps costs success, and the question knows nothing of it."""
+    training = training_set(drawn(problems(120)))
+    found = fit_calibration(training, "beta", HeadConfig(steps=120, folds=3), 0).held_out
+    assert skill(found["finished"]) > skill(found["question"])
+    rate = found["finished"]
+    assert brier(rate) < brier(replace(rate, quantiles=np.full_like(rate.quantiles, 0.5)))
+
+
+def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
+    training, config = training_set(drawn(problems(25))), HeadConfig(steps=20, folds=2)
+    one, two, other = (fit_calibration(training, "beta", config, seed) for seed in (0, 0, 1))
+    for stage in STAGES:
+        assert np.array_equal(one.held_out[stage].quantiles, two.held_out[stage].quantiles)
+        assert not np.array_equal(one.held_out[stage].quantiles, other.held_out[stage].quantiles)
+
+
+def test_searches_of_every_size_are_played_back() -> None:
+    kept = drawn(problems(10))
+    training = training_set(kept)
+    question, rows = (np.full((len(training.stages[s].right), 3), 0.5) for s in ("question", "finished"))
+    answers = answer_fitting(training, question, rows, seed=0)
+    sizes = np.exp(answers.evidence.scalars[:, FEATURES.index("samples")]).round()
+    full = sum(any(r.answers[n] for n in r.samples()) for r in kept)
+    assert set(sizes) == {1, 2, 3, 4}
+    assert np.sum(sizes == 4) == full
+    assert np.all(np.bincount(answers.question, minlength=10) <= 13)
+    assert set(np.unique(answers.right)) == {0, 1}
+    whole = dict(zip(answers.question[sizes == 4].tolist(), answers.right[sizes == 4], strict=True))
+    for index, rollouts in enumerate(kept):
+        ended = (rollouts.answers[node] for node in rollouts.samples())
+        candidates = [Candidate(NodeId(i), answer, MIDDLE) for i, answer in enumerate(ended)]
+        if groups := group_answers(candidates):
+            assert whole[index] == (groups[0].answer == "18")
+
+
+def test_a_model_that_never_answers_can_be_fitted() -> None:
+    training = training_set(drawn(problems(25)))
+    silent = [replace(s, answers=(None,) * len(s.answers)) for s in training.samples]
+    fit_calibration(replace(training, samples=silent), "beta", HeadConfig(steps=5, folds=2), 0)
+
+
+def test_a_question_without_states_in_its_prefix_cannot_be_estimated() -> None:
+    with pytest.raises(AssertionError, match="not kept"):
+        fitted().calibration.question(replace(prefix(), prompt=None))
+
+
+def test_the_report_is_json_with_all_that_is_promised() -> None:
+    training = training_set(drawn(problems(40)))
+    fit = fit_calibration(training, "beta", HeadConfig(steps=20, folds=2), 0)
+    found = report(fit.held_out, training, rounds=20)
+    assert set(found) == STAGES
+    for stage, data in found.items():
+        assert data["questions"] <= 40
+        assert data["n"] >= data["questions"]
+        assert data["outcomes"] >= data["n"]
+        for name in ("brier", "skill", "ece", "auc", "coverage"):
+            low, high = data["intervals"][name]
+            assert low <= high
+            assert data[name] == round(data[name], 4)
+        assert ("raw" in data) == (stage in ("step", "finished"))
+        assert sum(b["weight"] for b in data["reliability"]) == pytest.approx(1, abs=1e-3)
+    assert {"1", "2"} <= set(found["step"]["auc_by_depth"])
+    constant = {k: replace(v, right=v.total) for k, v in fit.held_out.items()}
+    assert report(constant, rounds=5)["answer"]["auc"] is None
