@@ -88,7 +88,12 @@ def fit(
 def check(
     calibration: Annotated[
         str,
-        option("--calibration", panel=SEARCH, metavar="auto|FILE", help="What to check."),
+        option(
+            "--calibration",
+            panel=SEARCH,
+            metavar="auto|none|FILE",
+            help="What to check; none measures the raw scores alone.",
+        ),
     ] = "auto",
     *,
     options: CalibrateOptions,
@@ -100,16 +105,17 @@ def check(
         from adascale.engine.calibration.report import report
         from adascale.models.calibrations import describe
 
-        if session.calibration is None:
+        artefact = session.calibration
+        if artefact is None and calibration != "none":
             raise CalibrationError(
                 f"there is no calibration for {pair_name(session)}",
                 slug="no-calibration",
                 hint="adascale calibrate fit --data questions.jsonl",
             )
         drawn = drawn_on(session, problems, options)
-        scored = measure(session.calibration.calibration, drawn.training, options.seed)
-        stages = report(scored, drawn.training)
-        described = describe(session.calibration)
+        fitted = None if artefact is None else artefact.calibration
+        stages = report(measure(fitted, drawn.training, options.seed), drawn.training)
+        described = None if artefact is None else describe(artefact)
         warnings = [text for _, text in session.warnings]
     _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": warnings})
 

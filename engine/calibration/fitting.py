@@ -16,9 +16,9 @@ from .calibration import Calibration
 from .domain import Domain
 from .features import STAGES, Evidence, Stage
 from .head import HeadConfig
-from .logits import Array
+from .logits import Array, sigmoid
 from .metrics import Scored
-from .models import Fitting, StageModel, fit_model
+from .models import Fitting, StageModel, fit_model, rewards
 
 _SUBSETS = 4
 """Searches of each size that are played back from the samples of one question."""
@@ -81,8 +81,11 @@ def fit_calibration(training: Training, method: str, config: HeadConfig, seed: i
     return Fitted(Calibration(models, answer, domain), held_out)
 
 
-def measure(calibration: Calibration, training: Training, seed: int) -> dict[str, Scored]:
-    """Estimates of an existing calibration for questions it was not fitted on."""
+def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Scored]:
+    """Estimates of an existing calibration for questions it was not fitted on; None takes the raw rewards."""
+    if calibration is None:
+        written = {stage: data for stage, data in training.stages.items() if stage != "question"}
+        return {stage: raw_scored(data) for stage, data in written.items()}
     found: dict[str, Scored] = {
         stage: scored(data, calibration.stages[stage].quantiles(data.evidence))
         for stage, data in training.stages.items()
@@ -90,6 +93,12 @@ def measure(calibration: Calibration, training: Training, seed: int) -> dict[str
     answers = answer_fitting(training, found["question"].quantiles, found["finished"].quantiles, seed)
     found["answer"] = scored(answers, calibration.answer.quantiles(answers.evidence))
     return found
+
+
+def raw_scored(data: Fitting) -> Scored:
+    """The raw reward itself, read as if it were a probability."""
+    p: Array = sigmoid(rewards(data.evidence))
+    return Scored(data.question, np.column_stack([p, p, p]), data.right, data.total)
 
 
 def scored(data: Fitting, quantiles: Array) -> Scored:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from .features import SCALARS
-from .fitting import Training
-from .logits import Array, sigmoid
+from .fitting import Training, raw_scored
 from .metrics import (
     METRICS,
     Scored,
@@ -22,7 +21,7 @@ from .metrics import (
     reliability,
     skill,
 )
-from .models import Fitting, rewards
+from .models import Fitting
 
 _WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
 _DEPTHS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4-5": (4, 5), "6+": (6, 10**6)}
@@ -62,12 +61,6 @@ def _stage(data: Scored, rounds: int) -> Report:
 
 def _bins(data: Scored) -> list[Report]:
     return [{key: _number(value) for key, value in b._asdict().items()} for b in reliability(data)]
-
-
-def raw_scored(data: Fitting) -> Scored:
-    """The raw reward itself, read as if it were a probability."""
-    p: Array = sigmoid(rewards(data.evidence))
-    return Scored(data.question, np.column_stack([p, p, p]), data.right, data.total)
 
 
 def _raw(data: Fitting) -> Report:

@@ -150,6 +150,17 @@ def test_a_second_fit_draws_nothing_and_writes_the_same(
     assert (tmp_path / "second.svg").read_bytes() == (home.folder / "first.svg").read_bytes()
 
 
+def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
+    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "-n", "24", "--json"]
+    done = home.run("calibrate", "check", "--calibration", "none", *args)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["calibration"] is None
+    assert set(record["stages"]) == {"step", "finished"}
+    finished = record["stages"]["finished"]
+    assert finished["raw"]["brier"] == finished["brier"]
+
+
 def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path: Path) -> None:
     before = artefact.read_bytes()
     fresh = write_questions(tmp_path / "fresh.jsonl", range(1000, 1040))

@@ -82,7 +82,14 @@ def test_samples_from_the_question_and_rollouts_from_one_prefix(
     log = log_of([problem], SearchParams(samples=samples, rollouts=rollouts))
     fold = folded(problem, log)
     starts = [start for start, _, _ in draws(log)]
-    first = min(fold.tree.children(ROOT), key=lambda id_: fold.tree[id_].branch or 0)
+
+    def shortest(id_: NodeId) -> tuple[int, int]:
+        step, branch = fold.tree[id_].step, fold.tree[id_].branch
+        assert step is not None
+        assert branch is not None
+        return len(step.token_ids), branch
+
+    first = min(fold.tree.children(ROOT), key=shortest)
     inside = [n.id for n in fold.tree if n.id and fold.tree.path(n.id)[0].id == first and n.status == "open"]
     assert starts[:samples] == [ROOT] * samples
     assert len(starts) == samples + (rollouts if inside else 0)
@@ -171,14 +178,20 @@ def test_neighbours_do_not_change_the_order_in_which_rollouts_are_kept() -> None
         assert np.array_equal(together.last, alone.last)
 
 
+def spelled(rollouts: Rollouts, node: int) -> tuple[int, ...]:
+    stops = np.cumsum(rollouts.tokens)
+    rows = rollouts.path(node)
+    return tuple(int(t) for r in rows for t in rollouts.token_ids[stops[r] - rollouts.tokens[r] : stops[r]])
+
+
 @pytest.mark.parametrize("slots", [1, 3, 32])
 def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int) -> None:
     for problem in problems(20):
         log = log_of([problem], SearchParams(samples=4, rollouts=2), slots)
         fold = folded(problem, log)
         rollouts = Rollouts.of(fold)
-        order = sorted(fold.tree, key=lambda node: (node.branch is not None, node.branch, node.id))
-        rows = {node.id: row for row, node in enumerate(order)}
-        ends = [rows[nodes[-1]] for start, nodes, _ in draws(log) if start == ROOT]
-        assert rollouts.samples() == sorted(ends)
+        drawn = [nodes[-1] for start, nodes, _ in draws(log) if start == ROOT]
+        texts = [tuple(t for step in fold.tree.steps(end) for t in step.token_ids) for end in drawn]
+        ends = rollouts.samples()
+        assert sorted(spelled(rollouts, end) for end in ends) == sorted(texts)
         assert sum(int(rollouts.right[end]) for end in ends) == rollouts.right[0]

@@ -23,7 +23,7 @@ from adascale.engine.calibration.logits import sigmoid
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
-from adascale.models.rollouts import FINISHES, Rollouts
+from adascale.models.rollouts import FINISHES, Rollouts, _in_order
 from adascale.models.training import training_set
 
 PROBLEM = Problem("p", "?", "18")
@@ -116,7 +116,7 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
         return widened(Estimate(*map(float, quantiles), calibrated=True), distance)
 
     # Rows are in the order of the draws, nodes in that in which steps were finished.
-    for node in sorted(list(tree)[1:], key=lambda node: (node.branch or 0, node.id)):
+    for node in _in_order(tree)[1:]:
         prefix = Prefix(fold.problem, tree.steps(node.id), tree.reading)
         reward = node.reward
         assert reward is not None
