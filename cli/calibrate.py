@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,8 @@ from .plots import reliability_diagram
 from .shared import OUTPUT, SEARCH, JsonOption, option, with_options
 
 if TYPE_CHECKING:
-    from adascale.models.calibrations import Artefact, Fingerprint
+    from adascale.models.calibrations import Artefact
+    from adascale.models.session import Session
 
 SCHEMA = "adascale.calibrate/1"
 FEWEST = 20
@@ -58,29 +60,19 @@ def fit(
 
     It can be stopped at any time: finished questions are kept, and the same command goes on.
     """
+    from adascale.models.calibrations import describe
+
     problems = chosen_problems(options, FEWEST)
     if output is not None and not os.access(output.parent, os.W_OK):
         raise UsageError(f"{output} cannot be written", f"{output.parent} is no folder to write to")
     with opened(options, "none") as session:
-        from adascale.engine.calibration.fitting import fit_calibration
-        from adascale.engine.calibration.head import HeadConfig
-        from adascale.engine.calibration.report import report
-        from adascale.models.calibrations import Artefact, describe, save
-        from adascale.models.shelf import own_folder
-
         drawn = drawn_on(session, problems, options)
-        fitted = fit_calibration(drawn.training, method, HeadConfig(), options.seed)
-        stages = report(fitted.held_out, drawn.training)
-        card = _card(session.fingerprint, pair_name(session), method, drawn, options, stages)
-        artefact = Artefact(fitted.calibration, card)
-    path = output or own_folder() / file_name(card)
-    try:
-        save(artefact, path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        artefact = _fitted(session, drawn, method, options)
+    path = _saved(artefact, output)
     if not options.quiet:
         say(f"adascale: wrote {path}")
-    _show(stages, options, {"file": str(path), "calibration": describe(artefact)})
+    described = describe(artefact)
+    _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
 
 
 @app.command()
@@ -159,23 +151,21 @@ def show(
     write_payload(json.dumps(card, indent=2, sort_keys=True) if as_json else card_text(card))
 
 
-def _card(
-    fingerprint: Fingerprint,
-    name: str,
-    method: str,
-    drawn: Drawn,
-    options: CalibrateOptions,
-    stages: dict[str, Any],
-) -> Any:
+def _fitted(session: Session, drawn: Drawn, method: str, options: CalibrateOptions) -> Artefact:
+    """Fit on what was drawn, and write on the card how good it is on questions held out."""
     import llama_cpp
     import numpy
 
     from adascale import __version__
-    from adascale.models.calibrations import Card
+    from adascale.engine.calibration.fitting import fit_calibration
+    from adascale.engine.calibration.head import HeadConfig
+    from adascale.engine.calibration.report import report
+    from adascale.models.calibrations import Artefact, Card
 
-    return Card(
-        name=name,
-        fingerprint=fingerprint,
+    fitted = fit_calibration(drawn.training, method, HeadConfig(), options.seed)
+    card = Card(
+        name=pair_name(session),
+        fingerprint=session.fingerprint,
         method=method,
         data=drawn.names,
         questions=drawn.questions,
@@ -183,11 +173,24 @@ def _card(
         rollouts=options.rollouts,
         seed=options.seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
-        held_out=stages,
+        held_out=report(fitted.held_out, drawn.training),
     )
+    return Artefact(fitted.calibration, card)
 
 
-def _show(stages: dict[str, Any], options: CalibrateOptions, more: dict[str, Any]) -> None:
+def _saved(artefact: Artefact, output: Path | None) -> Path:
+    from adascale.models.calibrations import save
+    from adascale.models.shelf import own_folder
+
+    path = output or own_folder() / file_name(artefact.card)
+    try:
+        save(artefact, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def _show(stages: Mapping[str, Any], options: CalibrateOptions, more: dict[str, Any]) -> None:
     if options.plot is not None:
         reliability_diagram(stages, options.plot)
         say(f"adascale: drew {options.plot}")

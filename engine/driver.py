@@ -94,7 +94,7 @@ class Driver:
             prefix = Prefix(problem, (), cost.reading)
             search.read_prompt(usage, cost.reading, self._calibrator.question(prefix))
             if self._calibrator.outside(prefix):
-                search.emit(Warned, code="outside-calibration", message=_OUTSIDE)
+                search.log.emit(Warned, code="outside-calibration", message=_OUTSIDE)
             search.start_plan()
             if search.finished:
                 search.finish("exhausted", self._calibrator)
@@ -106,7 +106,7 @@ class Driver:
             self._active.remove(search)
             self._policy.close_problem(search.problem)
             self._reward_model.close_problem(search.problem)
-        for event in search.drain():
+        for event in search.log.drain():
             yield search.problem, event
 
     def _turn(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Union
 
 from .budget import Budget, Usage
+from .codec import build, to_plain
 from .errors import TraceError
 from .types import BranchId, Estimate, NodeId, Problem, Reading, SearchResult, Step, Until
 
@@ -195,7 +194,7 @@ _KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 
 def to_json(event: Event) -> dict[str, Any]:
     """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields."""
-    body = _plain(event)
+    body = to_plain(event)
     return {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t"), **body}
 
 
@@ -209,47 +208,7 @@ def from_json(data: Mapping[str, Any]) -> Event:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TraceError(f"unknown event kind {kind!r}")
     try:
-        event: Event = _build(_KINDS[kind], data)
+        event: Event = build(_KINDS[kind], data)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise TraceError(f"event {kind!r} is malformed: {exc}") from exc
     return event
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        # Hidden states are kilobytes a step and no part of the log.
-        fields = [f for f in dataclasses.fields(value) if f.name != "reading"]
-        return {f.name: _plain(getattr(value, f.name)) for f in fields}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
-def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for field in dataclasses.fields(cls):
-        if field.name in data:
-            values[field.name] = _typed(hints[field.name], data[field.name])
-    return cls(**values)
-
-
-def _typed(hint: Any, value: Any) -> Any:
-    if isinstance(hint, typing.NewType):
-        return _typed(hint.__supertype__, value)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _typed(next(a for a in args if a is not type(None)), value)
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type[Any], hint), value)
-    if origin is tuple:
-        return tuple(_typed(args[0], item) for item in value)
-    if hint is float:
-        return float(value)
-    if hint in (int, str, bool) and not isinstance(value, hint):
-        raise ValueError(f"expected {hint.__name__}, got {value!r}")
-    return value

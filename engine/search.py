@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from .answers import extract_answer
@@ -17,7 +16,6 @@ from .events import (
     BranchGrew,
     BranchStarted,
     BudgetSpent,
-    Event,
     NodesPruned,
     PromptRead,
     SearchFailed,
@@ -27,9 +25,9 @@ from .events import (
     StepScored,
     Warned,
 )
+from .log import EventLog
 from .ports import Calibrator, Clock, Prefix
-from .replay import apply
-from .select import choose
+from .select import choose, judge
 from .settings import Settings
 from .strategies import Command, Cut, Expand
 from .tree import Tree
@@ -38,7 +36,6 @@ from .types import (
     BranchId,
     Candidate,
     Estimate,
-    Finished,
     NodeId,
     Problem,
     Reading,
@@ -51,11 +48,7 @@ GREW_EVERY = 8
 
 
 class Search:
-    """Folds what happens to one problem into events and keeps its plan going.
-
-    Every change of the tree goes through ``emit`` and the same ``apply`` that ``replay`` uses, so the log
-    and the tree cannot disagree.
-    """
+    """Folds what happens to one problem into events of ``log``, and keeps its plan going."""
 
     def __init__(self, problem: Problem, settings: Settings, clock: Clock) -> None:
         self.problem = problem
@@ -68,10 +61,8 @@ class Search:
         self.unscored: list[NodeId] = []
         self.cut: list[NodeId] = []
         self.finished = False
-        self._clock = clock
-        self._started = clock()
-        self._log: list[Event] = []
-        self._seq = 0
+        self.log = EventLog(self.tree, clock)
+        self.emit = self.log.emit
         self._plan = settings.strategy.plan(self.tree, settings.params)
         self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
         self._drawn: dict[NodeId, int] = {}
@@ -93,22 +84,6 @@ class Search:
         )
         for code, message in s.warnings:
             self.emit(Warned, code=code, message=message)
-
-    def emit(self, cls: type[Any], **fields: Any) -> None:
-        """Append an event and apply it to the tree."""
-        event: Event = cls(seq=self._seq, t=self.elapsed(), **fields)
-        self._seq += 1
-        apply(self.tree, event)
-        self._log.append(event)
-
-    def drain(self) -> list[Event]:
-        """Events since the last call."""
-        log, self._log = self._log, []
-        return log
-
-    def elapsed(self) -> float:
-        """Seconds since the search began."""
-        return self._clock() - self._started
 
     def read_prompt(self, usage: Usage, reading: Reading | None, estimate: Estimate | None) -> None:
         """Charge the prompt to the root, with what is known of the question before anything is drawn."""
@@ -239,7 +214,7 @@ class Search:
     def over_budget(self) -> bool:
         """Whether tokens or seconds are used up, unfinished steps included."""
         pending = sum(branch.pending.generated_tokens for branch in self.running.values())
-        return self.settings.budget.spent(self.usage.generated_tokens + pending, self.elapsed())
+        return self.settings.budget.spent(self.usage.generated_tokens + pending, self.log.elapsed())
 
     def finish(self, reason: StopReason, calibrator: Calibrator) -> None:
         """Close the plan and choose the answer."""
@@ -247,10 +222,7 @@ class Search:
         self.waiting.clear()
         finished = [c for c in self._candidates if c.answer is not None or self._ended_by_itself(c.node)]
         result = choose(finished, self.settings.strategy.select, reason)
-        if result.groups:
-            summary = Finished(self.tree[ROOT].estimate, tuple(finished), result.groups)
-            confidence = calibrator.confidence(self.prefix(ROOT), summary) or result.confidence
-            result = replace(result, confidence=confidence)
+        result = judge(result, finished, self.tree[ROOT].estimate, self.prefix(ROOT), calibrator)
         self.emit(SearchFinished, result=result, usage=self.usage)
         self.finished = True
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .answers import same_answer
+from .ports import Calibrator, Prefix
 from .strategies import SelectRule
-from .types import AnswerGroup, Candidate, SearchResult, StopReason
+from .types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, StopReason
 
 
 def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
@@ -56,3 +58,25 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule, stop_reason: StopR
     winner = groups[0]
     best = next(c for c in by_estimate if c.node == winner.nodes[0])
     return SearchResult(winner.answer, best.estimate, tuple(groups), best.node, stop_reason)
+
+
+def judge(
+    result: SearchResult,
+    candidates: Sequence[Candidate],
+    question: Estimate | None,
+    prefix: Prefix,
+    calibrator: Calibrator,
+) -> SearchResult:
+    """The result with the calibrated probability of its answer, where the calibrator has one.
+
+    Args:
+        result: What ``choose`` found.
+        candidates: All finished trajectories.
+        question: Estimate for the question itself.
+        prefix: The question.
+        calibrator: Asked.
+    """
+    if not result.groups:
+        return result
+    finished = Finished(question, tuple(candidates), result.groups)
+    return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
