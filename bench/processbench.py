@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import llama_cpp.llama_cpp as C
 import numpy as np
 from common import close, table
 
@@ -68,7 +69,8 @@ class Solution:
 
 def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
     model = session.model
-    end = next(t for t in range(model.vocab_size) if model.is_end(t))
+    end = C.llama_vocab_eot(model.vocab)
+    end = end if end >= 0 else C.llama_vocab_eos(model.vocab)
     found = []
     for line in Path(path).read_text(encoding="utf-8").splitlines()[:limit]:
         record = json.loads(line)
@@ -122,7 +124,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     args = parser.parse_args()
     prm = "probe" if args.prm == "none" else args.prm
-    with Session(SessionOptions(args.model, prm=prm, branches=32)) as session:
+    with Session(SessionOptions(args.model, prm=prm, branches=32, even=True)) as session:
         wanted = solutions(args.data, session, args.limit)
         rows: dict[str, list[float]] = {"mean log-probability": [], "probe": [], "prm": []}
         question, wrong, last = [], [], []

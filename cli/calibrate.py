@@ -16,7 +16,7 @@ from adascale.engine.errors import CalibrationError, UsageError
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
 from .calibrate_options import CalibrateOptions, Method
 from .calibrate_report import card_text, list_text, report_text
-from .console import say, write_payload
+from .console import say, show_warning, write_payload
 from .plots import reliability_diagram
 from .shared import OUTPUT, SEARCH, JsonOption, option, with_options
 
@@ -66,7 +66,7 @@ def fit(
     if output is not None and not os.access(output.parent, os.W_OK):
         raise UsageError(f"{output} cannot be written", f"{output.parent} is no folder to write to")
     with opened(options, "none") as session:
-        drawn = drawn_on(session, problems, options)
+        drawn = drawn_on(session, problems, FEWEST, options)
         artefact = _fitted(session, drawn, method, options)
     path = _saved(artefact, output)
     if not options.quiet:
@@ -104,12 +104,18 @@ def check(
                 slug="no-calibration",
                 hint="adascale calibrate fit --data questions.jsonl",
             )
-        drawn = drawn_on(session, problems, options)
+        warnings = [*session.warnings, *_fitted_on(artefact, options)]
+        for code, text in warnings:
+            show_warning(code, text)
+        drawn = drawn_on(session, problems, 1, options)
         fitted = None if artefact is None else artefact.calibration
-        stages = report(measure(fitted, drawn.training, options.seed), drawn.training)
+        # A raw score is not shown a second time beside itself.
+        beside = None if artefact is None else drawn.training
+        stages = report(measure(fitted, drawn.training, options.seed), beside)
         described = None if artefact is None else describe(artefact)
-        warnings = [text for _, text in session.warnings]
-    _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": warnings})
+    texts = [text for _, text in warnings]
+    label = "raw score" if artefact is None else "calibrated"
+    _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
 
 
 @app.command("list")
@@ -190,9 +196,22 @@ def _saved(artefact: Artefact, output: Path | None) -> Path:
     return path
 
 
-def _show(stages: Mapping[str, Any], options: CalibrateOptions, more: dict[str, Any]) -> None:
+def _fitted_on(artefact: Artefact | None, options: CalibrateOptions) -> list[tuple[str, str]]:
+    """A warning where a file that it was fitted on is what it is to be measured on."""
+    names = {path.name for path in options.data} & set(artefact.card.data if artefact else ())
+    if not names:
+        return []
+    said = (
+        f"the calibration was fitted on questions of {', '.join(sorted(names))}: its figures will flatter it"
+    )
+    return [("fitted-on-this", said)]
+
+
+def _show(
+    stages: Mapping[str, Any], options: CalibrateOptions, more: dict[str, Any], label: str = "calibrated"
+) -> None:
     if options.plot is not None:
-        reliability_diagram(stages, options.plot)
+        reliability_diagram(stages, options.plot, label)
         say(f"adascale: drew {options.plot}")
     if options.json_output:
         indent = 2 if sys.stdout.isatty() else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -42,21 +44,29 @@ def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
     """The questions asked for; what cannot work is told before anything is loaded.
 
     Raises:
-        UsageError: no data, fewer than ``fewest`` questions, or a plot that could not be drawn.
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
     """
     from adascale.models.collect import choose
 
     if not options.data:
         raise UsageError("no questions given", hint="--data questions.jsonl")
+    if options.prm == "none":
+        raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
     if options.plot is not None:
         check_plot(options.plot)
     problems = choose(read_known(options.data), options.questions, options.seed)
-    if len(problems) < fewest:
-        raise UsageError(
-            f"{len(problems)} questions are too few to fit anything",
-            f"at least {fewest} are needed; 300 and more give a calibration worth having",
-        )
+    _check_enough(len(problems), fewest)
     return problems
+
+
+def _check_enough(count: int, fewest: int) -> None:
+    if count >= fewest:
+        return
+    what = "question is" if count == 1 else "questions are"
+    raise UsageError(
+        f"{count} {what} too few" + (" to fit anything" if fewest > 1 else ""),
+        f"at least {fewest} {'are' if fewest > 1 else 'is'} needed; one worth having takes hundreds",
+    )
 
 
 @contextmanager
@@ -67,22 +77,32 @@ def opened(options: CalibrateOptions, calibration: str) -> Iterator[Session]:
         yield session
 
 
-def drawn_on(session: Session, problems: list[Problem], options: CalibrateOptions) -> Drawn:
-    """Rollouts of all problems as training data; what is kept already is not drawn again."""
+def drawn_on(session: Session, problems: list[Problem], fewest: int, options: CalibrateOptions) -> Drawn:
+    """Rollouts of all problems as training data; what is kept already is not drawn again.
+
+    Raises:
+        UsageError: fewer than ``fewest`` of them could be searched.
+    """
     from adascale.models.collect import Draws, store_path
     from adascale.models.rollouts import RolloutStore
     from adascale.models.training import training_set
 
     draws = Draws(options.samples, options.rollouts, options.seed)
-    with closing(RolloutStore(store_path(session.fingerprint, draws))) as store:
+    with closing(RolloutStore(store_path(session.fingerprint, draws, session.window))) as store:
         _draw_missing(session, problems, store, draws, options)
-        known = [(p, rollouts) for p in problems if (rollouts := store.get(p)) is not None]
-        rewards = None
+        key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
         if session.prm is not None:
-            key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
-            rewards = _score(session, [p for p, _ in known], store, key, options)
-        training = training_set([rollouts for _, rollouts in known], rewards)
-    return Drawn(training, tuple(path.name for path in options.data), len(known))
+            _score_missing(session, problems, store, key, options)
+        kept, rewards = [], []
+        for problem in problems:
+            rollouts, reward = store.get(problem), store.rewards(problem, key)
+            if reward is not None:
+                rewards.append(reward)
+            if rollouts is not None and (reward is not None or session.prm is None):
+                kept.append(rollouts)
+    _check_enough(len(kept), fewest)
+    training = training_set(kept, None if session.prm is None else rewards)
+    return Drawn(training, tuple(path.name for path in options.data), len(kept))
 
 
 def _draw_missing(
@@ -106,18 +126,19 @@ def _draw_missing(
         raise typer.Exit(130)
 
 
-def _score(
+def _score_missing(
     session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
-) -> list[Any]:
+) -> None:
     from adascale.models.collect import score
 
-    todo = [problem for problem in problems if store.rewards(problem, key) is None]
-    with ExitStack() as stack:
-        if todo:
-            progress = stack.enter_context(DrawProgress(len(problems), len(todo), quiet=bool(options.quiet)))
-            for done in score(session.reward_model, session.model, problems, store, key):
-                progress.advance(done)
-    return [store.rewards(problem, key) for problem in problems]
+    todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
+    if not todo:
+        return
+    if not options.quiet:
+        say(f"adascale: scoring the solutions of {len(todo)} questions with {pair_name(session)}")
+    with DrawProgress(len(problems), len(todo), quiet=bool(options.quiet)) as progress:
+        for done in score(session.reward_model, session.model, todo, store, key):
+            progress.advance(done)
 
 
 def pair_name(session: Session) -> str:
@@ -131,9 +152,9 @@ def _short(file: ModelFile) -> str:
 
 
 def file_name(card: Card) -> str:
-    """File of a calibration in the user's folder; models of the same name have files of their own."""
+    """File of a calibration in the user's folder, one for each generator, PRM, prompt and sampler."""
     from adascale.models.calibrations import SUFFIX
 
     name = "".join(c if c.isalnum() or c in "+-._" else "_" for c in card.name)
-    pair = hashlib.sha256("\x00".join(card.fingerprint.pair()).encode()).hexdigest()
-    return f"{name}-{pair[:8]}{SUFFIX}"
+    key = json.dumps(dataclasses.asdict(card.fingerprint), sort_keys=True)
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"

@@ -1,4 +1,4 @@
-"""What ``calibrate fit`` and ``calibrate check`` take, as one dataclass each."""
+"""What ``calibrate fit`` and ``calibrate check`` take."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from .shared import (
     OfflineOption,
     PrmOption,
     QuietOption,
+    SystemOption,
+    TemperatureOption,
     ThreadsOption,
+    TopPOption,
     VerboseOption,
     YesOption,
     option,
@@ -77,6 +80,9 @@ class CalibrateOptions:
     seed: Annotated[
         int, option("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws.")
     ] = 0
+    temperature: TemperatureOption = 0.8
+    top_p: TopPOption = 0.95
+    system: SystemOption = None
     ctx_size: CtxSizeOption = None
     threads: ThreadsOption = None
     gpu_layers: GpuLayersOption = "auto"
@@ -96,6 +102,9 @@ class CalibrateOptions:
             generator=self.generator,
             prm=self.prm,
             calibration=calibration,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            system=self.system,
             ctx_size=self.ctx_size,
             threads=self.threads,
             gpu_layers=self.gpu_layers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -90,7 +91,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     assert isinstance(value, int | float)
-    return f"{value:.3f}".replace("0.", ".", 1)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
 
 
 def _reliability(bins: Iterable[Mapping[str, float]]) -> str:

@@ -160,7 +160,8 @@ def _calibration(name: str) -> Check:
         )
     card, finished = found.card, found.card.held_out["finished"]
     fitted = f"{card.method}, fitted on {card.questions} questions of {', '.join(card.data)}"
-    good = ", ".join(f"{name} {finished[name]:.2f}" for name in ("skill", "ece", "auc"))
+    known = [(name, finished[name]) for name in ("skill", "ece", "auc") if finished[name] is not None]
+    good = ", ".join(f"{name} {value:.2f}" for name, value in known)
     return Check("calibration", "ok", f"{card.name}, {fitted}; held out, finished answers: {good}")
 
 

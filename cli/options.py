@@ -25,7 +25,10 @@ from .shared import (
     OfflineOption,
     PrmOption,
     QuietOption,
+    SystemOption,
+    TemperatureOption,
     ThreadsOption,
+    TopPOption,
     VerboseOption,
     YesOption,
     env,
@@ -80,16 +83,9 @@ class RunOptions:
         int | None,
         option("--seed", panel=SEARCH, envvar=env("SEED"), min=0, help="Random unless given; shown by -v."),
     ] = None
-    temperature: Annotated[
-        float, option("--temperature", "--temp", panel=SEARCH, min=0.01, max=5.0, help="Of sampling.")
-    ] = 0.8
-    top_p: Annotated[
-        float, option("--top-p", panel=SEARCH, min=0.01, max=1.0, help="Share of probability sampled from.")
-    ] = 0.95
-    system: Annotated[
-        str | None,
-        option("--system", "-s", panel=SEARCH, help="System prompt instead of the built-in one."),
-    ] = None
+    temperature: TemperatureOption = 0.8
+    top_p: TopPOption = 0.95
+    system: SystemOption = None
     ctx_size: CtxSizeOption = None
     threads: ThreadsOption = None
     gpu_layers: GpuLayersOption = "auto"

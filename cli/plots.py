@@ -26,8 +26,13 @@ def check_plot(path: Path) -> None:
         )
 
 
-def reliability_diagram(stages: Mapping[str, Any], path: Path) -> None:
+def reliability_diagram(stages: Mapping[str, Any], path: Path, label: str = "calibrated") -> None:
     """Estimated against observed by stage, the raw score beside it; PNG or SVG by the file's name.
+
+    Args:
+        stages: Report by stage.
+        path: Is overwritten.
+        label: What the estimates are.
 
     Raises:
         UsageError: the file cannot be written.
@@ -39,12 +44,13 @@ def reliability_diagram(stages: Mapping[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     ordered = [(name, stages[name]) for name in _NAMES if name in stages]
-    figure, axes = pyplot.subplots(1, len(stages), figsize=(3.2 * len(stages), 3.4), sharey=True)
+    size = (3.2 * len(ordered), 3.4)
+    figure, [axes] = pyplot.subplots(1, len(ordered), figsize=size, sharey=True, squeeze=False)
     for axis, (name, data) in zip(axes, ordered, strict=True):
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         if "raw" in data:
             _line(axis, data["raw"]["reliability"], "0.55", "x--", "raw score")
-        _line(axis, data["reliability"], "0.1", "o-", "calibrated")
+        _line(axis, data["reliability"], "0.1", "o-", label)
         axis.set(title=_NAMES[name], xlabel="estimated", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes[0].set_ylabel("observed")
     axes[-1].legend(*_legend(axes), frameon=False, fontsize=8, loc="upper left")

@@ -67,12 +67,15 @@ def _problem(number: int, line: str, seen: set[str]) -> Problem:
 
 
 def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
-    """Questions of each file, all with a known answer; an id that an earlier file has gets its file in front.
+    """Questions of each file, all with a known answer; an id that an earlier one has gets its file in front.
+
+    A question that stands there twice is one question: copies would sit on both sides of a split.
 
     Raises:
         UsageError: a file cannot be read, or one of its lines is no question with an answer.
     """
-    files, taken = [], set[str]()
+    files: list[list[Problem]] = []
+    taken, asked = set[str](), set[str]()
     for source in sources:
         problems, bad = read_problems(str(source))
         if bad:
@@ -83,7 +86,18 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
                     f'{source.name}: line {problem.meta["line"]} has no field "answer"',
                     "a calibration learns from whether answers are right",
                 )
-        named = [replace(p, id=f"{source.stem}:{p.id}") if p.id in taken else p for p in problems]
-        taken |= {problem.id for problem in named}
-        files.append(named)
+        files.append([])
+        for problem in problems:
+            if problem.question not in asked:
+                named = _named_apart(problem, source.stem, taken)
+                files[-1].append(named)
+                taken.add(named.id)
+                asked.add(problem.question)
     return files
+
+
+def _named_apart(problem: Problem, name: str, taken: set[str]) -> Problem:
+    id_ = problem.id
+    while id_ in taken:
+        id_ = f"{name}:{id_}"
+    return replace(problem, id=id_)

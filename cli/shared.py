@@ -86,6 +86,15 @@ GpuLayersOption = Annotated[
         help="Layers on the GPU.",
     ),
 ]
+TemperatureOption = Annotated[
+    float, option("--temperature", "--temp", panel=SEARCH, min=0.01, max=5.0, help="Of sampling.")
+]
+TopPOption = Annotated[
+    float, option("--top-p", panel=SEARCH, min=0.01, max=1.0, help="Share of probability sampled from.")
+]
+SystemOption = Annotated[
+    str | None, option("--system", "-s", panel=SEARCH, help="System prompt instead of the built-in one.")
+]
 OfflineOption = Annotated[
     bool, option("--offline", panel=MACHINE, envvar=env("OFFLINE"), help="Never touch the network.")
 ]

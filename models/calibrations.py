@@ -100,12 +100,28 @@ def save(artefact: Artefact, path: Path) -> None:
     partial.replace(path)
 
 
-def load(path: Path) -> Artefact:
+def load(path: Path, *, width: int | None = None) -> Artefact:
     """Read an artefact.
 
+    Args:
+        path: The file.
+        width: Numbers of the hidden states it will be given; None does not look.
+
     Raises:
-        CalibrationError: the file is missing, torn, tampered with or something else.
+        CalibrationError: the file is missing, torn, tampered with, something else, or of another width.
     """
+    artefact = _parsed(path)
+    if width not in (None, artefact.calibration.width):
+        raise CalibrationError(
+            f"{path.name} reads hidden states of {artefact.calibration.width:,} numbers, "
+            f"this generator's have {width:,}",
+            f"it was fitted for {artefact.card.name}",
+            hint="adascale calibrate list",
+        )
+    return artefact
+
+
+def _parsed(path: Path) -> Artefact:
     tensors, metadata = _read(path)
     if metadata.get("schema") != SCHEMA:
         raise CalibrationError(f"{path.name} is no calibration of this version", *_found(metadata))
@@ -138,7 +154,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise CalibrationError(
             f"there is no calibration at {path}", hint="adascale calibrate list"
         ) from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: a type numpy lacks
         raise CalibrationError(f"{path.name} cannot be read: it is torn or no safetensors file") from error
 
 

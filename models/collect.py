@@ -13,6 +13,7 @@ import numpy as np
 import platformdirs
 
 from adascale.engine.driver import Driver
+from adascale.engine.errors import ContextOverflowError
 from adascale.engine.events import SearchFailed, SearchFinished
 from adascale.engine.outcomes import OutcomeFold
 from adascale.engine.ports import Prefix, RewardModel
@@ -37,7 +38,7 @@ class Draws:
 
     Attributes:
         samples: Trajectories of each question, at least 1.
-        rollouts: More of them from one prefix of each question's first; 0 draws none.
+        rollouts: More of them from one prefix of one of those; 0 draws none.
         seed: Of the choice of questions, and of every draw.
     """
 
@@ -61,8 +62,14 @@ def choose(files: Sequence[Sequence[Problem]], questions: int | None, seed: int)
     return turns if questions is None else turns[:questions]
 
 
-def store_path(fingerprint: Fingerprint, draws: Draws) -> Path:
-    """Where the rollouts of a generator are kept; whatever changes a draw changes the name."""
+def store_path(fingerprint: Fingerprint, draws: Draws, window: int) -> Path:
+    """Where the rollouts of a generator are kept; whatever changes a draw changes the name.
+
+    Args:
+        fingerprint: Of the generator, its prompt and its sampler.
+        draws: How many rollouts.
+        window: Tokens at which a trajectory is cut off.
+    """
     import llama_cpp
 
     parts = [
@@ -72,6 +79,7 @@ def store_path(fingerprint: Fingerprint, draws: Draws) -> Path:
         draws.samples,
         draws.rollouts,
         draws.seed,
+        window,
         llama_cpp.__version__,
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
@@ -120,15 +128,23 @@ def draw(driver: Driver, problems: Sequence[Problem], store: RolloutStore, draws
 def score(
     prm: RewardModel, model: LlamaModel, problems: Sequence[Problem], store: RolloutStore, key: str
 ) -> Iterator[Done]:
-    """Score every prefix of the kept rollouts with a PRM, where the store lacks its rewards."""
+    """Score every prefix of the kept rollouts with a PRM, where the store lacks its rewards.
+
+    A question that the PRM cannot read (too long for its window) is reported with its error.
+    """
     for problem in problems:
         rollouts = store.get(problem)
         if rollouts is None or store.rewards(problem, key) is not None:
             continue
-        rewards, tokens = _rewards(prm, model, rollouts)
-        store.put_rewards(problem, key, rewards)
-        prm.close_problem(problem)
-        yield Done(problem, tokens)
+        try:
+            rewards, tokens = _rewards(prm, model, rollouts)
+        except ContextOverflowError as error:
+            yield Done(problem, 0, error.message)
+        else:
+            store.put_rewards(problem, key, rewards)
+            yield Done(problem, tokens)
+        finally:
+            prm.close_problem(problem)
 
 
 def _rewards(prm: RewardModel, model: LlamaModel, rollouts: Rollouts) -> tuple[FloatArray, int]:

@@ -83,6 +83,9 @@ class Session:
 
     def driver(self, clock: Clock) -> Driver:
         """A driver over the open models."""
+        if self.options.even:
+            # Rollouts are kept without scores: a PRM reads them afterwards, once.
+            return Driver(self._policy, SequenceLogprob(), Uncalibrated(), clock)
         calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
         return Driver(self._policy, self.reward_model, calibrator, clock)
 
@@ -151,9 +154,13 @@ class Session:
 
     def _calibration(self) -> calibrations.Artefact | None:
         wanted = self.options.calibration
+        if self.options.prm == "none" and wanted not in ("auto", "none"):
+            raise UsageError(f"--prm none leaves nothing to calibrate with {wanted}", hint="--prm probe")
         if wanted == "none" or self.options.prm == "none":
             return None
-        return shelf.find(self.fingerprint.pair()) if wanted == "auto" else calibrations.load(Path(wanted))
+        if wanted == "auto":
+            return shelf.find(self.fingerprint.pair(), self.fingerprint)
+        return calibrations.load(Path(wanted), width=self.model.width)
 
     def _resolve(self, ref: str) -> ModelFile:
         found = resolve(

@@ -26,7 +26,7 @@ class SessionOptions:
         offline: Never touch the network.
         force: Load even if memory looks too small.
         even: For rollouts of a calibration: decode every batch at the same width, so that a branch draws
-            the same tokens whoever runs beside it, and read the states of every step.
+            the same tokens whoever runs beside it, read the states of every step, score nothing.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
     """
 

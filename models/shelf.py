@@ -36,15 +36,14 @@ def artefacts() -> Iterator[Artefact | CalibrationError]:
                 yield error
 
 
-def find(pair: tuple[str, str, str]) -> Artefact | None:
+def find(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefact | None:
     """The calibration of exactly these models (``Fingerprint.pair``), the user's own before a shipped one.
 
-    Nothing is ever applied to another file than it was fitted on, however much alike their names are.
+    Nothing is ever applied to another file than it was fitted on, however much alike their names are. Of
+    several the one is taken whose prompt and sampler differ least from those ``used``.
     """
-    for artefact in artefacts():
-        if isinstance(artefact, Artefact) and artefact.card.fingerprint.pair() == pair:
-            return artefact
-    return None
+    found = (a for a in artefacts() if isinstance(a, Artefact) and a.card.fingerprint.pair() == pair)
+    return min(found, key=lambda a: len(mismatches(a.card, used)) if used else 0, default=None)
 
 
 def mismatches(card: Card, fingerprint: Fingerprint) -> list[str]:

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from adascale.engine.calibration.features import Evidence, Path, Stage, path_evidence, question_evidence
+from adascale.engine.calibration.features import (
+    BLOCKS,
+    SCALARS,
+    Evidence,
+    Path,
+    Stage,
+    States,
+    path_evidence,
+    question_evidence,
+)
 from adascale.engine.calibration.fitting import Sampled, Training
+from adascale.engine.calibration.logits import Array
 from adascale.engine.calibration.models import Fitting
 
 from .rollouts import FINISHES, FloatArray, Rollouts
@@ -20,7 +30,9 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
         questions: One entry per question.
         rewards: ``[nodes]`` raw rewards of each; None for the mean log-probability, as without a PRM.
     """
-    rows: dict[Stage, list[tuple[Path, int, int, int]]] = {"step": [], "finished": []}
+    rows: dict[Stage, list[tuple[int, int, int]]] = {"step": [], "finished": []}
+    scalars: dict[Stage, list[Array]] = {"step": [], "finished": []}
+    states: dict[Stage, list[States]] = {"step": [], "finished": []}
     samples = []
     for index, rollouts in enumerate(questions):
         finished = {}
@@ -28,17 +40,19 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
             stage: Stage = "step" if FINISHES[rollouts.finish[node]] == "step" else "finished"
             if rollouts.total[node]:
                 finished[node] = len(rows[stage])
-                counts = int(rollouts.right[node]), int(rollouts.total[node])
+                rows[stage].append((index, int(rollouts.right[node]), int(rollouts.total[node])))
                 path = _path(rollouts, node, None if rewards is None else rewards[index])
-                rows[stage].append((path, index, *counts))
+                scalars[stage].append(path.scalars())
+                states[stage].append(path.states())
         samples.append(_sampled(index, rollouts, finished))
-    stages: dict[Stage, Fitting] = {
-        stage: _fitting(path_evidence([row[0] for row in found]), [row[1:] for row in found])
-        for stage, found in rows.items()
-    }
-    states = np.stack([r.last[0] for r in questions]).astype(np.float32)
+    prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
+    stages: dict[Stage, Fitting] = {}
+    for stage, found in rows.items():
+        seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
+        read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
+        stages[stage] = _fitting(path_evidence(seen, read), found)
     roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
-    stages["question"] = _fitting(question_evidence(states), roots)
+    stages["question"] = _fitting(question_evidence(prompts), roots)
     return Training(stages, samples)
 
 
@@ -64,8 +78,12 @@ def _path(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> Path:
 
 
 def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Sampled:
-    """The samples that were drawn from the question itself; later ones share a prefix with one of them."""
-    nodes = rollouts.samples()
+    """The samples that were drawn from the question itself; later ones share a prefix with one of them.
+
+    A search leaves out runs that were cut off without an answer when it chooses, and so does this.
+    """
+    stop = FINISHES.index("stop")
+    nodes = [n for n in rollouts.samples() if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
     return Sampled(
         index,
         tuple(rows[node] for node in nodes),

@@ -30,6 +30,11 @@ class Calibration:
     answer: StageModel
     domain: Domain
 
+    @property
+    def width(self) -> int:
+        """Numbers of the hidden states that it reads."""
+        return len(self.domain.projection.matrix)
+
     def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question of which nothing is written yet."""
         return self._estimate("question", question_evidence(_question(prefix)), prefix)
@@ -39,7 +44,7 @@ class Calibration:
         stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
         path = Path.of(prefix, reward)
         assert path is not None, "the generator's states were not kept"
-        return self._estimate(stage, path_evidence([path]), prefix)
+        return self._estimate(stage, path_evidence(path.scalars()[None], path.states()[None]), prefix)
 
     def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
         """Estimate for the chosen answer of a finished search."""

@@ -12,6 +12,8 @@ from .logits import Array, logit, sigmoid
 from .projection import Projection
 
 _COMPONENTS = 16
+_QUESTIONS_PER_COMPONENT = 10
+"""With fewer, the fitted questions lie closer to their own centre than any new one does."""
 _SHARE = 0.99
 
 
@@ -30,11 +32,11 @@ class Domain:
     @classmethod
     def fit(cls, states: States) -> Domain:
         """From ``[questions, width]`` states."""
-        components = min(_COMPONENTS, len(states) - 1)
+        components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
         projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
         distance = _distance(projection, states)
         # Questions that all look the same would make everything else infinitely far.
-        return cls(projection, np.array([max(float(np.quantile(distance, _SHARE)), 1e-3)]))
+        return cls(projection, np.array([max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3)]))
 
     def distance(self, states: States) -> Array:
         """``[n]`` distances; above 1 is outside."""

@@ -133,9 +133,6 @@ def question_evidence(states: States) -> Evidence:
     return Evidence(np.empty((len(states), 0)), (states,))
 
 
-def path_evidence(paths: list[Path]) -> Evidence:
-    """Of prefixes that have steps."""
-    if not paths:
-        return Evidence(np.empty((0, len(SCALARS["step"]))), ())
-    states = np.stack([path.states() for path in paths])
-    return Evidence(np.stack([path.scalars() for path in paths]), tuple(states.transpose(1, 0, 2)))
+def path_evidence(scalars: Array, states: States) -> Evidence:
+    """Of prefixes that have steps, from ``[n, scalars]`` and ``[n, blocks, width]`` of their paths."""
+    return Evidence(scalars, tuple(states.transpose(1, 0, 2)))

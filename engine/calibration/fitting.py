@@ -9,8 +9,8 @@ from math import comb
 
 import numpy as np
 
-from ..select import group_answers
-from ..types import Candidate, Estimate, Finished, NodeId
+from ..select import choose
+from ..types import AnswerGroup, Candidate, Estimate, Finished, NodeId
 from .answer import FEATURES, answer_features
 from .calibration import Calibration
 from .domain import Domain
@@ -107,7 +107,10 @@ def scored(data: Fitting, quantiles: Array) -> Scored:
 
 
 def answer_fitting(training: Training, question: Array, finished: Array, seed: int) -> Fitting:
-    """Searches of every size, played back from the samples of each question, and whether they were right."""
+    """Searches of every size, played back from the samples of each question, and whether they were right.
+
+    Each chooses by votes, and once more by the best estimate where that is another answer.
+    """
     rng = np.random.default_rng(seed)
     rows: list[tuple[Array, int, bool]] = []
     for sampled in training.samples:
@@ -116,9 +119,8 @@ def answer_fitting(training: Training, question: Array, finished: Array, seed: i
             candidates = tuple(
                 Candidate(NodeId(i), sampled.answers[i], _estimate(finished[sampled.rows[i]])) for i in chosen
             )
-            groups = group_answers(candidates)
-            if groups:
-                features = answer_features(Finished(prior, candidates, tuple(groups)))
+            for groups in _choices(candidates):
+                features = answer_features(Finished(prior, candidates, groups))
                 rows.append((features, sampled.question, sampled.right[groups[0].nodes[0]]))
     return Fitting(
         Evidence(np.array([row[0] for row in rows]).reshape(-1, len(FEATURES)), ()),
@@ -126,6 +128,14 @@ def answer_fitting(training: Training, question: Array, finished: Array, seed: i
         np.array([float(row[2]) for row in rows]),
         np.ones(len(rows)),
     )
+
+
+def _choices(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
+    vote, best = (choose(candidates, rule, "exhausted").groups for rule in ("vote", "best"))
+    if vote:
+        yield vote
+        if best[0].answer != vote[0].answer:
+            yield best
 
 
 def _subsets(count: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:

@@ -128,7 +128,9 @@ def coverage(data: Scored) -> float:
     """
     low, high = _pit(data)
     inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
-    share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), 1.0)
+    # An outcome that was next to impossible has no width of its own, only a place.
+    place = (low >= 0.1) & (low <= 0.9)
+    share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), place)
     return float(data.weights() @ share)
 
 

@@ -158,17 +158,19 @@ def fit_model(data: Fitting, method: str, config: head.HeadConfig, seed: int) ->
     Returns:
         The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.
     """
+    if len(np.unique(data.question)) < 2:
+        return NOTHING_KNOWN, NOTHING_KNOWN.quantiles(data.evidence)
     held_out = np.empty((len(data.right), 3))
-    if not len(data.right):
-        return NOTHING_KNOWN, held_out
     folds = head.folds_of(data.question, config.folds, seed)
     if method in _LOSSES:
-        inputs = Inputs.fit(data.evidence, data.weight(), config.components, config.tempering)
+        weight = data.weight()
+        inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
         x, loss = inputs(data.evidence), _LOSSES[method]
         ensemble = []
         for fold in range(config.folds):
-            part, seen = data.take(folds != fold), folds != fold
-            params = head.fit(x[seen], part.right, part.total, part.weight(), loss, config, seed + fold)
+            seen = folds != fold
+            part = x[seen], data.right[seen], data.total[seen], weight[seen]
+            params = head.fit(*part, loss, config, seed + fold)
             ensemble.append(params)
             held_out[~seen] = loss.quantiles(head.forward(params, x[~seen])[1])
         return HeadModel(inputs, tuple(ensemble), method), held_out

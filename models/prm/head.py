@@ -73,6 +73,8 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
 def skywork_prm(model: LlamaModel) -> Adapter:
     """BOS, question and newline, then lines, each tokenized by itself and ended by a newline; read there.
 
+    Steps are a blank line apart, which is a newline more; as in the authors' ``prepare_input``.
+
     Raises:
         UsageError: the vocabulary lacks the tokens, or the head does not fit.
     """
@@ -82,7 +84,8 @@ def skywork_prm(model: LlamaModel) -> Adapter:
         single_token(model, piece, name)
 
     def step(index: int, text: str) -> list[Piece]:
-        return [piece for line in text.split("\n") if line for piece in (Piece(line), newline)]
+        lines = ([""] if index else []) + text.split("\n")
+        return [piece for line in lines for piece in ([Piece(line)] if line else []) + [newline]]
 
     script = Script((bos,), lambda text: [Piece(text + "\n")], step)
     return Adapter(name, script, load_head(model, name))

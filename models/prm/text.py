@@ -20,7 +20,7 @@ QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASC
 
 # Never part of a longer token, so what follows it is tokenized as inside a text.
 _ANCHOR = "\x01"
-_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

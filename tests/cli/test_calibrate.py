@@ -38,7 +38,6 @@ from adascale.models.sampling import SamplingParams
 from adascale.models.shelf import prompt_hash
 
 QUESTIONS = 48
-HAS_PLOTS = importlib.util.find_spec("matplotlib") is not None
 
 
 def write_questions(path: Path, numbers: range) -> Path:
@@ -106,8 +105,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
 @pytest.fixture(scope="module")
 def first(home: Home) -> subprocess.CompletedProcess[str]:
     """The fit that all tests here look at."""
-    plot = ["--plot", str(home.folder / "first.svg")] if HAS_PLOTS else []
-    return home.run(*home.fit_args(*plot))
+    return home.run(*home.fit_args("--plot", str(home.folder / "first.svg")))
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +137,12 @@ def test_fit_writes_an_artefact_and_prints_a_report(
 def test_a_second_fit_draws_nothing_and_writes_the_same(
     home: Home, first: subprocess.CompletedProcess[str], artefact: Path, tmp_path: Path
 ) -> None:
-    plot = ["--plot", str(tmp_path / "second.svg")] if HAS_PLOTS else []
     other = tmp_path / "other.safetensors"
-    done = home.run(*home.fit_args("-o", str(other), *plot))
+    done = home.run(*home.fit_args("-o", str(other), "--plot", str(tmp_path / "second.svg")))
     assert done.returncode == 0, done.stderr
     assert "drawing" not in done.stderr
     assert done.stdout == first.stdout
     assert other.read_bytes() == artefact.read_bytes()
-    pytest.importorskip("matplotlib")
     assert (tmp_path / "second.svg").read_bytes() == (home.folder / "first.svg").read_bytes()
 
 
@@ -158,7 +154,8 @@ def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: P
     assert record["calibration"] is None
     assert set(record["stages"]) == {"step", "finished"}
     finished = record["stages"]["finished"]
-    assert finished["raw"]["brier"] == finished["brier"]
+    assert "raw" not in finished  # it would stand beside itself
+    assert 0 < finished["brier"] < 1
 
 
 def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path: Path) -> None:
@@ -183,6 +180,62 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
     assert record["stages"]["question"]["n"] == 30
     assert record["stages"]["question"]["outcomes"] == 120
     assert artefact.read_bytes() == before
+
+
+@pytest.mark.parametrize("method", ["quantile", "isotonic", "temperature"])
+def test_every_method_is_fitted_on_the_same_rollouts(
+    home: Home, artefact: Path, tmp_path: Path, method: str
+) -> None:
+    path = tmp_path / f"{method}{SUFFIX}"
+    done = home.run(*home.fit_args("--method", method, "-o", str(path)))
+    assert done.returncode == 0, done.stderr
+    assert "drawing" not in done.stderr
+    assert load(path).card.method == method
+    assert path.read_bytes() != artefact.read_bytes()
+
+
+def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"judge{SUFFIX}"
+    done = home.run(*home.fit_args("--prm", "self", "-o", str(path)))
+    assert done.returncode == 0, done.stderr
+    assert "drawing" not in done.stderr
+    assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
+    fingerprint = load(path).card.fingerprint
+    assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
+    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "--prm", "self", "--json"]
+    check = home.run("calibrate", "check", "--calibration", str(path), *args)
+    assert check.returncode == 0, check.stderr
+    assert "scoring" not in check.stderr
+    assert "warning[fitted-on-this]" in check.stderr
+    record = json.loads(check.stdout)
+    assert ["fitted on questions of train.jsonl" in text for text in record["warnings"]] == [True]
+    ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
+    found = json.loads(home.run(*ask, "--prm", "self", "--calibration", str(path)).stdout)
+    assert found["confidence"]["calibrated"]
+    assert found["usage"]["prm_tokens"] > 0
+
+
+def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
+    home: Home, artefact: Path, random_gguf: Path
+) -> None:
+    ask = ["ask", "What is 7 * 2?", "-c", "512", "--calibration", str(artefact), "-g"]
+    wide = home.run(*ask, str(random_gguf))
+    assert (wide.returncode, wide.stdout) == (4, "")
+    assert "this generator's have 64" in wide.stderr
+    bare = home.run(*ask, str(home.model), "--prm", "none")
+    assert bare.returncode == 2
+    assert "--prm none leaves nothing to calibrate" in bare.stderr
+
+
+def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: Home, tmp_path: Path) -> None:
+    rows = [{"question": f"{i} word" * 400, "answer": "1"} for i in range(24)]
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = ["calibrate", "fit", "-g", str(home.model), "-d", str(path), "-c", "512"]
+    done = home.run(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "1 is left out" in done.stderr
+    assert "0 questions are too few to fit anything" in done.stderr
 
 
 def test_list_and_show(
@@ -385,6 +438,8 @@ WRONG = [
     (["fit", "-d", "OPEN"], 2, 'line 2 has no field "answer"', "learns from whether answers are right"),
     (["fit", "-d", "BAD"], 2, "line 1 is not valid JSON", "mend or remove the line"),
     (["fit", "-d", "EMPTY"], 2, "holds no question", ""),
+    (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
+    (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
     (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", ""),
     (["fit", "-d", "GOOD", "--method", "platt"], 2, "--method", "isotonic"),
     (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),
@@ -443,7 +498,6 @@ STAGE = {
 
 
 def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     for suffix, magic in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
         one, two = tmp_path / f"1{suffix}", tmp_path / f"2{suffix}"
         for path in (one, two):
@@ -451,6 +505,8 @@ def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
             plots.reliability_diagram({"step": STAGE, "finished": STAGE, "answer": STAGE}, path)
         assert one.read_bytes() == two.read_bytes()
         assert one.read_bytes().startswith(magic)
+    plots.reliability_diagram({"finished": STAGE}, one, "raw score")
+    assert one.read_bytes() != two.read_bytes()
     with pytest.raises(UsageError, match="cannot be written"):
         plots.reliability_diagram({"step": STAGE, "answer": STAGE}, tmp_path / "no" / "folder.svg")
 

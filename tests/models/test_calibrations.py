@@ -134,6 +134,20 @@ def test_another_kind_of_file_is_told(path: Path, data: bytes) -> None:
         load(path)
 
 
+def test_a_type_that_numpy_lacks_is_told(path: Path) -> None:
+    header = b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(CalibrationError, match=r"no safetensors file|no calibration"):
+        load(path)
+
+
+def test_states_of_another_width_are_refused(path: Path) -> None:
+    width = load(path).calibration.width
+    assert load(path, width=width).card == load(path).card
+    with pytest.raises(CalibrationError, match=f"of {width} numbers, this generator's have 1,536"):
+        load(path, width=1536)
+
+
 def test_a_missing_file_and_a_folder_are_told(path: Path) -> None:
     with pytest.raises(CalibrationError, match="there is no calibration at"):
         load(path.with_name("nowhere"))
@@ -246,6 +260,10 @@ def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]
     found = shelf.find(FINGERPRINT.pair())
     assert found is not None
     assert found.card.name == "zz own"
+    put(own, "aa other sampler", sampling={"temperature": 0.2})
+    used = shelf.find(FINGERPRINT.pair(), FINGERPRINT)
+    assert used is not None
+    assert used.card.name == "zz own"
     judged = shelf.find(("a" * 64, "d" * 64, "judge"))
     assert judged is not None
     assert judged.card.name == "with a prm"

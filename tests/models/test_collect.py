@@ -111,3 +111,16 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
         assert told.tokens == kept.tokens.sum()
     assert list(score(Judge(reward), model, ASKED, store, "judge")) == []
     assert len(list(score(Judge(reward), model, ASKED, store, "another"))) == 5
+
+
+def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: RolloutStore) -> None:
+    list(draw(driver_of(Counting(solve)), ASKED[:3], store, Draws()))
+
+    def reward(prefix: Prefix) -> float:
+        if prefix.problem == ASKED[1]:
+            raise ContextOverflowError("the PRM's window is too small")
+        return 0.5
+
+    done = list(score(ScriptedPRM(reward), cast(LlamaModel, Spelling()), ASKED[:3], store, "judge"))
+    assert [bool(d.error) for d in done] == [False, True, False]
+    assert [store.rewards(p, "judge") is None for p in ASKED[:3]] == [False, True, False]

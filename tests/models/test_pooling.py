@@ -203,7 +203,7 @@ NEIGHBOURS = [
 
 @pytest.mark.parametrize("samples", [2, 4])
 def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine, samples: int) -> None:
-    params = SearchParams(samples=samples)
+    params = SearchParams(samples=samples, rollouts=2)
     [alone] = machine.search([PROBLEM], params, slots=8, even=True).values()
     together = machine.search(NEIGHBOURS, params, slots=8, even=True)["p"]
     assert bits(alone) == bits(together)

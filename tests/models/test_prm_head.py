@@ -118,9 +118,13 @@ def test_qwens_text_is_the_model_cards(prm: Opened) -> None:
 
 @pytest.mark.parametrize("name", ["skywork-prm"])
 def test_skyworks_lines_are_tokenized_one_by_one(prm: Opened) -> None:
-    """Written out from prepare_input: the question with its newline, each line, then the newline token."""
+    """Written out from prepare_input: the question with its newline, each line, then the newline token.
+
+    The solution is ``First we count all?``, a blank line, ``Then we add?``, ``3 more.``; a blank line has a
+    newline token of its own.
+    """
     pieces = [tiny.START, "How many?\n"]
-    pieces += ["First we count all?", "\n", "Then we add?", "\n", "3 more.", "\n"]
+    pieces += ["First we count all?", "\n", "\n", "Then we add?", "\n", "3 more.", "\n"]
     expected_tokens = [token for piece in pieces for token in prm.model.tokenize(piece, special=True)]
     steps = (step("First we count all?"), step("Then we add?\n3 more."))
     tokens = prm.tokens(Problem("p", "How many?"), *steps)

@@ -155,7 +155,7 @@ def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
 
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     fingerprint = Fingerprint("g" * 64, "", "probe", "p" * 64, {"temperature": 0.8})
-    base = store_path(fingerprint, Draws())
+    base = store_path(fingerprint, Draws(), 2048)
     others = [
         (replace(fingerprint, generator="h" * 64), Draws()),
         (replace(fingerprint, prompt="q" * 64), Draws()),
@@ -164,9 +164,10 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
         (fingerprint, Draws(rollouts=3)),
         (fingerprint, Draws(seed=1)),
     ]
-    assert len({base, *(store_path(*other) for other in others)}) == 1 + len(others)
+    named = {store_path(*other, 2048) for other in others} | {store_path(fingerprint, Draws(), 512)}
+    assert len({base, *named}) == 2 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
-    assert store_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), Draws()) == base
+    assert store_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), Draws(), 2048) == base
 
 
 def test_the_expected_cost_is_that_of_what_is_kept(store: RolloutStore) -> None:

@@ -27,6 +27,11 @@ def test_almost_all_fitted_questions_are_inside_and_most_new_ones() -> None:
     assert np.mean(domain.distance(states(600, 1)) <= 1) > 0.95
 
 
+@pytest.mark.parametrize("count", [20, 60, 200])
+def test_of_few_fitted_questions_most_new_ones_are_inside_too(count: int) -> None:
+    assert np.mean(Domain.fit(states(count, 3)).distance(states(400, 4)) <= 1) > 0.85
+
+
 def test_far_states_are_outside_the_farther_the_more() -> None:
     fitted = states(300, 0)
     domain, middle = Domain.fit(fitted), fitted.mean(axis=0)

@@ -88,7 +88,7 @@ def test_a_path_needs_the_states_of_all_its_steps_and_of_the_prompt() -> None:
 
 def test_evidence_has_the_shapes_that_it_says() -> None:
     paths = [path_of(*STEPS), path_of(STEPS[0])]
-    evidence = path_evidence(paths)
+    evidence = path_evidence(np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths]))
     assert len(evidence) == 2
     assert evidence.scalars.shape == (2, len(SCALARS["step"]))
     assert [block.shape for block in evidence.states] == [(2, 2)] * len(BLOCKS["step"])
@@ -150,7 +150,8 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
         assert np.all(data.right <= data.total)
         assert [s.shape[1] for s in data.evidence.states] == [WIDTH] * 4
     for sampled, rollouts in zip(training.samples, kept, strict=True):
-        assert len(sampled.rows) == 4
+        ended = [rollouts.answers[n] or FINISHES[rollouts.finish[n]] == "stop" for n in rollouts.samples()]
+        assert len(sampled.rows) == sum(map(bool, ended))
         right = training.stages["finished"].right[list(sampled.rows)]
         assert tuple(right > 0) == sampled.right
         assert sum(sampled.right) == rollouts.right[0]

@@ -16,6 +16,7 @@ from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.select import group_answers
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
+from adascale.models.rollouts import FINISHES
 from adascale.models.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}
@@ -100,17 +101,44 @@ def test_searches_of_every_size_are_played_back() -> None:
     question, rows = (np.full((len(training.stages[s].right), 3), 0.5) for s in ("question", "finished"))
     answers = answer_fitting(training, question, rows, seed=0)
     sizes = np.exp(answers.evidence.scalars[:, FEATURES.index("samples")]).round()
-    full = sum(any(r.answers[n] for n in r.samples()) for r in kept)
     assert set(sizes) == {1, 2, 3, 4}
-    assert np.sum(sizes == 4) == full
-    assert np.all(np.bincount(answers.question, minlength=10) <= 13)
+    assert np.all(np.bincount(answers.question, minlength=10) <= 2 * 13)
     assert set(np.unique(answers.right)) == {0, 1}
-    whole = dict(zip(answers.question[sizes == 4].tolist(), answers.right[sizes == 4], strict=True))
+    cut_off = 0
     for index, rollouts in enumerate(kept):
-        ended = (rollouts.answers[node] for node in rollouts.samples())
-        candidates = [Candidate(NodeId(i), answer, MIDDLE) for i, answer in enumerate(ended)]
-        if groups := group_answers(candidates):
-            assert whole[index] == (groups[0].answer == "18")
+        # As in a search, a run that was cut off without an answer is no candidate.
+        ends = [
+            n for n in rollouts.samples() if rollouts.answers[n] or FINISHES[rollouts.finish[n]] == "stop"
+        ]
+        cut_off += len(rollouts.samples()) - len(ends)
+        candidates = [Candidate(NodeId(i), rollouts.answers[n], MIDDLE) for i, n in enumerate(ends)]
+        vote = group_answers(candidates)
+        first = next((c.answer for c in candidates if c.answer), None)
+        whole = answers.right[(answers.question == index) & (np.rint(sizes) == max(len(ends), 1))]
+        if vote and len(ends) == 4:
+            # All estimates are the same here, so the best is the first.
+            expected = [vote[0].answer] + ([first] if first != vote[0].answer else [])
+            assert whole.tolist() == [answer == "18" for answer in expected]
+    assert cut_off > 0
+
+
+def test_a_stage_that_only_one_question_has_says_nothing() -> None:
+    training = training_set(drawn(problems(25)))
+    steps = training.stages["step"]
+    for rows in (steps.question == 3, steps.question < 0):
+        stages = {**training.stages, "step": steps.take(rows)}
+        for method in ("beta", "quantile", "isotonic"):
+            fit = fit_calibration(replace(training, stages=stages), method, HeadConfig(steps=5, folds=2), 0)
+            assert np.all(fit.held_out["step"].quantiles[:, 1] == pytest.approx(0.5))
+            assert np.isfinite(fit.calibration.stages["step"].quantiles(steps.evidence)).all()
+
+
+def test_solutions_without_unfinished_prefixes_can_be_measured() -> None:
+    whole = training_set(drawn(problems(30, 2000)))
+    none = whole.stages["step"].take(np.zeros(len(whole.stages["step"].right), bool))
+    found = measure(fitted().calibration, replace(whole, stages={**whole.stages, "step": none}), 0)
+    assert len(found["step"].right) == 0
+    assert set(report(found, rounds=5)) == STAGES - {"step"}
 
 
 def test_a_model_that_never_answers_can_be_fitted() -> None:

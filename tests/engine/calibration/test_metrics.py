@@ -156,7 +156,7 @@ def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Scored) -> No
     constant = np.full(len(data.right), base_rate(data))
     assert skill(scored(constant, data.right, data.total, data.question)) == pytest.approx(0, abs=1e-9)
     single = scored(data.right >= 1, data.right >= 1, question=data.question)
-    assert skill(single) == (1 if 0 < base_rate(single) < 1 else 0)
+    assert skill(single) == (1 if len(set(single.right)) > 1 else 0)
 
 
 @pytest.mark.parametrize("rows", range(1, 13))
@@ -210,6 +210,14 @@ def test_intervals_that_are_too_narrow_cover_little_and_too_wide_ones_much() -> 
     wide = scored(p, right, counts, lower=p - 0.45, upper=p + 0.45)
     assert coverage(wide) > 0.95
     assert (width(narrow), width(wide)) == pytest.approx((0.04, 0.9))
+
+
+def test_what_was_next_to_impossible_is_not_covered() -> None:
+    low, high = np.full(3, 1e-6), np.full(3, 1 - 1e-6)
+    four = np.full(3, 4.0)
+    assert coverage(scored(low, four, four)) == 0
+    assert coverage(scored(high, np.zeros(3), four)) == 0
+    assert coverage(scored(low, np.zeros(3), four)) == pytest.approx(0.8, abs=1e-4)
 
 
 @given(tables())
