@@ -1,4 +1,4 @@
-"""A small head in numpy: standardise, one hidden layer, an ensemble over folds of questions."""
+"""A small head in numpy: a linear map and, if wanted, a hidden layer beside it; docs/LOG.md has what won."""
 
 from __future__ import annotations
 
