@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .logits import Array
+from .logits import Array, logit
 from .losses import Loss
 
 Params = list[Array]
@@ -66,6 +66,8 @@ def fit(
         np.zeros(loss.outputs),
     ]
     questions = weight.sum()
+    # The constant starts at the base rate: steps are short, and it may lie far out.
+    params[4][0] = logit((weight @ (right / total) + 0.5) / (questions + 1))
     decay = config.decay / questions
     decays = [decay, 0.0, decay, decay, decay * loss.shrunk]
     weight = weight / questions

@@ -244,3 +244,14 @@ def test_decay_fades_as_there_are_more_questions() -> None:
         return float(out[1] - out[0])
 
     assert 0 < slope(10) < slope(100) < slope(1000)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.99])
+def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: float) -> None:
+    rng = np.random.default_rng(0)
+    right = (rng.random(600) < rate).astype(float)
+    question, noise = np.repeat(np.arange(150), 4), rng.standard_normal((600, 20))
+    data = Fitting(Evidence(noise, ()), question, right, np.ones(600))
+    _, held_out = fit_model(data, "beta", HeadConfig(), seed=0)
+    assert held_out[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
+    assert skill(scored(data, held_out)) > -0.03
