@@ -72,7 +72,9 @@ def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
     end = C.llama_vocab_eot(model.vocab)
     end = end if end >= 0 else C.llama_vocab_eos(model.vocab)
     found = []
-    for line in Path(path).read_text(encoding="utf-8").splitlines()[:limit]:
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    # Evenly over the file, which has all wrong solutions first.
+    for line in lines[:: max(1, len(lines) // limit)] if limit else lines:
         record = json.loads(line)
         texts = [text.strip() + "\n\n" for text in record["steps"][:-1]] + [record["steps"][-1].strip()]
         tokens = [model.tokenize(text, special=False) for text in texts]
