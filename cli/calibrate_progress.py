@@ -76,8 +76,10 @@ class DrawProgress:
             self.failed += 1
             say(f"adascale: {clean(done.problem.id)} is left out: {clean(done.error)}")
         seconds = time.monotonic() - self._started
-        left = _duration(seconds / self._done * (self._todo - self._done))
-        rate = f"{self._tokens / max(seconds, 1e-9):.0f} tokens/s, about {left} left"
+        speed = done.spent / max(seconds, 1e-9)
+        # What unfinished questions have taken already is behind us; early on that is nearly everything.
+        ahead = max(0.0, self._tokens / self._done * self._todo - done.spent)
+        rate = f"{speed:.0f} tokens/s, about {_duration(ahead / max(speed, 1e-9))} left"
         if self._bar is not None:
             self._bar.update(self._task, advance=1, rate=rate)
         elif not self._quiet and time.monotonic() - self._said >= _LINE_EVERY_S:

@@ -14,7 +14,7 @@ import platformdirs
 
 from adascale.engine.driver import Driver
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.events import SearchFailed, SearchFinished
+from adascale.engine.events import SearchFailed, SearchFinished, StepProposed
 from adascale.engine.outcomes import OutcomeFold
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.settings import Settings
@@ -96,10 +96,18 @@ def expected_tokens(store: RolloutStore, problems: Sequence[Problem], todo: int,
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A question that was finished in this run, or could not be searched (``error``)."""
+    """A question that was finished in this run, or could not be searched (``error``).
+
+    Attributes:
+        problem: The question.
+        tokens: What it took.
+        spent: What this run has taken so far, the tokens of unfinished questions included.
+        error: Why it could not be searched.
+    """
 
     problem: Problem
     tokens: int
+    spent: int
     error: str = ""
 
 
@@ -111,18 +119,20 @@ def draw(driver: Driver, problems: Sequence[Problem], store: RolloutStore, draws
     """
     todo = [problem for problem in problems if not store.holds(problem)]
     folds: dict[str, OutcomeFold] = {}
-    params = SearchParams(samples=draws.samples, rollouts=draws.rollouts)
+    params, spent = SearchParams(samples=draws.samples, rollouts=draws.rollouts), 0
     for problem, event in driver.run(todo, Settings(ROLLOUTS, params, seed=draws.seed)):
         fold = folds.setdefault(problem.id, OutcomeFold(problem))
         fold.add(event)
-        if isinstance(event, SearchFailed):
+        if isinstance(event, StepProposed):
+            spent += event.usage.generated_tokens
+        elif isinstance(event, SearchFailed):
             del folds[problem.id]
-            yield Done(problem, 0, event.message)
+            yield Done(problem, 0, spent, event.message)
         elif isinstance(event, SearchFinished):
             del folds[problem.id]
             if event.result.stop_reason == "exhausted":
                 store.put(Rollouts.of(fold))
-                yield Done(problem, event.usage.generated_tokens)
+                yield Done(problem, event.usage.generated_tokens, spent)
 
 
 def score(
@@ -132,6 +142,7 @@ def score(
 
     A question that the PRM cannot read (too long for its window) is reported with its error.
     """
+    spent = 0
     for problem in problems:
         rollouts = store.get(problem)
         if rollouts is None or store.rewards(problem, key) is not None:
@@ -139,10 +150,11 @@ def score(
         try:
             rewards, tokens = _rewards(prm, model, rollouts)
         except ContextOverflowError as error:
-            yield Done(problem, 0, error.message)
+            yield Done(problem, 0, spent, error.message)
         else:
             store.put_rewards(problem, key, rewards)
-            yield Done(problem, tokens)
+            spent += tokens
+            yield Done(problem, tokens, spent)
         finally:
             prm.close_problem(problem)
 

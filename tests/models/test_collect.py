@@ -57,13 +57,18 @@ def driver_of(policy: ReadingPolicy) -> Driver:
 
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:
     policy = Counting(solve)
+    found = []
     for done in draw(driver_of(policy), ASKED, store, Draws()):
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
-        assert done == Done(done.problem, int(kept.tokens.sum()))
+        assert done == Done(done.problem, int(kept.tokens.sum()), done.spent)
+        found.append(done)
     assert all(map(store.holds, ASKED))
     assert policy.opened == len(ASKED)
+    # The first to finish is not alone in the batch; in the end all that was spent belongs to somebody.
+    assert found[0].spent > found[0].tokens
+    assert found[-1].spent == sum(done.tokens for done in found)
     assert list(draw(driver_of(policy), ASKED, store, Draws())) == []
     assert policy.opened == len(ASKED)
 
