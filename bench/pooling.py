@@ -30,6 +30,7 @@ from adascale.engine.draws import branch_seed
 from adascale.engine.types import Problem
 from adascale.models.batch import MAX_BATCH_TOKENS, Run
 from adascale.models.collect import Draws, choose, store_path
+from adascale.models.prefixes import evaluate
 from adascale.models.rollouts import Rollouts, RolloutStore
 from adascale.models.session import Session
 from adascale.models.session_options import SessionOptions
@@ -68,7 +69,7 @@ def rows_of(session: Session, index: int, rollouts: Rollouts) -> Iterator[tuple[
     prompt = session.prompt_tokens(problem.question)
     ends = np.cumsum(rollouts.tokens)
     context.clear(0)
-    context.decode([Run(0, 0, prompt[:-1])])
+    evaluate(context, 0, 0, prompt[:-1])
     kept = context.snapshot(0)
     for end in rollouts.samples():
         context.restore(0, kept)
@@ -221,7 +222,7 @@ def main() -> None:
     found: dict[str, list[Row]] = {"finished": [], "unfinished": []}
     problems: list[Problem] = choose(read_known(args.data), args.questions, args.seed)
     with Session(SessionOptions(args.model, branches=2, even=True)) as session:
-        path = store_path(session.fingerprint, Draws(seed=args.seed), session.window)
+        path = store_path(session.fingerprint, Draws(seed=args.seed))
         with closing(RolloutStore(path)) as store:
             for index, problem in enumerate(problems):
                 rollouts = store.get(problem)

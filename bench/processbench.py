@@ -74,7 +74,8 @@ def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
     found = []
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     # Evenly over the file, which has all wrong solutions first.
-    for line in lines[:: max(1, len(lines) // limit)] if limit else lines:
+    for at in np.linspace(0, len(lines) - 1, min(limit or len(lines), len(lines))).round().astype(int):
+        line = lines[at]
         record = json.loads(line)
         texts = [text.strip() + "\n\n" for text in record["steps"][:-1]] + [record["steps"][-1].strip()]
         tokens = [model.tokenize(text, special=False) for text in texts]

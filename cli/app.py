@@ -15,7 +15,7 @@ from adascale.engine.errors import AdascaleError
 from . import calibrate, models
 from .ask import ask
 from .batch import batch
-from .console import say, show_error
+from .console import show_error
 from .doctor import doctor
 from .replay import replay
 from .signals import unwinding
@@ -74,13 +74,6 @@ def main() -> None:
             traceback.print_exc()
         show_error(error)
         _leave(error.exit_code)
-    except KeyboardInterrupt:
-        say("interrupted")
-        _leave(130)
-    except BrokenPipeError:
-        # The reader has gone: nothing more can be said on stdout, and that is no failure of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(141)
     except Exception as error:
         if os.environ.get("ADASCALE_DEBUG"):
             raise

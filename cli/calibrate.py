@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.errors import CalibrationError, UsageError
+from adascale.engine.types import Problem
 
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
 from .calibrate_options import CalibrateOptions, Method
 from .calibrate_report import card_text, list_text, report_text
 from .console import say, show_warning, write_payload
 from .plots import reliability_diagram
-from .shared import OUTPUT, SEARCH, JsonOption, option, with_options
+from .shared import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
 
 if TYPE_CHECKING:
     from adascale.models.calibrations import Artefact
@@ -63,7 +64,7 @@ def fit(
     from adascale.models.calibrations import describe
 
     problems = chosen_problems(options, FEWEST)
-    if output is not None and not os.access(output.parent, os.W_OK):
+    if output is not None and (output.is_dir() or not os.access(output.parent, os.W_OK)):
         raise UsageError(f"{output} cannot be written", f"{output.parent} is no folder to write to")
     with opened(options, "none") as session:
         drawn = drawn_on(session, problems, FEWEST, options)
@@ -71,6 +72,8 @@ def fit(
     path = _saved(artefact, output)
     if not options.quiet:
         say(f"adascale: wrote {path}")
+    if (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
+        _warn(options, "no-skill", "these estimates are no better than the base rate: fit on more questions")
     described = describe(artefact)
     _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
 
@@ -104,9 +107,9 @@ def check(
                 slug="no-calibration",
                 hint="adascale calibrate fit --data questions.jsonl",
             )
-        warnings = [*session.warnings, *_fitted_on(artefact, options)]
+        warnings = [*session.warnings, *_fitted_on(artefact, problems)]
         for code, text in warnings:
-            show_warning(code, text)
+            _warn(options, code, text)
         drawn = drawn_on(session, problems, 1, options)
         fitted = None if artefact is None else artefact.calibration
         # A raw score is not shown a second time beside itself.
@@ -119,7 +122,7 @@ def check(
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False) -> None:
+def list_(as_json: JsonLinesOption = False) -> None:
     """List the calibrations on this machine."""
     from adascale.models.calibrations import describe
     from adascale.models.shelf import artefacts
@@ -196,23 +199,26 @@ def _saved(artefact: Artefact, output: Path | None) -> Path:
     return path
 
 
-def _fitted_on(artefact: Artefact | None, options: CalibrateOptions) -> list[tuple[str, str]]:
-    """A warning where a file that it was fitted on is what it is to be measured on."""
-    names = {path.name for path in options.data} & set(artefact.card.data if artefact else ())
-    if not names:
+def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[tuple[str, str]]:
+    """A warning where it is to be measured on questions that it was fitted on."""
+    from adascale.models.calibrations import question_key
+
+    fitted = set(artefact.card.questions if artefact else ())
+    again = sum(question_key(problem.question) in fitted for problem in problems)
+    if not again:
         return []
-    said = (
-        f"the calibration was fitted on questions of {', '.join(sorted(names))}: its figures will flatter it"
-    )
+    said = f"the calibration was fitted on {again} of these questions: its figures will flatter it"
     return [("fitted-on-this", said)]
+
+
+def _warn(options: CalibrateOptions, code: str, text: str) -> None:
+    if options.quiet < 2:
+        show_warning(code, text)
 
 
 def _show(
     stages: Mapping[str, Any], options: CalibrateOptions, more: dict[str, Any], label: str = "calibrated"
 ) -> None:
-    if options.plot is not None:
-        reliability_diagram(stages, options.plot, label)
-        say(f"adascale: drew {options.plot}")
     if options.json_output:
         indent = 2 if sys.stdout.isatty() else None
         write_payload(
@@ -220,3 +226,7 @@ def _show(
         )
     else:
         write_payload(report_text(stages))
+    if options.plot is not None:
+        reliability_diagram(stages, options.plot, label)
+        if not options.quiet:
+            say(f"adascale: drew {options.plot}")

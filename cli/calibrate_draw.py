@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.types import Problem
 
 from .calibrate_options import CalibrateOptions
@@ -20,6 +20,7 @@ from .calibrate_progress import DrawProgress
 from .console import clean, say
 from .plots import check_plot
 from .problems import read_known
+from .signals import graceful
 from .wire import MAX_BRANCHES, open_session, stoppable
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Training data, the names of its files, and how many questions it has."""
+    """Training data, the names of its files, and its questions (``question_key``)."""
 
     training: Training
     names: tuple[str, ...]
-    questions: int
+    questions: tuple[str, ...]
 
 
 def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
@@ -83,12 +84,13 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
     Raises:
         UsageError: fewer than ``fewest`` of them could be searched.
     """
+    from adascale.models.calibrations import question_key
     from adascale.models.collect import Draws, store_path
     from adascale.models.rollouts import RolloutStore
     from adascale.models.training import training_set
 
     draws = Draws(options.samples, options.rollouts, options.seed)
-    with closing(RolloutStore(store_path(session.fingerprint, draws, session.window))) as store:
+    with closing(RolloutStore(store_path(session.fingerprint, draws))) as store:
         _draw_missing(session, problems, store, draws, options)
         key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
         if session.prm is not None:
@@ -102,7 +104,8 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
                 kept.append(rollouts)
     _check_enough(len(kept), fewest)
     training = training_set(kept, None if session.prm is None else rewards)
-    return Drawn(training, tuple(path.name for path in options.data), len(kept))
+    questions = tuple(question_key(rollouts.problem.question) for rollouts in kept)
+    return Drawn(training, tuple(path.name for path in options.data), questions)
 
 
 def _draw_missing(
@@ -129,16 +132,25 @@ def _draw_missing(
 def _score_missing(
     session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
 ) -> None:
-    from adascale.models.collect import score
+    from adascale.models.collect import expected_tokens, score
 
     todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
     if not todo:
         return
     if not options.quiet:
-        say(f"adascale: scoring the solutions of {len(todo)} questions with {pair_name(session)}")
-    with DrawProgress(len(problems), len(todo), quiet=bool(options.quiet)) as progress:
-        for done in score(session.reward_model, session.model, todo, store, key):
-            progress.advance(done)
+        say(
+            f"adascale: scoring the solutions of {len(todo)} questions with {pair_name(session)}: about "
+            f"{expected_tokens(store, todo, len(todo)):,} tokens. Stop at any time; the same command goes on."
+        )
+    progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
+    with graceful(session.abort.set), progress:
+        try:
+            for done in score(session.reward_model, session.model, todo, store, key):
+                progress.advance(done)
+        except DecodeAbortedError as error:
+            left = sum(store.rewards(p, key) is None for p in todo)
+            say(f"adascale: {len(todo) - left} of {len(todo)} questions are scored; the same command goes on")
+            raise typer.Exit(130) from error
 
 
 def pair_name(session: Session) -> str:

@@ -51,7 +51,7 @@ def card_text(card: Mapping[str, Any]) -> str:
 
 def list_text(cards: Sequence[Mapping[str, Any]]) -> str:
     """One line per calibration."""
-    rows = [("NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
+    rows = [("NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA", "FILE")]
     for card in cards:
         finished = card["held_out"]["finished"]
         rows.append(
@@ -62,6 +62,7 @@ def list_text(cards: Sequence[Mapping[str, Any]]) -> str:
                 _cell(finished["skill"]),
                 _cell(finished["ece"]),
                 ", ".join(card["data"]),
+                card["file"],
             )
         )
     return _columns(rows)

@@ -144,13 +144,19 @@ def _generator(name: str) -> Check:
 def _calibration(name: str) -> Check:
     """The one that ``ask`` would use, what it was fitted on, and how good it is on held-out questions."""
     from adascale.models import shelf
+    from adascale.models.calibrations import Fingerprint
+    from adascale.models.sampling import SamplingParams
+    from adascale.models.session import WINDOW
     from adascale.models.sources import resolve
 
     try:
         digest = resolve(name, offline=True).sha256
     except AdascaleError:
         return Check("calibration", "skip", f"{name} is not on this machine")
-    found = shelf.find((digest, "", "probe"))
+    if broken := shelf.unreadable():
+        return Check("calibration", "warn", broken[0].message, broken[0].hint or "adascale calibrate list")
+    usual = Fingerprint(digest, "", "probe", "", asdict(SamplingParams()), WINDOW)
+    found = shelf.find(usual.pair(), usual)
     if found is None:
         return Check(
             "calibration",
@@ -159,10 +165,13 @@ def _calibration(name: str) -> Check:
             f"adascale calibrate fit -g {name} --data questions.jsonl",
         )
     card, finished = found.card, found.card.held_out["finished"]
-    fitted = f"{card.method}, fitted on {card.questions} questions of {', '.join(card.data)}"
+    fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
     known = [(name, finished[name]) for name in ("skill", "ece", "auc") if finished[name] is not None]
     good = ", ".join(f"{name} {value:.2f}" for name, value in known)
-    return Check("calibration", "ok", f"{card.name}, {fitted}; held out, finished answers: {good}")
+    said = f"{card.name}, {fitted}; held out, finished answers: {good}"
+    if (finished["skill"] or 0) <= 0:
+        return Check("calibration", "warn", f"{said}: no better than the base rate", "fit on more questions")
+    return Check("calibration", "ok", said)
 
 
 def _network() -> Check:

@@ -11,6 +11,7 @@ import typer
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
 
 from .console import say, write_payload
+from .shared import JsonLinesOption
 
 if TYPE_CHECKING:
     from adascale.models.catalog import ModelSpec
@@ -27,13 +28,12 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="Name in the list, hf:user/repo[:quant], or a .gguf file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("ls", hidden=True)
 @app.command("list")
-def list_models(as_json: Json = False) -> None:
+def list_models(as_json: JsonLinesOption = False) -> None:
     """List the models known by name, and the others in the cache.
 
     The first one is the default. "here" says that nothing has to be downloaded.
@@ -49,7 +49,7 @@ def list_models(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(name: Name, as_json: Json = False) -> None:
+def show(name: Name, as_json: JsonLinesOption = False) -> None:
     """Show what is known of a model; of one that is here also what its file says."""
     from adascale.models.artifact import Wanted
     from adascale.models.gguf import read_info
@@ -102,7 +102,7 @@ def pull(
 @app.command()
 def path(
     name: Annotated[str | None, typer.Argument(help="Model; without one, the folder of all models.")] = None,
-    as_json: Json = False,
+    as_json: JsonLinesOption = False,
 ) -> None:
     """Print where a model lies, for use in scripts."""
     from adascale.models.sources import locate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ def check_plot(path: Path) -> None:
     """Refuse early what could not be drawn after hours of work.
 
     Raises:
-        UsageError: matplotlib is not installed, or the file is neither PNG nor SVG.
+        UsageError: matplotlib is not installed, or the file is neither PNG nor SVG or cannot be written.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"--plot {path} is neither .png nor .svg")
+    if not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise UsageError(f"--plot {path} cannot be written")
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "pictures need matplotlib", slug="no-matplotlib", hint='pip install "adascale[plots]"'

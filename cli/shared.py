@@ -107,6 +107,7 @@ ForceOption = Annotated[
 ColorOption = Annotated[
     ColorChoice, option("--color", panel=OUTPUT, help="Colour on stderr; NO_COLOR is honoured.")
 ]
+JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 QuietOption = Annotated[
     int,
     option(

@@ -6,6 +6,7 @@ decides the rest, lazily and within a time limit.
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 from collections.abc import Callable
@@ -121,6 +122,7 @@ def _option(left: str, right: str) -> bool:
     return bool(a and b and a[1] == b[1] and (len(left) <= 3 or len(right) <= 3))
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _verified(a: str, b: str) -> bool:
     """math-verify's verdict; a parse that fails or takes too long means "not the same"."""
     from math_verify import parse, verify

@@ -7,11 +7,11 @@ slot at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from .budget import Usage
-from .errors import AdascaleError, DecodeAbortedError
+from .errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from .events import Event, Warned
 from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
 from .search import Search
@@ -160,22 +160,31 @@ class Driver:
                 del self._owner[growth.branch]
 
     def _score(self) -> None:
-        """Score the new nodes of all problems in one call."""
-        jobs: list[tuple[Search, NodeId, Prefix]] = []
+        """Score new nodes; a problem that the reward model cannot read fails alone."""
         for search in self._active:
-            for node in search.unscored:
-                jobs.append((search, node, search.prefix(node)))
-            search.unscored = []
-        if not jobs:
+            nodes, search.unscored = search.unscored, []
+            try:
+                self._score_nodes(search, nodes)
+            except ContextOverflowError as error:
+                self._fail(search, error)
+
+    def _score_nodes(self, search: Search, nodes: Sequence[NodeId]) -> None:
+        if not nodes:
             return
         started = self._clock()
-        scores = self._reward_model.score([prefix for _, _, prefix in jobs])
-        share = (self._clock() - started) / len(jobs)
-        for (search, node, prefix), score in zip(jobs, scores, strict=True):
+        prefixes = [search.prefix(node) for node in nodes]
+        scores = self._reward_model.score(prefixes)
+        share = (self._clock() - started) / len(nodes)
+        for node, prefix, score in zip(nodes, prefixes, scores, strict=True):
             estimate = self._calibrator.estimate(prefix, score.reward)
             flops = score.prm_tokens * self._reward_model.flops_per_token
             usage = Usage(prm_tokens=score.prm_tokens, flops=flops, seconds=share)
             search.scored(node, score.reward, estimate, usage)
+
+    def _fail(self, search: Search, error: AdascaleError) -> None:
+        for id_ in list(search.running):
+            self._cancel(search, id_, "failed")
+        search.fail(error)
 
     def _decide(self, search: Search) -> None:
         """One plan's turn: stop it, or send it what is new."""

@@ -28,7 +28,7 @@ class OutcomeFold:
 
     A draw counts for its starting node and everything on its own way down, not for what lies above its
     start: draws from one prefix are no independent evidence about the question. A run without an answer,
-    or cut off by a limit, is a failure (paper.md 6.6: nothing is filtered).
+    is a failure, cut off by a limit or not (paper.md 6.6: nothing is filtered).
     """
 
     problem: Problem

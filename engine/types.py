@@ -87,8 +87,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Probability that a prefix ends in a right answer: its 10, 50 and 90 % quantiles, each in [0, 1].
+    """Probability that a prefix ends in a right answer, each number in [0, 1].
 
+    ``median`` is the estimate itself, what outcomes are compared with: the middle of the distribution for
+    pinball fits, its mean for Beta fits. ``lower`` and ``upper`` are its 10 and 90 % quantiles.
     While ``calibrated`` is false the three are one raw score, and nothing may call it a probability.
     """
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.calibration.answer import FEATURES
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.domain import Domain
-from adascale.engine.calibration.features import STAGES
+from adascale.engine.calibration.features import BLOCKS, SCALARS, STAGES, Evidence
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.errors import CalibrationError
@@ -33,6 +34,7 @@ class Fingerprint:
     Attributes:
         generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
         prm_format: ``probe``, or how the PRM reads.
+        window: Tokens at which a trajectory is cut off.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name.
     """
@@ -42,10 +44,16 @@ class Fingerprint:
     prm_format: str
     prompt: str
     sampling: Mapping[str, float]
+    window: int
 
     def pair(self) -> tuple[str, str, str]:
         """What must be the same before a calibration is used unasked."""
         return self.generator, self.prm, self.prm_format
+
+
+def question_key(question: str) -> str:
+    """A question in a card: enough to know it again."""
+    return hashlib.sha256(" ".join(question.split()).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,8 @@ class Card:
         fingerprint: What it belongs to.
         method: ``beta``, ``quantile``, ``isotonic`` or ``temperature``.
         data: Names of the question files.
-        questions, samples, rollouts, seed: How many draws it was fitted on.
+        questions: What it was fitted on (``question_key``).
+        samples, rollouts, seed: How many draws of each, and of which.
         versions: Of the software.
         held_out: Metrics by stage, on questions that each head never saw.
     """
@@ -66,7 +75,7 @@ class Card:
     fingerprint: Fingerprint
     method: str
     data: tuple[str, ...]
-    questions: int
+    questions: tuple[str, ...]
     samples: int
     rollouts: int
     seed: int
@@ -133,15 +142,18 @@ def _parsed(path: Path) -> Artefact:
         )
     try:
         card = _card(json.loads(metadata["card"]))
-        return Artefact(_calibration(tensors, card.method), card, path)
-    except (KeyError, TypeError, ValueError) as error:
+        calibration = _calibration(tensors, card.method)
+        _try_out(calibration)
+        return Artefact(calibration, card, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CalibrationError(f"{path.name} lacks a part: {error}") from error
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
     """What is shown of a calibration: its card and its file."""
     card = dataclasses.asdict(artefact.card)
-    return {**card, "file": artefact.path.name if artefact.path else None}
+    card["questions"] = len(artefact.card.questions)
+    return {**card, "file": str(artefact.path) if artefact.path else None}
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
@@ -154,7 +166,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise CalibrationError(
             f"there is no calibration at {path}", hint="adascale calibrate list"
         ) from error
-    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: a type numpy lacks
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
         raise CalibrationError(f"{path.name} cannot be read: it is torn or no safetensors file") from error
 
 
@@ -209,6 +221,16 @@ def _calibration(tensors: Tensors, method: str) -> Calibration:
     )
 
 
+def _try_out(calibration: Calibration) -> None:
+    """Whether every part fits every other: one estimate of each kind, of nothing."""
+    width = calibration.width
+    for stage, model in calibration.stages.items():
+        states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])
+        model.quantiles(Evidence(np.zeros((1, len(SCALARS[stage]))), states))
+    calibration.answer.quantiles(Evidence(np.zeros((1, len(FEATURES))), ()))
+    calibration.domain.distance(np.zeros((1, width), np.float32))
+
+
 def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
     own = {name.removeprefix(f"{stage}."): t for name, t in tensors.items() if name.startswith(f"{stage}.")}
     return HeadModel.of(own, method) if "head.0" in own else RewardMap.of(own)
@@ -217,5 +239,6 @@ def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
 def _card(data: dict[str, Any]) -> Card:
     values = {field.name: data[field.name] for field in dataclasses.fields(Card)}
     values["fingerprint"] = Fingerprint(**data["fingerprint"])
-    values["data"] = tuple(data["data"])
+    values["fingerprint"].sampling.items(), values["held_out"].items()  # what is no mapping is no card
+    values["data"], values["questions"] = tuple(data["data"]), tuple(data["questions"])
     return Card(**values)

@@ -31,6 +31,9 @@ _TOKENS = 250
 
 _LOOKED_AT = 50
 
+_CONTENTS = 1
+"""Raised when the strategy that draws, or what is kept of it (labels, readings), changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draws:
@@ -62,32 +65,34 @@ def choose(files: Sequence[Sequence[Problem]], questions: int | None, seed: int)
     return turns if questions is None else turns[:questions]
 
 
-def store_path(fingerprint: Fingerprint, draws: Draws, window: int) -> Path:
-    """Where the rollouts of a generator are kept; whatever changes a draw changes the name.
+def store_path(fingerprint: Fingerprint, draws: Draws) -> Path:
+    """Where the rollouts of a generator are kept; what a draw is drawn with changes the name.
 
     Args:
         fingerprint: Of the generator, its prompt and its sampler.
         draws: How many rollouts.
-        window: Tokens at which a trajectory is cut off.
     """
     import llama_cpp
 
     parts = [
+        _CONTENTS,
         fingerprint.generator,
         fingerprint.prompt,
         dict(fingerprint.sampling),
         draws.samples,
         draws.rollouts,
         draws.seed,
-        window,
+        fingerprint.window,
         llama_cpp.__version__,
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
     return Path(platformdirs.user_data_dir("adascale")) / "rollouts" / f"{key}.sqlite"
 
 
-def expected_tokens(store: RolloutStore, problems: Sequence[Problem], todo: int, draws: Draws) -> int:
-    """Tokens that ``todo`` more questions will take, by those that are kept or else by a guess."""
+def expected_tokens(
+    store: RolloutStore, problems: Sequence[Problem], todo: int, draws: Draws = Draws()
+) -> int:
+    """Tokens that ``todo`` questions have or will take, by those that are kept or else by a guess."""
     kept = [found for problem in problems[:_LOOKED_AT] if (found := store.get(problem)) is not None]
     guess = _TOKENS * (draws.samples + draws.rollouts / 2)
     each = float(np.mean([r.tokens.sum() for r in kept])) if kept else guess

@@ -73,8 +73,10 @@ def plan_memory(loads: Sequence[Load], *, available: int | None = None, force: b
 
 
 def _plan(loads: Sequence[Load], available: int) -> MemoryPlan:
+    # A model that judges itself is in memory once.
+    once = list({id(info): (what, info) for what, info, _, _ in reversed(loads)}.values())[::-1]
     return MemoryPlan(
-        weights=tuple((what, info.size_bytes) for what, info, _, _ in loads),
+        weights=tuple((what, info.size_bytes) for what, info in once),
         context_bytes=sum(info.kv_bytes_per_token() * n_ctx * n_seq for _, info, n_ctx, n_seq in loads),
         buffer_bytes=sum(max(_BUFFER_MIN, int(info.size_bytes * _BUFFER_SHARE)) for _, info, _, _ in loads),
         available_bytes=available,

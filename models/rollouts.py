@@ -176,13 +176,9 @@ class RolloutStore:
         self._db.close()
 
     def put(self, rollouts: Rollouts) -> None:
-        """Keep a question; atomic. Rewards of earlier rollouts of it are forgotten."""
-        key, answers = _key(rollouts.problem), json.dumps(rollouts.answers)
-        with self._db:
-            self._db.execute("BEGIN")
-            self._db.execute("DELETE FROM rewards WHERE problem = ?", (key,))
-            row = (key, answers, rollouts.to_bytes())
-            self._db.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?)", row)
+        """Keep a question; atomic, and for good."""
+        row = (_key(rollouts.problem), json.dumps(rollouts.answers), rollouts.to_bytes())
+        self._db.execute("INSERT OR IGNORE INTO rollouts VALUES (?, ?, ?)", row)
 
     def holds(self, problem: Problem) -> bool:
         """Whether a question with this id and answer is done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from . import calibrations, fit, gguf, machine, shelf, stepcost
 from .artifact import ModelFile
 from .chat import ChatFormat
+from .checksum import file_sha256
 from .native import AbortFlag
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
-from .prm import FORMATS, StepPRM, settle_format, split_reference
+from .prm import FORMATS, StepPRM, head_file, settle_format, split_reference
 from .prompts import SYSTEM_PROMPT
 from .runtime import LlamaContext, LlamaModel
 from .session_options import Reporting, SessionOptions
@@ -91,11 +93,14 @@ class Session:
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
-        """Code and text of what does not match the calibration in use."""
-        if self.calibration is None:
-            return []
-        found = shelf.mismatches(self.calibration.card, self.fingerprint)
-        return [("calibration-mismatch", text) for text in found]
+        """Code and text of what does not match the calibration in use, and of those that cannot be read."""
+        found: list[tuple[str, str]] = []
+        if self.options.calibration == "auto" and self.options.prm != "none":
+            found += [("calibration-unreadable", error.message) for error in shelf.unreadable()]
+        if self.calibration is not None:
+            differs = shelf.mismatches(self.calibration.card, self.fingerprint)
+            found += [("calibration-mismatch", text) for text in differs]
+        return found
 
     def decode_rate(self) -> float:
         """Tokens per second of a full batch, measured now; nothing may be open."""
@@ -146,11 +151,20 @@ class Session:
     def _fingerprint(self) -> calibrations.Fingerprint:
         return calibrations.Fingerprint(
             self.generator.sha256,
-            self.prm.sha256 if self.prm is not None else "",
+            self._prm_sha256(),
             self._prm_format if self.prm is not None else "probe",
             shelf.prompt_hash(self.chat),
             dataclasses.asdict(self.options.sampling),
+            self.window,
         )
+
+    def _prm_sha256(self) -> str:
+        """What a PRM's scores depend on: its GGUF, and its head where it has one."""
+        if self.prm is None:
+            return ""
+        head = head_file(self.prm.path, self._prm_format)
+        parts = [self.prm.sha256, *([file_sha256(head, head.name)] if head else [])]
+        return parts[0] if head is None else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def _calibration(self) -> calibrations.Artefact | None:
         wanted = self.options.calibration
@@ -195,7 +209,8 @@ class Session:
         info = gguf.read_info(self.generator.path)
         loads: list[fit.Load] = [("generator", info, self.window, self.options.branches)]
         if self.prm is not None:
-            loads.append(("PRM", gguf.read_info(self.prm.path), self._prm_window(), 1))
+            own = info if self.prm.path == self.generator.path else gguf.read_info(self.prm.path)
+            loads.append(("PRM", own, self._prm_window(), 1))
         fit.plan_memory(loads, force=self.options.force)
 
     def _prm_window(self) -> int:

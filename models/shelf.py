@@ -15,6 +15,9 @@ from adascale.engine.errors import CalibrationError
 from .calibrations import SUFFIX, Artefact, Card, Fingerprint, load
 from .chat import ChatFormat
 
+_QUESTION = 512
+"""Tokens that a question may have without its solutions being cut off by the context."""
+
 
 def own_folder() -> Path:
     """Calibrations that were fitted on this machine."""
@@ -34,6 +37,11 @@ def artefacts() -> Iterator[Artefact | CalibrationError]:
                 yield load(path)
             except CalibrationError as error:
                 yield error
+
+
+def unreadable() -> list[CalibrationError]:
+    """Why some of them cannot be read."""
+    return [found for found in artefacts() if isinstance(found, CalibrationError)]
 
 
 def find(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefact | None:
@@ -60,6 +68,12 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[str]:
     if fitted.prompt != fingerprint.prompt:
         found.append(
             "the calibration was fitted with another chat template or system prompt: estimates may be off"
+        )
+    small, large = sorted((fitted.window, fingerprint.window))
+    if small < large and small < fitted.sampling.get("max_tokens", 0) + _QUESTION:
+        found.append(
+            f"the calibration was fitted with a context of {fitted.window:,} tokens, not "
+            f"{fingerprint.window:,}: estimates may be off"
         )
     changed = [
         f"{name} {fingerprint.sampling.get(name)} instead of {value}"

@@ -107,7 +107,7 @@ def remove(ref: str) -> int:
 def _own_file(ref: str, path: Path, report: Report) -> ModelFile:
     check_gguf(path)
     digest = file_sha256(path, path.name, report)
-    return ModelFile(ref, path.resolve(), digest, path.stat().st_size, None, "path")
+    return ModelFile(ref, path.absolute(), digest, path.stat().st_size, None, "path")
 
 
 def _in_cache(wanted: Wanted) -> ModelFile | None:

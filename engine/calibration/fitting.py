@@ -1,4 +1,4 @@
-"""From rollouts to a calibration, with estimates for every prefix by models that never saw its question."""
+"""From rollouts to a calibration, with estimates for every prefix by models that never saw its outcomes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ class Training:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """A calibration, and estimates of its own training prefixes by heads that never saw their questions."""
+    """A calibration, and estimates of its own training prefixes by heads that never saw their outcomes.
+
+    The components of the states are those of all questions, without labels.
+    """
 
     calibration: Calibration
     held_out: Mapping[str, Scored]
@@ -68,11 +71,13 @@ def fit_calibration(training: Training, method: str, config: HeadConfig, seed: i
     """Fit all stages, the domain, and the answer on what the stages say of held-out questions."""
     models: dict[Stage, StageModel] = {}
     held_out: dict[str, Scored] = {}
+    questions = training.stages["question"]
+    base_rate = float(np.mean(questions.right / questions.total))
     for stage in STAGES:
         data = training.stages[stage]
         # Nothing is written yet that a map of the reward could read: it knows the base rate.
         at = "isotonic" if stage == "question" and method == "temperature" else method
-        models[stage], quantiles = fit_model(data, at, config, seed)
+        models[stage], quantiles = fit_model(data, at, config, seed, base_rate)
         held_out[stage] = scored(data, quantiles)
     answers = answer_fitting(training, held_out["question"].quantiles, held_out["finished"].quantiles, seed)
     answer, quantiles = fit_model(answers, "beta", replace(_ANSWER_CONFIG, folds=config.folds), seed)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .logits import Array, sigmoid
 from .metrics import LEVELS
 
-_KAPPA = 8.0
+PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
 
 _SPAN = 4.0
@@ -42,8 +42,8 @@ class Loss(Protocol):
 class BetaLoss:
     """Negative Beta-binomial likelihood of counts (BetaPRM, arXiv 2605.15529).
 
-    Outputs: logit of the mean, and log of the concentration over ``_KAPPA``. One outcome teaches the mean
-    alone; several from one prefix teach how far its probability may lie from it.
+    Outputs: logit of the mean, and log of the concentration over ``PRIOR_KAPPA``. One outcome teaches the
+    mean alone; several from one prefix teach how far its probability may lie from it.
     """
 
     outputs = 2
@@ -79,7 +79,7 @@ class BetaLoss:
     @staticmethod
     def _read(out: Array) -> tuple[Array, Array]:
         mean = np.clip(sigmoid(out[:, 0]), 1e-5, 1 - 1e-5)
-        return mean, _KAPPA * np.exp(np.clip(out[:, 1], -_SPAN, _SPAN))
+        return mean, PRIOR_KAPPA * np.exp(np.clip(out[:, 1], -_SPAN, _SPAN))
 
 
 class PinballLoss:

@@ -20,7 +20,7 @@ LEVELS = (0.1, 0.5, 0.9)
 """Quantile levels of an estimate: lower, median, upper."""
 
 _BINS_MAX = 10
-_OUTCOMES_PER_BIN = 80
+_QUESTIONS_PER_BIN = 10
 _GRID = (np.arange(100) + 0.5) / 100
 _TAIL = np.log(9.0)  # logit of the upper level
 
@@ -88,19 +88,26 @@ class Bin(NamedTuple):
 
 
 def reliability(data: Scored) -> list[Bin]:
-    """Bins of equal weight by the median: 10, or fewer where a bin would hold under 80 outcomes."""
-    bins = int(np.clip(data.total.sum() // _OUTCOMES_PER_BIN, 1, _BINS_MAX))
-    order = np.argsort(data.quantiles[:, 1], kind="stable")
-    w, p = data.weights()[order], data.quantiles[order, 1]
-    rate = (data.right / data.total)[order]
-    # The middle of a row decides its bin, so that one heavy row fills one bin.
-    index = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(int), bins - 1)
+    """Bins of equal weight by the median: 10, or fewer where a bin would hold under 10 questions."""
+    bins, w, p, rate = _bin_of(data), data.weights(), data.quantiles[:, 1], data.right / data.total
     found = []
-    for b in range(bins):
-        rows = index == b
+    for b in np.unique(bins):
+        rows = bins == b
         weight = float(w[rows].sum())
         if weight > 0:
             found.append(Bin(weight, float(w[rows] @ p[rows]) / weight, float(w[rows] @ rate[rows]) / weight))
+    return found
+
+
+def _bin_of(data: Scored) -> NDArray[np.int64]:
+    """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
+    questions = len(np.unique(data.question))
+    bins = int(np.clip(questions // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
+    values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
+    w = np.bincount(index, data.weights(), len(values))
+    # The middle of a value decides its bin, so that one heavy value fills one bin.
+    of_value = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(int), bins - 1)
+    found: NDArray[np.int64] = of_value[index]
     return found
 
 
@@ -109,29 +116,69 @@ def ece(data: Scored) -> float:
     return sum(b.weight * abs(b.estimate - b.observed) for b in reliability(data))
 
 
-def ece_floor(data: Scored, rounds: int = 50, seed: int = 0) -> float:
-    """Mean ECE that a perfect estimate would show on this many outcomes: what noise alone makes of it."""
-    rng = np.random.default_rng(seed)
-    p, total = data.quantiles[:, 1], data.total.astype(int)
-    draws = (rng.binomial(total, p).astype(float) for _ in range(rounds))
-    return float(
-        np.mean([ece(Scored(data.question, data.quantiles, d, data.total, data.weight)) for d in draws])
-    )
+def ece_floor(data: Scored, rounds: int = 200, seed: int = 0) -> float:
+    """Mean ECE that noise alone makes of estimates without any error, on these questions.
+
+    What a question adds to the gap of each bin, less the gap itself, with a random sign for each question
+    (wild bootstrap): outcomes of one question are not independent, and do not count as if they were.
+    """
+    bins, w = _bin_of(data), data.weights()
+    miss = data.right / data.total - data.quantiles[:, 1]
+    weight = np.bincount(bins, w)
+    gap = np.bincount(bins, w * miss) / np.where(weight > 0, weight, 1.0)
+    names, question = np.unique(data.question, return_inverse=True)
+    added = np.zeros((len(names), len(weight)))
+    np.add.at(added, (question, bins), w * (miss - gap[bins]))
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (rounds, len(names)))
+    return float(np.abs(signs @ added).sum(axis=1).mean())
 
 
 def coverage(data: Scored) -> float:
     """Share of outcomes in the central 80 % of what lower, median and upper predict; .8 is right.
 
-    The probability itself is never seen, only counts. Its logit is taken as logistic on either side of the
-    median, and the count's place in the distribution that follows is spread evenly over the step it makes
-    (randomised PIT: Czado, Gneiting and Held, Biometrics 2009).
+    The probability itself is never seen, only counts. Its logit is taken as logistic on either
+    side of the median, and the count's place in the distribution that follows is spread evenly over the step
+    it makes (randomised PIT: Czado, Gneiting and Held, Biometrics 2009). nan where nothing can be counted.
     """
+    data = counted(data)
+    if not len(data.right):
+        return float("nan")
     low, high = _pit(data)
     inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
     # An outcome that was next to impossible has no width of its own, only a place.
     place = (low >= 0.1) & (low <= 0.9)
     share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), place)
     return float(data.weights() @ share)
+
+
+def counted(data: Scored) -> Scored:
+    """What can tell how wide an interval should be: estimates with several outcomes (``count_groups``)."""
+    group = count_groups(data.question, data.total)
+    rows = np.flatnonzero(group >= 0)
+    _, first, index, counts = np.unique(
+        group[rows], return_index=True, return_inverse=True, return_counts=True
+    )
+
+    def summed(values: Array) -> Array:
+        found: Array = np.bincount(index, values[rows], len(counts)).astype(float)
+        return found
+
+    quantiles = np.column_stack([summed(q) / counts for q in data.quantiles.T])
+    question = data.question[rows][first]
+    return Scored(question, quantiles, summed(data.right), summed(data.total), summed(data.weights()))
+
+
+def count_groups(question: NDArray[np.int64], total: Array) -> NDArray[np.int64]:
+    """``[n]`` group of each row whose outcomes are taken together, -1 for rows that have no company.
+
+    A single outcome fits any width. Prefixes with several outcomes are groups of their own; where no prefix
+    has them, those of a question are one: the interval is then of the rate of right ones among them.
+    """
+    several = total > 1
+    if several.any():
+        return np.where(several, np.cumsum(several) - 1, -1)
+    _, index, counts = np.unique(question, return_inverse=True, return_counts=True)
+    return np.where(counts[index] > 1, index, -1)
 
 
 def _pit(data: Scored) -> tuple[Array, Array]:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from . import head
 from .features import SCALARS, Evidence
 from .logits import Array, logit, sigmoid
-from .losses import BetaLoss, Loss, PinballLoss, beta_quantiles
+from .losses import PRIOR_KAPPA, BetaLoss, Loss, PinballLoss, beta_quantiles
+from .metrics import count_groups
 from .projection import Inputs, Projection
 
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
+_SCALARS = ("mean", "scale", "low", "high")
 _REWARD = SCALARS["step"].index("reward")
 _LOSSES: dict[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
 METHODS = ("beta", "quantile", "isotonic", "temperature")
@@ -83,8 +85,7 @@ class HeadModel:
     def arrays(self) -> Arrays:
         """See ``StageModel``."""
         found: dict[str, NDArray[np.floating[Any]]] = {
-            "scalar_mean": self.inputs.mean,
-            "scalar_scale": self.inputs.scale,
+            f"scalar_{name}": getattr(self.inputs, name) for name in _SCALARS
         }
         for i, projection in enumerate(self.inputs.projections):
             found[f"projection.{i}.matrix"] = projection.matrix
@@ -108,8 +109,8 @@ class HeadModel:
         )
         parts = [arrays[f"head.{j}"].astype(np.float64) for j in range(5)]
         ensemble = tuple([part[k] for part in parts] for k in range(len(parts[0])))
-        mean, scale = (arrays[f"scalar_{n}"].astype(np.float64) for n in ("mean", "scale"))
-        return cls(Inputs(projections, mean, scale), ensemble, method)
+        scalars = {name: arrays[f"scalar_{name}"].astype(np.float64) for name in _SCALARS}
+        return cls(Inputs(projections, **scalars), ensemble, method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,48 +143,66 @@ class RewardMap:
         return cls(*(arrays[name].astype(np.float64) for name in ("knots", "values", "kappa")))
 
 
-NOTHING_KNOWN = RewardMap(np.zeros(1), np.full(1, 0.5), np.ones(1))
-"""For a stage that never occurred: a model that answers in one step has no unfinished prefixes."""
-
-
 def rewards(evidence: Evidence) -> Array:
     """``[n]`` logits of the raw rewards; zeros for questions, where nothing is written yet."""
     has = evidence.scalars.shape[1] > _REWARD
     return evidence.scalars[:, _REWARD] if has else np.zeros(len(evidence))
 
 
-def fit_model(data: Fitting, method: str, config: head.HeadConfig, seed: int) -> tuple[StageModel, Array]:
+def fit_model(
+    data: Fitting, method: str, config: head.HeadConfig, seed: int, base_rate: float = 0.5
+) -> tuple[StageModel, Array]:
     """Fit one stage.
+
+    Args:
+        data: Its prefixes.
+        method: One of ``METHODS``.
+        config: Of the heads.
+        seed: Of folds and first weights.
+        base_rate: What is said where fewer than two questions have such prefixes: a model that answers in one
+            step has no unfinished ones.
 
     Returns:
         The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.
     """
     if len(np.unique(data.question)) < 2:
-        return NOTHING_KNOWN, NOTHING_KNOWN.quantiles(data.evidence)
-    held_out = np.empty((len(data.right), 3))
+        constant = RewardMap(np.zeros(1), np.full(1, base_rate), np.ones(1))
+        return constant, constant.quantiles(data.evidence)
     folds = head.folds_of(data.question, config.folds, seed)
     if method in _LOSSES:
-        weight = data.weight()
-        inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
-        x, loss = inputs(data.evidence), _LOSSES[method]
-        ensemble = []
-        for fold in range(config.folds):
-            seen = folds != fold
-            part = x[seen], data.right[seen], data.total[seen], weight[seen]
-            params = head.fit(*part, loss, config, seed + fold)
-            ensemble.append(params)
-            held_out[~seen] = loss.quantiles(head.forward(params, x[~seen])[1])
-        return HeadModel(inputs, tuple(ensemble), method), held_out
+        return _fit_head(data, method, config, folds, seed)
+    held_out = np.empty((len(data.right), 3))
     for fold in range(config.folds):
         seen = folds != fold
         held_out[~seen] = _fit_map(data.take(seen), method).quantiles(data.take(~seen).evidence)
     return _fit_map(data, method), held_out
 
 
+def _fit_head(
+    data: Fitting, method: str, config: head.HeadConfig, folds: NDArray[np.int64], seed: int
+) -> tuple[HeadModel, Array]:
+    weight, loss = data.weight(), _LOSSES[method]
+    inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
+    x, ensemble = inputs(data.evidence), []
+    out = np.empty((len(data.right), loss.outputs))
+    for fold in range(config.folds):
+        seen = folds != fold
+        part = x[seen], data.right[seen], data.total[seen], weight[seen]
+        ensemble.append(head.fit(*part, loss, config, seed + fold))
+        out[~seen] = head.forward(ensemble[-1], x[~seen])[1]
+    if isinstance(loss, BetaLoss):
+        # Seen in fitting, a question looks surer than it is: the width is what held-out questions ask for.
+        shift = np.array([0.0, _log_width(out, data)])
+        out += shift
+        ensemble = [[*params[:-1], params[-1] + shift] for params in ensemble]
+    return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
+
+
 def _fit_map(data: Fitting, method: str) -> RewardMap:
     knots, values = {"isotonic": _isotonic, "temperature": _temperature}[method](data)
     mean = np.clip(np.interp(rewards(data.evidence), knots, values), 1e-5, 1 - 1e-5)
-    return RewardMap(knots, values, np.array([_concentration(mean, data)]))
+    out = np.column_stack([logit(mean), np.zeros(len(mean))])
+    return RewardMap(knots, values, np.array([PRIOR_KAPPA * np.exp(_log_width(out, data))]))
 
 
 def _isotonic(data: Fitting) -> tuple[Array, Array]:
@@ -213,16 +232,21 @@ def _temperature(data: Fitting) -> tuple[Array, Array]:
     return knots, sigmoid(slopes[int(np.argmin(losses))] * knots)
 
 
-def _concentration(mean: Array, data: Fitting) -> float:
-    """The likeliest concentration given the means, by counts of more than one draw; else the prior's."""
-    several = data.total > 1
-    if not several.any():
-        return 8.0
-    loss, w = BetaLoss(), data.weight()[several]
-    out = np.column_stack([logit(mean[several]), np.zeros(several.sum())])
+def _log_width(out: Array, data: Fitting) -> float:
+    """What to add to log concentrations, by the likelihood of counts given the means (``count_groups``)."""
+    group = count_groups(data.question, data.total)
+    rows = np.flatnonzero(group >= 0)
+    if not len(rows):
+        return 0.0
+    _, index, counts = np.unique(group[rows], return_inverse=True, return_counts=True)
+
+    def summed(values: Array) -> Array:
+        found: Array = np.bincount(index, values[rows], len(counts)).astype(float)
+        return found
+
+    loss, w = BetaLoss(), summed(data.weight())
+    right, total = summed(data.right), summed(data.total)
+    means, logs = logit(summed(sigmoid(out[:, 0])) / counts), summed(out[:, 1]) / counts
     grid = np.linspace(-4, 4, 81)
-    values = []
-    for log_ratio in grid:
-        out[:, 1] = log_ratio
-        values.append(float(w @ loss(out, data.right[several], data.total[several])[0]))
-    return float(8.0 * np.exp(grid[int(np.argmin(values))]))
+    losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
+    return float(grid[int(np.argmin(losses))])

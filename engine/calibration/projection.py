@@ -11,7 +11,7 @@ from .logits import Array
 
 _LEAST = 1e-8
 _CLIP = 4.0
-"""Standard deviations beyond which an input says no more: small heads must not extrapolate."""
+"""Standard deviations beyond which a component says no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +64,15 @@ class Inputs:
     Attributes:
         projections: One per block of states.
         mean, scale: ``[scalars]``.
+        low, high: ``[scalars]``, the range that was fitted: a small head must not extrapolate, say to sixteen
+            equal answers from four.
     """
 
     projections: tuple[Projection, ...]
     mean: Array
     scale: Array
+    low: Array
+    high: Array
 
     @classmethod
     def fit(cls, evidence: Evidence, weight: Array, components: int, tempering: float) -> Inputs:
@@ -76,13 +80,14 @@ class Inputs:
         w = weight / weight.sum()
         mean = w @ evidence.scalars
         deviation = np.sqrt(w @ (evidence.scalars - mean) ** 2)
-        # A scalar that never changed in fitting (a reward where there is no PRM) must not speak later.
+        # A scalar that never changed in fitting (no step of a model was ever cut off) must not speak later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
         projections = (Projection.fit(s, weight, components, tempering) for s in evidence.states)
-        return cls(tuple(projections), mean, scale)
+        low, high = (f(evidence.scalars, axis=0) for f in (np.min, np.max))
+        return cls(tuple(projections), mean, scale, low, high)
 
     def __call__(self, evidence: Evidence) -> Array:
         """``[n, scalars + blocks * components]``."""
-        scalars = ((evidence.scalars - self.mean) * self.scale).clip(-_CLIP, _CLIP)
+        scalars = (evidence.scalars.clip(self.low, self.high) - self.mean) * self.scale
         parts = [p(s) for p, s in zip(self.projections, evidence.states, strict=True)]
         return np.concatenate([scalars, *parts], axis=1)

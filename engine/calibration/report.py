@@ -34,7 +34,8 @@ def report(scored: Mapping[str, Scored], training: Training | None = None, round
 
     Keys of a stage: ``n`` prefixes, ``questions``, ``outcomes``, every metric of ``METRICS``, ``ece_floor``
     (what noise alone would show), ``intervals`` (95 %, over questions), ``reliability``; with ``training``
-    also ``raw``, the same for the raw reward taken as a probability, and ``auc_by_depth``.
+    also ``raw``, the same for the raw reward taken as a probability, ``auc_by_depth``, and for finished ones
+    ``ended``, skill and AUC without the runs that were cut off, whose failure is plain to see.
     """
     found = {name: _stage(data, rounds) for name, data in scored.items() if len(data.right)}
     for stage, data in training.stages.items() if training is not None else ():
@@ -42,6 +43,8 @@ def report(scored: Mapping[str, Scored], training: Training | None = None, round
             found[stage]["raw"] = _raw(data)
         if stage in found and stage == "step":
             found[stage]["auc_by_depth"] = _by_depth(scored[stage], data)
+        if stage in found and stage == "finished":
+            found[stage]["ended"] = _ended(scored[stage], data)
     return found
 
 
@@ -78,6 +81,12 @@ def _by_depth(scored: Scored, data: Fitting) -> Report:
         if len(rows):
             found[name] = _number(auc(scored.take(rows, weights)))
     return found
+
+
+def _ended(scored: Scored, data: Fitting) -> Report:
+    rows = np.flatnonzero(data.evidence.scalars[:, SCALARS["finished"].index("cut_off")] == 0)
+    ended = scored.take(rows, scored.weights())
+    return {"n": len(rows), **{m.__name__: _number(m(ended)) for m in (skill, auc) if len(rows)}}
 
 
 def _number(value: float) -> float | None:

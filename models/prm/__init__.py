@@ -10,14 +10,14 @@ from adascale.engine.errors import UsageError
 
 from ..artifact import ModelFile
 from ..runtime import LlamaModel
-from .head import fetch_head, qwen_math_prm, skywork_prm
+from .head import fetch_head, head_file, qwen_math_prm, skywork_prm
 from .incremental import StepPRM
 from .judge import judge
 from .naming import names_of
 from .readout import Adapter
 from .token import math_shepherd, rlhflow_deepseek, rlhflow_mistral
 
-__all__ = ["FORMATS", "Adapter", "Format", "StepPRM", "settle_format", "split_reference"]
+__all__ = ["FORMATS", "Adapter", "Format", "StepPRM", "head_file", "settle_format", "split_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _choose_format(file: ModelFile) -> str:
     for name, form in FORMATS.items():
         if any(re.search(form.names, own) for own in names):
             return name
-    if any(re.search(r"(^|[-.])prm", own) for own in names):
+    if any(re.search(r"prm(?![a-z])", own) for own in names):
         raise UsageError(
             f"{file.path.name} calls itself a PRM, of which format is not clear",
             f"formats: {', '.join(FORMATS)}",

@@ -3,10 +3,7 @@
 llama.cpp has no place for their heads, so such a PRM is a pair: a GGUF of the backbone, and the head's few
 tensors in safetensors. The head of ``NAME.gguf`` is looked for beside it, as ``NAME.head.safetensors``; those
 of Qwen are else read out of the published weights, some 26 MB of 15 GB. Skywork publishes a pickle, which is
-never opened here; this makes a head of it:
-
-    python -c "import torch, safetensors.torch as s; w = torch.load('pytorch_model.bin', weights_only=True);
-    s.save_file({k: v for k, v in w.items() if 'v_head' in k}, 'NAME.head.safetensors')"
+never opened here; docs/prms.md says how to make a head of it.
 
 Texts: https://huggingface.co/Qwen/Qwen2.5-Math-PRM-7B (model card) and
 https://github.com/SkyworkAI/skywork-o1-prm-inference (model_utils/io_utils.py).
@@ -98,7 +95,7 @@ def load_head(model: LlamaModel, name: str) -> Head:
         UsageError: there is no head, or it is another model's.
         ModelCorruptError: the file lacks its tensors.
     """
-    path = _where(model.path)
+    path = head_file(model.path, name)
     if path is None:
         raise _no_head(model.path, name)
     tensors = read_local(path, _tensors_of(name))
@@ -139,6 +136,11 @@ def _tensors_of(name: str) -> list[str]:
     return [f"{layer}.{part}" for layer in LAYERS[name] for part in ("weight", "bias")]
 
 
+def head_file(gguf: Path, name: str) -> Path | None:
+    """The head of a backbone read as a PRM of format ``name``; None where it is missing, or needs none."""
+    return _where(gguf) if name in LAYERS else None
+
+
 def _where(gguf: Path) -> Path | None:
     """The head's file: the user's own beside the GGUF, else the one that was fetched."""
     source = _published(gguf)
@@ -165,6 +167,6 @@ def _no_head(gguf: Path, name: str) -> AdascaleError:
     return UsageError(
         f"{gguf.name} has no head, which a {name} PRM needs",
         f"looked for {beside(gguf)}",
-        hint=f"put its tensors ({', '.join(LAYERS[name])}) there, in safetensors",
+        hint=f"put its tensors ({', '.join(_tensors_of(name))}) there, in safetensors",
         slug="no-head",
     )

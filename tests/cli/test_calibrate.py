@@ -121,7 +121,7 @@ def test_fit_writes_an_artefact_and_prints_a_report(
     assert first.returncode == 0, first.stderr
     assert re.fullmatch(rf"chain\+probe-[0-9a-f]{{8}}{re.escape(SUFFIX)}", artefact.name)
     card = load(artefact).card
-    assert (card.name, card.method, card.questions) == ("chain+probe", "beta", QUESTIONS)
+    assert (card.name, card.method, len(card.questions)) == ("chain+probe", "beta", QUESTIONS)
     assert (card.samples, card.rollouts, card.seed, card.data) == (4, 2, 0, ("train.jsonl",))
     assert card.fingerprint.generator == hashlib.sha256(home.model.read_bytes()).hexdigest()
     assert home.kept() == QUESTIONS
@@ -208,7 +208,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
     assert "scoring" not in check.stderr
     assert "warning[fitted-on-this]" in check.stderr
     record = json.loads(check.stdout)
-    assert ["fitted on questions of train.jsonl" in text for text in record["warnings"]] == [True]
+    assert [f"fitted on {QUESTIONS} of these questions" in text for text in record["warnings"]] == [True]
     ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
     found = json.loads(home.run(*ask, "--prm", "self", "--calibration", str(path)).stdout)
     assert found["confidence"]["calibrated"]
@@ -250,9 +250,10 @@ def test_list_and_show(
         return out
 
     listed = run("list").splitlines()
-    assert listed[0].split() == ["NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA"]
+    assert listed[0].split() == ["NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA", "FILE"]
     [line] = [line for line in listed if line.startswith("chain+probe ")]
     assert line.split()[1:3] == ["beta", str(QUESTIONS)]
+    assert line.endswith(str(artefact))
     cards = [json.loads(line) for line in run("list", "--json").splitlines()]
     [card] = [card for card in cards if card["name"] == "chain+probe"]
     assert json.loads(run("show", "chain+probe", "--json")) == card
@@ -277,18 +278,31 @@ def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
     assert f"a{SUFFIX} cannot be read" in err
 
 
+def test_ask_and_doctor_tell_of_a_torn_file(home: Home, artefact: Path, tmp_path: Path) -> None:
+    moved = replace(home, folder=tmp_path)
+    moved.shelf.mkdir(parents=True)
+    (moved.shelf / artefact.name).write_bytes(artefact.read_bytes()[:1000])
+    ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "1", "-c", "512"]
+    done = moved.run(*ask)
+    assert done.returncode == 0
+    assert "warning[calibration-unreadable]" in done.stderr
+    assert "cannot be read" in done.stderr
+    told = moved.run("doctor", "--offline", "-g", str(home.model))
+    assert "cannot be read" in told.stdout
+
+
 def test_ask_gives_a_probability_and_says_where_it_is_from(
     home: Home, artefact: Path, tmp_path: Path
 ) -> None:
     trace = tmp_path / "t.jsonl"
     ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "4", "--seed", "1", "--json"]
-    record = json.loads(home.run(*ask, "--trace", str(trace)).stdout)
+    record = json.loads(home.run(*ask, "-c", "512", "--trace", str(trace)).stdout)
     confidence = record["confidence"]
     assert confidence["calibrated"]
     assert 0 < confidence["lo"] < confidence["p"] < confidence["hi"] < 1
     assert confidence["score"] is None
     assert record["calibration"]["name"] == "chain+probe"
-    assert record["calibration"]["file"] == artefact.name
+    assert record["calibration"]["file"] == str(artefact)
     assert record["warnings"] == []
     events = [json.loads(line) for line in trace.read_text().splitlines()]
     [estimate] = [e["estimate"] for e in events if e["kind"] == "prompt_read" and e["estimate"]]
@@ -311,6 +325,7 @@ def test_another_generators_calibration_is_never_applied_unasked(
     chain = {**tiny.CHAIN, tiny.MULTIPLY: {tiny.RIGHT: 3.0, tiny.WRONG: 1.0}}
     other = tiny.write_chain(tmp_path / "chain.gguf", chain)  # the same name is not the same model
     ask = ["ask", "-g", str(other), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
+    ask += ["-c", "512"]
     auto = json.loads(home.run(*ask).stdout)
     assert (auto["calibration"], auto["confidence"]["p"], auto["warnings"]) == (None, None, [])
     trace = tmp_path / "t.jsonl"
@@ -348,9 +363,10 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
         "probe",
         prompt,
         {name: getattr(SamplingParams(), name) for name in SamplingParams.__slots__},
+        512,
     )
     calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
-    card = Card("far+probe", fingerprint, "isotonic", ("x",), 80, 4, 2, 0, {}, {"finished": {}})
+    card = Card("far+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, {"finished": {}})
     path = tmp_path / f"far{SUFFIX}"
     save(Artefact(calibration, card), path)
     found = {}

@@ -24,7 +24,7 @@ from adascale.engine.events import (
     from_json,
     to_json,
 )
-from adascale.engine.ports import Evaluated, Growth, Prefix
+from adascale.engine.ports import Evaluated, Growth, Prefix, Score
 from adascale.engine.replay import replay
 from adascale.engine.scoring import Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -221,6 +221,21 @@ def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
         "shorter",
         5,
     )
+    assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
+
+
+def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
+    class Short(ScriptedPRM):
+        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+            if any(p.problem.id == "q1" and len(p.steps) > 1 for p in prefixes):
+                raise ContextOverflowError("the PRM's window is too small")
+            return super().score(prefixes)
+
+    driver = Driver(ScriptedPolicy(script, 6), Short(reward), Uncalibrated(), lambda: 0.0)
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.run(QUESTIONS, Settings(STRATEGIES["vote"], SearchParams(samples=5))):
+        logs.setdefault(problem.id, []).append(event)
+    assert isinstance(logs["q1"][-1], SearchFailed)
     assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
 
 

@@ -21,18 +21,27 @@ from adascale.engine.ports import Prefix
 from adascale.engine.select import group_answers
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
 from adascale.models import calibrations, shelf
-from adascale.models.calibrations import SUFFIX, Artefact, Card, Fingerprint, describe, load, save
+from adascale.models.calibrations import (
+    SUFFIX,
+    Artefact,
+    Card,
+    Fingerprint,
+    describe,
+    load,
+    question_key,
+    save,
+)
 from adascale.models.training import training_set
 
 FINGERPRINT = Fingerprint(
-    "a" * 64, "", "probe", "c" * 64, {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "max_tokens": 768}
+    "a" * 64, "", "probe", "c" * 64, {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "max_tokens": 768}, 2048
 )
 CARD = Card(
     name="tiny+probe",
     fingerprint=FINGERPRINT,
     method="beta",
     data=("train.jsonl", "more.jsonl"),
-    questions=60,
+    questions=tuple(question_key(f"question {i}") for i in range(60)),
     samples=4,
     rollouts=2,
     seed=0,
@@ -113,7 +122,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, path: Path) -> No
     before = path.read_bytes()
     path.with_name(path.name + ".tmp").mkdir()  # the place of the unfinished file is taken
     with pytest.raises(OSError, match="directory"):
-        save(artefact(questions=99), path)
+        save(artefact(samples=99), path)
     assert path.read_bytes() == before
     deep = tmp_path / "a" / "b" / "c.safetensors"
     save(artefact(), deep)
@@ -134,9 +143,10 @@ def test_another_kind_of_file_is_told(path: Path, data: bytes) -> None:
         load(path)
 
 
-def test_a_type_that_numpy_lacks_is_told(path: Path) -> None:
-    header = b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+@pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E4M3", 1)])
+def test_a_type_that_numpy_lacks_is_told(path: Path, kind: str, size: int) -> None:
+    header = json.dumps({"w": {"dtype": kind, "shape": [4], "data_offsets": [0, 4 * size]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * size))
     with pytest.raises(CalibrationError, match=r"no safetensors file|no calibration"):
         load(path)
 
@@ -155,7 +165,7 @@ def test_a_missing_file_and_a_folder_are_told(path: Path) -> None:
         load(path.parent)
 
 
-@pytest.mark.parametrize("at", [-1, -4000])
+@pytest.mark.parametrize("at", [-1, -400])
 def test_a_flipped_bit_in_the_tensors_is_told(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1
@@ -167,7 +177,7 @@ def test_a_flipped_bit_in_the_tensors_is_told(path: Path, at: int) -> None:
 
 def test_an_edited_card_is_told(path: Path) -> None:
     tensors, metadata = parts(path)
-    card = {**json.loads(metadata["card"]), "questions": 100_000}
+    card = {**json.loads(metadata["card"]), "samples": 100_000}
     rewrite(path, tensors, {**metadata, "card": json.dumps(card, sort_keys=True)})
     with pytest.raises(CalibrationError, match="was changed"):
         load(path)
@@ -214,6 +224,33 @@ def test_a_card_that_is_none_is_told(path: Path, card: str) -> None:
         load(path)
 
 
+def test_a_method_that_does_not_fit_the_tensors_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    for changed in ({"method": "isotonic"}, {"held_out": 3}, {"fingerprint": {"generator": "x"}}):
+        card = {**json.loads(metadata["card"]), **changed}
+        rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
+        with pytest.raises(CalibrationError, match="lacks a part"):
+            load(path)
+
+
+def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    tensors["answer.scalar_mean"] = tensors["answer.scalar_mean"][:-1]
+    rewrite(path, tensors, metadata, sealed=True)
+    with pytest.raises(CalibrationError, match="lacks a part"):
+        load(path)
+
+
+def test_what_cannot_be_read_is_named_and_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "own_folder", lambda: path.parent)
+    path.with_name(f"torn{SUFFIX}").write_bytes(path.read_bytes()[:1000])
+    [error] = shelf.unreadable()
+    assert "torn" in error.message
+    found = shelf.find(FINGERPRINT.pair(), FINGERPRINT)
+    assert found is not None
+    assert found.path == path
+
+
 def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
     tensors, metadata = parts(path)
     card = {**json.loads(metadata["card"]), "later": 1}
@@ -223,7 +260,7 @@ def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
 
 def test_a_description_names_the_file_and_is_json(path: Path) -> None:
     described = describe(load(path))
-    assert described["file"] == path.name
+    assert described["file"] == str(path)
     assert json.loads(json.dumps(described, allow_nan=False))["fingerprint"]["generator"] == "a" * 64
     assert describe(artefact())["file"] is None
 
@@ -296,6 +333,8 @@ MISMATCHES = [
     ({"generator": "f" * 64}, ["another generator file (aaaaaaaaaaaa, not ffffffffffff)"]),
     ({"prm": "f" * 64}, ["another PRM"]),
     ({"prm_format": "judge"}, ["another PRM"]),
+    ({"window": 4096}, []),
+    ({"window": 512}, ["a context of 2,048 tokens, not 512"]),
     ({"prompt": "f" * 64}, ["another chat template or system prompt"]),
     ({"sampling": {**FINGERPRINT.sampling, "top_p": 0.5}}, ["another sampler (top_p 0.5 instead of 0.95)"]),
     ({"sampling": {}}, ["temperature None instead of 0.8"]),

@@ -28,6 +28,13 @@ def test_the_sum() -> None:
     assert plan.verdict == "fits"
 
 
+def test_a_model_that_judges_itself_is_counted_once() -> None:
+    twice = [("generator", SMALL, 4096, 8), ("PRM", SMALL, 4096, 1)]
+    assert plan_memory(twice, available=8 * GB).weights == (("generator", 1_117_320_768),)
+    other = replace(SMALL)
+    assert len(plan_memory([twice[0], ("PRM", other, 4096, 1)], available=8 * GB).weights) == 2
+
+
 def test_big_models_get_bigger_buffers() -> None:
     assert plan_memory([("prm", LARGE, 512, 1)], available=8 * GB).buffer_bytes == 470_000_000
 

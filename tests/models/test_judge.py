@@ -115,6 +115,16 @@ def test_sentencepiece_text_is_that_of_one_piece(tmp_path: Path) -> None:
         assert list(tokens[1:]) == plain.model.tokenize(text, special=True)
 
 
+def test_a_template_without_a_system_role_can_judge(tmp_path: Path) -> None:
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    model = LlamaModel(tiny.write_chain(tmp_path / "strict.gguf", template=refusing + tiny.CHATML))
+    tokens, _ = FORMATS["judge"].adapter(model).script.tokens(model, Prefix(PROBLEM, (A,)))
+    text = b"".join(map(model.piece, tokens)).decode()
+    assert text.index("You check solutions") < text.index("Problem: What is 9 * 2?")
+    assert (text.count("user\n"), text.count("assistant\n"), text.count("system\n")) == (1, 1, 0)
+    model.close()
+
+
 def test_a_template_that_rewrites_turns_cannot_judge(tmp_path: Path) -> None:
     last_only = "<|im_start|>{{ messages[-1].content }}<|im_end|>"
     model = LlamaModel(tiny.write_chain(tmp_path / "odd.gguf", template=last_only))

@@ -37,10 +37,16 @@ def test_files_that_are_not_in_the_catalogue_say_it_themselves(
 
 
 @pytest.mark.parametrize(
-    "file", ["EurusPRM-Stage1.Q4_K_M", "PRM-Math-7B-Reasoner", "Qwen2.5-Math-7B-Instruct-PRM-0.2"]
+    ("named", "file"),
+    [
+        ("EurusPRM Stage1", "EurusPRM-Stage1.Q4_K_M"),
+        ("", "PRM-Math-7B-Reasoner"),
+        ("Qwen2.5 Math 7B Instruct PRM 0.2", "model"),
+        ("ThinkPRM 14B", "x"),
+    ],
 )
-def test_a_prm_of_another_format_is_not_read_as_a_judge(file: str, tmp_path: Path) -> None:
-    path = tiny_prm.write_mistral(tmp_path / f"{file}.gguf", name=f"My PRM {file}")
+def test_a_prm_of_another_format_is_not_read_as_a_judge(named: str, file: str, tmp_path: Path) -> None:
+    path = tiny_prm.write_mistral(tmp_path / f"{file}.gguf", name=named)
     with pytest.raises(UsageError, match="of which format is not clear") as raised:
         settle_format(own(path), None, print, offline=True)
     assert "math-shepherd" in raised.value.facts[0]

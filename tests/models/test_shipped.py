@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from adascale.models.calibrations import SUFFIX, load
 from adascale.models.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.prompts import SYSTEM_PROMPT
 from adascale.models.sampling import SamplingParams
+from adascale.models.session import WINDOW
 from adascale.models.shelf import shipped_folder
 
 FITTING = {
@@ -35,4 +38,10 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     assert path.stat().st_size <= 4_000_000
     assert set(card.data) <= FITTING
     assert card.fingerprint.sampling == asdict(SamplingParams())
-    assert card.questions >= 100
+    assert len(card.questions) >= 100
+    assert card.fingerprint.window == WINDOW
+
+
+def test_the_prompt_is_the_one_that_they_were_fitted_with() -> None:
+    """Another prompt makes every shipped calibration warn: fit them again, then change this."""
+    assert hashlib.sha256(SYSTEM_PROMPT.encode()).hexdigest()[:12] == "8037240ec75c"

@@ -122,14 +122,15 @@ def test_searches_of_every_size_are_played_back() -> None:
     assert cut_off > 0
 
 
-def test_a_stage_that_only_one_question_has_says_nothing() -> None:
+def test_a_stage_that_only_one_question_has_says_the_base_rate() -> None:
     training = training_set(drawn(problems(25)))
-    steps = training.stages["step"]
+    steps, questions = training.stages["step"], training.stages["question"]
+    rate = float(np.mean(questions.right / questions.total))
     for rows in (steps.question == 3, steps.question < 0):
         stages = {**training.stages, "step": steps.take(rows)}
         for method in ("beta", "quantile", "isotonic"):
             fit = fit_calibration(replace(training, stages=stages), method, HeadConfig(steps=5, folds=2), 0)
-            assert np.all(fit.held_out["step"].quantiles[:, 1] == pytest.approx(0.5))
+            assert np.all(fit.held_out["step"].quantiles[:, 1] == pytest.approx(rate))
             assert np.isfinite(fit.calibration.stages["step"].quantiles(steps.evidence)).all()
 
 

@@ -151,7 +151,7 @@ def test_the_interval_of_a_beta_head_holds_eighty_percent(kappa: float) -> None:
 
 
 def test_single_outcomes_leave_the_concentration_where_it_began() -> None:
-    data, _ = beta_world(60, total=1)
+    data, _ = beta_world(60, prefixes=1, total=1)
     model, _ = fit_model(data, "beta", HeadConfig(), seed=0)
     found = model.quantiles(data.evidence)
     expected = BetaLoss().quantiles(np.column_stack([logit(found[:, 1]), np.zeros(len(found))]))
@@ -255,3 +255,26 @@ def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: floa
     _, held_out = fit_model(data, "beta", HeadConfig(), seed=0)
     assert held_out[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
     assert skill(scored(data, held_out)) > -0.03
+
+
+def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
+    # Question and estimate say nothing here: the rate of a question lies anywhere around the mean.
+    rng = np.random.default_rng(2)
+    question = np.repeat(np.arange(300), 6)
+    right = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6)).astype(float)
+    data = Fitting(Evidence(rng.standard_normal((1800, 3)), ()), question, right, np.ones(1800))
+    model, held_out = fit_model(data, "beta", HeadConfig(), seed=0)
+    assert coverage(scored(data, held_out)) == pytest.approx(0.8, abs=0.06)
+    fresh = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6)).astype(float)
+    again = Fitting(data.evidence, question, fresh, data.total)
+    assert coverage(scored(again, model.quantiles(data.evidence))) == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_head_does_not_extrapolate_beyond_the_scalars_it_was_fitted_on() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 1))
+    right = (rng.random(200) < 1 / (1 + np.exp(-3 * x[:, 0]))).astype(float)
+    data = Fitting(Evidence(x, ()), np.arange(200), right, np.ones(200))
+    model, _ = fit_model(data, "beta", HeadConfig(), seed=0)
+    inside, far = (model.quantiles(Evidence(np.array([[v]]), ())) for v in (float(x.max()), 50.0))
+    assert np.array_equal(inside, far)
