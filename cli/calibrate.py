@@ -64,7 +64,9 @@ def fit(
     from adascale.models.calibrations import describe
 
     problems = chosen_problems(options, FEWEST)
-    if output is not None and (output.is_dir() or not os.access(output.parent, os.W_OK)):
+    if output is not None and output.is_dir():
+        raise UsageError(f"{output} is a folder", hint=f"-o {output / 'mine.calibration.safetensors'}")
+    if output is not None and not os.access(output.parent, os.W_OK):
         raise UsageError(f"{output} cannot be written", f"{output.parent} is no folder to write to")
     with opened(options, "none") as session:
         drawn = drawn_on(session, problems, FEWEST, options)

@@ -142,7 +142,7 @@ def _generator(name: str) -> Check:
 
 
 def _calibration(name: str) -> Check:
-    """The one that ``ask`` would use, what it was fitted on, and how good it is on held-out questions."""
+    """The one for the usual sampler, what it was fitted on, and how good it is on held-out questions."""
     from adascale.models import shelf
     from adascale.models.calibrations import Fingerprint
     from adascale.models.sampling import SamplingParams
@@ -153,22 +153,23 @@ def _calibration(name: str) -> Check:
         digest = resolve(name, offline=True).sha256
     except AdascaleError:
         return Check("calibration", "skip", f"{name} is not on this machine")
-    if broken := shelf.unreadable():
-        return Check("calibration", "warn", broken[0].message, broken[0].hint or "adascale calibrate list")
+    broken = "".join(f"; {error.message}" for error in shelf.unreadable())
     usual = Fingerprint(digest, "", "probe", "", asdict(SamplingParams()), WINDOW)
     found = shelf.find(usual.pair(), usual)
     if found is None:
         return Check(
             "calibration",
             "warn",
-            f"none for {name}: scores are shown as scores",
+            f"none for {name}: scores are shown as scores{broken}",
             f"adascale calibrate fit -g {name} --data questions.jsonl",
         )
     card, finished = found.card, found.card.held_out["finished"]
     fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
     known = [(name, finished[name]) for name in ("skill", "ece", "auc") if finished[name] is not None]
     good = ", ".join(f"{name} {value:.2f}" for name, value in known)
-    said = f"{card.name}, {fitted}; held out, finished answers: {good}"
+    said = f"{card.name}, {fitted}; held out, finished answers: {good}{broken}"
+    if broken:
+        return Check("calibration", "warn", said, "remove or fit again what cannot be read")
     if (finished["skill"] or 0) <= 0:
         return Check("calibration", "warn", f"{said}: no better than the base rate", "fit on more questions")
     return Check("calibration", "ok", said)

@@ -122,7 +122,7 @@ def load(path: Path, *, width: int | None = None) -> Artefact:
     artefact = _parsed(path)
     if width not in (None, artefact.calibration.width):
         raise CalibrationError(
-            f"{path.name} reads hidden states of {artefact.calibration.width:,} numbers, "
+            f"{path} reads hidden states of {artefact.calibration.width:,} numbers, "
             f"this generator's have {width:,}",
             f"it was fitted for {artefact.card.name}",
             hint="adascale calibrate list",
@@ -133,10 +133,10 @@ def load(path: Path, *, width: int | None = None) -> Artefact:
 def _parsed(path: Path) -> Artefact:
     tensors, metadata = _read(path)
     if metadata.get("schema") != SCHEMA:
-        raise CalibrationError(f"{path.name} is no calibration of this version", *_found(metadata))
+        raise CalibrationError(f"{path} is no calibration of this version", *_found(metadata))
     if metadata.get("sha256") != _digest(tensors, metadata.get("card", "")):
         raise CalibrationError(
-            f"{path.name} was changed after it was written",
+            f"{path} was changed after it was written",
             "its contents do not match the checksum inside it",
             hint="fit it again with: adascale calibrate fit",
         )
@@ -145,8 +145,8 @@ def _parsed(path: Path) -> Artefact:
         calibration = _calibration(tensors, card.method)
         _try_out(calibration)
         return Artefact(calibration, card, path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CalibrationError(f"{path.name} lacks a part: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CalibrationError(f"{path} lacks a part: {error}") from error
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
             f"there is no calibration at {path}", hint="adascale calibrate list"
         ) from error
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
-        raise CalibrationError(f"{path.name} cannot be read: it is torn or no safetensors file") from error
+        raise CalibrationError(f"{path} cannot be read: it is torn or no safetensors file") from error
 
 
 def _settled(data: bytes) -> bytes:
@@ -239,6 +239,6 @@ def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
 def _card(data: dict[str, Any]) -> Card:
     values = {field.name: data[field.name] for field in dataclasses.fields(Card)}
     values["fingerprint"] = Fingerprint(**data["fingerprint"])
-    values["fingerprint"].sampling.items(), values["held_out"].items()  # what is no mapping is no card
+    values["fingerprint"].sampling.items(), values["held_out"]["finished"].items()  # or it is no card
     values["data"], values["questions"] = tuple(data["data"]), tuple(data["questions"])
     return Card(**values)

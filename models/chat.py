@@ -45,6 +45,15 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
         ) from exc
 
 
+def shows_system(model: LlamaModel, system: str) -> bool:
+    """Whether the template has a place for a system prompt; some refuse the role, some leave it out."""
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
+    try:
+        return system.strip() in render(model, messages, open_assistant=True)
+    except ModelCorruptError:
+        return False
+
+
 class ChatFormat:
     """Prompt tokens of one system prompt: a constant head, the question, a constant tail.
 
@@ -66,12 +75,9 @@ class ChatFormat:
     @staticmethod
     def _around(model: LlamaModel, system: str) -> tuple[str, str]:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
-        try:
-            text = render(model, messages, open_assistant=True)
-        except ModelCorruptError:
-            # Some templates know no system role: put its text in front of the question.
-            merged = [{"role": "user", "content": f"{system}\n\n{_PLACEHOLDER}"}]
-            text = render(model, merged, open_assistant=True)
+        if not shows_system(model, system):
+            messages = [{"role": "user", "content": f"{system}\n\n{_PLACEHOLDER}"}]
+        text = render(model, messages, open_assistant=True)
         before, found, behind = text.partition(_PLACEHOLDER)
         if not found or _PLACEHOLDER in behind:
             raise ModelCorruptError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,6 +53,10 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
         read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
         stages[stage] = _fitting(path_evidence(seen, read), found)
     roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
+    # Draws from one prefix share its fate, and are not counted as if each were new.
+    whole = [row for sampled in samples for row in sampled.rows]
+    independent = np.isin(np.arange(len(rows["finished"])), whole)
+    stages["finished"] = replace(stages["finished"], independent=independent)
     stages["question"] = _fitting(question_evidence(prompts), roots)
     return Training(stages, samples)
 

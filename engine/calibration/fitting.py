@@ -103,12 +103,12 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
 def raw_scored(data: Fitting) -> Scored:
     """The raw reward itself, read as if it were a probability."""
     p: Array = sigmoid(rewards(data.evidence))
-    return Scored(data.question, np.column_stack([p, p, p]), data.right, data.total)
+    return scored(data, np.column_stack([p, p, p]))
 
 
 def scored(data: Fitting, quantiles: Array) -> Scored:
     """Estimates beside their outcomes."""
-    return Scored(data.question, quantiles, data.right, data.total)
+    return Scored(data.question, quantiles, data.right, data.total, independent=data.independent)
 
 
 def answer_fitting(training: Training, question: Array, finished: Array, seed: int) -> Fitting:
@@ -117,7 +117,7 @@ def answer_fitting(training: Training, question: Array, finished: Array, seed: i
     Each chooses by votes, and once more by the best estimate where that is another answer.
     """
     rng = np.random.default_rng(seed)
-    rows: list[tuple[Array, int, bool]] = []
+    rows: list[tuple[Array, int, bool, bool]] = []
     for sampled in training.samples:
         prior = _estimate(question[sampled.question])
         for chosen in _subsets(len(sampled.rows), rng):
@@ -126,12 +126,15 @@ def answer_fitting(training: Training, question: Array, finished: Array, seed: i
             )
             for groups in _choices(candidates):
                 features = answer_features(Finished(prior, candidates, groups))
-                rows.append((features, sampled.question, sampled.right[groups[0].nodes[0]]))
+                right = sampled.right[groups[0].nodes[0]]
+                rows.append((features, sampled.question, right, len(chosen) == 1))
     return Fitting(
         Evidence(np.array([row[0] for row in rows]).reshape(-1, len(FEATURES)), ()),
         np.array([row[1] for row in rows], int),
         np.array([float(row[2]) for row in rows]),
         np.ones(len(rows)),
+        # Larger searches are made of the same samples: they would be counted over and over.
+        np.array([row[3] for row in rows], bool),
     )
 
 

@@ -34,6 +34,7 @@ class Scored:
         quantiles: ``[n, 3]`` in [0, 1]: lower, median, upper.
         right, total: ``[n]`` draws that ended right, and all draws, at least one.
         weight: ``[n]``; None weights every question the same.
+        independent: ``[n]``, rows whose outcomes may be counted together (``count_groups``); None for all.
     """
 
     question: NDArray[np.int64]
@@ -41,6 +42,7 @@ class Scored:
     right: Array
     total: Array
     weight: Array | None = None
+    independent: NDArray[np.bool_] | None = None
 
     def weights(self) -> Array:
         """``[n]``, summing to one."""
@@ -52,9 +54,9 @@ class Scored:
 
     def take(self, rows: NDArray[np.int64], weight: Array) -> Scored:
         """Some rows, with new weights."""
-        return Scored(
-            self.question[rows], self.quantiles[rows], self.right[rows], self.total[rows], weight[rows]
-        )
+        independent = None if self.independent is None else self.independent[rows]
+        right, total = self.right[rows], self.total[rows]
+        return Scored(self.question[rows], self.quantiles[rows], right, total, weight[rows], independent)
 
 
 def base_rate(data: Scored) -> float:
@@ -88,7 +90,7 @@ class Bin(NamedTuple):
 
 
 def reliability(data: Scored) -> list[Bin]:
-    """Bins of equal weight by the median: 10, or fewer where a bin would hold under 10 questions."""
+    """Bins of about equal weight by the median: 10, or one for ten questions where there are fewer."""
     bins, w, p, rate = _bin_of(data), data.weights(), data.quantiles[:, 1], data.right / data.total
     found = []
     for b in np.unique(bins):
@@ -120,7 +122,8 @@ def ece_floor(data: Scored, rounds: int = 200, seed: int = 0) -> float:
     """Mean ECE that noise alone makes of estimates without any error, on these questions.
 
     What a question adds to the gap of each bin, less the gap itself, with a random sign for each question
-    (wild bootstrap): outcomes of one question are not independent, and do not count as if they were.
+    (wild bootstrap): outcomes of one question are not independent, and do not count as if they were. nan
+    where a bin has one question, which tells nothing of noise.
     """
     bins, w = _bin_of(data), data.weights()
     miss = data.right / data.total - data.quantiles[:, 1]
@@ -129,6 +132,11 @@ def ece_floor(data: Scored, rounds: int = 200, seed: int = 0) -> float:
     names, question = np.unique(data.question, return_inverse=True)
     added = np.zeros((len(names), len(weight)))
     np.add.at(added, (question, bins), w * (miss - gap[bins]))
+    inside = np.array([len(np.unique(question[bins == b])) for b in range(len(weight))])
+    if (inside == 1).any():
+        return float("nan")
+    # The gap is the mean of what is added: it takes one degree of freedom with it.
+    added *= np.sqrt(inside / np.maximum(inside - 1, 1))
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (rounds, len(names)))
     return float(np.abs(signs @ added).sum(axis=1).mean())
 
@@ -152,33 +160,69 @@ def coverage(data: Scored) -> float:
 
 
 def counted(data: Scored) -> Scored:
-    """What can tell how wide an interval should be: estimates with several outcomes (``count_groups``)."""
-    group = count_groups(data.question, data.total)
-    rows = np.flatnonzero(group >= 0)
-    _, first, index, counts = np.unique(
-        group[rows], return_index=True, return_inverse=True, return_counts=True
-    )
+    """What can tell how wide an interval should be: estimates with several outcomes (``count_groups``).
 
-    def summed(values: Array) -> Array:
-        found: Array = np.bincount(index, values[rows], len(counts)).astype(float)
+    A question's whole weight goes to what is counted of it, evenly.
+    """
+    groups = count_groups(data.question, data.total, data.independent)
+    shares = groups.weights(data.weights())
+    right, total = groups.summed(data.right), groups.summed(data.total)
+    quantiles = np.column_stack([groups.mean(q) for q in data.quantiles.T])
+    return Scored(groups.question, quantiles, right, total, shares)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountGroups:
+    """Rows whose outcomes are counted together.
+
+    Attributes:
+        rows: ``[m]`` rows that are counted.
+        index: ``[m]`` group of each.
+        question: ``[groups]``, whose they are.
+        every: ``[n]`` question of every row, counted or not.
+    """
+
+    rows: NDArray[np.int64]
+    index: NDArray[np.int64]
+    question: NDArray[np.int64]
+    every: NDArray[np.int64]
+
+    def summed(self, values: Array) -> Array:
+        """``[groups]`` sums of ``[n]`` values."""
+        found: Array = np.bincount(self.index, values[self.rows], len(self.question)).astype(float)
         return found
 
-    quantiles = np.column_stack([summed(q) / counts for q in data.quantiles.T])
-    question = data.question[rows][first]
-    return Scored(question, quantiles, summed(data.right), summed(data.total), summed(data.weights()))
+    def mean(self, values: Array) -> Array:
+        """``[groups]`` means of ``[n]`` values."""
+        return self.summed(values) / np.bincount(self.index, minlength=len(self.question))
+
+    def weights(self, weight: Array) -> Array:
+        """``[groups]``: the whole weight of a question, shared by its groups."""
+        names, index = np.unique(self.every, return_inverse=True)
+        whole = np.bincount(index, weight)
+        of = np.searchsorted(names, self.question)
+        found: Array = whole[of] / np.bincount(of, minlength=len(names))[of]
+        return found
 
 
-def count_groups(question: NDArray[np.int64], total: Array) -> NDArray[np.int64]:
-    """``[n]`` group of each row whose outcomes are taken together, -1 for rows that have no company.
+def count_groups(
+    question: NDArray[np.int64], total: Array, independent: NDArray[np.bool_] | None = None
+) -> CountGroups:
+    """Which outcomes can be counted together.
 
     A single outcome fits any width. Prefixes with several outcomes are groups of their own; where no prefix
-    has them, those of a question are one: the interval is then of the rate of right ones among them.
+    has them, the independent ones of a question are a group: the interval is then of the rate of right ones
+    among them. What has no company is left out.
     """
     several = total > 1
     if several.any():
-        return np.where(several, np.cumsum(several) - 1, -1)
-    _, index, counts = np.unique(question, return_inverse=True, return_counts=True)
-    return np.where(counts[index] > 1, index, -1)
+        rows = np.flatnonzero(several)
+        return CountGroups(rows, np.arange(len(rows)), question[rows], question)
+    rows = np.arange(len(question)) if independent is None else np.flatnonzero(independent)
+    _, index, counts = np.unique(question[rows], return_inverse=True, return_counts=True)
+    rows = rows[counts[index] > 1]
+    names, index = np.unique(question[rows], return_inverse=True)
+    return CountGroups(rows, index, names, question)
 
 
 def _pit(data: Scored) -> tuple[Array, Array]:

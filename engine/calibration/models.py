@@ -32,18 +32,21 @@ class Fitting:
         evidence: Of ``n`` prefixes.
         question: ``[n]`` index of each prefix's question.
         right, total: ``[n]`` outcomes.
+        independent: ``[n]``, rows whose outcomes may be counted together; None for all.
     """
 
     evidence: Evidence
     question: NDArray[np.int64]
     right: Array
     total: Array
+    independent: NDArray[np.bool_] | None = None
 
     def take(self, rows: NDArray[np.bool_]) -> Fitting:
         """Some of the prefixes."""
         states = tuple(s[rows] for s in self.evidence.states)
         evidence = Evidence(self.evidence.scalars[rows], states)
-        return Fitting(evidence, self.question[rows], self.right[rows], self.total[rows])
+        independent = None if self.independent is None else self.independent[rows]
+        return Fitting(evidence, self.question[rows], self.right[rows], self.total[rows], independent)
 
     def weight(self) -> Array:
         """``[n]``, summing to one for every question."""
@@ -193,8 +196,10 @@ def _fit_head(
     if isinstance(loss, BetaLoss):
         # Seen in fitting, a question looks surer than it is: the width is what held-out questions ask for.
         shift = np.array([0.0, _log_width(out, data)])
-        out += shift
         ensemble = [[*params[:-1], params[-1] + shift] for params in ensemble]
+        # What is said of a fold's questions is not to know their counts either.
+        own = [_log_width(out[folds != fold], data.take(folds != fold)) for fold in range(config.folds)]
+        out[:, 1] += np.array(own)[folds]
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
 
 
@@ -234,19 +239,12 @@ def _temperature(data: Fitting) -> tuple[Array, Array]:
 
 def _log_width(out: Array, data: Fitting) -> float:
     """What to add to log concentrations, by the likelihood of counts given the means (``count_groups``)."""
-    group = count_groups(data.question, data.total)
-    rows = np.flatnonzero(group >= 0)
-    if not len(rows):
+    groups = count_groups(data.question, data.total, data.independent)
+    if not len(groups.rows):
         return 0.0
-    _, index, counts = np.unique(group[rows], return_inverse=True, return_counts=True)
-
-    def summed(values: Array) -> Array:
-        found: Array = np.bincount(index, values[rows], len(counts)).astype(float)
-        return found
-
-    loss, w = BetaLoss(), summed(data.weight())
-    right, total = summed(data.right), summed(data.total)
-    means, logs = logit(summed(sigmoid(out[:, 0])) / counts), summed(out[:, 1]) / counts
+    loss, w = BetaLoss(), groups.weights(data.weight())
+    right, total = groups.summed(data.right), groups.summed(data.total)
+    means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
     grid = np.linspace(-4, 4, 81)
     losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
     return float(grid[int(np.argmin(losses))])

@@ -6,9 +6,7 @@ each, with the history always saying yes; so the text grows behind the prefix an
 
 from __future__ import annotations
 
-from adascale.engine.errors import ModelCorruptError
-
-from ..chat import Message
+from ..chat import Message, shows_system
 from ..runtime import LlamaModel
 from .readout import Adapter, TokenPair
 from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, tokenize
@@ -30,12 +28,10 @@ def judge(model: LlamaModel) -> Adapter:
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": f"Problem: {QUESTION}\n\nSolution:\n{FIRST}"},
     ]
-    try:
-        turns = cut_turns(model, opening, _GOOD, "judge")
-    except ModelCorruptError:
-        # Some templates know no system role: put its text in front of the problem.
+    if not shows_system(model, _SYSTEM):
         system, user = (message["content"] for message in opening)
-        turns = cut_turns(model, [{"role": "user", "content": f"{system}\n\n{user}"}], _GOOD, "judge")
+        opening = [{"role": "user", "content": f"{system}\n\n{user}"}]
+    turns = cut_turns(model, opening, _GOOD, "judge")
     good, bad = (tokenize(model, Piece(word), follows=True)[0] for word in (_GOOD, _BAD))
     if good == bad:
         raise not_a_prm(model, "judge", f"{_GOOD} and {_BAD} begin with the same token")

@@ -226,7 +226,13 @@ def test_a_card_that_is_none_is_told(path: Path, card: str) -> None:
 
 def test_a_method_that_does_not_fit_the_tensors_is_told(path: Path) -> None:
     tensors, metadata = parts(path)
-    for changed in ({"method": "isotonic"}, {"held_out": 3}, {"fingerprint": {"generator": "x"}}):
+    for changed in (
+        {"method": "isotonic"},
+        {"method": "quantile"},
+        {"held_out": 3},
+        {"held_out": {}},
+        {"fingerprint": {"generator": "x"}},
+    ):
         card = {**json.loads(metadata["card"]), **changed}
         rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
         with pytest.raises(CalibrationError, match="lacks a part"):

@@ -115,9 +115,13 @@ def test_sentencepiece_text_is_that_of_one_piece(tmp_path: Path) -> None:
         assert list(tokens[1:]) == plain.model.tokenize(text, special=True)
 
 
-def test_a_template_without_a_system_role_can_judge(tmp_path: Path) -> None:
-    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
-    model = LlamaModel(tiny.write_chain(tmp_path / "strict.gguf", template=refusing + tiny.CHATML))
+REFUSING = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+LEAVING_OUT = tiny.CHATML.replace("in messages %}", "in messages if m.role != 'system' %}")
+
+
+@pytest.mark.parametrize("template", [REFUSING + tiny.CHATML, LEAVING_OUT])
+def test_a_template_without_a_system_role_can_judge(tmp_path: Path, template: str) -> None:
+    model = LlamaModel(tiny.write_chain(tmp_path / "strict.gguf", template=template))
     tokens, _ = FORMATS["judge"].adapter(model).script.tokens(model, Prefix(PROBLEM, (A,)))
     text = b"".join(map(model.piece, tokens)).decode()
     assert text.index("You check solutions") < text.index("Problem: What is 9 * 2?")

@@ -9,9 +9,16 @@ import pytest
 from worlds import drawn, fitted, problems, searched
 
 from adascale.engine.calibration.answer import FEATURES, answer_features
-from adascale.engine.calibration.fitting import answer_fitting, fit_calibration, measure
+from adascale.engine.calibration.fitting import (
+    Sampled,
+    Training,
+    answer_fitting,
+    fit_calibration,
+    measure,
+)
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import brier, skill
+from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.select import group_answers
@@ -171,3 +178,22 @@ def test_the_report_is_json_with_all_that_is_promised() -> None:
     assert {"1", "2"} <= set(found["step"]["auc_by_depth"])
     constant = {k: replace(v, right=v.total) for k, v in fit.held_out.items()}
     assert report(constant, rounds=5)["answer"]["auc"] is None
+
+
+def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None:
+    """Every question has the same rate: played back over and over, four samples must not look like more."""
+    rng = np.random.default_rng(1)
+    rows = rng.random((200, 4)) < 0.6
+    samples = [
+        Sampled(
+            i, tuple(range(4 * i, 4 * i + 4)), tuple("18" if r else "20" for r in own), tuple(map(bool, own))
+        )
+        for i, own in enumerate(rows)
+    ]
+    half = np.full((800, 3), 0.6)
+    answers = answer_fitting(Training({}, samples), half[:200], half, 0)
+    assert answers.independent is not None
+    assert answers.independent.sum() == 800
+    model, _ = fit_model(answers, "beta", HeadConfig(components=0), 0)
+    lower, _, upper = model.quantiles(answers.evidence)[answers.independent].T
+    assert np.all(upper - lower < 0.35)

@@ -160,6 +160,8 @@ def test_the_floor_of_ece_knows_that_steps_of_a_solution_share_its_outcome() -> 
 
     true = np.mean([ece(world()) for _ in range(100)])
     assert np.mean([ece_floor(world()) for _ in range(10)]) == pytest.approx(true, rel=0.1)
+    few = [scored(p[:n], np.ones(n)) for n in (1, 2)]
+    assert np.isnan(ece_floor(few[0]))
     # Nor does an error of the estimates pass for noise.
     off = world()
     shifted = scored(p * 0.5, off.right, question=question)
@@ -240,15 +242,33 @@ def test_what_was_next_to_impossible_is_not_covered() -> None:
 @settings(max_examples=40, deadline=None)
 def test_coverage_is_a_share(data: Scored) -> None:
     found = coverage(data)
-    assert np.isnan(found) == (count_groups(data.question, data.total) < 0).all()
+    assert np.isnan(found) == (len(count_groups(data.question, data.total).rows) == 0)
     assert np.isnan(found) or 0 <= found <= 1 + 1e-12
 
 
 def test_outcomes_are_counted_where_a_prefix_has_several() -> None:
     question, total = np.array([5, 5, 7, 7, 8]), np.array([1.0, 3.0, 2.0, 1.0, 1.0])
-    assert count_groups(question, total).tolist() == [-1, 0, 1, -1, -1]
+    several = count_groups(question, total)
+    assert (several.rows.tolist(), several.index.tolist()) == ([1, 2], [0, 1])
+    assert several.question.tolist() == [5, 7]
     # Where none has, by question; a question with one outcome tells nothing.
-    assert count_groups(question, np.ones(5)).tolist() == [0, 0, 1, 1, -1]
+    pooled = count_groups(question, np.ones(5))
+    assert (pooled.rows.tolist(), pooled.index.tolist()) == ([0, 1, 2, 3], [0, 0, 1, 1])
+    # Outcomes that depend on others are no company.
+    alone = count_groups(question, np.ones(5), np.array([True, False, True, True, True]))
+    assert (alone.rows.tolist(), alone.question.tolist()) == ([2, 3], [7])
+
+
+def test_what_is_counted_of_a_question_has_its_whole_weight() -> None:
+    # A question of two steps is covered, one of twenty is not: one prefix of each is counted.
+    question = np.array([0] * 2 + [1] * 20)
+    total = np.where(np.isin(np.arange(22), [0, 2]), 4.0, 1.0)
+    right = np.where(np.arange(22) == 2, 4.0, 0.0)
+    p = np.where(question == 0, 0.5, 1e-6)
+    data = scored(p, np.where(np.arange(22) == 0, 2.0, right), total, question, p * 0.5, p * 1.5)
+    assert coverage(data) == pytest.approx(0.5, abs=0.15)
+    more = scored(p[:2], data.right[:2], total[:2], question[:2], p[:2] * 0.5, p[:2] * 1.5)
+    assert coverage(data) == pytest.approx(coverage(more) / 2)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
