@@ -26,8 +26,9 @@ FITTING = {
 SHIPPED = sorted(shipped_folder().glob(f"*{SUFFIX}"))
 
 
-def test_the_default_model_has_one() -> None:
-    assert f"{DEFAULT_GENERATOR}+probe" in {load(path).card.name for path in SHIPPED}
+def test_the_default_model_and_the_small_ones_have_one() -> None:
+    wanted = (DEFAULT_GENERATOR, "qwen2.5-coder-0.5b", "smollm2-135m")
+    assert {f"{name}+probe" for name in wanted} == {load(path).card.name for path in SHIPPED}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name.removesuffix(SUFFIX))
