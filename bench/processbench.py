@@ -145,7 +145,7 @@ def main() -> None:
                 wrong.append(0 <= solution.label <= i)
                 last.append(i + 1 == len(solution.done))
             session.reward_model.close_problem(solution.problem)
-    figures: dict[str, Any] = {"model": args.model, "prm": args.prm, "solutions": len(wanted)}
+    figures: dict[str, Any] = {"model": args.model, "--prm": args.prm, "solutions": len(wanted)}
     printed = []
     for name, values in rows.items():
         if not values:
