@@ -221,7 +221,7 @@ def main() -> None:
     args = parser.parse_args()
     found: dict[str, list[Row]] = {"finished": [], "unfinished": []}
     problems: list[Problem] = choose(read_known(args.data), args.questions, args.seed)
-    with Session(SessionOptions(args.model, branches=2, even=True)) as session:
+    with Session(SessionOptions(args.model, branches=2, purpose="rollouts")) as session:
         path = store_path(session.fingerprint, Draws(seed=args.seed))
         with closing(RolloutStore(path)) as store:
             for index, problem in enumerate(problems):

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     args = parser.parse_args()
     prm = "probe" if args.prm == "none" else args.prm
-    with Session(SessionOptions(args.model, prm=prm, branches=32, even=True)) as session:
+    with Session(SessionOptions(args.model, prm=prm, branches=32, purpose="rollouts")) as session:
         wanted = solutions(args.data, session, args.limit)
         rows: dict[str, list[float]] = {"mean log-probability": [], "probe": [], "prm": []}
         question, wrong, last = [], [], []

@@ -17,6 +17,7 @@ from .ask import ask
 from .batch import batch
 from .console import show_error
 from .doctor import doctor
+from .evaluate import eval_
 from .replay import replay
 from .signals import unwinding
 
@@ -58,6 +59,7 @@ def root(
 
 app.command()(ask)
 app.command()(batch)
+app.command("eval")(eval_)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(models.app, name="models")
 app.command()(replay)

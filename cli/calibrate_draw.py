@@ -18,6 +18,7 @@ from adascale.engine.types import Problem
 from .calibrate_options import CalibrateOptions
 from .calibrate_progress import DrawProgress
 from .console import clean, say
+from .options import RunOptions
 from .plots import check_plot
 from .problems import read_known
 from .signals import graceful
@@ -74,7 +75,9 @@ def _check_enough(count: int, fewest: int) -> None:
 def opened(options: CalibrateOptions, calibration: str) -> Iterator[Session]:
     """A session whose draws come out the same however often they are interrupted."""
     status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
-    with open_session(options.run_options(calibration), MAX_BRANCHES, status, even=True) as session:
+    with open_session(
+        RunOptions.of(options, calibration=calibration), MAX_BRANCHES, status, purpose="rollouts"
+    ) as session:
         yield session
 
 

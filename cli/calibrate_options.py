@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from adascale.models.catalog import DEFAULT_GENERATOR
 
-from .options import RunOptions
 from .shared import (
     OUTPUT,
     SEARCH,
@@ -95,22 +94,3 @@ class CalibrateOptions:
     quiet: QuietOption = 0
     verbose: VerboseOption = 0
     debug: DebugOption = False
-
-    def run_options(self, calibration: str) -> RunOptions:
-        """What opening a session needs of them."""
-        return RunOptions(
-            generator=self.generator,
-            prm=self.prm,
-            calibration=calibration,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            system=self.system,
-            ctx_size=self.ctx_size,
-            threads=self.threads,
-            gpu_layers=self.gpu_layers,
-            offline=self.offline,
-            yes=self.yes,
-            force=self.force,
-            quiet=self.quiet,
-            verbose=self.verbose,
-        )

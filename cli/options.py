@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from adascale.engine.budget import Budget
 from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
@@ -36,8 +36,20 @@ from .shared import (
 )
 from .values import parse_count, parse_duration
 
-StrategyName = Literal["greedy", "vote", "best-of-n", "beam"]
+StrategyName = Literal["greedy", "vote", "best-of-n", "beam", "dvts", "adaptive", "adaptive-consistency"]
 assert set(STRATEGIES) == set(StrategyName.__args__)  # type: ignore[attr-defined]
+
+
+CalibrationOption = Annotated[
+    str,
+    option(
+        "--calibration",
+        panel=MODELS,
+        envvar=env("CALIBRATION"),
+        metavar="auto|none|FILE",
+        help="What turns judgements into probabilities; auto takes the one fitted on these very models.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +58,7 @@ class RunOptions:
 
     generator: GeneratorOption = DEFAULT_GENERATOR
     prm: PrmOption = "probe"
-    calibration: Annotated[
-        str,
-        option(
-            "--calibration", panel=MODELS, envvar=env("CALIBRATION"), metavar="auto|none|FILE",
-            help="What turns judgements into probabilities; auto takes the one fitted on these very models.",
-        ),
-    ] = "auto"  # fmt: skip
+    calibration: CalibrationOption = "auto"
     strategy: Annotated[
         StrategyName, option("--strategy", panel=SEARCH, envvar=env("STRATEGY"), help="How to search.")
     ] = "vote"
@@ -105,6 +111,12 @@ class RunOptions:
     verbose: VerboseOption = 0
 
     debug: DebugOption = False
+
+    @classmethod
+    def of(cls, options: Any, **more: Any) -> RunOptions:
+        """What another command's options have in common with these, and ``more``."""
+        common = {f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)}
+        return cls(**{**common, **more})
 
     def params(self) -> SearchParams:
         """The strategy's numbers."""

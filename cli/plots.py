@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import UsageError
 
 _NAMES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
+_MARKERS = "osD^vPX*<>"
 
 
 def check_plot(path: Path) -> None:
@@ -40,12 +41,7 @@ def reliability_diagram(stages: Mapping[str, Any], path: Path, label: str = "cal
     Raises:
         UsageError: the file cannot be written.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    matplotlib.rcParams["svg.hashsalt"] = "adascale"  # the same data gives the same bytes
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     ordered = [(name, stages[name]) for name in _NAMES if name in stages]
     size = (3.2 * len(ordered), 3.4)
     figure, [axes] = pyplot.subplots(1, len(ordered), figsize=size, sharey=True, squeeze=False)
@@ -58,13 +54,49 @@ def reliability_diagram(stages: Mapping[str, Any], path: Path, label: str = "cal
     axes[0].set_ylabel("observed")
     axes[-1].legend(*_legend(axes), frameon=False, fontsize=8, loc="upper left")
     figure.tight_layout()
+    _save(figure, path)
+
+
+def frontier(strategies: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Accuracy with its 95 % interval against generated tokens a question; PNG or SVG by the file's name.
+
+    Args:
+        strategies: Of an evaluation's report.
+        path: Is overwritten.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    pyplot = _pyplot()
+    figure, axis = pyplot.subplots(figsize=(6.4, 4.2))
+    for at, strategy in enumerate(strategies):
+        x, y, (low, high) = strategy["generated_tokens"], strategy["accuracy"], strategy["accuracy_ci"]
+        error = [[max(0.0, y - low)], [max(0.0, high - y)]]
+        axis.errorbar([x], [y], error, color="0.2", marker=_MARKERS[at % len(_MARKERS)], linewidth=0.6)
+        axis.annotate(strategy["name"], (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axis.set(xlabel="generated tokens a question", ylabel="accuracy", xscale="log")
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("agg")
+    matplotlib.rcParams["svg.hashsalt"] = "adascale"  # the same data gives the same bytes
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(figure: Any, path: Path) -> None:
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
     try:
         figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        pyplot.close(figure)
+        _pyplot().close(figure)
 
 
 def _line(axis: Any, bins: list[Mapping[str, float]], color: str, style: str, label: str) -> None:

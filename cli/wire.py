@@ -21,6 +21,7 @@ from .values import parse_gpu_layers
 if TYPE_CHECKING:
     from adascale.engine.driver import Driver
     from adascale.models.session import Session
+    from adascale.models.session_options import Purpose
 
 MAX_BRANCHES = 32
 """Branches that run at once; more samples wait for a free one."""
@@ -28,9 +29,9 @@ MAX_BRANCHES = 32
 
 @contextmanager
 def open_session(
-    options: RunOptions, branches: int, status: Callable[[str], None], *, even: bool = False
+    options: RunOptions, branches: int, status: Callable[[str], None], *, purpose: Purpose = "search"
 ) -> Iterator[Session]:
-    """Fetch, check and load the models of a run; ``even`` is for draws that must be the same again."""
+    """Fetch, check and load the models of a run."""
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
     from adascale.models.sampling import SamplingParams
@@ -52,7 +53,7 @@ def open_session(
                 offline=options.offline,
                 force=options.force,
                 calibration=options.calibration,
-                even=even,
+                purpose=purpose,
             ),
             Reporting(status, transfers.on_progress, announce if options.yes else ask_consent),
         )

@@ -90,6 +90,7 @@ def _short(answer: str) -> str:
     return head.strip()
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
     while (unwrapped := _WRAPPERS.sub(r"\1", answer)) != answer:
         answer = unwrapped

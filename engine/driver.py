@@ -43,17 +43,19 @@ class Driver:
         """Stop all searches after the current batch; safe to call from a signal handler."""
         self._interrupted = True
 
-    def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
+    def run(
+        self, problems: Iterable[Problem], settings: Settings, at_once: int | None = None
+    ) -> Iterator[tuple[Problem, Event]]:
         """Search every problem; yields each event with its problem as it happens.
 
         Ends every problem with SearchFinished or SearchFailed. A new problem enters when slots are free
-        that no open problem needs.
+        that no open problem needs, and fewer than ``at_once`` are open.
         """
         queue = iter(problems)
         exhausted = False
         try:
             while True:
-                while not exhausted and not self._interrupted and self._has_room():
+                while not exhausted and not self._interrupted and self._has_room(at_once):
                     problem = next(queue, None)
                     if problem is None:
                         exhausted = True
@@ -69,7 +71,9 @@ class Driver:
                 self._leave(search, "interrupted")
             self._active.clear()
 
-    def _has_room(self) -> bool:
+    def _has_room(self, at_once: int | None) -> bool:
+        if at_once is not None and len(self._active) >= at_once:
+            return False
         wanted = sum(len(s.running) + len(s.waiting) for s in self._active)
         return wanted < self._policy.slots
 
@@ -97,7 +101,7 @@ class Driver:
                 search.log.emit(Warned, code="outside-calibration", message=_OUTSIDE)
             search.start_plan()
             if search.finished:
-                search.finish("exhausted", self._calibrator)
+                search.finish(None, self._calibrator)
         yield from self._events(search)
 
     def _events(self, search: Search) -> Iterator[tuple[Problem, Event]]:
@@ -149,7 +153,7 @@ class Driver:
             reused_tokens=growth.prefix.reused_tokens,
             generated_tokens=growth.new_tokens,
             flops=evaluated * self._policy.flops_per_token,
-            seconds=seconds,
+            seconds=seconds if growth.seconds is None else growth.seconds,
         )
         search.grew(growth.branch, growth.text, growth.new_tokens, usage)
         if growth.step is not None:
@@ -179,7 +183,7 @@ class Driver:
             estimate = self._calibrator.estimate(prefix, score.reward)
             flops = score.prm_tokens * self._reward_model.flops_per_token
             usage = Usage(prm_tokens=score.prm_tokens, flops=flops, seconds=share)
-            search.scored(node, score.reward, estimate, usage)
+            search.scored(node, score.reward, estimate, usage, self._calibrator)
 
     def _fail(self, search: Search, error: AdascaleError) -> None:
         for id_ in list(search.running):
@@ -191,23 +195,33 @@ class Driver:
         if self._interrupted:
             self._leave(search, "interrupted")
         elif search.over_budget():
-            self._leave(search, "budget")
+            self._spend_no_more(search)
         elif search.fresh or not (search.running or search.waiting):
             if search.fresh:
                 search.report_usage()
             search.resume_plan()
             self._cancel_below_cuts(search)
             if search.finished:
-                self._leave(search, "exhausted")
+                self._leave(search, None)
+
+    def _spend_no_more(self, search: Search) -> None:
+        """The budget is spent: leave with the best answer, or with the first one that can be had."""
+        if search.has_solution() or (search.finishing and not (search.running or search.waiting)):
+            self._leave(search, "budget")
+        elif not search.finishing:
+            kept = search.finish_one()
+            for id_ in list(search.running):
+                if id_ != kept:
+                    self._cancel(search, id_, "budget")
 
     def _cancel_below_cuts(self, search: Search) -> None:
         cut, search.cut = search.cut, []
         for id_ in search.running_below(cut) if cut else ():
             self._cancel(search, id_, "cut")
 
-    def _leave(self, search: Search, reason: StopReason) -> None:
+    def _leave(self, search: Search, reason: StopReason | None) -> None:
         for id_ in list(search.running):
-            self._cancel(search, id_, reason)
+            self._cancel(search, id_, reason or "no longer needed")
         search.finish(reason, self._calibrator)
 
     def _cancel(self, search: Search, id_: BranchId, reason: str) -> None:

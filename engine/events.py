@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Union
 from .budget import Budget, Usage
 from .codec import build, to_plain
 from .errors import TraceError
-from .types import BranchId, Estimate, NodeId, Problem, Reading, SearchResult, Step, Until
+from .types import BranchId, Estimate, NodeId, Problem, Reading, SearchResult, Standing, Step, Until
 
 SCHEMA = "adascale.trace/1"
 
@@ -136,6 +136,14 @@ class AnswerFound(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersJudged(_Event):
+    """Which answer leads after one more trajectory has finished: what an adaptive strategy stops by."""
+
+    kind: ClassVar[str] = "answers_judged"
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSpent(_Event):
     """Usage so far, at most once per decode batch and only when nodes were added."""
 
@@ -183,6 +191,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the dec
     StepScored,
     NodesPruned,
     AnswerFound,
+    AnswersJudged,
     BudgetSpent,
     Warned,
     SearchFinished,

@@ -41,6 +41,7 @@ class Growth:
         step: The step that this batch completed, if any. After a step with finish ``step`` a branch that
             runs until its answer goes on by itself; every other step ends the branch.
         prefix: Prefix work that this batch did for the branch.
+        seconds: The branch's share of the batch's time where it is known without a clock.
     """
 
     branch: BranchId
@@ -48,6 +49,7 @@ class Growth:
     text: str
     step: Step | None = None
     prefix: Evaluated = Evaluated()
+    seconds: float | None = None
 
 
 class Policy(Protocol):

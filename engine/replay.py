@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from .errors import TraceError
 from .events import (
+    AnswersJudged,
     Event,
     NodesPruned,
     PromptRead,
@@ -54,6 +55,8 @@ def apply(tree: Tree, event: Event) -> None:
             case NodesPruned():
                 for id_ in event.nodes:
                     tree[id_].status = "pruned"
+            case AnswersJudged():
+                tree.standing = event.standing
             case _:
                 pass
     except IndexError as exc:

@@ -13,6 +13,7 @@ from .errors import AdascaleError
 from .events import (
     AllocationDecided,
     AnswerFound,
+    AnswersJudged,
     BranchGrew,
     BranchStarted,
     BudgetSpent,
@@ -27,9 +28,10 @@ from .events import (
 )
 from .log import EventLog
 from .ports import Calibrator, Clock, Prefix
-from .select import choose, judge
+from .select import choose, judge, standing
 from .settings import Settings
 from .strategies import Command, Cut, Expand
+from .strategies.base import top_k
 from .tree import Tree
 from .types import (
     ROOT,
@@ -39,6 +41,7 @@ from .types import (
     NodeId,
     Problem,
     Reading,
+    SearchResult,
     Step,
     StopReason,
 )
@@ -61,9 +64,11 @@ class Search:
         self.unscored: list[NodeId] = []
         self.cut: list[NodeId] = []
         self.finished = False
+        self.finishing = False
         self.log = EventLog(self.tree, clock)
         self.emit = self.log.emit
         self._plan = settings.strategy.plan(self.tree, settings.params)
+        self._verdict: StopReason = "exhausted"
         self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
         self._drawn: dict[NodeId, int] = {}
         self._candidates: list[Candidate] = []
@@ -101,7 +106,8 @@ class Search:
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         try:
             commands = next(self._plan) if nodes is None else self._plan.send(nodes)
-        except StopIteration:
+        except StopIteration as stop:
+            self._verdict = stop.value or "exhausted"
             self.finished = True
             return
         for command in commands:
@@ -195,8 +201,10 @@ class Search:
             return
         self._charge(PromptRead, self.running.pop(id_).pending)
 
-    def scored(self, node: NodeId, reward: float, estimate: Estimate, usage: Usage) -> None:
-        """Record a reward; a terminal node becomes a candidate."""
+    def scored(
+        self, node: NodeId, reward: float, estimate: Estimate, usage: Usage, calibrator: Calibrator
+    ) -> None:
+        """Record a reward; a terminal node becomes a candidate, and the answers are judged anew."""
         self._charge(StepScored, usage, node=node, reward=reward, estimate=estimate)
         self.fresh.append(node)
         at = self.tree[node]
@@ -206,6 +214,8 @@ class Search:
             answer = extract_answer(self.tree.text(node)) if complete else None
             self._candidates.append(Candidate(node, answer, estimate))
             self.emit(AnswerFound, node=node, answer=answer, estimate=estimate)
+            result = self._result("exhausted", calibrator)
+            self.emit(AnswersJudged, standing=standing(result, self._candidates))
 
     def report_usage(self) -> None:
         """Log the usage so far."""
@@ -216,15 +226,45 @@ class Search:
         pending = sum(branch.pending.generated_tokens for branch in self.running.values())
         return self.settings.budget.spent(self.usage.generated_tokens + pending, self.log.elapsed())
 
-    def finish(self, reason: StopReason, calibrator: Calibrator) -> None:
-        """Close the plan and choose the answer."""
+    def has_solution(self) -> bool:
+        """Whether a trajectory has finished that could be shown."""
+        return any(self._showable(candidate) for candidate in self._candidates)
+
+    def finish_one(self) -> BranchId | None:
+        """The budget is spent and there is nothing to show: let one trajectory go on to its end.
+
+        Returns:
+            The running branch that has come furthest; None where none runs and the best prefix goes on.
+        """
+        self.finishing = True
         self._plan.close()
         self.waiting.clear()
-        finished = [c for c in self._candidates if c.answer is not None or self._ended_by_itself(c.node)]
-        result = choose(finished, self.settings.strategy.select, reason)
-        result = judge(result, finished, self.tree[ROOT].estimate, self.prefix(ROOT), calibrator)
+        whole = [id_ for id_, branch in self.running.items() if branch.draw.until == "answer"]
+        if whole:
+            return max(whole, key=self._written)
+        begun = [node.id for node in self.tree if node.status == "open" and node.depth]
+        [best] = top_k(self.tree, begun or [ROOT], 1)
+        index = self._drawn.get(best, 0)
+        self.waiting.append(Draw(best, "answer", False, (*self._keys[best], index)))
+        return None
+
+    def _written(self, id_: BranchId) -> tuple[int, int]:
+        branch = self.running[id_]
+        steps = sum(len(step.token_ids) for step in self.tree.steps(branch.parent))
+        return steps + branch.pending.generated_tokens, -id_
+
+    def finish(self, reason: StopReason | None, calibrator: Calibrator) -> None:
+        """Close the plan and choose the answer; without a reason it is the plan's own."""
+        self._plan.close()
+        self.waiting.clear()
+        result = self._result(reason or self._verdict, calibrator)
         self.emit(SearchFinished, result=result, usage=self.usage)
         self.finished = True
+
+    def _result(self, reason: StopReason, calibrator: Calibrator) -> SearchResult:
+        finished = [candidate for candidate in self._candidates if self._showable(candidate)]
+        result = choose(finished, self.settings.strategy.select, reason)
+        return judge(result, finished, self.tree[ROOT].estimate, self.prefix(ROOT), calibrator)
 
     def fail(self, error: AdascaleError) -> None:
         """Log that this problem cannot be searched."""
@@ -239,9 +279,10 @@ class Search:
         )
         self.finished = True
 
-    def _ended_by_itself(self, node: NodeId) -> bool:
-        step = self.tree[node].step
-        return step is not None and step.finish == "stop"
+    def _showable(self, candidate: Candidate) -> bool:
+        """A run that was cut off before it had an answer is none."""
+        step = self.tree[candidate.node].step
+        return candidate.answer is not None or (step is not None and step.finish == "stop")
 
     def _charge(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
         self.usage = self.usage + usage

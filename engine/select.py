@@ -8,7 +8,7 @@ from dataclasses import replace
 from .answers import same_answer
 from .ports import Calibrator, Prefix
 from .strategies import SelectRule
-from .types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, StopReason
+from .types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, Standing, StopReason
 
 
 def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
@@ -41,7 +41,7 @@ def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
 
 
 def choose(candidates: Sequence[Candidate], rule: SelectRule, stop_reason: StopReason) -> SearchResult:
-    """Pick the answer: by votes, or by the best single estimate.
+    """Pick the answer: by votes, by votes weighted with their estimates, or by the best single estimate.
 
     Without any readable answer the best finished trajectory is shown, with ``answer=None``.
     """
@@ -52,7 +52,9 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule, stop_reason: StopR
         return SearchResult(
             None, best.estimate if best else None, (), best.node if best else None, stop_reason
         )
-    if rule == "best":
+    if rule == "weighted":
+        groups.sort(key=lambda g: (-g.weight, g.nodes[0]))
+    elif rule == "best":
         first = next(c.node for c in by_estimate if c.answer is not None)
         groups.sort(key=lambda g: first not in g.nodes)
     winner = groups[0]
@@ -80,3 +82,16 @@ def judge(
         return result
     finished = Finished(question, tuple(candidates), result.groups)
     return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
+
+
+def standing(result: SearchResult, candidates: Sequence[Candidate]) -> Standing:
+    """Where a running search stands, from what ``judge`` says of it now."""
+    votes = [len(group.nodes) for group in result.groups] or [0]
+    return Standing(
+        answer=result.answer,
+        confidence=result.confidence,
+        votes=votes[0],
+        second=max(votes[1:], default=0),
+        answered=sum(votes),
+        finished=len(candidates),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .budget import Usage
-from .types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Step
+from .types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Standing, Step
 
 
 @dataclass(slots=True, eq=True)
@@ -42,12 +42,14 @@ class Tree:
     Attributes:
         problem: The question.
         reading: What the generator's states held after reading it, where a calibration wants them.
+        standing: Which answer leads; None until a trajectory has finished.
         nodes: All nodes by id.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.reading: Reading | None = None
+        self.standing: Standing | None = None
         self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
         self._children: list[list[NodeId]] = [[]]
 

@@ -142,6 +142,27 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Which answer leads while a search runs.
+
+    Attributes:
+        answer: What would be answered now; None while no finished trajectory has an answer.
+        confidence: Estimate for it; calibrated where the calibrator has one for answers.
+        votes: Finished trajectories with this answer.
+        second: Those with the most frequent other answer.
+        answered: Those with any answer.
+        finished: All finished trajectories.
+    """
+
+    answer: str | None
+    confidence: Estimate | None
+    votes: int
+    second: int
+    answered: int
+    finished: int
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """What a finished search found.
 

@@ -31,6 +31,8 @@ class LlamaPolicy:
         sampling: How tokens are drawn.
         cache: Parked prefixes of this context.
         costs: Decides how a batch is split.
+        park_steps: Keep what a step was written from for its children. Without it they read the whole prefix
+            anew, and what they draw does not depend on who else has drawn it.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class LlamaPolicy:
         sampling: SamplingParams,
         cache: PrefixCache,
         costs: StepCosts,
+        park_steps: bool = True,
     ) -> None:
         self._context = context
         self._model = context.model
@@ -47,6 +50,7 @@ class LlamaPolicy:
         self._params = sampling
         self._cache = cache
         self._costs = costs
+        self._park_steps = park_steps
         self._sampler = Sampler(sampling, self._model.vocab_size)
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts: dict[str, Tokens] = {}
@@ -101,7 +105,7 @@ class LlamaPolicy:
         for step in prefix.steps:
             tokens += step.token_ids
             # A finished step is parked without its last token, which was sampled but not evaluated.
-            ends += [len(tokens) - 1, len(tokens)]
+            ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         stream = Stream(None if greedy else seed)
         self._waiting.append(Job(branch, tuple(tokens), tuple(ends), len(prompt), stream, until))
 
@@ -236,7 +240,8 @@ class LlamaPolicy:
         if step.finish == "step":
             if slot.job.until == "answer":
                 return
-            self._cache.put(tuple(slot.held), Parked(self._context.snapshot(sequence), None))
+            if self._park_steps:
+                self._cache.put(tuple(slot.held), Parked(self._context.snapshot(sequence), None))
         self._free(sequence)
 
     def _free(self, sequence: int) -> None:

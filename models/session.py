@@ -17,11 +17,13 @@ from . import calibrations, fit, gguf, machine, shelf, stepcost
 from .artifact import ModelFile
 from .chat import ChatFormat
 from .checksum import file_sha256
+from .drawstore import DrawStore, draws_path
 from .native import AbortFlag
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
 from .prm import FORMATS, StepPRM, head_file, settle_format, split_reference
 from .prompts import SYSTEM_PROMPT
+from .replaying import ReplayingPolicy
 from .runtime import LlamaContext, LlamaModel
 from .session_options import Reporting, SessionOptions
 from .sources import resolve
@@ -83,13 +85,23 @@ class Session:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def driver(self, clock: Clock) -> Driver:
-        """A driver over the open models."""
-        if self.options.even:
+    def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
+        """A driver over the open models; ``policy`` takes the place of the generator."""
+        policy = policy or self._policy
+        if self.options.purpose == "rollouts":
             # Rollouts are kept without scores: a PRM reads them afterwards, once.
-            return Driver(self._policy, SequenceLogprob(), Uncalibrated(), clock)
+            return Driver(policy, SequenceLogprob(), Uncalibrated(), clock)
         calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
-        return Driver(self._policy, self.reward_model, calibrator, clock)
+        return Driver(policy, self.reward_model, calibrator, clock)
+
+    def replaying(self, store: DrawStore) -> ReplayingPolicy:
+        """The generator, drawing only what is not kept yet."""
+        assert self.options.purpose == "replay", "what is drawn for another purpose is not the same again"
+        return ReplayingPolicy(self._policy, store, self.step_costs.seconds)
+
+    def draws_path(self) -> Path:
+        """Where draws of this generator are kept."""
+        return draws_path(self.fingerprint)
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
@@ -139,11 +151,15 @@ class Session:
         self.fingerprint = self._fingerprint()
         self.calibration = self._calibration()
         # Nobody else wants the states: a calibration reads them, and one that is being fitted.
-        states = self.calibration is not None or options.even
+        states = self.calibration is not None or options.purpose != "search"
         context = self._make_context(model, self.window, options.branches, threads, states=states)
         self.context = context
-        costs = self._step_costs(context, threads)
-        policy = LlamaPolicy(context, self.chat, options.sampling, self._cache(), costs)
+        even = stepcost.StepCosts({}, even=True)
+        self.step_costs = even if options.purpose == "rollouts" else self._step_costs(context, threads)
+        costs = self.step_costs if options.purpose == "search" else even
+        policy = LlamaPolicy(
+            context, self.chat, options.sampling, self._cache(), costs, park_steps=options.purpose != "replay"
+        )
         self._stack.callback(policy.close)
         self._policy = policy
         self.reward_model = self._open_prm(model, threads)
@@ -246,8 +262,6 @@ class Session:
 
     def _step_costs(self, context: LlamaContext, threads: int) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
-        if self.options.even:
-            return stepcost.StepCosts({}, even=True)
         path = stepcost.kept_at(self.generator.sha256, threads, self.options.gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:

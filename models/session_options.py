@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from .artifact import Confirm, Report
 from .sampling import SamplingParams
+
+Purpose = Literal["search", "rollouts", "replay"]
+"""What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
+evaluation, which are kept and played back. A draw of the last two is the same whoever runs beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,7 @@ class SessionOptions:
         system: System prompt; None for the built-in one.
         offline: Never touch the network.
         force: Load even if memory looks too small.
-        even: For rollouts of a calibration: decode every batch at the same width, so that a branch draws
-            the same tokens whoever runs beside it, read the states of every step, score nothing.
+        purpose: What it is for; all but ``search`` decode every batch at the same width.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
     """
 
@@ -40,7 +44,7 @@ class SessionOptions:
     system: str | None = None
     offline: bool = False
     force: bool = False
-    even: bool = False
+    purpose: Purpose = "search"
     calibration: str = "auto"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from .adaptive import ADAPTIVE, ADAPTIVE_CONSISTENCY
 from .base import Command, Cut, Expand, Plan, SearchParams, SelectRule, Strategy, gather
-from .beam import BEAM
+from .beam import BEAM, DVTS
 from .sampling import BEST_OF_N, GREEDY, VOTE
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "strategy_named",
 ]
 
-STRATEGIES: dict[str, Strategy] = {s.name: s for s in (GREEDY, VOTE, BEST_OF_N, BEAM)}
+STRATEGIES: dict[str, Strategy] = {
+    s.name: s for s in (GREEDY, VOTE, BEST_OF_N, BEAM, DVTS, ADAPTIVE, ADAPTIVE_CONSISTENCY)
+}
 
 
 def strategy_named(name: str) -> Strategy:

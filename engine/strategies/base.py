@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..tree import Tree
-from ..types import NodeId, Until
+from ..types import NodeId, StopReason, Until
 
-SelectRule = Literal["vote", "best"]
-"""How the answer is chosen: the largest group of equal answers, or the highest median estimate."""
+SelectRule = Literal["vote", "best", "weighted"]
+"""How the answer is chosen: the largest group of equal answers, the highest median estimate, or the group
+with the largest sum of medians."""
+
+Adapt = Literal["none", "n", "k", "m", "km"]
+"""Which number an allocation rule of the paper sets from lower estimates: the samples of a question, the
+prefixes that a beam keeps, the children of each, or both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,12 @@ class Cut:
 
 Command = Expand | Cut
 
-Plan = Generator[Sequence[Command], Sequence[NodeId], None]
-"""Yields commands, is sent the nodes scored since: at least one while anything runs, else none."""
+Plan = Generator[Sequence[Command], Sequence[NodeId], StopReason | None]
+"""Yields commands, is sent the nodes scored since: at least one while anything runs, else none.
+
+What it returns is why it stopped; None is ``exhausted``: everything it wanted was drawn. Branches that still
+run when it returns are stopped.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +65,35 @@ class SearchParams:
     """Every number a built-in strategy reads.
 
     Attributes:
-        samples: Trajectories of vote and best-of-n, at least 1.
+        samples: Trajectories of vote and best-of-n, and the most that an adaptive strategy draws; at least 1.
         beam_width: Prefixes that beam search keeps, at least 1.
         branching: Children of each kept prefix, at least 1.
         rollouts: More trajectories from one prefix, when rollouts are drawn for a calibration.
+        adapt: What the paper's rules set.
+        confidence: The C of those rules, in (0, 1).
+        prune_every: Steps between two prunings of a beam; in between each kept prefix goes on alone.
+        least: Finished trajectories before an adaptive strategy may stop early.
+        wave: Trajectories that an adaptive strategy keeps running at once, at least 1.
+        stop_at: Probability of the answer at which ``adaptive`` stops, and share of posterior mass at which
+            ``adaptive-consistency`` does.
+        hopeless: Upper estimate of the answer below which ``adaptive`` gives up; 0 never does.
+        patience: Finished trajectories before it may give up.
+        cut: A running trajectory is cut where its upper estimate is below this; 0 never cuts.
     """
 
     samples: int = 16
     beam_width: int = 4
     branching: int = 4
     rollouts: int = 0
+    adapt: Adapt = "none"
+    confidence: float = 0.99
+    prune_every: int = 1
+    least: int = 2
+    wave: int = 2
+    stop_at: float = 0.9
+    hopeless: float = 0.05
+    patience: int = 4
+    cut: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +105,12 @@ class Strategy:
     select: SelectRule
     width: Callable[[SearchParams], int]
     used: tuple[str, ...] = ()
+    adapts: tuple[Adapt, ...] = ()
 
-    def recorded(self, params: SearchParams) -> dict[str, int]:
+    def recorded(self, params: SearchParams) -> dict[str, Any]:
         """The parameters that this strategy reads, for the event log."""
-        return {name: getattr(params, name) for name in self.used}
+        adapting = ("adapt", "confidence") if params.adapt != "none" and self.adapts else ()
+        return {name: getattr(params, name) for name in (*self.used, *adapting)}
 
 
 def gather(
@@ -113,3 +143,9 @@ def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
         return (-estimate.median if estimate else 0.0, node)
 
     return sorted(nodes, key=rank)[:k]
+
+
+def lowers(tree: Tree, nodes: Iterable[NodeId]) -> list[float]:
+    """Lower estimates of scored nodes, in order."""
+    estimates = (tree[node].estimate for node in nodes)
+    return [estimate.lower for estimate in estimates if estimate is not None]

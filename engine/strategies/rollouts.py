@@ -18,6 +18,7 @@ def rollouts(tree: Tree, params: SearchParams) -> Plan:
     prefix = _any_prefix(tree, nodes) if params.rollouts else None
     if prefix is not None:
         yield from gather(tree, [Expand(prefix, params.rollouts, until="answer")])
+    return None
 
 
 def _any_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:

@@ -79,3 +79,88 @@ def test_an_unknown_strategy_names_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         strategy_named("bon")
     assert "best-of-n" in caught.value.hint
+
+
+def between(tree: Tree, node: NodeId, lower: float, median: float) -> NodeId:
+    tree[node].estimate = Estimate(lower, median, 1.0, calibrated=True)
+    return node
+
+
+@pytest.mark.parametrize(("lower", "granted", "required"), [(0.5, 7, 7), (0.1, 16, 44), (0.9, 2, 2)])
+def test_ias_draws_what_the_question_requires(tree: Tree, lower: float, granted: int, required: int) -> None:
+    between(tree, ROOT, lower, 0.9)
+    for name in ("vote", "best-of-n"):
+        plan = STRATEGIES[name].plan(tree, SearchParams(samples=16, adapt="n"))
+        assert next(plan) == (Expand(ROOT, granted, "answer", lower=lower, required=required),)
+
+
+def test_ias_without_an_estimate_of_the_question_draws_everything(tree: Tree) -> None:
+    plan = STRATEGIES["best-of-n"].plan(tree, SearchParams(samples=16, adapt="n"))
+    assert next(plan) == (Expand(ROOT, 16, "answer"),)
+
+
+def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=3, branching=4, adapt="k"))
+    assert next(plan) == (Expand(ROOT, 12),)
+    nodes = [between(tree, grow(tree, ROOT, 0), 0.45 - at / 100, 0.9 - at / 10) for at in range(4)]
+    rest = [between(tree, grow(tree, ROOT, 0), 0.01, 0.01) for _ in range(8)]
+    # .45 needs 8 samples and gets 4; .44 needs 8 and would be the second: 2 x 4 = 8 covers it.
+    kept = nodes[:2]
+    assert plan.send([*nodes, *rest]) == (
+        Cut((*nodes[2:], *rest), "outside the beam"),
+        *(Expand(n, 4, lower=tree[n].estimate.lower, required=8) for n in kept),  # type: ignore[union-attr]
+    )
+
+
+def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=2, branching=4, adapt="m"))
+    next(plan)
+    a, b = (between(tree, grow(tree, ROOT, 0), lower, 0.9) for lower in (0.9, 0.6))
+    rest = [between(tree, grow(tree, ROOT, 0), 0.0, 0.1) for _ in range(6)]
+    # The worst kept one needs ln(.01)/ln(.4) = 5.03 samples, over two prefixes: 3 each.
+    assert plan.send([a, b, *rest]) == (
+        Cut(tuple(rest), "outside the beam"),
+        Expand(a, 3, lower=0.9, required=2),
+        Expand(b, 3, lower=0.6, required=6),
+    )
+
+
+def test_both_rules_together(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=2, branching=4, adapt="km"))
+    next(plan)
+    nodes = [between(tree, grow(tree, ROOT, 0), 0.9, 0.9 - at / 10) for at in range(8)]
+    assert plan.send(nodes) == (
+        Cut(tuple(nodes[1:]), "outside the beam"),
+        Expand(nodes[0], 1, lower=0.9, required=2),
+    )
+
+
+def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=1, branching=2, prune_every=2))
+    assert next(plan) == (Expand(ROOT, 2),)
+    a, b = grow(tree, ROOT, 0.2), grow(tree, ROOT, 0.1)
+    assert plan.send([a, b]) == (Expand(a), Expand(b))
+    deep, best = grow(tree, a, 0.3), grow(tree, b, 0.8)
+    assert plan.send([deep, best]) == (Cut((deep,), "outside the beam"), Expand(best, 2))
+
+
+def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
+    plan = STRATEGIES["dvts"].plan(tree, PARAMS)
+    assert next(plan) == (Expand(ROOT, 4),)
+    first = [grow(tree, ROOT, score) for score in (0.9, 0.8, 0.1, 0.2)]
+    for branch, node in enumerate(first):
+        tree[node].branch = branch  # type: ignore[assignment]
+    # .8 is cut though it is the second best of all: its tree keeps one.
+    assert plan.send(first) == (
+        Cut((first[1], first[2]), "not the best of its tree"),
+        Expand(first[0], 2),
+        Expand(first[3], 2),
+    )
+    ends = [grow(tree, first[0], 0.9, "stop"), grow(tree, first[0], 0.3)]
+    goes_on = [grow(tree, first[3], 0.4), grow(tree, first[3], 0.5)]
+    assert plan.send([*ends, *goes_on]) == (
+        Cut((ends[1], goes_on[0]), "not the best of its tree"),
+        Expand(goes_on[1], 2),
+    )
+    with pytest.raises(StopIteration):
+        plan.send([grow(tree, goes_on[1], 0.1, "stop"), grow(tree, goes_on[1], 0.05, "stop")])

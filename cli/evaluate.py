@@ -1,0 +1,159 @@
+"""``adascale eval``: strategies beside each other on questions with known answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adascale.engine.errors import UsageError
+from adascale.engine.evaluation import evaluate
+from adascale.models.catalog import DEFAULT_GENERATOR
+
+from .calibrate_options import QuestionsOption
+from .console import clean, say, show_warning, write_payload
+from .entries import parse_entries
+from .evaluate_progress import EvalProgress
+from .evaluate_report import csv_text, markdown
+from .options import CalibrationOption, RunOptions
+from .plots import check_plot, frontier
+from .problems import read_known
+from .shared import (
+    OUTPUT,
+    SEARCH,
+    ColorOption,
+    CtxSizeOption,
+    DebugOption,
+    ForceOption,
+    GeneratorOption,
+    GpuLayersOption,
+    JsonOption,
+    OfflineOption,
+    PrmOption,
+    QuietOption,
+    SystemOption,
+    TemperatureOption,
+    ThreadsOption,
+    TopPOption,
+    VerboseOption,
+    YesOption,
+    option,
+    with_options,
+)
+from .signals import graceful
+from .wire import MAX_BRANCHES, open_session
+
+SCHEMA = "adascale.eval/1"
+
+
+@dataclass(frozen=True, slots=True)
+class EvalOptions:
+    """What ``eval`` takes beside its files."""
+
+    strategies: Annotated[
+        str,
+        option(
+            "--strategies", panel=SEARCH, metavar="NAME[:N][+RULE],...",
+            help="What takes part: a number fixes the samples, +n +k +m +km are the paper's rules.",
+        ),
+    ] = "greedy,vote:4,vote:16,adaptive"  # fmt: skip
+    questions: QuestionsOption = None
+    repeats: Annotated[
+        int, option("--repeats", panel=SEARCH, min=1, max=1000, help="Times, with other random numbers.")
+    ] = 1
+    seed: Annotated[int, option("--seed", panel=SEARCH, min=0, help="Of the questions and all draws.")] = 0
+    generator: GeneratorOption = DEFAULT_GENERATOR
+    prm: PrmOption = "probe"
+    calibration: CalibrationOption = "auto"
+    temperature: TemperatureOption = 0.8
+    top_p: TopPOption = 0.95
+    system: SystemOption = None
+    ctx_size: CtxSizeOption = None
+    threads: ThreadsOption = None
+    gpu_layers: GpuLayersOption = "auto"
+    offline: OfflineOption = False
+    yes: YesOption = False
+    force: ForceOption = False
+    plot: Annotated[
+        Path | None,
+        option("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw accuracy against tokens."),
+    ] = None
+    csv_output: Annotated[bool, option("--csv", panel=OUTPUT, help="Print CSV, one row a strategy.")] = False
+    json_output: JsonOption = False
+    color: ColorOption = "auto"
+    quiet: QuietOption = 0
+    verbose: VerboseOption = 0
+    debug: DebugOption = False
+
+
+@with_options(EvalOptions)
+def eval_(
+    data: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="JSON Lines with question and answer.")
+    ],
+    *,
+    options: EvalOptions,
+) -> None:
+    """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
+
+    Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
+    """
+    from adascale.engine.comparison import Comparison
+    from adascale.models.collect import choose
+    from adascale.models.drawstore import DrawStore
+
+    run = RunOptions.of(options)
+    entries = parse_entries(options.strategies, run.params())
+    if options.plot is not None:
+        check_plot(options.plot)
+    if options.csv_output and options.json_output:
+        raise UsageError("--csv and --json are two formats", hint="leave one out")
+    problems = choose(read_known(data), options.questions, options.seed)
+    status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
+    with open_session(run, MAX_BRANCHES, status, purpose="replay") as session:
+        if options.quiet < 2:
+            for code, text in session.warnings:
+                show_warning(code, text)
+        with closing(DrawStore(session.draws_path())) as store:
+            policy = session.replaying(store)
+            driver = session.driver(lambda: 0.0, policy)
+            found = Comparison(entries, [problem.id for problem in problems])
+            rounds = len(entries) * options.repeats
+
+            def stop() -> None:
+                driver.interrupt()
+                session.abort.set()
+
+            quiet = bool(options.quiet)
+            progress = EvalProgress(len(problems), rounds, lambda: policy.drawn_tokens, quiet=quiet)
+            with graceful(stop), progress:
+                for outcome in evaluate(driver, entries, problems, options.repeats, options.seed):
+                    found.add(outcome)
+                    progress.advance(outcome)
+            done = sum(map(len, found.outcomes.values()))
+            if done < rounds * len(problems):
+                say(f"adascale: {len(store):,} draws are kept; the same command goes on")
+                raise typer.Exit(130)
+        described = session.describe()
+    names = [path.name for path in data]
+    _show({"schema": SCHEMA, "data": names, "seed": options.seed, **described, **found.report()}, options)
+
+
+def _show(report: Mapping[str, Any], options: EvalOptions) -> None:
+    if options.json_output:
+        indent = 2 if sys.stdout.isatty() else None
+        write_payload(json.dumps(report, allow_nan=False, indent=indent))
+    elif options.csv_output:
+        write_payload(csv_text(report))
+    else:
+        write_payload(markdown(report))
+    if options.plot is not None:
+        frontier(report["strategies"], options.plot)
+        if not options.quiet:
+            say(f"adascale: drew {options.plot}")

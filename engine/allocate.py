@@ -1,0 +1,68 @@
+"""The allocation rules: how much search an estimate asks for. Pure numbers; strategies apply them.
+
+``required_samples`` and the two rules for beams are those of instance-adaptive scaling (Park et al., arXiv
+2506.09338; the formulas as in its code, since the text leaves the clamp and the division open).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_EPS = 1e-4
+"""Probabilities are kept this far from 0 and 1, as the paper's code does."""
+
+
+def required_samples(p: float, confidence: float) -> int:
+    """Fewest independent samples of which one is right with probability ``confidence``.
+
+    ``N_IAS(p, C) = ceil(ln(1 - C) / ln(1 - p))``; it says nothing about whether the right one is then chosen.
+
+    Args:
+        p: Probability that one sample is right; clamped to [1e-4, 1 - 1e-4].
+        confidence: In (0, 1).
+    """
+    return math.ceil(_needed(p, confidence))
+
+
+def prefixes_to_keep(lowers: Sequence[float], branching: int, confidence: float, most: int) -> int:
+    """IAS-of-K: the smallest k for which ``k * branching`` samples are enough for the k-th best prefix.
+
+    Args:
+        lowers: Lower estimates; sorted here, best first.
+        branching: Children that each kept prefix gets.
+        confidence: As in ``required_samples``.
+        most: Never more than this, nor than there are prefixes.
+    """
+    for k, lower in enumerate(sorted(lowers, reverse=True)[:most], start=1):
+        if k * branching >= required_samples(lower, confidence):
+            return k
+    return min(most, len(lowers))
+
+
+def samples_of_each(lowers: Sequence[float], kept: int, branching: int, confidence: float) -> int:
+    """IAS-of-M: children of each kept prefix, from the lower estimate of the worst of them.
+
+    Args:
+        lowers: Lower estimates of the kept prefixes, at least one.
+        kept: Prefixes that share the samples (the paper's K_max).
+        branching: Never more than this (its M).
+        confidence: As in ``required_samples``.
+    """
+    return max(1, min(math.ceil(_needed(min(lowers), confidence) / kept), branching))
+
+
+def majority_confidence(first: int, second: int) -> float:
+    """P(the leading answer is drawn more often than its rival), from their votes under a uniform prior.
+
+    ``P(X > 1/2)`` for ``X ~ Beta(first + 1, second + 1)``: the stopping rule of adaptive consistency
+    (Aggarwal et al., arXiv 2305.11860).
+    """
+    draws = first + second + 1
+    at_most_first = sum(math.comb(draws, i) for i in range(first + 1))
+    return at_most_first / float(2**draws)
+
+
+def _needed(p: float, confidence: float) -> float:
+    p = min(max(p, _EPS), 1.0 - _EPS)
+    return math.log(1.0 - confidence) / math.log(1.0 - p)

@@ -1,0 +1,92 @@
+"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..allocate import majority_confidence, required_samples
+from ..tree import Tree
+from ..types import ROOT, NodeId, StopReason
+from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
+
+Verdict = Callable[[Tree, SearchParams], StopReason | None]
+
+_MAJORITY = 0.95
+"""Posterior that ends a vote (Aggarwal et al., arXiv 2305.11860)."""
+
+
+def adaptive(tree: Tree, params: SearchParams) -> Plan:
+    """Keep ``wave`` trajectories running until the answer's probability decides, or ``samples`` are drawn."""
+    return (yield from _draw_until(tree, params, _by_probability))
+
+
+def adaptive_consistency(tree: Tree, params: SearchParams) -> Plan:
+    """The same by votes alone (arXiv 2305.11860): no estimate is looked at."""
+    return (yield from _draw_until(tree, params, _by_votes))
+
+
+def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
+    drawn = running = 0
+    commands: list[Command] = []
+    while True:
+        if (found := verdict(tree, params)) is not None:
+            return found
+        n = min(params.wave - running, params.samples - drawn)
+        if n > 0:
+            commands.append(_more(tree, params, n))
+            drawn, running = drawn + n, running + n
+        if not running and not commands:
+            return None
+        scored = yield commands
+        doomed = _doomed(tree, scored, params.cut)
+        # What a cut branch had begun to write comes back as a pruned node, if it had begun.
+        running -= sum(tree[node].status == "terminal" for node in scored) + len(doomed)
+        commands = [Cut(doomed, f"its upper estimate is below {params.cut:g}")] if doomed else []
+
+
+def _more(tree: Tree, params: SearchParams, n: int) -> Expand:
+    """Fresh trajectories, with what the paper's rule would have asked for beside them."""
+    estimate = tree[ROOT].estimate
+    if estimate is None:
+        return Expand(ROOT, n, until="answer")
+    required = required_samples(estimate.lower, params.confidence)
+    return Expand(ROOT, n, until="answer", lower=estimate.lower, required=required)
+
+
+def _doomed(tree: Tree, scored: Sequence[NodeId], floor: float) -> tuple[NodeId, ...]:
+    estimates = ((node, tree[node].estimate) for node in scored if tree[node].status == "open")
+    return tuple(node for node, e in estimates if e is not None and e.calibrated and e.upper < floor)
+
+
+def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
+    """Confident or hopeless by the calibrated probability of the answer; by votes where there is none."""
+    standing = tree.standing
+    if standing is None or standing.finished < params.least:
+        return None
+    confidence = standing.confidence
+    if confidence is None or not confidence.calibrated:
+        return _by_votes(tree, params)
+    if standing.answer is not None and confidence.median >= params.stop_at:
+        return "confident"
+    if standing.finished >= params.patience and confidence.upper < params.hopeless:
+        return "hopeless"
+    return None
+
+
+def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
+    standing = tree.standing
+    if standing is None or standing.votes == 0:
+        return None
+    return "confident" if majority_confidence(standing.votes, standing.second) >= _MAJORITY else None
+
+
+_USED = ("samples", "least", "wave", "stop_at", "hopeless", "patience", "cut")
+
+ADAPTIVE = Strategy("adaptive", adaptive, select="weighted", width=lambda params: params.wave, used=_USED)
+ADAPTIVE_CONSISTENCY = Strategy(
+    "adaptive-consistency",
+    adaptive_consistency,
+    select="vote",
+    width=lambda params: params.wave,
+    used=("samples", "wave"),
+)

@@ -1,0 +1,189 @@
+"""The adaptive strategies in worlds whose truth is known: easy, hard, hopeless, and a misjudging PRM."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adascale.engine.driver import Driver
+from adascale.engine.events import AllocationDecided, AnswersJudged, Event, NodesPruned, SearchFinished
+from adascale.engine.ports import Prefix
+from adascale.engine.replay import replay
+from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.settings import Settings
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import Estimate, Finished, Problem, Step
+
+PROBLEM = Problem("p", "?", "18")
+PARAMS = SearchParams(samples=16, least=2, wave=2, stop_at=0.9, hopeless=0.1, patience=4)
+
+
+class Believing:
+    """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's."""
+
+    def __init__(self, question: float) -> None:
+        self._question = question
+
+    def question(self, prefix: Prefix) -> Estimate:
+        return self._around(self._question)
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        return self._around(reward)
+
+    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+        votes, n = len(finished.groups[0].nodes), len(finished.candidates)
+        return self._around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
+
+    def outside(self, prefix: Prefix) -> bool:
+        return False
+
+    @staticmethod
+    def _around(p: float) -> Estimate:
+        return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
+
+
+def world(right: float) -> Callable[[Prefix, random.Random], Step]:
+    """One step, then 18 with probability ``right``, else a wrong answer that hardly ever comes twice."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if not prefix.steps:
+            return scripted_step("add\n\n")
+        answer = 18 if rng.random() < right else rng.randint(10**3, 10**9)
+        return scripted_step(f"Answer: {answer}.", "stop")
+
+    return script
+
+
+def search(
+    right: float,
+    question: float,
+    *,
+    seed: int = 0,
+    strategy: str = "adaptive",
+    params: SearchParams = PARAMS,
+    reward: Callable[[Prefix], float] = lambda prefix: 0.5,
+    calibrator: Any = None,
+) -> list[Event]:
+    driver = Driver(
+        ScriptedPolicy(world(right)), ScriptedPRM(reward), calibrator or Believing(question), lambda: 0.0
+    )
+    return [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES[strategy], params, seed=seed))]
+
+
+def end(log: list[Event]) -> SearchFinished:
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    return last
+
+
+def drawn(log: list[Event]) -> int:
+    return sum(event.granted for event in log if isinstance(event, AllocationDecided))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) -> None:
+    easy, hopeless = search(1.0, 0.9, seed=seed), search(0.0, 0.02, seed=seed)
+    assert end(easy).result.stop_reason == "confident"
+    assert end(easy).result.answer == "18"
+    assert drawn(easy) <= 3
+    assert end(hopeless).result.stop_reason == "hopeless"
+    assert drawn(hopeless) <= PARAMS.patience + PARAMS.wave
+
+
+def test_a_hard_question_gets_more_than_both() -> None:
+    def mean(right: float, question: float) -> float:
+        return sum(drawn(search(right, question, seed=seed)) for seed in range(40)) / 40
+
+    easy, hard, hopeless = mean(0.95, 0.9), mean(0.4, 0.4), mean(0.0, 0.02)
+    assert hard > 2 * easy
+    assert hard > 2 * hopeless
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_never_more_than_the_samples_and_never_more_at_once_than_the_wave(
+    seed: int, wave: int, samples: int
+) -> None:
+    params = SearchParams(samples=samples, wave=wave, stop_at=2.0, hopeless=0.0)
+    log = search(0.3, 0.5, seed=seed, params=params)
+    assert drawn(log) == samples
+    assert end(log).result.stop_reason == "exhausted"
+    assert max(event.granted for event in log if isinstance(event, AllocationDecided)) <= wave
+
+
+def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
+    """Wrong answers get .9 and right ones .4: two thirds of the votes still decide."""
+
+    def misled(prefix: Prefix) -> float:
+        return 0.4 if "18" in prefix.steps[-1].text else 0.9
+
+    params = SearchParams(samples=16, stop_at=2.0, hopeless=0.0)
+    votes = [end(search(0.6, 0.5, seed=s, params=params, reward=misled)).result.answer for s in range(20)]
+    assert votes.count("18") == 20
+    best = [
+        end(search(0.6, 0.5, seed=s, strategy="best-of-n", params=params, reward=misled)).result.answer
+        for s in range(20)
+    ]
+    assert best.count("18") == 0
+
+
+def test_two_equal_votes_are_decided_by_their_estimates() -> None:
+    def judged(prefix: Prefix) -> float:
+        return 0.8 if "18" in prefix.steps[-1].text else 0.3
+
+    params = SearchParams(samples=2, stop_at=2.0, hopeless=0.0)
+    logs = [search(0.5, 0.5, seed=seed, params=params, reward=judged) for seed in range(40)]
+    split = [end(log).result for log in logs if len(end(log).result.groups) == 2]
+    with_right = [r for r in split if any(group.answer == "18" for group in r.groups)]
+    assert with_right
+    assert all(result.answer == "18" for result in with_right)
+
+
+def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
+    def lost(prefix: Prefix) -> float:
+        return 0.01 if len(prefix.steps) == 1 else 0.5
+
+    params = SearchParams(samples=6, wave=2, cut=0.2, hopeless=0.0)
+    log = search(1.0, 0.9, params=params, reward=lost)
+    cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
+    assert sum(len(event.nodes) for event in cut) == 6
+    assert end(log).result.best is None
+    assert all(node.status != "terminal" for node in replay(log))
+
+
+def test_every_allocation_says_what_it_was_decided_by() -> None:
+    log = search(1.0, 0.55)
+    first = next(event for event in log if isinstance(event, AllocationDecided))
+    assert (first.lower, first.required, first.granted) == (0.5, 7, 2)
+
+
+def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
+    params = SearchParams(samples=40, wave=1)
+    log = search(1.0, 0.0, strategy="adaptive-consistency", params=params)
+    assert end(log).result.stop_reason == "confident"
+    assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
+
+
+def test_without_a_calibration_votes_decide() -> None:
+    from adascale.engine.scoring import Uncalibrated
+
+    log = search(1.0, 0.0, calibrator=Uncalibrated(), params=SearchParams(samples=40, wave=1))
+    assert drawn(log) == 4
+    assert not end(log).result.confidence.calibrated  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("strategy", ["adaptive", "adaptive-consistency", "vote", "beam"])
+def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
+    log = search(0.5, 0.5, strategy=strategy)
+    judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
+    result = end(log).result
+    assert (judged[-1].answer, judged[-1].confidence) == (result.answer, result.confidence)
+    assert judged[-1].votes == len(result.groups[0].nodes)
+    assert [standing.finished for standing in judged] == list(range(1, len(judged) + 1))
+    assert replay(log).standing == judged[-1]

@@ -1,0 +1,68 @@
+"""A user's machine in a test: folders of its own, questions with answers, and the commands on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def write_questions(path: Path, numbers: range) -> Path:
+    """The chain says 18 more often than 20, whatever it is asked."""
+    rows = [
+        {"id": i, "question": f"What is {i} * 2?", "answer": "18" if i % 3 else "20", "level": 1}
+        for i in numbers
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@dataclass(frozen=True)
+class Home:
+    """A user's machine: folders of its own, and the commands on it."""
+
+    folder: Path
+    model: Path
+    data: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Nothing of the real user's."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
+        own = {"HOME": "", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache", "HF_HOME": "hf"}
+        return {**kept, **{key: str(self.folder / name) for key, name in own.items()}, "COLUMNS": "100"}
+
+    @property
+    def shelf(self) -> Path:
+        return self.folder / "data" / "adascale" / "calibrations"
+
+    def kept(self, table: str = "rollouts") -> int:
+        """Rows in its store of rollouts or draws."""
+        found = list((self.folder / "data" / "adascale" / table).glob("*.sqlite"))
+        if not found:
+            return 0
+        with closing(sqlite3.connect(found[0])) as db:
+            try:
+                return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+            except sqlite3.OperationalError:
+                return 0  # not made yet
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "adascale", *args],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self.env,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def fit_args(self, *more: str) -> list[str]:
+        return ["calibrate", "fit", "-g", str(self.model), "-d", str(self.data), "-c", "512", *more]
