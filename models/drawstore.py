@@ -93,8 +93,8 @@ class DrawStore:
             return rows.fetchone()
 
 
-def draws_path(fingerprint: Fingerprint) -> Path:
-    """Where the draws of a generator are kept."""
+def draws_path(fingerprint: Fingerprint, rows: int) -> Path:
+    """Where the draws of a generator are kept that decodes ``rows`` rows at a time."""
     import llama_cpp
 
     parts = [
@@ -103,6 +103,7 @@ def draws_path(fingerprint: Fingerprint) -> Path:
         fingerprint.prompt,
         dict(fingerprint.sampling),
         fingerprint.window,
+        rows,
         llama_cpp.__version__,
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]

@@ -101,7 +101,7 @@ class Session:
 
     def draws_path(self) -> Path:
         """Where draws of this generator are kept."""
-        return draws_path(self.fingerprint)
+        return draws_path(self.fingerprint, self.context.sequences)
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
