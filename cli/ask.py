@@ -17,9 +17,9 @@ from adascale.engine.replay import replay
 from adascale.engine.types import Problem
 
 from .answer import answer_payload
-from .console import may_animate, write_payload
+from .console import may_animate, say, write_payload
 from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption
-from .record import answer_record, failure
+from .record import answer_record, failure, is_sure
 from .render.base import choose_progress, make_renderer
 from .shared import with_options
 from .stdin import read_stdin
@@ -61,7 +61,7 @@ def ask(
                 if writer is not None:
                     writer.write(event)
                 renderer.on(event)
-    finish(log, loaded, extract=extract, as_json=options.json_output)
+    finish(log, loaded, options, extract=extract)
 
 
 def question_text(argument: str | None) -> str:
@@ -83,19 +83,22 @@ def question_text(argument: str | None) -> str:
     return text.strip()
 
 
-def finish(log: list[Event], load_seconds: float, *, extract: bool, as_json: bool) -> None:
+def finish(log: list[Event], load_seconds: float, options: RunOptions, *, extract: bool) -> None:
     """Write the payload and leave with the exit code of the outcome."""
     last = log[-1]
     if isinstance(last, SearchFailed):
         raise failure(last)
     assert isinstance(last, SearchFinished)
-    if as_json:
-        record = answer_record(log, load_seconds, __version__)
+    if options.json_output:
+        record = answer_record(log, load_seconds, __version__, options.min_confidence)
         indent = 2 if sys.stdout.isatty() else None
         write_payload(json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent))
     elif payload := answer_payload(replay(log), last.result, extract):
         write_payload(payload)
     if last.result.stop_reason == "interrupted":
         raise typer.Exit(130)
-    if last.result.best is None or (extract and last.result.answer is None):
+    unsure = not is_sure(last.result, options.min_confidence)
+    if unsure and not options.quiet:
+        say(f"adascale: less sure than --min-confidence {options.min_confidence:g}")
+    if unsure or last.result.best is None or (extract and last.result.answer is None):
         raise typer.Exit(3)

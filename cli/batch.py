@@ -63,7 +63,7 @@ def batch(
                 for problem, event in driver.run(problems, settings_for(options, session)):
                     logs.setdefault(problem.id, []).append(event)
                     if isinstance(event, SearchFinished | SearchFailed):
-                        _done(logs.pop(problem.id), problem, tally, loaded, write)
+                        _done(logs.pop(problem.id), problem, tally, options, loaded, write)
                         _progress(tally, len(problems) + len(bad), options)
     if tally.interrupted:
         raise typer.Exit(130)
@@ -98,6 +98,7 @@ def _done(
     log: list[Event],
     problem: Problem,
     tally: _Tally,
+    options: RunOptions,
     loaded: float,
     write: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -105,7 +106,7 @@ def _done(
     if isinstance(last, SearchFinished) and last.result.stop_reason == "interrupted":
         tally.interrupted = True  # a question that was cut off is not answered: nothing is written for it
         return
-    record = answer_record(log, loaded, __version__)
+    record = answer_record(log, loaded, __version__, options.min_confidence)
     write({**problem.meta, **record})
     tally.done += record["status"] != "error"
     tally.failed += record["status"] == "error"

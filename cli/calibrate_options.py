@@ -79,7 +79,7 @@ class CalibrateOptions:
     seed: Annotated[
         int, option("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws.")
     ] = 0
-    temperature: TemperatureOption = 0.8
+    temperature: TemperatureOption = None
     top_p: TopPOption = 0.95
     system: SystemOption = None
     ctx_size: CtxSizeOption = None

@@ -71,7 +71,7 @@ class EvalOptions:
     generator: GeneratorOption = DEFAULT_GENERATOR
     prm: PrmOption = "probe"
     calibration: CalibrationOption = "auto"
-    temperature: TemperatureOption = 0.8
+    temperature: TemperatureOption = None
     top_p: TopPOption = 0.95
     system: SystemOption = None
     ctx_size: CtxSizeOption = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from adascale.engine.budget import Budget
+from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
+from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
+from adascale.engine.strategies.base import Adapt
 from adascale.models.catalog import DEFAULT_GENERATOR
 
 from .render.base import ProgressChoice
@@ -37,6 +40,7 @@ from .shared import (
 from .values import parse_count, parse_duration
 
 StrategyName = Literal["greedy", "vote", "best-of-n", "beam", "dvts", "adaptive", "adaptive-consistency"]
+ADAPT_HINT = "--strategy best-of-n --adapt n, or --strategy beam --adapt km"
 assert set(STRATEGIES) == set(StrategyName.__args__)  # type: ignore[attr-defined]
 
 
@@ -62,15 +66,66 @@ class RunOptions:
     strategy: Annotated[
         StrategyName, option("--strategy", panel=SEARCH, envvar=env("STRATEGY"), help="How to search.")
     ] = "vote"
+    effort: Annotated[
+        Effort,
+        option(
+            "--effort", "-e", panel=SEARCH, envvar=env("EFFORT"),
+            help="How sure to get before stopping, and how much to draw at most.",
+        ),
+    ] = "medium"  # fmt: skip
     samples: Annotated[
-        int, option("--samples", panel=SEARCH, min=1, max=1024, help="Trajectories of vote and best-of-n.")
-    ] = 16
+        int | None,
+        option(
+            "--samples", panel=SEARCH, min=1, max=1024, show_default="from effort: 8, 16, 32, 64",
+            help="Trajectories of vote and best-of-n, at most as many of adaptive.",
+        ),
+    ] = None  # fmt: skip
     beam_width: Annotated[
-        int, option("--beam-width", panel=SEARCH, min=1, max=64, help="Prefixes that beam search keeps.")
-    ] = 4
+        int | None,
+        option(
+            "--beam-width", panel=SEARCH, min=1, max=64, show_default="4", help="Prefixes that a beam keeps."
+        ),
+    ] = None  # fmt: skip
     branching: Annotated[
-        int, option("--branching", panel=SEARCH, min=1, max=64, help="Children of each kept prefix.")
-    ] = 4
+        int | None,
+        option(
+            "--branching", panel=SEARCH, min=1, max=64, show_default="4", help="Children of each kept prefix."
+        ),
+    ] = None  # fmt: skip
+    stop_at: Annotated[
+        float | None,
+        option(
+            "--stop-at", panel=SEARCH, min=0.0, max=1.0, show_default="from effort: .8, .9, .95, .99",
+            help="Probability of the answer at which adaptive stops.",
+        ),
+    ] = None  # fmt: skip
+    min_confidence: Annotated[
+        float,
+        option(
+            "--min-confidence", panel=SEARCH, min=0.0, max=1.0, help="Exit 3 if the answer is less likely."
+        ),
+    ] = 0.0  # fmt: skip
+    adapt: Annotated[
+        Adapt,
+        option(
+            "--adapt", panel=SEARCH,
+            help="The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
+        ),
+    ] = "none"  # fmt: skip
+    confidence: Annotated[
+        float | None,
+        option(
+            "--confidence", panel=SEARCH, min=0.01, max=0.9999, show_default="0.99",
+            help="The C of those rules: P(some trajectory is right).",
+        ),
+    ] = None  # fmt: skip
+    paper: Annotated[
+        bool,
+        option(
+            "--paper", panel=SEARCH,
+            help="The paper's numbers: 64 samples, 8 prefixes of 8 children pruned every 5 steps, T .7.",
+        ),
+    ] = False  # fmt: skip
     budget: Annotated[
         str | None,
         option(
@@ -89,7 +144,7 @@ class RunOptions:
         int | None,
         option("--seed", panel=SEARCH, envvar=env("SEED"), min=0, help="Random unless given; shown by -v."),
     ] = None
-    temperature: TemperatureOption = 0.8
+    temperature: TemperatureOption = None
     top_p: TopPOption = 0.95
     system: SystemOption = None
     ctx_size: CtxSizeOption = None
@@ -119,8 +174,20 @@ class RunOptions:
         return cls(**{**common, **more})
 
     def params(self) -> SearchParams:
-        """The strategy's numbers."""
-        return SearchParams(self.samples, self.beam_width, self.branching)
+        """The strategy's numbers: of the paper or of the effort, and what was given beside.
+
+        Raises:
+            UsageError: a rule that the strategy does not have.
+        """
+        if self.adapt != "none" and self.adapt not in self.chosen().adapts:
+            raise UsageError(f"--adapt {self.adapt} is no rule of {self.strategy}", hint=ADAPT_HINT)
+        names = ("samples", "beam_width", "branching", "stop_at", "confidence")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(PAPER if self.paper else EFFORTS[self.effort], adapt=self.adapt, **given)
+
+    def heat(self) -> float | None:
+        """The sampling temperature; None for the sampler's own."""
+        return PAPER_TEMPERATURE if self.paper and self.temperature is None else self.temperature
 
     def chosen(self) -> Strategy:
         """The strategy."""

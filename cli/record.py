@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from adascale.engine.account import Account
 from adascale.engine.errors import AdascaleError
 from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.replay import replay
@@ -16,7 +17,9 @@ from .answer import solution_text
 SCHEMA = "adascale.answer/1"
 
 
-def answer_record(log: list[Event], load_seconds: float, version: str) -> dict[str, Any]:
+def answer_record(
+    log: list[Event], load_seconds: float, version: str, min_confidence: float = 0.0
+) -> dict[str, Any]:
     """Fold the log of a finished or failed search; unknown values are None, never missing."""
     first, last = log[0], log[-1]
     assert isinstance(first, SearchStarted)
@@ -30,12 +33,13 @@ def answer_record(log: list[Event], load_seconds: float, version: str) -> dict[s
         "schema": SCHEMA,
         "id": first.problem.id,
         "question": first.problem.question,
-        "status": status_of(result),
+        "status": status_of(result, min_confidence),
         "answer": result.answer,
         "solution": solution_text(tree, result),
         "confidence": _confidence(result),
         "agreement": _agreement(result, finished),
         "stop_reason": result.stop_reason,
+        "why": account_of(log).record(tree, last),
         "budget": {
             "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
             "time_s": {"used": round(last.t, 3), "limit": first.budget.max_seconds},
@@ -77,11 +81,32 @@ def failure(event: SearchFailed) -> AdascaleError:
     return error
 
 
-def status_of(result: SearchResult) -> str:
-    """``answered``, ``no_answer`` or ``interrupted``; a solution without a checkable answer is answered."""
+def account_of(log: list[Event]) -> Account:
+    """What a log says of why its search ended."""
+    account = Account()
+    for event in log:
+        account.add(event)
+    return account
+
+
+def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:
+    """``answered``, ``low_confidence``, ``no_answer`` or ``interrupted``.
+
+    A solution without a checkable answer is answered, unless a confidence is asked for, which it has not.
+    """
     if result.stop_reason == "interrupted":
         return "interrupted"
-    return "no_answer" if result.best is None else "answered"
+    if result.best is None:
+        return "no_answer"
+    return "answered" if is_sure(result, min_confidence) else "low_confidence"
+
+
+def is_sure(result: SearchResult, min_confidence: float) -> bool:
+    """Whether the answer has at least this calibrated probability; a score that is none never has."""
+    if min_confidence <= 0:
+        return True
+    p = result.confidence
+    return result.answer is not None and p is not None and p.calibrated and p.median >= min_confidence
 
 
 def _confidence(result: SearchResult) -> dict[str, Any]:

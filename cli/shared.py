@@ -87,7 +87,16 @@ GpuLayersOption = Annotated[
     ),
 ]
 TemperatureOption = Annotated[
-    float, option("--temperature", "--temp", panel=SEARCH, min=0.01, max=5.0, help="Of sampling.")
+    float | None,
+    option(
+        "--temperature",
+        "--temp",
+        panel=SEARCH,
+        min=0.01,
+        max=5.0,
+        show_default="0.8",
+        help="Of sampling.",
+    ),
 ]
 TopPOption = Annotated[
     float, option("--top-p", panel=SEARCH, min=0.01, max=1.0, help="Share of probability sampled from.")

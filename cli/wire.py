@@ -20,6 +20,7 @@ from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
     from adascale.engine.driver import Driver
+    from adascale.models.sampling import SamplingParams
     from adascale.models.session import Session
     from adascale.models.session_options import Purpose
 
@@ -34,7 +35,6 @@ def open_session(
     """Fetch, check and load the models of a run."""
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
-    from adascale.models.sampling import SamplingParams
     from adascale.models.session import Session
     from adascale.models.session_options import Reporting, SessionOptions
 
@@ -48,7 +48,7 @@ def open_session(
                 ctx_size=options.ctx_size,
                 threads=options.threads,
                 gpu_layers=_gpu_layers(options),
-                sampling=SamplingParams(temperature=options.temperature, top_p=options.top_p),
+                sampling=_sampling(options),
                 system=options.system,
                 offline=options.offline,
                 force=options.force,
@@ -95,6 +95,15 @@ def stoppable(session: Session) -> Iterator[Driver]:
 
     with graceful(stop):
         yield driver
+
+
+def _sampling(options: RunOptions) -> SamplingParams:
+    from adascale.models.sampling import SamplingParams
+
+    heat = options.heat()
+    if heat is None:
+        return SamplingParams(top_p=options.top_p)
+    return SamplingParams(temperature=heat, top_p=options.top_p)
 
 
 def _gpu_layers(options: RunOptions) -> int:

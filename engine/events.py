@@ -74,11 +74,12 @@ class AllocationDecided(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchStarted(_Event):
-    """A branch began to run below ``parent``."""
+    """A branch began to run below ``parent``; a greedy one takes the most likely token every time."""
 
     kind: ClassVar[str] = "branch_started"
     branch: BranchId
     parent: NodeId
+    greedy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

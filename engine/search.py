@@ -152,7 +152,7 @@ class Search:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
         draw = self.waiting.popleft()
         self.running[id_] = Branch(draw, draw.parent, draw.key)
-        self.emit(BranchStarted, branch=id_, parent=draw.parent)
+        self.emit(BranchStarted, branch=id_, parent=draw.parent, greedy=draw.greedy)
         prefix = self.prefix(draw.parent)
         return prefix, branch_seed(self.settings.seed, self.problem.id, draw.key), draw
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from adascale.engine.answers import same_answer
+from adascale.engine.types import ROOT
+
 from .draw import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
@@ -72,6 +75,56 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
         text += f" ({reason})"
     style = STYLES["low" if state.answer is None else "answer"]
     return Text().append(_answer(state, glyphs), style).append(f"  {text}")
+
+
+def why(state: ViewState) -> str:
+    """What decided, what was known before, what a fixed width would cost; empty where nothing stops early.
+
+    ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
+    """
+    account, result = state.account, state.result
+    if result is None or "stop_at" not in state.params:
+        return ""
+    parts = [_decided(state, result.stop_reason), *_before(state)]
+    fixed = account.fixed_tokens(state.tree)
+    if fixed is not None and account.started < (account.at_most or 0):
+        parts.append(f"all {account.at_most}: about {thousands(fixed)} tokens")
+    return "; ".join([*parts, *_others(state)])
+
+
+def _decided(state: ViewState, reason: str) -> str:
+    estimate, done = state.confidence, len(state.account.candidates)
+    most = state.account.at_most
+    after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
+    if estimate is None or not estimate.calibrated:
+        return f"the votes decided {after}" if reason == "confident" else f"stopped {after} ({reason})"
+    at = float(state.params["stop_at"])
+    match reason:
+        case "confident":
+            return f"p {chance(estimate.median)} reached {chance(at)} {after}"
+        case "hopeless":
+            return f"given up {after}: p at most {chance(estimate.upper)}"
+        case "exhausted":
+            return f"p did not reach {chance(at)} {after}"
+        case _:
+            return f"stopped {after} ({reason})"
+
+
+def _before(state: ViewState) -> list[str]:
+    question = state.tree[ROOT].estimate
+    return [f"question {chance(question.median)}"] if question and question.calibrated else []
+
+
+def _others(state: ViewState) -> list[str]:
+    """What the plain vote and greedy say, where they were drawn."""
+    assert state.result is not None
+    answer, account = state.result.answer, state.account
+    others = {"greedy": account.greedy(state.tree), "the plain vote": account.vote()}
+    said = {name: other for name, other in others.items() if other is not None and answer is not None}
+    differ = [f"{name} says {other}" for name, other in said.items() if not same_answer(other, answer or "")]
+    agree = [name for name, other in said.items() if same_answer(other, answer or "")]
+    both = [f"{' and '.join(agree)} {'agree' if len(agree) > 1 else 'agrees'}"] if agree else []
+    return [*differ, *both]
 
 
 def _question(state: ViewState, frame: Frame) -> Text:

@@ -16,10 +16,10 @@ from rich.text import Text
 from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 
 from ..console import show_warning, stderr_console
-from .frame import final_frame, live_frame, status_line, summary
+from .frame import final_frame, live_frame, status_line, summary, why
 from .state import ViewState, reduce
 from .text import cut, one_line
-from .theme import MARK_STYLES, Glyphs, glyphs_for
+from .theme import MARK_STYLES, STYLES, Glyphs, glyphs_for
 
 FRAMES_PER_SECOND = 4
 
@@ -118,9 +118,13 @@ class _View:
         return new
 
     def summary(self) -> Text:
-        """The line for the end of the search."""
+        """The lines for the end of the search."""
         with self._lock:
-            return summary(self._caught_up(), self._glyphs)
+            state = self._caught_up()
+            lines = [summary(state, self._glyphs)]
+            if line := why(state):
+                lines.append(Text(one_line(line, self._glyphs), STYLES["faint"]))
+            return Text("\n").join(lines)
 
     def picture(self, width: int, height: int) -> Text:
         """The present frame."""

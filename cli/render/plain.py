@@ -10,7 +10,7 @@ from typing import Self
 from adascale.engine.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..console import say, show_warning
-from .frame import final_frame, summary
+from .frame import final_frame, summary, why
 from .state import ViewState, reduce
 from .text import chance, cut, duration, one_line, plural
 from .theme import glyphs_for
@@ -56,6 +56,8 @@ class NullRenderer:
                     say(line.plain.rstrip())
             if not self._quiet:
                 say(summary(self._state, self._glyphs).plain)
+                if reason := why(self._state):
+                    say(one_line(reason, self._glyphs))
 
     def status(self, text: str) -> None:
         """Nothing is said."""

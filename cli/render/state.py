@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adascale.engine.account import Account
 from adascale.engine.budget import Budget, Usage
 from adascale.engine.errors import TraceError
 from adascale.engine.events import (
@@ -72,6 +73,7 @@ class ViewState:
         warnings: Code and message, in order, each once.
         result: What was found, once the search has finished.
         failed: Whether the search could not run.
+        account: What was drawn and why it ended.
     """
 
     t: float = 0.0
@@ -92,6 +94,7 @@ class ViewState:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     result: SearchResult | None = None
     failed: bool = False
+    account: Account = field(default_factory=Account)
 
     @property
     def ended(self) -> bool:
@@ -119,6 +122,8 @@ class ViewState:
         """The estimate that goes with ``answer``."""
         if self.result is not None:
             return self.result.confidence
+        if self.tree.standing is not None:
+            return self.tree.standing.confidence
         return self.tree[self.best].estimate if self.best is not None else None
 
     @property
@@ -140,6 +145,7 @@ def reduce(state: ViewState, event: Event) -> ViewState:
     """
     if isinstance(event, SearchStarted):
         return _begin(event)
+    state.account.add(event)
     apply(state.tree, event)
     state.t = event.t
     match event:
@@ -168,7 +174,7 @@ def reduce(state: ViewState, event: Event) -> ViewState:
 
 
 def _begin(event: SearchStarted) -> ViewState:
-    return ViewState(
+    state = ViewState(
         t=event.t,
         started=True,
         tree=Tree(event.problem),
@@ -178,6 +184,8 @@ def _begin(event: SearchStarted) -> ViewState:
         budget=event.budget,
         calibrated=event.calibrated,
     )
+    state.account.add(event)
+    return state
 
 
 def _spend(state: ViewState, event: PromptRead | StepScored | BudgetSpent) -> None:

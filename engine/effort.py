@@ -1,0 +1,23 @@
+"""How hard to try, as presets of an adaptive search, and the numbers of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from .strategies import SearchParams
+
+Effort = Literal["low", "medium", "high", "max"]
+
+EFFORTS: Mapping[Effort, SearchParams] = {
+    "low": SearchParams(samples=8, stop_at=0.8),
+    "medium": SearchParams(),
+    "high": SearchParams(samples=32, stop_at=0.95, hopeless=0.02, patience=8),
+    "max": SearchParams(samples=64, stop_at=0.99, hopeless=0.0),
+}
+assert set(EFFORTS) == set(get_args(Effort))
+
+PAPER = SearchParams(samples=64, beam_width=8, branching=8, confidence=0.99, prune_every=5)
+"""Of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps; with it temperature .7."""
+
+PAPER_TEMPERATURE = 0.7
