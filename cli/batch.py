@@ -60,7 +60,7 @@ def batch(
             loaded = time.monotonic() - started
             with stoppable(session) as driver:
                 logs: dict[str, list[Event]] = {}
-                for problem, event in driver.run(problems, settings_for(options, session)):
+                for problem, event in driver.run(problems, settings_for(options, session, alone=False)):
                     logs.setdefault(problem.id, []).append(event)
                     if isinstance(event, SearchFinished | SearchFailed):
                         _done(logs.pop(problem.id), problem, tally, options, loaded, write)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from adascale.engine.allocate import WIDEST
 from adascale.engine.budget import Budget
 from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
 from adascale.engine.errors import UsageError
@@ -97,6 +98,13 @@ class RunOptions:
         option(
             "--stop-at", panel=SEARCH, min=0.0, max=1.0, show_default="from effort: .8, .9, .95, .99",
             help="Probability of the answer at which adaptive stops.",
+        ),
+    ] = None  # fmt: skip
+    wave: Annotated[
+        int | None,
+        option(
+            "--wave", panel=SEARCH, min=1, max=WIDEST, show_default="by this machine's speed; 1 in a batch",
+            help="Trajectories that adaptive runs at once.",
         ),
     ] = None  # fmt: skip
     min_confidence: Annotated[

@@ -8,9 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from adascale.engine.allocate import wave_width
 from adascale.engine.settings import Settings
+from adascale.engine.strategies import SearchParams
 
 from .console import clean, say, show_warning
 from .options import RunOptions
@@ -69,19 +72,30 @@ def open_session(
         yield session
 
 
-def settings_for(options: RunOptions, session: Session) -> Settings:
-    """What the driver needs to know of a run; a seed is drawn if none was given."""
+def settings_for(options: RunOptions, session: Session, *, alone: bool = True) -> Settings:
+    """What the driver needs to know of a run; a seed is drawn if none was given.
+
+    Where a question is not ``alone``, others fill the batch, and it draws one trajectory after another.
+    """
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if options.verbose:
         say(f"seed {seed}")
     return Settings(
         strategy=options.chosen(),
-        params=options.params(),
+        params=_with_wave(options, session, alone),
         budget=options.limits(),
         seed=seed,
         models=session.describe(),
         warnings=tuple(session.warnings),
     )
+
+
+def _with_wave(options: RunOptions, session: Session, alone: bool) -> SearchParams:
+    params = options.params()
+    if options.wave is not None:
+        return replace(params, wave=options.wave)
+    most = options.chosen().width(params)
+    return replace(params, wave=wave_width(session.step_costs.seconds, most) if alone else 1)
 
 
 @contextmanager

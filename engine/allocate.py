@@ -7,7 +7,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+WIDEST = 8
+"""Trajectories that an adaptive strategy runs at once at most."""
+
+_NEEDED = 0.85
+"""Chance that a question still needs one more trajectory when one is running already."""
 
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
@@ -61,6 +67,28 @@ def majority_confidence(first: int, second: int) -> float:
     draws = first + second + 1
     at_most_first = sum(math.comb(draws, i) for i in range(first + 1))
     return at_most_first / float(2**draws)
+
+
+def wave_width(seconds: Callable[[int], float], most: int) -> int:
+    """How many trajectories to run at once, so that one that was needed costs least in tokens and in time.
+
+    Of w at once the i-th is needed with probability ``.85 ** i``; the others are wasted tokens. A wider wave
+    takes less time per trajectory where a decode step costs little more for it. Both costs are taken
+    relative to one trajectory at a time, and weigh the same.
+
+    Args:
+        seconds: Of one decode step by the number of branches in it; 0 where nothing was measured.
+        most: At most this, at least 1.
+    """
+    alone = seconds(1)
+    if alone <= 0:
+        return 1
+
+    def cost(width: int) -> float:
+        useful = sum(_NEEDED**i for i in range(width))
+        return (width + seconds(width) / alone) / useful
+
+    return min(range(1, most + 1), key=cost)
 
 
 def _needed(p: float, confidence: float) -> float:

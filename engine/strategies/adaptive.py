@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..allocate import majority_confidence, required_samples
+from ..allocate import WIDEST, majority_confidence, required_samples
 from ..tree import Tree
 from ..types import ROOT, NodeId, StopReason
 from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
@@ -82,11 +82,12 @@ def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
 
 _USED = ("samples", "least", "wave", "stop_at", "hopeless", "patience", "cut")
 
-ADAPTIVE = Strategy("adaptive", adaptive, select="weighted", width=lambda params: params.wave, used=_USED)
+
+def _width(params: SearchParams) -> int:
+    return min(params.samples, WIDEST)
+
+
+ADAPTIVE = Strategy("adaptive", adaptive, select="weighted", width=_width, used=_USED)
 ADAPTIVE_CONSISTENCY = Strategy(
-    "adaptive-consistency",
-    adaptive_consistency,
-    select="vote",
-    width=lambda params: params.wave,
-    used=("samples", "wave"),
+    "adaptive-consistency", adaptive_consistency, select="vote", width=_width, used=("samples", "wave")
 )

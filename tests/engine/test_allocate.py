@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from adascale.engine.allocate import (
     prefixes_to_keep,
     required_samples,
     samples_of_each,
+    wave_width,
 )
 
 
@@ -76,3 +79,19 @@ def test_nothing_is_granted_beyond_the_limits(
 )
 def test_the_majority_posterior_is_a_beta_tail(first: int, second: int, posterior: float) -> None:
     assert majority_confidence(first, second) == pytest.approx(posterior)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "width"),
+    [
+        (lambda branches: float(branches), 1),  # no time to gain: every further one may be wasted
+        (lambda branches: 1.0 + 0.5 * (branches - 1), 2),  # 3.5 for 1.85 useful, alone 2 for 1
+        (lambda branches: 1.0 + 0.02 * branches, 3),  # a GPU: 3 at once cost a step like one
+        (lambda branches: 0.0, 1),  # nothing measured
+    ],
+)
+def test_waves_are_wide_where_a_wider_batch_costs_little_more(
+    seconds: Callable[[int], float], width: int
+) -> None:
+    assert wave_width(seconds, 8) == width
+    assert wave_width(seconds, 2) == min(width, 2)
