@@ -24,6 +24,16 @@ from .evaluate_report import csv_text, markdown
 from .options import CalibrationOption, RunOptions
 from .plots import check_plot, frontier
 from .problems import read_known
+from .search_options import (
+    BeamWidthOption,
+    BranchingOption,
+    ConfidenceOption,
+    EffortOption,
+    PaperOption,
+    SamplesOption,
+    StopAtOption,
+    WaveOption,
+)
 from .shared import (
     OUTPUT,
     SEARCH,
@@ -68,6 +78,14 @@ class EvalOptions:
         int, option("--repeats", panel=SEARCH, min=1, max=1000, help="Times, with other random numbers.")
     ] = 1
     seed: Annotated[int, option("--seed", panel=SEARCH, min=0, help="Of the questions and all draws.")] = 0
+    effort: EffortOption = "medium"
+    samples: SamplesOption = None
+    beam_width: BeamWidthOption = None
+    branching: BranchingOption = None
+    stop_at: StopAtOption = None
+    wave: WaveOption = 1
+    confidence: ConfidenceOption = None
+    paper: PaperOption = False
     generator: GeneratorOption = DEFAULT_GENERATOR
     prm: PrmOption = "probe"
     calibration: CalibrationOption = "auto"

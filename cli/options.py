@@ -6,15 +6,24 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from adascale.engine.allocate import WIDEST
 from adascale.engine.budget import Budget
-from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
+from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
 from adascale.engine.strategies.base import Adapt
 from adascale.models.catalog import DEFAULT_GENERATOR
 
 from .render.base import ProgressChoice
+from .search_options import (
+    BeamWidthOption,
+    BranchingOption,
+    ConfidenceOption,
+    EffortOption,
+    PaperOption,
+    SamplesOption,
+    StopAtOption,
+    WaveOption,
+)
 from .shared import (
     MODELS,
     OUTPUT,
@@ -67,46 +76,12 @@ class RunOptions:
     strategy: Annotated[
         StrategyName, option("--strategy", panel=SEARCH, envvar=env("STRATEGY"), help="How to search.")
     ] = "vote"
-    effort: Annotated[
-        Effort,
-        option(
-            "--effort", "-e", panel=SEARCH, envvar=env("EFFORT"),
-            help="How sure to get before stopping, and how much to draw at most.",
-        ),
-    ] = "medium"  # fmt: skip
-    samples: Annotated[
-        int | None,
-        option(
-            "--samples", panel=SEARCH, min=1, max=1024, show_default="from effort: 8, 16, 32, 64",
-            help="Trajectories of vote and best-of-n, at most as many of adaptive.",
-        ),
-    ] = None  # fmt: skip
-    beam_width: Annotated[
-        int | None,
-        option(
-            "--beam-width", panel=SEARCH, min=1, max=64, show_default="4", help="Prefixes that a beam keeps."
-        ),
-    ] = None  # fmt: skip
-    branching: Annotated[
-        int | None,
-        option(
-            "--branching", panel=SEARCH, min=1, max=64, show_default="4", help="Children of each kept prefix."
-        ),
-    ] = None  # fmt: skip
-    stop_at: Annotated[
-        float | None,
-        option(
-            "--stop-at", panel=SEARCH, min=0.0, max=1.0, show_default="from effort: .8, .9, .95, .99",
-            help="Probability of the answer at which adaptive stops.",
-        ),
-    ] = None  # fmt: skip
-    wave: Annotated[
-        int | None,
-        option(
-            "--wave", panel=SEARCH, min=1, max=WIDEST, show_default="by this machine's speed; 1 in a batch",
-            help="Trajectories that adaptive runs at once.",
-        ),
-    ] = None  # fmt: skip
+    effort: EffortOption = "medium"
+    samples: SamplesOption = None
+    beam_width: BeamWidthOption = None
+    branching: BranchingOption = None
+    stop_at: StopAtOption = None
+    wave: WaveOption = None
     min_confidence: Annotated[
         float,
         option(
@@ -120,20 +95,8 @@ class RunOptions:
             help="The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
         ),
     ] = "none"  # fmt: skip
-    confidence: Annotated[
-        float | None,
-        option(
-            "--confidence", panel=SEARCH, min=0.01, max=0.9999, show_default="0.99",
-            help="The C of those rules: P(some trajectory is right).",
-        ),
-    ] = None  # fmt: skip
-    paper: Annotated[
-        bool,
-        option(
-            "--paper", panel=SEARCH,
-            help="The paper's numbers: 64 samples, 8 prefixes of 8 children pruned every 5 steps, T .7.",
-        ),
-    ] = False  # fmt: skip
+    confidence: ConfidenceOption = None
+    paper: PaperOption = False
     budget: Annotated[
         str | None,
         option(
@@ -189,7 +152,7 @@ class RunOptions:
         """
         if self.adapt != "none" and self.adapt not in self.chosen().adapts:
             raise UsageError(f"--adapt {self.adapt} is no rule of {self.strategy}", hint=ADAPT_HINT)
-        names = ("samples", "beam_width", "branching", "stop_at", "confidence")
+        names = ("samples", "beam_width", "branching", "stop_at", "confidence", "wave")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(PAPER if self.paper else EFFORTS[self.effort], adapt=self.adapt, **given)
 

@@ -93,7 +93,7 @@ def settings_for(options: RunOptions, session: Session, *, alone: bool = True) -
 def _with_wave(options: RunOptions, session: Session, alone: bool) -> SearchParams:
     params = options.params()
     if options.wave is not None:
-        return replace(params, wave=options.wave)
+        return params
     most = options.chosen().width(params)
     return replace(params, wave=wave_width(session.step_costs.seconds, most) if alone else 1)
 

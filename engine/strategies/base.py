@@ -89,7 +89,7 @@ class SearchParams:
     confidence: float = 0.99
     prune_every: int = 1
     least: int = 2
-    wave: int = 2
+    wave: int = 1
     stop_at: float = 0.9
     hopeless: float = 0.05
     patience: int = 4
