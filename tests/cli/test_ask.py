@@ -282,3 +282,71 @@ def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
     plain, bare = (run(env, "ask", "-g", model, "Is it?", "-q", *more) for more in ([], ["-x"]))
     assert (plain.stdout, plain.returncode) == ("Yes\n", 0)
     assert (bare.stdout, bare.returncode) == ("", 3)
+
+
+def test_an_answer_below_the_wanted_confidence_is_printed_and_exits_3(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "-x", "--min-confidence", ".8")
+    # A score is no probability, however high.
+    assert (done.returncode, done.stdout) == (3, "18\n")
+    assert "less sure than --min-confidence 0.8" in done.stderr
+    record = json.loads(ask("What is 9 * 2?", "--json", "--min-confidence", ".8").stdout)
+    assert (record["status"], record["answer"]) == ("low_confidence", "18")
+    assert ask("What is 9 * 2?", "--min-confidence", "0").returncode == 0
+
+
+def test_adaptive_stops_by_votes_where_nothing_is_calibrated_and_says_so(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "--strategy", "adaptive", "--json", "--samples", "40")
+    record = json.loads(done.stdout)
+    why = record["why"]
+    assert (record["stop_reason"], why["stop_reason"]) == ("confident", "confident")
+    assert record["answer"] == why["vote"] == "18"
+    assert why["vote_agrees"] is True
+    assert (why["question_p"], why["at_most"]) == (None, 40)
+    assert why["finished"] <= why["started"] < 40
+    assert why["fixed_tokens"] > record["usage"]["generated_tokens"]
+    assert f"the votes decided after {why['finished']} of 40 solutions" in done.stderr
+
+
+def test_greedy_is_told_apart(ask) -> None:  # type: ignore[no-untyped-def]
+    why = json.loads(ask("What is 9 * 2?", "--strategy", "greedy", "--json").stdout)["why"]
+    assert (why["greedy"], why["greedy_agrees"], why["at_most"]) == ("18", True, None)
+    why = json.loads(ask("What is 9 * 2?", "--strategy", "vote", "--samples", "2", "--json").stdout)["why"]
+    assert (why["greedy"], why["greedy_agrees"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("args", "params"),
+    [
+        (("--effort", "low"), {"samples": 8, "stop_at": 0.8}),
+        (("--effort", "max"), {"samples": 64, "stop_at": 0.99}),
+        (("-e", "high", "--stop-at", ".7", "--samples", "5"), {"samples": 5, "stop_at": 0.7}),
+        (("--wave", "3"), {"wave": 3}),
+    ],
+)
+def test_effort_sets_what_is_not_given(ask, args: tuple[str, ...], params: dict[str, float]) -> None:  # type: ignore[no-untyped-def]
+    search = json.loads(ask("What is 9 * 2?", "--strategy", "adaptive", "--json", *args).stdout)["search"]
+    assert {name: search[name] for name in params} == params
+
+
+def test_the_papers_numbers_and_rules(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask(
+        "What is 9 * 2?", "--strategy", "beam", "--paper", "--adapt", "km", "--budget", "300", "--json"
+    )
+    search = json.loads(done.stdout)["search"]
+    assert (search["beam_width"], search["branching"], search["prune_every"]) == (8, 8, 5)
+    assert (search["adapt"], search["confidence"]) == ("km", 0.99)
+
+
+def test_a_rule_that_a_strategy_does_not_have_is_refused(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "--strategy", "vote", "--adapt", "k")
+    assert done.returncode == 2
+    assert "--adapt k is no rule of vote" in done.stderr
+    assert "--strategy best-of-n --adapt n" in done.stderr
+
+
+def test_a_budget_that_is_spent_at_once_still_finishes_an_answer(ask) -> None:  # type: ignore[no-untyped-def]
+    for strategy in ("beam", "vote", "adaptive"):
+        done = ask("What is 9 * 2?", "--strategy", strategy, "--budget", "1", "--json")
+        record = json.loads(done.stdout)
+        assert (record["answer"] in ("18", "20"), record["stop_reason"]) == (True, "budget")
+        assert record["agreement"]["paths"] == 1

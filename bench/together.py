@@ -1,0 +1,68 @@
+"""Wall time of several questions at once through one driver, against the same questions one after another.
+
+Usage: ``python bench/together.py MODEL DATA.jsonl [--questions 8] [--strategy adaptive] [--seed 1]``
+
+One after another each question draws as wide as ``ask`` would on this machine, at once one by one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from common import close, table
+
+from adascale.cli.problems import read_known
+from adascale.engine.allocate import wave_width
+from adascale.engine.answers import same_answer
+from adascale.engine.events import SearchFinished
+from adascale.engine.settings import Settings
+from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.types import Problem
+from adascale.models.collect import choose
+from adascale.models.session import Session
+from adascale.models.session_options import SessionOptions
+
+
+def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Settings) -> tuple[float, int, int]:
+    """Seconds, generated tokens and right answers of all groups, one group after another."""
+    tokens = right = 0
+    started = time.monotonic()
+    for group in groups:
+        for problem, event in session.driver(time.monotonic).run(group, settings):
+            if isinstance(event, SearchFinished):
+                tokens += event.usage.generated_tokens
+                answer = event.result.answer
+                right += answer is not None and same_answer(answer, str(problem.answer))
+    return time.monotonic() - started, tokens, right
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--questions", type=int, default=8)
+    parser.add_argument("--strategy", default="adaptive")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    problems = choose(read_known([args.data]), args.questions, args.seed)
+    strategy = strategy_named(args.strategy)
+    with Session(SessionOptions(args.model, branches=32)) as session:
+        wave = wave_width(session.step_costs.seconds, strategy.width(SearchParams()))
+        alone = Settings(strategy, replace(SearchParams(), wave=wave), seed=args.seed)
+        together = Settings(strategy, SearchParams(), seed=args.seed)
+        found = {
+            "one after another": run(session, [[problem] for problem in problems], alone),
+            "at once": run(session, [problems], together),
+        }
+    rows = [[name, f"{s:.1f}", f"{t:,}", f"{t / s:.0f}", str(r)] for name, (s, t, r) in found.items()]
+    table(["", "seconds", "tokens", "tokens/s", "right"], rows)
+    ratio = found["at once"][0] / found["one after another"][0]
+    close({"ratio": round(ratio, 3), "wave alone": wave, "questions": len(problems), "model": args.model})
+
+
+if __name__ == "__main__":
+    main()
