@@ -16,7 +16,6 @@ from pathlib import Path
 from common import close, table
 
 from adascale.cli.problems import read_known
-from adascale.engine.allocate import wave_width
 from adascale.engine.answers import same_answer
 from adascale.engine.events import SearchFinished
 from adascale.engine.settings import Settings
@@ -51,8 +50,8 @@ def main() -> None:
     problems = choose(read_known([args.data]), args.questions, args.seed)
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
-        wave = wave_width(session.step_costs.seconds, strategy.width(SearchParams()))
-        alone = Settings(strategy, replace(SearchParams(), wave=wave), seed=args.seed)
+        costs = session.step_costs.relative(strategy.width(SearchParams()))
+        alone = Settings(strategy, replace(SearchParams(), costs=costs), seed=args.seed)
         together = Settings(strategy, SearchParams(), seed=args.seed)
         found = {
             "one after another": run(session, [[problem] for problem in problems], alone),
@@ -61,7 +60,7 @@ def main() -> None:
     rows = [[name, f"{s:.1f}", f"{t:,}", f"{t / s:.0f}", str(r)] for name, (s, t, r) in found.items()]
     table(["", "seconds", "tokens", "tokens/s", "right"], rows)
     ratio = found["at once"][0] / found["one after another"][0]
-    close({"ratio": round(ratio, 3), "wave alone": wave, "questions": len(problems), "model": args.model})
+    close({"ratio": round(ratio, 3), "questions": len(problems), "model": args.model})
 
 
 if __name__ == "__main__":

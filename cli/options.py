@@ -75,7 +75,7 @@ class RunOptions:
     calibration: CalibrationOption = "auto"
     strategy: Annotated[
         StrategyName, option("--strategy", panel=SEARCH, envvar=env("STRATEGY"), help="How to search.")
-    ] = "vote"
+    ] = "adaptive"
     effort: EffortOption = "medium"
     samples: SamplesOption = None
     beam_width: BeamWidthOption = None

@@ -59,7 +59,7 @@ WaveOption = Annotated[
         min=1,
         max=WIDEST,
         show_default="by this machine's speed; 1 in a batch",
-        help="Trajectories that adaptive runs at once.",
+        help="Trajectories that adaptive runs at once, from the first to the last.",
     ),
 ]
 ConfidenceOption = Annotated[

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from adascale.engine.allocate import wave_width
 from adascale.engine.settings import Settings
 from adascale.engine.strategies import SearchParams
 
@@ -92,10 +91,9 @@ def settings_for(options: RunOptions, session: Session, *, alone: bool = True) -
 
 def _with_wave(options: RunOptions, session: Session, alone: bool) -> SearchParams:
     params = options.params()
-    if options.wave is not None:
+    if options.wave is not None or not alone:
         return params
-    most = options.chosen().width(params)
-    return replace(params, wave=wave_width(session.step_costs.seconds, most) if alone else 1)
+    return replace(params, costs=session.step_costs.relative(options.chosen().width(params)))
 
 
 @contextmanager

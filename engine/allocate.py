@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-WIDEST = 8
+WIDEST = 16
 """Trajectories that an adaptive strategy runs at once at most."""
 
-_NEEDED = 0.85
-"""Chance that a question still needs one more trajectory when one is running already."""
+_TOKENS = 0.25
+"""What a token weighs in the width of a wave, where the time of one branch weighs 1."""
 
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
@@ -69,26 +69,25 @@ def majority_confidence(first: int, second: int) -> float:
     return at_most_first / float(2**draws)
 
 
-def wave_width(seconds: Callable[[int], float], most: int) -> int:
-    """How many trajectories to run at once, so that one that was needed costs least in tokens and in time.
+def wave_width(costs: Sequence[float], finished: int) -> int:
+    """How many trajectories to run at once, so that one that is needed costs least.
 
-    Of w at once the i-th is needed with probability ``.85 ** i``; the others are wasted tokens. A wider wave
-    takes less time per trajectory where a decode step costs little more for it. Both costs are taken
-    relative to one trajectory at a time, and weigh the same.
+    After k undecided ones the next is needed with probability ``u = (k + 1) / (k + 2)``, the i-th of a wave
+    with ``u ** i``; those that are not are waste. A wider wave takes less time for each where a decode step
+    costs little more for it. Time counts in full, tokens a quarter, both relative to one at a time.
 
     Args:
-        seconds: Of one decode step by the number of branches in it; 0 where nothing was measured.
-        most: At most this, at least 1.
+        costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1; empty where
+            nothing is known, or where other questions fill the batch: then it is one at a time.
+        finished: Trajectories that have finished without a decision.
     """
-    alone = seconds(1)
-    if alone <= 0:
-        return 1
+    needed = (finished + 1) / (finished + 2)
 
     def cost(width: int) -> float:
-        useful = sum(_NEEDED**i for i in range(width))
-        return (width + seconds(width) / alone) / useful
+        useful = sum(needed**i for i in range(width))
+        return (costs[width - 1] + _TOKENS * width) / useful
 
-    return min(range(1, most + 1), key=cost)
+    return min(range(1, len(costs) + 1), key=cost, default=1)
 
 
 def _needed(p: float, confidence: float) -> float:

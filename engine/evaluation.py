@@ -19,7 +19,7 @@ SURE = 0.8
 CLASSES = ("hopeless", "hard", "middle", "easy")
 """By the share of right trajectories among the most that were drawn: none, < .25, <= .75, more."""
 
-AT_ONCE = 16
+AT_ONCE = 32
 """Questions in flight: enough to fill a batch while some wait for their slowest branch."""
 
 

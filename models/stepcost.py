@@ -61,6 +61,11 @@ class StepCosts:
             return costs[-1] * branches / sizes[-1]
         return float(np.interp(branches, sizes, costs))
 
+    def relative(self, most: int) -> tuple[float, ...]:
+        """Cost of a step of 1 to ``most`` branches, the first of them 1; empty when nothing was measured."""
+        alone = self.seconds(1)
+        return tuple(round(self.seconds(n) / alone, 3) for n in range(1, most + 1)) if alone > 0 else ()
+
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
         if self._even and branches:

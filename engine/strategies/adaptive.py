@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..allocate import WIDEST, majority_confidence, required_samples
+from ..allocate import WIDEST, majority_confidence, required_samples, wave_width
 from ..tree import Tree
 from ..types import ROOT, NodeId, StopReason
 from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
@@ -16,7 +16,7 @@ _MAJORITY = 0.95
 
 
 def adaptive(tree: Tree, params: SearchParams) -> Plan:
-    """Keep ``wave`` trajectories running until the answer's probability decides, or ``samples`` are drawn."""
+    """Draw trajectories until the answer's own probability decides, or ``samples`` are drawn."""
     return (yield from _draw_until(tree, params, _by_probability))
 
 
@@ -31,7 +31,7 @@ def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
     while True:
         if (found := verdict(tree, params)) is not None:
             return found
-        n = min(params.wave - running, params.samples - drawn)
+        n = min(_wave(tree, params) - running, params.samples - drawn)
         if n > 0:
             commands.append(_more(tree, params, n))
             drawn, running = drawn + n, running + n
@@ -42,6 +42,11 @@ def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
         # What a cut branch had begun to write comes back as a pruned node, if it had begun.
         running -= sum(tree[node].status == "terminal" for node in scored) + len(doomed)
         commands = [Cut(doomed, f"its upper estimate is below {params.cut:g}")] if doomed else []
+
+
+def _wave(tree: Tree, params: SearchParams) -> int:
+    finished = tree.standing.finished if tree.standing else 0
+    return max(params.wave, wave_width(params.costs, finished))
 
 
 def _more(tree: Tree, params: SearchParams, n: int) -> Expand:
@@ -80,7 +85,7 @@ def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
     return "confident" if majority_confidence(standing.votes, standing.second) >= _MAJORITY else None
 
 
-_USED = ("samples", "least", "wave", "stop_at", "hopeless", "patience", "cut")
+_USED = ("samples", "least", "wave", "costs", "stop_at", "hopeless", "patience", "cut")
 
 
 def _width(params: SearchParams) -> int:
@@ -89,5 +94,9 @@ def _width(params: SearchParams) -> int:
 
 ADAPTIVE = Strategy("adaptive", adaptive, select="weighted", width=_width, used=_USED)
 ADAPTIVE_CONSISTENCY = Strategy(
-    "adaptive-consistency", adaptive_consistency, select="vote", width=_width, used=("samples", "wave")
+    "adaptive-consistency",
+    adaptive_consistency,
+    select="vote",
+    width=_width,
+    used=("samples", "wave", "costs"),
 )

@@ -73,7 +73,9 @@ class SearchParams:
         confidence: The C of those rules, in (0, 1).
         prune_every: Steps between two prunings of a beam; in between each kept prefix goes on alone.
         least: Finished trajectories before an adaptive strategy may stop early.
-        wave: Trajectories that an adaptive strategy keeps running at once, at least 1.
+        wave: Trajectories that an adaptive strategy keeps running at once at least.
+        costs: Relative cost of a decode step with 1, 2, ... branches, by which it runs more of them at once
+            (``allocate.wave_width``); empty for never.
         stop_at: Probability of the answer at which ``adaptive`` stops, and share of posterior mass at which
             ``adaptive-consistency`` does.
         hopeless: Upper estimate of the answer below which ``adaptive`` gives up; 0 never does.
@@ -90,6 +92,7 @@ class SearchParams:
     prune_every: int = 1
     least: int = 2
     wave: int = 1
+    costs: tuple[float, ...] = ()
     stop_at: float = 0.9
     hopeless: float = 0.05
     patience: int = 4

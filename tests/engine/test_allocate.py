@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,17 +79,27 @@ def test_the_majority_posterior_is_a_beta_tail(first: int, second: int, posterio
     assert majority_confidence(first, second) == pytest.approx(posterior)
 
 
+LINEAR = tuple(float(n) for n in range(1, 17))
+FLAT = tuple(1.0 + 0.02 * n for n in range(16))
+
+
 @pytest.mark.parametrize(
-    ("seconds", "width"),
+    ("costs", "finished", "width"),
     [
-        (lambda branches: float(branches), 1),  # no time to gain: every further one may be wasted
-        (lambda branches: 1.0 + 0.5 * (branches - 1), 2),  # 3.5 for 1.85 useful, alone 2 for 1
-        (lambda branches: 1.0 + 0.02 * branches, 3),  # a GPU: 3 at once cost a step like one
-        (lambda branches: 0.0, 1),  # nothing measured
+        (LINEAR, 0, 1), (LINEAR, 15, 1),  # no time to gain: every further one may be wasted
+        (FLAT, 0, 2),  # (1.02 + .5) / 1.5 = 1.01; one costs 1.25, three (1.04 + .75) / 1.75 = 1.02
+        (FLAT, 2, 4),  # (1.06 + 1) / 2.73 = .753; five (1.08 + 1.25) / 3.05 = .764
+        (FLAT, 15, 10),  # u = 16/17: (1.18 + 2.5) / 7.73
+        ((), 0, 1), ((), 15, 1),  # nothing known
     ],
-)
+)  # fmt: skip
 def test_waves_are_wide_where_a_wider_batch_costs_little_more(
-    seconds: Callable[[int], float], width: int
+    costs: tuple[float, ...], finished: int, width: int
 ) -> None:
-    assert wave_width(seconds, 8) == width
-    assert wave_width(seconds, 2) == min(width, 2)
+    assert wave_width(costs, finished) == width
+
+
+@given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=16), st.integers(0, 20))
+def test_waves_never_get_narrower_as_more_is_undecided(steps: list[float], finished: int) -> None:
+    costs = [1.0 + sum(steps[:n]) for n in range(len(steps))]
+    assert wave_width(costs, finished) <= wave_width(costs, finished + 1) <= len(costs)
