@@ -29,7 +29,7 @@ echo "What is 17 * 23?" | adascale ask -x
 
 adascale ask --strategy beam --show-tree "3 pens cost $2. How many pens for $18?"
 
-Exit codes: 0 answered, 2 wrong usage, 3 no answer, 4 model not available, 5 does not fit,
+Exit codes: 0 answered, 2 wrong usage, 3 no answer or an unlikely one, 4 model not available, 5 does not fit,
 6 some lines of a batch failed, 130 interrupted.
 """
 

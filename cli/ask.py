@@ -98,7 +98,7 @@ def finish(log: list[Event], load_seconds: float, options: RunOptions, *, extrac
     if last.result.stop_reason == "interrupted":
         raise typer.Exit(130)
     unsure = not is_sure(last.result, options.min_confidence)
-    if unsure and not options.quiet:
+    if unsure and last.result.stop_reason != "hopeless" and not options.quiet:
         say(f"adascale: less sure than --min-confidence {options.min_confidence:g}")
     if unsure or last.result.best is None or (extract and last.result.answer is None):
         raise typer.Exit(3)

@@ -71,10 +71,13 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
         facts = [*_standing(state), *facts]
     text = ", ".join(facts)
     reason = state.result.stop_reason if state.result else "interrupted"
-    if state.answer is None or reason in ("budget", "interrupted", "hopeless"):
+    if state.answer is None or reason in ("budget", "interrupted"):
         text += f" ({reason})"
-    style = STYLES["low" if state.answer is None else "answer"]
-    return Text().append(_answer(state, glyphs), style).append(f"  {text}")
+    unknown = state.answer is None or reason == "hopeless"
+    answer = _answer(state, glyphs)
+    if reason == "hopeless" and state.answer is not None:
+        answer = f"I don't know; best guess {answer}"
+    return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
 
 
 def why(state: ViewState) -> str:
