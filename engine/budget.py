@@ -9,9 +9,11 @@ from dataclasses import dataclass
 class Budget:
     """Limits of one problem's search; None means no limit.
 
+    A limit is overshot by at most one decode batch, and by one solution where none has finished before.
+
     Attributes:
-        max_tokens: Generated tokens of the whole tree; overshot by at most one decode batch.
-        max_seconds: Wall time from the problem's start; overshot by at most one decode batch.
+        max_tokens: Generated tokens of the whole tree.
+        max_seconds: Wall time from the problem's start.
     """
 
     max_tokens: int | None = None

@@ -50,6 +50,9 @@ GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
 
 
+_GREEDY = -1
+
+
 class Search:
     """Folds what happens to one problem into events of ``log``, and keeps its plan going."""
 
@@ -131,11 +134,17 @@ class Search:
             lower=command.lower,
             required=command.required,
         )
-        first = self._drawn.get(command.node, 0)
-        self._drawn[command.node] = first + command.n
-        for index in range(first, first + command.n):
+        for index in self._indices(command):
             key = (*self._keys[command.node], index)
             self.waiting.append(Draw(command.node, command.until, command.greedy, key))
+
+    def _indices(self, command: Expand) -> Sequence[int]:
+        """Numbers of the children, by which they are seeded; a greedy one takes none from sampled ones."""
+        if command.greedy:
+            return [_GREEDY] * command.n
+        first = self._drawn.get(command.node, 0)
+        self._drawn[command.node] = first + command.n
+        return range(first, first + command.n)
 
     def cut_waiting(self, nodes: Sequence[NodeId]) -> None:
         """Drop draws below ``nodes`` that have not started."""

@@ -53,16 +53,17 @@ class Calibration:
 
     def outside(self, prefix: Prefix) -> bool:
         """Whether the question is unlike those that were fitted, so that estimates say little."""
-        return self._distance(prefix) > 1.0
+        return self.distance(prefix) > 1.0
 
     def _estimate(self, stage: Stage, evidence: Evidence, prefix: Prefix) -> Estimate:
         return self._widened(self.stages[stage].quantiles(evidence), prefix)
 
     def _widened(self, quantiles: Array, prefix: Prefix) -> Estimate:
         lower, median, upper = (float(q) for q in quantiles[0])
-        return widened(Estimate(lower, median, upper, calibrated=True), self._distance(prefix))
+        return widened(Estimate(lower, median, upper, calibrated=True), self.distance(prefix))
 
-    def _distance(self, prefix: Prefix) -> float:
+    def distance(self, prefix: Prefix) -> float:
+        """How far the question is from those that were fitted; above 1 is outside."""
         return float(self.domain.distance(_question(prefix))[0])
 
 

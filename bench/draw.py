@@ -1,0 +1,131 @@
+"""Draw solutions for evaluations and studies, and record them (``records.py``).
+
+Usage: ``python bench/draw.py MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--questions N]``
+
+Each question is appended the moment it is done; the same command goes on, on another machine too. Draws are
+those of ``adascale eval`` with the same questions and seed, and are kept for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import records
+from common import close
+
+from adascale.cli.problems import read_known
+from adascale.engine.evaluation import AT_ONCE
+from adascale.engine.events import AnswerFound, Event, PromptRead, SearchFinished
+from adascale.engine.ports import Prefix
+from adascale.engine.replay import replay
+from adascale.engine.settings import Settings
+from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy, gather
+from adascale.engine.tree import Tree
+from adascale.engine.types import ROOT, Estimate, NodeId, Problem
+from adascale.models import calibrations
+from adascale.models.calibrations import Artefact
+from adascale.models.collect import choose
+from adascale.models.drawstore import DrawStore
+from adascale.models.session import Session
+from adascale.models.session_options import SessionOptions
+
+
+def everything(tree: Tree, params: SearchParams) -> Plan:
+    """``samples`` solutions and a greedy one."""
+    greedy = Expand(ROOT, 1, until="answer", greedy=True)
+    yield from gather(tree, [Expand(ROOT, params.samples, until="answer"), greedy])
+    return None
+
+
+EVERYTHING = Strategy("everything", everything, "vote", lambda params: params.samples, ("samples",))
+
+
+def numbers(estimate: Estimate | None) -> list[float]:
+    assert estimate is not None, "records need a calibration"
+    return [round(p, 4) for p in (estimate.lower, estimate.median, estimate.upper)]
+
+
+def solution(tree: Tree, node: NodeId, answer: str | None) -> dict[str, Any]:
+    step = tree[node].step
+    assert step is not None
+    path = tree.path(node)
+    return {
+        "answer": answer,
+        "finish": step.finish,
+        "tokens": [len(n.step.token_ids) for n in path if n.step],
+        "estimates": [numbers(n.estimate) for n in path],
+    }
+
+
+def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, Any]:
+    tree = replay(log)
+    prompt = next(event for event in log if isinstance(event, PromptRead))
+    ends = sorted((e for e in log if isinstance(e, AnswerFound)), key=lambda e: tree[e.node].branch or 0)
+    *samples, greedy = (solution(tree, e.node, e.answer) for e in ends)
+    tree.reading = prompt.reading
+    return {
+        "id": problem.id,
+        "gold": problem.answer,
+        "prompt_tokens": prompt.usage.prompt_tokens,
+        "question": numbers(tree[ROOT].estimate),
+        "distance": round(artefact.calibration.distance(Prefix(problem, (), tree.reading)), 4),
+        "greedy": greedy,
+        "samples": samples,
+    }
+
+
+def header(session: Session, artefact: Artefact, seed: int, samples: int) -> Mapping[str, Any]:
+    return {
+        "schema": records.SCHEMA,
+        "model": session.generator.name,
+        "generator": session.generator.sha256,
+        "calibration": calibrations.describe(artefact)["name"],
+        "seed": seed,
+        "samples": samples,
+        "flops_per_token": 2.0 * session.model.parameters,
+        "step_seconds": {size: round(s, 5) for size, s in session.step_costs.curve.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--questions", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    args = parser.parse_args()
+    problems = choose(read_known(args.data), args.questions, args.seed)
+    done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
+    todo = [problem for problem in problems if problem.id not in done]
+    logs: dict[str, list[Event]] = {}
+    tokens, started = 0, time.monotonic()
+    with (
+        Session(SessionOptions(args.model, branches=32, purpose="replay")) as session,
+        closing(DrawStore(session.draws_path())) as store,
+    ):
+        artefact = session.calibration
+        assert artefact is not None, "records need a calibration"
+        if not args.output.exists():
+            records.append(args.output, [header(session, artefact, args.seed, args.samples)])
+        policy = session.replaying(store)
+        settings = Settings(EVERYTHING, SearchParams(samples=args.samples), seed=args.seed)
+        for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
+            logs.setdefault(problem.id, []).append(event)
+            if isinstance(event, SearchFinished):
+                records.append(args.output, [record(problem, logs.pop(problem.id), artefact)])
+                done.add(problem.id)
+                rate = policy.drawn_tokens / (time.monotonic() - started)
+                print(f"{len(done)}/{len(problems)} questions, {rate:.0f} tokens/s", flush=True)
+                tokens += event.usage.generated_tokens
+    close({"questions": len(done), "tokens": tokens, "model": args.model})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What ``adascale eval`` reports, from recorded solutions: in seconds, without a model.
+
+Usage: ``python bench/frontier.py FILE.jsonl.gz [--strategies vote:4,vote:16,adaptive]``
+
+Strategies that draw whole solutions only; figures are those of ``adascale eval`` on the same draws, up to the
+four digits of the recorded estimates.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import records
+from common import close
+
+from adascale.cli.entries import parse_entries
+from adascale.cli.evaluate_report import markdown
+from adascale.engine.comparison import Comparison
+from adascale.engine.evaluation import evaluate
+from adascale.engine.strategies import SearchParams
+
+DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--strategies", default=DEFAULT)
+    args = parser.parse_args()
+    header, driver, problems = records.replaying(args.file)
+    entries = parse_entries(args.strategies, SearchParams())
+    found = Comparison(entries, [problem.id for problem in problems])
+    for outcome in evaluate(driver, entries, problems, 1, header["seed"]):
+        found.add(outcome)
+    report = found.report()
+    print(markdown(report))
+    close({"model": header["model"], "calibration": header["calibration"], **report})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Solutions as small records: every strategy that draws whole solutions is replayed on them without a model.
+
+A file is gzipped JSON Lines. The first line says what drew them: model, calibration, seed, cost of a token and
+of a decode step. Each other line is a question: its answer, its own estimate, its distance from the
+calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for every
+step its tokens and its lower, median and upper estimate. Texts and hidden states are left out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adascale.engine.calibration.answer import answer_features
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.domain import widened
+from adascale.engine.calibration.features import Evidence
+from adascale.engine.draws import branch_seed
+from adascale.engine.driver import Driver
+from adascale.engine.ports import Prefix
+from adascale.engine.scoring import SequenceLogprob
+from adascale.engine.types import Estimate, Finished, Problem, Step, Until
+from adascale.models import shelf
+from adascale.models.drawstore import Prompt, draw_key
+from adascale.models.replaying import ReplayingPolicy
+from adascale.models.stepcost import StepCosts
+
+SCHEMA = "adascale.draws/1"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStep(Step):
+    """A step whose estimate was kept instead of what it was read from."""
+
+    estimate: Estimate = field(default=Estimate(0.0, 0.0, 0.0, False), compare=False)
+
+
+def load(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Header and questions of a file."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        header, *records = map(json.loads, file)
+    assert header["schema"] == SCHEMA, f"{path} holds no draws"
+    return header, records
+
+
+def append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Add lines; a gzip file may have several members."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    with path.open("ab") as file:
+        file.write(gzip.compress(text.encode(), mtime=0))
+
+
+def estimate(numbers: Sequence[float]) -> Estimate:
+    return Estimate(*numbers, calibrated=True)
+
+
+def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
+    last = len(solution["tokens"]) - 1
+    answer = solution["answer"]
+    return tuple(
+        KnownStep(
+            f"\\boxed{{{answer}}}" if at == last and answer is not None else "",
+            (0,) * tokens,
+            0.0,
+            solution["finish"] if at == last else "step",
+            None,
+            estimate(solution["estimates"][at]),
+        )
+        for at, tokens in enumerate(solution["tokens"])
+    )
+
+
+class RecordStore:
+    """Takes the place of a ``DrawStore``; what it has not is an error, since nothing can draw it."""
+
+    def __init__(self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+        self._prompts = {record["id"]: record["prompt_tokens"] for record in records}
+        self._draws: dict[str, tuple[Step, ...]] = {}
+        for record in records:
+            root = Prefix(Problem(record["id"], record["id"], record["gold"]))
+            self._draws[draw_key(root, 0, True)] = _steps(record["greedy"])
+            for index, solution in enumerate(record["samples"]):
+                seed = branch_seed(header["seed"], record["id"], (index,))
+                self._draws[draw_key(root, seed, False)] = _steps(solution)
+
+    def prompt(self, problem: Problem) -> Prompt:
+        return Prompt(self._prompts[problem.id], None)
+
+    def get(self, key: str, until: Until) -> tuple[Step, ...]:
+        assert until == "answer", "records hold whole solutions: no strategy that goes step by step"
+        return self._draws[key]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCalibrator:
+    """Estimates as they were recorded; the answer's own probability from the shipped calibration."""
+
+    calibration: Calibration
+    questions: Mapping[str, Estimate]
+    distances: Mapping[str, float]
+
+    def question(self, prefix: Prefix) -> Estimate:
+        return self.questions[prefix.problem.id]
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        step = prefix.steps[-1]
+        assert isinstance(step, KnownStep)
+        return step.estimate
+
+    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+        [quantiles] = self.calibration.answer.quantiles(Evidence(answer_features(finished)[None], ()))
+        return widened(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
+
+    def outside(self, prefix: Prefix) -> bool:
+        return self.distances[prefix.problem.id] > 1.0
+
+
+class _NoGenerator:
+    """Nothing can be drawn beyond what was recorded."""
+
+    slots = 1
+
+    def __init__(self, flops_per_token: float) -> None:
+        self.flops_per_token = flops_per_token
+
+    def close_problem(self, problem: Problem) -> None:
+        pass
+
+
+def replaying(path: Path) -> tuple[dict[str, Any], Driver, list[Problem]]:
+    """Header, a driver that plays the records, and their questions (each asks its own id)."""
+    header, records = load(path)
+    artefact = shelf.find((header["generator"], "", "probe"))
+    assert artefact is not None, "the calibration that the records were made with is not here"
+    curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
+    policy = ReplayingPolicy(
+        _NoGenerator(header["flops_per_token"]),  # type: ignore[arg-type]
+        RecordStore(header, records),  # type: ignore[arg-type]
+        curve.seconds,
+    )
+    calibrator = RecordedCalibrator(
+        artefact.calibration,
+        {record["id"]: estimate(record["question"]) for record in records},
+        {record["id"]: record["distance"] for record in records},
+    )
+    problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
+    return header, Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0), problems
