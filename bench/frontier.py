@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--strategies", default=DEFAULT)
     args = parser.parse_args()
     header, driver, problems = records.replaying(args.file)
-    entries = parse_entries(args.strategies, SearchParams())
+    entries = parse_entries(args.strategies, SearchParams(samples=header["samples"]))
     found = Comparison(entries, [problem.id for problem in problems])
     for outcome in evaluate(driver, entries, problems, 1, header["seed"]):
         found.add(outcome)

@@ -1,9 +1,9 @@
 """Solutions as small records: every strategy that draws whole solutions is replayed on them without a model.
 
-A file is gzipped JSON Lines. The first line says what drew them: model, calibration, seed, cost of a token and
-of a decode step. Each other line is a question: its answer, its own estimate, its distance from the
-calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for every
-step its tokens and its lower, median and upper estimate. Texts and hidden states are left out.
+A file is gzipped JSON Lines. The first line says what drew them: model, calibration, seed, cost of a token
+and of a decode step. Each other line is a question: its answer, its own estimate, its distance from the
+calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for
+every step its tokens and its lower, median and upper estimate. Texts and hidden states are left out.
 """
 
 from __future__ import annotations
