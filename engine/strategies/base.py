@@ -111,9 +111,10 @@ class Strategy:
     adapts: tuple[Adapt, ...] = ()
 
     def recorded(self, params: SearchParams) -> dict[str, Any]:
-        """The parameters that this strategy reads, for the event log."""
+        """The parameters that this strategy reads, for the event log: as JSON has them."""
         adapting = ("adapt", "confidence") if params.adapt != "none" and self.adapts else ()
-        return {name: getattr(params, name) for name in (*self.used, *adapting)}
+        found = {name: getattr(params, name) for name in (*self.used, *adapting)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def gather(

@@ -112,7 +112,9 @@ def test_progress_json_is_the_event_stream(ask) -> None:  # type: ignore[no-unty
 
 
 def test_a_budget_ends_the_search_with_what_there_is(ask) -> None:  # type: ignore[no-untyped-def]
-    record = json.loads(ask("Hm?", "--samples", "200", "--budget", "150", "--json").stdout)
+    record = json.loads(
+        ask("Hm?", "--strategy", "vote", "--samples", "200", "--budget", "150", "--json").stdout
+    )
     assert record["stop_reason"] == "budget"
     assert record["answer"] in ("18", "20")
     assert 150 <= record["usage"]["generated_tokens"] < 150 + 64

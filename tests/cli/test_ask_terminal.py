@@ -51,7 +51,7 @@ def interrupted(env: dict[str, str], chain_gguf: Path, number: signal.Signals) -
         screen.wait_for("best")
         process.send_signal(number)
 
-    return on_terminal(ask(chain_gguf, "-T", "--samples", "1024"), env, act=send)
+    return on_terminal(ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024"), env, act=send)
 
 
 def test_sigterm_restores_the_cursor(env: dict[str, str], chain_gguf: Path) -> None:
