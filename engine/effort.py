@@ -10,10 +10,10 @@ from .strategies import SearchParams
 Effort = Literal["low", "medium", "high", "max"]
 
 EFFORTS: Mapping[Effort, SearchParams] = {
-    "low": SearchParams(samples=8, stop_at=0.8),
+    "low": SearchParams(samples=8, stop_at=0.7),
     "medium": SearchParams(),
-    "high": SearchParams(samples=32, stop_at=0.95, hopeless=0.02, patience=8),
-    "max": SearchParams(samples=64, stop_at=0.99, hopeless=0.0),
+    "high": SearchParams(samples=32, stop_at=0.9, hopeless=0.05, patience=8),
+    "max": SearchParams(samples=64, stop_at=0.97, hopeless=0.0),
 }
 assert set(EFFORTS) == set(get_args(Effort))
 

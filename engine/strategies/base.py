@@ -93,8 +93,8 @@ class SearchParams:
     least: int = 2
     wave: int = 1
     costs: tuple[float, ...] = ()
-    stop_at: float = 0.9
-    hopeless: float = 0.05
+    stop_at: float = 0.8
+    hopeless: float = 0.1
     patience: int = 4
     cut: float = 0.0
 
