@@ -106,7 +106,7 @@ def _decided(state: ViewState, reason: str) -> str:
         case "confident":
             return f"p {chance(estimate.median)} reached {chance(at)} {after}"
         case "hopeless":
-            return f"given up {after}: p at most {chance(estimate.upper)}"
+            return f"given up {after}: p {chance(estimate.median)}"
         case "exhausted":
             return f"p did not reach {chance(at)} {after}"
         case _:

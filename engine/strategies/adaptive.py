@@ -71,11 +71,17 @@ def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
     confidence = standing.confidence
     if confidence is None or not confidence.calibrated:
         return _by_votes(tree, params)
+    if standing.answer is None and _has_solution(tree):
+        return "exhausted"  # a question without a checkable answer: more solutions would not agree either
     if standing.answer is not None and confidence.median >= params.stop_at:
         return "confident"
-    if standing.finished >= params.patience and confidence.upper < params.hopeless:
+    if standing.finished >= params.patience and confidence.median < params.hopeless:
         return "hopeless"
     return None
+
+
+def _has_solution(tree: Tree) -> bool:
+    return any(node.status == "terminal" and node.step and node.step.finish == "stop" for node in tree)
 
 
 def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:

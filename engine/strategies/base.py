@@ -78,7 +78,7 @@ class SearchParams:
             (``allocate.wave_width``); empty for never.
         stop_at: Probability of the answer at which ``adaptive`` stops, and share of posterior mass at which
             ``adaptive-consistency`` does.
-        hopeless: Upper estimate of the answer below which ``adaptive`` gives up; 0 never does.
+        hopeless: Probability of the answer below which ``adaptive`` gives up; 0 never does.
         patience: Finished trajectories before it may give up.
         cut: A running trajectory is cut where its upper estimate is below this; 0 never cuts.
     """
@@ -94,8 +94,8 @@ class SearchParams:
     wave: int = 1
     costs: tuple[float, ...] = ()
     stop_at: float = 0.8
-    hopeless: float = 0.1
-    patience: int = 4
+    hopeless: float = 0.15
+    patience: int = 3
     cut: float = 0.0
 
 

@@ -187,3 +187,14 @@ def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
     assert judged[-1].votes == len(result.groups[0].nodes)
     assert [standing.finished for standing in judged] == list(range(1, len(judged) + 1))
     assert replay(log).standing == judged[-1]
+
+
+def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
+    def essay(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(rng.choice(["Light scatters.", "Blue light bends."]), "stop")
+
+    driver = Driver(ScriptedPolicy(essay), ScriptedPRM(lambda prefix: 0.01), Believing(0.01), lambda: 0.0)
+    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
+    assert end(log).result.stop_reason == "exhausted"
+    assert end(log).result.best is not None
+    assert drawn(log) <= PARAMS.least + PARAMS.wave
