@@ -9,6 +9,7 @@ those of ``adascale eval`` with the same questions and seed, and are kept for it
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -27,8 +28,8 @@ from adascale.engine.settings import Settings
 from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy, gather
 from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
-from adascale.models import calibrations
-from adascale.models.calibrations import Artefact
+from adascale.models import calibrations, shelf
+from adascale.models.calibrations import Artefact, question_key
 from adascale.models.collect import choose
 from adascale.models.drawstore import DrawStore
 from adascale.models.session import Session
@@ -79,6 +80,17 @@ def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, 
     }
 
 
+def fitted_on(problem: Problem) -> bool:
+    """Whether any calibration on this machine was fitted on the question."""
+    return question_key(problem.question) in _fitted()
+
+
+@functools.cache
+def _fitted() -> set[str]:
+    found = [artefact for artefact in shelf.artefacts() if isinstance(artefact, Artefact)]
+    return {key for artefact in found for key in artefact.card.questions}
+
+
 def header(session: Session, artefact: Artefact, seed: int, samples: int) -> Mapping[str, Any]:
     return {
         "schema": records.SCHEMA,
@@ -99,9 +111,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--questions", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--unfitted", action="store_true", help="leave out what a calibration was fitted on")
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
-    problems = choose(read_known(args.data), args.questions, args.seed)
+    files = read_known(args.data)
+    if args.unfitted:
+        files = [[problem for problem in file if not fitted_on(problem)] for file in files]
+    problems = choose(files, args.questions, args.seed)
     done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
     logs: dict[str, list[Event]] = {}
