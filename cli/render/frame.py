@@ -99,6 +99,8 @@ def _decided(state: ViewState, reason: str) -> str:
     estimate, done = state.confidence, len(state.account.candidates)
     most = state.account.at_most
     after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
+    if state.answer is None and reason == "exhausted":
+        return f"no checkable answer {after}"
     if estimate is None or not estimate.calibrated:
         return f"the votes decided {after}" if reason == "confident" else f"stopped {after} ({reason})"
     at = float(state.params["stop_at"])
