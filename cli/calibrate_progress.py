@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .console import clean, may_animate, say, stderr_console
+from .values import rough_duration
 
 if TYPE_CHECKING:
     from adascale.models.collect import Done
@@ -39,7 +40,7 @@ class DrawProgress:
         here = f" ({self._total - self._todo} are here already)" if self._todo < self._total else ""
         say(
             f"adascale: drawing on {self._total} questions{here}: about {tokens:,} tokens, "
-            f"{_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
+            f"{rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
             "Stop at any time; the same command goes on."
         )
 
@@ -79,17 +80,10 @@ class DrawProgress:
         speed = done.spent / max(seconds, 1e-9)
         # What unfinished questions have taken already is behind us; early on that is nearly everything.
         ahead = max(0.0, self._tokens / self._done * self._todo - done.spent)
-        rate = f"{speed:.0f} tokens/s, about {_duration(ahead / max(speed, 1e-9))} left"
+        rate = f"{speed:.0f} tokens/s, about {rough_duration(ahead / max(speed, 1e-9))} left"
         if self._bar is not None:
             self._bar.update(self._task, advance=1, rate=rate)
         elif not self._quiet and time.monotonic() - self._said >= _LINE_EVERY_S:
             self._said = time.monotonic()
             here = self._total - self._todo + self._done
             say(f"adascale: {here}/{self._total} questions, {rate}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

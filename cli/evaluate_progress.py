@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .console import may_animate, say, stderr_console
+from .values import rough_duration
 
 if TYPE_CHECKING:
     from adascale.engine.evaluation import Outcome
@@ -71,12 +72,4 @@ class EvalProgress:
         seconds = time.monotonic() - self._began
         tokens = self._drawn() - self._before
         left = seconds / self._done * (self._questions - self._done)
-        return f"{tokens / max(seconds, 1e-9):.0f} tokens/s, {duration(left)} left of this strategy"
-
-
-def duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``2 h 5 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+        return f"{tokens / max(seconds, 1e-9):.0f} tokens/s, {rough_duration(left)} left of this strategy"
