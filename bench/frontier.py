@@ -1,6 +1,8 @@
 """What ``adascale eval`` reports, from recorded solutions: in seconds, without a model.
 
-Usage: ``python bench/frontier.py FILE.jsonl.gz [--strategies vote:4,vote:16,adaptive]``
+Usage: ``python bench/frontier.py FILE.jsonl.gz [--strategies vote:16,adaptive] [--set stop_at=.8] ...``
+
+``--set`` changes a number of ``SearchParams``.
 
 Strategies that draw whole solutions only; figures are those of ``adascale eval`` on the same draws, up to the
 four digits of the recorded estimates.
@@ -9,7 +11,9 @@ four digits of the recorded estimates.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import records
 from common import close
@@ -23,13 +27,22 @@ from adascale.engine.strategies import SearchParams
 DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"
 
 
+def numbers(settings: list[str]) -> dict[str, Any]:
+    """``NAME=NUMBER`` as fields; a whole number stays one."""
+    pairs = (setting.split("=") for setting in settings)
+    return {name: int(value) if value.isdecimal() else float(value) for name, value in pairs}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--strategies", default=DEFAULT)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     args = parser.parse_args()
     header, driver, problems = records.replaying(args.file)
-    entries = parse_entries(args.strategies, SearchParams(samples=header["samples"]))
+    entries = parse_entries(
+        args.strategies, replace(SearchParams(samples=header["samples"]), **numbers(args.set))
+    )
     found = Comparison(entries, [problem.id for problem in problems])
     for outcome in evaluate(driver, entries, problems, 1, header["seed"]):
         found.add(outcome)

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .console import clean, may_animate, say, stderr_console
+from .console import clean, may_animate, question_bar, say
 from .values import rough_duration
 
 if TYPE_CHECKING:
@@ -47,19 +47,10 @@ class DrawProgress:
     def __enter__(self) -> Self:
         self._started = self._said = time.monotonic()
         if may_animate() and not self._quiet:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            self._bar = Progress(
-                TextColumn("Questions"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                console=stderr_console(),
-                transient=True,
-            )
+            self._bar = question_bar()
             self._bar.start()
             self._task = self._bar.add_task(
-                "", total=self._total, completed=self._total - self._todo, rate=""
+                "Questions", total=self._total, completed=self._total - self._todo, rate=""
             )
         return self
 

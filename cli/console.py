@@ -16,6 +16,7 @@ from adascale.engine.errors import AdascaleError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 ColorChoice = Literal["auto", "always", "never"]
 
@@ -56,6 +57,20 @@ def stderr_console() -> Console:
         no_color=True if color == "never" else None,
         force_terminal=None if may_animate() or color == "always" else False,
         color_system="auto" if color != "never" else None,
+    )
+
+
+def question_bar() -> Progress:
+    """A bar of questions, each task with a field ``rate``; it leaves nothing behind."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        console=stderr_console(),
+        transient=True,
     )
 
 

@@ -56,8 +56,7 @@ from .shared import (
     option,
     with_options,
 )
-from .signals import graceful
-from .wire import MAX_BRANCHES, open_session
+from .wire import MAX_BRANCHES, open_session, stoppable
 
 SCHEMA = "adascale.eval/1"
 
@@ -140,17 +139,12 @@ def eval_(
                 show_warning(code, text)
         with closing(DrawStore(session.draws_path())) as store:
             policy = session.replaying(store)
-            driver = session.driver(lambda: 0.0, policy)
             found = Comparison(entries, [problem.id for problem in problems])
             rounds = len(entries) * options.repeats
-
-            def stop() -> None:
-                driver.interrupt()
-                session.abort.set()
-
             quiet = bool(options.quiet)
             progress = EvalProgress(len(problems), rounds, lambda: policy.drawn_tokens, quiet=quiet)
-            with graceful(stop), progress:
+            replaying = session.driver(lambda: 0.0, policy)
+            with stoppable(session, replaying) as driver, progress:
                 for outcome in evaluate(driver, entries, problems, options.repeats, options.seed):
                     found.add(outcome)
                     progress.advance(outcome)

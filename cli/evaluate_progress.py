@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .console import may_animate, say, stderr_console
+from .console import may_animate, question_bar, say
 from .values import rough_duration
 
 if TYPE_CHECKING:
@@ -37,12 +37,7 @@ class EvalProgress:
     def __enter__(self) -> Self:
         self._began = self._said = time.monotonic()
         if may_animate() and not self._quiet:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bar = Progress(
-                *columns, TextColumn("{task.fields[rate]}"), console=stderr_console(), transient=True
-            )
+            self._bar = question_bar()
             self._bar.start()
             self._task = self._bar.add_task("", total=self._questions, rate="")
         return self

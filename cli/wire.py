@@ -97,9 +97,9 @@ def _with_wave(options: RunOptions, session: Session, alone: bool) -> SearchPara
 
 
 @contextmanager
-def stoppable(session: Session) -> Iterator[Driver]:
-    """A driver that the first Ctrl-C stops in the middle of a batch."""
-    driver = session.driver(time.monotonic)
+def stoppable(session: Session, driver: Driver | None = None) -> Iterator[Driver]:
+    """A driver, the session's own unless given, that the first Ctrl-C stops in the middle of a batch."""
+    driver = driver or session.driver(time.monotonic)
 
     def stop() -> None:
         driver.interrupt()

@@ -76,8 +76,7 @@ class SearchParams:
         wave: Trajectories that an adaptive strategy keeps running at once at least.
         costs: Relative cost of a decode step with 1, 2, ... branches, by which it runs more of them at once
             (``allocate.wave_width``); empty for never.
-        stop_at: Probability of the answer at which ``adaptive`` stops, and share of posterior mass at which
-            ``adaptive-consistency`` does.
+        stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
         hopeless: Probability of the answer below which ``adaptive`` gives up; 0 never does.
         patience: Finished trajectories before it may give up.
         cut: A running trajectory is cut where its upper estimate is below this; 0 never cuts.
@@ -94,7 +93,7 @@ class SearchParams:
     wave: int = 1
     costs: tuple[float, ...] = ()
     stop_at: float = 0.8
-    hopeless: float = 0.15
+    hopeless: float = 0.1
     patience: int = 3
     cut: float = 0.0
 

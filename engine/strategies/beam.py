@@ -78,7 +78,8 @@ def dvts(tree: Tree, params: SearchParams) -> Plan:
         children = yield from gather(tree, commands)
         for at, node in enumerate(sorted(children, key=lambda node: tree[node].branch or 0)):
             parent = tree[node].parent
-            homes[node] = at // size if parent == ROOT or parent is None else homes[parent]
+            assert parent is not None, "only the root has no parent"
+            homes[node] = at // size if parent == ROOT else homes[parent]
         best = [top_k(tree, [node for node in children if homes[node] == home], 1) for home in range(count)]
         kept = open_nodes(tree, [node for nodes in best for node in nodes])
         dropped = tuple(node for node in open_nodes(tree, children) if node not in kept)

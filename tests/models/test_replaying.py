@@ -128,7 +128,12 @@ def test_a_draw_that_is_no_longer_wanted_is_stopped_with_its_question(store: Dra
 
 
 def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
-    policy = ReplayingPolicy(ScriptedPolicy(script, 4), store, lambda branches: 1.0)
+    lengths = itertools.cycle((4, 10))
+
+    def by_turns(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("x" * next(lengths), "stop", -1.0)
+
+    policy = ReplayingPolicy(ScriptedPolicy(by_turns, 4), store, lambda branches: 1.0)
     problem = PROBLEMS[0]
     policy.open(problem)
     for id_, seed in ((0, 1), (1, 2)):
@@ -136,14 +141,13 @@ def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
     grown = []
     while not grown:
         grown = list(policy.advance())
-    written = grown[0].new_tokens
+    # Both are shown as far as the shorter one goes.
+    assert [growth.new_tokens for growth in grown] == [4, 4]
+    assert [growth.step is None for growth in grown] == [False, True]
     step = policy.cancel(BranchId(1))
-    if grown[1].step is None:
-        assert step is not None
-        assert len(step.token_ids) == written
-        assert step.finish == "length"
-    else:
-        assert step is None
+    assert step is not None
+    assert (len(step.token_ids), step.text, step.finish) == (4, "xxxx", "length")
+    assert step.logprob == pytest.approx(-0.4)
 
 
 def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
