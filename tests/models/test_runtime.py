@@ -33,8 +33,11 @@ def model(random_gguf: Path) -> Iterator[LlamaModel]:
     opened.close()
 
 
-@pytest.fixture
-def context(model: LlamaModel) -> Iterator[LlamaContext]:
+@pytest.fixture(params=["plain attention", "flash attention"])
+def context(
+    model: LlamaModel, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LlamaContext]:
+    monkeypatch.setattr(model, "head_size", 64 if request.param == "plain attention" else 128)
     opened = LlamaContext(model, window=256, sequences=4, threads=2, abort=AbortFlag())
     yield opened
     opened.close()
