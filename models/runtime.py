@@ -1,8 +1,9 @@
 """A model and a context of llama.cpp, owned from Python: many sequences, explicit state, mapped errors.
 
-Layout of the KV cache: one stream per sequence, so that a branch attends to its own cells only; forks go through ``snapshot`` and ``restore``, which work for recurrent and hybrid models too.
-With streams llama.cpp cuts a batch at every gap in its sequence ids, so callers keep them ascending and
-without gaps (measured on 0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
+Layout of the KV cache: one stream per sequence, so that a branch attends to its own cells only; forks go
+through ``snapshot`` and ``restore``, which work for recurrent and hybrid models too. With streams llama.cpp
+cuts a batch at every gap in its sequence ids, so callers keep them ascending and without gaps (measured on
+0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
 """
 
 from __future__ import annotations
