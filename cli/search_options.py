@@ -47,7 +47,7 @@ StopAtOption = Annotated[
         panel=SEARCH,
         min=0.0,
         max=1.0,
-        show_default="from effort: .7, .8, .9, .97",
+        show_default="from effort: .8, .95, .98, 1",
         help="Probability of the answer at which adaptive stops.",
     ),
 ]

@@ -216,8 +216,11 @@ class Driver:
 
     def _cancel_below_cuts(self, search: Search) -> None:
         cut, search.cut = search.cut, []
+        lost = search.lost
         for id_ in search.running_below(cut) if cut else ():
             self._cancel(search, id_, "cut")
+        if search.lost > lost:
+            search.judge(self._calibrator)
 
     def _leave(self, search: Search, reason: StopReason | None) -> None:
         for id_ in list(search.running):

@@ -10,10 +10,10 @@ from .strategies import SearchParams
 Effort = Literal["low", "medium", "high", "max"]
 
 EFFORTS: Mapping[Effort, SearchParams] = {
-    "low": SearchParams(samples=8, stop_at=0.7, hopeless=0.2),
+    "low": SearchParams(samples=8, stop_at=0.8, min_gain=0.02),
     "medium": SearchParams(),
-    "high": SearchParams(samples=32, stop_at=0.9, hopeless=0.05, patience=6),
-    "max": SearchParams(samples=64, stop_at=0.97, hopeless=0.0),
+    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.005),
+    "max": SearchParams(samples=64, stop_at=1.0, min_gain=0.001),
 }
 assert set(EFFORTS) == set(get_args(Effort))
 

@@ -75,6 +75,7 @@ class Search:
         self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
         self._drawn: dict[NodeId, int] = {}
         self._candidates: list[Candidate] = []
+        self.lost = 0
 
     def begin(self) -> None:
         """Log what is searched and how."""
@@ -202,6 +203,7 @@ class Search:
 
     def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
+        self.lost += reason == "cut" and self.running[id_].draw.until == "answer"
         if partial is not None:
             node = self.add_step(id_, partial, ended=True)
             self.unscored.remove(node)
@@ -223,8 +225,13 @@ class Search:
             answer = extract_answer(self.tree.text(node)) if complete else None
             self._candidates.append(Candidate(node, answer, estimate))
             self.emit(AnswerFound, node=node, answer=answer, estimate=estimate)
-            result = self._result("exhausted", calibrator)
-            self.emit(AnswersJudged, standing=standing(result, self._candidates))
+            self.judge(calibrator)
+
+    def judge(self, calibrator: Calibrator) -> None:
+        """Log which answer leads now."""
+        result = self._result("exhausted", calibrator)
+        question = self.tree[ROOT].estimate
+        self.emit(AnswersJudged, standing=standing(result, self._candidates, self.lost, question))
 
     def report_usage(self) -> None:
         """Log the usage so far."""

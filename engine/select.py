@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .answers import same_answer
+from .outlook import Ballot, gain, log_odds
 from .ports import Calibrator, Prefix
 from .strategies import SelectRule
 from .types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, Standing, StopReason
@@ -84,14 +85,30 @@ def judge(
     return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
 
 
-def standing(result: SearchResult, candidates: Sequence[Candidate]) -> Standing:
-    """Where a running search stands, from what ``judge`` says of it now."""
+def standing(
+    result: SearchResult, candidates: Sequence[Candidate], cut: int, question: Estimate | None
+) -> Standing:
+    """Where a running search stands, from what ``judge`` says of it now.
+
+    Args:
+        result: Of ``judge``.
+        candidates: All finished trajectories.
+        cut: How many more were cut.
+        question: Estimate for the question itself.
+    """
     votes = [len(group.nodes) for group in result.groups] or [0]
+    finished = len(candidates) + cut
+    worth = None
+    if question is not None and question.calibrated:
+        odds = {c.node: log_odds(c.estimate.median) for c in candidates}
+        ballots = [Ballot(len(g.nodes), sum(odds[node] for node in g.nodes)) for g in result.groups]
+        worth = gain(question, ballots, finished)
     return Standing(
         answer=result.answer,
         confidence=result.confidence,
         votes=votes[0],
         second=max(votes[1:], default=0),
         answered=sum(votes),
-        finished=len(candidates),
+        finished=finished,
+        gain=worth,
     )

@@ -26,7 +26,7 @@ Until = Literal["step", "answer"]
 
 NodeStatus = Literal["open", "pruned", "terminal"]
 
-StopReason = Literal["confident", "hopeless", "exhausted", "budget", "interrupted"]
+StopReason = Literal["confident", "settled", "hopeless", "exhausted", "budget", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,9 @@ class Standing:
         votes: Finished trajectories with this answer.
         second: Those with the most frequent other answer.
         answered: Those with any answer.
-        finished: All finished trajectories.
+        finished: All trajectories that have ended, those that were cut too.
+        gain: What each further trajectory adds at most to P(the leading answer is right)
+            (``outlook.gain``); None without a calibration.
     """
 
     answer: str | None
@@ -160,6 +162,7 @@ class Standing:
     second: int
     answered: int
     finished: int
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,4 +232,4 @@ def _attention(model: LlamaModel, window: int) -> int:
     """
     small = model.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
     plain = small and not model.on_gpu
-    return C.LLAMA_FLASH_ATTN_TYPE_DISABLED if plain else C.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    return int(C.LLAMA_FLASH_ATTN_TYPE_DISABLED if plain else C.LLAMA_FLASH_ATTN_TYPE_ENABLED)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ..allocate import WIDEST, majority_confidence, required_samples, wave_width
 from ..tree import Tree
 from ..types import ROOT, NodeId, StopReason
-from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
+from .base import Cut, Expand, Plan, SearchParams, Strategy
 
 Verdict = Callable[[Tree, SearchParams], StopReason | None]
 
@@ -27,21 +27,22 @@ def adaptive_consistency(tree: Tree, params: SearchParams) -> Plan:
 
 def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
     drawn = running = 0
-    commands: list[Command] = []
-    while True:
-        if (found := verdict(tree, params)) is not None:
-            return found
-        n = min(_wave(tree, params) - running, params.samples - drawn)
-        if n > 0:
-            commands.append(_more(tree, params, n))
-            drawn, running = drawn + n, running + n
-        if not running and not commands:
+    while (found := verdict(tree, params)) is None:
+        n = max(0, min(_wave(tree, params) - running, params.samples - drawn))
+        drawn, running = drawn + n, running + n
+        if not running:
             return None
-        scored = yield commands
-        doomed = _doomed(tree, scored, params.cut)
-        # What a cut branch had begun to write comes back as a pruned node, if it had begun.
-        running -= sum(tree[node].status == "terminal" for node in scored) + len(doomed)
-        commands = [Cut(doomed, f"its upper estimate is below {params.cut:g}")] if doomed else []
+        scored = yield [_more(tree, params, n)] if n else []
+        running -= _ended(tree, scored)
+        while doomed := _doomed(tree, scored, params.cut):
+            # What a cut branch had begun to write comes back as a pruned node, which is not counted again.
+            scored = yield [Cut(doomed, f"its estimate is below {params.cut:g}")]
+            running -= len(doomed) + _ended(tree, scored)
+    return found
+
+
+def _ended(tree: Tree, scored: Sequence[NodeId]) -> int:
+    return sum(tree[node].status == "terminal" for node in scored)
 
 
 def _wave(tree: Tree, params: SearchParams) -> int:
@@ -60,24 +61,24 @@ def _more(tree: Tree, params: SearchParams, n: int) -> Expand:
 
 def _doomed(tree: Tree, scored: Sequence[NodeId], floor: float) -> tuple[NodeId, ...]:
     estimates = ((node, tree[node].estimate) for node in scored if tree[node].status == "open")
-    return tuple(node for node, e in estimates if e is not None and e.calibrated and e.upper < floor)
+    return tuple(node for node, e in estimates if e is not None and e.calibrated and e.median < floor)
 
 
 def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
-    """Confident or hopeless by the calibrated probability of the answer; by votes where there is none."""
+    """Sure enough, or nothing to be gained, by calibrated numbers; by votes where there are none."""
     standing = tree.standing
     if standing is None or standing.finished < params.least:
         return None
-    confidence = standing.confidence
-    if confidence is None or not confidence.calibrated:
-        return _by_votes(tree, params)
     if standing.answer is None and _has_solution(tree):
         return "exhausted"  # a question without a checkable answer: more solutions would not agree either
-    if standing.answer is not None and confidence.median >= params.stop_at:
+    if standing.gain is None:
+        return _by_votes(tree, params)
+    p = standing.confidence.median if standing.answer is not None and standing.confidence else 0.0
+    if p >= params.stop_at:
         return "confident"
-    if standing.finished >= params.patience and confidence.median < params.hopeless:
-        return "hopeless"
-    return None
+    if standing.gain >= params.min_gain:
+        return None
+    return "hopeless" if p < params.hopeless else "settled"
 
 
 def _has_solution(tree: Tree) -> bool:
@@ -91,7 +92,7 @@ def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
     return "confident" if majority_confidence(standing.votes, standing.second) >= _MAJORITY else None
 
 
-_USED = ("samples", "least", "wave", "costs", "stop_at", "hopeless", "patience", "cut")
+_USED = ("samples", "least", "wave", "costs", "stop_at", "min_gain", "hopeless", "cut")
 
 
 def _width(params: SearchParams) -> int:

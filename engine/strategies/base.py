@@ -77,9 +77,9 @@ class SearchParams:
         costs: Relative cost of a decode step with 1, 2, ... branches, by which it runs more of them at once
             (``allocate.wave_width``); empty for never.
         stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
-        hopeless: Probability of the answer below which ``adaptive`` gives up; 0 never does.
-        patience: Finished trajectories before it may give up.
-        cut: A running trajectory is cut where its upper estimate is below this; 0 never cuts.
+        min_gain: It stops where each further trajectory adds less than this to that probability.
+        hopeless: Probability of the answer below which such a stop says that the answer is not known.
+        cut: A running trajectory is cut where its estimate is below this; 0 never cuts.
     """
 
     samples: int = 16
@@ -92,10 +92,10 @@ class SearchParams:
     least: int = 2
     wave: int = 1
     costs: tuple[float, ...] = ()
-    stop_at: float = 0.8
+    stop_at: float = 0.95
+    min_gain: float = 0.01
     hopeless: float = 0.1
-    patience: int = 3
-    cut: float = 0.0
+    cut: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

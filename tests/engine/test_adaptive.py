@@ -20,7 +20,8 @@ from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Estimate, Finished, Problem, Step
 
 PROBLEM = Problem("p", "?", "18")
-PARAMS = SearchParams(samples=16, least=2, wave=2, stop_at=0.9, hopeless=0.1, patience=4)
+PARAMS = SearchParams(samples=16, least=2, wave=2, stop_at=0.9)
+EVERYTHING = {"stop_at": 2.0, "min_gain": -1.0}
 
 
 class Believing:
@@ -93,7 +94,7 @@ def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) 
     assert end(easy).result.answer == "18"
     assert drawn(easy) <= 3
     assert end(hopeless).result.stop_reason == "hopeless"
-    assert drawn(hopeless) <= PARAMS.patience + PARAMS.wave
+    assert drawn(hopeless) <= PARAMS.least + PARAMS.wave
 
 
 def test_a_hard_question_gets_more_than_both() -> None:
@@ -110,7 +111,7 @@ def test_a_hard_question_gets_more_than_both() -> None:
 def test_never_more_than_the_samples_and_never_more_at_once_than_the_wave(
     seed: int, wave: int, samples: int
 ) -> None:
-    params = SearchParams(samples=samples, wave=wave, stop_at=2.0, hopeless=0.0)
+    params = SearchParams(samples=samples, wave=wave, **EVERYTHING)
     log = search(0.3, 0.5, seed=seed, params=params)
     assert drawn(log) == samples
     assert end(log).result.stop_reason == "exhausted"
@@ -123,7 +124,7 @@ def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
     def misled(prefix: Prefix) -> float:
         return 0.4 if "18" in prefix.steps[-1].text else 0.9
 
-    params = SearchParams(samples=16, stop_at=2.0, hopeless=0.0)
+    params = SearchParams(samples=16, **EVERYTHING)
     votes = [end(search(0.6, 0.5, seed=s, params=params, reward=misled)).result.answer for s in range(20)]
     assert votes.count("18") == 20
     best = [
@@ -137,7 +138,7 @@ def test_two_equal_votes_are_decided_by_their_estimates() -> None:
     def judged(prefix: Prefix) -> float:
         return 0.8 if "18" in prefix.steps[-1].text else 0.3
 
-    params = SearchParams(samples=2, stop_at=2.0, hopeless=0.0)
+    params = SearchParams(samples=2, **EVERYTHING)
     logs = [search(0.5, 0.5, seed=seed, params=params, reward=judged) for seed in range(40)]
     split = [end(log).result for log in logs if len(end(log).result.groups) == 2]
     with_right = [r for r in split if any(group.answer == "18" for group in r.groups)]
@@ -149,7 +150,7 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
     def lost(prefix: Prefix) -> float:
         return 0.01 if len(prefix.steps) == 1 else 0.5
 
-    params = SearchParams(samples=6, wave=2, cut=0.2, hopeless=0.0)
+    params = SearchParams(samples=6, wave=2, cut=0.2, **EVERYTHING)
     log = search(1.0, 0.9, params=params, reward=lost)
     cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
     assert sum(len(event.nodes) for event in cut) == 6
