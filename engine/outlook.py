@@ -2,9 +2,9 @@
 
 Each answer that was found may be the right one, or none of them. Where one is, a trajectory gives it with a
 rate drawn from the question's own calibrated distribution, and wrong trajectories spread over wrong answers
-as the guests of a Chinese restaurant do over tables; the estimates of its trajectories multiply its odds. From
-that posterior the votes are played on: the gain is what P(the leading answer is right) rises by, for each
-trajectory more, at the best of a few distances. It is small where an answer is safe, and where there is
+as the guests of a Chinese restaurant do over tables; the mean estimate of its trajectories sets its odds.
+From that posterior the votes are played on: the gain is what P(the leading answer is right) rises by, for
+each trajectory more, at the best of a few distances. It is small where an answer is safe, and where there is
 nothing to be found.
 """
 
@@ -19,9 +19,8 @@ from .types import Estimate
 AHEAD = (1, 2, 4, 8, 16)
 """Distances that are looked at, in trajectories: a single one rarely turns a vote."""
 
-# Fitted on fitting questions of two models (docs/LOG.md).
 _SPREAD = 6.0
-_TRUST = 0.6
+"""Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
 
 _EPS = 0.03
 _STRENGTH = (0.3, 30.0)
@@ -33,10 +32,10 @@ _NEGLIGIBLE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """An answer with its trajectories: how many, and the sum of the logits of their estimates."""
+    """An answer with its trajectories: how many, and the mean of the ``log_odds`` of their estimates."""
 
     votes: int
-    evidence: float
+    odds: float
 
 
 def log_odds(p: float) -> float:
@@ -78,8 +77,9 @@ def _posterior(ballots: Sequence[Ballot], finished: int, a: float, b: float, pri
     found = []
     for at, ballot in enumerate(ballots):
         wrong = votes[:at] + votes[at + 1 :]
-        evidence = _TRUST * (ballot.evidence - ballot.votes * prior)
-        found.append(_log_beta(a + ballot.votes, b + finished - ballot.votes) + evidence + _seating(wrong))
+        # Trajectories with one answer share what they are wrong about: their estimates count once.
+        likely = _log_beta(a + ballot.votes, b + finished - ballot.votes) + ballot.odds - prior
+        found.append(likely + _seating(wrong))
     found.append(_log_beta(a, b + finished) + _seating(votes))
     most = max(found)
     weights = [exp(x - most) for x in found]
@@ -102,19 +102,25 @@ def _after(
             continue
         own = votes[at] if at < len(votes) else 0
         wrong = [*votes[:at], *votes[at + 1 :]]
-        rates = a + own, b + finished - own
-        total += chance * _wins(more, own, max(wrong, default=0), sum(wrong), rates)
+        total += chance * _wins(more, own, wrong, (a + own, b + finished - own))
     return total
 
 
-def _wins(more: int, own: int, rival: int, wrong: int, rates: tuple[float, float]) -> float:
+def _wins(more: int, own: int, wrong: Sequence[int], rates: tuple[float, float]) -> float:
     """P(the right answer has most votes): it gains a Beta-binomial share, its strongest rival of the rest."""
-    share = rival / (wrong + _SPREAD)
+    rival = max(wrong, default=0)
+    share = rival / (sum(wrong) + _SPREAD)
     won = 0.0
     for right in range(more + 1):
-        if own + right:
-            lead = own + right - rival
-            won += _beta_binomial(right, more, *rates) * (_fewer(more - right, share, lead) if rival else 1.0)
+        lead = own + right - rival
+        if not rival:
+            ahead = 1.0 if lead else 0.0
+        elif lead == 0:
+            # Nobody has moved: of equals each is as likely to be chosen.
+            ahead = (1.0 - share) ** (more - right) / (1 + wrong.count(rival))
+        else:
+            ahead = _fewer(more - right, share, lead)
+        won += _beta_binomial(right, more, *rates) * ahead
     return won
 
 

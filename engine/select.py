@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from .answers import same_answer
 from .outlook import Ballot, gain, log_odds
@@ -101,7 +102,7 @@ def standing(
     worth = None
     if question is not None and question.calibrated:
         odds = {c.node: log_odds(c.estimate.median) for c in candidates}
-        ballots = [Ballot(len(g.nodes), sum(odds[node] for node in g.nodes)) for g in result.groups]
+        ballots = [Ballot(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
         worth = gain(question, ballots, finished)
     return Standing(
         answer=result.answer,

@@ -1,0 +1,96 @@
+"""What more search is worth, in numbers that can be checked by hand or by playing the votes on at random."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.outlook import Ballot, gain, log_odds
+from adascale.engine.types import Estimate
+
+
+def question(p: float, half: float = 0.3) -> Estimate:
+    return Estimate(max(0.0, p - half), p, min(1.0, p + half), calibrated=True)
+
+
+def ballots(*votes: int, p: float = 0.5) -> list[Ballot]:
+    return [Ballot(n, log_odds(p)) for n in votes]
+
+
+def test_an_agreed_answer_leaves_nothing_to_be_gained() -> None:
+    assert gain(question(0.7), ballots(2), 2) > gain(question(0.7), ballots(4), 4)
+    assert abs(gain(question(0.7), ballots(8), 8)) < 0.002
+
+
+def test_where_nothing_agrees_hope_fades() -> None:
+    singles = [gain(question(0.3), ballots(*[1] * n), n) for n in (4, 8, 16, 32)]
+    assert sorted(singles, reverse=True) == singles
+    assert singles[-1] < 0.6 * singles[0]
+    nothing = [gain(question(0.05), [], n) for n in (1, 4, 16)]
+    assert sorted(nothing, reverse=True) == nothing
+    assert nothing[-1] < 0.002
+
+
+def test_a_close_vote_is_worth_more_than_a_clear_one() -> None:
+    assert gain(question(0.5), ballots(3, 3), 6) > 2 * gain(question(0.5), ballots(5, 1), 6)
+
+
+def test_an_easy_question_is_worth_more_than_a_hard_one_while_nothing_agrees() -> None:
+    assert gain(question(0.7), ballots(1, 1), 2) > 2 * gain(question(0.1), ballots(1, 1), 2)
+
+
+def test_a_favoured_leader_is_safer_than_a_doubted_one() -> None:
+    favoured = [Ballot(1, log_odds(0.9)), Ballot(1, log_odds(0.2))]
+    assert gain(question(0.5), favoured, 2) < gain(question(0.5), favoured[::-1], 2)
+
+
+def test_no_estimate_decides_alone() -> None:
+    assert log_odds(1.0) == log_odds(0.97) == pytest.approx(-log_odds(0.0))
+
+
+@given(
+    st.floats(0, 1),
+    st.floats(0, 0.5),
+    st.lists(st.tuples(st.integers(1, 6), st.floats(0, 1)), max_size=8),
+    st.integers(0, 8),
+)
+def test_a_gain_is_a_difference_of_probabilities(
+    p: float, half: float, groups: list[tuple[int, float]], without: int
+) -> None:
+    found = [Ballot(votes, log_odds(estimate)) for votes, estimate in groups]
+    finished = sum(ballot.votes for ballot in found) + without
+    assert -1.0 <= gain(question(p, half), found, finished) <= 1.0
+
+
+@pytest.mark.parametrize("votes", [(1,), (2, 1), (3, 2, 1), (1, 1, 1)])
+def test_the_votes_played_on_at_random_agree(votes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw which answer is right, its rate and the next trajectories, and count who leads then."""
+    from adascale.engine import outlook
+
+    monkeypatch.setattr(outlook, "AHEAD", (8,))
+    asked, finished = question(0.5), sum(votes) + 1
+    a, b = outlook._beta(asked)
+    found = ballots(*votes)
+    posterior = outlook._posterior(found, finished, a, b, log_odds(0.5))
+    rng = random.Random(0)
+    games = 40_000
+    won = 0.0
+    for _ in range(games):
+        at = rng.choices(range(len(posterior)), posterior)[0]
+        own = votes[at] if at < len(votes) else 0
+        others = [*votes[:at], *votes[at + 1 :]]
+        rate = rng.betavariate(a + own, b + finished - own)
+        rival = most = max(others, default=0)
+        share = rival / (sum(others) + outlook._SPREAD)
+        for _ in range(8):
+            if rng.random() < rate:
+                own += 1
+            elif rng.random() < share:
+                rival += 1
+        equals = others.count(most) if rival == most else 1
+        won += (own > rival) + (own == rival > 0) / (1 + equals)
+    expected = (won / games - posterior[0]) / 8
+    assert gain(asked, found, finished) == pytest.approx(expected, abs=0.001)
