@@ -29,6 +29,7 @@ from .search_options import (
     BranchingOption,
     ConfidenceOption,
     EffortOption,
+    MinGainOption,
     PaperOption,
     SamplesOption,
     StopAtOption,
@@ -82,6 +83,7 @@ class EvalOptions:
     beam_width: BeamWidthOption = None
     branching: BranchingOption = None
     stop_at: StopAtOption = None
+    min_gain: MinGainOption = None
     wave: WaveOption = 1
     confidence: ConfidenceOption = None
     paper: PaperOption = False

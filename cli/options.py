@@ -19,6 +19,7 @@ from .search_options import (
     BranchingOption,
     ConfidenceOption,
     EffortOption,
+    MinGainOption,
     PaperOption,
     SamplesOption,
     StopAtOption,
@@ -81,6 +82,7 @@ class RunOptions:
     beam_width: BeamWidthOption = None
     branching: BranchingOption = None
     stop_at: StopAtOption = None
+    min_gain: MinGainOption = None
     wave: WaveOption = None
     min_confidence: Annotated[
         float,
@@ -152,7 +154,7 @@ class RunOptions:
         """
         if self.adapt != "none" and self.adapt not in self.chosen().adapts:
             raise UsageError(f"--adapt {self.adapt} is no rule of {self.strategy}", hint=ADAPT_HINT)
-        names = ("samples", "beam_width", "branching", "stop_at", "confidence", "wave")
+        names = ("samples", "beam_width", "branching", "stop_at", "min_gain", "confidence", "wave")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(PAPER if self.paper else EFFORTS[self.effort], adapt=self.adapt, **given)
 

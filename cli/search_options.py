@@ -51,6 +51,17 @@ StopAtOption = Annotated[
         help="Probability of the answer at which adaptive stops.",
     ),
 ]
+MinGainOption = Annotated[
+    float | None,
+    option(
+        "--min-gain",
+        panel=SEARCH,
+        min=-1.0,
+        max=1.0,
+        show_default="from effort: .02, .01, .005, .001",
+        help="It also stops where a further trajectory adds less than this to that probability.",
+    ),
+]
 WaveOption = Annotated[
     int | None,
     option(

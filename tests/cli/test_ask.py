@@ -320,9 +320,10 @@ def test_greedy_is_told_apart(ask) -> None:  # type: ignore[no-untyped-def]
     ("args", "params"),
     [
         (("--effort", "low"), {"samples": 8, "stop_at": 0.8}),
-        (("--effort", "max"), {"samples": 64, "stop_at": 1.0}),
+        (("--effort", "max"), {"samples": 64, "stop_at": 1.0, "min_gain": 0.001}),
         (("-e", "high", "--stop-at", ".7", "--samples", "5"), {"samples": 5, "stop_at": 0.7}),
         (("--wave", "3"), {"wave": 3}),
+        (("--min-gain", ".05"), {"min_gain": 0.05}),
     ],
 )
 def test_effort_sets_what_is_not_given(ask, args: tuple[str, ...], params: dict[str, float]) -> None:  # type: ignore[no-untyped-def]
