@@ -58,7 +58,7 @@ MinGainOption = Annotated[
         panel=SEARCH,
         min=-1.0,
         max=1.0,
-        show_default="from effort: .02, .01, .005, .001",
+        show_default="from effort: .015, .0075, .004, .001",
         help="It also stops where a further trajectory adds less than this to that probability.",
     ),
 ]

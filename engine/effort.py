@@ -10,9 +10,9 @@ from .strategies import SearchParams
 Effort = Literal["low", "medium", "high", "max"]
 
 EFFORTS: Mapping[Effort, SearchParams] = {
-    "low": SearchParams(samples=8, stop_at=0.8, min_gain=0.02),
+    "low": SearchParams(samples=8, stop_at=0.8, min_gain=0.015),
     "medium": SearchParams(),
-    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.005),
+    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.004),
     "max": SearchParams(samples=64, stop_at=1.0, min_gain=0.001),
 }
 assert set(EFFORTS) == set(get_args(Effort))

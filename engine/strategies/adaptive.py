@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..allocate import WIDEST, majority_confidence, required_samples, wave_width
 from ..tree import Tree
@@ -22,7 +23,7 @@ def adaptive(tree: Tree, params: SearchParams) -> Plan:
 
 def adaptive_consistency(tree: Tree, params: SearchParams) -> Plan:
     """The same by votes alone (arXiv 2305.11860): no estimate is looked at."""
-    return (yield from _draw_until(tree, params, _by_votes))
+    return (yield from _draw_until(tree, replace(params, cut=0.0), _by_votes))
 
 
 def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
@@ -36,7 +37,7 @@ def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
         running -= _ended(tree, scored)
         while doomed := _doomed(tree, scored, params.cut):
             # What a cut branch had begun to write comes back as a pruned node, which is not counted again.
-            scored = yield [Cut(doomed, f"its estimate is below {params.cut:g}")]
+            scored = yield [Cut(doomed, f"less than {params.cut:g} of what the question promised")]
             running -= len(doomed) + _ended(tree, scored)
     return found
 
@@ -59,9 +60,13 @@ def _more(tree: Tree, params: SearchParams, n: int) -> Expand:
     return Expand(ROOT, n, until="answer", lower=estimate.lower, required=required)
 
 
-def _doomed(tree: Tree, scored: Sequence[NodeId], floor: float) -> tuple[NodeId, ...]:
+def _doomed(tree: Tree, scored: Sequence[NodeId], share: float) -> tuple[NodeId, ...]:
+    """What is worth less than a fresh trajectory, by far."""
+    question = tree[ROOT].estimate
+    if question is None or not question.calibrated:
+        return ()
     estimates = ((node, tree[node].estimate) for node in scored if tree[node].status == "open")
-    return tuple(node for node, e in estimates if e is not None and e.calibrated and e.median < floor)
+    return tuple(node for node, e in estimates if e is not None and e.median < share * question.median)
 
 
 def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:

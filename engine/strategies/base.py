@@ -79,7 +79,7 @@ class SearchParams:
         stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
         min_gain: It stops where each further trajectory adds less than this to that probability.
         hopeless: Probability of the answer below which such a stop says that the answer is not known.
-        cut: A running trajectory is cut where its estimate is below this; 0 never cuts.
+        cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
     """
 
     samples: int = 16
@@ -93,9 +93,9 @@ class SearchParams:
     wave: int = 1
     costs: tuple[float, ...] = ()
     stop_at: float = 0.95
-    min_gain: float = 0.01
+    min_gain: float = 0.0075
     hopeless: float = 0.1
-    cut: float = 0.1
+    cut: float = 0.35
 
 
 @dataclass(frozen=True, slots=True)

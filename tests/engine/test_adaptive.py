@@ -152,10 +152,26 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
 
     params = SearchParams(samples=6, wave=2, cut=0.2, **EVERYTHING)
     log = search(1.0, 0.9, params=params, reward=lost)
-    cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
+    cut = [event for event in log if isinstance(event, NodesPruned) and "less than 0.2" in event.reason]
     assert sum(len(event.nodes) for event in cut) == 6
     assert end(log).result.best is None
     assert all(node.status != "terminal" for node in replay(log))
+
+
+def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
+    def lost(prefix: Prefix) -> float:
+        return 0.01 if len(prefix.steps) == 1 else 0.5
+
+    log = search(1.0, 0.2, params=SearchParams(samples=64), reward=lost)
+    assert end(log).result.stop_reason == "hopeless"
+    judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
+    assert [standing.finished for standing in judged] == list(range(1, drawn(log) + 1))
+    assert 2 <= drawn(log) < 32
+
+
+def test_votes_alone_cut_nothing() -> None:
+    log = search(1.0, 0.9, strategy="adaptive-consistency", reward=lambda prefix: 0.01)
+    assert not [event for event in log if isinstance(event, NodesPruned)]
 
 
 def test_every_allocation_says_what_it_was_decided_by() -> None:
