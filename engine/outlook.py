@@ -22,8 +22,10 @@ AHEAD = (1, 2, 4, 8, 16)
 _SPREAD = 6.0
 """Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
 
-_EPS = 0.03
-_STRENGTH = (0.3, 30.0)
+_EPS = 0.01
+_STRENGTH = (0.3, 8.0)
+"""Of the prior, in trajectories: no calibration knows a question better than eight of them."""
+
 _TEN_TO_NINETY = 2.563
 """Standard deviations between the 10 and 90 % quantiles of a normal distribution."""
 
@@ -39,7 +41,7 @@ class Ballot:
 
 
 def log_odds(p: float) -> float:
-    """``logit(p)``, p kept .03 away from 0 and 1: no single estimate may decide alone."""
+    """``logit(p)``, p kept .01 away from 0 and 1: no single estimate may decide alone."""
     p = min(max(p, _EPS), 1.0 - _EPS)
     return log(p / (1.0 - p))
 

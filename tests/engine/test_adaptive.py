@@ -160,9 +160,9 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
 
 def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
     def lost(prefix: Prefix) -> float:
-        return 0.01 if len(prefix.steps) == 1 else 0.5
+        return 0.001 if len(prefix.steps) == 1 else 0.5
 
-    log = search(1.0, 0.2, params=SearchParams(samples=64), reward=lost)
+    log = search(1.0, 0.01, params=SearchParams(samples=64), reward=lost)
     assert end(log).result.stop_reason == "hopeless"
     judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
     assert [standing.finished for standing in judged] == list(range(1, drawn(log) + 1))

@@ -48,7 +48,7 @@ def test_a_favoured_leader_is_safer_than_a_doubted_one() -> None:
 
 
 def test_no_estimate_decides_alone() -> None:
-    assert log_odds(1.0) == log_odds(0.97) == pytest.approx(-log_odds(0.0))
+    assert log_odds(1.0) == log_odds(0.99) == pytest.approx(-log_odds(0.0))
 
 
 @given(
