@@ -2,7 +2,8 @@
 
 Usage: ``python bench/frontier.py FILE.jsonl.gz [--strategies vote:16,adaptive] [--set stop_at=.8] ...``
 
-``--set`` changes a number of ``SearchParams``.
+``--set`` changes a number of ``SearchParams``. ``--orders K`` plays the samples in K orders and takes the mean:
+a strategy that stops early is measured with less noise.
 
 Strategies that draw whole solutions only; figures are those of ``adascale eval`` on the same draws, up to the
 four digits of the recorded estimates.
@@ -38,13 +39,14 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--strategies", default=DEFAULT)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
     args = parser.parse_args()
-    header, driver, problems = records.replaying(args.file)
+    header, driver, problems = records.replaying(args.file, args.orders)
     entries = parse_entries(
         args.strategies, replace(SearchParams(samples=header["samples"]), **numbers(args.set))
     )
     found = Comparison(entries, [problem.id for problem in problems])
-    for outcome in evaluate(driver, entries, problems, 1, header["seed"]):
+    for outcome in evaluate(driver, entries, problems, args.orders, header["seed"]):
         found.add(outcome)
     report = found.report()
     print(markdown(report))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,17 +76,28 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
 
 
 class RecordStore:
-    """Takes the place of a ``DrawStore``; what it has not is an error, since nothing can draw it."""
+    """Takes the place of a ``DrawStore``; what it has not is an error, since nothing can draw it.
 
-    def __init__(self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+    Args:
+        header, records: Of ``load``.
+        orders: Seeds that have samples: the first gives them as they were drawn, each other one in a random
+            order of its own.
+    """
+
+    def __init__(
+        self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]], orders: int = 1
+    ) -> None:
         self._prompts = {record["id"]: record["prompt_tokens"] for record in records}
         self._draws: dict[str, tuple[Step, ...]] = {}
         for record in records:
             root = Prefix(Problem(record["id"], record["id"], record["gold"]))
             self._draws[draw_key(root, 0, True)] = _steps(record["greedy"])
-            for index, solution in enumerate(record["samples"]):
-                seed = branch_seed(header["seed"], record["id"], (index,))
-                self._draws[draw_key(root, seed, False)] = _steps(solution)
+            samples = [_steps(solution) for solution in record["samples"]]
+            for order in range(orders):
+                for index, steps in enumerate(samples):
+                    seed = branch_seed(header["seed"] + order, record["id"], (index,))
+                    self._draws[draw_key(root, seed, False)] = steps
+                random.Random(f"{record['id']} {order}").shuffle(samples)
 
     def prompt(self, problem: Problem) -> Prompt:
         return Prompt(self._prompts[problem.id], None)
@@ -131,7 +143,7 @@ class _NoGenerator:
         pass
 
 
-def replaying(path: Path) -> tuple[dict[str, Any], Driver, list[Problem]]:
+def replaying(path: Path, orders: int = 1) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id)."""
     header, records = load(path)
     artefact = shelf.find((header["generator"], "", "probe"))
@@ -139,7 +151,7 @@ def replaying(path: Path) -> tuple[dict[str, Any], Driver, list[Problem]]:
     curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
     policy = ReplayingPolicy(
         _NoGenerator(header["flops_per_token"]),  # type: ignore[arg-type]
-        RecordStore(header, records),  # type: ignore[arg-type]
+        RecordStore(header, records, orders),  # type: ignore[arg-type]
         curve.seconds,
     )
     calibrator = RecordedCalibrator(
