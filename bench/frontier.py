@@ -2,7 +2,7 @@
 
 Usage: ``python bench/frontier.py FILE.jsonl.gz [--strategies vote:16,adaptive] [--set stop_at=.8] ...``
 
-``--set`` changes a number of ``SearchParams``. ``--orders K`` plays the samples in K orders and takes the mean:
+``--set`` changes a number of ``SearchParams``. ``--orders K`` plays the samples in K orders and takes means:
 a strategy that stops early is measured with less noise.
 
 Strategies that draw whole solutions only; figures are those of ``adascale eval`` on the same draws, up to the

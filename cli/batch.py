@@ -2,119 +2,268 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
 from adascale import __version__
-from adascale.engine.errors import UsageError
+from adascale.engine.answers import same_answer
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.settings import Settings
 from adascale.engine.types import Problem
 
 from .console import clean, say
 from .options import RunOptions
-from .problems import read_problems
-from .record import answer_record, error_record
-from .shared import with_options
+from .problems import BadLine, Format, digest, read_problems
+from .record import answer_record, error_record, made_with, run_record
+from .results import Results, check_same_run, open_results
+from .shared import OUTPUT, SEARCH, option, with_options
 from .wire import MAX_BRANCHES, open_session, settings_for, stoppable
 
-
-@dataclass(slots=True)
-class _Tally:
-    done: int = 0
-    failed: int = 0
-    interrupted: bool = False
+_EVERY = 10.0
+"""Seconds between two lines of progress."""
 
 
-@with_options(RunOptions)
+@dataclass(frozen=True, slots=True)
+class BatchOptions(RunOptions):
+    """What ``batch`` takes beside what ``ask`` takes."""
+
+    form: Annotated[
+        Format, option("--format", panel=OUTPUT, help="How the questions are written; auto goes by the file.")
+    ] = "auto"  # fmt: skip
+    question_field: Annotated[
+        str, option("--field", panel=OUTPUT, metavar="NAME", help="The field that holds the question.")
+    ] = "question"  # fmt: skip
+    limit: Annotated[
+        int | None, option("--limit", panel=SEARCH, min=1, help="Read only the first so many questions.")
+    ] = None  # fmt: skip
+    only_failed: Annotated[
+        bool, option("--only-failed", panel=SEARCH, help="Ask only those again that failed before.")
+    ] = False  # fmt: skip
+    overwrite: Annotated[
+        bool, option("--overwrite", panel=OUTPUT, help="Begin anew instead of going on with the output.")
+    ] = False  # fmt: skip
+    fail_on_error: Annotated[
+        bool, option("--fail-on-error", panel=OUTPUT, help="End at the first question or line that fails.")
+    ] = False  # fmt: skip
+    dry_run: Annotated[
+        bool, option("--dry-run", panel=OUTPUT, help="Read everything, load nothing, say what would be done.")
+    ] = False  # fmt: skip
+
+
+@with_options(BatchOptions)
 def batch(
     source: Annotated[
         str,
-        typer.Argument(metavar="[FILE|-]", help="JSON Lines with a question field, or one question a line."),
+        typer.Argument(metavar="[FILE|-]", help="JSON Lines, CSV with a header, or one question a line."),
     ] = "-",
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the JSON Lines go.")
     ] = "-",
     *,
-    options: RunOptions,
+    options: BatchOptions,
 ) -> None:
-    """Answer many questions; writes one JSON object a line as each is done."""
-    problems, bad = read_problems(source)
+    """Answer many questions; writes one JSON object a line as each is done.
+
+    The same command goes on where it was stopped: what has a record is not asked again, what failed is.
+    """
     options.limits()
-    tally = _Tally(failed=len(bad))
-    started = time.monotonic()
-    with ExitStack() as stack:
-        write = stack.enter_context(_writer(output))
-        for problem, error in bad:
-            write(error_record(problem, error, __version__))
-        if problems:
-            status: Callable[[str], None] = (lambda text: None) if options.quiet else _status
-            session = stack.enter_context(open_session(options, MAX_BRANCHES, status))
-            loaded = time.monotonic() - started
-            with stoppable(session) as driver:
-                logs: dict[str, list[Event]] = {}
-                for problem, event in driver.run(problems, settings_for(options, session, alone=False)):
-                    logs.setdefault(problem.id, []).append(event)
-                    if isinstance(event, SearchFinished | SearchFailed):
-                        _done(logs.pop(problem.id), problem, tally, options, loaded, write)
-                        _progress(tally, len(problems) + len(bad), options)
-    if tally.interrupted:
-        raise typer.Exit(130)
-    if tally.failed:
-        say(f"adascale: {tally.done} answered, {tally.failed} failed")
+    lines = _limited(read_problems(source, options.form, options.question_field), options.limit)
+    if options.dry_run:
+        _plan(lines, output, options)
+        return
+    with open_results(output, overwrite=options.overwrite) as results:
+        run = _Run(options, results, source)
+        run.go(lines, output)
+    run.close()
+
+
+def _limited(lines: Iterator[Problem | BadLine], limit: int | None) -> Iterator[Problem | BadLine]:
+    for index, line in enumerate(lines):
+        if limit is not None and index >= limit:
+            return
+        yield line
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is asked, and what has become of it."""
+
+    options: BatchOptions
+    results: Results
+    source: str
+    done: int = 0
+    skipped: int = 0
+    abstained: int = 0
+    graded: int = 0
+    right: int = 0
+    tokens: int = 0
+    fixed_tokens: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    read: bool = False
+    _started: float = field(default_factory=time.monotonic)
+    _told: float = field(default_factory=time.monotonic)
+    _loaded: float = 0.0
+
+    def go(self, lines: Iterator[Problem | BadLine], output: str) -> None:
+        """Ask what has no record yet. Nothing is loaded where nothing is to be asked."""
+        todo = self._todo(lines)
+        first = next(todo, None)
+        if first is None:
+            if not self.read:
+                where = "stdin" if self.source == "-" else self.source
+                raise UsageError(f"{where} holds no question", slug="no-question")
+            return
+        with ExitStack() as stack:
+            status: Callable[[str], None] = (lambda text: None) if self.options.quiet else _status
+            session = stack.enter_context(open_session(self.options, MAX_BRANCHES, status))
+            settings = settings_for(self._with_seed(), session, alone=False)
+            check_same_run(self.results, made_with(run_record(settings, __version__)) or {}, output)
+            self._loaded = time.monotonic() - self._started
+            driver = stack.enter_context(stoppable(session))
+            self._ask(_chain(first, todo), driver.run, settings)
+
+    def _with_seed(self) -> RunOptions:
+        """The seed of the records that are there, unless another one is asked for."""
+        before = self.results.made_with
+        if self.options.seed is not None or before is None:
+            return self.options
+        return RunOptions.of(self.options, seed=before["seed"])
+
+    def _ask(
+        self,
+        todo: Iterator[Problem],
+        run: Callable[[Iterator[Problem], Settings], Iterator[tuple[Problem, Event]]],
+        settings: Settings,
+    ) -> None:
+        logs: dict[str, list[Event]] = {}
+        for problem, event in run(todo, settings):
+            logs.setdefault(problem.id, []).append(event)
+            if isinstance(event, SearchFinished | SearchFailed):
+                self._finished(problem, logs.pop(problem.id))
+                self._tell()
+
+    def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
+        """Questions without a record; a line that is none gets its record here."""
+        for line in lines:
+            self.read = True
+            key = digest(_id_of(line))
+            if key in self.results.done or (self.options.only_failed and key not in self.results.failed):
+                self.skipped += 1
+            elif isinstance(line, BadLine):
+                stub = Problem(_id_of(line), line.text, meta={"line": line.number})
+                self._failed(stub, error_record(stub, line.error, __version__), line.error)
+            else:
+                yield line
+
+    def _finished(self, problem: Problem, log: list[Event]) -> None:
+        last = log[-1]
+        record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
+        if record["status"] == "error":
+            error = record["error"]
+            self._failed(problem, record, AdascaleError(error["message"], slug=error["code"]))
+            return
+        assert isinstance(last, SearchFinished)
+        if record["status"] == "interrupted":
+            self.interrupted = True  # a question that was cut off is asked again: nothing is written for it
+            return
+        self.done += 1
+        self.abstained += record["status"] != "answered"
+        self.tokens += last.usage.generated_tokens
+        self.fixed_tokens += record["why"]["fixed_tokens"] or last.usage.generated_tokens
+        self.results.write({**problem.meta, **record, **self._grade(problem, last.result.answer)})
+
+    def _grade(self, problem: Problem, answer: str | None) -> dict[str, Any]:
+        if problem.answer is None:
+            return {}
+        right = answer is not None and same_answer(answer, problem.answer)
+        self.graded += 1
+        self.right += right
+        return {"expected": problem.answer, "correct": right}
+
+    def _failed(self, problem: Problem, record: dict[str, Any], error: AdascaleError) -> None:
+        self.failures[error.slug] += 1
+        self.results.write({**problem.meta, **record})
+        if self.options.fail_on_error:
+            raise error
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if not self.options.quiet and now - self._told >= _EVERY:
+            self._told = now
+            say(f"adascale: {self._counts()}, {now - self._started:.0f} s")
+
+    def _counts(self) -> str:
+        parts = [f"{self.done:,} done"]
+        if self.failures:
+            parts.append(f"{self.failures.total():,} failed")
+        if self.graded:
+            parts.append(f"{self.right / self.graded:.3f} right")
+        if self.done:
+            parts.append(f"{self.tokens / self.done:,.0f} tokens a question")
+        return ", ".join(parts)
+
+    def close(self) -> None:
+        """Say what has become of everything, and leave with its exit code."""
+        if not self.options.quiet:
+            self._summarise()
+        if self.interrupted:
+            raise typer.Exit(130)
+        if self.failures:
+            raise typer.Exit(6)
+
+    def _summarise(self) -> None:
+        already = f", {self.skipped:,} there already" if self.skipped else ""
+        say(f"adascale: {self._counts()}{already}")
+        if self.abstained:
+            say(f"adascale: {self.abstained:,} of them without an answer that is sure enough")
+        if self.fixed_tokens > self.tokens:
+            say(
+                f"adascale: {self.tokens:,} tokens; a fixed width would have cost about {self.fixed_tokens:,}"
+            )
+        for slug, count in self.failures.most_common():
+            say(f"adascale: {count:,} failed: {slug}")
+        if self.interrupted:
+            say("adascale: interrupted; the same command goes on from here")
+
+
+def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions) -> None:
+    """Read everything and say what a run would do."""
+    there_is = output != "-" and Path(output).exists()
+    with open_results(output) if there_is else nullcontext(Results(say)) as results:
+        bad: Counter[str] = Counter()
+        questions = there = 0
+        for line in lines:
+            if isinstance(line, BadLine):
+                bad[line.error.message] += 1
+            elif digest(line.id) in results.done:
+                there += 1
+            else:
+                questions += 1
+    say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
+    for message in list(bad)[:10]:
+        say(f"adascale: {message}")
+    width = options.chosen().width(options.params())
+    say(f"adascale: {options.strategy}, at most {options.params().samples} solutions, {width} at once")
+    if bad:
         raise typer.Exit(6)
 
 
-@contextmanager
-def _writer(output: str) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A function that writes one record as a whole line, at once."""
-
-    def write(stream: TextIO, record: dict[str, Any]) -> None:
-        stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-        stream.flush()
-
-    if output == "-":
-        yield lambda record: write(sys.stdout, record)
-        return
-    with _opened(output) as stream:
-        yield lambda record: write(stream, record)
+def _chain(first: Problem, rest: Iterator[Problem]) -> Iterator[Problem]:
+    yield first
+    yield from rest
 
 
-def _opened(output: str) -> TextIO:
-    try:
-        return Path(output).open("w", encoding="utf-8")
-    except OSError as exc:
-        raise UsageError(f"{output} cannot be written: {exc.strerror or exc}") from exc
-
-
-def _done(
-    log: list[Event],
-    problem: Problem,
-    tally: _Tally,
-    options: RunOptions,
-    loaded: float,
-    write: Callable[[dict[str, Any]], None],
-) -> None:
-    last = log[-1]
-    if isinstance(last, SearchFinished) and last.result.stop_reason == "interrupted":
-        tally.interrupted = True  # a question that was cut off is not answered: nothing is written for it
-        return
-    record = answer_record(log, loaded, __version__, options.min_confidence)
-    write({**problem.meta, **record})
-    tally.done += record["status"] != "error"
-    tally.failed += record["status"] == "error"
-
-
-def _progress(tally: _Tally, total: int, options: RunOptions) -> None:
-    if not options.quiet:
-        say(f"adascale: {tally.done + tally.failed}/{total} done, {tally.failed} failed")
+def _id_of(line: Problem | BadLine) -> str:
+    return line.id if isinstance(line, Problem) else f"line-{line.number}"
 
 
 def _status(text: str) -> None:

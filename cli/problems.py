@@ -1,69 +1,203 @@
-"""Questions from files and pipes."""
+"""Questions from files and pipes, read line by line: a file of any length takes no memory."""
 
 from __future__ import annotations
 
+import codecs
+import csv
+import hashlib
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 
-from .stdin import decode, read_stdin
+Format = Literal["auto", "jsonl", "csv", "text"]
+"""How questions are written; ``auto`` goes by the file's name, then line by line."""
+
+_OWN = ("id", "answer")
+_SHOWN = 200
+"""Characters of a line that cannot be read that are kept."""
 
 
-def read_problems(source: str) -> tuple[list[Problem], list[tuple[Problem, AdascaleError]]]:
-    """Problems of a file or stdin, and lines that are none, each with its error.
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no question.
+
+    Attributes:
+        number: From 1.
+        text: What it begins with.
+        error: Why.
+    """
+
+    number: int
+    text: str
+    error: UsageError
+
+
+def read_problems(
+    source: str, form: Format = "auto", question_field: str = "question"
+) -> Iterator[Problem | BadLine]:
+    """Questions of a file, or of stdin for ``-``; a line that is none is told and does not end the rest.
+
+    JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say; every
+    other field and the line number go into ``meta``. A question without an id is named by its text, so that
+    it has the same id in any file; a second one like it gets ``-2``.
 
     Raises:
-        UsageError: the file cannot be read or holds no question.
+        UsageError: nothing can be read, or a CSV file has no such field.
     """
+    form = _settled(source, form)
+    with _opened(source) as stream:
+        lines = _decoded(stream)
+        rows = _csv_rows(lines, question_field) if form == "csv" else _line_rows(lines, form, question_field)
+        yield from _named(rows, question_field)
+
+
+def _settled(source: str, form: Format) -> Format:
+    if form != "auto":
+        return form
+    known: Mapping[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+    return known.get(Path(source).suffix.lower(), "auto")
+
+
+def _opened(source: str) -> AbstractContextManager[BinaryIO]:
     if source == "-":
         if sys.stdin.isatty():
             raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
-        text = read_stdin()
-    else:
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return Path(source).open("rb")
+    except OSError as exc:
+        raise UsageError(f"{source} cannot be read: {exc.strerror or exc}") from exc
+
+
+_Line = tuple[int, str, UsageError | None]
+_Row = tuple[int, str, dict[str, Any] | UsageError]
+
+
+def _decoded(stream: Iterable[bytes]) -> Iterator[_Line]:
+    """Lines with their numbers, without their ends; what is no UTF-8 comes with an error."""
+    for number, raw in enumerate(stream, start=1):
+        data = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
         try:
-            text = decode(Path(source).read_bytes(), source)
-        except OSError as exc:
-            raise UsageError(f"{source} cannot be read: {exc.strerror or exc}") from exc
-    problems: list[Problem] = []
-    bad: list[tuple[Problem, AdascaleError]] = []
-    seen: set[str] = set()
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+            yield number, data.decode("utf-8").rstrip("\r\n"), None
+        except UnicodeDecodeError as exc:
+            error = UsageError(
+                f"line {number} is not UTF-8 (byte {exc.start} of it, 0x{data[exc.start]:02x})",
+                hint="convert it first, for example: iconv -f latin1 -t utf-8",
+                slug="bad-line",
+            )
+            yield number, data.decode("utf-8", "replace").rstrip("\r\n"), error
+
+
+def _line_rows(lines: Iterable[_Line], form: Format, question_field: str) -> Iterator[_Row]:
+    for number, text, error in lines:
+        line = text.strip()
+        if error is not None:
+            yield number, line, error
+        elif not line:
             continue
-        try:
-            problem = _problem(number, line.strip(), seen)
-        except UsageError as error:
-            bad.append((Problem(str(number), line.strip(), meta={"line": number}), error))
+        elif form == "text" or (form == "auto" and not line.startswith("{")):
+            yield number, line, {question_field: line}
         else:
-            problems.append(problem)
-    if not problems and not bad:
-        raise UsageError(f"{'stdin' if source == '-' else source} holds no question")
-    return problems, bad
+            yield number, line, _json_object(number, line)
 
 
-def _problem(number: int, line: str, seen: set[str]) -> Problem:
-    data: dict[str, Any] = {"question": line}
-    if line.startswith("{"):
+def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        return UsageError(f"line {number} is not valid JSON: {exc}", slug="bad-line")
+    return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
+
+
+def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
+    """Rows below the header; a field in quotes may hold line ends."""
+    wrong: dict[int, UsageError] = {}
+
+    def texts() -> Iterator[str]:
+        for number, text, error in lines:
+            if error is not None:
+                wrong[number] = error
+            yield text + "\n"
+
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(texts(), strict=True)
+    header = next(reader, [])
+    if question_field not in header:
+        raise UsageError(
+            f'the header has no field "{question_field}"',
+            f"it has: {', '.join(header) or 'nothing'}",
+            hint=f"--field {header[0]}" if header else "",
+        )
+    while True:
+        first = reader.line_num + 1
         try:
-            data = json.loads(line)
-        except ValueError as exc:
-            raise UsageError(f"line {number} is not valid JSON: {exc}", slug="bad-line") from exc
-    question = data.get("question")
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield first, "", UsageError(f"line {first} is no CSV: {exc}", slug="bad-line")
+            continue
+        text = ",".join(row)
+        error = next((wrong.pop(n) for n in range(first, reader.line_num + 1) if n in wrong), None)
+        if error is not None:
+            yield first, text, error
+        elif len(row) > len(header):
+            message = f"line {first} has {len(row)} fields, the header {len(header)}"
+            yield first, text, UsageError(message, slug="bad-line")
+        elif row:
+            yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
+
+
+def _named(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
+    seen: dict[int, int] = {}
+    for number, text, data in rows:
+        found = data if isinstance(data, UsageError) else _problem(number, data, question_field, seen)
+        yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
+
+
+def _problem(
+    number: int, data: Mapping[str, Any], question_field: str, seen: dict[int, int]
+) -> Problem | UsageError:
+    question = data.get(question_field)
     if not isinstance(question, str) or not question.strip():
-        raise UsageError(f'line {number} has no text in its field "question"', slug="bad-line")
-    id_ = str(data.get("id", number))
-    if id_ in seen:
-        raise UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
-    seen.add(id_)
+        others = ", ".join(
+            name for name, value in data.items() if isinstance(value, str) and name not in _OWN
+        )
+        return UsageError(
+            f'line {number} has no text in its field "{question_field}"',
+            *([f"it has: {others}"] if others else []),
+            hint="--field NAME names the field with the question" if others else "",
+            slug="bad-line",
+        )
+    given = data.get("id")
+    id_ = _name_of(question.strip(), seen) if given is None else str(given)
+    if digest(id_) in seen:
+        return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
+    seen[digest(id_)] = 1
     answer = data.get("answer")
-    meta = {"line": number, **{k: v for k, v in data.items() if k not in ("id", "question", "answer")}}
-    return Problem(id_, question.strip(), str(answer) if answer is not None else None, meta)
+    meta = {"line": number, **{k: v for k, v in data.items() if k not in (*_OWN, question_field)}}
+    return Problem(id_, question.strip(), None if answer is None else str(answer), meta)
+
+
+def _name_of(question: str, seen: dict[int, int]) -> str:
+    name = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
+    copies = seen.get(digest(name), 0)
+    if not copies:
+        return name
+    seen[digest(name)] = copies + 1
+    return f"{name}-{copies + 1}"
+
+
+def digest(id_: str) -> int:
+    """A name in eight bytes: a set of many takes little memory."""
+    return int.from_bytes(hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
 def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
@@ -72,27 +206,30 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
     A question that stands there twice is one question: copies would sit on both sides of a split.
 
     Raises:
-        UsageError: a file cannot be read, or one of its lines is no question with an answer.
+        UsageError: a file cannot be read, holds no question, or a line of it is none with an answer.
     """
     files: list[list[Problem]] = []
     taken, asked = set[str](), set[str]()
     for source in sources:
-        problems, bad = read_problems(str(source))
-        if bad:
-            raise UsageError(f"{source.name}: {bad[0][1].message}", hint="mend or remove the line")
-        for problem in problems:
+        files.append([])
+        problem = None
+        for problem in read_problems(str(source)):
+            if isinstance(problem, BadLine):
+                raise UsageError(
+                    f"{source.name}: {problem.error.message}", hint="mend or remove the line"
+                ) from problem.error
             if problem.answer is None:
                 raise UsageError(
                     f'{source.name}: line {problem.meta["line"]} has no field "answer"',
                     "a calibration learns from whether answers are right",
                 )
-        files.append([])
-        for problem in problems:
             if problem.question not in asked:
                 named = _named_apart(problem, source.stem, taken)
                 files[-1].append(named)
                 taken.add(named.id)
                 asked.add(problem.question)
+        if problem is None:
+            raise UsageError(f"{source.name} holds no question")
     return files
 
 

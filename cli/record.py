@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from adascale.engine.account import Account
 from adascale.engine.errors import AdascaleError
 from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.replay import replay
+from adascale.engine.settings import Settings
 from adascale.engine.tree import Tree
 from adascale.engine.types import Problem, SearchResult
 
@@ -52,13 +56,65 @@ def answer_record(
             "search_s": round(last.t, 3),
             "tokens_per_s": round(usage.generated_tokens / last.t, 1) if last.t else None,
         },
-        "model": first.models.get("generator"),
-        "prm": first.models.get("prm"),
-        "calibration": first.models.get("calibration"),
-        "search": {"strategy": first.strategy, **first.params, "seed": first.seed},
+        **_search_fields(first.models, first.strategy, first.params, first.seed),
         "warnings": [event.message for event in log if isinstance(event, Warned)],
         "version": version,
     }
+
+
+def run_record(settings: Settings, version: str) -> dict[str, Any]:
+    """The part of a record that its run decides, before anything is asked."""
+    return {
+        "budget": {
+            "tokens": {"limit": settings.budget.max_tokens},
+            "time_s": {"limit": settings.budget.max_seconds},
+        },
+        **_search_fields(
+            settings.models,
+            settings.strategy.name,
+            settings.strategy.recorded(settings.params),
+            settings.seed,
+        ),
+        "version": version,
+    }
+
+
+def _search_fields(
+    models: Mapping[str, Any], strategy: str, params: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    return {
+        "model": models.get("generator"),
+        "prm": models.get("prm"),
+        "calibration": models.get("calibration"),
+        "sampling": models.get("sampling"),
+        "search": {"strategy": strategy, **params, "seed": seed},
+    }
+
+
+def made_with(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What decides a record beside its question, the same in a whole run; None where it is not told."""
+    if "search" not in record:
+        return None
+    generator, prm, calibration = (record.get(name) or {} for name in ("model", "prm", "calibration"))
+    return {
+        "version": record["version"],
+        "model": generator.get("sha256"),
+        "context": generator.get("n_ctx"),
+        "prm": prm.get("sha256"),
+        "prm format": prm.get("format"),
+        "calibration": _fingerprint(calibration),
+        "budget": record["budget"]["tokens"]["limit"],
+        "time limit": record["budget"]["time_s"]["limit"],
+        **(record["sampling"] or {}),
+        **record["search"],
+    }
+
+
+def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
+    """Its name, and a hash of all that is told of it but the place of its file."""
+    told = {name: value for name, value in calibration.items() if name != "file"}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return f"{told.get('name')} {digest[:12]}" if told else None
 
 
 def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:

@@ -57,7 +57,11 @@ def open_session(
                 calibration=options.calibration,
                 purpose=purpose,
             ),
-            Reporting(status, transfers.on_progress, announce if options.yes else ask_consent),
+            Reporting(
+                status,
+                None if options.quiet else transfers.on_progress,
+                announce if options.yes else ask_consent,
+            ),
         )
         session.fetch()
     with ExitStack() as opened:

@@ -133,6 +133,10 @@ class Session:
             },
             "prm": None,
             "calibration": None,
+            "sampling": {
+                **dataclasses.asdict(self.options.sampling),
+                "prompt": self.fingerprint.prompt,
+            },
         }
         if self.prm is not None:
             described["prm"] = {**_describe(self.prm), "format": self._prm_format}

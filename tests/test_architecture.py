@@ -18,7 +18,8 @@ MAY_IMPORT = {
         "filelock", "gguf", "httpx", "jinja2", "packaging", "platformdirs", "psutil", "safetensors",
     },
     "cli": {
-        "adascale", "adascale.engine", "adascale.models", "typer", "rich", "llama_cpp", "matplotlib", "numpy",
+        "adascale", "adascale.engine", "adascale.models",
+        "filelock", "llama_cpp", "matplotlib", "numpy", "rich", "typer",
     },
     "api": {"adascale.engine", "adascale.models", "adascale.cli"},
 }  # fmt: skip

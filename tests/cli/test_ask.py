@@ -211,34 +211,6 @@ def test_the_questions_control_tokens_and_markup_are_text(ask) -> None:  # type:
     assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
 
 
-def test_batch_answers_every_line_and_reports_the_bad_ones(
-    env: dict[str, str], chain_gguf: Path, tmp_path: Path
-) -> None:
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(
-        '{"id": "a", "question": "What is 9 * 2?", "answer": 18, "level": 3}\n'
-        '\n{"question": 5}\nWhat is 2 + 2?\n'
-    )
-    done = run(
-        env, "batch", str(source), "-o", str(out), "-g", str(chain_gguf), "--seed", "1", "--samples", "4"
-    )
-    assert done.returncode == 6
-    assert done.stdout == ""
-    records = {record["id"]: record for record in map(json.loads, out.read_text().splitlines())}
-    assert set(records) == {"a", "3", "4"}
-    assert records["a"]["level"] == 3
-    assert records["a"]["answer"] in ("18", "20")
-    assert records["3"]["error"]["code"] == "bad-line"
-    assert records["4"]["question"] == "What is 2 + 2?"
-
-
-def test_batch_reads_a_pipe_and_writes_to_stdout(env: dict[str, str], chain_gguf: Path) -> None:
-    done = run(env, "batch", "-g", str(chain_gguf), "--samples", "2", "-q", stdin=b"One?\r\nTwo?\r\n")
-    assert done.returncode == 0, done.stderr
-    assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
-    assert done.stderr == ""
-
-
 def test_the_first_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: Path) -> None:
     command = [
         *CLI,

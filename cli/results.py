@@ -1,0 +1,207 @@
+"""The output of a batch: a record a line, each on disk before the next; a run goes on after a crash."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from adascale.engine.errors import DiskFullError, UsageError
+
+from .console import write_payload
+from .problems import digest
+from .record import SCHEMA, made_with
+
+UNFINISHED = ("error", "interrupted")
+"""Statuses of questions that are asked again."""
+
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+"""Ends of lines for some readers, though not for JSON."""
+
+_BEGIN = b'{"line": '
+"""Of every record of a batch: tells a torn first one from a file of something else."""
+
+
+class Results:
+    """Records that are there already, and a place for more.
+
+    Attributes:
+        done: Digests of the ids that need not be asked again.
+        failed: Of those that failed or were interrupted before, and are asked again.
+        made_with: Of the records that are there; None where none says it.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self.done: set[int] = set()
+        self.failed: set[int] = set()
+        self.made_with: dict[str, Any] | None = None
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it is on disk when this returns.
+
+        Raises:
+            DiskFullError, UsageError: it could not be written; nothing of it is left behind.
+        """
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        self._write(text.translate(_LINE_ENDS))
+
+
+@contextmanager
+def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
+    """The records of a file, locked against other runs, or stdout for ``-``.
+
+    A record that a crash has torn is cut off. Records of questions that failed are taken out: they are
+    written anew, so that every question is there once.
+
+    Raises:
+        UsageError: the file cannot be written, is no output of a batch, or another run writes it.
+    """
+    if output == "-":
+        yield Results(write_payload)
+        return
+    path = Path(output)
+    with ExitStack() as stack:
+        stack.enter_context(_locked(path))
+        # Unbuffered: what a full disk did not take must not come back when the file is closed.
+        out = stack.enter_context(_opened(path, truncate=overwrite))
+        results = Results(lambda text: _append(out, path, text))
+        _read(path, results)
+        if results.failed:
+            _take_out_failed(path)
+            out.close()
+            out = stack.enter_context(_opened(path, truncate=False))
+        yield results
+
+
+def check_same_run(results: Results, now: Mapping[str, Any], output: str) -> None:
+    """Refuse to mix the records of two runs.
+
+    Raises:
+        UsageError: the records that are there were made with something else; it names what.
+    """
+    before = results.made_with
+    if before is None or before == now:
+        return
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    raise UsageError(
+        f"{output} was made by another run",
+        *(f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in names),
+        hint="another --output, or --overwrite to begin anew",
+        slug="other-run",
+    )
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}", slug="unwritable")
+    lock = FileLock(f"{path}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"{path} is being written by another run", slug="locked") from None
+    except OSError as exc:
+        raise _unwritable(path, exc) from exc
+    try:
+        yield
+    finally:
+        lock.release()
+        Path(f"{path}.lock").unlink(missing_ok=True)
+
+
+def _opened(path: Path, *, truncate: bool) -> FileIO:
+    try:
+        if truncate:
+            path.unlink(missing_ok=True)
+        return path.open("ab", buffering=0)
+    except OSError as exc:
+        raise _unwritable(path, exc) from exc
+
+
+def _unwritable(path: Path, exc: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be written: {exc.strerror or exc}", slug="unwritable")
+
+
+def _read(path: Path, results: Results) -> None:
+    """Take in what is there; give the last record its line end, or cut it off where it is torn."""
+    at, line = 0, b"\n"
+    with path.open("r+b") as file:
+        for number, line in enumerate(file, start=1):
+            record, torn = _record(line), not line.endswith(b"\n")
+            if record is None and torn and (number > 1 or line.startswith(_BEGIN)):
+                file.truncate(at)
+                return
+            if record is None:
+                raise UsageError(
+                    f"{path} is no output of adascale batch (line {number})",
+                    hint="another --output, or --overwrite to replace it",
+                    slug="not-results",
+                )
+            failed = record["status"] in UNFINISHED
+            (results.failed if failed else results.done).add(digest(str(record["id"])))
+            results.made_with = results.made_with or made_with(record)
+            at += len(line)
+        if not line.endswith(b"\n"):
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    ours = (
+        isinstance(record, dict) and record.get("schema") == SCHEMA and "id" in record and "status" in record
+    )
+    return record if ours else None
+
+
+def _take_out_failed(path: Path) -> None:
+    """Drop the records of questions that are asked again; in one step, or not at all."""
+    kept = path.with_name(path.name + ".new")
+    try:
+        with path.open("rb") as old, kept.open("wb") as new:
+            new.writelines(line for line in old if json.loads(line)["status"] not in UNFINISHED)
+            new.flush()
+            os.fsync(new.fileno())
+        kept.replace(path)
+    except OSError as exc:
+        kept.unlink(missing_ok=True)
+        raise _failed_write(path, exc) from exc
+
+
+def _append(out: FileIO, path: Path, text: str) -> None:
+    data = text.encode("utf-8", "replace") + b"\n"
+    before = os.fstat(out.fileno()).st_size
+    try:
+        while data:
+            data = data[out.write(data) :]
+        os.fsync(out.fileno())
+    except OSError as exc:
+        with suppress(OSError):  # else the next run cuts it off
+            out.truncate(before)
+        raise _failed_write(path, exc) from exc
+
+
+def _failed_write(path: Path, exc: OSError) -> DiskFullError | UsageError:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            f"{path} cannot grow: {exc.strerror}",
+            "every record in it is whole",
+            hint="free some space, and run the same command again: it goes on",
+        )
+    return _unwritable(path, exc)

@@ -1,0 +1,148 @@
+"""``adascale batch``: what is asked, what is written, and how it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from home import Home
+
+LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))
+
+
+@pytest.fixture
+def home(chain_gguf: Path, tmp_path: Path) -> Home:
+    return Home(tmp_path, chain_gguf, tmp_path / "in.jsonl")
+
+
+@pytest.fixture
+def batch(home: Home) -> Any:
+    def call(text: str, *args: str, name: str = "in.jsonl") -> Any:
+        source, out = home.folder / name, home.folder / "out.jsonl"
+        source.write_text(text)
+        done = home.run("batch", str(source), "-o", str(out), "-g", str(home.model), "--samples", "2", *args)
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+        done.records = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+        return done
+
+    return call
+
+
+def ids(done: Any) -> list[str]:
+    return sorted(record["id"] for record in done.records)
+
+
+def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
+    first = batch(LINES, "--limit", "2")
+    assert (first.returncode, ids(first)) == (0, ["0", "1"]), first.stderr
+    second = batch(LINES)  # no seed given: it is that of the records that are there
+    assert (second.returncode, ids(second)) == (0, list("012345")), second.stderr
+    assert second.records[:2] == first.records
+    assert len({record["search"]["seed"] for record in second.records}) == 1
+    assert "2 there already" in second.stderr
+    third = batch(LINES)
+    assert third.records == second.records
+    assert "Loading" not in third.stderr
+
+
+def test_records_carry_fields_line_and_grade(batch: Any) -> None:
+    done = batch('{"question": "What is 1 + 2?", "answer": "no number", "topic": "sums"}\n')
+    [record] = done.records
+    assert (record["topic"], record["line"]) == ("sums", 1)
+    assert (record["expected"], record["correct"]) == ("no number", False)
+    assert "0.000 right" in done.stderr
+
+
+def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
+    batch(LINES, "--seed", "1", "--limit", "1")
+    done = batch(LINES, "--seed", "2", "--temperature", "0.5")
+    assert done.returncode == 2
+    assert "was made by another run" in done.stderr
+    assert "seed: 1 there, 2 now" in done.stderr
+    assert "temperature: 0.8 there, 0.5 now" in done.stderr
+    done = batch(LINES, "--seed", "2", "--overwrite", "--limit", "1")
+    assert [record["search"]["seed"] for record in done.records] == [2]
+
+
+def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
+    long = json.dumps({"id": "long", "question": "What is 1 + 2? " * 500})
+    done = batch(f"{LINES}\n{long}\nnonsense\n", "--seed", "1")
+    assert done.returncode == 6
+    failed = {r["id"]: r["error"]["code"] for r in done.records if r["status"] == "error"}
+    assert failed == {"long": "context", "line-8": "bad-line"} or set(failed) == {"long", "line-8"}
+    assert "1 failed: bad-line" in done.stderr
+    mended = f"{LINES}\n" + json.dumps({"id": "long", "question": "What is 1 + 2?"})
+    done = batch(mended, "--only-failed")
+    assert (done.returncode, ids(done)) == (0, [*"012345", "long"]), done.stderr
+
+
+def test_fail_on_error_ends_at_once(batch: Any) -> None:
+    done = batch(f"nonsense\n{LINES}", "--fail-on-error")
+    assert done.returncode == 2
+    assert "line 1 is not valid JSON" in done.stderr
+    assert ids(done) == ["line-1"]
+
+
+def test_csv_is_read_by_its_field(batch: Any) -> None:
+    done = batch("id,problem,answer\na,What is 1 + 2?,3\n", "--field", "problem", name="in.csv")
+    assert (done.returncode, ids(done)) == (0, ["a"]), done.stderr
+
+
+def test_a_dry_run_loads_and_writes_nothing(batch: Any, home: Home) -> None:
+    done = batch(f"{LINES}\nnonsense\n", "--dry-run")
+    assert done.returncode == 6
+    assert "6 to ask, 0 there already, 1 bad lines" in done.stderr
+    assert "Loading" not in done.stderr
+    assert [path.name for path in home.folder.iterdir() if "out" in path.name] == []
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_a_question_is_told(batch: Any, text: str) -> None:
+    done = batch(text)
+    assert done.returncode == 2
+    assert "holds no question" in done.stderr
+
+
+def test_a_killed_run_leaves_whole_records(home: Home) -> None:
+    out = home.folder / "out.jsonl"
+    many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(40)]
+    home.data.write_text("\n".join(many))
+    command = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out)]
+    command += ["-g", str(home.model), "--samples", "4"]
+    for _ in range(3):
+        before = out.read_text().count("\n") if out.exists() else 0
+        process = subprocess.Popen(command, env=home.env, stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            if out.exists() and out.read_text().count("\n") > before:
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()
+    assert subprocess.run(command, env=home.env, capture_output=True).returncode == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert sorted(int(record["id"]) for record in records) == list(range(40))
+
+
+def test_lines_and_json_may_stand_side_by_side(batch: Any) -> None:
+    text = '{"id": "a", "question": "What is 9 * 2?", "level": 3}\n\n{"question": 5}\nWhat is 2 + 2?\n'
+    done = batch(text, name="in.txt")
+    assert done.returncode == 6
+    named = hashlib.sha256(b"What is 2 + 2?").hexdigest()[:12]
+    records = {record["id"]: record for record in done.records}
+    assert set(records) == {"a", "line-3", named}
+    assert records["a"]["level"] == 3
+    assert records["line-3"]["error"]["code"] == "bad-line"
+    assert (records[named]["question"], records[named]["line"]) == ("What is 2 + 2?", 4)
+
+
+def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
+    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2", "-q"]
+    done = subprocess.run(command, input=b"One?\r\nTwo?\r\n", capture_output=True, env=home.env)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
