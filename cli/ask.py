@@ -22,9 +22,10 @@ from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption
 from .record import answer_record, failure, is_sure
 from .render.base import choose_progress, make_renderer
 from .shared import with_options
+from .signals import graceful
 from .stdin import read_stdin
 from .trace import TraceWriter
-from .wire import open_session, settings_for, stoppable
+from .wire import open_worker, settings_for
 
 
 @with_options(RunOptions)
@@ -52,11 +53,11 @@ def ask(
         writer = stack.enter_context(TraceWriter(trace) if trace else nullcontext())
         renderer = stack.enter_context(make_renderer(kind, show_tree=show_tree, quiet=options.quiet))
         branches = options.chosen().width(options.params())
-        session = stack.enter_context(open_session(options, branches, renderer.status))
+        worker = stack.enter_context(open_worker(options, branches, renderer.status))
         loaded = time.monotonic() - started
         log: list[Event] = []
-        with stoppable(session) as driver:
-            for _, event in driver.run([problem], settings_for(options, session)):
+        with graceful(worker.interrupt):
+            for _, event in worker.run([problem], settings_for(options, worker)):
                 log.append(event)
                 if writer is not None:
                     writer.write(event)

@@ -25,7 +25,8 @@ from .problems import BadLine, Format, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
 from .results import Results, check_same_run, open_results
 from .shared import OUTPUT, SEARCH, option, with_options
-from .wire import MAX_BRANCHES, open_session, settings_for, stoppable
+from .signals import graceful
+from .wire import MAX_BRANCHES, open_worker, settings_for
 
 _EVERY = 10.0
 """Seconds between two lines of progress."""
@@ -124,12 +125,12 @@ class _Run:
             return
         with ExitStack() as stack:
             status: Callable[[str], None] = (lambda text: None) if self.options.quiet else _status
-            session = stack.enter_context(open_session(self.options, MAX_BRANCHES, status))
-            settings = settings_for(self._with_seed(), session, alone=False)
+            worker = stack.enter_context(open_worker(self.options, MAX_BRANCHES, status))
+            settings = settings_for(self._with_seed(), worker, alone=False)
             check_same_run(self.results, made_with(run_record(settings, __version__)) or {}, output)
             self._loaded = time.monotonic() - self._started
-            driver = stack.enter_context(stoppable(session))
-            self._ask(_chain(first, todo), driver.run, settings)
+            stack.enter_context(graceful(worker.interrupt))
+            self._ask(_chain(first, todo), worker.run, settings)
 
     def _with_seed(self) -> RunOptions:
         """The seed of the records that are there, unless another one is asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _draw_missing(
     progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
     tokens = expected_tokens(store, problems, len(todo), draws)
     progress.announce(tokens, session.decode_rate())
-    with stoppable(session) as driver, progress:
+    with stoppable(session, session.driver(time.monotonic)) as driver, progress:
         for done in draw(driver, problems, store, draws):
             progress.advance(done)
     left = [problem for problem in todo if not store.holds(problem)]

@@ -145,7 +145,7 @@ def _calibration(name: str) -> Check:
     """The one for the usual sampler, what it was fitted on, and how good it is on held-out questions."""
     from adascale.models import shelf
     from adascale.models.calibrations import Fingerprint
-    from adascale.models.sampling import SamplingParams
+    from adascale.models.sampling_params import SamplingParams
     from adascale.models.session import WINDOW
     from adascale.models.sources import resolve
 

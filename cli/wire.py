@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.settings import Settings
 from adascale.engine.strategies import SearchParams
 
-from .console import clean, say, show_warning
+from .console import clean, say
 from .options import RunOptions
 from .signals import SIGNALS, graceful
 from .transfer import TransferView, announce, ask_consent
@@ -22,60 +21,91 @@ from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
     from adascale.engine.driver import Driver
-    from adascale.models.sampling import SamplingParams
+    from adascale.models.remote import Worker
+    from adascale.models.sampling_params import SamplingParams
     from adascale.models.session import Session
-    from adascale.models.session_options import Purpose
+    from adascale.models.session_options import Purpose, Reporting, SessionOptions
 
 MAX_BRANCHES = 32
 """Branches that run at once; more samples wait for a free one."""
 
 
 @contextmanager
+def open_worker(options: RunOptions, branches: int, status: Callable[[str], None]) -> Iterator[Worker]:
+    """Open the models of a run in a process of their own."""
+    from adascale.models.remote import Worker
+
+    with ExitStack() as transferring:
+        transfers = transferring.enter_context(TransferView())
+
+        def tell(text: str) -> None:
+            transferring.close()  # its bars and a renderer cannot have the terminal both
+            status(text)
+
+        reporting = _reporting(options, tell, transfers)
+        worker = Worker(_session_options(options, branches), reporting, verbose=options.verbose > 1)
+        with worker:
+            transferring.close()
+            if options.verbose:
+                for label, path, sha256 in worker.opened.files:
+                    say(f"{label} {path} sha256 {sha256[:12]}")
+            yield worker
+
+
+@contextmanager
 def open_session(
-    options: RunOptions, branches: int, status: Callable[[str], None], *, purpose: Purpose = "search"
+    options: RunOptions, branches: int, status: Callable[[str], None], *, purpose: Purpose
 ) -> Iterator[Session]:
-    """Fetch, check and load the models of a run."""
-    if options.offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+    """Fetch, check and load the models of an evaluation or a calibration, in this process."""
+    _set_offline(options)
     from adascale.models.session import Session
-    from adascale.models.session_options import Reporting, SessionOptions
 
     _listen_to_llama(options.verbose)
     with TransferView() as transfers:
         session = Session(
-            SessionOptions(
-                generator=options.generator,
-                prm=options.prm,
-                branches=min(branches, MAX_BRANCHES),
-                ctx_size=options.ctx_size,
-                threads=options.threads,
-                gpu_layers=_gpu_layers(options),
-                sampling=_sampling(options),
-                system=options.system,
-                offline=options.offline,
-                force=options.force,
-                calibration=options.calibration,
-                purpose=purpose,
-            ),
-            Reporting(
-                status,
-                None if options.quiet else transfers.on_progress,
-                announce if options.yes else ask_consent,
-            ),
+            _session_options(options, branches, purpose), _reporting(options, status, transfers)
         )
         session.fetch()
     with ExitStack() as opened:
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
             opened.enter_context(session)
-        if options.verbose:
-            say(f"generator {session.generator.path} sha256 {session.generator.sha256[:12]}")
-            if session.prm is not None:
-                say(f"prm {session.prm.path} sha256 {session.prm.sha256[:12]}")
         yield session
 
 
-def settings_for(options: RunOptions, session: Session, *, alone: bool = True) -> Settings:
+def _session_options(options: RunOptions, branches: int, purpose: Purpose = "search") -> SessionOptions:
+    _set_offline(options)
+    from adascale.models.session_options import SessionOptions
+
+    return SessionOptions(
+        generator=options.generator,
+        prm=options.prm,
+        branches=min(branches, MAX_BRANCHES),
+        ctx_size=options.ctx_size,
+        threads=options.threads,
+        gpu_layers=parse_gpu_layers(options.gpu_layers),
+        sampling=_sampling(options),
+        system=options.system,
+        offline=options.offline,
+        force=options.force,
+        calibration=options.calibration,
+        purpose=purpose,
+    )
+
+
+def _set_offline(options: RunOptions) -> None:
+    if options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+
+
+def _reporting(options: RunOptions, status: Callable[[str], None], transfers: TransferView) -> Reporting:
+    from adascale.models.session_options import Reporting
+
+    show = None if options.quiet else transfers.on_progress
+    return Reporting(status, show, announce if options.yes else ask_consent)
+
+
+def settings_for(options: RunOptions, worker: Worker, *, alone: bool = True) -> Settings:
     """What the driver needs to know of a run; a seed is drawn if none was given.
 
     Where a question is not ``alone``, others fill the batch, and it draws one trajectory after another.
@@ -85,25 +115,24 @@ def settings_for(options: RunOptions, session: Session, *, alone: bool = True) -
         say(f"seed {seed}")
     return Settings(
         strategy=options.chosen(),
-        params=_with_wave(options, session, alone),
+        params=_with_wave(options, worker, alone),
         budget=options.limits(),
         seed=seed,
-        models=session.describe(),
-        warnings=tuple(session.warnings),
+        models=worker.describe(),
+        warnings=worker.warnings,
     )
 
 
-def _with_wave(options: RunOptions, session: Session, alone: bool) -> SearchParams:
+def _with_wave(options: RunOptions, worker: Worker, alone: bool) -> SearchParams:
     params = options.params()
     if options.wave is not None or not alone:
         return params
-    return replace(params, costs=session.step_costs.relative(options.chosen().width(params)))
+    return replace(params, costs=worker.step_costs(options.chosen().width(params)))
 
 
 @contextmanager
-def stoppable(session: Session, driver: Driver | None = None) -> Iterator[Driver]:
-    """A driver, the session's own unless given, that the first Ctrl-C stops in the middle of a batch."""
-    driver = driver or session.driver(time.monotonic)
+def stoppable(session: Session, driver: Driver) -> Iterator[Driver]:
+    """The driver, which the first Ctrl-C stops in the middle of a batch."""
 
     def stop() -> None:
         driver.interrupt()
@@ -114,28 +143,12 @@ def stoppable(session: Session, driver: Driver | None = None) -> Iterator[Driver
 
 
 def _sampling(options: RunOptions) -> SamplingParams:
-    from adascale.models.sampling import SamplingParams
+    from adascale.models.sampling_params import SamplingParams
 
     heat = options.heat()
     if heat is None:
         return SamplingParams(top_p=options.top_p)
     return SamplingParams(temperature=heat, top_p=options.top_p)
-
-
-def _gpu_layers(options: RunOptions) -> int:
-    from llama_cpp import llama_supports_gpu_offload
-
-    asked = parse_gpu_layers(options.gpu_layers)
-    if llama_supports_gpu_offload():
-        return -1 if asked is None else asked
-    if asked:
-        show_warning(
-            "no-gpu-build",
-            f"--gpu-layers {options.gpu_layers} has no effect: this llama.cpp was built without GPU support; "
-            "running on CPU",
-            hint="adascale doctor shows how to install a GPU build",
-        )
-    return 0
 
 
 def _listen_to_llama(verbose: int) -> None:

@@ -10,6 +10,7 @@
     │   ├── ContextOverflowError   a question longer than the window
     │   ├── MemoryOverflowError    models and context need more memory than there is
     │   └── DiskFullError          a download needs more disk than there is
+    ├── WorkerDiedError            the process that hosts the models has gone (exit 1)
     ├── DecodeError                llama.cpp refused a batch (exit 1)
     │   ├── NoKVSlotError          the KV cache has no room for it
     │   └── DecodeAbortedError     it was stopped by the abort callback
@@ -107,6 +108,12 @@ class DiskFullError(DoesNotFitError):
     """A download or a result file needs more disk than is free."""
 
     default_slug = "no-disk"
+
+
+class WorkerDiedError(AdascaleError):
+    """The process that hosts the models was killed, or llama.cpp aborted it."""
+
+    default_slug = "worker-died"
 
 
 class DecodeError(AdascaleError):

@@ -47,6 +47,13 @@ def initialise() -> None:
     C.llama_backend_init()
 
 
+def offloaded(asked: int | None) -> int:
+    """Layers to offload: what is asked for, all (-1) for None, none where this build has no GPU support."""
+    if not C.llama_supports_gpu_offload():
+        return 0
+    return -1 if asked is None else asked
+
+
 class AbortFlag:
     """A flag that llama.cpp reads between graph nodes, set from any thread or signal handler.
 

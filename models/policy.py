@@ -13,7 +13,8 @@ from .branch import Job, Slot
 from .chat import ChatFormat
 from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
 from .runtime import FloatArray, LlamaContext
-from .sampling import Sampler, SamplingParams, Stream, SurpriseMeter
+from .sampling import Sampler, Stream, SurpriseMeter
+from .sampling_params import SamplingParams
 from .stepcost import StepCosts
 
 ANSWER_RESERVE = 256

@@ -18,7 +18,7 @@ from .artifact import ModelFile
 from .chat import ChatFormat
 from .checksum import file_sha256
 from .drawstore import DrawStore, draws_path
-from .native import AbortFlag
+from .native import AbortFlag, offloaded
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
 from .prm import FORMATS, StepPRM, head_file, settle_format, split_reference
@@ -46,6 +46,7 @@ class Session:
     def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
         self.options = options
         self.abort = AbortFlag()
+        self._gpu_layers = offloaded(options.gpu_layers)
         self._reporting = reporting
         self._stack = ExitStack()
         self._files: tuple[ModelFile, ModelFile | None] | None = None
@@ -105,8 +106,11 @@ class Session:
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
-        """Code and text of what does not match the calibration in use, and of those that cannot be read."""
+        """Code and text of what has no effect, or does not match the calibration in use or cannot be read."""
         found: list[tuple[str, str]] = []
+        if self.options.gpu_layers and not self._gpu_layers:
+            text = f"--gpu-layers {self.options.gpu_layers} has no effect: this llama.cpp has no GPU support"
+            found.append(("no-gpu-build", f"{text}; adascale doctor shows how to install one that has"))
         if self.options.calibration == "auto" and self.options.prm != "none":
             found += [("calibration-unreadable", error.message) for error in shelf.unreadable()]
         if self.calibration is not None:
@@ -129,7 +133,7 @@ class Session:
             "generator": {
                 **_describe(self.generator),
                 "n_ctx": self.window,
-                "device": "gpu" if self.options.gpu_layers else "cpu",
+                "device": "gpu" if self._gpu_layers else "cpu",
             },
             "prm": None,
             "calibration": None,
@@ -239,9 +243,9 @@ class Session:
         return min(2 * self.window, gguf.read_info(self.prm.path).context_length or 2 * self.window)
 
     def _load(self, file: ModelFile) -> LlamaModel:
-        device = "GPU" if self.options.gpu_layers else "CPU"
+        device = "GPU" if self._gpu_layers else "CPU"
         self._reporting.status(f"Loading {file.name} ({gigabytes(file.size_bytes)} GB, {device})...")
-        model = LlamaModel(file.path, self.options.gpu_layers)
+        model = LlamaModel(file.path, self._gpu_layers)
         self._stack.callback(model.close)
         return model
 
@@ -266,7 +270,7 @@ class Session:
 
     def _step_costs(self, context: LlamaContext, threads: int) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
-        path = stepcost.kept_at(self.generator.sha256, threads, self.options.gpu_layers)
+        path = stepcost.kept_at(self.generator.sha256, threads, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
             self._reporting.status("Measuring this machine (once for this model)...")

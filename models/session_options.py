@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .artifact import Confirm, Report
-from .sampling import SamplingParams
+from .sampling_params import SamplingParams
 
 Purpose = Literal["search", "rollouts", "replay"]
 """What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
@@ -25,7 +25,7 @@ class SessionOptions:
         branches: Branches that run at once, 1 to 64.
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
         threads: CPU threads; None for the physical cores.
-        gpu_layers: Layers to offload, -1 for all.
+        gpu_layers: Layers to offload, -1 for all; None for all if this build can.
         sampling: How tokens are drawn.
         system: System prompt; None for the built-in one.
         offline: Never touch the network.
@@ -39,8 +39,8 @@ class SessionOptions:
     branches: int = 8
     ctx_size: int | None = None
     threads: int | None = None
-    gpu_layers: int = 0
-    sampling: SamplingParams = SamplingParams()
+    gpu_layers: int | None = None
+    sampling: SamplingParams = field(default_factory=SamplingParams)
     system: str | None = None
     offline: bool = False
     force: bool = False

@@ -109,6 +109,12 @@ class Strategy:
     used: tuple[str, ...] = ()
     adapts: tuple[Adapt, ...] = ()
 
+    def __reduce__(self) -> tuple[Callable[[str], Strategy], tuple[str]]:
+        """Built-in strategies are pickled by their names."""
+        from . import strategy_named
+
+        return strategy_named, (self.name,)
+
     def recorded(self, params: SearchParams) -> dict[str, Any]:
         """The parameters that this strategy reads, for the event log: as JSON has them."""
         adapting = ("adapt", "confidence") if params.adapt != "none" and self.adapts else ()

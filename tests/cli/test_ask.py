@@ -187,14 +187,13 @@ def test_a_torn_model_is_explained(env: dict[str, str], chain_gguf: Path, tmp_pa
     assert "incomplete" in done.stderr
 
 
-def test_models_that_do_not_fit_are_refused_before_loading(env: dict[str, str], random_gguf: Path) -> None:
-    code = (
-        "import sys\nfrom adascale.models import machine\n"
-        "machine.free_memory_bytes = lambda: 10_000_000\n"
-        f"sys.argv = ['adascale', 'ask', 'hi', '-g', {str(random_gguf)!r}]\n"
-        "from adascale.cli.app import main\nmain()\n"
+def test_models_that_do_not_fit_are_refused_before_loading(
+    env: dict[str, str], random_gguf: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "from adascale.models import machine\nmachine.free_memory_bytes = lambda: 10_000_000\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=60)
+    done = run(env, "ask", "hi", "-g", str(random_gguf), more={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 5
     assert "error[no-memory]" in done.stderr
     assert "--force" in done.stderr

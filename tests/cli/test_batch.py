@@ -8,24 +8,28 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from home import Home
 
 LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))
 
 
-@pytest.fixture
-def home(chain_gguf: Path, tmp_path: Path) -> Home:
-    return Home(tmp_path, chain_gguf, tmp_path / "in.jsonl")
+@pytest.fixture(scope="module")
+def home(chain_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    return Home(folder, chain_gguf, folder / "in.jsonl")
 
 
 @pytest.fixture
-def batch(home: Home) -> Any:
+def batch(home: Home, tmp_path: Path) -> Any:
     def call(text: str, *args: str, name: str = "in.jsonl") -> Any:
-        source, out = home.folder / name, home.folder / "out.jsonl"
+        source, out = tmp_path / name, tmp_path / "out.jsonl"
         source.write_text(text)
         done = home.run("batch", str(source), "-o", str(out), "-g", str(home.model), "--samples", "2", *args)
         assert "Traceback" not in done.stderr
@@ -96,12 +100,12 @@ def test_csv_is_read_by_its_field(batch: Any) -> None:
     assert (done.returncode, ids(done)) == (0, ["a"]), done.stderr
 
 
-def test_a_dry_run_loads_and_writes_nothing(batch: Any, home: Home) -> None:
+def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     done = batch(f"{LINES}\nnonsense\n", "--dry-run")
     assert done.returncode == 6
     assert "6 to ask, 0 there already, 1 bad lines" in done.stderr
     assert "Loading" not in done.stderr
-    assert [path.name for path in home.folder.iterdir() if "out" in path.name] == []
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
@@ -111,8 +115,8 @@ def test_a_file_without_a_question_is_told(batch: Any, text: str) -> None:
     assert "holds no question" in done.stderr
 
 
-def test_a_killed_run_leaves_whole_records(home: Home) -> None:
-    out = home.folder / "out.jsonl"
+def test_a_killed_run_leaves_whole_records(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
     many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(40)]
     home.data.write_text("\n".join(many))
     command = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out)]
@@ -127,6 +131,76 @@ def test_a_killed_run_leaves_whole_records(home: Home) -> None:
     assert subprocess.run(command, env=home.env, capture_output=True).returncode == 0
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted(int(record["id"]) for record in records) == list(range(40))
+
+
+def workers(parent: int) -> list[psutil.Process]:
+    """The processes that host the models of a run."""
+    return psutil.Process(parent).children()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return found
+
+
+def test_a_worker_that_is_killed_costs_only_what_it_was_searching(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(120)]
+    home.data.write_text("\n".join(many))
+    command = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out)]
+    command += ["-g", str(home.model), "--samples", "8", "--strategy", "vote"]
+    process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: out.exists() and out.read_text())
+    workers(process.pid)[0].send_signal(signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert "the process that runs the models was ended by SIGKILL; starting it again" in err
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert sorted(int(record["id"]) for record in records) == list(range(120))
+    failed = [record for record in records if record["status"] == "error"]
+    assert {record["error"]["code"] for record in failed} == {"worker-died"}
+    assert 0 < len(failed) <= 32
+    assert process.returncode == 6
+    again = subprocess.run(command, env=home.env, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert sorted(int(record["id"]) for record in records) == list(range(120))
+
+
+def test_a_worker_does_not_outlive_its_parent(home: Home) -> None:
+    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--strategy", "vote"]
+    process = subprocess.Popen(
+        command, env=home.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"".join(b"What is %d?\n" % n for n in range(500)))
+    process.stdin.close()
+    [worker] = wait_for(lambda: workers(process.pid))
+    wait_for(lambda: process.stdout and process.stdout.read(1))
+    process.kill()
+    process.wait()
+    psutil.wait_procs([worker], timeout=10)
+    assert not worker.is_running()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_a_worker_that_dies_in_ask_is_told_in_one_line(home: Home) -> None:
+    command = [sys.executable, "-m", "adascale", "ask", "Hm?", "-g", str(home.model), "--progress", "json"]
+    command += ["--samples", "1024", "--strategy", "vote"]
+    process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while '"answer_found"' not in process.stderr.readline():
+        pass
+    workers(process.pid)[0].send_signal(signal.SIGABRT)
+    err = process.stderr.read()
+    process.wait()
+    assert process.returncode == 1
+    assert "error[worker-died]: the process that runs the models was ended by SIGABRT" in err
+    assert "Traceback" not in err
+    process.stderr.close()
 
 
 def test_lines_and_json_may_stand_side_by_side(batch: Any) -> None:

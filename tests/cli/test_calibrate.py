@@ -32,7 +32,7 @@ from adascale.models.native import AbortFlag
 from adascale.models.prefixes import PrefixCache, read_prompt
 from adascale.models.prompts import SYSTEM_PROMPT
 from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.sampling import SamplingParams
+from adascale.models.sampling_params import SamplingParams
 from adascale.models.shelf import prompt_hash
 
 QUESTIONS = 48

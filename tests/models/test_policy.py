@@ -24,7 +24,7 @@ from adascale.models.native import AbortFlag
 from adascale.models.policy import LlamaPolicy
 from adascale.models.prefixes import PrefixCache
 from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.sampling import SamplingParams
+from adascale.models.sampling_params import SamplingParams
 from adascale.models.stepcost import StepCosts
 
 PROBLEM = Problem("p", "What is 9 * 2?")

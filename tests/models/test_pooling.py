@@ -28,7 +28,7 @@ from adascale.models.policy import LlamaPolicy
 from adascale.models.pooling import Pool
 from adascale.models.prefixes import PrefixCache
 from adascale.models.runtime import FloatArray, LlamaContext, LlamaModel
-from adascale.models.sampling import SamplingParams
+from adascale.models.sampling_params import SamplingParams
 from adascale.models.stepcost import Chunk, StepCosts
 
 PROBLEM = Problem("p", "What is 9 * 2?")

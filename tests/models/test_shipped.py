@@ -11,7 +11,7 @@ import pytest
 from adascale.models.calibrations import SUFFIX, load
 from adascale.models.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.prompts import SYSTEM_PROMPT
-from adascale.models.sampling import SamplingParams
+from adascale.models.sampling_params import SamplingParams
 from adascale.models.session import WINDOW
 from adascale.models.shelf import shipped_folder
 

@@ -1,0 +1,229 @@
+"""The other side of ``worker.py``: models in another process, as if they were in this one."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.settings import Settings
+from adascale.engine.types import Problem
+
+from .artifact import DownloadPlan, Transfer
+from .session_options import Reporting, SessionOptions
+from .worker import Done, Happened, Interrupt, Open, Opened, Said, Search, Wanted
+
+RESTARTS = 3
+"""Times in a row that a worker is started again without a question having been answered in between."""
+
+_COMMAND = "from adascale.models.worker import main; main()"
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A question that the worker has: how far its log has come."""
+
+    problem: Problem
+    last: Event | None = None
+
+
+class Worker:
+    """Opens models in a process of its own and searches with them; use it as a context manager.
+
+    Args:
+        options: Of the session.
+        reporting: Told what the worker does; asked before a download.
+        verbose: Whether llama.cpp's log goes to stderr.
+
+    Raises:
+        ModelError, DoesNotFitError, UsageError: on entry.
+        WorkerDiedError: on entry, or when the worker dies again and again.
+    """
+
+    def __init__(
+        self, options: SessionOptions, reporting: Reporting = Reporting(), *, verbose: bool = False
+    ) -> None:
+        self._open = Open(options, reporting.confirm is not None, verbose)
+        self._reporting = reporting
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sending = threading.Lock()
+        self._interrupted = False
+        self._deaths = 0
+        self.opened: Opened
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._running().pid
+
+    def describe(self) -> Mapping[str, Any]:
+        """Generator, PRM, calibration and sampling, for the event log."""
+        return self.opened.models
+
+    @property
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """Code and text of what does not match."""
+        return self.opened.warnings
+
+    def step_costs(self, most: int) -> tuple[float, ...]:
+        """Relative cost of a decode step with 1 to ``most`` branches on the worker's machine."""
+        return self.opened.costs[:most]
+
+    def interrupt(self) -> None:
+        """Stop all searches in the middle of their batch; safe from any thread."""
+        self._interrupted = True
+        with suppress(OSError, WorkerDiedError):  # where it has died nothing runs
+            self._send(Interrupt())
+
+    def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
+        """As ``Driver.run``.
+
+        Where the worker dies, what it was searching ends with SearchFailed (``worker-died``), it is started
+        again, and the rest goes on.
+        """
+        waiting = _Queue(iter(problems))
+        while True:
+            flying: dict[str, _InFlight] = {}
+            self._deaths += 1
+            try:
+                yield from self._run(waiting, settings, flying)
+                return
+            except WorkerDiedError as error:
+                # A question that has not begun has cost nothing: it is asked again.
+                waiting.back += [each.problem for each in flying.values() if each.last is None]
+                for each in flying.values():
+                    if each.last is not None:
+                        yield each.problem, _failed(each.last, error)
+                if self._interrupted:
+                    return
+                if self._deaths > RESTARTS:
+                    raise
+                self._reporting.status(f"{error.message}; starting it again")
+                self._start()
+
+    def _run(
+        self, waiting: _Queue, settings: Settings, flying: dict[str, _InFlight]
+    ) -> Iterator[tuple[Problem, Event]]:
+        self._send(Search(settings))
+        while not isinstance(message := self._receive(), Done):
+            if isinstance(message, Wanted):
+                problem = None if self._interrupted else waiting.take()
+                if problem is not None:
+                    flying[problem.id] = _InFlight(problem)
+                self._send(problem)
+                continue
+            assert isinstance(message, Happened)
+            at = flying[message.problem]
+            at.last = message.event
+            if isinstance(message.event, SearchFinished | SearchFailed):
+                del flying[message.problem]
+                self._deaths = 0
+            yield at.problem, message.event
+
+    def _start(self) -> None:
+        self._stop()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C is for the parent, which passes it on as a message.
+            start_new_session=True,
+        )
+        self._send(self._open)
+        while not isinstance(message := self._receive(), Opened):
+            match message:
+                case Said():
+                    self._reporting.status(message.text)
+                case Transfer() if self._reporting.on_progress is not None:
+                    self._reporting.on_progress(message)
+                case DownloadPlan():
+                    assert self._reporting.confirm is not None
+                    self._send(self._reporting.confirm(message))
+        self.opened = message
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # what was still to be sent has nobody to read it
+                pipe.close()
+
+    def _send(self, message: Any) -> None:
+        process = self._running()
+        assert process.stdin is not None
+        with self._sending:
+            try:
+                pickle.dump(message, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+                process.stdin.flush()
+            except BrokenPipeError:
+                raise self._died() from None
+
+    def _receive(self) -> Any:
+        process = self._running()
+        assert process.stdout is not None
+        try:
+            message = pickle.load(process.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            raise self._died() from None
+        if isinstance(message, AdascaleError):
+            raise message
+        return message
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the worker is open"
+        return self._process
+
+    def _died(self) -> WorkerDiedError:
+        code = self._running().wait()
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        memory = code == -signal.SIGKILL
+        return WorkerDiedError(
+            f"the process that runs the models {how}",
+            hint="if memory ran out: a smaller --ctx-size or fewer --samples" if memory else "",
+        )
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Problems to come, those that have come back first."""
+
+    rest: Iterator[Problem]
+    back: list[Problem] = field(default_factory=list)
+
+    def take(self) -> Problem | None:
+        return self.back.pop(0) if self.back else next(self.rest, None)
+
+
+def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:
+    return SearchFailed(
+        seq=last.seq + 1,
+        t=last.t,
+        code=error.slug,
+        message=error.message,
+        facts=error.facts,
+        hint=error.hint,
+        exit_code=error.exit_code,
+    )

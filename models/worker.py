@@ -1,0 +1,204 @@
+"""A process that hosts the models, spoken to through its stdin and stdout (``remote.py`` is the other side).
+
+llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
+message to the parent, which still has everything that was answered. Messages are pickled dataclasses, one
+after another. The worker asks for questions one by one as it has room for them. It ends when its stdin does,
+in the middle of a batch if need be, so that no parent that was killed leaves one behind.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from adascale.engine.errors import AdascaleError
+from adascale.engine.events import Event
+from adascale.engine.settings import Settings
+from adascale.engine.types import Problem
+
+from .artifact import DownloadPlan
+
+if TYPE_CHECKING:
+    from adascale.engine.driver import Driver
+
+    from .session import Session
+    from .session_options import SessionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Parent: open these models.
+
+    Attributes:
+        options: Of the session.
+        confirm: Whether the parent wants to be asked before a download.
+        verbose: Whether llama.cpp's log goes to stderr.
+    """
+
+    options: SessionOptions
+    confirm: bool
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Parent: search what ``Wanted`` will be answered with."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Parent: stop after the current batch, or in the middle of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Worker: what it is doing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Worker: the models are open.
+
+    Attributes:
+        models: As ``Session.describe`` tells.
+        warnings: As ``Session.warnings`` tells.
+        costs: Relative cost of a decode step with 1, 2, ... branches.
+        files: Label, path and sha256 of each model.
+    """
+
+    models: Mapping[str, Any]
+    warnings: tuple[tuple[str, str], ...]
+    costs: tuple[float, ...]
+    files: tuple[tuple[str, Path, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Worker: an event of a question."""
+
+    problem: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Worker: room for one more question; answered with a ``Problem``, or None when there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Worker: all searches have ended."""
+
+
+def main() -> None:
+    """Serve the parent until it has gone."""
+    # Whatever a library prints must not get between the messages.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _Server(sys.stdin.buffer, out).serve()
+
+
+class _Server:
+    def __init__(self, source: BinaryIO, out: BinaryIO) -> None:
+        self._source = source
+        self._out = out
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._session: Session | None = None
+        self._driver: Driver | None = None
+        self._interrupted = False
+
+    def serve(self) -> None:
+        threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            self._open(self._inbox.get())
+        except AdascaleError as error:
+            self._tell(error)
+        except Exception as error:
+            if os.environ.get("ADASCALE_DEBUG"):
+                raise
+            text = f"something unexpected went wrong: {type(error).__name__}: {error}"
+            self._tell(AdascaleError(text, hint="--debug shows where; please report it", slug="unexpected"))
+
+    def _open(self, wanted: Open) -> None:
+        from .session import Session
+        from .session_options import Reporting
+
+        if wanted.verbose:
+            _show_log()
+        confirm = self._confirm if wanted.confirm else None
+        session = Session(wanted.options, Reporting(lambda text: self._tell(Said(text)), self._tell, confirm))
+        with session:
+            self._session = session
+            files = [("generator", session.generator), ("prm", session.prm)]
+            self._tell(
+                Opened(
+                    session.describe(),
+                    tuple(session.warnings),
+                    session.step_costs.relative(wanted.options.branches),
+                    tuple((label, file.path, file.sha256) for label, file in files if file is not None),
+                )
+            )
+            while True:
+                self._search(session, self._inbox.get())
+
+    def _search(self, session: Session, wanted: Search) -> None:
+        driver = self._driver = session.driver(time.monotonic)
+        for problem, event in driver.run(self._questions(), wanted.settings):
+            self._tell(Happened(problem.id, event))
+        self._tell(Done())
+
+    def _questions(self) -> Iterator[Problem]:
+        while not self._interrupted:
+            self._tell(Wanted())
+            problem = self._inbox.get()
+            if problem is None:
+                return
+            yield problem
+
+    def _confirm(self, plan: DownloadPlan) -> bool:
+        self._tell(plan)
+        return bool(self._inbox.get())
+
+    def _tell(self, message: Any) -> None:
+        try:
+            pickle.dump(message, self._out, protocol=pickle.HIGHEST_PROTOCOL)
+            self._out.flush()
+        except BrokenPipeError:
+            os._exit(1)
+
+    def _listen(self) -> None:
+        """Pass messages on; an interruption counts at once, and so does the end of the parent."""
+        while True:
+            try:
+                message = pickle.load(self._source)
+            except (EOFError, pickle.UnpicklingError):
+                os._exit(0)
+            if isinstance(message, Interrupt):
+                self._interrupted = True
+                if self._driver is not None:
+                    self._driver.interrupt()
+                if self._session is not None:
+                    self._session.abort.set()
+            else:
+                self._inbox.put(message)
+
+
+def _show_log() -> None:
+    from . import native
+
+    def show(level: int, text: str) -> None:
+        sys.stderr.write(text)
+
+    native.listen(show)
