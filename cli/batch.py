@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -113,6 +114,7 @@ class _Run:
     _started: float = field(default_factory=time.monotonic)
     _told: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def go(self, lines: Iterator[Problem | BadLine], output: str) -> None:
         """Ask what has no record yet. Nothing is loaded where nothing is to be asked."""
@@ -191,7 +193,8 @@ class _Run:
         return {"expected": problem.answer, "correct": right}
 
     def _failed(self, problem: Problem, record: dict[str, Any], error: AdascaleError) -> None:
-        self.failures[error.slug] += 1
+        with self._lock:  # bad lines come from the thread that reads
+            self.failures[error.slug] += 1
         self.results.write({**problem.meta, **record})
         if self.options.fail_on_error:
             raise error

@@ -8,7 +8,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -65,11 +64,12 @@ def _settled(source: str, form: Format) -> Format:
     return known.get(Path(source).suffix.lower(), "auto")
 
 
-def _opened(source: str) -> AbstractContextManager[BinaryIO]:
+def _opened(source: str) -> BinaryIO:
     if source == "-":
         if sys.stdin.isatty():
             raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
-        return nullcontext(sys.stdin.buffer)
+        # Not sys.stdin's own buffer: a thread that waits on that one makes Python abort when it ends.
+        return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
         return Path(source).open("rb")
     except OSError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
@@ -38,18 +39,20 @@ class Results:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
+        self._lock = threading.Lock()
         self.done: set[int] = set()
         self.failed: set[int] = set()
         self.made_with: dict[str, Any] | None = None
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Add a record; it is on disk when this returns.
+        """Add a record; it is on disk when this returns. Safe from any thread.
 
         Raises:
             DiskFullError, UsageError: it could not be written; nothing of it is left behind.
         """
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        self._write(text.translate(_LINE_ENDS))
+        with self._lock:
+            self._write(text.translate(_LINE_ENDS))
 
 
 @contextmanager

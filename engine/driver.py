@@ -43,26 +43,37 @@ class Driver:
         """Stop all searches after the current batch; safe to call from a signal handler."""
         self._interrupted = True
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being searched."""
+        return bool(self._active)
+
     def run(
-        self, problems: Iterable[Problem], settings: Settings, at_once: int | None = None
+        self, problems: Iterable[Problem | None], settings: Settings, at_once: int | None = None
     ) -> Iterator[tuple[Problem, Event]]:
         """Search every problem; yields each event with its problem as it happens.
 
         Ends every problem with SearchFinished or SearchFailed. A new problem enters when slots are free
-        that no open problem needs, and fewer than ``at_once`` are open.
+        that no open problem needs, and fewer than ``at_once`` are open. ``problems`` may yield None for
+        "none yet" while others are being searched (``busy``); else it has to wait.
         """
         queue = iter(problems)
         exhausted = False
         try:
             while True:
                 while not exhausted and not self._interrupted and self._has_room(at_once):
-                    problem = next(queue, None)
-                    if problem is None:
+                    try:
+                        problem = next(queue)
+                    except StopIteration:
                         exhausted = True
-                    else:
-                        yield from self._admit(problem, settings)
+                        break
+                    if problem is None:
+                        break
+                    yield from self._admit(problem, settings)
                 if not self._active:
-                    break
+                    if exhausted or self._interrupted:
+                        break
+                    continue
                 self._turn()
                 for search in list(self._active):
                     yield from self._events(search)

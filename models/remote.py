@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, Self
 
 from adascale.engine.errors import AdascaleError, WorkerDiedError
@@ -19,20 +19,12 @@ from adascale.engine.types import Problem
 
 from .artifact import DownloadPlan, Transfer
 from .session_options import Reporting, SessionOptions
-from .worker import Done, Happened, Interrupt, Open, Opened, Said, Search, Wanted
+from .worker import Done, Ended, Happened, Interrupt, Open, Opened, Said, Search, Wanted
 
 RESTARTS = 3
 """Times in a row that a worker is started again without a question having been answered in between."""
 
 _COMMAND = "from adascale.models.worker import main; main()"
-
-
-@dataclass(slots=True)
-class _InFlight:
-    """A question that the worker has: how far its log has come."""
-
-    problem: Problem
-    last: Event | None = None
 
 
 class Worker:
@@ -100,19 +92,15 @@ class Worker:
         Where the worker dies, what it was searching ends with SearchFailed (``worker-died``), it is started
         again, and the rest goes on.
         """
-        waiting = _Queue(iter(problems))
+        feeder = _Feeder(iter(problems), self._send)
         while True:
-            flying: dict[str, _InFlight] = {}
             self._deaths += 1
             try:
-                yield from self._run(waiting, settings, flying)
+                yield from self._run(feeder, settings)
                 return
             except WorkerDiedError as error:
-                # A question that has not begun has cost nothing: it is asked again.
-                waiting.back += [each.problem for each in flying.values() if each.last is None]
-                for each in flying.values():
-                    if each.last is not None:
-                        yield each.problem, _failed(each.last, error)
+                for problem, last in feeder.lost():
+                    yield problem, _failed(last, error)
                 if self._interrupted:
                     return
                 if self._deaths > RESTARTS:
@@ -120,24 +108,18 @@ class Worker:
                 self._reporting.status(f"{error.message}; starting it again")
                 self._start()
 
-    def _run(
-        self, waiting: _Queue, settings: Settings, flying: dict[str, _InFlight]
-    ) -> Iterator[tuple[Problem, Event]]:
+    def _run(self, feeder: _Feeder, settings: Settings) -> Iterator[tuple[Problem, Event]]:
         self._send(Search(settings))
         while not isinstance(message := self._receive(), Done):
+            feeder.check()
             if isinstance(message, Wanted):
-                problem = None if self._interrupted else waiting.take()
-                if problem is not None:
-                    flying[problem.id] = _InFlight(problem)
-                self._send(problem)
+                feeder.ask(ended=self._interrupted)
                 continue
             assert isinstance(message, Happened)
-            at = flying[message.problem]
-            at.last = message.event
             if isinstance(message.event, SearchFinished | SearchFailed):
-                del flying[message.problem]
                 self._deaths = 0
-            yield at.problem, message.event
+            yield feeder.happened(message.problem, message.event), message.event
+        feeder.check()
 
     def _start(self) -> None:
         self._stop()
@@ -206,15 +188,74 @@ class Worker:
         )
 
 
-@dataclass(slots=True)
-class _Queue:
-    """Problems to come, those that have come back first."""
+class _Feeder:
+    """Sends questions to the worker as it asks for them, from a thread: the next one may be long in coming.
 
-    rest: Iterator[Problem]
-    back: list[Problem] = field(default_factory=list)
+    It knows which questions the worker has, and how far the log of each has come.
+    """
 
-    def take(self) -> Problem | None:
-        return self.back.pop(0) if self.back else next(self.rest, None)
+    def __init__(self, problems: Iterator[Problem], send: Callable[[Any], None]) -> None:
+        self._problems = problems
+        self._send = send
+        self._back: list[Problem] = []
+        self._flying: dict[str, tuple[Problem, Event | None]] = {}
+        self._lives = 0
+        self._requests: SimpleQueue[int] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+        threading.Thread(target=self._feed, daemon=True).start()
+
+    def ask(self, *, ended: bool) -> None:
+        """The worker wants one more; it is told that there are none where everything has ``ended``."""
+        if ended:
+            self._send(Ended())
+        else:
+            self._requests.put(self._lives)
+
+    def happened(self, id_: str, event: Event) -> Problem:
+        """The question of an event; it is no longer in flight after its last one."""
+        problem, _ = self._flying[id_]
+        if isinstance(event, SearchFinished | SearchFailed):
+            del self._flying[id_]
+        else:
+            self._flying[id_] = problem, event
+        return problem
+
+    def lost(self) -> list[tuple[Problem, Event]]:
+        """The worker has died: questions that had begun, with their last events; the others come again."""
+        with self._lock:
+            self._lives += 1
+            flying, self._flying = list(self._flying.values()), {}
+            # A question that has not begun has cost nothing.
+            self._back += [problem for problem, last in flying if last is None]
+        return [(problem, last) for problem, last in flying if last is not None]
+
+    def check(self) -> None:
+        """Raise what reading the questions has raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _feed(self) -> None:
+        while True:
+            life = self._requests.get()
+            problem = self._next()
+            with self._lock:
+                if life != self._lives:  # it died while this one was awaited
+                    self._back += [problem] if problem is not None else []
+                    continue
+                if problem is not None:
+                    self._flying[problem.id] = problem, None
+            with suppress(OSError, WorkerDiedError):
+                self._send(Ended() if problem is None else problem)
+
+    def _next(self) -> Problem | None:
+        if self._back:
+            return self._back.pop(0)
+        try:
+            return next(self._problems, None)
+        except BaseException as error:
+            self._error = error
+            return None
 
 
 def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:

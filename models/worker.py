@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adascale.engine.errors import AdascaleError
@@ -61,6 +61,11 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """Parent: there are no more questions."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Worker: what it is doing."""
 
@@ -94,7 +99,7 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Worker: room for one more question; answered with a ``Problem``, or None when there are no more."""
+    """Worker: room for one more question; answered with a ``Problem`` when there is one, or ``Ended``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,6 @@ class _Server:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._session: Session | None = None
         self._driver: Driver | None = None
-        self._interrupted = False
 
     def serve(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
@@ -151,21 +155,29 @@ class _Server:
                 )
             )
             while True:
-                self._search(session, self._inbox.get())
+                message = self._inbox.get()
+                if isinstance(message, Search):
+                    self._search(session, message)
 
     def _search(self, session: Session, wanted: Search) -> None:
         driver = self._driver = session.driver(time.monotonic)
-        for problem, event in driver.run(self._questions(), wanted.settings):
+        for problem, event in driver.run(self._questions(driver), wanted.settings):
             self._tell(Happened(problem.id, event))
         self._tell(Done())
 
-    def _questions(self) -> Iterator[Problem]:
-        while not self._interrupted:
+    def _questions(self, driver: Driver) -> Iterator[Problem | None]:
+        """What the parent has, one at a time; None while it has none yet and there is something to do."""
+        while True:
             self._tell(Wanted())
-            problem = self._inbox.get()
-            if problem is None:
+            while True:
+                try:
+                    answer: Problem | Ended = self._inbox.get(block=not driver.busy)
+                    break
+                except Empty:
+                    yield None
+            if isinstance(answer, Ended):
                 return
-            yield problem
+            yield answer
 
     def _confirm(self, plan: DownloadPlan) -> bool:
         self._tell(plan)
@@ -186,11 +198,11 @@ class _Server:
             except (EOFError, pickle.UnpicklingError):
                 os._exit(0)
             if isinstance(message, Interrupt):
-                self._interrupted = True
                 if self._driver is not None:
                     self._driver.interrupt()
                 if self._session is not None:
                     self._session.abort.set()
+                self._inbox.put(Ended())  # whoever waits for a question waits no longer
             else:
                 self._inbox.put(message)
 

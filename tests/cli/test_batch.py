@@ -203,6 +203,37 @@ def test_a_worker_that_dies_in_ask_is_told_in_one_line(home: Home) -> None:
     process.stderr.close()
 
 
+def test_a_slow_pipe_gets_each_answer_while_it_is_still_open(home: Home) -> None:
+    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2", "-q"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=home.env)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for question in ("One?", "Two?"):
+        process.stdin.write(f"{question}\n".encode())
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["question"] == question
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    process.stdout.close()
+
+
+def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
+    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.env
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"One?\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) in (0, 130)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+
+
 def test_lines_and_json_may_stand_side_by_side(batch: Any) -> None:
     text = '{"id": "a", "question": "What is 9 * 2?", "level": 3}\n\n{"question": 5}\nWhat is 2 + 2?\n'
     done = batch(text, name="in.txt")
