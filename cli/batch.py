@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ from .record import answer_record, error_record, made_with, run_record
 from .results import Results, check_same_run, open_results
 from .shared import OUTPUT, SEARCH, option, with_options
 from .signals import graceful
+from .trace import TraceWriter
 from .wire import MAX_BRANCHES, open_worker, settings_for
 
 _EVERY = 10.0
@@ -43,6 +45,10 @@ class BatchOptions(RunOptions):
     question_field: Annotated[
         str, option("--field", panel=OUTPUT, metavar="NAME", help="The field that holds the question.")
     ] = "question"  # fmt: skip
+    traces: Annotated[
+        Path | None,
+        option("--traces", panel=OUTPUT, metavar="DIR", help="Keep each search's event log, by its id."),
+    ] = None  # fmt: skip
     limit: Annotated[
         int | None, option("--limit", panel=SEARCH, min=1, help="Read only the first so many questions.")
     ] = None  # fmt: skip
@@ -77,6 +83,8 @@ def batch(
     The same command goes on where it was stopped: what has a record is not asked again, what failed is.
     """
     options.limits()
+    if options.traces is not None:
+        _make_folder(options.traces)
     lines = _limited(read_problems(source, options.form, options.question_field), options.limit)
     if options.dry_run:
         _plan(lines, output, options)
@@ -151,7 +159,10 @@ class _Run:
         for problem, event in run(todo, settings):
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished | SearchFailed):
-                self._finished(problem, logs.pop(problem.id))
+                log = logs.pop(problem.id)
+                if self.options.traces is not None:
+                    _keep_trace(self.options.traces, problem, log)
+                self._finished(problem, log)
                 self._tell()
 
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
@@ -259,6 +270,25 @@ def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions
     say(f"adascale: {options.strategy}, at most {options.params().samples} solutions, {width} at once")
     if bad:
         raise typer.Exit(6)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be made: {exc.strerror or exc}", slug="unwritable") from exc
+
+
+def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:
+    with TraceWriter(folder / f"{_file_name(problem.id)}.jsonl") as writer:
+        for event in log:
+            writer.write(event)
+
+
+def _file_name(id_: str) -> str:
+    """The id where every file system takes it as it is; else what it takes of it, and a hash."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
+    return safe if safe == id_ else f"{safe}-{digest(id_):016x}"
 
 
 def _chain(first: Problem, rest: Iterator[Problem]) -> Iterator[Problem]:

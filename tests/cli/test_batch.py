@@ -95,6 +95,20 @@ def test_fail_on_error_ends_at_once(batch: Any) -> None:
     assert ids(done) == ["line-1"]
 
 
+def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "traces" / "of this"
+    text = '{"id": "a", "question": "One?"}\n{"id": "../b c", "question": "Two?"}\n'
+    done = batch(text, "--traces", str(folder))
+    assert done.returncode == 0, done.stderr
+    first, second = sorted(folder.iterdir())
+    assert second.name == "a.jsonl"
+    assert first.name.startswith("___b_c-")
+    shown = home.run("replay", str(second))
+    answer = next(record["answer"] for record in done.records if record["id"] == "a")
+    assert shown.returncode == 0
+    assert f"Answer: {answer}" in shown.stdout or answer is None
+
+
 def test_csv_is_read_by_its_field(batch: Any) -> None:
     done = batch("id,problem,answer\na,What is 1 + 2?,3\n", "--field", "problem", name="in.csv")
     assert (done.returncode, ids(done)) == (0, ["a"]), done.stderr
