@@ -1,13 +1,17 @@
-"""Wall time of several questions at once through one driver, against the same questions one after another.
+"""Wall time and memory of many questions at once, against the same questions one after another.
 
-Usage: ``python bench/together.py MODEL DATA.jsonl [--questions 8] [--strategy adaptive] [--seed 1]``
+Usage: ``python bench/batch.py MODEL DATA.jsonl [--questions 16] [--strategy adaptive] [--seed 1]``
 
-One after another each question draws as wide as ``ask`` would on this machine, at once one by one.
+One after another each question draws as wide as ``ask`` would on this machine; at once one by one, as in
+``batch``.
+``beyond_mb`` is what the process takes at most beside the weights and the KV cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +25,7 @@ from adascale.engine.events import SearchFinished
 from adascale.engine.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
+from adascale.models import gguf
 from adascale.models.collect import choose
 from adascale.models.session import Session
 from adascale.models.session_options import SessionOptions
@@ -43,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--questions", type=int, default=8)
+    parser.add_argument("--questions", type=int, default=16)
     parser.add_argument("--strategy", default="adaptive")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -53,14 +58,24 @@ def main() -> None:
         costs = session.step_costs.relative(strategy.width(SearchParams()))
         alone = Settings(strategy, replace(SearchParams(), costs=costs), seed=args.seed)
         together = Settings(strategy, SearchParams(), seed=args.seed)
+        info = gguf.read_info(session.generator.path)
+        planned = info.size_bytes + info.kv_bytes_per_token() * session.window * 32
         found = {
             "one after another": run(session, [[problem] for problem in problems], alone),
             "at once": run(session, [problems], together),
         }
     rows = [[name, f"{s:.1f}", f"{t:,}", f"{t / s:.0f}", str(r)] for name, (s, t, r) in found.items()]
     table(["", "seconds", "tokens", "tokens/s", "right"], rows)
-    ratio = found["at once"][0] / found["one after another"][0]
-    close({"ratio": round(ratio, 3), "questions": len(problems), "model": args.model})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    close(
+        {
+            "speedup": round(found["one after another"][0] / found["at once"][0], 2),
+            "peak_mb": round(peak / 1e6),
+            "beyond_mb": round((peak - planned) / 1e6),
+            "questions": len(problems),
+            "model": args.model,
+        }
+    )
 
 
 if __name__ == "__main__":
