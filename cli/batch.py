@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from .console import clean, say
 from .options import RunOptions
 from .problems import BadLine, Format, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
-from .results import Results, check_same_run, open_results
+from .results import Results, open_results
 from .shared import OUTPUT, SEARCH, option, with_options
 from .signals import graceful
 from .trace import TraceWriter
@@ -91,7 +91,7 @@ def batch(
         return
     with open_results(output, overwrite=options.overwrite) as results:
         run = _Run(options, results, source)
-        run.go(lines, output)
+        run.go(lines)
     run.close()
 
 
@@ -124,7 +124,7 @@ class _Run:
     _loaded: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def go(self, lines: Iterator[Problem | BadLine], output: str) -> None:
+    def go(self, lines: Iterator[Problem | BadLine]) -> None:
         """Ask what has no record yet. Nothing is loaded where nothing is to be asked."""
         todo = self._todo(lines)
         first = next(todo, None)
@@ -132,15 +132,17 @@ class _Run:
             if not self.read:
                 where = "stdin" if self.source == "-" else self.source
                 raise UsageError(f"{where} holds no question", slug="no-question")
+            self.results.begin()
             return
         with ExitStack() as stack:
             status: Callable[[str], None] = (lambda text: None) if self.options.quiet else _status
             worker = stack.enter_context(open_worker(self.options, MAX_BRANCHES, status))
             settings = settings_for(self._with_seed(), worker, alone=False)
-            check_same_run(self.results, made_with(run_record(settings, __version__)) or {}, output)
+            self.results.begin(made_with(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
             self._ask(_chain(first, todo), worker.run, settings)
+            self.interrupted |= worker.interrupted
 
     def _with_seed(self) -> RunOptions:
         """The seed of the records that are there, unless another one is asked for."""
@@ -208,6 +210,7 @@ class _Run:
             self.failures[error.slug] += 1
         self.results.write({**problem.meta, **record})
         if self.options.fail_on_error:
+            self.results.begin()
             raise error
 
     def _tell(self) -> None:
@@ -252,8 +255,7 @@ class _Run:
 
 def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions) -> None:
     """Read everything and say what a run would do."""
-    there_is = output != "-" and Path(output).exists()
-    with open_results(output) if there_is else nullcontext(Results(say)) as results:
+    with open_results(output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()
         questions = there = 0
         for line in lines:

@@ -31,69 +31,88 @@ _BEGIN = b'{"line": '
 class Results:
     """Records that are there already, and a place for more.
 
+    Nothing is changed before ``begin``: what is written earlier is held until then.
+
     Attributes:
         done: Digests of the ids that need not be asked again.
         failed: Of those that failed or were interrupted before, and are asked again.
-        made_with: Of the records that are there; None where none says it.
+        made_with: What the records that are there were made with; None where none says it.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
+    def __init__(self, start: Callable[[Results], Callable[[str], None]]) -> None:
+        self._start = start
+        self._write: Callable[[str], None] | None = None
+        self._held: list[str] = []
         self._lock = threading.Lock()
         self.done: set[int] = set()
         self.failed: set[int] = set()
         self.made_with: dict[str, Any] | None = None
 
+    def begin(self, now: Mapping[str, Any] | None = None) -> None:
+        """Make ready to write, unless that is done.
+
+        Args:
+            now: What new records will be made with; None where nothing is searched.
+
+        Raises:
+            UsageError: the records that are there were made with something else; it names what.
+            DiskFullError: what is there could not be mended.
+        """
+        if now is not None and self.made_with not in (None, now):
+            raise _other_run(self.made_with or {}, now)
+        with self._lock:
+            if self._write is None:
+                self._write = self._start(self)
+                for text in self._held:
+                    self._write(text)
+
     def write(self, record: Mapping[str, Any]) -> None:
-        """Add a record; it is on disk when this returns. Safe from any thread.
+        """Add a record; after ``begin`` it is on disk when this returns. Safe from any thread.
 
         Raises:
             DiskFullError, UsageError: it could not be written; nothing of it is left behind.
         """
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS)
         with self._lock:
-            self._write(text.translate(_LINE_ENDS))
+            if self._write is None:
+                self._held.append(text)
+            else:
+                self._write(text)
 
 
 @contextmanager
 def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     """The records of a file, locked against other runs, or stdout for ``-``.
 
-    A record that a crash has torn is cut off. Records of questions that failed are taken out: they are
-    written anew, so that every question is there once.
+    When writing begins, a record that a crash has torn is cut off, and records of questions that failed are
+    taken out: they are written anew, so that every question is there once.
 
     Raises:
         UsageError: the file cannot be written, is no output of a batch, or another run writes it.
     """
     if output == "-":
-        yield Results(write_payload)
+        yield Results(lambda results: write_payload)
         return
     path = Path(output)
     with ExitStack() as stack:
         stack.enter_context(_locked(path))
-        # Unbuffered: what a full disk did not take must not come back when the file is closed.
-        out = stack.enter_context(_opened(path, truncate=overwrite))
-        results = Results(lambda text: _append(out, path, text))
-        _read(path, results)
-        if results.failed:
-            _take_out_failed(path)
-            out.close()
-            out = stack.enter_context(_opened(path, truncate=False))
+
+        def start(results: Results) -> Callable[[str], None]:
+            _mend(path, whole)
+            if results.failed:
+                _take_out_failed(path)
+            out = stack.enter_context(_opened(path))
+            return lambda text: _append(out, path, text)
+
+        results = Results(start)
+        whole = 0 if overwrite or not path.exists() else _read(path, results)
         yield results
 
 
-def check_same_run(results: Results, now: Mapping[str, Any], output: str) -> None:
-    """Refuse to mix the records of two runs.
-
-    Raises:
-        UsageError: the records that are there were made with something else; it names what.
-    """
-    before = results.made_with
-    if before is None or before == now:
-        return
+def _other_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    raise UsageError(
-        f"{output} was made by another run",
+    return UsageError(
+        "the output was made by another run",
         *(f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in names),
         hint="another --output, or --overwrite to begin anew",
         slug="other-run",
@@ -121,14 +140,13 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # The lock's file stays: without it two runs could hold locks of that name.
         lock.release()
-        Path(f"{path}.lock").unlink(missing_ok=True)
 
 
-def _opened(path: Path, *, truncate: bool) -> FileIO:
+def _opened(path: Path) -> FileIO:
     try:
-        if truncate:
-            path.unlink(missing_ok=True)
+        # Unbuffered: what a full disk did not take must not come back when the file is closed.
         return path.open("ab", buffering=0)
     except OSError as exc:
         raise _unwritable(path, exc) from exc
@@ -138,28 +156,41 @@ def _unwritable(path: Path, exc: OSError) -> UsageError:
     return UsageError(f"{path} cannot be written: {exc.strerror or exc}", slug="unwritable")
 
 
-def _read(path: Path, results: Results) -> None:
-    """Take in what is there; give the last record its line end, or cut it off where it is torn."""
-    at, line = 0, b"\n"
-    with path.open("r+b") as file:
-        for number, line in enumerate(file, start=1):
-            record, torn = _record(line), not line.endswith(b"\n")
-            if record is None and torn and (number > 1 or line.startswith(_BEGIN)):
-                file.truncate(at)
-                return
-            if record is None:
-                raise UsageError(
-                    f"{path} is no output of adascale batch (line {number})",
-                    hint="another --output, or --overwrite to replace it",
-                    slug="not-results",
-                )
-            failed = record["status"] in UNFINISHED
-            (results.failed if failed else results.done).add(digest(str(record["id"])))
-            results.made_with = results.made_with or made_with(record)
-            at += len(line)
-        if not line.endswith(b"\n"):
-            file.seek(0, os.SEEK_END)
-            file.write(b"\n")
+def _read(path: Path, results: Results) -> int:
+    """Take in what is there; returns the bytes that whole records take."""
+    whole = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                record = _record(line)
+                if record is None:
+                    if not line.endswith(b"\n") and (number > 1 or line.startswith(_BEGIN)):
+                        return whole
+                    raise UsageError(
+                        f"{path} is no output of adascale batch (line {number})",
+                        hint="another --output, or --overwrite to replace it",
+                        slug="not-results",
+                    )
+                failed = record["status"] in UNFINISHED
+                (results.failed if failed else results.done).add(digest(str(record["id"])))
+                results.made_with = results.made_with or made_with(record)
+                whole += len(line)
+    except OSError as exc:
+        raise _unwritable(path, exc) from exc
+    return whole
+
+
+def _mend(path: Path, whole: int) -> None:
+    """Cut off what is behind whole records, and give the last one its line end if it has none."""
+    try:
+        with path.open("a+b") as file:
+            file.truncate(whole)
+            if whole:
+                file.seek(whole - 1)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+    except OSError as exc:
+        raise _failed_write(path, exc) from exc
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

@@ -35,6 +35,10 @@ class Worker:
         reporting: Told what the worker does; asked before a download.
         verbose: Whether llama.cpp's log goes to stderr.
 
+    Attributes:
+        opened: What was opened.
+        interrupted: Whether it was told to stop.
+
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry.
         WorkerDiedError: on entry, or when the worker dies again and again.
@@ -47,7 +51,7 @@ class Worker:
         self._reporting = reporting
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
-        self._interrupted = False
+        self.interrupted = False
         self._deaths = 0
         self.opened: Opened
 
@@ -82,7 +86,7 @@ class Worker:
 
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; safe from any thread."""
-        self._interrupted = True
+        self.interrupted = True
         with suppress(OSError, WorkerDiedError):  # where it has died nothing runs
             self._send(Interrupt())
 
@@ -101,7 +105,7 @@ class Worker:
             except WorkerDiedError as error:
                 for problem, last in feeder.lost():
                     yield problem, _failed(last, error)
-                if self._interrupted:
+                if self.interrupted:
                     return
                 if self._deaths > RESTARTS:
                     raise
@@ -113,7 +117,7 @@ class Worker:
         while not isinstance(message := self._receive(), Done):
             feeder.check()
             if isinstance(message, Wanted):
-                feeder.ask(ended=self._interrupted)
+                feeder.ask(ended=self.interrupted)
                 continue
             assert isinstance(message, Happened)
             if isinstance(message.event, SearchFinished | SearchFailed):

@@ -81,7 +81,7 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     done = batch(f"{LINES}\n{long}\nnonsense\n", "--seed", "1")
     assert done.returncode == 6
     failed = {r["id"]: r["error"]["code"] for r in done.records if r["status"] == "error"}
-    assert failed == {"long": "context", "line-8": "bad-line"} or set(failed) == {"long", "line-8"}
+    assert failed == {"long": "context-overflow", "line-8": "bad-line"}
     assert "1 failed: bad-line" in done.stderr
     mended = f"{LINES}\n" + json.dumps({"id": "long", "question": "What is 1 + 2?"})
     done = batch(mended, "--only-failed")
@@ -98,7 +98,7 @@ def test_fail_on_error_ends_at_once(batch: Any) -> None:
 def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_path: Path) -> None:
     folder = tmp_path / "traces" / "of this"
     text = '{"id": "a", "question": "One?"}\n{"id": "../b c", "question": "Two?"}\n'
-    done = batch(text, "--traces", str(folder))
+    done = batch(text, "--traces", str(folder), "--seed", "1")
     assert done.returncode == 0, done.stderr
     first, second = sorted(folder.iterdir())
     assert second.name == "a.jsonl"
@@ -106,7 +106,8 @@ def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_p
     shown = home.run("replay", str(second))
     answer = next(record["answer"] for record in done.records if record["id"] == "a")
     assert shown.returncode == 0
-    assert f"Answer: {answer}" in shown.stdout or answer is None
+    assert answer is not None
+    assert f"Answer: {answer}" in shown.stdout
 
 
 def test_csv_is_read_by_its_field(batch: Any) -> None:
@@ -119,7 +120,7 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     assert done.returncode == 6
     assert "6 to ask, 0 there already, 1 bad lines" in done.stderr
     assert "Loading" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
@@ -242,7 +243,7 @@ def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
     process.stdin.flush()
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) in (0, 130)
+    assert process.wait(timeout=30) == 130
     for pipe in (process.stdin, process.stdout, process.stderr):
         assert pipe is not None
         pipe.close()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from adascale.cli.problems import digest
-from adascale.cli.results import check_same_run, open_results
+from adascale.cli.record import made_with
+from adascale.cli.results import open_results
 from adascale.engine.errors import DiskFullError, UsageError
 
 
@@ -42,6 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 def write(path: Path, *records: dict[str, Any]) -> None:
     with open_results(str(path)) as results:
+        results.begin()
         for each in records:
             results.write(each)
 
@@ -49,10 +51,11 @@ def write(path: Path, *records: dict[str, Any]) -> None:
 def test_a_record_is_on_disk_at_once_and_is_known_to_the_next_run(path: Path) -> None:
     with open_results(str(path)) as results:
         results.write(record("a", text="é\u2028\n"))
+        assert not path.exists()
+        results.begin()
         assert ids(path) == ["a"]
     with open_results(str(path)) as results:
         assert results.done == {digest("a")}
-    assert not path.with_name("out.jsonl.lock").exists()
 
 
 @pytest.mark.parametrize("torn", ['{"schema": "adasc', '{"a": "\\ud8', "{", '{"id": "b"}x'])
@@ -75,6 +78,8 @@ def test_what_failed_is_taken_out_and_asked_again(path: Path) -> None:
     with open_results(str(path)) as results:
         assert results.failed == {digest("b"), digest("c")}
         assert results.done == {digest("a"), digest("d")}
+        assert ids(path) == ["a", "b", "c", "d"]
+        results.begin()
         results.write(record("b"))
     assert ids(path) == ["a", "d", "b"]
 
@@ -97,6 +102,7 @@ def test_what_is_no_output_of_a_batch_is_left_alone(path: Path, text: str) -> No
         write(path, record("a"))
     assert path.read_text() == text
     with open_results(str(path), overwrite=True) as results:
+        results.begin()
         results.write(record("a"))
     assert ids(path) == ["a"]
 
@@ -108,14 +114,19 @@ def test_a_directory_or_a_missing_folder_cannot_be_written(tmp_path: Path) -> No
 
 
 def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None:
-    from adascale.cli.record import made_with
-
     write(path, record("x", "error"), record("a", **made(1)))
+    before = path.read_bytes() + b'{"line": 3, "torn'
+    path.write_bytes(before)
     with open_results(str(path)) as results:
-        check_same_run(results, made_with(made(1)) or {}, str(path))
+        results.write(record("y", "error"))
         with pytest.raises(UsageError, match="made by another run") as error:
-            check_same_run(results, made_with(made(2)) or {}, str(path))
+            results.begin(made_with(made(2)))
     assert error.value.facts == ("seed: 1 there, 2 now",)
+    assert path.read_bytes() == before
+    with open_results(str(path)) as results:
+        results.write(record("y", "error"))
+        results.begin(made_with(made(1)))
+    assert ids(path) == ["a", "y"]
 
 
 def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +135,7 @@ def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.Monkey
 
     write(path, record("a"))
     with open_results(str(path)) as results:
+        results.begin()
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(DiskFullError, match="No space left") as error:
             results.write(record("b"))
