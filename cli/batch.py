@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,6 @@ from adascale import __version__
 from adascale.engine.answers import same_answer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
-from adascale.engine.settings import Settings
 from adascale.engine.types import Problem
 
 from .console import clean, say
@@ -28,6 +27,7 @@ from .record import answer_record, error_record, made_with, run_record
 from .results import Results, open_results
 from .shared import OUTPUT, SEARCH, option, with_options
 from .signals import graceful
+from .tally import Tally
 from .trace import TraceWriter
 from .wire import MAX_BRANCHES, open_worker, settings_for
 
@@ -85,7 +85,7 @@ def batch(
     options.limits()
     if options.traces is not None:
         _make_folder(options.traces)
-    lines = _limited(read_problems(source, options.form, options.question_field), options.limit)
+    lines = islice(read_problems(source, options.form, options.question_field), options.limit)
     if options.dry_run:
         _plan(lines, output, options)
         return
@@ -95,41 +95,24 @@ def batch(
     run.close()
 
 
-def _limited(lines: Iterator[Problem | BadLine], limit: int | None) -> Iterator[Problem | BadLine]:
-    for index, line in enumerate(lines):
-        if limit is not None and index >= limit:
-            return
-        yield line
-
-
 @dataclass(slots=True)
 class _Run:
-    """What is asked, and what has become of it."""
+    """What is asked, and where its records go."""
 
     options: BatchOptions
     results: Results
     source: str
-    done: int = 0
-    skipped: int = 0
-    abstained: int = 0
-    graded: int = 0
-    right: int = 0
-    tokens: int = 0
-    fixed_tokens: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    interrupted: bool = False
-    read: bool = False
+    tally: Tally = field(default_factory=Tally)
     _started: float = field(default_factory=time.monotonic)
     _told: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def go(self, lines: Iterator[Problem | BadLine]) -> None:
         """Ask what has no record yet. Nothing is loaded where nothing is to be asked."""
         todo = self._todo(lines)
         first = next(todo, None)
         if first is None:
-            if not self.read:
+            if not self.tally.read:
                 where = "stdin" if self.source == "-" else self.source
                 raise UsageError(f"{where} holds no question", slug="no-question")
             self.results.begin()
@@ -141,8 +124,8 @@ class _Run:
             self.results.begin(made_with(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            self._ask(_chain(first, todo), worker.run, settings)
-            self.interrupted |= worker.interrupted
+            self._ask(worker.run(chain([first], todo), settings))
+            self.tally.interrupted = worker.interrupted
 
     def _with_seed(self) -> RunOptions:
         """The seed of the records that are there, unless another one is asked for."""
@@ -151,14 +134,9 @@ class _Run:
             return self.options
         return RunOptions.of(self.options, seed=before["seed"])
 
-    def _ask(
-        self,
-        todo: Iterator[Problem],
-        run: Callable[[Iterator[Problem], Settings], Iterator[tuple[Problem, Event]]],
-        settings: Settings,
-    ) -> None:
+    def _ask(self, happening: Iterator[tuple[Problem, Event]]) -> None:
         logs: dict[str, list[Event]] = {}
-        for problem, event in run(todo, settings):
+        for problem, event in happening:
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished | SearchFailed):
                 log = logs.pop(problem.id)
@@ -170,10 +148,10 @@ class _Run:
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""
         for line in lines:
-            self.read = True
+            self.tally.read += 1
             key = digest(_id_of(line))
             if key in self.results.done or (self.options.only_failed and key not in self.results.failed):
-                self.skipped += 1
+                self.tally.skipped += 1
             elif isinstance(line, BadLine):
                 stub = Problem(_id_of(line), line.text, meta={"line": line.number})
                 self._failed(stub, error_record(stub, line.error, __version__), line.error)
@@ -181,33 +159,17 @@ class _Run:
                 yield line
 
     def _finished(self, problem: Problem, log: list[Event]) -> None:
-        last = log[-1]
         record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
         if record["status"] == "error":
             error = record["error"]
             self._failed(problem, record, AdascaleError(error["message"], slug=error["code"]))
-            return
-        assert isinstance(last, SearchFinished)
-        if record["status"] == "interrupted":
-            self.interrupted = True  # a question that was cut off is asked again: nothing is written for it
-            return
-        self.done += 1
-        self.abstained += record["status"] != "answered"
-        self.tokens += last.usage.generated_tokens
-        self.fixed_tokens += record["why"]["fixed_tokens"] or last.usage.generated_tokens
-        self.results.write({**problem.meta, **record, **self._grade(problem, last.result.answer)})
-
-    def _grade(self, problem: Problem, answer: str | None) -> dict[str, Any]:
-        if problem.answer is None:
-            return {}
-        right = answer is not None and same_answer(answer, problem.answer)
-        self.graded += 1
-        self.right += right
-        return {"expected": problem.answer, "correct": right}
+        elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
+            record |= _grade(problem, record["answer"])
+            self.tally.answered(record)
+            self.results.write({**problem.meta, **record})
 
     def _failed(self, problem: Problem, record: dict[str, Any], error: AdascaleError) -> None:
-        with self._lock:  # bad lines come from the thread that reads
-            self.failures[error.slug] += 1
+        self.tally.failed(error.slug)
         self.results.write({**problem.meta, **record})
         if self.options.fail_on_error:
             self.results.begin()
@@ -217,40 +179,24 @@ class _Run:
         now = time.monotonic()
         if not self.options.quiet and now - self._told >= _EVERY:
             self._told = now
-            say(f"adascale: {self._counts()}, {now - self._started:.0f} s")
-
-    def _counts(self) -> str:
-        parts = [f"{self.done:,} done"]
-        if self.failures:
-            parts.append(f"{self.failures.total():,} failed")
-        if self.graded:
-            parts.append(f"{self.right / self.graded:.3f} right")
-        if self.done:
-            parts.append(f"{self.tokens / self.done:,.0f} tokens a question")
-        return ", ".join(parts)
+            say(f"adascale: {self.tally.counts()}, {now - self._started:.0f} s")
 
     def close(self) -> None:
         """Say what has become of everything, and leave with its exit code."""
         if not self.options.quiet:
-            self._summarise()
-        if self.interrupted:
+            for line in self.tally.summary():
+                say(f"adascale: {line}")
+        if self.tally.interrupted:
             raise typer.Exit(130)
-        if self.failures:
+        if self.tally.failures:
             raise typer.Exit(6)
 
-    def _summarise(self) -> None:
-        already = f", {self.skipped:,} there already" if self.skipped else ""
-        say(f"adascale: {self._counts()}{already}")
-        if self.abstained:
-            say(f"adascale: {self.abstained:,} of them without an answer that is sure enough")
-        if self.fixed_tokens > self.tokens:
-            say(
-                f"adascale: {self.tokens:,} tokens; a fixed width would have cost about {self.fixed_tokens:,}"
-            )
-        for slug, count in self.failures.most_common():
-            say(f"adascale: {count:,} failed: {slug}")
-        if self.interrupted:
-            say("adascale: interrupted; the same command goes on from here")
+
+def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
+    if problem.answer is None:
+        return {}
+    right = answer is not None and same_answer(answer, problem.answer)
+    return {"expected": problem.answer, "correct": right}
 
 
 def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions) -> None:
@@ -291,11 +237,6 @@ def _file_name(id_: str) -> str:
     """The id where every file system takes it as it is; else what it takes of it, and a hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
     return safe if safe == id_ else f"{safe}-{digest(id_):016x}"
-
-
-def _chain(first: Problem, rest: Iterator[Problem]) -> Iterator[Problem]:
-    yield first
-    yield from rest
 
 
 def _id_of(line: Problem | BadLine) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.settings import Settings
@@ -42,13 +43,9 @@ def open_worker(options: RunOptions, branches: int, status: Callable[[str], None
             transferring.close()  # its bars and a renderer cannot have the terminal both
             status(text)
 
-        reporting = _reporting(options, tell, transfers)
-        worker = Worker(_session_options(options, branches), reporting, verbose=options.verbose > 1)
-        with worker:
+        with Worker(_session_options(options, branches), _reporting(options, tell, transfers)) as worker:
             transferring.close()
-            if options.verbose:
-                for label, path, sha256 in worker.opened.files:
-                    say(f"{label} {path} sha256 {sha256[:12]}")
+            _say_files(options, worker.opened.files)
             yield worker
 
 
@@ -60,7 +57,6 @@ def open_session(
     _set_offline(options)
     from adascale.models.session import Session
 
-    _listen_to_llama(options.verbose)
     with TransferView() as transfers:
         session = Session(
             _session_options(options, branches, purpose), _reporting(options, status, transfers)
@@ -70,6 +66,7 @@ def open_session(
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
             opened.enter_context(session)
+        _say_files(options, session.files)
         yield session
 
 
@@ -102,7 +99,18 @@ def _reporting(options: RunOptions, status: Callable[[str], None], transfers: Tr
     from adascale.models.session_options import Reporting
 
     show = None if options.quiet else transfers.on_progress
-    return Reporting(status, show, announce if options.yes else ask_consent)
+    log = _write_log if options.verbose > 1 else None
+    return Reporting(status, show, announce if options.yes else ask_consent, log)
+
+
+def _write_log(text: str) -> None:
+    sys.stderr.write(clean(text))
+
+
+def _say_files(options: RunOptions, files: Sequence[tuple[str, Path, str]]) -> None:
+    if options.verbose:
+        for label, path, sha256 in files:
+            say(f"{label} {path} sha256 {sha256[:12]}")
 
 
 def settings_for(options: RunOptions, worker: Worker, *, alone: bool = True) -> Settings:
@@ -149,14 +157,3 @@ def _sampling(options: RunOptions) -> SamplingParams:
     if heat is None:
         return SamplingParams(top_p=options.top_p)
     return SamplingParams(temperature=heat, top_p=options.top_p)
-
-
-def _listen_to_llama(verbose: int) -> None:
-    if verbose < 2:
-        return
-    from adascale.models import native
-
-    def show(level: int, text: str) -> None:
-        sys.stderr.write(clean(text))
-
-    native.listen(show)

@@ -19,7 +19,7 @@ from adascale.engine.types import Problem
 
 from .artifact import DownloadPlan, Transfer
 from .session_options import Reporting, SessionOptions
-from .worker import Done, Ended, Happened, Interrupt, Open, Opened, Said, Search, Wanted
+from .worker import Done, Ended, Happened, Interrupt, Logged, Open, Opened, Said, Search, Wanted
 
 RESTARTS = 3
 """Times in a row that a worker is started again without a question having been answered in between."""
@@ -33,7 +33,6 @@ class Worker:
     Args:
         options: Of the session.
         reporting: Told what the worker does; asked before a download.
-        verbose: Whether llama.cpp's log goes to stderr.
 
     Attributes:
         opened: What was opened.
@@ -44,10 +43,8 @@ class Worker:
         WorkerDiedError: on entry, or when the worker dies again and again.
     """
 
-    def __init__(
-        self, options: SessionOptions, reporting: Reporting = Reporting(), *, verbose: bool = False
-    ) -> None:
-        self._open = Open(options, reporting.confirm is not None, verbose)
+    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
+        self._open = Open(options, reporting.confirm is not None, reporting.log is not None)
         self._reporting = reporting
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
@@ -168,15 +165,20 @@ class Worker:
                 raise self._died() from None
 
     def _receive(self) -> Any:
+        """The next message that is not for the log."""
         process = self._running()
         assert process.stdout is not None
-        try:
-            message = pickle.load(process.stdout)
-        except (EOFError, pickle.UnpicklingError):
-            raise self._died() from None
-        if isinstance(message, AdascaleError):
-            raise message
-        return message
+        while True:
+            try:
+                message = pickle.load(process.stdout)
+            except (EOFError, pickle.UnpicklingError):
+                raise self._died() from None
+            if isinstance(message, AdascaleError):
+                raise message
+            if not isinstance(message, Logged):
+                return message
+            assert self._reporting.log is not None
+            self._reporting.log(message.text)
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the worker is open"

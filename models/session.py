@@ -18,7 +18,7 @@ from .artifact import ModelFile
 from .chat import ChatFormat
 from .checksum import file_sha256
 from .drawstore import DrawStore, draws_path
-from .native import AbortFlag, offloaded
+from .native import AbortFlag, listen, offloaded
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
 from .prm import FORMATS, StepPRM, head_file, settle_format, split_reference
@@ -48,6 +48,8 @@ class Session:
         self.abort = AbortFlag()
         self._gpu_layers = offloaded(options.gpu_layers)
         self._reporting = reporting
+        if (log := reporting.log) is not None:
+            listen(lambda level, text: log(text))
         self._stack = ExitStack()
         self._files: tuple[ModelFile, ModelFile | None] | None = None
         self._policy: Policy
@@ -68,6 +70,12 @@ class Session:
         """The generator's file."""
         assert self._files is not None, "fetch comes first"
         return self._files[0]
+
+    @property
+    def files(self) -> list[tuple[str, Path, str]]:
+        """Label, path and sha256 of each model."""
+        both = [("generator", self.generator), ("prm", self.prm)]
+        return [(label, file.path, file.sha256) for label, file in both if file is not None]
 
     @property
     def prm(self) -> ModelFile | None:

@@ -50,8 +50,9 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a session tells what it does: status lines, downloads, consent for a download."""
+    """Where a session tells what it does: status lines, downloads, consent for one, llama.cpp's log."""
 
     status: Callable[[str], None] = lambda text: None
     on_progress: Report | None = None
     confirm: Confirm | None = None
+    log: Callable[[str], None] | None = None

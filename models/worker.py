@@ -40,7 +40,7 @@ class Open:
     Attributes:
         options: Of the session.
         confirm: Whether the parent wants to be asked before a download.
-        verbose: Whether llama.cpp's log goes to stderr.
+        verbose: Whether the parent wants llama.cpp's log.
     """
 
     options: SessionOptions
@@ -68,6 +68,13 @@ class Ended:
 @dataclass(frozen=True, slots=True)
 class Said:
     """Worker: what it is doing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Worker: what llama.cpp logs."""
 
     text: str
 
@@ -122,6 +129,7 @@ class _Server:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._session: Session | None = None
         self._driver: Driver | None = None
+        self._telling = threading.Lock()
 
     def serve(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
@@ -139,19 +147,21 @@ class _Server:
         from .session import Session
         from .session_options import Reporting
 
-        if wanted.verbose:
-            _show_log()
-        confirm = self._confirm if wanted.confirm else None
-        session = Session(wanted.options, Reporting(lambda text: self._tell(Said(text)), self._tell, confirm))
+        reporting = Reporting(
+            status=lambda text: self._tell(Said(text)),
+            on_progress=self._tell,
+            confirm=self._confirm if wanted.confirm else None,
+            log=(lambda text: self._tell(Logged(text))) if wanted.verbose else None,
+        )
+        session = Session(wanted.options, reporting)
         with session:
             self._session = session
-            files = [("generator", session.generator), ("prm", session.prm)]
             self._tell(
                 Opened(
                     session.describe(),
                     tuple(session.warnings),
                     session.step_costs.relative(wanted.options.branches),
-                    tuple((label, file.path, file.sha256) for label, file in files if file is not None),
+                    tuple(session.files),
                 )
             )
             while True:
@@ -184,11 +194,12 @@ class _Server:
         return bool(self._inbox.get())
 
     def _tell(self, message: Any) -> None:
-        try:
-            pickle.dump(message, self._out, protocol=pickle.HIGHEST_PROTOCOL)
-            self._out.flush()
-        except BrokenPipeError:
-            os._exit(1)
+        with self._telling:  # llama.cpp may log from a thread of its own
+            try:
+                pickle.dump(message, self._out, protocol=pickle.HIGHEST_PROTOCOL)
+                self._out.flush()
+            except BrokenPipeError:
+                os._exit(1)
 
     def _listen(self) -> None:
         """Pass messages on; an interruption counts at once, and so does the end of the parent."""
@@ -205,12 +216,3 @@ class _Server:
                 self._inbox.put(Ended())  # whoever waits for a question waits no longer
             else:
                 self._inbox.put(message)
-
-
-def _show_log() -> None:
-    from . import native
-
-    def show(level: int, text: str) -> None:
-        sys.stderr.write(text)
-
-    native.listen(show)

@@ -108,7 +108,7 @@ def _decided(state: ViewState, reason: str) -> str:
         case "confident":
             return f"p {chance(estimate.median)} reached {chance(at)} {after}"
         case "settled":
-            return f"more would hardly change it {after}: p {chance(estimate.median)}"
+            return f"{after} more would hardly change it: p {chance(estimate.median)}"
         case "hopeless":
             return f"given up {after}: p {chance(estimate.median)}, and more would hardly raise it"
         case "exhausted":
