@@ -230,8 +230,8 @@ def _attention(model: LlamaModel, window: int) -> int:
     """Flash attention, except where the CPU's costs more than it saves: with small heads.
 
     It walks over every cell of every head one by one. A step with and without (bench/attention.py on two
-    cores): heads of 64 (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and 516 ms. Without it a prompt's scores
-    over the whole window are in memory at once, so that the window has to be small.
+    cores): heads of 64 (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and 516 ms. Without it a prompt's
+    scores over the whole window are in memory at once, so that the window has to be small.
     """
     small = model.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
     plain = small and not model.on_gpu
