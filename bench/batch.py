@@ -2,8 +2,7 @@
 
 Usage: ``python bench/batch.py MODEL DATA.jsonl [--questions 16] [--strategy adaptive] [--seed 1]``
 
-One after another each question draws as wide as ``ask`` would on this machine; at once one by one, as in
-``batch``.
+A question that is alone lets more of its trajectories run ahead than one that shares the batch.
 ``beyond_mb`` is what the process takes at most beside the weights and the KV cache.
 """
 
@@ -14,7 +13,6 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from common import close, table
@@ -55,14 +53,12 @@ def main() -> None:
     problems = choose(read_known([args.data]), args.questions, args.seed)
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
-        costs = session.step_costs.relative(strategy.width(SearchParams()))
-        alone = Settings(strategy, replace(SearchParams(), costs=costs), seed=args.seed)
-        together = Settings(strategy, SearchParams(), seed=args.seed)
+        settings = Settings(strategy, SearchParams(), seed=args.seed)
         info = gguf.read_info(session.generator.path)
         planned = info.size_bytes + info.kv_bytes_per_token() * session.window * 32
         found = {
-            "one after another": run(session, [[problem] for problem in problems], alone),
-            "at once": run(session, [problems], together),
+            "one after another": run(session, [[problem] for problem in problems], settings),
+            "at once": run(session, [problems], settings),
         }
     rows = [[name, f"{s:.1f}", f"{t:,}", f"{t / s:.0f}", str(r)] for name, (s, t, r) in found.items()]
     table(["", "seconds", "tokens", "tokens/s", "right"], rows)

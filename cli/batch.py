@@ -120,7 +120,7 @@ class _Run:
         with ExitStack() as stack:
             status: Callable[[str], None] = (lambda text: None) if self.options.quiet else _status
             worker = stack.enter_context(open_worker(self.options, MAX_BRANCHES, status))
-            settings = settings_for(self._with_seed(), worker, alone=False)
+            settings = settings_for(self._with_seed(), worker)
             self.results.begin(made_with(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
@@ -214,8 +214,7 @@ def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions
     say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    width = options.chosen().width(options.params())
-    say(f"adascale: {options.strategy}, at most {options.params().samples} solutions, {width} at once")
+    say(f"adascale: {options.strategy}, at most {options.params().samples} solutions each")
     if bad:
         raise typer.Exit(6)
 

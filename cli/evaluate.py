@@ -33,7 +33,6 @@ from .search_options import (
     PaperOption,
     SamplesOption,
     StopAtOption,
-    WaveOption,
 )
 from .shared import (
     OUTPUT,
@@ -84,7 +83,6 @@ class EvalOptions:
     branching: BranchingOption = None
     stop_at: StopAtOption = None
     min_gain: MinGainOption = None
-    wave: WaveOption = 1
     confidence: ConfidenceOption = None
     paper: PaperOption = False
     generator: GeneratorOption = DEFAULT_GENERATOR

@@ -23,7 +23,6 @@ from .search_options import (
     PaperOption,
     SamplesOption,
     StopAtOption,
-    WaveOption,
 )
 from .shared import (
     MODELS,
@@ -83,7 +82,6 @@ class RunOptions:
     branching: BranchingOption = None
     stop_at: StopAtOption = None
     min_gain: MinGainOption = None
-    wave: WaveOption = None
     min_confidence: Annotated[
         float,
         option(
@@ -154,7 +152,7 @@ class RunOptions:
         """
         if self.adapt != "none" and self.adapt not in self.chosen().adapts:
             raise UsageError(f"--adapt {self.adapt} is no rule of {self.strategy}", hint=ADAPT_HINT)
-        names = ("samples", "beam_width", "branching", "stop_at", "min_gain", "confidence", "wave")
+        names = ("samples", "beam_width", "branching", "stop_at", "min_gain", "confidence")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(PAPER if self.paper else EFFORTS[self.effort], adapt=self.adapt, **given)
 

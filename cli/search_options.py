@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from adascale.engine.allocate import WIDEST
 from adascale.engine.effort import Effort
 
 from .shared import SEARCH, env, option
@@ -60,17 +59,6 @@ MinGainOption = Annotated[
         max=1.0,
         show_default="from effort: .015, .0075, .004, .001",
         help="It also stops where a further trajectory adds less than this to that probability.",
-    ),
-]
-WaveOption = Annotated[
-    int | None,
-    option(
-        "--wave",
-        panel=SEARCH,
-        min=1,
-        max=WIDEST,
-        show_default="by this machine's speed; 1 in a batch",
-        help="Trajectories that adaptive runs at once, from the first to the last.",
     ),
 ]
 ConfidenceOption = Annotated[

@@ -7,12 +7,10 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.settings import Settings
-from adascale.engine.strategies import SearchParams
 
 from .console import clean, say
 from .options import RunOptions
@@ -113,29 +111,19 @@ def _say_files(options: RunOptions, files: Sequence[tuple[str, Path, str]]) -> N
             say(f"{label} {path} sha256 {sha256[:12]}")
 
 
-def settings_for(options: RunOptions, worker: Worker, *, alone: bool = True) -> Settings:
-    """What the driver needs to know of a run; a seed is drawn if none was given.
-
-    Where a question is not ``alone``, others fill the batch, and it draws one trajectory after another.
-    """
+def settings_for(options: RunOptions, worker: Worker) -> Settings:
+    """What the driver needs to know of a run; a seed is drawn if none was given."""
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if options.verbose:
         say(f"seed {seed}")
     return Settings(
         strategy=options.chosen(),
-        params=_with_wave(options, worker, alone),
+        params=options.params(),
         budget=options.limits(),
         seed=seed,
         models=worker.describe(),
         warnings=worker.warnings,
     )
-
-
-def _with_wave(options: RunOptions, worker: Worker, alone: bool) -> SearchParams:
-    params = options.params()
-    if options.wave is not None or not alone:
-        return params
-    return replace(params, costs=worker.step_costs(options.chosen().width(params)))
 
 
 @contextmanager

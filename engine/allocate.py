@@ -9,11 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-WIDEST = 16
-"""Trajectories that an adaptive strategy runs at once at most."""
-
 _TOKENS = 0.25
-"""What a token weighs in the width of a wave, where the time of one branch weighs 1."""
+"""What a token weighs beside time, where the time of a token of one branch alone weighs 1."""
 
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
@@ -69,25 +66,38 @@ def majority_confidence(first: int, second: int) -> float:
     return at_most_first / float(2**draws)
 
 
-def wave_width(costs: Sequence[float], finished: int) -> int:
-    """How many trajectories to run at once, so that one that is needed costs least.
+def chance_needed(ahead: int, undecided: int) -> float:
+    """P(a trajectory will be judged), ``ahead`` places behind the next one.
 
-    After k undecided ones the next is needed with probability ``u = (k + 1) / (k + 2)``, the i-th of a wave
-    with ``u ** i``; those that are not are waste. A wider wave takes less time for each where a decode step
-    costs little more for it. Time counts in full, tokens a quarter, both relative to one at a time.
+    After k trajectories that decided nothing the next decides nothing with ``(k + 1) / (k + 2)``.
 
     Args:
-        costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1; empty where
-            nothing is known, or where other questions fill the batch: then it is one at a time.
-        finished: Trajectories that have finished without a decision.
+        ahead: How many are judged between the next one, which is sure to be, and this one; 0 and below: none.
+        undecided: The k.
     """
-    needed = (finished + 1) / (finished + 2)
+    return ((undecided + 1) / (undecided + 2)) ** max(ahead, 0)
 
-    def cost(width: int) -> float:
-        useful = sum(needed**i for i in range(width))
-        return (costs[width - 1] + _TOKENS * width) / useful
 
-    return min(range(1, len(costs) + 1), key=cost, default=1)
+def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequence[float]) -> int:
+    """How many of those that wait to start at once, so that a trajectory that is needed costs least.
+
+    One that turns out not to be needed is waste; a fuller batch takes less time for each, where a decode step
+    costs little more for it. Time counts in full, tokens a quarter, both relative to one branch alone.
+
+    Args:
+        running: Chances that each running branch is needed, in [0, 1].
+        waiting: Chances of those that wait, best first; those that are sure to be needed are always started.
+        costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1; never more
+            branches than that. Empty where nothing is known: then only what is sure.
+    """
+    sure = sum(chance >= 1.0 for chance in waiting)
+    room = len(costs) - len(running)
+
+    def cost(n: int) -> float:
+        branches, useful = len(running) + n, sum(running) + sum(waiting[:n])
+        return (costs[branches - 1] + _TOKENS * branches) / useful if useful else math.inf
+
+    return min(range(sure, min(len(waiting), room) + 1), key=cost, default=sure)
 
 
 def _needed(p: float, confidence: float) -> float:

@@ -12,12 +12,21 @@ from .types import NodeId, Until
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One child that a strategy asked for and that waits for a free slot."""
+    """One child that a strategy asked for and that waits for a free slot.
+
+    Attributes:
+        parent: Where it starts.
+        until: How far it runs.
+        greedy: Whether it takes the most likely token.
+        key: Numbers of the children on the way to it, by which it is seeded.
+        turn: 0, 1, ... where trajectories are judged one after another (``Expand.sure``), else None.
+    """
 
     parent: NodeId
     until: Until
     greedy: bool
     key: tuple[int, ...]
+    turn: int | None = None
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """The driver: many problems, one decode batch.
 
 It owns sampling, scoring, calibration, metering, cancelling and the log; strategies only decide. Every open
-draw of every problem competes for the policy's slots, older problems first, and a finished branch frees its
-slot at once.
+draw of every problem competes for the policy's slots: those that are sure to be of use before all others, of
+older problems first, then new problems, then what may turn out to be of use. A finished branch frees its slot
+at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
+from .allocate import run_ahead
 from .budget import Usage
 from .errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from .events import Event, Warned
@@ -25,15 +27,30 @@ _OUTSIDE = (
 
 
 class Driver:
-    """Runs searches over one policy and one reward model."""
+    """Runs searches over one policy and one reward model.
+
+    Args:
+        policy: The generator.
+        reward_model: Scores what it writes.
+        calibrator: Makes estimates of the scores.
+        clock: Time.
+        costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
+            may not be needed run ahead. Empty for never.
+    """
 
     def __init__(
-        self, policy: Policy, reward_model: RewardModel, calibrator: Calibrator, clock: Clock
+        self,
+        policy: Policy,
+        reward_model: RewardModel,
+        calibrator: Calibrator,
+        clock: Clock,
+        costs: Sequence[float] = (),
     ) -> None:
         self._policy = policy
         self._reward_model = reward_model
         self._calibrator = calibrator
         self._clock = clock
+        self._costs = costs[: policy.slots]
         self._interrupted = False
         self._branch_ids = count()
         self._active: list[Search] = []
@@ -85,8 +102,8 @@ class Driver:
     def _has_room(self, at_once: int | None) -> bool:
         if at_once is not None and len(self._active) >= at_once:
             return False
-        wanted = sum(len(s.running) + len(s.waiting) for s in self._active)
-        return wanted < self._policy.slots
+        sure = sum(sum(chance >= 1.0 for chance in search.chances()[1]) for search in self._active)
+        return len(self._owner) + sure < self._policy.slots
 
     def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
         search = Search(problem, settings, self._clock)
@@ -140,13 +157,24 @@ class Driver:
 
     def _start_waiting(self) -> None:
         free = self._policy.slots - len(self._owner)
+        if not free or not any(search.waiting for search in self._active):
+            return
+        running: list[float] = []
+        waiting: list[tuple[float, Search]] = []
         for search in self._active:
-            while free > 0 and search.waiting:
-                id_ = BranchId(next(self._branch_ids))
-                prefix, seed, draw = search.start_branch(id_)
-                self._owner[id_] = search
-                self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
-                free -= 1
+            started, waits = search.chances()
+            running += started
+            waiting += [(chance, search) for chance in waits]
+        waiting.sort(key=lambda draw: -draw[0])  # stable: of equals the older problem, then its older draw
+        count = run_ahead(running, [chance for chance, _ in waiting], self._costs)
+        for _, search in waiting[: min(count, free)]:
+            self._start(search)
+
+    def _start(self, search: Search) -> None:
+        id_ = BranchId(next(self._branch_ids))
+        prefix, seed, draw = search.start_branch(id_)
+        self._owner[id_] = search
+        self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
 
     def _grow(self) -> None:
         started = self._clock()
@@ -207,10 +235,10 @@ class Driver:
             self._leave(search, "interrupted")
         elif search.over_budget():
             self._spend_no_more(search)
-        elif search.fresh or not (search.running or search.waiting):
+        elif search.stirred:
             if search.fresh:
                 search.report_usage()
-            search.resume_plan()
+            search.resume_plan(self._calibrator)
             self._cancel_below_cuts(search)
             if search.finished:
                 self._leave(search, None)
@@ -227,11 +255,8 @@ class Driver:
 
     def _cancel_below_cuts(self, search: Search) -> None:
         cut, search.cut = search.cut, []
-        lost = search.lost
         for id_ in search.running_below(cut) if cut else ():
             self._cancel(search, id_, "cut")
-        if search.lost > lost:
-            search.judge(self._calibrator)
 
     def _leave(self, search: Search, reason: StopReason | None) -> None:
         for id_ in list(search.running):

@@ -59,9 +59,10 @@ class PromptRead(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationDecided(_Event):
-    """A strategy asked for ``granted`` children of ``node``.
+    """A strategy asked for ``granted`` children of ``node``, at most as many where it may stop earlier.
 
-    ``required`` is what the allocation rule computed from ``lower``, where a rule was used.
+    ``required`` is what the allocation rule computed from ``lower``, where a rule was used. ``sure`` of them
+    are drawn in any case; None for all.
     """
 
     kind: ClassVar[str] = "allocation_decided"
@@ -70,6 +71,7 @@ class AllocationDecided(_Event):
     until: Until
     lower: float | None = None
     required: int | None = None
+    sure: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,10 @@ class NodesPruned(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFound(_Event):
-    """A trajectory ended; ``answer`` is None when none could be read from it."""
+    """A trajectory ended and counts; ``answer`` is None when none could be read from it.
+
+    One that ran ahead of its turn counts when its turn comes, or not at all.
+    """
 
     kind: ClassVar[str] = "answer_found"
     node: NodeId

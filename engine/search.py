@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from .answers import extract_answer
 from .budget import Usage
+from .counting import Counted
 from .draws import Branch, Draw, branch_seed
 from .errors import AdascaleError
 from .events import (
@@ -28,7 +29,6 @@ from .events import (
 )
 from .log import EventLog
 from .ports import Calibrator, Clock, Prefix
-from .select import choose, judge, standing
 from .settings import Settings
 from .strategies import Command, Cut, Expand
 from .strategies.base import top_k
@@ -41,7 +41,6 @@ from .types import (
     NodeId,
     Problem,
     Reading,
-    SearchResult,
     Step,
     StopReason,
 )
@@ -74,8 +73,8 @@ class Search:
         self._verdict: StopReason = "exhausted"
         self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
         self._drawn: dict[NodeId, int] = {}
-        self._candidates: list[Candidate] = []
-        self.lost = 0
+        self._counted = Counted(self.tree, settings.strategy.select)
+        self._turns: dict[NodeId, int] = {}
 
     def begin(self) -> None:
         """Log what is searched and how."""
@@ -102,10 +101,20 @@ class Search:
         """Take the plan's first commands; a plan may end at once."""
         self._step_plan(None)
 
-    def resume_plan(self) -> None:
-        """Send the plan the nodes that were scored since its last turn."""
+    @property
+    def stirred(self) -> bool:
+        """Whether there is something that the plan has not seen, or nothing more that it could wait for."""
+        return bool(self.fresh) or self._counted.due or not (self.running or self.waiting)
+
+    def resume_plan(self, calibrator: Calibrator) -> None:
+        """Send the plan the nodes that were scored since, then each trajectory whose turn it is."""
         nodes, self.fresh = tuple(self.fresh), []
-        self._step_plan(nodes)
+        if nodes or not self._counted.due:
+            self._step_plan(nodes)
+        while not self.finished and self._counted.due:
+            found = self._counted.take()
+            self._tell(found, calibrator)
+            self._step_plan(() if found is None else (found.node,))
 
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         try:
@@ -134,10 +143,15 @@ class Search:
             until=command.until,
             lower=command.lower,
             required=command.required,
+            sure=command.sure,
         )
-        for index in self._indices(command):
+        if command.sure is not None:
+            assert not self._counted.sure, "a plan judges one sequence of trajectories"
+            self._counted.sure = command.sure
+        for turn, index in enumerate(self._indices(command)):
             key = (*self._keys[command.node], index)
-            self.waiting.append(Draw(command.node, command.until, command.greedy, key))
+            draw = Draw(command.node, command.until, command.greedy, key)
+            self.waiting.append(draw if command.sure is None else replace(draw, turn=turn))
 
     def _indices(self, command: Expand) -> Sequence[int]:
         """Numbers of the children, by which they are seeded; a greedy one takes none from sampled ones."""
@@ -157,6 +171,11 @@ class Search:
 
     def _below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
         return node in ancestors or any(n.id in ancestors for n in self.tree.path(node))
+
+    def chances(self) -> tuple[list[float], list[float]]:
+        """How likely it is that each running branch, and each waiting draw, is of use to the plan."""
+        running = [self._counted.chance(branch.draw) for branch in self.running.values()]
+        return running, [self._counted.chance(draw) for draw in self.waiting]
 
     def start_branch(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
@@ -194,6 +213,8 @@ class Search:
             ended=ended,
         )
         self._keys[node] = branch.key
+        if ended and branch.draw.turn is not None:
+            self._turns[node] = branch.draw.turn
         branch.parent, branch.key = node, (*branch.key, 0)
         branch.pending, branch.reported = Usage(), 0
         if ended:
@@ -203,7 +224,9 @@ class Search:
 
     def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        self.lost += reason == "cut" and self.running[id_].draw.until == "answer"
+        draw = self.running[id_].draw
+        if reason == "cut" and draw.turn is not None:
+            self._counted.wait(draw.turn, None)
         if partial is not None:
             node = self.add_step(id_, partial, ended=True)
             self.unscored.remove(node)
@@ -215,23 +238,22 @@ class Search:
     def scored(
         self, node: NodeId, reward: float, estimate: Estimate, usage: Usage, calibrator: Calibrator
     ) -> None:
-        """Record a reward; a terminal node becomes a candidate, and the answers are judged anew."""
+        """Record a reward; a finished trajectory counts at once unless it has to wait its turn."""
         self._charge(StepScored, usage, node=node, reward=reward, estimate=estimate)
+        found, turn = self._counted.candidate(node, estimate), self._turns.get(node)
+        if found is not None and turn is not None and not self.finishing:
+            self._counted.wait(turn, found)
+            return
         self.fresh.append(node)
-        at = self.tree[node]
-        if at.status == "terminal" and at.step is not None:
-            # A run that was cut off counts as a failure unless it had already boxed its answer.
-            complete = at.step.finish == "stop" or "\\boxed{" in self.tree.text(node)
-            answer = extract_answer(self.tree.text(node)) if complete else None
-            self._candidates.append(Candidate(node, answer, estimate))
-            self.emit(AnswerFound, node=node, answer=answer, estimate=estimate)
-            self.judge(calibrator)
+        if found is not None:
+            self._counted.count(found)
+            self._tell(found, calibrator)
 
-    def judge(self, calibrator: Calibrator) -> None:
-        """Log which answer leads now."""
-        result = self._result("exhausted", calibrator)
-        question = self.tree[ROOT].estimate
-        self.emit(AnswersJudged, standing=standing(result, self._candidates, self.lost, question))
+    def _tell(self, found: Candidate | None, calibrator: Calibrator) -> None:
+        """Log what has just been counted, and which answer leads now."""
+        if found is not None:
+            self.emit(AnswerFound, node=found.node, answer=found.answer, estimate=found.estimate)
+        self.emit(AnswersJudged, standing=self._counted.standing(calibrator))
 
     def report_usage(self) -> None:
         """Log the usage so far."""
@@ -244,7 +266,7 @@ class Search:
 
     def has_solution(self) -> bool:
         """Whether a trajectory has finished that could be shown."""
-        return any(self._showable(candidate) for candidate in self._candidates)
+        return self._counted.any_solution
 
     def finish_one(self) -> BranchId | None:
         """The budget is spent and there is nothing to show: let one trajectory go on to its end.
@@ -273,14 +295,14 @@ class Search:
         """Close the plan and choose the answer; without a reason it is the plan's own."""
         self._plan.close()
         self.waiting.clear()
-        result = self._result(reason or self._verdict, calibrator)
+        if reason is not None:
+            # Stopped from outside: what has run ahead is all that there will be.
+            for found in self._counted.ahead():
+                self._counted.count(found)
+                self._tell(found, calibrator)
+        result = self._counted.result(reason or self._verdict, calibrator)
         self.emit(SearchFinished, result=result, usage=self.usage)
         self.finished = True
-
-    def _result(self, reason: StopReason, calibrator: Calibrator) -> SearchResult:
-        finished = [candidate for candidate in self._candidates if self._showable(candidate)]
-        result = choose(finished, self.settings.strategy.select, reason)
-        return judge(result, finished, self.tree[ROOT].estimate, self.prefix(ROOT), calibrator)
 
     def fail(self, error: AdascaleError) -> None:
         """Log that this problem cannot be searched."""
@@ -294,11 +316,6 @@ class Search:
             exit_code=error.exit_code,
         )
         self.finished = True
-
-    def _showable(self, candidate: Candidate) -> bool:
-        """A run that was cut off before it had an answer is none."""
-        step = self.tree[candidate.node].step
-        return candidate.answer is not None or (step is not None and step.finish == "stop")
 
     def _charge(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
         self.usage = self.usage + usage

@@ -92,6 +92,11 @@ class Tree:
             at = self[at].parent
         return path[::-1]
 
+    def drawn(self, node: NodeId) -> tuple[int, int]:
+        """Sorts nodes by when they were drawn; ids tell when each was complete, which the batch decides."""
+        branch = self[node].branch
+        return (-1 if branch is None else branch, node)
+
     def steps(self, node: NodeId) -> tuple[Step, ...]:
         """Steps from the root to ``node``."""
         return tuple(n.step for n in self.path(node) if n.step is not None)

@@ -151,6 +151,7 @@ class Standing:
         votes: Finished trajectories with this answer.
         second: Those with the most frequent other answer.
         answered: Those with any answer.
+        shown: Those that could be shown: with an answer, or ended by themselves.
         finished: All trajectories that have ended, those that were cut too.
         gain: What each further trajectory adds at most to P(the leading answer is right)
             (``outlook.gain``); None without a calibration.
@@ -161,6 +162,7 @@ class Standing:
     votes: int
     second: int
     answered: int
+    shown: int
     finished: int
     gain: float | None = None
 

@@ -77,10 +77,6 @@ class Worker:
         """Code and text of what does not match."""
         return self.opened.warnings
 
-    def step_costs(self, most: int) -> tuple[float, ...]:
-        """Relative cost of a decode step with 1 to ``most`` branches on the worker's machine."""
-        return self.opened.costs[:most]
-
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; safe from any thread."""
         self.interrupted = True

@@ -95,13 +95,14 @@ class Session:
         self._stack.close()
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
-        """A driver over the open models; ``policy`` takes the place of the generator."""
+        """A driver over the open models; a ``policy`` in the generator's place runs nothing ahead."""
+        costs = () if policy else self.step_costs.relative(self._policy.slots)
         policy = policy or self._policy
         if self.options.purpose == "rollouts":
             # Rollouts are kept without scores: a PRM reads them afterwards, once.
             return Driver(policy, SequenceLogprob(), Uncalibrated(), clock)
         calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
-        return Driver(policy, self.reward_model, calibrator, clock)
+        return Driver(policy, self.reward_model, calibrator, clock, costs)
 
     def replaying(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, drawing only what is not kept yet."""

@@ -86,13 +86,11 @@ class Opened:
     Attributes:
         models: As ``Session.describe`` tells.
         warnings: As ``Session.warnings`` tells.
-        costs: Relative cost of a decode step with 1, 2, ... branches.
         files: Label, path and sha256 of each model.
     """
 
     models: Mapping[str, Any]
     warnings: tuple[tuple[str, str], ...]
-    costs: tuple[float, ...]
     files: tuple[tuple[str, Path, str], ...]
 
 
@@ -156,14 +154,7 @@ class _Server:
         session = Session(wanted.options, reporting)
         with session:
             self._session = session
-            self._tell(
-                Opened(
-                    session.describe(),
-                    tuple(session.warnings),
-                    session.step_costs.relative(wanted.options.branches),
-                    tuple(session.files),
-                )
-            )
+            self._tell(Opened(session.describe(), tuple(session.warnings), tuple(session.files)))
             while True:
                 message = self._inbox.get()
                 if isinstance(message, Search):

@@ -61,7 +61,7 @@ class ViewState:
         tree: The replayed tree.
         strategy: Its name.
         params: Its numbers.
-        select: How the answer is chosen, ``vote`` or ``best``.
+        select: How the answer is chosen, a ``SelectRule``.
         budget: The limits.
         calibrated: Whether estimates are probabilities.
         running: Branches that are being written.
@@ -160,7 +160,8 @@ def reduce(state: ViewState, event: Event) -> ViewState:
         case AnswerFound():
             _known(state, event.seq, event.node)
             state.candidates.append(Candidate(event.node, event.answer, event.estimate))
-            state.groups = standing(state.candidates, state.select)
+            drawn = sorted(state.candidates, key=lambda found: state.tree.drawn(found.node))
+            state.groups = standing(drawn, state.select)
             state.best = state.groups[0].nodes[0] if state.groups else None
         case Warned():
             if (event.code, event.message) not in state.warnings:

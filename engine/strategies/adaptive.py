@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..allocate import WIDEST, majority_confidence, required_samples, wave_width
+from ..allocate import majority_confidence, required_samples
 from ..tree import Tree
 from ..types import ROOT, NodeId, StopReason
 from .base import Cut, Expand, Plan, SearchParams, Strategy
 
 Verdict = Callable[[Tree, SearchParams], StopReason | None]
+
+WIDEST = 16
+"""Trajectories of one question that run at once at most."""
 
 _MAJORITY = 0.95
 """Posterior that ends a vote (Aggarwal et al., arXiv 2305.11860)."""
@@ -27,37 +30,24 @@ def adaptive_consistency(tree: Tree, params: SearchParams) -> Plan:
 
 
 def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
-    drawn = running = 0
+    scored = yield [_trajectories(tree, params)]
     while (found := verdict(tree, params)) is None:
-        n = max(0, min(_wave(tree, params) - running, params.samples - drawn))
-        drawn, running = drawn + n, running + n
-        if not running:
+        if tree.standing is not None and tree.standing.finished >= params.samples:
             return None
-        scored = yield [_more(tree, params, n)] if n else []
-        running -= _ended(tree, scored)
-        while doomed := _doomed(tree, scored, params.cut):
-            # What a cut branch had begun to write comes back as a pruned node, which is not counted again.
-            scored = yield [Cut(doomed, f"less than {params.cut:g} of what the question promised")]
-            running -= len(doomed) + _ended(tree, scored)
+        doomed = _doomed(tree, scored, params.cut)
+        reason = f"less than {params.cut:g} of what the question promised"
+        scored = yield [Cut(doomed, reason)] if doomed else []
     return found
 
 
-def _ended(tree: Tree, scored: Sequence[NodeId]) -> int:
-    return sum(tree[node].status == "terminal" for node in scored)
-
-
-def _wave(tree: Tree, params: SearchParams) -> int:
-    finished = tree.standing.finished if tree.standing else 0
-    return max(params.wave, wave_width(params.costs, finished))
-
-
-def _more(tree: Tree, params: SearchParams, n: int) -> Expand:
-    """Fresh trajectories, with what the paper's rule would have asked for beside them."""
+def _trajectories(tree: Tree, params: SearchParams) -> Expand:
+    """As many as there may be, with what the paper's rule would have asked for beside them."""
+    sure = min(params.least, params.samples)
     estimate = tree[ROOT].estimate
     if estimate is None:
-        return Expand(ROOT, n, until="answer")
+        return Expand(ROOT, params.samples, until="answer", sure=sure)
     required = required_samples(estimate.lower, params.confidence)
-    return Expand(ROOT, n, until="answer", lower=estimate.lower, required=required)
+    return Expand(ROOT, params.samples, until="answer", lower=estimate.lower, required=required, sure=sure)
 
 
 def _doomed(tree: Tree, scored: Sequence[NodeId], share: float) -> tuple[NodeId, ...]:
@@ -74,7 +64,7 @@ def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
     standing = tree.standing
     if standing is None or standing.finished < params.least:
         return None
-    if standing.answer is None and _has_solution(tree):
+    if standing.answer is None and standing.shown:
         return "exhausted"  # a question without a checkable answer: more solutions would not agree either
     if standing.gain is None:
         return _by_votes(tree, params)
@@ -86,10 +76,6 @@ def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
     return "hopeless" if p < params.hopeless else "settled"
 
 
-def _has_solution(tree: Tree) -> bool:
-    return any(node.status == "terminal" and node.step and node.step.finish == "stop" for node in tree)
-
-
 def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
     standing = tree.standing
     if standing is None or standing.votes == 0:
@@ -97,7 +83,7 @@ def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
     return "confident" if majority_confidence(standing.votes, standing.second) >= _MAJORITY else None
 
 
-_USED = ("samples", "least", "wave", "costs", "stop_at", "min_gain", "hopeless", "cut")
+_USED = ("samples", "least", "stop_at", "min_gain", "hopeless", "cut")
 
 
 def _width(params: SearchParams) -> int:
@@ -110,5 +96,5 @@ ADAPTIVE_CONSISTENCY = Strategy(
     adaptive_consistency,
     select="vote",
     width=_width,
-    used=("samples", "wave", "costs"),
+    used=("samples",),
 )

@@ -32,6 +32,10 @@ class Expand:
         greedy: Take the most likely token instead of sampling.
         lower: Lower estimate that an allocation rule used, for the record.
         required: What that rule asked for before it was clipped to ``n``.
+        sure: Where the strategy may stop before it has seen all ``n`` trajectories: how many it will see in
+            any case. They are then judged one after another in the order of their numbers, however long each
+            takes, and those beyond the next one run ahead only where the batch has room (``batching``). So
+            what is answered depends neither on the machine nor on other questions.
     """
 
     node: NodeId
@@ -40,6 +44,7 @@ class Expand:
     greedy: bool = False
     lower: float | None = None
     required: int | None = None
+    sure: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,6 @@ class SearchParams:
         confidence: The C of those rules, in (0, 1).
         prune_every: Steps between two prunings of a beam; in between each kept prefix goes on alone.
         least: Finished trajectories before an adaptive strategy may stop early.
-        wave: Trajectories that an adaptive strategy keeps running at once at least.
-        costs: Relative cost of a decode step with 1, 2, ... branches, by which it runs more of them at once
-            (``allocate.wave_width``); empty for never.
         stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
         min_gain: It stops where each further trajectory adds less than this to that probability.
         hopeless: Probability of the answer below which such a stop says that the answer is not known.
@@ -90,8 +92,6 @@ class SearchParams:
     confidence: float = 0.99
     prune_every: int = 1
     least: int = 2
-    wave: int = 1
-    costs: tuple[float, ...] = ()
     stop_at: float = 0.95
     min_gain: float = 0.0075
     hopeless: float = 0.1
@@ -118,14 +118,13 @@ class Strategy:
     def recorded(self, params: SearchParams) -> dict[str, Any]:
         """The parameters that this strategy reads, for the event log: as JSON has them."""
         adapting = ("adapt", "confidence") if params.adapt != "none" and self.adapts else ()
-        found = {name: getattr(params, name) for name in (*self.used, *adapting)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        return {name: getattr(params, name) for name in (*self.used, *adapting)}
 
 
 def gather(
     tree: Tree, commands: Iterable[Command]
 ) -> Generator[Sequence[Command], Sequence[NodeId], list[NodeId]]:
-    """Issue commands, wait until every drawn child has ended, return all their nodes."""
+    """Issue commands, wait until every drawn child has ended, return all their nodes in drawing order."""
     batch: Sequence[Command] = tuple(commands)
     expands = [command for command in batch if isinstance(command, Expand)]
     running = sum(command.n for command in expands)
@@ -136,7 +135,7 @@ def gather(
         batch = ()
         nodes += scored
         running -= sum(one_step or tree[node].status != "open" for node in scored)
-    return nodes
+    return sorted(nodes, key=tree.drawn)
 
 
 def open_nodes(tree: Tree, nodes: Iterable[NodeId]) -> list[NodeId]:
@@ -145,11 +144,11 @@ def open_nodes(tree: Tree, nodes: Iterable[NodeId]) -> list[NodeId]:
 
 
 def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
-    """The ``k`` with the highest median estimate, best first; ties keep the older node."""
+    """The ``k`` with the highest median estimate, best first; of equals the one that was drawn first."""
 
-    def rank(node: NodeId) -> tuple[float, int]:
+    def rank(node: NodeId) -> tuple[float, int, int]:
         estimate = tree[node].estimate
-        return (-estimate.median if estimate else 0.0, node)
+        return (-estimate.median if estimate else 0.0, *tree.drawn(node))
 
     return sorted(nodes, key=rank)[:k]
 

@@ -76,7 +76,7 @@ def dvts(tree: Tree, params: SearchParams) -> Plan:
     homes: dict[NodeId, int] = {}
     while commands:
         children = yield from gather(tree, commands)
-        for at, node in enumerate(sorted(children, key=lambda node: tree[node].branch or 0)):
+        for at, node in enumerate(children):
             parent = tree[node].parent
             assert parent is not None, "only the root has no parent"
             homes[node] = at // size if parent == ROOT else homes[parent]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from adascale.engine.events import (
 )
 from adascale.engine.replay import replay
 from adascale.engine.select import choose
-from adascale.engine.strategies import STRATEGIES
+from adascale.engine.strategies import STRATEGIES, SelectRule
 from adascale.engine.types import (
     ROOT,
     BranchId,
@@ -168,13 +169,13 @@ def candidates(draw: list[tuple[str | None, float]]) -> list[Candidate]:
     st.lists(
         st.tuples(st.sampled_from(["1", "2", "3", None]), st.sampled_from([0.125, 0.5, 0.875])), max_size=9
     ),
-    st.sampled_from(["vote", "best"]),
+    st.sampled_from(get_args(SelectRule)),
 )
 def test_the_standing_is_what_the_search_would_choose_now(
-    draw: list[tuple[str | None, float]], select: str
+    draw: list[tuple[str | None, float]], select: SelectRule
 ) -> None:
     found = candidates(draw)
-    chosen = choose(found, "vote" if select == "vote" else "best", "exhausted")
+    chosen = choose(found, select, "exhausted")
 
     assert standing(found, select) == chosen.groups
 

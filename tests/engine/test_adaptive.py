@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.driver import Driver
-from adascale.engine.events import AllocationDecided, AnswersJudged, Event, NodesPruned, SearchFinished
+from adascale.engine.events import (
+    AllocationDecided,
+    AnswersJudged,
+    BranchStarted,
+    Event,
+    NodesPruned,
+    SearchFinished,
+)
 from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -20,7 +27,8 @@ from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Estimate, Finished, Problem, Step
 
 PROBLEM = Problem("p", "?", "18")
-PARAMS = SearchParams(samples=16, least=2, wave=2, stop_at=0.9)
+LINEAR = tuple(float(n) for n in range(1, 10))
+PARAMS = SearchParams(samples=16, least=2, stop_at=0.9)
 EVERYTHING = {"stop_at": 2.0, "min_gain": -1.0}
 
 
@@ -69,10 +77,10 @@ def search(
     params: SearchParams = PARAMS,
     reward: Callable[[Prefix], float] = lambda prefix: 0.5,
     calibrator: Any = None,
+    costs: Sequence[float] = (),
 ) -> list[Event]:
-    driver = Driver(
-        ScriptedPolicy(world(right)), ScriptedPRM(reward), calibrator or Believing(question), lambda: 0.0
-    )
+    policy, prm = ScriptedPolicy(world(right)), ScriptedPRM(reward)
+    driver = Driver(policy, prm, calibrator or Believing(question), lambda: 0.0, costs)
     return [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES[strategy], params, seed=seed))]
 
 
@@ -83,7 +91,7 @@ def end(log: list[Event]) -> SearchFinished:
 
 
 def drawn(log: list[Event]) -> int:
-    return sum(event.granted for event in log if isinstance(event, AllocationDecided))
+    return sum(isinstance(event, BranchStarted) for event in log)
 
 
 @given(st.integers(0, 10_000))
@@ -94,7 +102,7 @@ def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) 
     assert end(easy).result.answer == "18"
     assert drawn(easy) <= 3
     assert end(hopeless).result.stop_reason == "hopeless"
-    assert drawn(hopeless) <= PARAMS.least + PARAMS.wave
+    assert drawn(hopeless) <= PARAMS.least + 2
 
 
 def test_a_hard_question_gets_more_than_both() -> None:
@@ -106,16 +114,12 @@ def test_a_hard_question_gets_more_than_both() -> None:
     assert hard > 2 * hopeless
 
 
-@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 12))
+@given(st.integers(0, 10_000), st.integers(1, 12))
 @settings(max_examples=40, deadline=None)
-def test_never_more_than_the_samples_and_never_more_at_once_than_the_wave(
-    seed: int, wave: int, samples: int
-) -> None:
-    params = SearchParams(samples=samples, wave=wave, **EVERYTHING)
-    log = search(0.3, 0.5, seed=seed, params=params)
+def test_never_more_than_the_samples(seed: int, samples: int) -> None:
+    log = search(0.3, 0.5, seed=seed, params=SearchParams(samples=samples, **EVERYTHING))
     assert drawn(log) == samples
     assert end(log).result.stop_reason == "exhausted"
-    assert max(event.granted for event in log if isinstance(event, AllocationDecided)) <= wave
 
 
 def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
@@ -150,7 +154,7 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
     def lost(prefix: Prefix) -> float:
         return 0.01 if len(prefix.steps) == 1 else 0.5
 
-    params = SearchParams(samples=6, wave=2, cut=0.2, **EVERYTHING)
+    params = SearchParams(samples=6, cut=0.2, **EVERYTHING)
     log = search(1.0, 0.9, params=params, reward=lost)
     cut = [event for event in log if isinstance(event, NodesPruned) and "less than 0.2" in event.reason]
     assert sum(len(event.nodes) for event in cut) == 6
@@ -177,11 +181,11 @@ def test_votes_alone_cut_nothing() -> None:
 def test_every_allocation_says_what_it_was_decided_by() -> None:
     log = search(1.0, 0.55)
     first = next(event for event in log if isinstance(event, AllocationDecided))
-    assert (first.lower, first.required, first.granted) == (0.5, 7, 2)
+    assert (first.lower, first.required, first.granted, first.sure) == (0.5, 7, 16, 2)
 
 
 def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
-    params = SearchParams(samples=40, wave=1)
+    params = SearchParams(samples=40)
     log = search(1.0, 0.0, strategy="adaptive-consistency", params=params)
     assert end(log).result.stop_reason == "confident"
     assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
@@ -190,7 +194,7 @@ def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
 def test_without_a_calibration_votes_decide() -> None:
     from adascale.engine.scoring import Uncalibrated
 
-    log = search(1.0, 0.0, calibrator=Uncalibrated(), params=SearchParams(samples=40, wave=1))
+    log = search(1.0, 0.0, calibrator=Uncalibrated(), params=SearchParams(samples=40))
     assert drawn(log) == 4
     assert not end(log).result.confidence.calibrated  # type: ignore[union-attr]
 
@@ -214,4 +218,53 @@ def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
     log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
     assert end(log).result.stop_reason == "exhausted"
     assert end(log).result.best is not None
-    assert drawn(log) <= PARAMS.least + PARAMS.wave
+    assert drawn(log) == PARAMS.least
+
+
+FREE = (1.0,) * 8
+"""On a machine where eight branches cost as much as one, as many as possible run ahead."""
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.6, 1.0]), st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: float, slots: int) -> None:
+    """Trajectories of different lengths, some of them cut: judged in their order, alone or with others."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if len(prefix.steps) < rng.randint(0, 3):
+            return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n", "guess\n\n"]))
+        answer = 18 if rng.random() < right else rng.randint(1, 9)
+        return scripted_step(f"Answer: {answer}.", "stop")
+
+    def judged(prefix: Prefix) -> float:
+        return 0.01 if prefix.steps[-1].text.startswith("guess") else 0.3
+
+    def outcomes(costs: Sequence[float], slots: int, asked: Sequence[Problem]) -> dict[str, Any]:
+        driver = Driver(
+            ScriptedPolicy(script, slots), ScriptedPRM(judged), Believing(0.4), lambda: 0.0, costs
+        )
+        found: dict[str, Any] = {}
+        for problem, event in driver.run(asked, Settings(STRATEGIES["adaptive"], PARAMS, seed=seed)):
+            if isinstance(event, AnswersJudged):
+                found.setdefault(problem.id, []).append(event.standing)
+            elif isinstance(event, SearchFinished):
+                result = event.result
+                groups = [(group.answer, len(group.nodes), group.weight) for group in result.groups]
+                found[problem.id] += [result.answer, result.confidence, result.stop_reason, groups]
+        return found
+
+    asked = [Problem(f"p{i}", "?") for i in range(4)]
+    alone = {problem.id: outcomes((), 1, [problem])[problem.id] for problem in asked}
+    assert outcomes((), slots, asked) == alone
+    assert outcomes(FREE, slots, asked) == alone
+    assert outcomes(LINEAR, slots, asked[::-1]) == alone
+
+
+def test_a_question_alone_lets_one_more_run_ahead_where_that_is_free() -> None:
+    def before_the_first_is_judged(costs: Sequence[float]) -> int:
+        log = search(0.3, 0.5, params=SearchParams(samples=8, **EVERYTHING), costs=costs)
+        kinds = [type(event) for event in log if isinstance(event, BranchStarted | AnswersJudged)]
+        return kinds.index(AnswersJudged)
+
+    assert before_the_first_is_judged(()) == 2
+    assert before_the_first_is_judged(FREE) == 3  # (1 + .75) / 2.5 = .7, two (1 + .5) / 2, four 2 / 2.75

@@ -25,7 +25,7 @@ from adascale.models.drawstore import DrawStore, Prompt, draw_key
 from adascale.models.replaying import ReplayingPolicy
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
-PARAMS = SearchParams(samples=6, beam_width=2, branching=2, wave=2)
+PARAMS = SearchParams(samples=6, beam_width=2, branching=2)
 EVERY = sorted(STRATEGIES)
 
 

@@ -1,0 +1,107 @@
+"""What counts in one search: finished trajectories, in the order in which they were drawn.
+
+Which trajectory ends first depends on the machine, on what else is searched, and on their lengths. A strategy
+that may stop early judges them one after another all the same: short ones are not to count first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .allocate import chance_needed
+from .answers import extract_answer
+from .draws import Draw
+from .ports import Calibrator, Prefix
+from .select import choose, judge, standing
+from .strategies import SelectRule
+from .tree import Tree
+from .types import ROOT, Candidate, Estimate, NodeId, SearchResult, Standing, StopReason
+
+
+class Counted:
+    """Trajectories that have ended, and those among them that count.
+
+    Attributes:
+        sure: Trajectories that will be judged in any case, where they are judged one after another.
+        judged: How many have been.
+    """
+
+    def __init__(self, tree: Tree, rule: SelectRule) -> None:
+        self.sure = 0
+        self.judged = 0
+        self._tree = tree
+        self._rule = rule
+        self._candidates: list[Candidate] = []
+        self._cut = 0
+        self._ahead: dict[int, Candidate | None] = {}
+
+    @property
+    def due(self) -> bool:
+        """Whether the next one to be judged has ended."""
+        return self.judged in self._ahead
+
+    @property
+    def any_solution(self) -> bool:
+        """Whether a trajectory has ended that could be shown, its turn or not."""
+        return any(map(self._showable, [*self._candidates, *self.ahead()]))
+
+    def chance(self, draw: Draw) -> float:
+        """How likely it is that a draw will count."""
+        if draw.turn is None:
+            return 1.0
+        return chance_needed(draw.turn - max(self.judged, self.sure - 1), self.judged)
+
+    def candidate(self, node: NodeId, estimate: Estimate) -> Candidate | None:
+        """The trajectory that ends at ``node``; None where it goes on."""
+        step = self._tree[node].step
+        if step is None or self._tree[node].status != "terminal":
+            return None
+        # A run that was cut off counts as a failure unless it had already boxed its answer.
+        text = self._tree.text(node)
+        complete = step.finish == "stop" or "\\boxed{" in text
+        return Candidate(node, extract_answer(text) if complete else None, estimate)
+
+    def wait(self, turn: int, ended: Candidate | None) -> None:
+        """One has ended and counts when its turn comes; without a candidate it was cut."""
+        self._ahead[turn] = ended
+
+    def take(self) -> Candidate | None:
+        """The next one, which must be ``due``, counts; None where it was cut."""
+        found = self._ahead.pop(self.judged)
+        self.judged += 1
+        if found is None:
+            self._cut += 1
+        else:
+            self.count(found)
+        return found
+
+    def count(self, found: Candidate) -> None:
+        """A trajectory counts."""
+        self._candidates.append(found)
+
+    def ahead(self) -> list[Candidate]:
+        """Those that have ended before their turn, in order."""
+        found = (self._ahead[turn] for turn in sorted(self._ahead))
+        return [candidate for candidate in found if candidate is not None]
+
+    def result(self, reason: StopReason, calibrator: Calibrator) -> SearchResult:
+        """What would be answered now."""
+        shown = self._shown()
+        result = choose(shown, self._rule, reason)
+        prefix = Prefix(self._tree.problem, (), self._tree.reading)
+        return judge(result, shown, self._tree[ROOT].estimate, prefix, calibrator)
+
+    def standing(self, calibrator: Calibrator) -> Standing:
+        """Which answer leads now."""
+        ended = len(self._candidates) + self._cut
+        result = self.result("exhausted", calibrator)
+        return standing(result, self._shown(), ended, self._tree[ROOT].estimate)
+
+    def _shown(self) -> Sequence[Candidate]:
+        drawn = sorted(self._candidates, key=lambda found: self._tree.drawn(found.node))
+        return [found for found in drawn if self._showable(found)]
+
+    def _showable(self, found: Candidate) -> bool:
+        """A run that was cut off before it had an answer is none."""
+        step = self._tree[found.node].step
+        return found.answer is not None or (step is not None and step.finish == "stop")
