@@ -1,25 +1,27 @@
-"""What takes part in an evaluation, as typed: ``greedy,vote:4,best-of-n:16+n,beam,adaptive``."""
+"""What takes part in an evaluation, as typed: ``greedy,vote:4,best-of-n:16+n,beam,adaptive@low``."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import replace
-from typing import get_args
+from typing import cast, get_args
 
+from adascale.engine.effort import EFFORTS, Effort
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation import Entry
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.strategies.base import Adapt
 
-_ENTRY = re.compile(r"([a-z-]+?)(?::(\d+))?(?:\+([a-z]+))?")
+_ENTRY = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?")
 
 
 def parse_entries(text: str, params: SearchParams) -> list[Entry]:
     """Entries of a comma-separated list; ``params`` holds for what an entry does not say.
 
-    ``NAME:N`` fixes the samples; of a beam, N is width times branching, both the same. ``+n``, ``+k``, ``+m``
-    and ``+km`` are the paper's rules (``SearchParams.adapt``).
+    ``NAME:N`` fixes the samples; of a beam, N is width times branching, both the same. ``NAME@low`` has the
+    numbers of an effort, whatever ``params`` say. ``+n``, ``+k``, ``+m`` and ``+km`` are the paper's rules
+    (``SearchParams.adapt``).
 
     Raises:
         UsageError: an entry that is none, or stands there twice.
@@ -39,13 +41,17 @@ def _entry(name: str, params: SearchParams) -> Entry:
     if match is None:
         raise UsageError(f'"{name}" is no strategy', hint="for example vote:16, beam or best-of-n:16+n")
     strategy = strategy_named(match[1])
+    if match[3]:
+        if match[3] not in EFFORTS:
+            raise UsageError(f'"{name}": no such effort', hint=f"use one of @{', @'.join(EFFORTS)}")
+        params = replace(EFFORTS[cast(Effort, match[3])], adapt=params.adapt, confidence=params.confidence)
     if match[2]:
         params = _sized(name, strategy.used, int(match[2]), params)
-    if match[3]:
-        if match[3] not in get_args(Adapt) or match[3] not in strategy.adapts:
+    if match[4]:
+        if match[4] not in get_args(Adapt) or match[4] not in strategy.adapts:
             allowed = ", ".join(f"+{rule}" for rule in strategy.adapts)
             raise UsageError(f'"{name}": no such rule', hint=f"{match[1]} has {allowed or 'none'}")
-        params = replace(params, adapt=match[3])
+        params = replace(params, adapt=match[4])
     return Entry(name, strategy, params)
 
 

@@ -68,8 +68,8 @@ class EvalOptions:
     strategies: Annotated[
         str,
         option(
-            "--strategies", panel=SEARCH, metavar="NAME[:N][+RULE],...",
-            help="What takes part: a number fixes the samples, +n +k +m +km are the paper's rules.",
+            "--strategies", panel=SEARCH, metavar="NAME[:N][@EFFORT][+RULE],...",
+            help="What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules.",
         ),
     ] = "greedy,vote:4,vote:16,adaptive"  # fmt: skip
     questions: QuestionsOption = None

@@ -46,7 +46,7 @@ StopAtOption = Annotated[
         panel=SEARCH,
         min=0.0,
         max=1.0,
-        show_default="from effort: .8, .95, .98, 1",
+        show_default="from effort: .95, .95, .98, 1",
         help="Probability of the answer at which adaptive stops.",
     ),
 ]
@@ -57,7 +57,7 @@ MinGainOption = Annotated[
         panel=SEARCH,
         min=-1.0,
         max=1.0,
-        show_default="from effort: .015, .0075, .004, .001",
+        show_default="from effort: .012, .003, .0015, .0005",
         help="It also stops where a further trajectory adds less than this to that probability.",
     ),
 ]

@@ -93,8 +93,8 @@ class Counted:
 
     def standing(self, calibrator: Calibrator) -> Standing:
         """Which answer leads now."""
-        ended = len(self._candidates) + self._cut
         result = self.result("exhausted", calibrator)
+        ended = len(self._candidates) + self._cut
         return standing(result, self._shown(), ended, self._tree[ROOT].estimate)
 
     def _shown(self) -> Sequence[Candidate]:

@@ -10,10 +10,10 @@ from .strategies import SearchParams
 Effort = Literal["low", "medium", "high", "max"]
 
 EFFORTS: Mapping[Effort, SearchParams] = {
-    "low": SearchParams(samples=8, stop_at=0.8, min_gain=0.015),
+    "low": SearchParams(samples=8, min_gain=0.012),
     "medium": SearchParams(),
-    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.004),
-    "max": SearchParams(samples=64, stop_at=1.0, min_gain=0.001),
+    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.0015, hopeless=0.1),
+    "max": SearchParams(samples=64, stop_at=1.0, min_gain=0.0005, hopeless=0.05),
 }
 assert set(EFFORTS) == set(get_args(Effort))
 

@@ -4,8 +4,8 @@ Each answer that was found may be the right one, or none of them. Where one is, 
 rate drawn from the question's own calibrated distribution, and wrong trajectories spread over wrong answers
 as the guests of a Chinese restaurant do over tables; the mean estimate of its trajectories sets its odds.
 From that posterior the votes are played on: the gain is what P(the leading answer is right) rises by, for
-each trajectory more, at the best of a few distances. It is small where an answer is safe, and where there is
-nothing to be found.
+each trajectory more, at the best of a few distances, and the reach what it rises to. The gain is small where
+an answer is safe, the reach where there is nothing to be found.
 """
 
 from __future__ import annotations
@@ -40,28 +40,40 @@ class Ballot:
     odds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What more trajectories would do to P(the leading answer is right).
+
+    Attributes:
+        gain: Most that it rises by for each trajectory, in [-1, 1]; below 0 where more would rather do harm.
+        reach: Most that it rises to, in [0, 1].
+    """
+
+    gain: float
+    reach: float
+
+
 def log_odds(p: float) -> float:
     """``logit(p)``, p kept .01 away from 0 and 1: no single estimate may decide alone."""
     p = min(max(p, _EPS), 1.0 - _EPS)
     return log(p / (1.0 - p))
 
 
-def gain(question: Estimate, ballots: Sequence[Ballot], finished: int) -> float:
-    """Most that P(the first ballot's answer is right) rises by for each further trajectory.
+def outlook(question: Estimate, ballots: Sequence[Ballot], finished: int) -> Outlook:
+    """Look ahead from the answers found so far.
 
     Args:
         question: Calibrated estimate that one trajectory is right.
         ballots: Answers found so far, the leading one first; none where no trajectory had an answer.
         finished: Trajectories that have ended, those without an answer too.
-
-    Returns:
-        A probability for each trajectory; below 0 where more votes would rather do harm.
     """
     a, b = _beta(question)
     posterior = _posterior(ballots, finished, a, b, log_odds(question.median))
     now = posterior[0] if ballots else 0.0
     votes = [ballot.votes for ballot in ballots]
-    return max((_after(more, posterior, votes, finished, a, b) - now) / more for more in AHEAD)
+    later = {more: _after(more, posterior, votes, finished, a, b) for more in AHEAD}
+    gain = max((p - now) / more for more, p in later.items())
+    return Outlook(gain, max(now, *later.values()))
 
 
 def _beta(estimate: Estimate) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from .answers import same_answer
-from .outlook import Ballot, gain, log_odds
+from .outlook import Ballot, log_odds, outlook
 from .ports import Calibrator, Prefix
 from .strategies import SelectRule
 from .types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, Standing, StopReason
@@ -105,11 +105,11 @@ def standing(
         question: Estimate for the question itself.
     """
     votes = [len(group.nodes) for group in result.groups] or [0]
-    worth = None
+    ahead = None
     if question is not None and question.calibrated:
         odds = {c.node: log_odds(c.estimate.median) for c in shown}
         ballots = [Ballot(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
-        worth = gain(question, ballots, finished)
+        ahead = outlook(question, ballots, finished)
     return Standing(
         answer=result.answer,
         confidence=result.confidence,
@@ -118,5 +118,6 @@ def standing(
         answered=sum(votes),
         shown=len(shown),
         finished=finished,
-        gain=worth,
+        gain=ahead.gain if ahead else None,
+        reach=ahead.reach if ahead else None,
     )

@@ -153,8 +153,8 @@ class Standing:
         answered: Those with any answer.
         shown: Those that could be shown: with an answer, or ended by themselves.
         finished: All trajectories that have ended, those that were cut too.
-        gain: What each further trajectory adds at most to P(the leading answer is right)
-            (``outlook.gain``); None without a calibration.
+        gain: What each further trajectory adds at most to P(the leading answer is right), and
+        reach: the most that it rises to (``outlook``); None without a calibration.
     """
 
     answer: str | None
@@ -165,6 +165,7 @@ class Standing:
     shown: int
     finished: int
     gain: float | None = None
+    reach: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

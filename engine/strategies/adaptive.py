@@ -66,11 +66,13 @@ def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
         return None
     if standing.answer is None and standing.shown:
         return "exhausted"  # a question without a checkable answer: more solutions would not agree either
-    if standing.gain is None:
+    if standing.gain is None or standing.reach is None:
         return _by_votes(tree, params)
     p = standing.confidence.median if standing.answer is not None and standing.confidence else 0.0
     if p >= params.stop_at:
         return "confident"
+    if standing.reach < params.hopeless:
+        return "hopeless"
     if standing.gain >= params.min_gain:
         return None
     return "hopeless" if p < params.hopeless else "settled"

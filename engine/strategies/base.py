@@ -80,7 +80,8 @@ class SearchParams:
         least: Finished trajectories before an adaptive strategy may stop early.
         stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
         min_gain: It stops where each further trajectory adds less than this to that probability.
-        hopeless: Probability of the answer below which such a stop says that the answer is not known.
+        hopeless: It gives up where no number of trajectories would raise that probability to this; an answer
+            that is less likely is not called known.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
     """
 
@@ -93,8 +94,8 @@ class SearchParams:
     prune_every: int = 1
     least: int = 2
     stop_at: float = 0.95
-    min_gain: float = 0.0075
-    hopeless: float = 0.1
+    min_gain: float = 0.003
+    hopeless: float = 0.2
     cut: float = 0.35
 
 

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from home import Home, write_questions
 
 from adascale.cli.entries import parse_entries
+from adascale.engine.effort import EFFORTS
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import SearchParams
 
@@ -114,16 +116,18 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
 
 
 def test_entries_say_what_they_fix() -> None:
-    params = SearchParams(samples=9, beam_width=3, branching=5)
-    found = {
-        entry.name: entry for entry in parse_entries("vote:4, vote,beam:16+km,beam,best-of-n:8+n", params)
-    }
+    params = SearchParams(samples=9, beam_width=3, branching=5, min_gain=0.5)
+    text = "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high"
+    found = {entry.name: entry for entry in parse_entries(text, params)}
     assert found["vote:4"].params.samples == 4
     assert found["vote"].params.samples == 9
     wide = found["beam:16+km"].params
     assert (wide.beam_width, wide.branching, wide.adapt) == (4, 4, "km")
     assert (found["beam"].params.beam_width, found["beam"].params.branching) == (3, 5)
     assert (found["best-of-n:8+n"].params.samples, found["best-of-n:8+n"].params.adapt) == (8, "n")
+    assert (found["adaptive"].params.samples, found["adaptive"].params.min_gain) == (9, 0.5)
+    assert found["adaptive@low"].params == EFFORTS["low"]
+    assert found["adaptive:4@high"].params == replace(EFFORTS["high"], samples=4)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +136,7 @@ def test_entries_say_what_they_fix() -> None:
         ("", "empty"),
         ("vote:4,vote:4", "twice"),
         ("vots", "no strategy"),
+        ("adaptive@hardest", "no such effort"),
         ("vote:x", "is no strategy"),
         ("vote:0", "at least one"),
         ("beam:5", "do not fit"),

@@ -29,7 +29,7 @@ from adascale.engine.types import Estimate, Finished, Problem, Step
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
 PARAMS = SearchParams(samples=16, least=2, stop_at=0.9)
-EVERYTHING = {"stop_at": 2.0, "min_gain": -1.0}
+EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
 
 
 class Believing:

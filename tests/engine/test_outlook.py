@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.outlook import Ballot, gain, log_odds
+from adascale.engine.outlook import Ballot, log_odds, outlook
 from adascale.engine.types import Estimate
 
 
 def question(p: float, half: float = 0.3) -> Estimate:
     return Estimate(max(0.0, p - half), p, min(1.0, p + half), calibrated=True)
+
+
+def gain(asked: Estimate, found: list[Ballot], finished: int) -> float:
+    return outlook(asked, found, finished).gain
 
 
 def ballots(*votes: int, p: float = 0.5) -> list[Ballot]:
@@ -47,6 +51,13 @@ def test_a_favoured_leader_is_safer_than_a_doubted_one() -> None:
     assert gain(question(0.5), favoured, 2) < gain(question(0.5), favoured[::-1], 2)
 
 
+def test_what_can_be_reached_falls_where_nothing_agrees_and_rises_where_something_does() -> None:
+    reaches = [outlook(question(0.3), ballots(*[1] * n), n).reach for n in (1, 2, 4, 8, 16)]
+    assert sorted(reaches, reverse=True) == reaches
+    assert outlook(question(0.3), ballots(3), 3).reach > 0.9 > reaches[0]
+    assert outlook(question(0.05), [], 8).reach < 0.2 < outlook(question(0.5), [], 1).reach
+
+
 def test_no_estimate_decides_alone() -> None:
     assert log_odds(1.0) == log_odds(0.99) == pytest.approx(-log_odds(0.0))
 
@@ -62,7 +73,10 @@ def test_a_gain_is_a_difference_of_probabilities(
 ) -> None:
     found = [Ballot(votes, log_odds(estimate)) for votes, estimate in groups]
     finished = sum(ballot.votes for ballot in found) + without
-    assert -1.0 <= gain(question(p, half), found, finished) <= 1.0
+    ahead = outlook(question(p, half), found, finished)
+    assert -1.0 <= ahead.gain <= 1.0
+    assert 0.0 <= ahead.reach <= 1.0 + 1e-9
+    assert ahead.gain <= ahead.reach + 1e-9
 
 
 @pytest.mark.parametrize("votes", [(1,), (2, 1), (3, 2, 1), (1, 1, 1)])
