@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -20,19 +21,18 @@ from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Problem
 
-from .console import clean, say
-from .options import RunOptions
-from .problems import BadLine, Format, digest, read_problems
+from .console import may_animate, say
+from .options import RunOptions, ShowTreeOption
+from .problems import BadLine, Format, count_lines, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
+from .render.base import choose_progress
+from .render.batch import BatchView, make_batch_view
 from .results import Results, open_results
 from .shared import OUTPUT, SEARCH, option, with_options
 from .signals import graceful
 from .tally import Tally
 from .trace import TraceWriter
 from .wire import MAX_BRANCHES, open_worker, settings_for
-
-_EVERY = 10.0
-"""Seconds between two lines of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class BatchOptions(RunOptions):
     question_field: Annotated[
         str, option("--field", panel=OUTPUT, metavar="NAME", help="The field that holds the question.")
     ] = "question"  # fmt: skip
+    show_tree: ShowTreeOption = False
     traces: Annotated[
         Path | None,
         option("--traces", panel=OUTPUT, metavar="DIR", help="Keep each search's event log, by its id."),
@@ -89,8 +90,9 @@ def batch(
     if options.dry_run:
         _plan(lines, output, options)
         return
+    tally = Tally()
     with open_results(output, overwrite=options.overwrite) as results:
-        run = _Run(options, results, source)
+        run = _Run(options, results, source, tally, _view(tally, source, output, options))
         run.go(lines)
     run.close()
 
@@ -102,9 +104,9 @@ class _Run:
     options: BatchOptions
     results: Results
     source: str
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
+    view: BatchView
     _started: float = field(default_factory=time.monotonic)
-    _told: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
 
     def go(self, lines: Iterator[Problem | BadLine]) -> None:
@@ -118,8 +120,8 @@ class _Run:
             self.results.begin()
             return
         with ExitStack() as stack:
-            status: Callable[[str], None] = (lambda text: None) if self.options.quiet else _status
-            worker = stack.enter_context(open_worker(self.options, MAX_BRANCHES, status))
+            stack.enter_context(self.view)
+            worker = stack.enter_context(open_worker(self.options, MAX_BRANCHES, self.view.status))
             settings = settings_for(self._with_seed(), worker)
             self.results.begin(made_with(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
@@ -138,12 +140,13 @@ class _Run:
         logs: dict[str, list[Event]] = {}
         for problem, event in happening:
             logs.setdefault(problem.id, []).append(event)
+            self.view.on(problem.id, event)
             if isinstance(event, SearchFinished | SearchFailed):
                 log = logs.pop(problem.id)
                 if self.options.traces is not None:
                     _keep_trace(self.options.traces, problem, log)
                 self._finished(problem, log)
-                self._tell()
+                self.view.done()
 
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""
@@ -175,12 +178,6 @@ class _Run:
             self.results.begin()
             raise error
 
-    def _tell(self) -> None:
-        now = time.monotonic()
-        if not self.options.quiet and now - self._told >= _EVERY:
-            self._told = now
-            say(f"adascale: {self.tally.counts()}, {now - self._started:.0f} s")
-
     def close(self) -> None:
         """Say what has become of everything, and leave with its exit code."""
         if not self.options.quiet:
@@ -190,6 +187,16 @@ class _Run:
             raise typer.Exit(130)
         if self.tally.failures:
             raise typer.Exit(6)
+
+
+def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> BatchView:
+    kind = choose_progress(options.progress, options.quiet, may_animate())
+    # Records that go to the same terminal would be written into the picture.
+    live = kind == "live" and not (output == "-" and sys.stdout.isatty())
+    total = count_lines(source, options.form) if live else None
+    if total is not None and options.limit is not None:
+        total = min(total, options.limit)
+    return make_batch_view(tally, total, live=live, show_tree=options.show_tree, quiet=options.quiet)
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
@@ -240,7 +247,3 @@ def _file_name(id_: str) -> str:
 
 def _id_of(line: Problem | BadLine) -> str:
     return line.id if isinstance(line, Problem) else f"line-{line.number}"
-
-
-def _status(text: str) -> None:
-    say(f"adascale: {clean(text)}")

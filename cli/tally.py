@@ -53,14 +53,16 @@ class Tally:
 
     def counts(self) -> str:
         """``12 done, 1 failed, .75 right, 980 tokens a question``."""
-        parts = [f"{self.done:,} done"]
-        if self.failures:
-            parts.append(f"{self.failures.total():,} failed")
+        return ", ".join([f"{self.done:,} done", *self.facts()])
+
+    def facts(self) -> list[str]:
+        """What there is to tell beside the number that are done."""
+        facts = [f"{self.failures.total():,} failed"] if self.failures else []
         if self.graded:
-            parts.append(f"{self.right / self.graded:.3f} right")
+            facts.append(f"{self.right / self.graded:.3f} right")
         if self.done:
-            parts.append(f"{self.tokens / self.done:,.0f} tokens a question")
-        return ", ".join(parts)
+            facts.append(f"{self.tokens / self.done:,.0f} tokens a question")
+        return facts
 
     def summary(self) -> Iterator[str]:
         """A few lines for the end."""

@@ -12,7 +12,7 @@ from adascale.engine.types import ROOT
 from .draw import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
-from .text import cells, chance, clock, cut, duration, one_line, plural, thousands
+from .text import cells, chance, clock, cut, duration, one_line, pad, plural, thousands
 from .theme import MARK_STYLES, STYLES, Glyphs
 
 FULL_TREE = 60
@@ -27,6 +27,8 @@ _AROUND = 7
 """Lines of a live frame that are not rows of the tree."""
 
 _ANSWER_CELLS = 40
+
+_ID_CELLS = 16
 
 
 def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
@@ -60,6 +62,36 @@ def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> 
         facts.append(f"best {_answer(state, glyphs)} {_score(state)}")
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
     line.append(cut(glyphs.dot.join([*facts, *_rate(state)]), max(0, width - 2), glyphs))
+    line.truncate(width)
+    return line
+
+
+def waiting_line(message: str, width: int, glyphs: Glyphs, tick: int) -> Text:
+    """What happens before the first search."""
+    line = Text(no_wrap=True).append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
+    return line.append(cut(one_line(message, glyphs), max(0, width - 2), glyphs))
+
+
+def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:
+    """One of several searches: ``◐ gsm8k-0001      3 of 16 solutions · 18 p .73 · 412 tokens``."""
+    done, most = len(state.account.candidates), state.account.at_most
+    facts = [f"{done} of {plural(most, 'solution')}" if most else plural(done, "solution")]
+    if state.answer is not None:
+        facts.append(f"{_answer(state, glyphs)} {_score(state)}")
+    facts.append(plural(state.tokens, "token"))
+    line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
+    line.append(pad(cut(one_line(id_, glyphs), _ID_CELLS, glyphs), _ID_CELLS) + "  ", STYLES["question"])
+    line.append(glyphs.dot.join(_fitting(facts, width - _ID_CELLS - 4, glyphs)), STYLES["faint"])
+    line.truncate(width)
+    return line
+
+
+def bar_of_facts(share: float | None, facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
+    """A bar, where the share that is done is known, and as many facts as fit behind it."""
+    line = Text()
+    if share is not None:
+        line.append_text(_bar(share, width, glyphs)).append("  ")
+    line.append(glyphs.dot.join(_fitting(facts, width - line.cell_len, glyphs)))
     line.truncate(width)
     return line
 
@@ -153,11 +185,14 @@ def _budget(state: ViewState, frame: Frame) -> Text:
         facts.append(f"{gone}at most {clock(left)} left")
     if share is None:
         return _facts("budget", facts, frame)
-    size = 30 if frame.width >= 100 else 16 if frame.width >= 60 else 8
+    return _facts("budget", facts, frame, _bar(share, frame.width, frame.glyphs))
+
+
+def _bar(share: float, width: int, glyphs: Glyphs) -> Text:
+    size = 30 if width >= 100 else 16 if width >= 60 else 8
     spent = min(size, int(share * size))
-    bar = Text().append(frame.glyphs.spent * spent, STYLES["spent"])
-    bar.append(frame.glyphs.left * (size - spent), STYLES["left"])
-    return _facts("budget", facts, frame, bar)
+    bar = Text().append(glyphs.spent * spent, STYLES["spent"])
+    return bar.append(glyphs.left * (size - spent), STYLES["left"])
 
 
 def _limits(state: ViewState) -> tuple[float | None, float | None]:
@@ -215,11 +250,17 @@ def _facts(name: str, facts: Sequence[str], frame: Frame, bar: Text | None = Non
     if bar is not None:
         line.append_text(bar).append("  ")
     room = max(0, frame.width - line.cell_len)
-    while len(facts) > 1 and cells(frame.glyphs.dot.join(facts)) > room:
-        facts = facts[:-1]
-    line.append(cut(frame.glyphs.dot.join(facts), room, frame.glyphs))
+    kept = _fitting(facts, room, frame.glyphs)
+    line.append(cut(frame.glyphs.dot.join(kept), room, frame.glyphs))
     line.truncate(frame.width)
     return line
+
+
+def _fitting(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
+    """The first facts that fit side by side; one stays whatever its length."""
+    while len(facts) > 1 and cells(glyphs.dot.join(facts)) > room:
+        facts = facts[:-1]
+    return facts
 
 
 def _answer(state: ViewState, glyphs: Glyphs) -> str:

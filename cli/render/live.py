@@ -16,10 +16,10 @@ from rich.text import Text
 from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 
 from ..console import show_warning, stderr_console
-from .frame import final_frame, live_frame, status_line, summary, why
+from .frame import final_frame, live_frame, status_line, summary, waiting_line, why
 from .state import ViewState, reduce
-from .text import cut, one_line
-from .theme import MARK_STYLES, STYLES, Glyphs, glyphs_for
+from .text import one_line
+from .theme import STYLES, Glyphs, glyphs_for
 
 FRAMES_PER_SECOND = 4
 
@@ -132,7 +132,7 @@ class _View:
             state = self._caught_up()
             tick = int(time.monotonic() * FRAMES_PER_SECOND)
             if not state.started:
-                return self._waiting(width, tick)
+                return waiting_line(self.message, width, self._glyphs, tick)
             if not self._show_tree:
                 return status_line(state, width, self._glyphs, tick)
             if state.result is not None:
@@ -140,11 +140,6 @@ class _View:
             else:
                 lines = live_frame(state, width, height, self._glyphs, tick)
             return Text("\n", no_wrap=True).join(lines)
-
-    def _waiting(self, width: int, tick: int) -> Text:
-        spin = self._glyphs.spin
-        line = Text(no_wrap=True).append(spin[tick % len(spin)] + " ", MARK_STYLES["running"])
-        return line.append(cut(one_line(self.message, self._glyphs), max(0, width - 2), self._glyphs))
 
     def _caught_up(self) -> ViewState:
         while self._queue:

@@ -1,0 +1,88 @@
+"""How a batch goes: what its views take, and the plain one."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from adascale.engine.events import Event
+
+from ..console import clean, say
+from ..tally import Tally
+
+_EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class BatchView(Protocol):
+    """Shows how a batch goes, on stderr."""
+
+    def __enter__(self) -> Self:
+        """Start to show."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the display and give the terminal back."""
+
+    def status(self, text: str) -> None:
+        """Say what happens before the first search, such as loading a model."""
+
+    def on(self, problem: str, event: Event) -> None:
+        """Take the next event of a question, by its id."""
+
+    def done(self) -> None:
+        """A question has got its record."""
+
+
+class PlainBatch:
+    """A line every ten seconds; nothing where it is quiet."""
+
+    def __init__(self, tally: Tally, quiet: int) -> None:
+        self._tally = tally
+        self._quiet = quiet
+        self._started = self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to end."""
+
+    def status(self, text: str) -> None:
+        """A line of its own."""
+        if not self._quiet:
+            say(f"adascale: {clean(text)}")
+
+    def on(self, problem: str, event: Event) -> None:
+        """Single events are not told."""
+
+    def done(self) -> None:
+        """Tell the counts, if the last time is long ago."""
+        now = time.monotonic()
+        if not self._quiet and now - self._told >= _EVERY:
+            self._told = now
+            say(f"adascale: {self._tally.counts()}, {now - self._started:.0f} s")
+
+
+def make_batch_view(
+    tally: Tally, total: int | None, *, live: bool, show_tree: bool = False, quiet: int = 0
+) -> BatchView:
+    """A view of that kind.
+
+    Args:
+        tally: What has become of the questions so far.
+        total: Questions that there will be; None where nobody knows.
+        live: Whether the cursor may move.
+        show_tree: Draw the tree of a search where the view is live.
+        quiet: From 1 on plain lines are left out.
+    """
+    if not live:
+        return PlainBatch(tally, quiet)
+    from .batch_live import LiveBatch
+
+    return LiveBatch(tally, total, show_tree=show_tree)
