@@ -163,7 +163,7 @@ class _Run:
 
     def _finished(self, problem: Problem, log: list[Event]) -> None:
         record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
-        if record["status"] == "error":
+        if "error" in record:
             error = record["error"]
             self._failed(problem, record, AdascaleError(error["message"], slug=error["code"]))
         elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it

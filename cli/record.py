@@ -9,8 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from adascale.engine.account import Account
-from adascale.engine.errors import AdascaleError
-from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.events import (
+    AnswerFound,
+    Event,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    Warned,
+)
 from adascale.engine.replay import replay
 from adascale.engine.settings import Settings
 from adascale.engine.tree import Tree
@@ -32,7 +39,7 @@ def answer_record(
     assert isinstance(last, SearchFinished)
     tree = replay(log)
     result, usage = last.result, last.usage
-    finished = sum(node.status == "terminal" for node in tree)
+    finished = sum(isinstance(event, AnswerFound) for event in log)
     return {
         "schema": SCHEMA,
         "id": first.problem.id,
@@ -118,12 +125,12 @@ def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
 
 
 def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:
-    """A question that was never searched."""
+    """A question that could not be searched, or not to its end since the models' process died."""
     return {
         "schema": SCHEMA,
         "id": problem.id,
         "question": problem.question,
-        "status": "error",
+        "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",
         "answer": None,
         "error": {"code": error.slug, "message": error.message, "hint": error.hint},
         "version": version,

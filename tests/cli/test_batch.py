@@ -174,7 +174,7 @@ def test_a_worker_that_is_killed_costs_only_what_it_was_searching(home: Home, tm
     assert "the process that runs the models was ended by SIGKILL; starting it again" in err
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted(int(record["id"]) for record in records) == list(range(120))
-    failed = [record for record in records if record["status"] == "error"]
+    failed = [record for record in records if record["status"] == "interrupted"]
     assert {record["error"]["code"] for record in failed} == {"worker-died"}
     assert 0 < len(failed) <= 32
     assert process.returncode == 6

@@ -1,4 +1,4 @@
-"""A batch that is killed again and again, the parent or the process of its models, ends as if it had not been."""
+"""A batch whose processes are killed again and again ends as if they had not been."""
 
 from __future__ import annotations
 
