@@ -7,11 +7,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,11 +28,15 @@ from .record import answer_record, error_record, made_with, run_record
 from .render.base import choose_progress
 from .render.batch import BatchView, make_batch_view
 from .results import Results, open_results
-from .shared import OUTPUT, SEARCH, option, with_options
+from .shared import MACHINE, OUTPUT, SEARCH, option, with_options
 from .signals import graceful
 from .tally import Tally
 from .trace import TraceWriter
-from .wire import MAX_BRANCHES, open_worker, settings_for
+from .wire import MAX_BRANCHES, open_cluster, open_worker, settings_for
+
+if TYPE_CHECKING:
+    from adascale.models.cluster import Cluster
+    from adascale.models.remote import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,10 @@ class BatchOptions(RunOptions):
     fail_on_error: Annotated[
         bool, option("--fail-on-error", panel=OUTPUT, help="End at the first question or line that fails.")
     ] = False  # fmt: skip
+    ray: Annotated[
+        str | None,
+        option("--ray", panel=MACHINE, metavar="ADDRESS|auto", help="Ask on all nodes of a Ray cluster."),
+    ] = None  # fmt: skip
     dry_run: Annotated[
         bool, option("--dry-run", panel=OUTPUT, help="Read everything, load nothing, say what would be done.")
     ] = False  # fmt: skip
@@ -121,13 +129,18 @@ class _Run:
             return
         with ExitStack() as stack:
             stack.enter_context(self.view)
-            worker = stack.enter_context(open_worker(self.options, MAX_BRANCHES, self.view.status))
+            worker = stack.enter_context(self._open())
             settings = settings_for(self._with_seed(), worker)
             self.results.begin(made_with(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
             self._ask(worker.run(chain([first], todo), settings))
             self.tally.interrupted = worker.interrupted
+
+    def _open(self) -> AbstractContextManager[Worker | Cluster]:
+        if self.options.ray is None:
+            return open_worker(self.options, MAX_BRANCHES, self.view.status)
+        return open_cluster(self.options, self.options.ray, MAX_BRANCHES, self.view.status)
 
     def _with_seed(self) -> RunOptions:
         """The seed of the records that are there, unless another one is asked for."""

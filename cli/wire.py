@@ -20,6 +20,7 @@ from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
     from adascale.engine.driver import Driver
+    from adascale.models.cluster import Cluster
     from adascale.models.remote import Worker
     from adascale.models.sampling_params import SamplingParams
     from adascale.models.session import Session
@@ -45,6 +46,20 @@ def open_worker(options: RunOptions, branches: int, status: Callable[[str], None
             transferring.close()
             _say_files(options, worker.opened.files)
             yield worker
+
+
+@contextmanager
+def open_cluster(
+    options: RunOptions, address: str, branches: int, status: Callable[[str], None]
+) -> Iterator[Cluster]:
+    """Open the models of a run on every node of a Ray cluster."""
+    from adascale.models.cluster import Cluster
+    from adascale.models.session_options import Reporting
+
+    reporting = Reporting(status, log=_write_log if options.verbose > 1 else None)
+    with Cluster(address, _session_options(options, branches), reporting) as cluster:
+        _say_files(options, cluster.opened.files)
+        yield cluster
 
 
 @contextmanager
@@ -111,7 +126,7 @@ def _say_files(options: RunOptions, files: Sequence[tuple[str, Path, str]]) -> N
             say(f"{label} {path} sha256 {sha256[:12]}")
 
 
-def settings_for(options: RunOptions, worker: Worker) -> Settings:
+def settings_for(options: RunOptions, worker: Worker | Cluster) -> Settings:
     """What the driver needs to know of a run; a seed is drawn if none was given."""
     seed = secrets.randbits(31) if options.seed is None else options.seed
     if options.verbose:

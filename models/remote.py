@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,13 +14,12 @@ from adascale.engine.settings import Settings
 from adascale.engine.types import Problem
 
 from .artifact import DownloadPlan, Transfer
+from .link import Link, Pipes
 from .session_options import Reporting, SessionOptions
 from .worker import Done, Ended, Happened, Interrupt, Logged, Open, Opened, Said, Search, Wanted
 
 RESTARTS = 3
 """Times in a row that a worker is started again without a question having been answered in between."""
-
-_COMMAND = "from adascale.models.worker import main; main()"
 
 
 class Worker:
@@ -33,40 +28,39 @@ class Worker:
     Args:
         options: Of the session.
         reporting: Told what the worker does; asked before a download.
+        link: The way to that process.
 
     Attributes:
         opened: What was opened.
         interrupted: Whether it was told to stop.
+        unbegun: Questions that were drawn and not asked, when it died once too often.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry.
         WorkerDiedError: on entry, or when the worker dies again and again.
     """
 
-    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
+    def __init__(
+        self, options: SessionOptions, reporting: Reporting = Reporting(), link: Link | None = None
+    ) -> None:
         self._open = Open(options, reporting.confirm is not None, reporting.log is not None)
         self._reporting = reporting
-        self._process: subprocess.Popen[bytes] | None = None
-        self._sending = threading.Lock()
+        self._link = link or Pipes()
         self.interrupted = False
         self._deaths = 0
+        self.unbegun: list[Problem] = []
         self.opened: Opened
 
     def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
-            self._stop()
+            self._link.stop()
             raise
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stop()
-
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._running().pid
+        self._link.stop()
 
     def describe(self) -> Mapping[str, Any]:
         """Generator, PRM, calibration and sampling, for the event log."""
@@ -81,7 +75,7 @@ class Worker:
         """Stop all searches in the middle of their batch; safe from any thread."""
         self.interrupted = True
         with suppress(OSError, WorkerDiedError):  # where it has died nothing runs
-            self._send(Interrupt())
+            self._link.send(Interrupt())
 
     def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
         """As ``Driver.run``.
@@ -89,7 +83,7 @@ class Worker:
         Where the worker dies, what it was searching ends with SearchFailed (``worker-died``), it is started
         again, and the rest goes on.
         """
-        feeder = _Feeder(iter(problems), self._send)
+        feeder = _Feeder(iter(problems), self._link.send)
         while True:
             self._deaths += 1
             try:
@@ -101,12 +95,14 @@ class Worker:
                 if self.interrupted:
                     return
                 if self._deaths > RESTARTS:
+                    self.unbegun = feeder.unbegun()
                     raise
                 self._reporting.status(f"{error.message}; starting it again")
-                self._start()
+                with suppress(WorkerDiedError):  # the next turn finds it dead and counts it
+                    self._start()
 
     def _run(self, feeder: _Feeder, settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        self._send(Search(settings))
+        self._link.send(Search(settings))
         while not isinstance(message := self._receive(), Done):
             feeder.check()
             if isinstance(message, Wanted):
@@ -119,15 +115,8 @@ class Worker:
         feeder.check()
 
     def _start(self) -> None:
-        self._stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Ctrl-C is for the parent, which passes it on as a message.
-            start_new_session=True,
-        )
-        self._send(self._open)
+        self._link.start()
+        self._link.send(self._open)
         while not isinstance(message := self._receive(), Opened):
             match message:
                 case Said():
@@ -136,58 +125,19 @@ class Worker:
                     self._reporting.on_progress(message)
                 case DownloadPlan():
                     assert self._reporting.confirm is not None
-                    self._send(self._reporting.confirm(message))
+                    self._link.send(self._reporting.confirm(message))
         self.opened = message
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            with suppress(OSError):  # what was still to be sent has nobody to read it
-                pipe.close()
-
-    def _send(self, message: Any) -> None:
-        process = self._running()
-        assert process.stdin is not None
-        with self._sending:
-            try:
-                pickle.dump(message, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
-                process.stdin.flush()
-            except BrokenPipeError:
-                raise self._died() from None
 
     def _receive(self) -> Any:
         """The next message that is not for the log."""
-        process = self._running()
-        assert process.stdout is not None
         while True:
-            try:
-                message = pickle.load(process.stdout)
-            except (EOFError, pickle.UnpicklingError):
-                raise self._died() from None
+            message = self._link.receive()
             if isinstance(message, AdascaleError):
                 raise message
             if not isinstance(message, Logged):
                 return message
             assert self._reporting.log is not None
             self._reporting.log(message.text)
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "the worker is open"
-        return self._process
-
-    def _died(self) -> WorkerDiedError:
-        code = self._running().wait()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        memory = code == -signal.SIGKILL
-        return WorkerDiedError(
-            f"the process that runs the models {how}",
-            hint="if memory ran out: a smaller --ctx-size or fewer --samples" if memory else "",
-        )
 
 
 class _Feeder:
@@ -231,6 +181,12 @@ class _Feeder:
             # A question that has not begun has cost nothing.
             self._back += [problem for problem, last in flying if last is None]
         return [(problem, last) for problem, last in flying if last is not None]
+
+    def unbegun(self) -> list[Problem]:
+        """Questions that were drawn and never begun."""
+        with self._lock:
+            left, self._back = self._back, []
+        return left
 
     def check(self) -> None:
         """Raise what reading the questions has raised."""

@@ -1,4 +1,4 @@
-"""A process that hosts the models, spoken to through its stdin and stdout (``remote.py`` is the other side).
+"""A process that hosts the models, spoken to by messages (``remote.py`` is the other side).
 
 llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
 message to the parent, which still has everything that was answered. Messages are pickled dataclasses, one
@@ -13,7 +13,7 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -113,24 +113,59 @@ class Done:
 
 
 def main() -> None:
-    """Serve the parent until it has gone."""
+    """Serve the parent at the other end of stdin and stdout until it has gone."""
     # Whatever a library prints must not get between the messages.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _Server(sys.stdin.buffer, out).serve()
+
+    def tell(message: Any) -> None:
+        try:
+            pickle.dump(message, out, protocol=pickle.HIGHEST_PROTOCOL)
+            out.flush()
+        except BrokenPipeError:
+            os._exit(1)
+
+    server = Server(tell)
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, server), daemon=True).start()
+    server.serve()
 
 
-class _Server:
-    def __init__(self, source: BinaryIO, out: BinaryIO) -> None:
-        self._source = source
-        self._out = out
+def _listen(source: BinaryIO, server: Server) -> None:
+    """Pass messages on; the end of the parent counts at once."""
+    while True:
+        try:
+            server.take(pickle.load(source))
+        except (EOFError, pickle.UnpicklingError):
+            os._exit(0)
+
+
+class Server:
+    """Opens models and searches with them, as messages say.
+
+    Args:
+        tell: Sends a message to the parent.
+    """
+
+    def __init__(self, tell: Callable[[Any], None]) -> None:
+        self._send = tell
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._session: Session | None = None
         self._driver: Driver | None = None
         self._telling = threading.Lock()
 
+    def take(self, message: Any) -> None:
+        """A message of the parent; an interruption counts at once."""
+        if isinstance(message, Interrupt):
+            if self._driver is not None:
+                self._driver.interrupt()
+            if self._session is not None:
+                self._session.abort.set()
+            self._inbox.put(Ended())  # whoever waits for a question waits no longer
+        else:
+            self._inbox.put(message)
+
     def serve(self) -> None:
-        threading.Thread(target=self._listen, daemon=True).start()
+        """Do what the messages say, for ever; what fails is told."""
         try:
             self._open(self._inbox.get())
         except AdascaleError as error:
@@ -186,24 +221,4 @@ class _Server:
 
     def _tell(self, message: Any) -> None:
         with self._telling:  # llama.cpp may log from a thread of its own
-            try:
-                pickle.dump(message, self._out, protocol=pickle.HIGHEST_PROTOCOL)
-                self._out.flush()
-            except BrokenPipeError:
-                os._exit(1)
-
-    def _listen(self) -> None:
-        """Pass messages on; an interruption counts at once, and so does the end of the parent."""
-        while True:
-            try:
-                message = pickle.load(self._source)
-            except (EOFError, pickle.UnpicklingError):
-                os._exit(0)
-            if isinstance(message, Interrupt):
-                if self._driver is not None:
-                    self._driver.interrupt()
-                if self._session is not None:
-                    self._session.abort.set()
-                self._inbox.put(Ended())  # whoever waits for a question waits no longer
-            else:
-                self._inbox.put(message)
+            self._send(message)
