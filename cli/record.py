@@ -27,6 +27,8 @@ from .answer import solution_text
 
 SCHEMA = "adascale.answer/1"
 
+_MEASURES = ("brier", "skill", "ece", "auc", "coverage")
+
 
 def answer_record(
     log: list[Event], load_seconds: float, version: str, min_confidence: float = 0.0
@@ -92,7 +94,7 @@ def _search_fields(
     return {
         "model": models.get("generator"),
         "prm": models.get("prm"),
-        "calibration": models.get("calibration"),
+        "calibration": _calibration(models.get("calibration")),
         "sampling": models.get("sampling"),
         "search": {"strategy": strategy, **params, "seed": seed},
     }
@@ -115,6 +117,17 @@ def made_with(record: Mapping[str, Any]) -> dict[str, Any] | None:
         **(record["sampling"] or {}),
         **record["search"],
     }
+
+
+def _calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What was measured of it in a few figures: a record is there for every question."""
+    if described is None:
+        return None
+    held_out = {
+        stage: {name: found[name] for name in _MEASURES if name in found}
+        for stage, found in (described.get("held_out") or {}).items()
+    }
+    return {**described, "held_out": held_out}
 
 
 def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
