@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "engine": {"numpy", "math_verify"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
-        "filelock", "gguf", "httpx", "jinja2", "packaging", "platformdirs", "psutil", "safetensors",
+        "filelock", "gguf", "httpx", "jinja2", "packaging", "platformdirs", "psutil", "ray", "safetensors",
     },
     "cli": {
         "adascale", "adascale.engine", "adascale.models",
