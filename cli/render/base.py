@@ -13,11 +13,8 @@ ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
 RendererKind = Literal["live", "plain", "json", "none"]
 
 
-class Renderer(Protocol):
-    """Shows one search after another on stderr; it can neither slow nor change a search.
-
-    Leaving the context ends the display, so that the payload may be written to stdout.
-    """
+class Display(Protocol):
+    """Shows something on stderr; leaving the context ends it, so that stdout may be written to."""
 
     def __enter__(self) -> Self:
         """Start to show."""
@@ -30,11 +27,15 @@ class Renderer(Protocol):
     ) -> None:
         """End the display and give the terminal back."""
 
-    def on(self, event: Event) -> None:
-        """Take the next event of the search."""
-
     def status(self, text: str) -> None:
         """Say what happens outside of a search, such as loading a model."""
+
+
+class Renderer(Display, Protocol):
+    """Shows one search after another; it can neither slow nor change a search."""
+
+    def on(self, event: Event) -> None:
+        """Take the next event of the search."""
 
 
 def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> RendererKind:

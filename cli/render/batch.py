@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Protocol, Self
 
 from adascale.engine.events import Event
 
 from ..console import clean, say
 from ..tally import Tally
+from .base import Display
 
 _EVERY = 10.0
 """Seconds between two plain lines."""
 
 
-class BatchView(Protocol):
-    """Shows how a batch goes, on stderr."""
-
-    def __enter__(self) -> Self:
-        """Start to show."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the display and give the terminal back."""
-
-    def status(self, text: str) -> None:
-        """Say what happens before the first search, such as loading a model."""
+class BatchView(Display, Protocol):
+    """Shows how a batch goes."""
 
     def on(self, problem: str, event: Event) -> None:
         """Take the next event of a question, by its id."""

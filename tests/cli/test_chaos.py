@@ -21,11 +21,7 @@ KILLS = 30
 
 @pytest.fixture(scope="module")
 def home(chain_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    folder = tmp_path_factory.mktemp("home")
-    home = Home(folder, chain_gguf, folder / "in.jsonl")
-    asked = [{"id": n, "question": f"What is {n} + 2?"} for n in range(QUESTIONS)]
-    home.data.write_text("\n".join(map(json.dumps, asked)))
-    return home
+    return Home.asking(tmp_path_factory.mktemp("home"), chain_gguf, QUESTIONS)
 
 
 def command(home: Home, out: Path) -> list[str]:

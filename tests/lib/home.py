@@ -30,6 +30,14 @@ class Home:
     model: Path
     data: Path
 
+    @classmethod
+    def asking(cls, folder: Path, model: Path, questions: int) -> Home:
+        """With so many questions in its data."""
+        asked = [{"id": n, "question": f"What is {n} + 2?"} for n in range(questions)]
+        home = cls(folder, model, folder / "in.jsonl")
+        home.data.write_text("\n".join(map(json.dumps, asked)))
+        return home
+
     @property
     def env(self) -> dict[str, str]:
         """Nothing of the real user's."""
