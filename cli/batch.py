@@ -153,13 +153,12 @@ class _Run:
         logs: dict[str, list[Event]] = {}
         for problem, event in happening:
             logs.setdefault(problem.id, []).append(event)
-            self.view.on(problem.id, event)
             if isinstance(event, SearchFinished | SearchFailed):
                 log = logs.pop(problem.id)
                 if self.options.traces is not None:
                     _keep_trace(self.options.traces, problem, log)
                 self._finished(problem, log)
-                self.view.done()
+            self.view.on(problem.id, event)
 
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""

@@ -136,8 +136,8 @@ def settings_for(options: RunOptions, worker: Worker | Cluster) -> Settings:
         params=options.params(),
         budget=options.limits(),
         seed=seed,
-        models=worker.describe(),
-        warnings=worker.warnings,
+        models=worker.opened.models,
+        warnings=worker.opened.warnings,
     )
 
 

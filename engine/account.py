@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from .answers import same_answer
@@ -46,11 +48,25 @@ class Account:
                 pass
 
     def fixed_tokens(self, tree: Tree) -> int | None:
-        """What ``at_most`` trajectories as long as the finished ones would have cost, in generated tokens."""
-        if self.at_most is None or not self.candidates:
+        """What ``at_most`` trajectories would have cost, in generated tokens.
+
+        By the mean of those that were drawn. One that was cut or stopped counts as long as the others that
+        ended, or as it had become: short ones are those that end.
+        """
+        if self.at_most is None or not self.started:
             return None
-        lengths = [sum(len(s.token_ids) for s in tree.steps(c.node)) for c in self.candidates]
-        return round(self.at_most * sum(lengths) / len(lengths))
+        written: Counter[BranchId] = Counter()
+        ended: set[BranchId] = set()
+        for node in tree:
+            if node.step is not None and node.branch is not None:
+                written[node.branch] += len(node.step.token_ids)
+                if node.status == "terminal":
+                    ended.add(node.branch)
+        if not ended:
+            return None
+        usual = fmean(written[branch] for branch in ended)
+        whole = [tokens if branch in ended else max(tokens, usual) for branch, tokens in written.items()]
+        return round(self.at_most * fmean(whole))
 
     def vote(self) -> str | None:
         """What most of the finished trajectories answer."""

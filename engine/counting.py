@@ -22,7 +22,8 @@ class Counted:
     """Trajectories that have ended, and those among them that count.
 
     Attributes:
-        sure: Trajectories that will be judged in any case, where they are judged one after another.
+        sure: Trajectories that will be judged in any case, where they are judged one after another in the
+            order of their numbers; 0 where each counts as soon as it has ended.
         judged: How many have been.
     """
 
@@ -47,9 +48,9 @@ class Counted:
 
     def chance(self, draw: Draw) -> float:
         """How likely it is that a draw will count."""
-        if draw.turn is None:
+        if not self.sure:
             return 1.0
-        return chance_needed(draw.turn - max(self.judged, self.sure - 1), self.judged)
+        return chance_needed(draw.key[0] - max(self.judged, self.sure - 1), self.judged)
 
     def candidate(self, node: NodeId, estimate: Estimate) -> Candidate | None:
         """The trajectory that ends at ``node``; None where it goes on."""
@@ -85,19 +86,23 @@ class Counted:
         return [candidate for candidate in found if candidate is not None]
 
     def result(self, reason: StopReason, calibrator: Calibrator) -> SearchResult:
-        """What would be answered now."""
+        """What is answered when the search ends now."""
+        return self._result(self._shown(), reason, calibrator)
+
+    def standing(self, calibrator: Calibrator) -> Standing:
+        """Which answer leads now."""
         shown = self._shown()
+        result = self._result(shown, "exhausted", calibrator)
+        ended = len(self._candidates) + self._cut
+        return standing(result, shown, ended, self._tree[ROOT].estimate)
+
+    def _result(self, shown: Sequence[Candidate], reason: StopReason, calibrator: Calibrator) -> SearchResult:
         result = choose(shown, self._rule, reason)
         prefix = Prefix(self._tree.problem, (), self._tree.reading)
         return judge(result, shown, self._tree[ROOT].estimate, prefix, calibrator)
 
-    def standing(self, calibrator: Calibrator) -> Standing:
-        """Which answer leads now."""
-        result = self.result("exhausted", calibrator)
-        ended = len(self._candidates) + self._cut
-        return standing(result, self._shown(), ended, self._tree[ROOT].estimate)
-
     def _shown(self) -> Sequence[Candidate]:
+        """In drawing order, by which equals are told apart."""
         drawn = sorted(self._candidates, key=lambda found: self._tree.drawn(found.node))
         return [found for found in drawn if self._showable(found)]
 

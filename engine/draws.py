@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .budget import Usage
-from .types import NodeId, Until
+from .types import ROOT, NodeId, Until
+
+_GREEDY = -1
+"""Number of a greedy child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +23,12 @@ class Draw:
         until: How far it runs.
         greedy: Whether it takes the most likely token.
         key: Numbers of the children on the way to it, by which it is seeded.
-        turn: 0, 1, ... where trajectories are judged one after another (``Expand.sure``), else None.
     """
 
     parent: NodeId
     until: Until
     greedy: bool
     key: tuple[int, ...]
-    turn: int | None = None
 
 
 @dataclass(slots=True)
@@ -38,6 +40,35 @@ class Branch:
     key: tuple[int, ...]
     pending: Usage = Usage()
     reported: int = 0
+
+
+class Draws:
+    """What waits, and how every node is numbered: a child is seeded by its path alone.
+
+    Attributes:
+        waiting: In the order in which they were asked for.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[Draw] = deque()
+        self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
+        self._drawn: dict[NodeId, int] = {}
+
+    def ask(self, node: NodeId, n: int, until: Until, *, greedy: bool = False) -> None:
+        """Queue ``n`` children; a greedy one takes no number from sampled ones."""
+        first = _GREEDY if greedy else self._drawn.get(node, 0)
+        if not greedy:
+            self._drawn[node] = first + n
+        for index in [_GREEDY] * n if greedy else range(first, first + n):
+            self.waiting.append(Draw(node, until, greedy, (*self._keys[node], index)))
+
+    def made(self, node: NodeId, key: tuple[int, ...]) -> None:
+        """A draw has become a node."""
+        self._keys[node] = key
+
+    def turn(self, node: NodeId) -> int:
+        """Which of the root's children a node belongs to: 0, 1, ..."""
+        return self._keys[node][0]
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int]) -> int:

@@ -100,10 +100,10 @@ class Driver:
             self._active.clear()
 
     def _has_room(self, at_once: int | None) -> bool:
-        if at_once is not None and len(self._active) >= at_once:
+        free = self._policy.slots - len(self._owner)
+        if free <= 0 or (at_once is not None and len(self._active) >= at_once):
             return False
-        sure = sum(sum(chance >= 1.0 for chance in search.chances()[1]) for search in self._active)
-        return len(self._owner) + sure < self._policy.slots
+        return sum(search.sure() for search in self._active) < free
 
     def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
         search = Search(problem, settings, self._clock)
@@ -157,7 +157,7 @@ class Driver:
 
     def _start_waiting(self) -> None:
         free = self._policy.slots - len(self._owner)
-        if not free or not any(search.waiting for search in self._active):
+        if not free or not any(search.draws.waiting for search in self._active):
             return
         running: list[float] = []
         waiting: list[tuple[float, Search]] = []
@@ -245,7 +245,7 @@ class Driver:
 
     def _spend_no_more(self, search: Search) -> None:
         """The budget is spent: leave with the best answer, or with the first one that can be had."""
-        if search.has_solution() or (search.finishing and not (search.running or search.waiting)):
+        if search.has_solution() or (search.finishing and search.idle):
             self._leave(search, "budget")
         elif not search.finishing:
             kept = search.finish_one()

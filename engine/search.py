@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from .budget import Usage
 from .counting import Counted
-from .draws import Branch, Draw, branch_seed
+from .draws import Branch, Draw, Draws, branch_seed
 from .errors import AdascaleError
 from .events import (
     AllocationDecided,
@@ -49,9 +49,6 @@ GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
 
 
-_GREEDY = -1
-
-
 class Search:
     """Folds what happens to one problem into events of ``log``, and keeps its plan going."""
 
@@ -61,7 +58,7 @@ class Search:
         self.tree = Tree(problem)
         self.usage = Usage()
         self.running: dict[BranchId, Branch] = {}
-        self.waiting: deque[Draw] = deque()
+        self.draws = Draws()
         self.fresh: list[NodeId] = []
         self.unscored: list[NodeId] = []
         self.cut: list[NodeId] = []
@@ -71,10 +68,7 @@ class Search:
         self.emit = self.log.emit
         self._plan = settings.strategy.plan(self.tree, settings.params)
         self._verdict: StopReason = "exhausted"
-        self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
-        self._drawn: dict[NodeId, int] = {}
         self._counted = Counted(self.tree, settings.strategy.select)
-        self._turns: dict[NodeId, int] = {}
 
     def begin(self) -> None:
         """Log what is searched and how."""
@@ -102,9 +96,14 @@ class Search:
         self._step_plan(None)
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing runs, and nothing waits to."""
+        return not (self.running or self.draws.waiting)
+
+    @property
     def stirred(self) -> bool:
         """Whether there is something that the plan has not seen, or nothing more that it could wait for."""
-        return bool(self.fresh) or self._counted.due or not (self.running or self.waiting)
+        return bool(self.fresh) or self._counted.due or self.idle
 
     def resume_plan(self, calibrator: Calibrator) -> None:
         """Send the plan the nodes that were scored since, then each trajectory whose turn it is."""
@@ -131,7 +130,8 @@ class Search:
             case Expand():
                 self._allocate(command)
             case Cut():
-                self.cut_waiting(command.nodes)
+                kept = [draw for draw in self.draws.waiting if not self._below(draw.parent, command.nodes)]
+                self.draws.waiting = deque(kept)
                 self.cut += command.nodes
                 self.emit(NodesPruned, nodes=command.nodes, reason=command.reason)
 
@@ -146,24 +146,10 @@ class Search:
             sure=command.sure,
         )
         if command.sure is not None:
+            assert command.node == ROOT, "what is judged in order begins at the question"
             assert not self._counted.sure, "a plan judges one sequence of trajectories"
             self._counted.sure = command.sure
-        for turn, index in enumerate(self._indices(command)):
-            key = (*self._keys[command.node], index)
-            draw = Draw(command.node, command.until, command.greedy, key)
-            self.waiting.append(draw if command.sure is None else replace(draw, turn=turn))
-
-    def _indices(self, command: Expand) -> Sequence[int]:
-        """Numbers of the children, by which they are seeded; a greedy one takes none from sampled ones."""
-        if command.greedy:
-            return [_GREEDY] * command.n
-        first = self._drawn.get(command.node, 0)
-        self._drawn[command.node] = first + command.n
-        return range(first, first + command.n)
-
-    def cut_waiting(self, nodes: Sequence[NodeId]) -> None:
-        """Drop draws below ``nodes`` that have not started."""
-        self.waiting = deque(draw for draw in self.waiting if not self._below(draw.parent, nodes))
+        self.draws.ask(command.node, command.n, command.until, greedy=command.greedy)
 
     def running_below(self, nodes: Sequence[NodeId]) -> list[BranchId]:
         """Running branches that grow from ``nodes`` or below them."""
@@ -175,11 +161,16 @@ class Search:
     def chances(self) -> tuple[list[float], list[float]]:
         """How likely it is that each running branch, and each waiting draw, is of use to the plan."""
         running = [self._counted.chance(branch.draw) for branch in self.running.values()]
-        return running, [self._counted.chance(draw) for draw in self.waiting]
+        return running, [self._counted.chance(draw) for draw in self.draws.waiting]
+
+    def sure(self) -> int:
+        """How many waiting draws are sure to be of use."""
+        # They wait in their order: none behind one that is not sure is.
+        return sum(1 for _ in takewhile(lambda draw: self._counted.chance(draw) >= 1.0, self.draws.waiting))
 
     def start_branch(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
-        draw = self.waiting.popleft()
+        draw = self.draws.waiting.popleft()
         self.running[id_] = Branch(draw, draw.parent, draw.key)
         self.emit(BranchStarted, branch=id_, parent=draw.parent, greedy=draw.greedy)
         prefix = self.prefix(draw.parent)
@@ -212,9 +203,7 @@ class Search:
             step=step,
             ended=ended,
         )
-        self._keys[node] = branch.key
-        if ended and branch.draw.turn is not None:
-            self._turns[node] = branch.draw.turn
+        self.draws.made(node, branch.key)
         branch.parent, branch.key = node, (*branch.key, 0)
         branch.pending, branch.reported = Usage(), 0
         if ended:
@@ -224,9 +213,8 @@ class Search:
 
     def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        draw = self.running[id_].draw
-        if reason == "cut" and draw.turn is not None:
-            self._counted.wait(draw.turn, None)
+        if reason == "cut" and self._counted.sure:
+            self._counted.wait(self.running[id_].key[0], None)
         if partial is not None:
             node = self.add_step(id_, partial, ended=True)
             self.unscored.remove(node)
@@ -240,9 +228,9 @@ class Search:
     ) -> None:
         """Record a reward; a finished trajectory counts at once unless it has to wait its turn."""
         self._charge(StepScored, usage, node=node, reward=reward, estimate=estimate)
-        found, turn = self._counted.candidate(node, estimate), self._turns.get(node)
-        if found is not None and turn is not None and not self.finishing:
-            self._counted.wait(turn, found)
+        found = self._counted.candidate(node, estimate)
+        if found is not None and self._counted.sure:
+            self._counted.wait(self.draws.turn(node), found)
             return
         self.fresh.append(node)
         if found is not None:
@@ -275,15 +263,15 @@ class Search:
             The running branch that has come furthest; None where none runs and the best prefix goes on.
         """
         self.finishing = True
+        self._counted.sure = 0  # what ends from here on counts at once
         self._plan.close()
-        self.waiting.clear()
+        self.draws.waiting.clear()
         whole = [id_ for id_, branch in self.running.items() if branch.draw.until == "answer"]
         if whole:
             return max(whole, key=self._written)
         begun = [node.id for node in self.tree if node.status == "open" and node.depth]
         [best] = top_k(self.tree, begun or [ROOT], 1)
-        index = self._drawn.get(best, 0)
-        self.waiting.append(Draw(best, "answer", False, (*self._keys[best], index)))
+        self.draws.ask(best, 1, "answer")
         return None
 
     def _written(self, id_: BranchId) -> tuple[int, int]:
@@ -294,7 +282,7 @@ class Search:
     def finish(self, reason: StopReason | None, calibrator: Calibrator) -> None:
         """Close the plan and choose the answer; without a reason it is the plan's own."""
         self._plan.close()
-        self.waiting.clear()
+        self.draws.waiting.clear()
         if reason is not None:
             # Stopped from outside: what has run ahead is all that there will be.
             for found in self._counted.ahead():

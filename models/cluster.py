@@ -6,116 +6,22 @@ What a node was searching when it was lost ends as interrupted; all else goes to
 
 from __future__ import annotations
 
-import logging
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any, Self
 
-from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError
+from adascale.engine.errors import AdascaleError, ModelError, WorkerDiedError
 from adascale.engine.events import Event
 from adascale.engine.settings import Settings
 from adascale.engine.types import Problem
 
+from .raylink import connect, disconnect, links_to_all
 from .remote import Worker
 from .session_options import Reporting, SessionOptions
-from .worker import Server
-
-_AT_ONCE = 256
-"""Messages that one call brings at most."""
-
-_KNOCK_SECONDS = 10.0
-
-_CALLS = 4
-"""Calls that an actor answers at the same time: one waits for messages while others bring them."""
-
-
-class Host:
-    """An actor that serves as a worker; messages come and go by calls."""
-
-    def __init__(self) -> None:
-        self._out: SimpleQueue[Any] = SimpleQueue()
-        self._server = Server(self._out.put)
-        threading.Thread(target=self._server.serve, daemon=True).start()
-
-    def put(self, message: Any) -> None:
-        """A message of the parent."""
-        self._server.take(message)
-
-    def take(self) -> list[Any]:
-        """Messages for the parent, as soon as there are any."""
-        found = [self._out.get()]
-        while len(found) < _AT_ONCE and not self._out.empty():
-            found.append(self._out.get())
-        return found
-
-
-class RayLink:
-    """The way to a worker on one node; implements ``link.Link``.
-
-    Args:
-        node: Ray's id of the node.
-        name: What it is called in messages.
-        gpu: Whether the worker gets a GPU of its own.
-    """
-
-    def __init__(self, node: str, name: str, gpu: bool) -> None:
-        self._node = node
-        self._name = name
-        self._gpu = gpu
-        self._actor: Any = None
-        self._held: deque[Any] = deque()
-
-    def start(self) -> None:
-        """Start an actor on the node."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        self.stop()
-        self._held.clear()
-        self._actor = (
-            ray.remote(Host)
-            .options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(self._node, soft=False),
-                num_cpus=0,
-                num_gpus=1 if self._gpu else 0,
-                max_concurrency=_CALLS,
-                max_restarts=0,
-            )
-            .remote()
-        )
-
-    def stop(self) -> None:
-        """Kill it."""
-        import ray
-
-        actor, self._actor = self._actor, None
-        if actor is not None:
-            with suppress(Exception):  # a cluster that has gone away has no actor to kill
-                ray.kill(actor)
-
-    def send(self, message: Any) -> None:
-        """Call the actor with it."""
-        self._call(lambda actor: actor.put.remote(message))
-
-    def receive(self) -> Any:
-        """What the actor has to say next."""
-        while not self._held:
-            self._held += self._call(lambda actor: actor.take.remote())
-        return self._held.popleft()
-
-    def _call(self, call: Callable[[Any], Any]) -> Any:
-        import ray
-
-        actor = self._actor
-        assert actor is not None, "the worker is open"
-        try:
-            return ray.get(call(actor))
-        except ray.exceptions.RayError as exc:
-            raise WorkerDiedError(f"the engine on {self._name} was lost ({type(exc).__name__})") from exc
+from .worker import Opened
 
 
 class Cluster:
@@ -140,14 +46,14 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            _connect(self._address)
-            stack.callback(_disconnect)
+            connect(self._address)
+            stack.callback(disconnect)
             reporting = Reporting(self._reporting.status, log=self._reporting.log)
-            links = _links()
+            links = links_to_all()
             self._reporting.status(f"Opening {len(links)} engines on the cluster...")
             self._workers = [Worker(self._options, reporting, link) for link in links]
             _all(stack.enter_context, self._workers)
-            _check_equal([worker.describe() for worker in self._workers])
+            _check_equal([worker.opened.models for worker in self._workers])
             self._stack = stack.pop_all()
         return self
 
@@ -155,7 +61,7 @@ class Cluster:
         self._stack.close()
 
     @property
-    def opened(self) -> Any:
+    def opened(self) -> Opened:
         """What was opened, the same everywhere."""
         return self._workers[0].opened
 
@@ -163,15 +69,6 @@ class Cluster:
     def interrupted(self) -> bool:
         """Whether it was told to stop."""
         return self._workers[0].interrupted
-
-    def describe(self) -> Mapping[str, Any]:
-        """Generator, PRM, calibration and sampling, for the event log."""
-        return self._workers[0].describe()
-
-    @property
-    def warnings(self) -> tuple[tuple[str, str], ...]:
-        """Code and text of what does not match."""
-        return self._workers[0].warnings
 
     def interrupt(self) -> None:
         """Stop all searches; safe from any thread."""
@@ -246,49 +143,6 @@ def _together(
             running -= 1
         else:
             yield item
-
-
-def _connect(address: str) -> None:
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("Ray is not installed", hint="pip install 'adascale[ray]'", slug="no-ray") from None
-    try:
-        _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError, RuntimeError) as exc:
-        raise UsageError(
-            f"no Ray cluster answers at {address}",
-            str(exc).partition("\n")[0],
-            hint="ray start --head on one machine, ray start --address HOST:6379 on the others",
-            slug="no-cluster",
-        ) from exc
-
-
-def _knock(address: str) -> None:
-    """Ray tries an address for minutes; whether anybody listens there is known at once."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-
-
-def _disconnect() -> None:
-    import ray
-
-    ray.shutdown()
-
-
-def _links() -> list[RayLink]:
-    """One for each GPU of a node, or for the node."""
-    import ray
-
-    found = []
-    for node in ray.nodes():
-        if node["Alive"]:
-            gpus = int(node["Resources"].get("GPU", 0))
-            name = node["NodeManagerHostname"]
-            found += [RayLink(node["NodeID"], name, gpus > 0) for _ in range(max(1, gpus))]
-    return found
 
 
 def _all(enter: Callable[[Worker], Any], workers: list[Worker]) -> None:

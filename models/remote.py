@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Self
@@ -61,15 +61,6 @@ class Worker:
 
     def __exit__(self, *exc: object) -> None:
         self._link.stop()
-
-    def describe(self) -> Mapping[str, Any]:
-        """Generator, PRM, calibration and sampling, for the event log."""
-        return self.opened.models
-
-    @property
-    def warnings(self) -> tuple[tuple[str, str], ...]:
-        """Code and text of what does not match."""
-        return self.opened.warnings
 
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; safe from any thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol, Self
 
-from adascale.engine.events import Event
+from adascale.engine.events import Event, SearchFailed, SearchFinished
 
 from ..console import clean, say
 from ..tally import Tally
@@ -19,10 +19,7 @@ class BatchView(Display, Protocol):
     """Shows how a batch goes."""
 
     def on(self, problem: str, event: Event) -> None:
-        """Take the next event of a question, by its id."""
-
-    def done(self) -> None:
-        """A question has got its record."""
+        """Take the next event of a question, by its id; after its last one it has its record."""
 
 
 class PlainBatch:
@@ -45,12 +42,11 @@ class PlainBatch:
             say(f"adascale: {clean(text)}")
 
     def on(self, problem: str, event: Event) -> None:
-        """Single events are not told."""
-
-    def done(self) -> None:
-        """Tell the counts, if the last time is long ago."""
+        """Where a question has ended, tell the counts, if the last time is long ago."""
+        if self._quiet or not isinstance(event, SearchFinished | SearchFailed):
+            return
         now = time.monotonic()
-        if not self._quiet and now - self._told >= _EVERY:
+        if now - self._told >= _EVERY:
             self._told = now
             say(f"adascale: {self._tally.counts()}, {now - self._started:.0f} s")
 

@@ -75,9 +75,6 @@ class LiveBatch:
             self._begun = time.monotonic()
             self._start()
 
-    def done(self) -> None:
-        """The tally knows."""
-
     def _start(self) -> None:
         if not self._live.is_started:
             self._live.start()

@@ -128,7 +128,8 @@ def why(state: ViewState) -> str:
 
 
 def _decided(state: ViewState, reason: str) -> str:
-    estimate, done = state.confidence, len(state.account.candidates)
+    estimate, standing = state.confidence, state.tree.standing
+    done = standing.finished if standing else 0
     most = state.account.at_most
     after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
     if state.answer is None and reason == "exhausted":

@@ -92,7 +92,7 @@ class _Walk:
         self._best = {ROOT}
         if state.best is not None:
             self._best.update(node.id for node in state.tree.path(state.best))
-        self._answers = {c.node: c.answer for c in state.candidates if c.answer is not None}
+        self._answers = {c.node: c.answer for c in state.candidates}
         self._running: dict[NodeId, list[Running]] = {}
         for branch in state.running.values():
             self._running.setdefault(branch.parent, []).append(branch)
@@ -174,7 +174,9 @@ class _Walk:
         if node.status == "pruned":
             return "cut"
         if node.status == "terminal":
-            return f"={self._answers.get(node.id, '?')}"
+            if node.id not in self._answers:  # it ran ahead of its turn
+                return "unused" if self._state.ended else "ahead"
+            return f"={self._answers[node.id] or '?'}"
         granted = self._state.granted.get(node.id, 0)
         made = len(self._tree.children(node.id)) + len(self._running.get(node.id, ()))
         return f"{made}/{granted}" if granted else ""
@@ -197,7 +199,7 @@ class _Walk:
         """``4 more paths to 27``, ``2 paths to 13``, ``9 paths to 7 other answers``."""
         below = _subtrees(self._tree, group.nodes)
         ends = [node.id for node in below if node.status == "terminal"]
-        answers = {self._answers[end] for end in ends if end in self._answers}
+        answers = {answer for end in ends if (answer := self._answers.get(end)) is not None}
         if not answers:
             return f"{plural(len(ends), 'path')} without an answer"
         if group.kind == "others":

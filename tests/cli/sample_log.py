@@ -10,6 +10,7 @@ from adascale.engine.budget import Budget, Usage
 from adascale.engine.events import (
     AllocationDecided,
     AnswerFound,
+    AnswersJudged,
     BranchGrew,
     BranchStarted,
     Event,
@@ -21,10 +22,12 @@ from adascale.engine.events import (
     StepScored,
     Warned,
 )
+from adascale.engine.select import standing
 from adascale.engine.types import (
     ROOT,
     AnswerGroup,
     BranchId,
+    Candidate,
     Estimate,
     Finish,
     NodeId,
@@ -163,6 +166,10 @@ class Log:
             best,
             reason,
         )
+        ended = [event for event in self.events if isinstance(event, AnswerFound)]
+        shown = [Candidate(event.node, event.answer, event.estimate) for event in ended]
+        judged = standing(result, shown, len(ended), None)
+        self.events.append(AnswersJudged(seq=len(self.events), t=self.now, standing=judged))
         self.add(SearchFinished, result=result, usage=self.usage)
 
     def state(self) -> ViewState:

@@ -96,13 +96,14 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_plain_lines_come_every_ten_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tally = Tally(done=1, tokens=70)
+    tally, log = Tally(done=1, tokens=70), searched("vote", 0, None)
     for quiet in (0, 1):
         moments = iter((0.0, 4.0, 10.0, 12.0, 20.5))
         monkeypatch.setattr(batch.time, "monotonic", lambda moments=moments: next(moments))
         view = PlainBatch(tally, quiet)
         for _ in range(4):
-            view.done()
+            for event in log:
+                view.on("q", event)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [f"adascale: 1 done, 70 tokens a question, {n} s" for n in (10, 20)]
 

@@ -204,3 +204,14 @@ def test_any_frame_of_any_search_fits_the_terminal(
     assert len(lines) <= height
     assert all(cell_len(line.plain) <= width for line in lines)
     assert status_line(state, width, glyphs).cell_len <= width
+
+
+def test_a_solution_that_ran_ahead_is_told_from_one_without_an_answer() -> None:
+    log = Log("Why?")
+    log.finish_path(ROOT, "Hm.", 0.5, None)
+    log.step(ROOT, "It is 3.", 0.5, finish="stop")
+    counts = {row.text: row.count for row in tree_rows(log.state(), None)}
+    assert (counts["Hm."], counts["It is 3."]) == ("=?", "ahead")
+    log.end()
+    counts = {row.text: row.count for row in tree_rows(log.state(), None)}
+    assert (counts["Hm."], counts["It is 3."]) == ("=?", "unused")
