@@ -40,8 +40,9 @@ def main() -> None:
     parser.add_argument("--strategies", default=DEFAULT)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
+    parser.add_argument("--like", type=Path, help="only questions that this other file has too")
     args = parser.parse_args()
-    header, driver, problems = records.replaying(args.file, args.orders)
+    header, driver, problems = records.replaying(args.file, args.orders, args.like)
     entries = parse_entries(
         args.strategies, replace(SearchParams(samples=header["samples"]), **numbers(args.set))
     )

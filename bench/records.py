@@ -143,9 +143,17 @@ class _NoGenerator:
         pass
 
 
-def replaying(path: Path, orders: int = 1) -> tuple[dict[str, Any], Driver, list[Problem]]:
-    """Header, a driver that plays the records, and their questions (each asks its own id)."""
+def replaying(
+    path: Path, orders: int = 1, like: Path | None = None
+) -> tuple[dict[str, Any], Driver, list[Problem]]:
+    """Header, a driver that plays the records, and their questions (each asks its own id).
+
+    With ``like`` only questions that this other file has too.
+    """
     header, records = load(path)
+    if like is not None:
+        others = {record["id"] for record in load(like)[1]}
+        records = [record for record in records if record["id"] in others]
     artefact = shelf.find((header["generator"], "", "probe"))
     assert artefact is not None, "the calibration that the records were made with is not here"
     curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
