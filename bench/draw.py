@@ -60,6 +60,7 @@ def solution(tree: Tree, node: NodeId, answer: str | None) -> dict[str, Any]:
         "answer": answer,
         "finish": step.finish,
         "tokens": [len(n.step.token_ids) for n in path if n.step],
+        "logprobs": [round(n.step.logprob, 3) for n in path if n.step],
         "estimates": [numbers(n.estimate) for n in path],
     }
 

@@ -3,7 +3,8 @@
 A file is gzipped JSON Lines. The first line says what drew them: model, calibration, seed, cost of a token
 and of a decode step. Each other line is a question: its answer, its own estimate, its distance from the
 calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for
-every step its tokens and its lower, median and upper estimate. Texts and hidden states are left out.
+every step its tokens, their log-probability and its lower, median and upper estimate. Texts and hidden
+states are left out.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from adascale.engine.calibration.domain import widened
 from adascale.engine.calibration.features import Evidence
 from adascale.engine.draws import branch_seed
 from adascale.engine.driver import Driver
-from adascale.engine.ports import Prefix
-from adascale.engine.scoring import SequenceLogprob
+from adascale.engine.ports import Calibrator, Prefix
+from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Estimate, Finished, Problem, Step, Until
 from adascale.models import shelf
 from adascale.models.drawstore import Prompt, draw_key
@@ -66,7 +67,7 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
         KnownStep(
             f"\\boxed{{{answer}}}" if at == last and answer is not None else "",
             (0,) * tokens,
-            0.0,
+            solution["logprobs"][at] if "logprobs" in solution else 0.0,
             solution["finish"] if at == last else "step",
             None,
             estimate(solution["estimates"][at]),
@@ -144,11 +145,12 @@ class _NoGenerator:
 
 
 def replaying(
-    path: Path, orders: int = 1, like: Path | None = None
+    path: Path, orders: int = 1, like: Path | None = None, *, calibrated: bool = True
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
-    With ``like`` only questions that this other file has too.
+    With ``like`` only questions that this other file has too. Not ``calibrated``, a step's score is the
+    geometric mean of its path's token probabilities, as with ``--calibration none``.
     """
     header, records = load(path)
     if like is not None:
@@ -162,10 +164,12 @@ def replaying(
         RecordStore(header, records, orders),  # type: ignore[arg-type]
         curve.seconds,
     )
-    calibrator = RecordedCalibrator(
-        artefact.calibration,
-        {record["id"]: estimate(record["question"]) for record in records},
-        {record["id"]: record["distance"] for record in records},
-    )
+    calibrator: Calibrator = Uncalibrated()
+    if calibrated:
+        calibrator = RecordedCalibrator(
+            artefact.calibration,
+            {record["id"]: estimate(record["question"]) for record in records},
+            {record["id"]: record["distance"] for record in records},
+        )
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     return header, Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0), problems

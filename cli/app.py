@@ -20,6 +20,7 @@ from .doctor import doctor
 from .evaluate import eval_
 from .replay import replay
 from .signals import unwinding
+from .tree import tree
 
 _EPILOG = """Examples:
 
@@ -63,6 +64,7 @@ app.command("eval")(eval_)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(models.app, name="models")
 app.command()(replay)
+app.command()(tree)
 app.command()(doctor)
 
 

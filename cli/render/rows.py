@@ -29,6 +29,7 @@ class Row:
         count: Children made and granted, the answer, or ``cut``.
         tokens: Of the step.
         best: Whether it lies on the best path.
+        node: What it shows; None for folds, gaps and branches that are being written.
     """
 
     lasts: tuple[bool, ...]
@@ -40,6 +41,7 @@ class Row:
     count: str = ""
     tokens: int | None = None
     best: bool = False
+    node: NodeId | None = None
 
 
 def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
@@ -159,6 +161,7 @@ class _Walk:
             count=self._count(node),
             tokens=len(node.step.token_ids) if node.step else None,
             best=node.id in self._best,
+            node=node.id,
         )
 
     def _mark(self, node: Node) -> Mark:

@@ -1,0 +1,1 @@
+"""A recorded search as a document: pages, pictures, graphs and tables."""

@@ -1,0 +1,83 @@
+"""What every format of a tree is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce as fold
+from typing import Any
+
+from adascale import __version__
+from adascale.engine.events import Event, SearchStarted, StepProposed
+from adascale.engine.types import Estimate, NodeId
+
+from ..render.frame import summary, why
+from ..render.state import ViewState, reduce
+from ..render.text import chance, thousands
+from ..render.theme import UNICODE
+
+LABEL = 60
+"""Characters of a step in formats that show it in a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A search that was recorded.
+
+    Attributes:
+        view: Everything that its log says.
+        started: How it was begun.
+        made: Seconds at which each node was there.
+    """
+
+    view: ViewState
+    started: SearchStarted
+    made: Mapping[NodeId, float]
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Document:
+        """From the events of a trace that was checked (``read_trace``)."""
+        first = events[0]
+        assert isinstance(first, SearchStarted)
+        made = {event.node: event.t for event in events if isinstance(event, StepProposed)}
+        return cls(fold(reduce, events, ViewState()), first, made)
+
+    @property
+    def question(self) -> str:
+        """What was asked."""
+        return self.started.problem.question
+
+    @property
+    def outcome(self) -> str:
+        """The answer with its probability, votes and cost, as below a search in the terminal."""
+        return summary(self.view, UNICODE).plain
+
+    @property
+    def why(self) -> str:
+        """What ended the search; empty where a fixed number of solutions did."""
+        return why(self.view)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What it was made with: name and value."""
+        generator: Mapping[str, Any] = self.started.models.get("generator") or {}
+        budget = self.started.budget
+        limits = [f"{thousands(budget.max_tokens)} tokens"] if budget.max_tokens is not None else []
+        limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
+        found = [
+            ("model", str(generator.get("name") or "")),
+            ("sha256", str(generator.get("sha256") or "")),
+            ("strategy", self.started.strategy),
+            ("budget", ", ".join(limits) or "none"),
+            ("seed", str(self.started.seed)),
+            ("adascale", __version__),
+        ]
+        return [(name, value) for name, value in found if value]
+
+
+def score(estimate: Estimate | None) -> str:
+    """``p .81 (.66-.91)``, ``score .83``, or nothing."""
+    if estimate is None:
+        return ""
+    if not estimate.calibrated:
+        return f"score {chance(estimate.median)}"
+    return f"p {chance(estimate.median)} ({chance(estimate.lower)}-{chance(estimate.upper)})"

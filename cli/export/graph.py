@@ -1,0 +1,105 @@
+"""A tree as a graph: for Graphviz whole, for Mermaid folded to what its pages accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..render.rows import Row, tree_rows
+from ..render.text import chance, one_line, plural
+from ..render.theme import UNICODE
+from .document import LABEL, Document, score
+
+MERMAID_ROWS = 120
+"""Its pages stop at 500 edges and 50,000 characters unless their owner says otherwise."""
+
+_GREEN, _YELLOW, _RED, _PLAIN = "#d7efdc", "#fbf0c9", "#f8d9d5", "#ffffff"
+
+
+def to_dot(document: Document) -> str:
+    """For Graphviz; the colour of a box is its probability, the best path is bold."""
+    rows = tree_rows(document.view)
+    lines = [
+        "digraph adascale {",
+        f"  label={_dot(_title(document))};",
+        '  labelloc="t"; rankdir="TB"; fontname="sans-serif";',
+        '  node [shape="box", style="rounded,filled", fontname="sans-serif", fontsize="10"];',
+    ]
+    for at, row in enumerate(rows):
+        width = ", penwidth=3" if row.best else ""
+        label = _dot("\n".join(_label(row, document)))
+        lines.append(f'  n{at} [label={label}, fillcolor="{_colour(row)}"{width}];')
+    for parent, at in _edges(rows):
+        width = " [penwidth=3]" if rows[at].best else ""
+        lines.append(f"  n{parent} -> n{at}{width};")
+    return "\n".join([*lines, "}"])
+
+
+def to_mermaid(document: Document) -> str:
+    """A flowchart that GitHub and GitLab draw inside Markdown; a large tree is folded."""
+    rows = tree_rows(document.view, MERMAID_ROWS)
+    lines = ["---", f"title: {_quoted(_title(document))}", "---", "flowchart TD"]
+    if len(rows) < len(document.view.tree):
+        lines.append(f"  %% folded: {len(rows)} boxes for {plural(len(document.view.tree), 'node')}")
+    for at, row in enumerate(rows):
+        text = "<br/>".join(_mermaid(part) for part in _label(row, document))
+        lines.append(f'  n{at}["{text}"]')
+    lines += [f"  n{parent} {'==>' if rows[at].best else '-->'} n{at}" for parent, at in _edges(rows)]
+    for colour in (_GREEN, _YELLOW, _RED, _PLAIN):
+        filled = [f"n{at}" for at, row in enumerate(rows) if _colour(row) == colour]
+        if filled:
+            name = f"c{colour[1:]}"
+            lines += [f"  classDef {name} fill:{colour},stroke:#666,color:#111"]
+            lines += [f"  class {','.join(filled)} {name}"]
+    return "\n".join(lines)
+
+
+def _title(document: Document) -> str:
+    facts = " | ".join(f"{name} {value}" for name, value in document.facts())
+    return f"{_short(document.question)}\n{document.outcome}\n{facts}"
+
+
+def _label(row: Row, document: Document) -> list[str]:
+    mark = UNICODE.marks[row.mark] if row.mark else UNICODE.ellipsis
+    parts = [f"{mark} {row.label}".strip(), _short(row.text) or "…"]
+    parts += [part for part in (score(row.estimate), row.count) if part]
+    return parts
+
+
+def _short(text: str) -> str:
+    line = one_line(text, UNICODE)
+    return line if len(line) <= LABEL else line[:LABEL].rstrip() + "..."
+
+
+def _edges(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
+    """Pairs of row numbers; the last row seen one level up is the parent."""
+    above: dict[int, int] = {}
+    for at, row in enumerate(rows):
+        depth = len(row.lasts)
+        above[depth] = at
+        if depth:
+            yield above.get(depth - 1, 0), at
+
+
+def _colour(row: Row) -> str:
+    # Green and red would claim what only a calibrated number can say.
+    if row.estimate is None or not row.estimate.calibrated:
+        return _PLAIN
+    value = float(chance(row.estimate.median))
+    return _GREEN if value >= 0.8 else _YELLOW if value >= 0.5 else _RED
+
+
+def _dot(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _quoted(text: str) -> str:
+    """A YAML string in double quotes, on one line."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " | ")
+    return f'"{escaped}"'
+
+
+def _mermaid(text: str) -> str:
+    """Inside double quotes Mermaid reads entities, HTML and Markdown; none of them is ours to give away."""
+    special = '#"&<>`*_[]{}()\\|~$'
+    return "".join(f"#{ord(c)};" if c in special else c for c in text)

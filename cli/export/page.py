@@ -1,0 +1,200 @@
+"""A tree as one web page: it folds, it can be searched, and it loads nothing and runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from adascale.engine.tree import Node
+from adascale.engine.types import ROOT, Estimate, NodeId
+
+from ..console import clean
+from ..render.rows import Row, tree_rows
+from ..render.text import cut, one_line, plural
+from ..render.theme import UNICODE, Mark
+from .document import LABEL, Document, score
+
+_WORDS: dict[Mark, str] = {
+    "expanded": "goes on",
+    "running": "being written",
+    "waiting": "left open",
+    "finished": "finished",
+    "best": "chosen",
+    "pruned": "cut",
+}
+
+_ENDS = 5
+"""Different ends that a closed fold names."""
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1b1b; --faint: #5a5a5a; --line: #c9c9c9; --paper: #ffffff;
+  --box: #f4f4f4; --high: #1a7f37; --middle: #8a6100; --low: #b42318; --best: #fff6d6; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --faint: #a8a8a8; --line: #4a4a4a;
+  --paper: #161616; --box: #242424; --high: #5cc97a; --middle: #e0b345; --low: #ff8f82; --best: #3a3213; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 70rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.25rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+h2 { font-size: 1.05rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; margin: 0; color: var(--faint); }
+dd { margin: 0; overflow-wrap: anywhere; }
+ol { list-style: none; margin: 0; padding: 0; }
+ol ol { margin-left: .4rem; padding-left: .7rem; border-left: 2px solid var(--line); }
+.step { display: flex; flex-wrap: wrap; gap: .1rem .7rem; align-items: baseline; padding: .15rem .4rem; }
+.best { background: var(--best); }
+.label, .words { color: var(--faint); font-size: .85rem; }
+.p { font-variant-numeric: tabular-nums; font-size: .9rem; white-space: nowrap; }
+.bar { display: inline-block; width: 4rem; height: .6rem; border: 1px solid var(--faint);
+  vertical-align: middle; }
+.bar i { display: block; height: 100%; background: currentColor; }
+.high { color: var(--high); } .middle { color: var(--middle); } .low { color: var(--low); }
+.pruned pre { color: var(--faint); text-decoration: line-through; }
+pre { flex-basis: 100%; margin: 0; font: .9rem/1.45 ui-monospace, Menlo, Consolas, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+summary { cursor: pointer; padding: .2rem .3rem; overflow-wrap: anywhere; }
+summary:hover { background: var(--box); }
+.answer { font-size: 1.1rem; }
+"""
+
+
+def to_html(document: Document) -> str:
+    """The page. Steps that follow one another stand in one list; each fork opens a list of branches."""
+    view = document.view
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_text(document.question[:LABEL])} - adascale</title>",
+        f"<style>{_STYLE}</style></head><body><main>",
+        f"<h1>{_text(document.question)}</h1>",
+        f'<p class="answer"><strong>{_text(document.outcome)}</strong></p>',
+        *([f"<p>{_text(document.why)}</p>"] if document.why else []),
+        "<dl>",
+        *(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in document.facts()),
+        "</dl>",
+        *_groups(document),
+        f"<h2>{plural(len(view.tree), 'node')}</h2>",
+        "<p>A bar is the estimate that a solution going through the step ends right.</p>",
+        *_Tree(document).lines(),
+        "</main></body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _groups(document: Document) -> Iterator[str]:
+    groups = document.view.groups
+    if not groups:
+        return
+    yield "<h2>Answers</h2><ol>"
+    for group in groups:
+        votes = plural(len(group.nodes), "path")
+        yield f'<li class="step"><strong>{_text(group.answer)}</strong> <span>{votes}</span></li>'
+    yield "</ol>"
+
+
+class _Tree:
+    """Nested lists, made with a stack: a chain may be longer than Python or a browser nests."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._tree = document.view.tree
+        rows = tree_rows(document.view)
+        self._rows: dict[NodeId, Row] = {row.node: row for row in rows if row.node is not None}
+        self._running: dict[str, list[Row]] = {}
+        for row in rows:
+            if row.node is None:
+                self._running.setdefault(row.label.rpartition(".")[0], []).append(row)
+
+    def lines(self) -> Iterator[str]:
+        """The whole tree, question first."""
+        stack: list[NodeId | str] = [ROOT]
+        yield "<ol>"
+        while stack:
+            item = stack.pop()
+            if isinstance(item, str):
+                yield item
+                continue
+            end = item
+            yield self._step(end)
+            while len(below := self._tree.children(end)) == 1 and not self._written(end):
+                [end] = below
+                yield self._step(end)
+            stack += reversed(list(self._fork(end, below)))
+        yield "</ol>"
+
+    def _written(self, node: NodeId) -> list[Row]:
+        return self._running.get(self._rows[node].label, [])
+
+    def _fork(self, node: NodeId, children: tuple[NodeId, ...] | list[NodeId]) -> Iterator[NodeId | str]:
+        running = self._written(node)
+        if not children and not running:
+            return
+        yield "<li><ol>"
+        for child in children:
+            yield "<li>" + f"<details{' open' if self._rows[child].best else ''}>"
+            yield f"<summary>{self._summary(child)}</summary><ol>"
+            yield child
+            yield "</ol></details></li>"
+        yield from (_running(row) for row in running)
+        yield "</ol></li>"
+
+    def _step(self, node: NodeId) -> str:
+        row = self._rows[node]
+        text = self._document.question if node == ROOT else row.text
+        words = "the question" if node == ROOT else _WORDS[row.mark] if row.mark else ""
+        classes = " ".join(
+            ["step", *(["best"] if row.best else []), *(["pruned"] if row.mark == "pruned" else [])]
+        )
+        made = self._document.made.get(node)
+        facts = [words, *([plural(row.tokens, "token")] if row.tokens else [])]
+        facts += [f"{made:.1f} s"] if made is not None else []
+        answer = f" <strong>{_text(row.count)}</strong>" if row.count.startswith("=") else ""
+        return (
+            f'<li class="{classes}">{_label(row)}{_p(row.estimate)}{answer}'
+            f' <span class="words">{_text(", ".join(facts))}</span><pre>{_text(text.strip())}</pre></li>'
+        )
+
+    def _summary(self, child: NodeId) -> str:
+        """What is in a fold: how it begins, and where it leads."""
+        row, below = self._rows[child], list(self._below(child))
+        mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
+        text = cut(one_line(row.text, UNICODE), LABEL, UNICODE)
+        ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
+        leads = [end for end in sorted(ends) if end][:_ENDS]
+        facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
+        return f"{mark} {_label(row)}{_p(row.estimate)} {_text(text)} {_words(', '.join(facts))}"
+
+    def _below(self, root: NodeId) -> Iterator[Node]:
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            yield self._tree[node]
+            stack += self._tree.children(node)
+
+
+def _running(row: Row) -> str:
+    return (
+        f'<li class="step">{_label(row)} {_words("being written")}<pre>{_text(row.text.strip())}</pre></li>'
+    )
+
+
+def _label(row: Row) -> str:
+    return f'<span class="label">{row.label}</span> ' if row.label else ""
+
+
+def _words(text: str) -> str:
+    return f'<span class="words">{_text(text)}</span>'
+
+
+def _p(estimate: Estimate | None) -> str:
+    """The number in words, and a bar beside it; colour only where it is a probability."""
+    if estimate is None:
+        return ""
+    value = estimate.median
+    level = ("high" if value >= 0.8 else "middle" if value >= 0.5 else "low") if estimate.calibrated else ""
+    bar = f'<span class="bar" aria-hidden="true"><i style="width:{round(100 * value)}%"></i></span>'
+    return f'<span class="p {level}">{bar} {_text(score(estimate))}</span>'
+
+
+def _text(text: str) -> str:
+    return escape(clean(text))

@@ -1,0 +1,65 @@
+"""A tree as one JSON object: a flat list of nodes, parents first, the source of every other use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adascale.engine.tree import Tree
+
+from ..render.jsonl import json_line
+from ..render.rows import Row, tree_rows
+from ..render.theme import Mark
+from .document import Document
+
+SCHEMA = "adascale.tree/1"
+
+_STATES: dict[Mark, str] = {
+    "expanded": "expanded",
+    "running": "running",
+    "waiting": "open",
+    "finished": "finished",
+    "best": "finished",
+    "pruned": "pruned",
+}
+
+
+def to_json(document: Document) -> str:
+    """The whole tree; unknown values are null, never missing."""
+    view, rows = document.view, tree_rows(document.view)
+    answers = {candidate.node: candidate.answer for candidate in view.candidates}
+    nodes = [_node(row, document) | {"answer": answers.get(row.node) if row.node else None} for row in rows]
+    return json_line(
+        {
+            "schema": SCHEMA,
+            "question": document.question,
+            "answer": view.answer,
+            "outcome": document.outcome,
+            "why": document.why or None,
+            "facts": dict(document.facts()),
+            "nodes": nodes,
+        }
+    )
+
+
+def _node(row: Row, document: Document) -> dict[str, Any]:
+    tree: Tree = document.view.tree
+    node = None if row.node is None else tree[row.node]
+    estimate = row.estimate
+    known = estimate is not None and estimate.calibrated
+    return {
+        "id": row.label,
+        "parent": row.label.rpartition(".")[0] if row.label else None,
+        "depth": len(row.lasts),
+        "text": document.question if node is not None and node.step is None else row.text,
+        "tokens": row.tokens,
+        "reward": node.reward if node else None,
+        "p": estimate.median if estimate and known else None,
+        "lo": estimate.lower if estimate and known else None,
+        "hi": estimate.upper if estimate and known else None,
+        "score": estimate.median if estimate and not known else None,
+        "granted": document.view.granted.get(row.node, 0) if row.node is not None else 0,
+        "made": len(tree.children(row.node)) if row.node is not None else 0,
+        "state": _STATES[row.mark] if row.mark else None,
+        "best": row.best,
+        "t": document.made.get(row.node) if row.node is not None else None,
+    }

@@ -1,0 +1,91 @@
+"""``adascale tree``: a recorded search as a page, a picture, a graph or a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+
+from adascale.engine.errors import UsageError
+
+from .console import say, write_payload
+from .trace import read_trace
+
+TreeFormat = Literal["html", "svg", "mermaid", "dot", "json", "txt"]
+
+_SUFFIXES: dict[str, TreeFormat] = {
+    ".html": "html",
+    ".htm": "html",
+    ".svg": "svg",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".json": "json",
+    ".txt": "txt",
+}
+
+
+def tree(
+    trace: Annotated[
+        Path, typer.Argument(metavar="TRACE", help="A file written by ask --trace.", show_default=False)
+    ],
+    format_: Annotated[
+        TreeFormat | None,
+        typer.Option("--format", "-f", help="By default what the output's name ends in, else txt."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, or - for stdout.", show_default="-")
+    ] = None,
+) -> None:
+    """Export a recorded search as a page, a picture, a graph or a table.
+
+    html is one page that folds and can be searched; svg and txt show what the terminal shows; dot and mermaid
+    are graphs; json has every node.
+    """
+    if str(output) == "-":
+        output = None
+    text = _write(format_ or _by_name(output), trace)
+    if output is None:
+        write_payload(text)
+        return
+    try:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"cannot write {output}: {reason}", hint="name a file in a folder that exists"
+        ) from error
+    say(f"wrote {output}")
+
+
+def _by_name(output: Path | None) -> TreeFormat:
+    if output is None:
+        return "txt"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            f'the name of {output} does not say which format; "{output.suffix}" is none',
+            hint=f"--format {'|'.join(get_args(TreeFormat))}",
+        )
+    return _SUFFIXES[output.suffix.lower()]
+
+
+def _write(format_: TreeFormat, trace: Path) -> str:
+    from .export import graph, page, table, text
+    from .export.document import Document
+
+    document = Document.of(read_trace(trace))
+    match format_:
+        case "html":
+            return page.to_html(document)
+        case "svg":
+            return text.to_svg(document)
+        case "mermaid":
+            return graph.to_mermaid(document)
+        case "dot":
+            return graph.to_dot(document)
+        case "json":
+            return table.to_json(document)
+        case "txt":
+            return text.to_text(document)
