@@ -1,12 +1,9 @@
 """adascale: ask a small local model, and spend as much search as the question deserves.
 
-    from adascale import Problem, Session, SessionOptions, Settings, strategy_named
+    import adascale
 
-    with Session(SessionOptions(generator="qwen2.5-coder-1.5b")) as session:
-        for problem, event in session.driver(time.monotonic).run(
-            [Problem("1", "What is 17 * 23?")], Settings(strategy_named("vote"))
-        ):
-            print(event)  # the last one is SearchFinished, with the result
+    result = adascale.ask("What is 17 * 23?")
+    print(result.answer, result.confidence)
 
 Names are imported when they are first used, so that ``import adascale`` costs nothing.
 """
@@ -20,13 +17,15 @@ if TYPE_CHECKING:
     from adascale.engine.budget import Budget, Usage
     from adascale.engine.driver import Driver
     from adascale.engine.errors import AdascaleError
-    from adascale.engine.events import Event, SearchFinished
+    from adascale.engine.events import Event, SearchFinished, SearchStarted
     from adascale.engine.replay import replay
     from adascale.engine.settings import Settings
     from adascale.engine.strategies import SearchParams, Strategy, strategy_named
     from adascale.engine.types import Estimate, Problem, SearchResult, Step
     from adascale.models.session import Session
     from adascale.models.session_options import SessionOptions
+
+    from .asking import ask, search
 
 __version__ = "0.1.0"
 
@@ -38,6 +37,7 @@ _HOMES = {
     "Event": "adascale.engine.events",
     "Problem": "adascale.engine.types",
     "SearchFinished": "adascale.engine.events",
+    "SearchStarted": "adascale.engine.events",
     "SearchParams": "adascale.engine.strategies",
     "SearchResult": "adascale.engine.types",
     "Session": "adascale.models.session",
@@ -46,7 +46,9 @@ _HOMES = {
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",
     "Usage": "adascale.engine.budget",
+    "ask": "adascale.asking",
     "replay": "adascale.engine.replay",
+    "search": "adascale.asking",
     "strategy_named": "adascale.engine.strategies",
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "SearchFinished",
     "SearchParams",
     "SearchResult",
+    "SearchStarted",
     "Session",
     "SessionOptions",
     "Settings",
@@ -67,7 +70,9 @@ __all__ = [
     "Strategy",
     "Usage",
     "__version__",
+    "ask",
     "replay",
+    "search",
     "strategy_named",
 ]
 

@@ -19,7 +19,7 @@ from adascale.engine.types import Problem
 from .answer import answer_payload
 from .console import may_animate, say, write_payload
 from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption
-from .record import answer_record, failure, is_sure
+from .record import answer_record, is_sure
 from .render.base import choose_progress, make_renderer
 from .shared import with_options
 from .signals import graceful
@@ -88,7 +88,7 @@ def finish(log: list[Event], load_seconds: float, options: RunOptions, *, extrac
     """Write the payload and leave with the exit code of the outcome."""
     last = log[-1]
     if isinstance(last, SearchFailed):
-        raise failure(last)
+        raise last.error()
     assert isinstance(last, SearchFinished)
     if options.json_output:
         record = answer_record(log, load_seconds, __version__, options.min_confidence)

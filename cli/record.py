@@ -37,7 +37,7 @@ def answer_record(
     first, last = log[0], log[-1]
     assert isinstance(first, SearchStarted)
     if isinstance(last, SearchFailed):
-        return error_record(first.problem, failure(last), version)
+        return error_record(first.problem, last.error(), version)
     assert isinstance(last, SearchFinished)
     tree = replay(log)
     result, usage = last.result, last.usage
@@ -148,13 +148,6 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
         "error": {"code": error.slug, "message": error.message, "hint": error.hint},
         "version": version,
     }
-
-
-def failure(event: SearchFailed) -> AdascaleError:
-    """The error that a failed search stands for."""
-    error = AdascaleError(event.message, *event.facts, hint=event.hint, slug=event.code)
-    error.exit_code = event.exit_code  # type: ignore[misc]
-    return error
 
 
 def account_of(log: list[Event]) -> Account:

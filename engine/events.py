@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Union
 
 from .budget import Budget, Usage
 from .codec import build, to_plain
-from .errors import TraceError
+from .errors import AdascaleError, TraceError
 from .types import BranchId, Estimate, NodeId, Problem, Reading, SearchResult, Standing, Step, Until
 
 SCHEMA = "adascale.trace/1"
@@ -185,6 +185,12 @@ class SearchFailed(_Event):
     facts: tuple[str, ...]
     hint: str
     exit_code: int
+
+    def error(self) -> AdascaleError:
+        """The error that it stands for."""
+        error = AdascaleError(self.message, *self.facts, hint=self.hint, slug=self.code)
+        error.exit_code = self.exit_code  # type: ignore[misc]
+        return error
 
 
 Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below

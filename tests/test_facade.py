@@ -30,3 +30,38 @@ def test_a_search_in_python(chain_gguf: Path, tmp_path: Path, monkeypatch: pytes
     assert isinstance(last, adascale.SearchFinished)
     assert last.result.answer == "18"
     assert len(adascale.replay(events)) > 4
+
+
+def test_ask_in_one_line(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    result = adascale.ask("What is 9 * 2?", str(chain_gguf), strategy="vote")
+
+    assert result.answer == "18"
+
+
+def test_events_of_several_questions_in_one_session(
+    chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
+        params = adascale.SearchParams(samples=3)
+        log = list(adascale.search("What is 9 * 2?", session, strategy="vote", effort=params))
+        again = adascale.ask("What is 9 * 2?", session, strategy="vote", effort=params)
+
+    first, last = log[0], log[-1]
+    assert isinstance(first, adascale.SearchStarted)
+    assert first.models["generator"]["sha256"]  # the log says what it was made with
+    assert isinstance(last, adascale.SearchFinished)
+    assert last.result == again
+    assert len(adascale.replay(log)) > 3
+
+
+def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
+    with pytest.raises(adascale.AdascaleError, match="empty"):
+        adascale.ask("  ", str(chain_gguf))
+    with pytest.raises(adascale.AdascaleError, match="strategy"):
+        adascale.ask("1 + 1?", str(chain_gguf), strategy="no-such")
+    with pytest.raises(adascale.AdascaleError) as caught:
+        adascale.ask("word " * 5000, str(chain_gguf), strategy="greedy")
+    assert caught.value.exit_code == 5

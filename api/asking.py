@@ -1,0 +1,83 @@
+"""A question in one line of Python; the models run in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+from adascale.engine.budget import Budget
+from adascale.engine.effort import EFFORTS, Effort
+from adascale.engine.errors import UsageError
+from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.settings import Settings
+from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.types import Problem, SearchResult
+from adascale.models.catalog import DEFAULT_GENERATOR
+from adascale.models.session import Session
+from adascale.models.session_options import SessionOptions
+
+_BRANCHES = 16
+"""Branches that run at once in a session that is opened for one question."""
+
+
+def ask(
+    question: str,
+    model: str | Session = DEFAULT_GENERATOR,
+    *,
+    strategy: str = "adaptive",
+    effort: Effort | SearchParams = "medium",
+    budget: Budget = Budget(),
+    seed: int = 0,
+) -> SearchResult:
+    """Answer a question, as ``adascale ask`` does.
+
+    Args:
+        question: What to ask.
+        model: Catalogue name, path or ``hf:user/repo[:quant]``, which is fetched if need be, opened and
+            closed again; or an open ``Session``, which stays open: the way to ask several questions.
+        strategy: Name of a strategy.
+        effort: How hard to try: ``low``, ``medium``, ``high``, ``max``, or the numbers themselves.
+        budget: Limits of the search.
+        seed: The same seed gives the same draws on the same machine.
+
+    Raises:
+        AdascaleError: The model cannot be had or loaded, or the question does not fit.
+    """
+    *_, last = search(question, model, strategy=strategy, effort=effort, budget=budget, seed=seed)
+    assert isinstance(last, SearchFinished)
+    return last.result
+
+
+def search(
+    question: str,
+    model: str | Session = DEFAULT_GENERATOR,
+    *,
+    strategy: str = "adaptive",
+    effort: Effort | SearchParams = "medium",
+    budget: Budget = Budget(),
+    seed: int = 0,
+) -> Iterator[Event]:
+    """The events of a search while it runs, as ``--trace`` writes them; arguments and errors of ``ask``.
+
+    ``replay`` makes the tree of them. The search runs no further than it is asked for events; closing the
+    iterator ends it.
+    """
+    if not question.strip():
+        raise UsageError("the question is empty", slug="empty-question")
+    chosen = strategy_named(strategy)
+    params = effort if isinstance(effort, SearchParams) else EFFORTS[effort]
+    return _events(Problem("1", question.strip()), model, Settings(chosen, params, budget, seed))
+
+
+def _events(problem: Problem, model: str | Session, settings: Settings) -> Iterator[Event]:
+    with ExitStack() as opened:
+        if isinstance(model, str):
+            branches = min(_BRANCHES, settings.strategy.width(settings.params))
+            model = opened.enter_context(Session(SessionOptions(model, branches=branches)))
+        settings = replace(settings, models=model.describe(), warnings=tuple(model.warnings))
+        for _, event in model.driver(time.monotonic).run([problem], settings):
+            if isinstance(event, SearchFailed):
+                raise event.error()
+            yield event
