@@ -12,13 +12,14 @@ import typer
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
 
-from . import calibrate, models
+from . import calibrate, config, models
 from .ask import ask
 from .batch import batch
 from .console import show_error
 from .doctor import doctor
 from .evaluate import eval_
 from .replay import replay
+from .settings import config_path, defaults_of, read_config, settings_of, warn_unknown
 from .signals import unwinding
 from .tree import tree
 
@@ -51,11 +52,17 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Answer questions with a small local model that searches as much as a question needs."""
+    if context.invoked_subcommand != "config":  # which must work when the file is broken
+        path = config_path()
+        if found := read_config(path):
+            warn_unknown(found, settings_of(context.command), path)
+            context.default_map = defaults_of(context.command, found)
 
 
 app.command()(ask)
@@ -63,6 +70,7 @@ app.command()(batch)
 app.command("eval")(eval_)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(models.app, name="models")
+app.add_typer(config.app, name="config")
 app.command()(replay)
 app.command()(tree)
 app.command()(doctor)

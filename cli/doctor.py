@@ -36,7 +36,9 @@ class Check:
 
 
 def doctor(
-    generator: Annotated[str, typer.Option("--generator", "-g", help="Model to check.")] = DEFAULT_GENERATOR,
+    generator: Annotated[
+        str, typer.Option("--generator", "-g", envvar="ADASCALE_GENERATOR", help="Model to check.")
+    ] = DEFAULT_GENERATOR,
     offline: Annotated[
         bool, typer.Option("--offline", envvar="ADASCALE_OFFLINE", help="Never touch the network.")
     ] = False,

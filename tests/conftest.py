@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def chain_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.write_chain(tmp_path_factory.mktemp("chain") / "chain.gguf")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the person who runs the tests has set for herself changes none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADASCALE_CONFIG", str(tmp_path_factory.mktemp("config") / "config.toml"))
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "adascale", "adascale.engine", "adascale.models",
-        "filelock", "llama_cpp", "matplotlib", "numpy", "rich", "typer",
+        "filelock", "llama_cpp", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit", "typer",
     },
     "api": {"adascale.engine", "adascale.models", "adascale.cli"},
 }  # fmt: skip
