@@ -12,7 +12,7 @@ import typer
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
 
-from . import calibrate, config, models
+from . import calibrate, config, models, runs
 from .ask import ask
 from .batch import batch
 from .console import show_error
@@ -70,6 +70,7 @@ app.command()(batch)
 app.command("eval")(eval_)
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
 app.add_typer(config.app, name="config")
 app.command()(replay)
 app.command()(tree)

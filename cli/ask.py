@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +19,8 @@ from adascale.engine.types import Problem
 
 from .answer import answer_payload
 from .console import may_animate, say, write_payload
-from .options import ExtractOption, RunOptions, ShowTreeOption, TraceOption
+from .kept import keeping
+from .options import ExtractOption, RunOptions, SaveOption, ShowTreeOption, TraceOption
 from .record import answer_record, is_sure
 from .render.base import choose_progress, make_renderer
 from .shared import with_options
@@ -41,6 +43,7 @@ def ask(
     show_tree: ShowTreeOption = False,
     extract: ExtractOption = False,
     trace: TraceOption = None,
+    save: SaveOption = True,
     *,
     options: RunOptions,
 ) -> None:
@@ -50,7 +53,7 @@ def ask(
     kind = choose_progress(options.progress, options.quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
-        writer = stack.enter_context(TraceWriter(trace) if trace else nullcontext())
+        writer = stack.enter_context(_writer(trace, save))
         renderer = stack.enter_context(make_renderer(kind, show_tree=show_tree, quiet=options.quiet))
         branches = options.chosen().width(options.params())
         worker = stack.enter_context(open_worker(options, branches, renderer.status))
@@ -63,6 +66,12 @@ def ask(
                     writer.write(event)
                 renderer.on(event)
     finish(log, loaded, options, extract=extract)
+
+
+def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
+    if trace is not None:
+        return TraceWriter(trace)
+    return keeping() if save else nullcontext()
 
 
 def question_text(argument: str | None) -> str:

@@ -179,6 +179,13 @@ TraceOption = Annotated[
     Path | None,
     option("--trace", panel=OUTPUT, metavar="FILE", help="Write the event log; adascale replay shows it."),
 ]
+SaveOption = Annotated[
+    bool,
+    option(
+        "--save/--no-save", panel=OUTPUT, envvar=env("SAVE"),
+        help="Keep the search, unless --trace does; adascale runs lists them.",
+    ),
+]  # fmt: skip
 ShowTreeOption = Annotated[
     bool, option("--show-tree/--no-show-tree", "-T", panel=OUTPUT, help="Show the search tree on stderr.")
 ]

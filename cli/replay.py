@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from adascale.engine.types import SearchResult
 
 from .answer import answer_payload
 from .console import may_animate, show_warning, write_payload
+from .kept import TraceArgument, trace_path
 from .render.base import Renderer, RendererKind, choose_progress, make_renderer
 from .render.jsonl import json_line
 from .trace import read_trace
@@ -24,9 +24,7 @@ SCHEMA = "adascale.replay/1"
 
 
 def replay(
-    trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", help="A file written by ask --trace.", show_default=False)
-    ],
+    trace: TraceArgument = None,
     speed: Annotated[
         float, typer.Option(help="Times the recorded speed on a terminal; a pipe gets everything at once.")
     ] = 1.0,
@@ -38,7 +36,7 @@ def replay(
         raise UsageError(
             f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"
         )
-    events = read_trace(trace)
+    events = read_trace(trace_path(trace))
     kind = choose_progress("auto", 0, may_animate())
     with make_renderer(kind, show_tree=show_tree) as renderer:
         play(events, renderer, kind, speed)

@@ -10,6 +10,7 @@ import typer
 from adascale.engine.errors import UsageError
 
 from .console import say, write_payload
+from .kept import TraceArgument, trace_path
 from .trace import read_trace
 
 TreeFormat = Literal["html", "svg", "mermaid", "dot", "json", "txt"]
@@ -28,9 +29,7 @@ _SUFFIXES: dict[str, TreeFormat] = {
 
 
 def tree(
-    trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", help="A file written by ask --trace.", show_default=False)
-    ],
+    trace: TraceArgument = None,
     format_: Annotated[
         TreeFormat | None,
         typer.Option("--format", "-f", help="By default what the output's name ends in, else txt."),
@@ -71,11 +70,11 @@ def _by_name(output: Path | None) -> TreeFormat:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _write(format_: TreeFormat, trace: Path) -> str:
+def _write(format_: TreeFormat, trace: str | None) -> str:
     from .export import graph, page, table, text
     from .export.document import Document
 
-    document = Document.of(read_trace(trace))
+    document = Document.of(read_trace(trace_path(trace)))
     match format_:
         case "html":
             return page.to_html(document)

@@ -95,6 +95,20 @@ def test_the_same_seed_gives_the_same_answer(ask) -> None:  # type: ignore[no-un
     assert first == second
 
 
+def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped-def]
+    ask, env: dict[str, str], tmp_path: Path
+) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    asked = ask("What is 9 * 2?", more=state)
+    ask("What is 9 * 3?", "--no-save", more=state)
+    ask("What is 9 * 3?", "--trace", str(tmp_path / "t.jsonl"), more=state)
+
+    listed = run(env, "runs", "list", "--json", more=state).stdout.splitlines()
+
+    assert [json.loads(line)["question"] for line in listed] == ["What is 9 * 2?"]
+    assert run(env, "replay", more=state).stdout == asked.stdout
+
+
 def test_a_trace_replays_to_the_same_answer(ask, env: dict[str, str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     trace = tmp_path / "t.jsonl"
     done = ask("What is 9 * 2?", "--trace", str(trace))
