@@ -16,7 +16,7 @@ from .budget import Usage
 from .errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from .events import Event, Warned
 from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
-from .search import Search
+from .search import NOT_NEEDED, Search
 from .settings import Settings
 from .types import BranchId, NodeId, Problem, StopReason
 
@@ -260,7 +260,7 @@ class Driver:
 
     def _leave(self, search: Search, reason: StopReason | None) -> None:
         for id_ in list(search.running):
-            self._cancel(search, id_, reason or "no longer needed")
+            self._cancel(search, id_, reason or NOT_NEEDED)
         search.finish(reason, self._calibrator)
 
     def _cancel(self, search: Search, id_: BranchId, reason: str) -> None:

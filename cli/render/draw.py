@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from adascale.engine.types import Estimate
+
 from .rows import Row
 from .text import cells, chance, cut, one_line, pad
 from .theme import MARK_STYLES, STYLES, Glyphs
@@ -16,6 +18,11 @@ NARROW = 60
 
 WIDE = 100
 """From this width on the interval and the tokens of each step are shown."""
+
+BROAD = 120
+"""From this width on the interval is drawn as well."""
+
+_SCALE = "0   .5    1"
 
 _GAP = 2
 _COUNT_CELLS = 8
@@ -80,6 +87,8 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     shown = [("p" if frame.calibrated else "score", [_score(row, frame) for row in rows])]
     if frame.width >= WIDE and frame.calibrated:
         shown.append(("10-90%", [(_interval(row), STYLES["faint"]) for row in rows]))
+    if frame.width >= BROAD and frame.calibrated:
+        shown.append((_SCALE, [(_spread(row.estimate, frame.glyphs), STYLES["spent"]) for row in rows]))
     if frame.width >= NARROW:
         shown.append(("n", [_count(row, frame) for row in rows]))
     if frame.width >= WIDE:
@@ -100,6 +109,17 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
 
 def _interval(row: Row) -> str:
     return f"{chance(row.estimate.lower)}-{chance(row.estimate.upper)}" if row.estimate else ""
+
+
+def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
+    """``   ──●─   `` under a scale from 0 to 1: the estimate within its interval."""
+    if estimate is None:
+        return ""
+    most = len(_SCALE) - 1
+    low, at, high = (round(most * p) for p in (estimate.lower, estimate.median, estimate.upper))
+    line = [glyphs.range if low <= cell <= high else " " for cell in range(most + 1)]
+    line[at] = glyphs.point
+    return "".join(line)
 
 
 def _count(row: Row, frame: Frame) -> tuple[str, str]:

@@ -179,6 +179,9 @@ def _budget(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
     facts = [_spent(state), *_rate(state)]
     share, left = _limits(state)
+    if share is None and (fixed := state.account.fixed_tokens(state.tree)):
+        share = state.tokens / fixed
+        facts[0] += f" of about {thousands(fixed)} for all {state.account.at_most}"
     if state.ended:
         facts.append(duration(state.t))
     elif left is not None:
@@ -237,12 +240,39 @@ def _tree(state: ViewState, frame: Frame) -> Text:
 def _best(state: ViewState, frame: Frame) -> Text:
     if state.answer is None:
         return _facts("best", ["no answer yet"], frame)
-    facts = [_answer(state, frame.glyphs), *_standing(state)]
-    if "stop_at" in state.params:
-        facts.append(f"stops at {chance(float(state.params['stop_at']))}")
+    facts = [_answer(state, frame.glyphs), *_standing(state), *_stops(state), *_rivals(state, frame.glyphs)]
     line = _facts("best", facts, frame)
     line.stylize(STYLES["answer"], 7, 7 + len(facts[0]))
     return line
+
+
+def _stops(state: ViewState) -> list[str]:
+    """What will end an adaptive search, beside where it is."""
+    if "stop_at" not in state.params:
+        return []
+    facts = [f"stops at {chance(float(state.params['stop_at']))}"]
+    standing = state.tree.standing
+    if standing is not None and standing.gain is not None and "min_gain" in state.params:
+        least = float(state.params["min_gain"])
+        facts.append(f"next adds {_small(standing.gain)}, at least {_small(least)}")
+    return facts
+
+
+def _small(gain: float) -> str:
+    """``+.012``, ``+.0005``."""
+    return f"{gain:+.2g}".replace("0.", ".", 1)
+
+
+def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
+    """``then 26 (2), 13 (1), 3 more``."""
+    groups = state.groups[1:]
+    if not groups:
+        return []
+    named = [
+        f"{cut(one_line(group.answer, glyphs), 12, glyphs)} ({len(group.nodes)})" for group in groups[:2]
+    ]
+    more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
+    return ["then " + ", ".join([*named, *more])]
 
 
 def _facts(name: str, facts: Sequence[str], frame: Frame, bar: Text | None = None) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from adascale.engine.search import NOT_NEEDED
 from adascale.engine.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
 
@@ -26,7 +27,7 @@ class Row:
         text: Model text, or what was folded.
         folded: Whether ``text`` is ours.
         estimate: Of the node.
-        count: Children made and granted, the answer, or ``cut``.
+        count: Children made and granted, the answer, ``cut``, or ``unused`` of what ran ahead for nothing.
         tokens: Of the step.
         best: Whether it lies on the best path.
         node: What it shows; None for folds, gaps and branches that are being written.
@@ -175,7 +176,7 @@ class _Walk:
 
     def _count(self, node: Node) -> str:
         if node.status == "pruned":
-            return "cut"
+            return "unused" if self._state.cut.get(node.id) == NOT_NEEDED else "cut"
         if node.status == "terminal":
             if node.id not in self._answers:  # it ran ahead of its turn
                 return "unused" if self._state.ended else "ahead"

@@ -66,6 +66,7 @@ class ViewState:
         calibrated: Whether estimates are probabilities.
         running: Branches that are being written.
         granted: Children that were asked for, per node.
+        cut: Why nodes were pruned.
         candidates: Finished trajectories, in order.
         groups: Their answers, the leading one first.
         best: The terminal node that would be shown now.
@@ -87,6 +88,7 @@ class ViewState:
     calibrated: bool = False
     running: dict[BranchId, Running] = field(default_factory=dict)
     granted: dict[NodeId, int] = field(default_factory=dict)
+    cut: dict[NodeId, str] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     groups: tuple[AnswerGroup, ...] = ()
     best: NodeId | None = None
@@ -157,6 +159,7 @@ def reduce(state: ViewState, event: Event) -> ViewState:
             _grow(state, event)
         case NodesPruned():
             _stop_below(state, set(event.nodes))
+            state.cut.update(dict.fromkeys(event.nodes, event.reason))
         case AnswerFound():
             _known(state, event.seq, event.node)
             state.candidates.append(Candidate(event.node, event.answer, event.estimate))

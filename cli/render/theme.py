@@ -24,6 +24,7 @@ class Glyphs:
         blank: Guide that passes a closed level.
         spent: The used part of the budget bar.
         left: The rest of the bar.
+        point, range: An estimate on a scale from 0 to 1, and its interval.
         dot: Separator between facts.
         ellipsis: Where text was cut.
         ascii: Whether model text must be reduced to ASCII as well.
@@ -37,6 +38,8 @@ class Glyphs:
     blank: str
     spent: str
     left: str
+    point: str
+    range: str
     dot: str
     ellipsis: str
     ascii: bool
@@ -51,6 +54,8 @@ UNICODE: Final = Glyphs(
     blank="    ",
     spent="━",
     left="─",
+    point="●",
+    range="─",
     dot=" · ",
     ellipsis="…",
     ascii=False,
@@ -65,6 +70,8 @@ ASCII: Final = Glyphs(
     blank="    ",
     spent="=",
     left="-",
+    point="o",
+    range="-",
     dot=" | ",
     ellipsis="...",
     ascii=True,

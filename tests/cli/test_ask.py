@@ -231,6 +231,8 @@ def test_the_first_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], cha
         "-g",
         str(chain_gguf),
         "Hm?",
+        "--strategy",
+        "vote",
         "--samples",
         "1024",
         "--seed",

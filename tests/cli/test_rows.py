@@ -19,8 +19,10 @@ from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.state import ViewState, reduce
 from adascale.cli.render.theme import ASCII, UNICODE, Glyphs
 from adascale.engine.budget import Budget
+from adascale.engine.events import AnswersJudged, NodesPruned
+from adascale.engine.search import NOT_NEEDED
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT
+from adascale.engine.types import ROOT, Estimate, Standing
 
 from .sample_log import Log, pens, wide
 from .searches import searched
@@ -58,16 +60,16 @@ def test_80_columns() -> None:
 def test_120_columns() -> None:
     assert shown(live_frame(pens(pace=0.3).state(), 120, 24, UNICODE)) == picture("""
         Q  3 pens cost $2. How many pens can you buy for $18?
-                                                                                                            p   10-90%    n  tok
-        ● question                                                                                        .46  .22-.71  3/8
-        ├── ● 1 If 3 pens cost $2, one pen costs 2/3 of a dollar, so we divide                            .71  .55-.84  2/4   61
-        │   ├── ● 1.1 18 / (2/3) = 18 * 3/2                                                               .88  .79-.94  2/3   38
-        │   │   ├── ★ 1.1.1 = 27. So you can buy 27 pens.                                                 .93  .86-.97  =27   19
-        │   │   └── ✓ 1.1.2 = 54/2 = 27 pens in total                                                     .90  .82-.95  =27   24
+                                                                                               p   10-90%  0   .5    1    n  tok
+        ● question                                                                           .46  .22-.71    ───●──     3/8
+        ├── ● 1 If 3 pens cost $2, one pen costs 2/3 of a dollar, so we divide               .71  .55-.84        ─●─    2/4   61
+        │   ├── ● 1.1 18 / (2/3) = 18 * 3/2                                                  .88  .79-.94          ─●   2/3   38
+        │   │   ├── ★ 1.1.1 = 27. So you can buy 27 pens.                                    .93  .86-.97           ●─  =27   19
+        │   │   └── ✓ 1.1.2 = 54/2 = 27 pens in total                                        .90  .82-.95          ─●─  =27   24
         │   └── ◐ 1.2 We can buy 18/2 = 9 groups of 3 pens each, which                                                        44
-        ├── ● 2 18 dollars divided by 2 dollars per pack gives 9 packs                                    .66  .48-.80  1/5   40
-        │   └── ○ 2.1 9 packs * 3 pens = 27 pens                                                          .84  .70-.90  0/3   22
-        └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                                                     .07  .02-.18  cut   33
+        ├── ● 2 18 dollars divided by 2 dollars per pack gives 9 packs                       .66  .48-.80       ──●─    1/5   40
+        │   └── ○ 2.1 9 packs * 3 pens = 27 pens                                             .84  .70-.90         ─●─   0/3   22
+        └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                                        .07  .02-.18  ─●─          cut   33
 
         budget ━━━━──────────────────────────  281 of 2,048 tokens · 32 tok/s · 0:10 gone, at most 0:55 left
         tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
@@ -215,3 +217,58 @@ def test_a_solution_that_ran_ahead_is_told_from_one_without_an_answer() -> None:
     log.end()
     counts = {row.text: row.count for row in tree_rows(log.state(), None)}
     assert (counts["Hm."], counts["It is 3."]) == ("=?", "unused")
+
+
+def test_the_line_of_the_best_answer_says_what_will_stop_and_who_is_behind() -> None:
+    log = Log(params={"stop_at": 0.95, "min_gain": 0.003, "samples": 16}, pace=0.3)
+    log.read_prompt()
+    log.grant(ROOT, 16)
+    for answer in ("27", "27", "26", "25", "24", "23"):
+        log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
+    estimate = Estimate(0.5, 0.62, 0.7, True)
+    log.add(AnswersJudged, standing=Standing("27", estimate, 2, 1, 6, 6, 6, gain=0.0124, reach=0.9))
+
+    lines = shown(live_frame(log.state(), 140, 24, UNICODE)).splitlines()
+
+    best = next(line for line in lines if line.startswith("best"))
+    assert best == (
+        "best   27 · p .62 (.50-.70) · 2 of 6 paths agree · stops at .95 · next adds +.012, at least +.003"
+        " · then 26 (1), 25 (1), 2 more"
+    )
+
+
+def test_without_a_limit_the_bar_shows_what_all_solutions_would_cost() -> None:
+    log = Log(params={"stop_at": 0.95, "samples": 16}, pace=1.0)
+    log.read_prompt()
+    log.grant(ROOT, 16)
+    for _ in range(4):
+        log.finish_path(ROOT, "so 27", 0.9, "27", tokens=25)
+    log.end("confident")
+
+    [line] = [line for line in shown(final_frame(log.state(), 80, UNICODE)).splitlines() if "budget" in line]
+
+    assert line.startswith("budget ━━━━────────────  100 tokens of about 400 for all 16 · ")
+
+
+def test_what_ran_ahead_for_nothing_was_not_cut() -> None:
+    log = pens(running=False)
+    [unused] = log.state().tree.children(ROOT)[-1:]
+    log.add(NodesPruned, nodes=(unused,), reason=NOT_NEEDED)
+    log.end()
+
+    assert shown(final_frame(log.state(), 80, UNICODE)).splitlines()[-4].endswith("  .07  unused")
+
+
+def test_an_estimate_lies_within_its_interval_on_the_scale() -> None:
+    drawn = {
+        (0.0, 0.0, 0.0): "●          ",
+        (0.0, 0.5, 1.0): "─────●─────",
+        (0.96, 0.99, 1.0): "          ●",
+        (0.2, 0.2, 0.9): "  ●─────── ",
+    }
+    for estimate, scale in drawn.items():
+        log = Log()
+        log.step(ROOT, "x", estimate)
+        lines = shown(live_frame(log.state(), 120, 24, UNICODE)).splitlines()
+        at = lines[1].index("0   .5    1")
+        assert lines[3][at : at + 11] == scale
