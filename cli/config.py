@@ -11,6 +11,7 @@ import typer
 
 from adascale.engine.errors import UsageError
 
+from . import completion
 from .console import say, write_payload
 from .settings import Value, config_path, read_config, settings_of, suggestion
 from .shared import JsonOption
@@ -45,7 +46,12 @@ def show(context: typer.Context, json_output: JsonOption = False) -> None:
 @app.command("set")
 def set_(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(help="An option without its dashes, such as generator.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            help="An option without its dashes, such as generator.", autocompletion=completion.settings
+        ),
+    ],
     value: Annotated[str, typer.Argument(help="As it would be typed behind the option.")],
 ) -> None:
     """Keep a value in the config file."""
@@ -56,7 +62,10 @@ def set_(
 
 
 @app.command()
-def unset(context: typer.Context, key: Annotated[str, typer.Argument(help="The setting to drop.")]) -> None:
+def unset(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The setting to drop.", autocompletion=completion.settings)],
+) -> None:
     """Drop a value from the config file."""
     if key not in read_config(config_path()):
         _option(context, key)

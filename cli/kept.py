@@ -13,6 +13,7 @@ import typer
 
 from adascale.engine.errors import TraceError
 
+from . import completion
 from .trace import TraceWriter
 
 MOST = 100
@@ -29,6 +30,7 @@ TraceArgument = Annotated[
         metavar="[TRACE]",
         help="A file written by --trace, or a kept run (adascale runs list); the last one unless given.",
         show_default=False,
+        autocompletion=completion.traces,
     ),
 ]
 

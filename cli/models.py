@@ -10,6 +10,7 @@ import typer
 
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
 
+from . import completion
 from .console import say, write_payload
 from .shared import JsonLinesOption
 
@@ -27,7 +28,12 @@ app = typer.Typer(
     "name in the list, by a file (./model.gguf), or by a repository (hf:user/repo:Q4_K_M).",
 )
 
-Name = Annotated[str, typer.Argument(help="Name in the list, hf:user/repo[:quant], or a .gguf file.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Name in the list, hf:user/repo[:quant], or a .gguf file.", autocompletion=completion.models
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -78,7 +84,9 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
 
 @app.command()
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="What to fetch.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="What to fetch.", autocompletion=completion.models)
+    ],
     force: Annotated[bool, typer.Option("--force", help="Delete the copy that is here first.")] = False,
     yes: Yes = False,
 ) -> None:

@@ -12,6 +12,7 @@ import typer
 from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.events import SearchFinished, SearchStarted, from_json
 
+from . import completion
 from .console import say, write_payload
 from .kept import MOST, MOST_BYTES, kept_runs, name_of, runs_dir, trace_path
 from .render.text import cells, chance, cut, one_line, pad, thousands
@@ -33,7 +34,11 @@ _TAIL = 1 << 18
 
 Run = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="Its name or how that begins; the last one unless given."),
+    typer.Argument(
+        metavar="[RUN]",
+        help="Its name or how that begins; the last one unless given.",
+        autocompletion=completion.runs,
+    ),
 ]
 
 
@@ -71,7 +76,10 @@ def path(run: Run = None) -> None:
 
 @app.command()
 def rm(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="What to delete.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="What to delete.", autocompletion=completion.runs),
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
 ) -> None:
     """Delete runs."""

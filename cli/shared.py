@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from . import completion
 from .console import ColorChoice, use_color
 
 MODELS, SEARCH, MACHINE, OUTPUT = "Models", "Search", "Machine", "Output"
@@ -37,6 +38,7 @@ GeneratorOption = Annotated[
         "-g",
         panel=MODELS,
         envvar=env("GENERATOR"),
+        autocompletion=completion.models,
         help="Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
     ),
 ]
@@ -46,6 +48,7 @@ PrmOption = Annotated[
         "--prm",
         panel=MODELS,
         envvar=env("PRM"),
+        autocompletion=completion.judges,
         help="Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name "
         "or path (FORMAT=PATH if its names do not tell) is a PRM, 'none' judges nothing.",
     ),
