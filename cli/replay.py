@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated, Any
 
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.engine.events import Event, SearchFinished
+from adascale.engine.events import (
+    AnswerFound,
+    Event,
+    NodesPruned,
+    SearchFailed,
+    SearchFinished,
+    StepScored,
+)
 from adascale.engine.replay import replay as rebuild
 from adascale.engine.tree import Tree
 from adascale.engine.types import SearchResult
 
 from .answer import answer_payload
-from .console import may_animate, show_warning, write_payload
+from .console import may_animate, show_warning, stderr_console, write_payload
 from .kept import TraceArgument, trace_path
 from .render.base import Renderer, RendererKind, choose_progress, make_renderer
+from .render.frame import live_frame
 from .render.jsonl import json_line
+from .render.plain import plain_width
+from .render.state import ViewState, reduce, state_after
+from .render.theme import STYLES, glyphs_for
 from .trace import read_trace
+from .values import parse_duration
 
 SCHEMA = "adascale.replay/1"
+
+_MOMENTS = (StepScored, NodesPruned, AnswerFound, SearchFinished, SearchFailed)
+"""Events that ``--step`` stops at."""
+
+
+_ANY_HEIGHT = 1_000_000
+"""Of a pipe: nothing has to be folded."""
 
 
 def replay(
@@ -28,6 +48,10 @@ def replay(
     speed: Annotated[
         float, typer.Option(help="Times the recorded speed on a terminal; a pipe gets everything at once.")
     ] = 1.0,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Draw the search as it was then, and stop: 12.5s.")
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Wait for a key after each step.")] = False,
     show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Draw the tree.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
@@ -37,6 +61,13 @@ def replay(
             f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"
         )
     events = read_trace(trace_path(trace))
+    if at is not None:
+        until = parse_duration("--at", at)
+        draw(state_after(event for event in events if event.t <= until))
+        return
+    if step:
+        walk(events)
+        return
     kind = choose_progress("auto", 0, may_animate())
     with make_renderer(kind, show_tree=show_tree) as renderer:
         play(events, renderer, kind, speed)
@@ -57,6 +88,38 @@ def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: flo
         if kind == "live":
             time.sleep(max(0.0, started + event.t / speed - time.monotonic()))
         renderer.on(event)
+
+
+def walk(events: list[Event]) -> None:
+    """Draw what each step, score, cut and answer changes, and go on when a key is pressed.
+
+    Raises:
+        UsageError: nobody is there to press one.
+    """
+    if not (sys.stdin.isatty() and may_animate()):
+        raise UsageError("--step needs a terminal", hint="--at 12.5s draws one moment anywhere")
+    state, moments = ViewState(), sum(isinstance(event, _MOMENTS) for event in events)
+    shown = 0
+    for event in events:
+        state = reduce(state, event)
+        if not isinstance(event, _MOMENTS):
+            continue
+        shown += 1
+        stderr_console().clear()
+        draw(state, below=f"{shown} of {moments}, {event.t:.1f} s. Any key: go on, q: leave.")
+        if shown < moments and typer.getchar() in ("q", "Q"):
+            return
+
+
+def draw(state: ViewState, below: str = "") -> None:
+    """One moment of a search on stderr, as large as the terminal or, in a pipe, as it is."""
+    console = stderr_console()
+    width, height = console.size if may_animate() else (plain_width(), _ANY_HEIGHT)
+    lines = live_frame(state, width, height - (1 if below else 0), glyphs_for(sys.stderr))[:-1]
+    for line in lines:
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    if below:
+        console.print(below, style=STYLES["faint"], no_wrap=True, overflow="ellipsis")
 
 
 def replay_record(tree: Tree, result: SearchResult | None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce as fold
 from typing import Any
 
 from adascale import __version__
@@ -12,7 +11,7 @@ from adascale.engine.events import Event, SearchStarted, StepProposed
 from adascale.engine.types import Estimate, NodeId
 
 from ..render.frame import summary, why
-from ..render.state import ViewState, reduce
+from ..render.state import ViewState, state_after
 from ..render.text import chance, thousands
 from ..render.theme import UNICODE
 
@@ -40,7 +39,7 @@ class Document:
         first = events[0]
         assert isinstance(first, SearchStarted)
         made = {event.node: event.t for event in events if isinstance(event, StepProposed)}
-        return cls(fold(reduce, events, ViewState()), first, made)
+        return cls(state_after(events), first, made)
 
     @property
     def question(self) -> str:

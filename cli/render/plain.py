@@ -52,7 +52,7 @@ class NullRenderer:
         self._progress(event)
         if isinstance(event, SearchFinished):
             if self._show_tree:
-                for line in final_frame(self._state, _tree_width(), self._glyphs):
+                for line in final_frame(self._state, plain_width(), self._glyphs):
                     say(line.plain.rstrip())
             if not self._quiet:
                 say(summary(self._state, self._glyphs).plain)
@@ -105,7 +105,7 @@ class PlainRenderer(NullRenderer):
         say(f"adascale: {text}")
 
 
-def _tree_width() -> int:
+def plain_width() -> int:
     """``COLUMNS`` where it is a usable width, else 100."""
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isdecimal() and int(columns) >= _NARROWEST else _TREE_WIDTH

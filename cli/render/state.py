@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +137,14 @@ class ViewState:
     def writing(self) -> dict[NodeId, int]:
         """How many branches are being written below each node that has any."""
         return Counter(branch.parent for branch in self.running.values())
+
+
+def state_after(events: Iterable[Event]) -> ViewState:
+    """What a view knows after these events of one search, the first of them ``SearchStarted``."""
+    state = ViewState()
+    for event in events:
+        state = reduce(state, event)
+    return state
 
 
 def reduce(state: ViewState, event: Event) -> ViewState:

@@ -53,6 +53,10 @@ class Screen:
             assert time.monotonic() < end, f"{text!r} never came, only {self.text!r}"
             time.sleep(0.01)
 
+    def press(self, keys: str) -> None:
+        """Type something."""
+        os.write(self._master, keys.encode())
+
     def close(self) -> str:
         self._thread.join(LIMIT_SECONDS)
         os.close(self._master)
@@ -71,12 +75,17 @@ def on_terminal(
     *,
     act: Callable[[subprocess.Popen[bytes], Screen], None] = lambda process, screen: None,
     size: tuple[int, int] = (24, 80),
+    keyboard: bool = False,
 ) -> Outcome:
-    """Run ``python ARGS``: stderr is a terminal of ``size`` rows and columns, stdout a pipe."""
+    """Run ``python ARGS``: stderr, with a keyboard stdin too, is a terminal of ``size`` rows and columns."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     with subprocess.Popen(
-        [sys.executable, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave, env=dict(env)
+        [sys.executable, *args],
+        stdin=slave if keyboard else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        env=dict(env),
     ) as process:
         os.close(slave)
         screen = Screen(master)

@@ -86,6 +86,29 @@ def test_a_speed_must_be_positive(trace: str, speed: str) -> None:
         run(trace, "--speed", speed)
 
 
+def test_one_moment(tmp_path: Path) -> None:
+    log = pens(pace=0.3, running=False)
+    log.end()
+    trace = str(written(tmp_path / "t.jsonl", log.events))
+
+    stdout, stderr = run(trace, "--at", "3s")
+    assert stdout == ""
+    assert "1 If 3 pens cost $2" in stderr
+    assert "2 18 dollars divided" in stderr
+    assert "= 27. So you can buy" not in stderr
+    assert "waiting" in stderr
+
+    assert "= 27. So you can buy" in run(trace, "--at", "60s")[1]
+    with pytest.raises(UsageError, match="is not a time"):
+        run(trace, "--at", "soon")
+
+
+def test_step_needs_somebody_to_press_a_key(trace: str) -> None:
+    with pytest.raises(UsageError, match="needs a terminal") as caught:
+        run(trace, "--step")
+    assert "--at" in caught.value.hint
+
+
 def test_a_bad_trace_is_an_error() -> None:
     with pytest.raises(TraceError):
         run("/nonexistent.jsonl")

@@ -23,7 +23,6 @@ ANSWER = (
 
 SLOW = """
 import sys
-from pathlib import Path
 from adascale.cli.replay import replay
 from adascale.cli.signals import graceful
 
@@ -32,7 +31,7 @@ def stop() -> None:
 
 try:
     with graceful(stop):
-        replay(Path(sys.argv[1]), speed=0.002, show_tree=True, json_output=False)
+        replay(sys.argv[1], speed=0.002, show_tree=True, json_output=False)
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -177,3 +176,18 @@ def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> N
     # Every frame but the last goes up by its own height; eleven lines up at most.
     assert outcome.stderr.count("\x1b[1A") > 0
     assert max(run.count("\x1b[1A") for run in outcome.stderr.split("\n")) <= 11
+
+
+def test_step_by_step(trace: str) -> None:
+    def act(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("1 of 12")
+        assert "So you can buy 27 pens" not in screen.text
+        screen.press(" ")
+        screen.wait_for("2 of 12")
+        screen.press("q")
+
+    outcome = on_terminal(replay(trace, "--step"), environment(), act=act, keyboard=True)
+
+    assert (outcome.code, outcome.stdout) == (0, "")
+    assert "3 of 12" not in outcome.stderr
+    assert max(map(len, outcome.stderr.splitlines())) < 200
