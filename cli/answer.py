@@ -5,6 +5,8 @@ from __future__ import annotations
 from adascale.engine.tree import Tree
 from adascale.engine.types import SearchResult
 
+from .render.maths import readable
+
 
 def solution_text(tree: Tree, result: SearchResult) -> str:
     """The solution that is shown; empty when no trajectory finished."""
@@ -12,9 +14,9 @@ def solution_text(tree: Tree, result: SearchResult) -> str:
 
 
 def answer_payload(tree: Tree, result: SearchResult, extract: bool) -> str:
-    """The solution and ``Answer: 18``; with ``extract`` the answer alone, empty when there is none."""
+    """The solution in plain characters and ``Answer: 18``; with ``extract`` the answer alone, empty when there is none."""
     answer = "" if result.answer is None else result.answer
     if extract:
         return answer
-    parts = [solution_text(tree, result), f"Answer: {answer}" if answer else ""]
+    parts = [readable(solution_text(tree, result)), f"Answer: {answer}" if answer else ""]
     return "\n".join(part for part in parts if part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..render.maths import readable
 from ..render.rows import Row, tree_rows
 from ..render.text import chance, one_line, plural
 from ..render.theme import UNICODE
@@ -66,7 +67,7 @@ def _label(row: Row, document: Document) -> list[str]:
 
 
 def _short(text: str) -> str:
-    line = one_line(text, UNICODE)
+    line = one_line(readable(text), UNICODE)
     return line if len(line) <= LABEL else line[:LABEL].rstrip() + "..."
 
 

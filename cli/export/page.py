@@ -9,6 +9,7 @@ from adascale.engine.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..console import clean
+from ..render.maths import readable
 from ..render.rows import Row, tree_rows
 from ..render.text import cut, one_line, plural
 from ..render.theme import UNICODE, Mark
@@ -160,7 +161,7 @@ class _Tree:
         """What is in a fold: how it begins, and where it leads."""
         row, below = self._rows[child], list(self._below(child))
         mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
-        text = cut(one_line(row.text, UNICODE), LABEL, UNICODE)
+        text = cut(one_line(readable(row.text), UNICODE), LABEL, UNICODE)
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
@@ -199,4 +200,4 @@ def _p(estimate: Estimate | None) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(clean(text))
+    return escape(clean(readable(text)))

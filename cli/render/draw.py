@@ -9,6 +9,7 @@ from rich.text import Text
 
 from adascale.engine.types import Estimate
 
+from .maths import readable
 from .rows import Row
 from .text import cells, chance, cut, one_line, pad
 from .theme import MARK_STYLES, STYLES, Glyphs
@@ -145,7 +146,7 @@ def _left(row: Row, width: int, step: int, frame: Frame) -> Text:
     if row.label:
         line.append(_label(row.label, glyphs) + " ", STYLES["label"])
     room = width - line.cell_len
-    text = cut(one_line(row.text, glyphs), room, glyphs) if row.text else ""
+    text = cut(one_line(readable(row.text), glyphs), room, glyphs) if row.text else ""
     line.append(pad(text, room), _text_style(row))
     line.truncate(width)
     return line

@@ -10,6 +10,7 @@ from adascale.engine.answers import same_answer
 from adascale.engine.types import ROOT
 
 from .draw import Frame, draw_rows
+from .maths import readable
 from .rows import tree_rows
 from .state import ViewState
 from .text import cells, chance, clock, cut, duration, one_line, pad, plural, thousands
@@ -169,7 +170,7 @@ def _others(state: ViewState) -> list[str]:
 
 def _question(state: ViewState, frame: Frame) -> Text:
     text = Text().append("Q  ", STYLES["faint"])
-    question = one_line(state.tree.problem.question, frame.glyphs)
+    question = one_line(readable(state.tree.problem.question), frame.glyphs)
     text.append(cut(question, max(0, frame.width - 3), frame.glyphs), STYLES["question"])
     text.truncate(frame.width)
     return text
@@ -269,7 +270,8 @@ def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
     if not groups:
         return []
     named = [
-        f"{cut(one_line(group.answer, glyphs), 12, glyphs)} ({len(group.nodes)})" for group in groups[:2]
+        f"{cut(one_line(readable(group.answer), glyphs), 12, glyphs)} ({len(group.nodes)})"
+        for group in groups[:2]
     ]
     more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
     return ["then " + ", ".join([*named, *more])]
@@ -297,7 +299,7 @@ def _fitting(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
 def _answer(state: ViewState, glyphs: Glyphs) -> str:
     if state.answer is None:
         return "no answer"
-    return cut(one_line(state.answer, glyphs), _ANSWER_CELLS, glyphs)
+    return cut(one_line(readable(state.answer), glyphs), _ANSWER_CELLS, glyphs)
 
 
 def _score(state: ViewState) -> str:

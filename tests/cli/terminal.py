@@ -53,9 +53,13 @@ class Screen:
             assert time.monotonic() < end, f"{text!r} never came, only {self.text!r}"
             time.sleep(0.01)
 
-    def press(self, keys: str) -> None:
-        """Type something."""
-        os.write(self._master, keys.encode())
+    def press(self, key: str, until: Callable[[], bool]) -> None:
+        """Press a key again and again: what is typed before a program listens is lost."""
+        end = time.monotonic() + LIMIT_SECONDS
+        while not until():
+            assert time.monotonic() < end, f"{key!r} changed nothing: {self.text!r}"
+            os.write(self._master, key.encode())
+            time.sleep(0.05)
 
     def close(self) -> str:
         self._thread.join(LIMIT_SECONDS)

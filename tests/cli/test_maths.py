@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.cli.render.maths import readable
+
+
+@pytest.mark.parametrize(
+    ("latex", "plain"),
+    [
+        (r"3. Subtract: \( \frac{3}{4} \times 8 = 6 \)", "3. Subtract:  3/4 × 8 = 6 "),
+        (r"\boxed{24}", "[24]"),
+        (r"\boxed{\frac{1}{2}}", "[1/2]"),
+        (r"\[ \left( \dfrac{a+b}{c} \right)^{2} \]", " ( (a+b)/c )^2 "),
+        (r"x^{n+1} \leq \sqrt{2} \cdot \sqrt{a + b}", "x^(n+1) ≤ √2 · √(a + b)"),
+        (r"\frac{\frac{1}{2}}{3}", "(1/2)/3"),
+        (r"\frac12 \text{ of } \$20 is 50\% of \textbf{that}", "1/2  of  $20 is 50% of that"),
+        (r"90^\circ, \pi r^2", "90°, π r^2"),
+        ("She pays $2 per egg and gets $18.", "She pays $2 per egg and gets $18."),
+        (r"\begin{align*} x &= 1 \\ y &= 2 \end{align*}", " x &= 1   y &= 2 "),
+        (r"\unknown{x} \frac{1 and } { \leqslant", r"\unknown{x} \frac{1 and } { \leqslant"),
+        (r"C:\new\table", r"C:\new\table"),
+    ],
+)
+def test_what_is_understood_is_plain(latex: str, plain: str) -> None:
+    assert readable(latex) == plain
+
+
+@given(st.text(alphabet=r"\{}[]()^_$%&fracboxedsqrttimes 12", max_size=80))
+def test_nothing_breaks_it(text: str) -> None:
+    readable(text)
+
+
+@given(st.text().filter(lambda text: "\\" not in text))
+def test_text_without_latex_stays(text: str) -> None:
+    assert readable(text) == text
+
+
+def test_a_hostile_step_takes_no_time() -> None:
+    readable("\\frac{" * 20_000 + "}" * 20_000)
