@@ -14,7 +14,10 @@ def solution_text(tree: Tree, result: SearchResult) -> str:
 
 
 def answer_payload(tree: Tree, result: SearchResult, extract: bool) -> str:
-    """The solution in plain characters and ``Answer: 18``; with ``extract`` the answer alone, empty when there is none."""
+    """The solution in plain characters and ``Answer: 18``; with ``extract`` the answer alone.
+
+    Empty when there is none.
+    """
     answer = "" if result.answer is None else result.answer
     if extract:
         return answer
