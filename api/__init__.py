@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from adascale.engine.events import Event, SearchFinished, SearchStarted
     from adascale.engine.replay import replay
     from adascale.engine.settings import Settings
-    from adascale.engine.strategies import SearchParams, Strategy, strategy_named
-    from adascale.engine.types import Estimate, Problem, SearchResult, Step
+    from adascale.engine.strategies import Cut, Expand, Plan, SearchParams, Strategy, gather, strategy_named
+    from adascale.engine.tree import Tree
+    from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
     from adascale.models.session import Session
     from adascale.models.session_options import SessionOptions
 
@@ -32,32 +33,42 @@ __version__ = "0.1.0"
 _HOMES = {
     "AdascaleError": "adascale.engine.errors",
     "Budget": "adascale.engine.budget",
+    "Cut": "adascale.engine.strategies",
     "Driver": "adascale.engine.driver",
     "Estimate": "adascale.engine.types",
     "Event": "adascale.engine.events",
+    "Expand": "adascale.engine.strategies",
+    "Plan": "adascale.engine.strategies",
     "Problem": "adascale.engine.types",
+    "ROOT": "adascale.engine.types",
     "SearchFinished": "adascale.engine.events",
-    "SearchStarted": "adascale.engine.events",
     "SearchParams": "adascale.engine.strategies",
     "SearchResult": "adascale.engine.types",
+    "SearchStarted": "adascale.engine.events",
     "Session": "adascale.models.session",
     "SessionOptions": "adascale.models.session_options",
     "Settings": "adascale.engine.settings",
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",
+    "Tree": "adascale.engine.tree",
     "Usage": "adascale.engine.budget",
     "ask": "adascale.asking",
+    "gather": "adascale.engine.strategies",
     "replay": "adascale.engine.replay",
     "search": "adascale.asking",
     "strategy_named": "adascale.engine.strategies",
 }
 
 __all__ = [
+    "ROOT",
     "AdascaleError",
     "Budget",
+    "Cut",
     "Driver",
     "Estimate",
     "Event",
+    "Expand",
+    "Plan",
     "Problem",
     "SearchFinished",
     "SearchParams",
@@ -68,9 +79,11 @@ __all__ = [
     "Settings",
     "Step",
     "Strategy",
+    "Tree",
     "Usage",
     "__version__",
     "ask",
+    "gather",
     "replay",
     "search",
     "strategy_named",

@@ -12,7 +12,7 @@ from adascale.engine.effort import EFFORTS, Effort
 from adascale.engine.errors import UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.settings import Settings
-from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.strategies import SearchParams, Strategy, strategy_named
 from adascale.engine.types import Problem, SearchResult
 from adascale.models.catalog import DEFAULT_GENERATOR
 from adascale.models.session import Session
@@ -26,7 +26,7 @@ def ask(
     question: str,
     model: str | Session = DEFAULT_GENERATOR,
     *,
-    strategy: str = "adaptive",
+    strategy: str | Strategy = "adaptive",
     effort: Effort | SearchParams = "medium",
     budget: Budget = Budget(),
     seed: int = 0,
@@ -37,7 +37,7 @@ def ask(
         question: What to ask.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is fetched if need be, opened and
             closed again; or an open ``Session``, which stays open: the way to ask several questions.
-        strategy: Name of a strategy.
+        strategy: Name of a strategy, or one of your own.
         effort: How hard to try: ``low``, ``medium``, ``high``, ``max``, or the numbers themselves.
         budget: Limits of the search.
         seed: The same seed gives the same draws on the same machine.
@@ -54,7 +54,7 @@ def search(
     question: str,
     model: str | Session = DEFAULT_GENERATOR,
     *,
-    strategy: str = "adaptive",
+    strategy: str | Strategy = "adaptive",
     effort: Effort | SearchParams = "medium",
     budget: Budget = Budget(),
     seed: int = 0,
@@ -66,7 +66,7 @@ def search(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    chosen = strategy_named(strategy)
+    chosen = strategy_named(strategy) if isinstance(strategy, str) else strategy
     params = effort if isinstance(effort, SearchParams) else EFFORTS[effort]
     return _events(Problem("1", question.strip()), model, Settings(chosen, params, budget, seed))
 
