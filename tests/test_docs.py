@@ -1,8 +1,9 @@
-"""Every Python snippet of the documentation runs, on a tiny model in the place of the named ones."""
+"""The documentation is true: its snippets run, and what is made from the program is up to date."""
 
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def snippets() -> list[tuple[str, str]]:
-    """Place and code of each."""
+    """Place and code of each; they run on a tiny model in the place of the named ones."""
     found = []
     for page in (ROOT / "README.md", ROOT / "docs" / "python.md"):
         text = page.read_text(encoding="utf-8")
@@ -45,3 +46,16 @@ def test_a_snippet_runs(
 
 def test_there_are_snippets() -> None:
     assert len(snippets()) >= 6
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_cli.py"))
+
+    assert made["page"]() == made["PAGE"].read_text(encoding="utf-8"), "run python docs/make_cli.py"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:")):
+                assert (page.parent / target).exists(), f"{page} links to {target}"
