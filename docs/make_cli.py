@@ -17,9 +17,9 @@ PAGE = Path(__file__).parent / "cli.md"
 
 HEAD = """# Commands and options
 
-Written by `python docs/make_cli.py` from the commands themselves. An option with an environment variable can also
-stand in the config file (`adascale config set`), by its name without dashes. A flag comes before the environment,
-that before the file, that before the default.
+Written by `python docs/make_cli.py` from the commands themselves. An option with an environment variable
+can also stand in the config file (`adascale config set`), by its name without dashes. A flag comes before
+the environment, that before the file, that before the default.
 """
 
 
