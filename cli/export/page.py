@@ -41,6 +41,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; margin:
 dd { margin: 0; overflow-wrap: anywhere; }
 ol { list-style: none; margin: 0; padding: 0; }
 ol ol { margin-left: .4rem; padding-left: .7rem; border-left: 2px solid var(--line); }
+details > ol { margin: 0; padding: 0; border: 0; }
 .step { display: flex; flex-wrap: wrap; gap: .1rem .7rem; align-items: baseline; padding: .15rem .4rem; }
 .best { background: var(--best); }
 .label, .words { color: var(--faint); font-size: .85rem; }
@@ -55,6 +56,8 @@ pre { flex-basis: 100%; margin: 0; font: .9rem/1.45 ui-monospace, Menlo, Consola
 summary { cursor: pointer; padding: .2rem .3rem; overflow-wrap: anywhere; }
 summary:hover { background: var(--box); }
 .answer { font-size: 1.1rem; }
+@media (max-width: 40rem) { body { padding: .5rem; } ol ol { margin-left: 0; padding-left: .3rem; }
+  .bar { width: 2rem; } .step { padding: .15rem 0; } }
 """
 
 
