@@ -27,7 +27,7 @@ from .kept import TraceArgument, trace_path
 from .render.base import Renderer, RendererKind, choose_progress, make_renderer
 from .render.frame import live_frame
 from .render.jsonl import json_line
-from .render.plain import plain_width
+from .render.plain import plain_height, plain_width
 from .render.state import ViewState, reduce, state_after
 from .render.theme import STYLES, glyphs_for
 from .trace import read_trace
@@ -37,10 +37,6 @@ SCHEMA = "adascale.replay/1"
 
 _MOMENTS = (StepScored, NodesPruned, AnswerFound, SearchFinished, SearchFailed)
 """Events that ``--step`` stops at."""
-
-
-_ANY_HEIGHT = 1_000_000
-"""Of a pipe: nothing has to be folded."""
 
 
 def replay(
@@ -112,9 +108,9 @@ def walk(events: list[Event]) -> None:
 
 
 def draw(state: ViewState, below: str = "") -> None:
-    """One moment of a search on stderr, as large as the terminal or, in a pipe, as it is."""
+    """One moment of a search on stderr, no taller than the terminal; in a pipe a large tree is folded."""
     console = stderr_console()
-    width, height = console.size if may_animate() else (plain_width(), _ANY_HEIGHT)
+    width, height = console.size if may_animate() else (plain_width(), plain_height(state))
     lines = live_frame(state, width, height - (1 if below else 0), glyphs_for(sys.stderr))[:-1]
     for line in lines:
         console.print(line, no_wrap=True, overflow="ignore", crop=False)

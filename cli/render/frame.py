@@ -24,7 +24,7 @@ FOLDED_ROWS = 30
 
 HINT = "Ctrl-C: stop now and print the best answer."
 
-_AROUND = 7
+AROUND = 7
 """Lines of a live frame that are not rows of the tree."""
 
 _ANSWER_CELLS = 40
@@ -35,7 +35,7 @@ _ID_CELLS = 16
 def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
     """The running search in at most ``height`` lines."""
     frame = Frame(width, glyphs, state.calibrated, tick)
-    rows = tree_rows(state, max(1, height - _AROUND))
+    rows = tree_rows(state, max(1, height - AROUND))
     lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
     lines += [_budget(state, frame), _tree(state, frame), _best(state, frame)]
     lines.append(Text(cut(HINT, width, glyphs), STYLES["faint"]))

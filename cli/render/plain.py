@@ -10,7 +10,7 @@ from typing import Self
 from adascale.engine.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..console import say, show_warning
-from .frame import final_frame, summary, why
+from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame, summary, why
 from .state import ViewState, reduce
 from .text import chance, cut, duration, one_line, plural
 from .theme import glyphs_for
@@ -103,6 +103,12 @@ class PlainRenderer(NullRenderer):
     @staticmethod
     def _say(text: str) -> None:
         say(f"adascale: {text}")
+
+
+def plain_height(state: ViewState) -> int:
+    """Lines of a frame that shows a small tree whole, and a large one as it is folded at the end."""
+    rows = FOLDED_ROWS if len(state.tree) > FULL_TREE else FULL_TREE + len(state.running)
+    return rows + AROUND
 
 
 def plain_width() -> int:

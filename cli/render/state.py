@@ -68,8 +68,6 @@ class ViewState:
         granted: Children that were asked for, per node.
         cut: Why nodes were pruned.
         candidates: Finished trajectories, in order.
-        groups: Their answers, the leading one first.
-        best: The terminal node that would be shown now.
         usage: Work done in finished steps.
         warnings: Code and message, in order, each once.
         result: What was found, once the search has finished.
@@ -90,13 +88,27 @@ class ViewState:
     granted: dict[NodeId, int] = field(default_factory=dict)
     cut: dict[NodeId, str] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
-    groups: tuple[AnswerGroup, ...] = ()
-    best: NodeId | None = None
     usage: Usage = field(default_factory=Usage)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     result: SearchResult | None = None
     failed: bool = False
     account: Account = field(default_factory=Account)
+    _groups: tuple[AnswerGroup, ...] | None = None
+
+    @property
+    def groups(self) -> tuple[AnswerGroup, ...]:
+        """Answers of the candidates, the leading one first; only what is drawn needs them."""
+        if self._groups is None:
+            drawn = sorted(self.candidates, key=lambda found: self.tree.drawn(found.node))
+            self._groups = self.result.groups if self.result else standing(drawn, self.select)
+        return self._groups
+
+    @property
+    def best(self) -> NodeId | None:
+        """The terminal node that would be shown now."""
+        if self.result is not None:
+            return self.result.best
+        return self.groups[0].nodes[0] if self.groups else None
 
     @property
     def ended(self) -> bool:
@@ -171,9 +183,7 @@ def reduce(state: ViewState, event: Event) -> ViewState:
         case AnswerFound():
             _known(state, event.seq, event.node)
             state.candidates.append(Candidate(event.node, event.answer, event.estimate))
-            drawn = sorted(state.candidates, key=lambda found: state.tree.drawn(found.node))
-            state.groups = standing(drawn, state.select)
-            state.best = state.groups[0].nodes[0] if state.groups else None
+            state._groups = None
         case Warned():
             if (event.code, event.message) not in state.warnings:
                 state.warnings.append((event.code, event.message))
@@ -233,7 +243,7 @@ def _finish(state: ViewState, event: SearchFinished) -> None:
     result = event.result
     shown = [node for group in result.groups for node in group.nodes]
     _known(state, event.seq, *shown, *([] if result.best is None else [result.best]))
-    state.result, state.groups, state.best = result, result.groups, result.best
+    state.result, state._groups = result, None
     state.usage = event.usage
     state.running.clear()
 
