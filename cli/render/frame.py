@@ -255,7 +255,7 @@ def _stops(state: ViewState) -> list[str]:
     standing = state.tree.standing
     if standing is not None and standing.gain is not None and "min_gain" in state.params:
         least = float(state.params["min_gain"])
-        facts.append(f"next adds {_small(standing.gain)}, at least {_small(least)}")
+        facts.append(f"next adds {_small(standing.gain)}, stops below {_small(least)}")
     return facts
 
 

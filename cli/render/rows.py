@@ -54,11 +54,15 @@ def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
 
 
 def _elided(rows: list[Row], room: int) -> list[Row]:
-    """What fits of a tree that no fold brings down to ``room``: the best path first, else both its ends."""
+    """What fits of a tree that no fold brings down to ``room``: the best path, then what runs, then the rest.
+
+    Of a best path that is too long by itself both ends are shown.
+    """
     over = len(rows) - room + 1
-    beside = [at for at, row in enumerate(rows) if not row.best]
-    if len(beside) >= over:
-        left_out = set(beside[-over:])
+    running = [at for at, row in enumerate(rows) if not row.best and row.mark == "running"]
+    others = [at for at, row in enumerate(rows) if not row.best and row.mark != "running"]
+    if len(running) + len(others) >= over:
+        left_out = set([*running, *others][-over:])
         shown = [row for at, row in enumerate(rows) if at not in left_out]
         return [*shown, _gap(over, (True,))]
     head = max(0, room - 1) // 2

@@ -232,7 +232,7 @@ def test_the_line_of_the_best_answer_says_what_will_stop_and_who_is_behind() -> 
 
     best = next(line for line in lines if line.startswith("best"))
     assert best == (
-        "best   27 · p .62 (.50-.70) · 2 of 6 paths agree · stops at .95 · next adds +.012, at least +.003"
+        "best   27 · p .62 (.50-.70) · 2 of 6 paths agree · stops at .95 · next adds +.012, stops below +.003"
         " · then 26 (1), 25 (1), 2 more"
     )
 
