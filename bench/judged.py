@@ -1,0 +1,88 @@
+"""How good a calibration is, from recorded solutions: what ``adascale calibrate check --json`` says.
+
+Usage: ``python bench/judged.py FILE.jsonl.gz ... > both.json``, then ``bench/calibration.py both=both.json``
+
+Each question has as many outcomes as samples; a step has one, that of its own solution, so the width of step
+intervals cannot be judged. Answers are those of searches of every size, played back from the samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import records
+from common import close
+
+from adascale.engine.answers import same_answer
+from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, scored
+from adascale.engine.calibration.metrics import Scored
+from adascale.engine.calibration.report import report
+from adascale.models import shelf
+
+Rows = list[tuple[int, Sequence[float], float, float]]
+"""Question, quantiles, right and all outcomes of each prefix."""
+
+
+def judged(rows: Rows, *, independent: bool = True) -> Scored:
+    question, quantiles, right, total = zip(*rows, strict=True)
+    return Scored(
+        np.array(question),
+        np.array(quantiles),
+        np.array(right, float),
+        np.array(total, float),
+        independent=np.full(len(rows), independent),
+    )
+
+
+def is_right(solution: Mapping[str, Any], gold: str) -> bool:
+    return solution["answer"] is not None and same_answer(solution["answer"], gold)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    args = parser.parse_args()
+    questions: Rows = []
+    steps: Rows = []
+    ends: Rows = []
+    samples: list[Sampled] = []
+    for path in args.files:
+        header, found = records.load(path)
+        for record in found:
+            at = len(questions)
+            right = [is_right(solution, record["gold"]) for solution in record["samples"]]
+            questions.append((at, record["question"], sum(right), len(right)))
+            first = len(ends)
+            for good, solution in zip(right, record["samples"], strict=True):
+                *begun, end = solution["estimates"]
+                steps += [(at, estimate, good, 1) for estimate in begun]
+                ends.append((at, end, good, 1))
+            # A search leaves out runs that were cut off without an answer when it chooses, and so does this.
+            whole = [
+                i
+                for i, solution in enumerate(record["samples"])
+                if solution["answer"] is not None or solution["finish"] == "stop"
+            ]
+            answers = tuple(record["samples"][i]["answer"] for i in whole)
+            rows = tuple(first + i for i in whole)
+            samples.append(Sampled(at, rows, answers, tuple(right[i] for i in whole)))
+    artefact = shelf.find((header["generator"], "", "probe"))
+    assert artefact is not None, "the calibration that the records were made with is not here"
+    stages = {
+        "question": judged(questions),
+        "step": judged(steps, independent=False),
+        "finished": judged(ends),
+    }
+    answers_ = answer_fitting(
+        Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0
+    )
+    stages["answer"] = scored(answers_, artefact.calibration.answer.quantiles(answers_.evidence))
+    close({"model": header["model"], "questions": len(questions), "stages": report(stages)})
+
+
+if __name__ == "__main__":
+    main()
