@@ -32,7 +32,6 @@ from adascale.models import calibrations, shelf
 from adascale.models.calibrations import Artefact, question_key
 from adascale.models.collect import choose
 from adascale.models.drawstore import DrawStore
-from adascale.models.sampling_params import SamplingParams
 from adascale.models.session import Session
 from adascale.models.session_options import SessionOptions
 
@@ -101,7 +100,7 @@ def header(session: Session, artefact: Artefact, seed: int, samples: int) -> Map
         "calibration": calibrations.describe(artefact)["name"],
         "seed": seed,
         "samples": samples,
-        "temperature": session.options.sampling.temperature,
+        "temperature": session.sampling.temperature,
         "flops_per_token": 2.0 * session.model.parameters,
         "step_seconds": {size: round(s, 5) for size, s in session.step_costs.curve.items()},
     }
@@ -114,7 +113,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--questions", type=int)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--temperature", type=float, default=SamplingParams().temperature)
+    parser.add_argument("--temperature", type=float, help="by default that of the calibration")
     parser.add_argument("--unfitted", action="store_true", help="leave out what a calibration was fitted on")
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
@@ -124,8 +123,7 @@ def main() -> None:
     problems = choose(files, args.questions, args.seed)
     done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
-    sampling = SamplingParams(temperature=args.temperature)
-    options = SessionOptions(args.model, branches=32, purpose="replay", sampling=sampling)
+    options = SessionOptions(args.model, branches=32, purpose="replay", temperature=args.temperature)
     logs: dict[str, list[Event]] = {}
     tokens, started = 0, time.monotonic()
     with (

@@ -80,7 +80,7 @@ class CalibrateOptions:
         int, option("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws.")
     ] = 0
     temperature: TemperatureOption = None
-    top_p: TopPOption = 0.95
+    top_p: TopPOption = None
     system: SystemOption = None
     ctx_size: CtxSizeOption = None
     threads: ThreadsOption = None

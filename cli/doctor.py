@@ -167,6 +167,7 @@ def _calibration(name: str) -> Check:
         )
     card, finished = found.card, found.card.held_out["finished"]
     fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
+    fitted += f" at temperature {card.fingerprint.sampling.get('temperature', '?')}"
     known = [(name, finished[name]) for name in ("skill", "ece", "auc") if finished[name] is not None]
     good = ", ".join(f"{name} {value:.2f}" for name, value in known)
     said = f"{card.name}, {fitted}; held out, finished answers: {good}{broken}"

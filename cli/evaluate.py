@@ -89,7 +89,7 @@ class EvalOptions:
     prm: PrmOption = "probe"
     calibration: CalibrationOption = "auto"
     temperature: TemperatureOption = None
-    top_p: TopPOption = 0.95
+    top_p: TopPOption = None
     system: SystemOption = None
     ctx_size: CtxSizeOption = None
     threads: ThreadsOption = None

@@ -116,7 +116,7 @@ class RunOptions:
         option("--seed", panel=SEARCH, envvar=env("SEED"), min=0, help="Random unless given; shown by -v."),
     ] = None
     temperature: TemperatureOption = None
-    top_p: TopPOption = 0.95
+    top_p: TopPOption = None
     system: SystemOption = None
     ctx_size: CtxSizeOption = None
     threads: ThreadsOption = None
@@ -157,7 +157,7 @@ class RunOptions:
         return replace(PAPER if self.paper else EFFORTS[self.effort], adapt=self.adapt, **given)
 
     def heat(self) -> float | None:
-        """The sampling temperature; None for the sampler's own."""
+        """The sampling temperature; None for that of the calibration."""
         return PAPER_TEMPERATURE if self.paper and self.temperature is None else self.temperature
 
     def chosen(self) -> Strategy:

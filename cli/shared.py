@@ -97,12 +97,20 @@ TemperatureOption = Annotated[
         panel=SEARCH,
         min=0.01,
         max=5.0,
-        show_default="0.8",
+        show_default="as the calibration was fitted, else 0.5",
         help="Of sampling.",
     ),
 ]
 TopPOption = Annotated[
-    float, option("--top-p", panel=SEARCH, min=0.01, max=1.0, help="Share of probability sampled from.")
+    float | None,
+    option(
+        "--top-p",
+        panel=SEARCH,
+        min=0.01,
+        max=1.0,
+        show_default="as the calibration was fitted, else 0.95",
+        help="Share of probability sampled from.",
+    ),
 ]
 SystemOption = Annotated[
     str | None, option("--system", "-s", panel=SEARCH, help="System prompt instead of the built-in one.")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from adascale.engine.driver import Driver
     from adascale.models.cluster import Cluster
     from adascale.models.remote import Worker
-    from adascale.models.sampling_params import SamplingParams
     from adascale.models.session import Session
     from adascale.models.session_options import Purpose, Reporting, SessionOptions
 
@@ -94,7 +93,8 @@ def _session_options(options: RunOptions, branches: int, purpose: Purpose = "sea
         ctx_size=options.ctx_size,
         threads=options.threads,
         gpu_layers=parse_gpu_layers(options.gpu_layers),
-        sampling=_sampling(options),
+        temperature=options.heat(),
+        top_p=options.top_p,
         system=options.system,
         offline=options.offline,
         force=options.force,
@@ -151,12 +151,3 @@ def stoppable(session: Session, driver: Driver) -> Iterator[Driver]:
 
     with graceful(stop):
         yield driver
-
-
-def _sampling(options: RunOptions) -> SamplingParams:
-    from adascale.models.sampling_params import SamplingParams
-
-    heat = options.heat()
-    if heat is None:
-        return SamplingParams(top_p=options.top_p)
-    return SamplingParams(temperature=heat, top_p=options.top_p)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,13 @@ class SamplingParams:
         max_tokens: Tokens of one trajectory; a longer one ends with finish "length".
     """
 
-    temperature: float = 0.8
+    temperature: float = 0.5
     top_k: int = 40
     top_p: float = 0.95
     max_tokens: int = 768
+
+    @classmethod
+    def fitted(cls, known: Mapping[str, float]) -> Self:
+        """The sampler that a calibration was fitted with, by name; what it does not tell is as usual."""
+        told: dict[str, Any] = {field.name: known.get(field.name) for field in fields(cls)}
+        return cls(**{name: value for name, value in told.items() if isinstance(value, float | int)})

@@ -25,6 +25,7 @@ from .prm import FORMATS, StepPRM, head_file, settle_format, split_reference
 from .prompts import SYSTEM_PROMPT
 from .replaying import ReplayingPolicy
 from .runtime import LlamaContext, LlamaModel
+from .sampling_params import SamplingParams
 from .session_options import Reporting, SessionOptions
 from .sources import resolve
 from .units import gigabytes
@@ -147,7 +148,7 @@ class Session:
             "prm": None,
             "calibration": None,
             "sampling": {
-                **dataclasses.asdict(self.options.sampling),
+                **dataclasses.asdict(self.sampling),
                 "prompt": self.fingerprint.prompt,
             },
         }
@@ -165,8 +166,12 @@ class Session:
         threads = options.threads or machine.physical_cores()
         model = self.model = self._load(self.generator)
         self.chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
+        self.sampling = self._asked(SamplingParams())
         self.fingerprint = self._fingerprint()
         self.calibration = self._calibration()
+        if self.calibration is not None:
+            self.sampling = self._asked(SamplingParams.fitted(self.calibration.card.fingerprint.sampling))
+            self.fingerprint = self._fingerprint()
         # Nobody else wants the states: a calibration reads them, and one that is being fitted.
         states = self.calibration is not None or options.purpose != "search"
         context = self._make_context(model, self.window, options.branches, threads, states=states)
@@ -175,11 +180,16 @@ class Session:
         self.step_costs = even if options.purpose == "rollouts" else self._step_costs(context, threads)
         costs = self.step_costs if options.purpose == "search" else even
         policy = LlamaPolicy(
-            context, self.chat, options.sampling, self._cache(), costs, park_steps=options.purpose != "replay"
+            context, self.chat, self.sampling, self._cache(), costs, park_steps=options.purpose != "replay"
         )
         self._stack.callback(policy.close)
         self._policy = policy
         self.reward_model = self._open_prm(model, threads)
+
+    def _asked(self, usual: SamplingParams) -> SamplingParams:
+        asked = {"temperature": self.options.temperature, "top_p": self.options.top_p}
+        known: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        return dataclasses.replace(usual, **known)
 
     def _fingerprint(self) -> calibrations.Fingerprint:
         return calibrations.Fingerprint(
@@ -187,7 +197,7 @@ class Session:
             self._prm_sha256(),
             self._prm_format if self.prm is not None else "probe",
             shelf.prompt_hash(self.chat),
-            dataclasses.asdict(self.options.sampling),
+            dataclasses.asdict(self.sampling),
             self.window,
         )
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from .artifact import Confirm, Report
-from .sampling_params import SamplingParams
 
 Purpose = Literal["search", "rollouts", "replay"]
 """What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
@@ -26,7 +25,8 @@ class SessionOptions:
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
         threads: CPU threads; None for the physical cores.
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
-        sampling: How tokens are drawn.
+        temperature, top_p: How tokens are drawn; None for what the calibration was fitted with, since only
+            so do its probabilities hold, and without one for ``SamplingParams``.
         system: System prompt; None for the built-in one.
         offline: Never touch the network.
         force: Load even if memory looks too small.
@@ -40,7 +40,8 @@ class SessionOptions:
     ctx_size: int | None = None
     threads: int | None = None
     gpu_layers: int | None = None
-    sampling: SamplingParams = field(default_factory=SamplingParams)
+    temperature: float | None = None
+    top_p: float | None = None
     system: str | None = None
     offline: bool = False
     force: bool = False

@@ -67,11 +67,11 @@ def test_records_carry_fields_line_and_grade(batch: Any) -> None:
 
 def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
     batch(LINES, "--seed", "1", "--limit", "1")
-    done = batch(LINES, "--seed", "2", "--temperature", "0.5")
+    done = batch(LINES, "--seed", "2", "--temperature", "0.7")
     assert done.returncode == 2
     assert "was made by another run" in done.stderr
     assert "seed: 1 there, 2 now" in done.stderr
-    assert "temperature: 0.8 there, 0.5 now" in done.stderr
+    assert "temperature: 0.5 there, 0.7 now" in done.stderr
     done = batch(LINES, "--seed", "2", "--overwrite", "--limit", "1")
     assert [record["search"]["seed"] for record in done.records] == [2]
 

@@ -326,6 +326,32 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
     assert far[1] > near[1]
 
 
+def test_the_sampler_is_that_of_the_calibration_unless_told(
+    home: Home, random_gguf: Path, tmp_path: Path
+) -> None:
+    domain, prompt = domain_of(random_gguf, [f"What is {i} * 2?" for i in range(10, 90)])
+    knots = RewardMap(np.array([-5.0, 5.0]), np.array([0.2, 0.8]), np.array([8.0]))
+    sha256 = hashlib.sha256(random_gguf.read_bytes()).hexdigest()
+    sampling = {"temperature": 0.9, "top_k": 40, "top_p": 0.8, "max_tokens": 768}
+    calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
+    fingerprint = Fingerprint(sha256, "", "probe", prompt, sampling, 512)
+    card = Card("warm+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, {"finished": {}})
+    path = tmp_path / f"warm{SUFFIX}"
+    save(Artefact(calibration, card), path)
+
+    def asked(*args: str) -> tuple[dict[str, float], list[str]]:
+        usual = ["--samples", "1", "-c", "512", "--budget", "20", "--calibration", str(path), "--json"]
+        done = home.run("ask", "-g", str(random_gguf), "What is 42 * 2?", *usual, *args)
+        record = json.loads(done.stdout)
+        return record["sampling"], [text for text in record["warnings"] if "sampler" in text]
+
+    of_it, warned = asked()
+    assert (of_it["temperature"], of_it["top_p"], warned) == (0.9, 0.8, [])
+    told, warned = asked("--temperature", "0.3")
+    assert (told["temperature"], told["top_p"]) == (0.3, 0.8)
+    assert "temperature 0.3 instead of 0.9" in warned[0]
+
+
 def kill_inside(home: Home, at_least: int) -> int:
     """Fit, kill it once so many questions are kept, and return how many there are then."""
     process = subprocess.Popen(
