@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 
@@ -26,5 +26,5 @@ class SamplingParams:
     @classmethod
     def fitted(cls, known: Mapping[str, float]) -> Self:
         """The sampler that a calibration was fitted with, by name; what it does not tell is as usual."""
-        told: dict[str, Any] = {field.name: known.get(field.name) for field in fields(cls)}
-        return cls(**{name: value for name, value in told.items() if isinstance(value, float | int)})
+        told: dict[str, Any] = {name: known[name] for name in cls.__slots__ if name in known}
+        return cls(**told)
