@@ -30,7 +30,7 @@ _SCRIPT = re.compile(rf"([\^_]){_INNER}")
 _NAMED = re.compile(rf"\\({'|'.join(sorted(_SYMBOLS, key=len, reverse=True))})(?![A-Za-z])")
 _DELIMITER = re.compile(r"\\[()\[\]]|\\(?:begin|end)\{[a-z*]+\}")
 _ESCAPED = re.compile(r"\\([%$#&_{}])")
-_SPACE = re.compile(r"\\[,;:! ]|\\\\(?=\s|$)")
+_SPACE = re.compile(r" ?\\[,;:! ] ?|\\\\(?=\s|$)")
 
 
 @functools.lru_cache(maxsize=4096)

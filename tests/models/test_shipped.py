@@ -18,6 +18,7 @@ from adascale.models.shelf import shipped_folder
 FITTING = {
     "gsm8k-train.jsonl",
     "math-train.jsonl",
+    "gsm8k-renumbered.jsonl",  # bench/renumber.py
     "svamp-train.jsonl",
     "multiarith.jsonl",
     "singleop.jsonl",
