@@ -80,10 +80,12 @@ def test_an_engine_that_is_killed_loses_nothing(
         end = time.monotonic() + 60
         while not (out.exists() and out.read_text()) and time.monotonic() < end:
             time.sleep(0.01)
-        engines()[0].kill()
+        # The one that has worked most: the other may not have begun, and has nothing to lose then.
+        max(engines(), key=lambda engine: engine.cpu_times().user).kill()
         _, err = process.communicate(timeout=90)
     assert "was lost" in err
-    assert process.returncode == 6  # what it was searching is recorded as interrupted
+    lost = [line for line in out.read_text().splitlines() if json.loads(line)["status"] == "interrupted"]
+    assert process.returncode == (6 if lost else 0)
     subprocess.run(command(home, out, "-q"), env=home.env, check=True)  # without the cluster: the same run
     assert answers(out) == alone
 
