@@ -28,7 +28,7 @@ from adascale.engine.settings import Settings
 from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy, gather
 from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
-from adascale.models import calibrations, shelf
+from adascale.models import shelf
 from adascale.models.calibrations import Artefact, question_key
 from adascale.models.collect import choose
 from adascale.models.drawstore import DrawStore
@@ -97,7 +97,8 @@ def header(session: Session, artefact: Artefact, seed: int, samples: int) -> Map
         "schema": records.SCHEMA,
         "model": session.generator.name,
         "generator": session.generator.sha256,
-        "calibration": calibrations.describe(artefact)["name"],
+        "calibration": artefact.card.name,
+        "calibration_sha256": records.digest(artefact),
         "seed": seed,
         "samples": samples,
         "temperature": session.sampling.temperature,

@@ -41,10 +41,15 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
     parser.add_argument("--like", type=Path, help="only questions that this other file has too")
+    parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
     args = parser.parse_args()
     header, driver, problems = records.replaying(
-        args.file, args.orders, args.like, calibrated=not args.uncalibrated
+        args.file,
+        args.orders,
+        args.like,
+        calibration=args.calibration,
+        calibrated=not args.uncalibrated,
     )
     entries = parse_entries(
         args.strategies, replace(SearchParams(samples=header["samples"]), **numbers(args.set))

@@ -21,7 +21,6 @@ from adascale.engine.answers import same_answer
 from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, scored
 from adascale.engine.calibration.metrics import Scored
 from adascale.engine.calibration.report import report
-from adascale.models import shelf
 
 Rows = list[tuple[int, Sequence[float], float, float]]
 """Question, quantiles, right and all outcomes of each prefix."""
@@ -45,6 +44,7 @@ def is_right(solution: Mapping[str, Any], gold: str) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     args = parser.parse_args()
     questions: Rows = []
     steps: Rows = []
@@ -70,8 +70,7 @@ def main() -> None:
             answers = tuple(record["samples"][i]["answer"] for i in whole)
             rows = tuple(first + i for i in whole)
             samples.append(Sampled(at, rows, answers, tuple(right[i] for i in whole)))
-    artefact = shelf.find((header["generator"], "", "probe"))
-    assert artefact is not None, "the calibration that the records were made with is not here"
+    calibration = records.made_with(header, args.calibration)
     stages = {
         "question": judged(questions),
         "step": judged(steps, independent=False),
@@ -80,7 +79,7 @@ def main() -> None:
     answers_ = answer_fitting(
         Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0
     )
-    stages["answer"] = scored(answers_, artefact.calibration.answer.quantiles(answers_.evidence))
+    stages["answer"] = scored(answers_, calibration.answer.quantiles(answers_.evidence))
     close({"model": header["model"], "questions": len(questions), "stages": report(stages)})
 
 

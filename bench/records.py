@@ -10,6 +10,7 @@ states are left out.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,8 @@ from adascale.engine.driver import Driver
 from adascale.engine.ports import Calibrator, Prefix
 from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Estimate, Finished, Problem, Step, Until
-from adascale.models import shelf
+from adascale.models import calibrations, shelf
+from adascale.models.calibrations import Artefact
 from adascale.models.drawstore import Prompt, draw_key
 from adascale.models.replaying import ReplayingPolicy
 from adascale.models.stepcost import StepCosts
@@ -144,20 +146,43 @@ class _NoGenerator:
         pass
 
 
+def digest(artefact: Artefact) -> str:
+    """sha256 of the file that a calibration was read from."""
+    assert artefact.path is not None, "it was read from a file"
+    return hashlib.sha256(artefact.path.read_bytes()).hexdigest()
+
+
+def made_with(header: Mapping[str, Any], given: Path | None) -> Calibration:
+    """The very calibration of a file's estimates: with another one its answers would be judged by both."""
+    found = shelf.artefacts() if given is None else iter([calibrations.load(given)])
+    for artefact in found:
+        if isinstance(artefact, Artefact) and digest(artefact) == header["calibration_sha256"]:
+            return artefact.calibration
+    raise SystemExit(
+        f"the draws were made with another {header['calibration']} "
+        f"(sha256 {header['calibration_sha256'][:12]}); --calibration FILE takes the one of then, "
+        "which the history of models/shipped has"
+    )
+
+
 def replaying(
-    path: Path, orders: int = 1, like: Path | None = None, *, calibrated: bool = True
+    path: Path,
+    orders: int = 1,
+    like: Path | None = None,
+    *,
+    calibration: Path | None = None,
+    calibrated: bool = True,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
-    With ``like`` only questions that this other file has too. Not ``calibrated``, a step's score is the
+    With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
+    with the header's sha256 is looked for. Not ``calibrated``, a step's score is the
     geometric mean of its path's token probabilities, as with ``--calibration none``.
     """
     header, records = load(path)
     if like is not None:
         others = {record["id"] for record in load(like)[1]}
         records = [record for record in records if record["id"] in others]
-    artefact = shelf.find((header["generator"], "", "probe"))
-    assert artefact is not None, "the calibration that the records were made with is not here"
     curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
     policy = ReplayingPolicy(
         _NoGenerator(header["flops_per_token"]),  # type: ignore[arg-type]
@@ -167,7 +192,7 @@ def replaying(
     calibrator: Calibrator = Uncalibrated()
     if calibrated:
         calibrator = RecordedCalibrator(
-            artefact.calibration,
+            made_with(header, calibration),
             {record["id"]: estimate(record["question"]) for record in records},
             {record["id"]: record["distance"] for record in records},
         )
