@@ -89,8 +89,9 @@ def _checked(context: typer.Context, option: Any, key: str, text: str) -> Value:
     try:
         value = option.process_value(context, text)
     except typer.BadParameter as error:
+        reason = error.message.removeprefix("Value error, ").rstrip(".")
         raise UsageError(
-            f"{key} = {text}: {error.message}", hint="adascale ask --help says what it takes"
+            f"{key} = {text}: {reason}", hint="adascale ask --help says what it takes"
         ) from error
     return value if isinstance(value, bool | int | float) else text
 

@@ -14,9 +14,9 @@ from itertools import count
 from .allocate import run_ahead
 from .budget import Usage
 from .errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from .events import Event, Warned
+from .events import NOT_NEEDED, Event, Warned
 from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
-from .search import NOT_NEEDED, Search
+from .search import Search
 from .settings import Settings
 from .types import BranchId, NodeId, Problem, StopReason
 

@@ -119,6 +119,10 @@ class StepScored(_Event):
     usage: Usage
 
 
+NOT_NEEDED = "no longer needed"
+"""Reason of ``NodesPruned`` for branches that still ran when their search had ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodesPruned(_Event):
     """Nodes that will not be continued, with the reason."""

@@ -49,10 +49,6 @@ GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
 
 
-NOT_NEEDED = "no longer needed"
-"""Why a branch that ran when its search ended was dropped."""
-
-
 class Search:
     """Folds what happens to one problem into events of ``log``, and keeps its plan going."""
 

@@ -239,6 +239,8 @@ def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
 def _card(data: dict[str, Any]) -> Card:
     values = {field.name: data[field.name] for field in dataclasses.fields(Card)}
     values["fingerprint"] = Fingerprint(**data["fingerprint"])
-    values["fingerprint"].sampling.items(), values["held_out"]["finished"].items()  # or it is no card
+    # Or it is no card: whoever uses it samples with these numbers.
+    [float(number) for number in values["fingerprint"].sampling.values()]
+    values["held_out"]["finished"].items()
     values["data"], values["questions"] = tuple(data["data"]), tuple(data["questions"])
     return Card(**values)

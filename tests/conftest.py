@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def chain_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.write_chain(tmp_path_factory.mktemp("chain") / "chain.gguf")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """What runs in the background of a script is born deaf to it, and so are the processes of the tests."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from ..render.maths import readable
 from ..render.rows import Row, tree_rows
-from ..render.text import chance, one_line, plural
-from ..render.theme import UNICODE
+from ..render.text import one_line, plural
+from ..render.theme import UNICODE, Level, level
 from .document import LABEL, Document, score
 
 MERMAID_ROWS = 120
 """Its pages stop at 500 edges and 50,000 characters unless their owner says otherwise."""
 
-_GREEN, _YELLOW, _RED, _PLAIN = "#d7efdc", "#fbf0c9", "#f8d9d5", "#ffffff"
+_COLOURS: dict[Level, str] = {"high": "#d7efdc", "middle": "#fbf0c9", "low": "#f8d9d5"}
+_PLAIN = "#ffffff"
 
 
 def to_dot(document: Document) -> str:
@@ -45,7 +46,7 @@ def to_mermaid(document: Document) -> str:
         text = "<br/>".join(_mermaid(part) for part in _label(row, document))
         lines.append(f'  n{at}["{text}"]')
     lines += [f"  n{parent} {'==>' if rows[at].best else '-->'} n{at}" for parent, at in _edges(rows)]
-    for colour in (_GREEN, _YELLOW, _RED, _PLAIN):
+    for colour in (*_COLOURS.values(), _PLAIN):
         filled = [f"n{at}" for at, row in enumerate(rows) if _colour(row) == colour]
         if filled:
             name = f"c{colour[1:]}"
@@ -82,11 +83,8 @@ def _edges(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
 
 
 def _colour(row: Row) -> str:
-    # Green and red would claim what only a calibrated number can say.
-    if row.estimate is None or not row.estimate.calibrated:
-        return _PLAIN
-    value = float(chance(row.estimate.median))
-    return _GREEN if value >= 0.8 else _YELLOW if value >= 0.5 else _RED
+    found = level(row.estimate)
+    return _COLOURS[found] if found else _PLAIN
 
 
 def _dot(text: str) -> str:

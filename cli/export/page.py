@@ -12,7 +12,7 @@ from ..console import clean
 from ..render.maths import readable
 from ..render.rows import Row, tree_rows
 from ..render.text import cut, one_line, plural
-from ..render.theme import UNICODE, Mark
+from ..render.theme import UNICODE, Mark, level
 from .document import LABEL, Document, score
 
 _WORDS: dict[Mark, str] = {
@@ -197,9 +197,8 @@ def _p(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
     value = estimate.median
-    level = ("high" if value >= 0.8 else "middle" if value >= 0.5 else "low") if estimate.calibrated else ""
     bar = f'<span class="bar" aria-hidden="true"><i style="width:{round(100 * value)}%"></i></span>'
-    return f'<span class="p {level}">{bar} {_text(score(estimate))}</span>'
+    return f'<span class="p {level(estimate) or ""}">{bar} {_text(score(estimate))}</span>'
 
 
 def _text(text: str) -> str:

@@ -12,7 +12,7 @@ from adascale.engine.types import Estimate
 from .maths import readable
 from .rows import Row
 from .text import cells, chance, cut, one_line, pad
-from .theme import MARK_STYLES, STYLES, Glyphs
+from .theme import MARK_STYLES, STYLES, Glyphs, level
 
 NARROW = 60
 """Below this width the ``n`` column is dropped."""
@@ -100,12 +100,10 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
 def _score(row: Row, frame: Frame) -> tuple[str, str]:
     if row.estimate is None:
         return "", ""
-    value = row.estimate.median
     style = STYLES["best_path"] if row.best else ""
-    # Green and red would claim what only a calibrated number can say.
-    if frame.calibrated:
-        style += " " + STYLES["high" if value >= 0.8 else "middle" if value >= 0.5 else "low"]
-    return chance(value), style
+    if found := level(row.estimate):
+        style += " " + STYLES[found]
+    return chance(row.estimate.median), style
 
 
 def _interval(row: Row) -> str:

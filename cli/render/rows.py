@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from adascale.engine.search import NOT_NEEDED
+from adascale.engine.events import NOT_NEEDED
 from adascale.engine.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
 

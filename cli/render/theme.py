@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
+from adascale.engine.types import Estimate
+
 Mark = Literal["expanded", "running", "waiting", "finished", "best", "pruned"]
 """What a row of the tree stands for; every mark has a glyph and a style."""
 
@@ -101,6 +103,16 @@ STYLES: Final = {
     "left": "bright_black",
     "answer": "bold green",
 }
+
+
+Level = Literal["high", "middle", "low"]
+
+
+def level(estimate: Estimate | None) -> Level | None:
+    """How good it is; None for a score: colours would claim what only a probability can."""
+    if estimate is None or not estimate.calibrated:
+        return None
+    return "high" if estimate.median >= 0.8 else "middle" if estimate.median >= 0.5 else "low"
 
 
 def glyphs_for(stream: TextIO) -> Glyphs:

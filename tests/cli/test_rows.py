@@ -19,8 +19,7 @@ from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.state import ViewState, reduce
 from adascale.cli.render.theme import ASCII, UNICODE, Glyphs
 from adascale.engine.budget import Budget
-from adascale.engine.events import AnswersJudged, NodesPruned
-from adascale.engine.search import NOT_NEEDED
+from adascale.engine.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, Estimate, Standing
 

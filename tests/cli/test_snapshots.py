@@ -13,8 +13,7 @@ from adascale.cli.render.frame import final_frame, live_frame, status_line, summ
 from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.theme import ASCII, UNICODE
 from adascale.engine.budget import Budget
-from adascale.engine.events import AnswersJudged, NodesPruned
-from adascale.engine.search import NOT_NEEDED
+from adascale.engine.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.types import ROOT, Estimate, Standing
 
 from .sample_log import Log, pens, wide
