@@ -6,7 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from adascale.cli.app import app
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
+
+from .commands import invoked
 
 
 @pytest.fixture(autouse=True)
@@ -17,12 +19,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*args: str) -> tuple[str, str]:
-    """Stdout and stderr of ``adascale ARGS``; an error of ours is raised."""
-    result = CliRunner().invoke(app, list(args))
-    if isinstance(result.exception, AdascaleError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
+    return invoked(app, *args)
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from adascale.cli.answer import answer_payload, solution_text
 from adascale.cli.replay import play, replay
-from adascale.engine.errors import AdascaleError, TraceError, UsageError
+from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.events import Event
 from adascale.engine.types import ROOT
 
+from .commands import invoked
 from .sample_log import Log, pens
 from .test_trace import written
 
@@ -21,12 +21,7 @@ app.command()(replay)
 
 
 def run(*args: str) -> tuple[str, str]:
-    """Stdout and stderr of ``replay ARGS``; an error of ours is raised."""
-    result = CliRunner().invoke(app, list(args))
-    if isinstance(result.exception, AdascaleError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
+    return invoked(app, *args)
 
 
 @pytest.fixture

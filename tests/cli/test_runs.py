@@ -2,12 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from adascale.cli.app import app
 from adascale.cli.kept import drop_old, keeping, kept_runs, name_of, runs_dir
-from adascale.engine.errors import AdascaleError, TraceError, UsageError
+from adascale.engine.errors import TraceError, UsageError
 
+from .commands import invoked
 from .sample_log import Log, pens
 from .test_trace import written
 
@@ -28,12 +28,7 @@ def keep(name: str, *, ended: bool = True) -> Path:
 
 
 def run(*args: str) -> tuple[str, str]:
-    """Stdout and stderr of ``adascale ARGS``; an error of ours is raised."""
-    result = CliRunner().invoke(app, list(args))
-    if isinstance(result.exception, AdascaleError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
+    return invoked(app, *args)
 
 
 def test_runs_are_listed_newest_first() -> None:

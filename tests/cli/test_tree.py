@@ -8,7 +8,6 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from adascale.cli.export.document import Document
 from adascale.cli.export.graph import MERMAID_ROWS, to_dot, to_mermaid
@@ -16,10 +15,11 @@ from adascale.cli.export.page import to_html
 from adascale.cli.export.table import to_json
 from adascale.cli.export.text import to_svg, to_text
 from adascale.cli.tree import tree
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
 
+from .commands import invoked
 from .sample_log import Log, pens, wide
 from .searches import searched
 from .test_trace import written
@@ -207,11 +207,7 @@ app.command()(tree)
 
 
 def run(*args: str) -> tuple[str, str]:
-    result = CliRunner().invoke(app, list(args))
-    if isinstance(result.exception, AdascaleError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
+    return invoked(app, *args)
 
 
 @pytest.fixture
