@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from adascale.engine.errors import ModelNotFoundError, UsageError
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
 
 from . import hub, store
 from .artifact import Confirm, DownloadPlan, ModelFile, Report, Transfer, Wanted
@@ -105,7 +105,11 @@ def remove(ref: str) -> int:
 
 
 def _own_file(ref: str, path: Path, report: Report) -> ModelFile:
-    check_gguf(path)
+    try:
+        check_gguf(path)
+    except ModelCorruptError as error:
+        error.hint = error.hint or "fetch the file again, or take a known model: adascale models list"
+        raise
     digest = file_sha256(path, path.name, report)
     return ModelFile(ref, path.absolute(), digest, path.stat().st_size, None, "path")
 

@@ -29,6 +29,8 @@ _BOXED = re.compile(rf"\\f?boxed\s*{_INNER}")
 _SCRIPT = re.compile(rf"([\^_]){_INNER}")
 _NAMED = re.compile(rf"\\({'|'.join(sorted(_SYMBOLS, key=len, reverse=True))})(?![A-Za-z])")
 _DELIMITER = re.compile(r"\\[()\[\]]|\\(?:begin|end)\{[a-z*]+\}")
+_MODULO = re.compile(rf"\\pmod\s*{_INNER}")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
 _ESCAPED = re.compile(r"\\([%$#&_{}])")
 _SPACE = re.compile(r" ?\\[,;:! ] ?|\\\\(?=\s|$)")
 
@@ -42,6 +44,7 @@ def readable(text: str) -> str:
     for _ in range(_DEEPEST):
         before = text
         text = _TEXT.sub(r"\1", text)
+        text = _MODULO.sub(r"(mod \1)", text)
         text = _FRACTION.sub(lambda part: f"{_factor(part[1])}/{_factor(part[2])}", text)
         text = _ROOT.sub(lambda part: f"√{_factor(part[1])}", text)
         text = _SCRIPT.sub(lambda part: part[1] + _factor(part[2]), text)
@@ -50,7 +53,8 @@ def readable(text: str) -> str:
             break
     text = _SHORT_FRACTION.sub(r"\1/\2", text)
     text = _NAMED.sub(lambda part: _SYMBOLS[part[1]], text).replace("^°", "°")
-    return _ESCAPED.sub(r"\1", _SPACE.sub(" ", text))
+    # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
+    return _GAP.sub(" ", _ESCAPED.sub(r"\1", _SPACE.sub(" ", text)))
 
 
 def _factor(part: str) -> str:
