@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
 from collections import Counter
@@ -19,9 +20,9 @@ from adascale import __version__
 from adascale.engine.answers import same_answer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
-from adascale.engine.types import Problem
+from adascale.engine.types import Notice, Problem
 
-from .console import may_animate, say
+from .console import may_animate, say, show_error, show_warning
 from .options import RunOptions, ShowTreeOption
 from .problems import BadLine, Format, count_lines, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
@@ -37,6 +38,10 @@ from .wire import MAX_BRANCHES, open_cluster, open_worker, settings_for
 if TYPE_CHECKING:
     from adascale.models.cluster import Cluster
     from adascale.models.remote import Worker
+
+
+_TOLD = 5
+"""Failures that are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def batch(
         return
     tally = Tally()
     with open_results(output, overwrite=options.overwrite) as results:
-        run = _Run(options, results, source, tally, _view(tally, source, output, options))
+        run = _Run(options, results, source, tally, _view(tally, source, output, options), output != "-")
         run.go(lines)
     run.close()
 
@@ -114,6 +119,7 @@ class _Run:
     source: str
     tally: Tally
     view: BatchView
+    resumable: bool
     _started: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
 
@@ -131,6 +137,8 @@ class _Run:
             stack.enter_context(self.view)
             worker = stack.enter_context(self._open())
             settings = settings_for(self._with_seed(), worker)
+            for notice in settings.warnings:
+                self._warn(notice)
             self.results.begin(made_with(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
@@ -169,36 +177,60 @@ class _Run:
                 self.tally.skipped += 1
             elif isinstance(line, BadLine):
                 stub = Problem(_id_of(line), line.text, meta={"line": line.number})
-                self._failed(stub, error_record(stub, line.error, __version__), line.error)
+                record = {**stub.meta, **error_record(stub, line.error, __version__)}
+                self._failed(f"line {line.number}", record, line.error)
             else:
                 yield line
 
     def _finished(self, problem: Problem, log: list[Event]) -> None:
         record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
-        if "error" in record:
-            error = record["error"]
-            self._failed(problem, record, AdascaleError(error["message"], slug=error["code"]))
+        if isinstance(log[-1], SearchFailed):
+            self._failed(problem.id, {**problem.meta, **record}, log[-1].error())
         elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
             record |= _grade(problem, record["answer"])
             self.tally.answered(record)
             self.results.write({**problem.meta, **record})
 
-    def _failed(self, problem: Problem, record: dict[str, Any], error: AdascaleError) -> None:
-        self.tally.failed(error.slug)
-        self.results.write({**problem.meta, **record})
+    def _failed(self, name: str, record: dict[str, Any], error: AdascaleError) -> None:
+        self.tally.failed(error.slug, name)
+        self.results.write(record)
         if self.options.fail_on_error:
             self.results.begin()
             raise error
+        if self.tally.failures.total() <= _TOLD:
+            said = error.message if error.message.startswith(name) else f"{name}: {error.message}"
+            self._warn(Notice(error.slug, said, error.facts, error.hint))
+
+    def _warn(self, notice: Notice) -> None:
+        if self.options.quiet < 2:
+            show_warning(notice)
 
     def close(self) -> None:
         """Say what has become of everything, and leave with its exit code."""
         if not self.options.quiet:
             for line in self.tally.summary():
                 say(f"adascale: {line}")
+        again = "mend them and run the same command: only these are asked again"
+        failure = self.tally.failure(
+            again if self.resumable else "-o FILE keeps what is done for another run"
+        )
         if self.tally.interrupted:
+            if failure is not None:
+                show_error(failure)
+            say(f"adascale: {self._stopped()}")
             raise typer.Exit(130)
-        if self.tally.failures:
-            raise typer.Exit(6)
+        if failure is not None:
+            raise failure
+
+    def _stopped(self) -> str:
+        total = count_lines(self.source, self.options.form)
+        there = self.tally.done + self.tally.skipped
+        at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
+        if not self.resumable:
+            return f"{at}; with -o FILE it could be continued"
+        if self.source == "-":
+            return f"{at}; the same pipe into the same command continues it"
+        return f"{at}; continue with: {shlex.join(['adascale', *sys.argv[1:]])}"
 
 
 def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> BatchView:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.errors import CalibrationError, UsageError
-from adascale.engine.types import Problem
+from adascale.engine.types import Notice, Problem
 
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
 from .calibrate_options import CalibrateOptions, Method
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 SCHEMA = "adascale.calibrate/1"
 FEWEST = 20
 """Questions below which a fit says nothing."""
+
+_NO_SKILL = Notice(
+    "no-skill",
+    "these estimates are no better than the base rate",
+    hint="fit on more questions, or on some that the model answers more often",
+)
 
 app = typer.Typer(
     name="calibrate",
@@ -75,7 +81,7 @@ def fit(
     if not options.quiet:
         say(f"adascale: wrote {path}")
     if (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
-        _warn(options, "no-skill", "these estimates are no better than the base rate: fit on more questions")
+        show_warning(_NO_SKILL)
     described = describe(artefact)
     _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
 
@@ -110,15 +116,15 @@ def check(
                 hint="adascale calibrate fit --data questions.jsonl",
             )
         warnings = [*session.warnings, *_fitted_on(artefact, problems)]
-        for code, text in warnings:
-            _warn(options, code, text)
+        for notice in warnings if options.quiet < 2 else ():
+            show_warning(notice)
         drawn = drawn_on(session, problems, 1, options)
         fitted = None if artefact is None else artefact.calibration
         # A raw score is not shown a second time beside itself.
         beside = None if artefact is None else drawn.training
         stages = report(measure(fitted, drawn.training, options.seed), beside)
         described = None if artefact is None else describe(artefact)
-    texts = [text for _, text in warnings]
+    texts = [notice.message for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
     _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
 
@@ -201,7 +207,7 @@ def _saved(artefact: Artefact, output: Path | None) -> Path:
     return path
 
 
-def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[tuple[str, str]]:
+def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[Notice]:
     """A warning where it is to be measured on questions that it was fitted on."""
     from adascale.models.calibrations import question_key
 
@@ -210,12 +216,7 @@ def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[tuple
     if not again:
         return []
     said = f"the calibration was fitted on {again} of these questions: its figures will flatter it"
-    return [("fitted-on-this", said)]
-
-
-def _warn(options: CalibrateOptions, code: str, text: str) -> None:
-    if options.quiet < 2:
-        show_warning(code, text)
+    return [Notice("fitted-on-this", said, hint="check on questions that are new to it")]
 
 
 def _show(

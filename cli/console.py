@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from adascale.engine.errors import AdascaleError
+from adascale.engine.types import Notice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,9 +100,9 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def show_warning(slug: str, message: str, hint: str = "") -> None:
+def show_warning(notice: Notice) -> None:
     """Write a warning that states its consequence."""
-    _labelled("warning", "yellow", slug, message, (), hint)
+    _labelled("warning", "yellow", notice.code, notice.message, notice.facts, notice.hint)
 
 
 def show_error(error: AdascaleError) -> None:

@@ -135,8 +135,8 @@ def eval_(
     status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
     with open_session(run, MAX_BRANCHES, status, purpose="replay") as session:
         if options.quiet < 2:
-            for code, text in session.warnings:
-                show_warning(code, text)
+            for notice in session.warnings:
+                show_warning(notice)
         with closing(DrawStore(session.draws_path())) as store:
             policy = session.replaying(store)
             found = Comparison(entries, [problem.id for problem in problems])

@@ -15,12 +15,17 @@ from typing import Any, BinaryIO, Literal
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 
+from .console import clean
+from .render.text import cells
+
 Format = Literal["auto", "jsonl", "csv", "text"]
 """How questions are written; ``auto`` goes by the file's name, then line by line."""
 
 _OWN = ("id", "answer")
 _SHOWN = 200
 """Characters of a line that cannot be read that are kept."""
+_BEFORE, _BEHIND = 50, 25
+"""Characters of it that are shown around the place that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +131,21 @@ def _line_rows(lines: Iterable[_Line], form: Format, question_field: str) -> Ite
 def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     try:
         data = json.loads(line)
+    except json.JSONDecodeError as exc:
+        why = f"{exc.msg[:1].lower()}{exc.msg[1:]} at column {exc.pos + 1}"
+        return UsageError(
+            f"line {number} is not valid JSON: {why}", *_pointed_at(line, exc.pos), slug="bad-line"
+        )
     except (ValueError, RecursionError) as exc:
         return UsageError(f"line {number} is not valid JSON: {exc}", slug="bad-line")
     return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
+
+
+def _pointed_at(line: str, place: int) -> tuple[str, str]:
+    """What stands around a place of a line, and an arrow below it."""
+    start = max(0, place - _BEFORE)
+    before, behind = clean(line[start:place]), clean(line[place : place + _BEHIND])
+    return f"{before}{behind}".replace("\t", " "), " " * cells(before) + "^"
 
 
 def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:

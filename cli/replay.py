@@ -19,7 +19,7 @@ from adascale.engine.events import (
 )
 from adascale.engine.replay import replay as rebuild
 from adascale.engine.tree import Tree
-from adascale.engine.types import SearchResult
+from adascale.engine.types import Notice, SearchResult
 
 from .answer import answer_payload
 from .console import may_animate, show_warning, stderr_console, write_payload
@@ -34,6 +34,8 @@ from .trace import read_trace
 from .values import parse_duration
 
 SCHEMA = "adascale.replay/1"
+
+_UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, so it has no result")
 
 _MOMENTS = (StepScored, NodesPruned, AnswerFound, SearchFinished, SearchFailed)
 """Events that ``--step`` stops at."""
@@ -70,7 +72,7 @@ def replay(
     tree, last = rebuild(events), events[-1]
     result = last.result if isinstance(last, SearchFinished) else None
     if result is None:
-        show_warning("unfinished-trace", "the trace ends before its search did, so it has no result")
+        show_warning(_UNFINISHED)
     if json_output:
         write_payload(json_line(replay_record(tree, result)))
     elif result is not None and (payload := answer_payload(tree, result, extract=False)):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import UsageError
+from adascale.engine.types import Notice
 
 from .console import show_warning
 from .shared import env
@@ -102,9 +103,8 @@ def warn_unknown(config: Mapping[str, Value], known: Mapping[str, Any], path: Pa
     """Say which keys mean nothing."""
     for key in config:
         if key not in known:
-            show_warning(
-                "unknown-setting", f"{path}: {key} is no setting, and is ignored", suggestion(key, known)
-            )
+            text = f"{path}: {key} is no setting, and is ignored"
+            show_warning(Notice("unknown-setting", text, hint=suggestion(key, known)))
 
 
 def suggestion(key: str, known: Mapping[str, Any]) -> str:

@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adascale.engine.errors import PartialError
+
+_NAMED = 5
+
 
 @dataclass(slots=True)
 class Tally:
@@ -21,6 +25,7 @@ class Tally:
         graded, right: Of them, those whose answer is known, and those that were right.
         tokens, fixed_tokens: Generated, and what a fixed width would have generated.
         failures: By slug.
+        failed_names: Of each slug the first few questions or lines.
         interrupted: Whether the run was told to stop.
     """
 
@@ -33,6 +38,7 @@ class Tally:
     tokens: int = 0
     fixed_tokens: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    failed_names: dict[str, list[str]] = field(default_factory=dict)
     interrupted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -46,10 +52,13 @@ class Tally:
         self.tokens += tokens
         self.fixed_tokens += record["why"]["fixed_tokens"] or tokens
 
-    def failed(self, slug: str) -> None:
+    def failed(self, slug: str, name: str) -> None:
         """Count a failure; bad lines come from the thread that reads."""
         with self._lock:
             self.failures[slug] += 1
+            names = self.failed_names.setdefault(slug, [])
+            if len(names) < _NAMED:
+                names.append(name)
 
     def counts(self) -> str:
         """``12 done, 1 failed, .75 right, 980 tokens a question``."""
@@ -72,7 +81,17 @@ class Tally:
             yield f"{self.abstained:,} of them without an answer that is sure enough"
         if self.fixed_tokens > self.tokens:
             yield f"{self.tokens:,} tokens; a fixed width would have cost about {self.fixed_tokens:,}"
+
+    def failure(self, hint: str) -> PartialError | None:
+        """What failed, and a ``hint`` how to go on; None where nothing did."""
+        if not self.failures:
+            return None
+        facts = []
         for slug, count in self.failures.most_common():
-            yield f"{count:,} failed: {slug}"
-        if self.interrupted:
-            yield "interrupted; the same command goes on from here"
+            names = self.failed_names[slug]
+            more = f" and {count - len(names):,} more" if count > len(names) else ""
+            facts.append(f"{slug}: {', '.join(names)}{more}")
+        answered, failed = self.done + self.skipped, self.failures.total()
+        return PartialError(
+            f"{answered:,} of {answered + failed:,} are done, {failed:,} failed", *facts, hint=hint
+        )

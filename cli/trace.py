@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from adascale.engine.errors import TraceError
 from adascale.engine.events import SCHEMA, Event, SearchStarted, from_json, to_json
+from adascale.engine.types import Notice
 
 from .console import show_warning
 from .render.jsonl import json_line
@@ -56,17 +57,14 @@ class TraceWriter:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 self._file.close()
-            show_warning(
-                "trace-stopped",
-                f"cannot write {self._path}: {_reason(exc)}; the search goes on, the trace ends here",
-            )
+            text = f"cannot write {self._path}: {_reason(exc)}; the search goes on, the trace ends here"
+            show_warning(Notice("trace-stopped", text))
 
 
 def warn_torn(path: Path, line: int) -> None:
     """Say that a trace ends in the middle of a line."""
-    show_warning(
-        "torn-trace", f"{path} line {line} is not complete and was left out; the run was killed there"
-    )
+    text = f"{path} line {line} is not complete and was left out; the run was killed there"
+    show_warning(Notice("torn-trace", text))
 
 
 def read_trace(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> list[Event]:

@@ -14,15 +14,16 @@ from itertools import count
 from .allocate import run_ahead
 from .budget import Usage
 from .errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from .events import NOT_NEEDED, Event, Warned
+from .events import NOT_NEEDED, Event
 from .ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
 from .search import Search
 from .settings import Settings
-from .types import BranchId, NodeId, Problem, StopReason
+from .types import BranchId, NodeId, Notice, Problem, StopReason
 
-_OUTSIDE = (
+_OUTSIDE = Notice(
+    "outside-calibration",
     "this question is unlike those that the calibration was fitted on: "
-    "its intervals are widened and say little"
+    "its intervals are widened and say little",
 )
 
 
@@ -126,7 +127,7 @@ class Driver:
             prefix = Prefix(problem, (), cost.reading)
             search.read_prompt(usage, cost.reading, self._calibrator.question(prefix))
             if self._calibrator.outside(prefix):
-                search.log.emit(Warned, code="outside-calibration", message=_OUTSIDE)
+                search.warn(_OUTSIDE)
             search.start_plan()
             if search.finished:
                 search.finish(None, self._calibrator)

@@ -14,7 +14,8 @@
     ├── DecodeError                llama.cpp refused a batch (exit 1)
     │   ├── NoKVSlotError          the KV cache has no room for it
     │   └── DecodeAbortedError     it was stopped by the abort callback
-    └── TraceError                 a trace cannot be read (exit 2)
+    ├── TraceError                 a trace cannot be read (exit 2)
+    └── PartialError               some questions of a batch failed (exit 6)
 
 Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns them into
 ``error[slug]: ... / hint: ...`` and an exit code.
@@ -139,3 +140,10 @@ class TraceError(AdascaleError):
 
     exit_code = 2
     default_slug = "bad-trace"
+
+
+class PartialError(AdascaleError):
+    """A batch came to its end, but some of its questions or lines failed."""
+
+    exit_code = 6
+    default_slug = "batch-partial"

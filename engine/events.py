@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Union
 from .budget import Budget, Usage
 from .codec import build, to_plain
 from .errors import AdascaleError, TraceError
-from .types import BranchId, Estimate, NodeId, Problem, Reading, SearchResult, Standing, Step, Until
+from .types import BranchId, Estimate, NodeId, Notice, Problem, Reading, SearchResult, Standing, Step, Until
 
 SCHEMA = "adascale.trace/1"
 
@@ -163,11 +163,18 @@ class BudgetSpent(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(_Event):
-    """Something the user should know."""
+    """Something the user should know. The fields are those of ``Notice``."""
 
     kind: ClassVar[str] = "warned"
     code: str
     message: str
+    facts: tuple[str, ...] = ()
+    hint: str = ""
+
+    @property
+    def notice(self) -> Notice:
+        """What it tells."""
+        return Notice(self.code, self.message, self.facts, self.hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from .types import (
     Candidate,
     Estimate,
     NodeId,
+    Notice,
     Problem,
     Reading,
     Step,
@@ -84,8 +85,12 @@ class Search:
             seed=s.seed,
             calibrated=s.models.get("calibration") is not None,
         )
-        for code, message in s.warnings:
-            self.emit(Warned, code=code, message=message)
+        for notice in s.warnings:
+            self.warn(notice)
+
+    def warn(self, notice: Notice) -> None:
+        """Log something that the user should know."""
+        self.emit(Warned, code=notice.code, message=notice.message, facts=notice.facts, hint=notice.hint)
 
     def read_prompt(self, usage: Usage, reading: Reading | None, estimate: Estimate | None) -> None:
         """Charge the prompt to the root, with what is known of the question before anything is drawn."""

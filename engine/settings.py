@@ -8,6 +8,7 @@ from typing import Any
 
 from .budget import Budget
 from .strategies import SearchParams, Strategy
+from .types import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Settings:
         budget: Limits per problem.
         seed: With the problem's id and the path, the seed of every branch.
         models: Description of generator and PRM, for the log.
-        warnings: Code and text of what a user should know before each search.
+        warnings: What a user should know before each search.
     """
 
     strategy: Strategy
@@ -28,4 +29,4 @@ class Settings:
     budget: Budget = Budget()
     seed: int = 0
     models: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Notice, ...] = ()

@@ -169,6 +169,16 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a user should know, and that ends nothing; as ``AdascaleError`` has it."""
+
+    code: str
+    message: str
+    facts: tuple[str, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """What a finished search found.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError, ModelNotFoundError
 
 from .gguf_header import GGUFHeader
-from .units import gigabytes
+from .units import human_bytes
 
 NEWEST_VERSION = 3
 _TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
@@ -185,6 +185,5 @@ def _check_end(name: str, header: GGUFHeader) -> None:
             raise ModelCorruptError(
                 f"{name} is incomplete",
                 f"tensor {tensor} lies beyond the end of the file "
-                f"({gigabytes(size)} of {gigabytes(whole)} GB are here)",
-                hint="fetch the file again",
+                f"({human_bytes(size)} of {human_bytes(whole)} are here)",
             )

@@ -11,11 +11,13 @@ from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 from .batch import Run
 from .branch import Job, Slot
 from .chat import ChatFormat
+from .gguf import read_info
 from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
 from .runtime import FloatArray, LlamaContext
 from .sampling import Sampler, Stream, SurpriseMeter
 from .sampling_params import SamplingParams
 from .stepcost import StepCosts
+from .units import human_bytes
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""
@@ -88,10 +90,19 @@ class LlamaPolicy:
         if needed <= window:
             return
         raise ContextOverflowError(
-            f"the question has {prompt_tokens:,} tokens, the window is {window:,}",
+            f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
             f"nothing was cut off; at least {ANSWER_RESERVE} tokens must stay free for the answer",
-            hint=f"--ctx-size {-(-needed // 256) * 256} (the model allows {self._model.context_train:,})",
+            hint=self._wider(-(-needed // 256) * 256),
         )
+
+    def _wider(self, window: int) -> str:
+        """How to get a window of so many tokens, and what it costs."""
+        allowed = self._model.context_train
+        if window > allowed:
+            return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
+        info = read_info(self._model.path)
+        more = (window - self._context.window) * self._context.sequences * info.kv_bytes_per_token()
+        return f"--ctx-size {window} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
 
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes."""

@@ -108,8 +108,8 @@ def _hub_reference(match: re.Match[str]) -> Wanted:
 
 
 def _unknown(ref: str) -> ModelNotFoundError:
-    near = difflib.get_close_matches(ref.lower(), list(catalog()), n=3, cutoff=0.5)
-    question = f"did you mean {' or '.join(near)}?  " if near else ""
+    near = difflib.get_close_matches(ref.lower(), list(catalog()), n=1, cutoff=0.5)
+    question = f"did you mean {near[0]}?  " if near else ""
     return ModelNotFoundError(
         f'no model called "{ref}" on this machine or in the catalogue',
         "looked in: Hugging Face cache, catalogue",

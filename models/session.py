@@ -12,6 +12,7 @@ from adascale.engine.driver import Driver
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Clock, Policy, RewardModel
 from adascale.engine.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.types import Notice
 
 from . import calibrations, fit, gguf, machine, shelf, stepcost
 from .artifact import ModelFile
@@ -28,7 +29,7 @@ from .runtime import LlamaContext, LlamaModel
 from .sampling_params import SamplingParams
 from .session_options import Reporting, SessionOptions
 from .sources import resolve
-from .units import gigabytes
+from .units import human_bytes
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise."""
@@ -115,17 +116,18 @@ class Session:
         return draws_path(self.fingerprint, self.context.sequences)
 
     @property
-    def warnings(self) -> list[tuple[str, str]]:
-        """Code and text of what has no effect, or does not match the calibration in use or cannot be read."""
-        found: list[tuple[str, str]] = []
+    def warnings(self) -> list[Notice]:
+        """What has no effect, or does not match the calibration in use or cannot be read."""
+        found: list[Notice] = []
         if self.options.gpu_layers and not self._gpu_layers:
-            text = f"--gpu-layers {self.options.gpu_layers} has no effect: this llama.cpp has no GPU support"
-            found.append(("no-gpu-build", f"{text}; adascale doctor shows how to install one that has"))
+            text = f"--gpu-layers {self.options.gpu_layers} has no effect"
+            why = "this llama.cpp was built without GPU support; running on CPU"
+            hint = "adascale doctor shows how to install a GPU build"
+            found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
         if self.options.calibration == "auto" and self.options.prm != "none":
-            found += [("calibration-unreadable", error.message) for error in shelf.unreadable()]
+            found += [Notice("calibration-unreadable", error.message) for error in shelf.unreadable()]
         if self.calibration is not None:
-            differs = shelf.mismatches(self.calibration.card, self.fingerprint)
-            found += [("calibration-mismatch", text) for text in differs]
+            found += shelf.mismatches(self.calibration.card, self.fingerprint)
         return found
 
     def decode_rate(self) -> float:
@@ -220,15 +222,12 @@ class Session:
         return calibrations.load(Path(wanted), width=self.model.width)
 
     def _resolve(self, ref: str) -> ModelFile:
-        found = resolve(
+        return resolve(
             ref,
             offline=self.options.offline,
             on_progress=self._reporting.on_progress,
             confirm=self._reporting.confirm,
         )
-        if found.source == "cache":
-            gguf.check_gguf(found.path)
-        return found
 
     def _resolve_prm(self, generator: ModelFile) -> ModelFile | None:
         if self.options.prm in ("none", "probe"):
@@ -263,7 +262,7 @@ class Session:
 
     def _load(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
-        self._reporting.status(f"Loading {file.name} ({gigabytes(file.size_bytes)} GB, {device})...")
+        self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)}, {device})...")
         model = LlamaModel(file.path, self._gpu_layers)
         self._stack.callback(model.close)
         return model

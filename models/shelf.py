@@ -11,12 +11,16 @@ from pathlib import Path
 import platformdirs
 
 from adascale.engine.errors import CalibrationError
+from adascale.engine.types import Notice
 
 from .calibrations import SUFFIX, Artefact, Card, Fingerprint, load
 from .chat import ChatFormat
 
 _QUESTION = 512
 """Tokens that a question may have without its solutions being cut off by the context."""
+
+_FAR_OFF = "it is right for the models that it was fitted with and no others: its estimates may be far off"
+_REMEDY = "adascale calibrate fit makes one for this setting; --calibration none shows scores as scores"
 
 
 def own_folder() -> Path:
@@ -54,37 +58,35 @@ def find(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefac
     return min(found, key=lambda a: len(mismatches(a.card, used)) if used else 0, default=None)
 
 
-def mismatches(card: Card, fingerprint: Fingerprint) -> list[str]:
+def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     """What differs from what a calibration was fitted on, each with what follows."""
     fitted = card.fingerprint
     found = []
     if fitted.generator != fingerprint.generator:
-        found.append(
-            f"the calibration was fitted on another generator file ({fitted.generator[:12]}, not "
-            f"{fingerprint.generator[:12]}): its estimates may be far off"
-        )
+        what = f"another generator file ({fitted.generator[:12]}, not {fingerprint.generator[:12]})"
+        found.append(_mismatch(card, what, _FAR_OFF, "calibration-other-model"))
     if (fitted.prm, fitted.prm_format) != (fingerprint.prm, fingerprint.prm_format):
-        found.append("the calibration was fitted with another PRM: its estimates may be far off")
+        found.append(_mismatch(card, "another PRM", _FAR_OFF, "calibration-other-model"))
     if fitted.prompt != fingerprint.prompt:
-        found.append(
-            "the calibration was fitted with another chat template or system prompt: estimates may be off"
-        )
+        found.append(_mismatch(card, "another chat template or system prompt"))
     small, large = sorted((fitted.window, fingerprint.window))
     if small < large and small < fitted.sampling.get("max_tokens", 0) + _QUESTION:
-        found.append(
-            f"the calibration was fitted with a context of {fitted.window:,} tokens, not "
-            f"{fingerprint.window:,}: estimates may be off"
-        )
+        what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
+        found.append(_mismatch(card, what))
     changed = [
         f"{name} {fingerprint.sampling.get(name)} instead of {value}"
         for name, value in fitted.sampling.items()
         if fingerprint.sampling.get(name) != value
     ]
     if changed:
-        found.append(
-            f"the calibration was fitted with another sampler ({', '.join(changed)}): estimates may be off"
-        )
+        found.append(_mismatch(card, f"another sampler ({', '.join(changed)})"))
     return found
+
+
+def _mismatch(
+    card: Card, what: str, follows: str = "its estimates may be off", code: str = "calibration-mismatch"
+) -> Notice:
+    return Notice(code, f'the calibration "{card.name}" was fitted with {what}', (follows,), _REMEDY)
 
 
 def prompt_hash(chat: ChatFormat) -> str:

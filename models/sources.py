@@ -105,13 +105,17 @@ def remove(ref: str) -> int:
 
 
 def _own_file(ref: str, path: Path, report: Report) -> ModelFile:
+    _check(path, "fetch the file again, or take a known model: adascale models list")
+    digest = file_sha256(path, path.name, report)
+    return ModelFile(ref, path.absolute(), digest, path.stat().st_size, None, "path")
+
+
+def _check(path: Path, remedy: str) -> None:
     try:
         check_gguf(path)
     except ModelCorruptError as error:
-        error.hint = error.hint or "fetch the file again, or take a known model: adascale models list"
+        error.hint = error.hint or remedy
         raise
-    digest = file_sha256(path, path.name, report)
-    return ModelFile(ref, path.absolute(), digest, path.stat().st_size, None, "path")
 
 
 def _in_cache(wanted: Wanted) -> ModelFile | None:
@@ -155,6 +159,7 @@ def _as_file(cached: store.CachedFile, spec: ModelSpec | None, name: str) -> Mod
 
 
 def _checked(found: ModelFile, report: Report) -> ModelFile:
+    _check(found.path, f"adascale models pull {found.name} --force")
     return replace(found, sha256=check_sha256(found.path, found.sha256, found.name, report))
 
 

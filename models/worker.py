@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from adascale.engine.errors import AdascaleError
 from adascale.engine.events import Event
 from adascale.engine.settings import Settings
-from adascale.engine.types import Problem
+from adascale.engine.types import Notice, Problem
 
 from .artifact import DownloadPlan
 
@@ -90,7 +90,7 @@ class Opened:
     """
 
     models: Mapping[str, Any]
-    warnings: tuple[tuple[str, str], ...]
+    warnings: tuple[Notice, ...]
     files: tuple[tuple[str, Path, str], ...]
 
 

@@ -97,15 +97,18 @@ def bar_of_facts(share: float | None, facts: Sequence[str], width: int, glyphs: 
     return line
 
 
+_CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
+
+
 def summary(state: ViewState, glyphs: Glyphs) -> Text:
     """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
-    facts = [plural(state.usage.generated_tokens, "token"), duration(state.t)]
+    facts = [_spent(state), duration(state.t)]
     if state.answer is not None:
         facts = [*_standing(state), *facts]
     text = ", ".join(facts)
     reason = state.result.stop_reason if state.result else "interrupted"
-    if state.answer is None or reason in ("budget", "interrupted"):
-        text += f" ({reason})"
+    if state.answer is None or reason in _CUT_SHORT:
+        text += f" ({_CUT_SHORT.get(reason, reason)})"
     unknown = state.answer is None or reason == "hopeless"
     answer = _answer(state, glyphs)
     if reason == "hopeless" and state.answer is not None:
@@ -136,7 +139,7 @@ def _decided(state: ViewState, reason: str) -> str:
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
     if estimate is None or not estimate.calibrated:
-        return f"the votes decided {after}" if reason == "confident" else f"stopped {after} ({reason})"
+        return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
     at = float(state.params["stop_at"])
     match reason:
         case "confident":
@@ -148,7 +151,7 @@ def _decided(state: ViewState, reason: str) -> str:
         case "exhausted":
             return f"p did not reach {chance(at)} {after}"
         case _:
-            return f"stopped {after} ({reason})"
+            return f"stopped {after}"
 
 
 def _before(state: ViewState) -> list[str]:

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.types import Notice
 
 from ..console import show_warning, stderr_console
 from .frame import final_frame, live_frame, status_line, summary, waiting_line, why
@@ -56,7 +57,7 @@ class LiveRenderer:
         if isinstance(event, SearchStarted):
             self._start()
         if isinstance(event, Warned) and self._quiet < 2 and self._view.is_new_warning(event):
-            show_warning(event.code, event.message)
+            show_warning(event.notice)
         if isinstance(event, SearchFinished | SearchFailed):
             self._stop()
         if isinstance(event, SearchFinished) and not self._quiet:
@@ -97,7 +98,7 @@ class _View:
         self._show_tree = show_tree
         self._glyphs = glyphs
         self._queue: deque[Event] = deque()
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: set[Notice] = set()
         self._lock = threading.Lock()
         self._state = ViewState()
 
@@ -113,8 +114,8 @@ class _View:
 
     def is_new_warning(self, event: Warned) -> bool:
         """Whether this warning was not given before."""
-        new = (event.code, event.message) not in self._warned
-        self._warned.add((event.code, event.message))
+        new = event.notice not in self._warned
+        self._warned.add(event.notice)
         return new
 
     def summary(self) -> Text:

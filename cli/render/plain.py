@@ -48,7 +48,7 @@ class NullRenderer:
         warned = len(self._state.warnings)
         self._state = reduce(self._state, event)
         if isinstance(event, Warned) and self._quiet < 2 and len(self._state.warnings) > warned:
-            show_warning(event.code, event.message)
+            show_warning(event.notice)
         self._progress(event)
         if isinstance(event, SearchFinished):
             if self._show_tree:

@@ -34,6 +34,7 @@ from adascale.engine.types import (
     Candidate,
     Estimate,
     NodeId,
+    Notice,
     Problem,
     SearchResult,
 )
@@ -69,7 +70,7 @@ class ViewState:
         cut: Why nodes were pruned.
         candidates: Finished trajectories, in order.
         usage: Work done in finished steps.
-        warnings: Code and message, in order, each once.
+        warnings: In order, each once.
         result: What was found, once the search has finished.
         failed: Whether the search could not run.
         account: What was drawn and why it ended.
@@ -89,7 +90,7 @@ class ViewState:
     cut: dict[NodeId, str] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
     result: SearchResult | None = None
     failed: bool = False
     account: Account = field(default_factory=Account)
@@ -185,8 +186,8 @@ def reduce(state: ViewState, event: Event) -> ViewState:
             state.candidates.append(Candidate(event.node, event.answer, event.estimate))
             state._groups = None
         case Warned():
-            if (event.code, event.message) not in state.warnings:
-                state.warnings.append((event.code, event.message))
+            if event.notice not in state.warnings:
+                state.warnings.append(event.notice)
         case SearchFinished():
             _finish(state, event)
         case SearchFailed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from adascale.engine.errors import UsageError
 
@@ -44,9 +45,19 @@ FORMATS: dict[str, Format] = {
 
 
 def split_reference(ref: str) -> tuple[str | None, str]:
-    """``FORMAT=REF`` taken apart; the format is None where the reference names none."""
+    """``FORMAT=REF`` taken apart; the format is None where the reference names none.
+
+    Raises:
+        UsageError: there is no such format.
+    """
     name, equals, rest = ref.partition("=")
-    return (name, rest) if equals and name in FORMATS else (None, ref)
+    if not equals or not re.fullmatch(r"[a-z-]+", name):
+        return None, ref
+    if name not in FORMATS:
+        near = get_close_matches(name, FORMATS, 1) or ["judge"]
+        message, facts = f'there is no PRM format "{name}"', f"formats: {', '.join(FORMATS)}"
+        raise UsageError(message, facts, hint=f"--prm {near[0]}={rest}", slug="unknown-prm-format")
+    return name, rest
 
 
 def settle_format(

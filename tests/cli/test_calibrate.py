@@ -277,7 +277,7 @@ def test_another_generators_calibration_is_never_applied_unasked(
     assert len(record["warnings"]) == 1
     assert "another generator file" in record["warnings"][0]
     warned = [e for e in map(json.loads, trace.read_text().splitlines()) if e["kind"] == "warned"]
-    assert [e["code"] for e in warned] == ["calibration-mismatch"]
+    assert [e["code"] for e in warned] == ["calibration-other-model"]
     assert "another generator file" in forced.stderr
 
 

@@ -27,6 +27,7 @@ from adascale.engine.types import (
     Candidate,
     Estimate,
     NodeId,
+    Notice,
     SearchResult,
 )
 
@@ -114,7 +115,7 @@ def test_each_warning_is_kept_once() -> None:
     log.warn("slow", "this takes long")
     log.warn("slow", "and longer")
 
-    assert log.state().warnings == [("slow", "this takes long"), ("slow", "and longer")]
+    assert log.state().warnings == [Notice("slow", "this takes long"), Notice("slow", "and longer")]
 
 
 def test_a_failed_search_has_ended_without_a_result() -> None:

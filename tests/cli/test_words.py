@@ -76,7 +76,7 @@ def test_the_summary_says_what_was_found_and_what_it_cost() -> None:
     log = voted("222", calibrated=True)
     log.end("budget")
     line = summary(log.state(), UNICODE).plain
-    assert line == "2  p .96 (.91-.98), 3 of 3 paths agree, 210 tokens, 13 s (budget)"
+    assert line == "2  p .96 (.91-.98), 3 of 3 paths agree, 210 tokens, 13 s (the budget is spent)"
 
 
 def test_the_summary_without_an_answer_says_why() -> None:
@@ -84,7 +84,7 @@ def test_the_summary_without_an_answer_says_why() -> None:
     log.step(ROOT, "hm\n", 0.5, tokens=352)
     log.end("budget")
 
-    assert summary(log.state(), UNICODE).plain == "no answer  352 tokens, 4.0 s (budget)"
+    assert summary(log.state(), UNICODE).plain == "no answer  352 tokens, 4.0 s (the budget is spent)"
 
 
 def test_one_path_has_nobody_to_agree_with() -> None:

@@ -317,7 +317,7 @@ def test_other_prompts_and_samplers_are_found_and_then_told(folders: tuple[Path,
     changed = replace(FINGERPRINT, prompt="e" * 64, sampling={**FINGERPRINT.sampling, "temperature": 1.2})
     found = shelf.find(changed.pair())
     assert found is not None
-    template, sampler = shelf.mismatches(found.card, changed)
+    template, sampler = (notice.message for notice in shelf.mismatches(found.card, changed))
     assert "chat template" in template
     assert "temperature 1.2 instead of 0.8" in sampler
 
@@ -352,5 +352,5 @@ MISMATCHES = [
 def test_what_does_not_match_is_named(changes: dict[str, Any], words: list[str]) -> None:
     found = shelf.mismatches(CARD, replace(FINGERPRINT, **changes))
     assert len(found) == len(words)
-    assert all(word in text for word, text in zip(words, found, strict=True))
-    assert all("may be" in text for text in found)
+    assert all(word in notice.message for word, notice in zip(words, found, strict=True))
+    assert all("may be" in notice.facts[0] and "calibrate fit" in notice.hint for notice in found)

@@ -87,7 +87,7 @@ def test_a_torn_file_names_the_tensor_and_both_sizes(tmp_path: Path, make_gguf: 
     os.truncate(path, 700_000_000)
     with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
         check_gguf(path)
-    assert raised.value.facts == ("tensor last lies beyond the end of the file (0.7 of 1.1 GB are here)",)
+    assert raised.value.facts == ("tensor last lies beyond the end of the file (700 MB of 1.1 GB are here)",)
 
 
 def test_every_truncation_is_noticed(tmp_path: Path, make_gguf: Make) -> None:

@@ -1,0 +1,333 @@
+"""Errors word for word, each provoked for real: what happened, the facts, a fix to paste."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import gguf
+import pytest
+import tiny
+from home import Home
+from loopback import Server, serving
+
+from adascale.models.machine import free_memory_bytes
+from adascale.models.units import human_bytes
+
+Ask = Callable[..., tuple[str, int]]
+CLOSED = "http://127.0.0.1:9"
+"""Nothing listens there."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
+    return Home.asking(tmp_path_factory.mktemp("home"), chain_gguf, 2)
+
+
+@pytest.fixture
+def said(home: Home) -> Ask:
+    """What a command says on stderr beside its progress, and its exit code."""
+
+    def call(*args: str, more: Mapping[str, str] = {}) -> tuple[str, int]:
+        sealed = {"HF_ENDPOINT": CLOSED, "PIP_INDEX_URL": CLOSED, "PIP_CONFIG_FILE": os.devnull}
+        kept = {k: v for k, v in home.env.items() if not k.startswith(("PIP_", "UV_"))}
+        done = subprocess.run(
+            [sys.executable, "-m", "adascale", *args],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**kept, **sealed, **more},
+            cwd=home.folder,
+            timeout=120,
+        )
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("adascale: ")]
+        return "\n".join(lines), done.returncode
+
+    return call
+
+
+@pytest.fixture
+def hub() -> Iterator[Server]:
+    with serving() as server:
+        server.add("/", b"hello")
+        yield server
+
+
+def put_repository(hub: Server, repo: str, sizes: Mapping[str, int]) -> None:
+    """A repository of GGUF files of these sizes; no byte of them is there."""
+    files = [
+        {"rfilename": name, "size": size, "lfs": {"sha256": "a" * 64, "size": size, "pointerSize": 134}}
+        for name, size in sizes.items()
+    ]
+    info = {"id": repo, "sha": "c" * 40, "siblings": files}
+    hub.add(f"/api/models/{repo}", info, Content_Type="application/json")
+
+
+def test_1_a_missing_model(said: Ask) -> None:
+    assert said("ask", "hi", "-g", "qwen2.5-codr-1.5b") == (
+        'error[model-not-found]: no model called "qwen2.5-codr-1.5b" on this machine or in the catalogue\n'
+        "  looked in: Hugging Face cache, catalogue\n"
+        "hint: did you mean qwen2.5-coder-1.5b?  adascale models list shows what is here",
+        4,
+    )
+
+
+@pytest.mark.parametrize("how", ["network", "option", "variable"])
+def test_2_no_network(said: Ask, how: str) -> None:
+    off = {"HF_HUB_OFFLINE": "1"} if how == "variable" else {}
+    text, code = said(
+        "ask", "hi", "-g", "Qwen/Some-GGUF:Q4_K_M", *(["--offline"] if how == "option" else []), more=off
+    )
+    first, hint = (
+        (
+            "error[no-network]: cannot reach 127.0.0.1 (Connection refused)",
+            "check the connection or proxy; behind a mirror set HF_ENDPOINT; then run the command again",
+        )
+        if how == "network"
+        else (
+            "error[offline]: offline mode is on",
+            "leave out --offline, unset HF_HUB_OFFLINE, then run the same command again",
+        )
+    )
+    fact = "  Qwen/Some-GGUF:Q4_K_M is not in the cache, so it has to be downloaded once"
+    assert (text, code) == (f"{first}\n{fact}\nhint: {hint}", 4)
+
+
+@pytest.mark.parametrize(
+    ("status", "fact", "then"),
+    [
+        (401, "you are not logged in to Hugging Face", ", then run: hf auth login"),
+        (403, "your account has no access yet", ""),
+    ],
+)
+def test_3_a_gated_repository(said: Ask, hub: Server, status: int, fact: str, then: str) -> None:
+    repo = "meta-llama/Llama-3.2-1B-Instruct-GGUF"
+    hub.add(f"/api/models/{repo}", b"", status=status, X_Error_Code="GatedRepo")
+    assert said("ask", "hi", "-g", f"{repo}:Q4_K_M", more={"HF_ENDPOINT": hub.url}) == (
+        f"error[gated-repo]: {repo} needs permission from its owner\n"
+        f"  {fact}\n"
+        f"hint: ask for access at {hub.url}/{repo}{then}",
+        4,
+    )
+
+
+def test_3_a_private_or_missing_repository(said: Ask, hub: Server) -> None:
+    hub.add("/api/models/no/one", b"", status=401, X_Error_Code="RepoNotFound")
+    assert said("ask", "hi", "-g", "no/one:Q4_K_M", more={"HF_ENDPOINT": hub.url}) == (
+        "error[model-not-found]: 127.0.0.1 has no model no/one\n"
+        "  not found, or private\n"
+        "hint: check the spelling; if it is private: hf auth login",
+        4,
+    )
+
+
+BROKEN = {
+    "is empty": b"",
+    'is a web page, not a model (starts with "<!DOCTYPE")': b"<!DOCTYPE html><html></html>" * 10,
+    "is a Git LFS pointer, not the model itself (git lfs pull fetches it)": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\n"
+    ),
+    "is GGUF version 99; this llama.cpp reads up to 3": b"GGUF" + (99).to_bytes(4, "little") + bytes(64),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_4_a_file_that_is_no_gguf(said: Ask, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(BROKEN[what])
+    assert said("ask", "hi", "-g", str(path)) == (
+        f"error[bad-gguf]: mine.gguf {what}\n"
+        "hint: fetch the file again, or take a known model: adascale models list",
+        4,
+    )
+
+
+def test_4_a_torn_gguf(said: Ask, tmp_path: Path, chain_gguf: Path) -> None:
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(chain_gguf.read_bytes()[:-100_000])
+    here, whole = (human_bytes(file.stat().st_size) for file in (path, chain_gguf))
+    assert said("ask", "hi", "-g", str(path)) == (
+        "error[bad-gguf]: mine.gguf is incomplete\n"
+        f"  tensor output.weight lies beyond the end of the file ({here} of {whole} are here)\n"
+        "hint: fetch the file again, or take a known model: adascale models list",
+        4,
+    )
+
+
+def write_wide(path: Path, bytes_a_token: int) -> Path:
+    """Only a header: of a model whose context takes so many bytes a token."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(32768)
+    writer.add_block_count(1)
+    writer.add_embedding_length(64)
+    writer.add_head_count(1)
+    writer.add_head_count_kv(1)
+    writer.add_key_length(bytes_a_token // 4)
+    writer.add_value_length(bytes_a_token // 4)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
+def test_5_too_little_memory(said: Ask, tmp_path: Path) -> None:
+    path = write_wide(tmp_path / "wide.gguf", int(1.5 * free_memory_bytes() / 2048))
+    text, code = said("ask", "hi", "-g", str(path), "--samples", "1", "--strategy", "vote")
+    assert code == 5
+    assert re.fullmatch(
+        r"error\[no-memory\]: the model needs [\d.]+ GB, [\d.]+ GB are free"
+        r"( \(container limit [\d.]+ GB\))?\n"
+        r"  generator 0\.0 GB \+ context 2,048: [\d.]+ GB \+ buffers 0\.2 GB\n"
+        r"hint: --ctx-size 1024 needs [\d.]+ GB; --force tries anyway",
+        text,
+    )
+
+
+def test_5_a_model_process_that_is_killed(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    many = tmp_path / "many.jsonl"
+    many.write_text("".join(json.dumps({"question": f"What is {n} + 2?"}) + "\n" for n in range(4000)))
+    command = [sys.executable, "-m", "adascale", "batch", str(many), "-g", str(home.model), "-o", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=home.env, text=True) as batch:
+        while not out.exists() or out.stat().st_size == 0:
+            assert batch.poll() is None
+        children = Path(f"/proc/{batch.pid}/task/{batch.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        assert batch.stderr is not None
+        said = next(line for line in batch.stderr if "SIGKILL" in line)
+        batch.send_signal(signal.SIGINT)
+        batch.communicate(timeout=60)
+    assert "the process that runs the models was ended by SIGKILL" in said
+    assert all(json.loads(line)["id"] for line in out.read_text().splitlines())
+
+
+def test_6_a_question_longer_than_the_window(said: Ask, chain_gguf: Path) -> None:
+    # The chain reads letter by letter.
+    text, code = said("ask", "x" * 300, "-g", str(chain_gguf), "-c", "512")
+    tokens = re.search(r"has (\d+) tokens", text)
+    assert tokens is not None
+    assert (text, code) == (
+        f"error[context-overflow]: the question has {tokens[1]} tokens, the model's window is 512\n"
+        "  nothing was cut off; at least 256 tokens must stay free for the answer\n"
+        "hint: --ctx-size 768 (the model allows 2,048; about 5 MB more memory)",
+        5,
+    ), text
+
+
+def test_6_a_question_longer_than_any_window(said: Ask, chain_gguf: Path) -> None:
+    text, code = said("ask", "x" * 3000, "-g", str(chain_gguf))
+    assert code == 5
+    assert text.splitlines()[-1] == (
+        "hint: a shorter question, or another model: this one was trained for 2,048 tokens"
+    )
+
+
+def test_7_a_bad_line(said: Ask, home: Home, chain_gguf: Path) -> None:
+    lines = [json.dumps({"id": f"q{n}", "question": f"What is {n} + 2?"}) for n in (15, 16)]
+    lines.append('{"id": "q17", "question": "What is 2+2?" "answer": "4"}')
+    (home.folder / "questions.jsonl").write_text("\n".join(lines))
+    batch = ["batch", "questions.jsonl", "-g", str(chain_gguf), "-o", "out.jsonl"]
+    assert said(*batch) == (
+        "warning[bad-line]: line 3 is not valid JSON: expecting ',' delimiter at column 42\n"
+        '  {"id": "q17", "question": "What is 2+2?" "answer": "4"}\n'
+        "                                           ^\n"
+        "error[batch-partial]: 2 of 3 are done, 1 failed\n"
+        "  bad-line: line 3\n"
+        "hint: mend them and run the same command: only these are asked again",
+        6,
+    )
+    (home.folder / "questions.jsonl").write_text("\n".join([*lines[:2], lines[2].replace('" "', '", "')]))
+    text, code = said(*batch, "--samples", "3")
+    assert (text, code) == (
+        "error[other-run]: the output was made by another run\n"
+        "  samples: 16 there, 3 now\n"
+        "hint: another --output, or --overwrite to begin anew",
+        2,
+    )
+
+
+def test_8_ctrl_c(home: Home) -> None:
+    ask = ["ask", "Hm?", "--strategy", "vote", "--samples", "1024", "--budget", "50k", "--progress", "plain"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "adascale", *ask, "-g", str(home.model)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=home.env,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if " best " in line)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    told = [line for line in err.splitlines() if not line.startswith("adascale: ")]
+    assert told[0] == "Stopping... (Ctrl-C again to quit now)"
+    assert re.fullmatch(
+        r"(18|20)  score \.\d\d, .* paths? agree, [\d,]+ of 50,000 tokens, [\d.]+ s \(stopped by you\)",
+        told[1],
+    ), told
+    assert out.endswith(("Answer: 18\n", "Answer: 20\n"))
+    assert process.returncode == 130
+
+
+def test_9_a_wrong_quant(said: Ask, hub: Server) -> None:
+    repo = "Qwen/Qwen2.5-1.5B-Instruct-GGUF"
+    sizes = {"Q2_K": 676_000_000, "Q4_K_M": 1_120_000_000, "Q8_0": 1_890_000_000}
+    put_repository(hub, repo, {f"qwen2.5-1.5b-instruct-{name}.gguf": n for name, n in sizes.items()})
+    assert said("ask", "hi", "-g", f"{repo}:Q4_K_X", more={"HF_ENDPOINT": hub.url}) == (
+        f'error[no-such-quant]: {repo} has no quant "Q4_K_X"\n'
+        "  it has: Q2_K 676 MB, Q4_K_M 1.1 GB, Q8_0 1.9 GB\n"
+        f"hint: adascale models pull {repo}:Q4_K_M",
+        4,
+    )
+
+
+def test_10_a_model_that_is_no_prm(said: Ask, chain_gguf: Path, tmp_path: Path) -> None:
+    plain = tiny.write_chain(tmp_path / "plain.gguf")
+    assert said("ask", "hi", "-g", str(chain_gguf), "--prm", f"math-shepherd={plain}") == (
+        'error[not-a-prm]: plain.gguf is no math-shepherd PRM: its vocabulary has no token "\u043a\u0438"\n'
+        "hint: --prm judge=NAME asks an ordinary model instead, --prm none searches without a PRM",
+        2,
+    )
+
+
+def test_10_a_prm_format_that_is_none(said: Ask, chain_gguf: Path) -> None:
+    assert said("ask", "hi", "-g", str(chain_gguf), "--prm", "math-sheperd=x.gguf") == (
+        'error[unknown-prm-format]: there is no PRM format "math-sheperd"\n'
+        "  formats: judge, math-shepherd, rlhflow-deepseek, rlhflow-mistral, qwen-math-prm, skywork-prm\n"
+        "hint: --prm math-shepherd=x.gguf",
+        2,
+    )
+
+
+def test_11_no_gpu_build(said: Ask, chain_gguf: Path) -> None:
+    import llama_cpp
+
+    if llama_cpp.llama_supports_gpu_offload():
+        pytest.skip("this build has GPU support")
+    text, code = said("ask", "hi", "-g", str(chain_gguf), "--gpu-layers", "99", "-q", "--samples", "1")
+    assert (text, code) == (
+        "warning[no-gpu-build]: --gpu-layers 99 has no effect: "
+        "this llama.cpp was built without GPU support; running on CPU\n"
+        "hint: adascale doctor shows how to install a GPU build",
+        0,
+    )
+
+
+def test_12_a_full_disk(said: Ask, hub: Server, home: Home) -> None:
+    put_repository(hub, "Qwen/Huge-GGUF", {"huge-Q4_K_M.gguf": 10**15})
+    text, code = said("ask", "hi", "-g", "Qwen/Huge-GGUF:Q4_K_M", more={"HF_ENDPOINT": hub.url})
+    free = re.search(r"needs 1000000\.0 GB, ([\d.]+ .B) are free", text)
+    assert free is not None
+    assert (text, code) == (
+        "error[no-disk]: the download needs 1000000.0 GB, "
+        f"{free[1]} are free in {home.folder / 'hf' / 'hub'}\n"
+        "  nothing was downloaded\n"
+        "hint: adascale models list shows what is there; another disk: HF_HOME=/data/hf",
+        5,
+    )
