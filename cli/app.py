@@ -23,17 +23,10 @@ from .settings import config_path, defaults_of, read_config, settings_of, warn_u
 from .signals import unwinding
 from .tree import tree
 
-_EPILOG = """Examples:
-
-adascale ask "What is 17 * 23?"
-
-echo "What is 17 * 23?" | adascale ask -x
-
-adascale ask --strategy beam --show-tree "3 pens cost $2. How many pens for $18?"
-
-Exit codes: 0 answered, 2 wrong usage, 3 no answer or an unlikely one, 4 model not available, 5 does not fit,
-6 some lines of a batch failed, 130 interrupted.
-"""
+_EPILOG = (
+    "Exit codes: 0 answered, 2 wrong usage, 3 no answer or an unlikely one, 4 model not available, "
+    "5 does not fit, 6 some lines of a batch failed, 130 interrupted."
+)
 
 app = typer.Typer(
     name="adascale",
@@ -57,7 +50,11 @@ def root(
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Answer questions with a small local model that searches as much as a question needs."""
+    """Answer questions with a small local model that searches as much as a question needs.
+
+    adascale ask "What is 17 * 23?"
+    adascale batch questions.jsonl -o answers.jsonl
+    """
     if context.invoked_subcommand != "config":  # which must work when the file is broken
         path = config_path()
         if found := read_config(path):

@@ -47,7 +47,12 @@ def ask(
     *,
     options: RunOptions,
 ) -> None:
-    """Answer one question by searching over reasoning steps."""
+    """Answer one question by searching over reasoning steps.
+
+    adascale ask "What is 17 * 23?"
+    echo "What is 17 * 23?" | adascale ask -x
+    adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
+    """
     problem = Problem("1", question_text(question))
     options.limits()  # a wrong value is told before a model is loaded
     kind = choose_progress(options.progress, options.quiet, may_animate())

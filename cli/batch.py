@@ -94,6 +94,10 @@ def batch(
 ) -> None:
     """Answer many questions; writes one JSON object a line as each is done.
 
+    adascale batch questions.jsonl -o answers.jsonl
+    cat questions.txt | adascale batch --effort low > answers.jsonl
+    adascale batch questions.jsonl -o answers.jsonl --only-failed
+
     The same command goes on where it was stopped: what has a record is not asked again, what failed is.
     """
     options.limits()

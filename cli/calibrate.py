@@ -65,6 +65,9 @@ def fit(
 ) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
+    adascale calibrate fit -g my-model.gguf -d questions.jsonl
+    adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
+
     It can be stopped at any time: finished questions are kept, and the same command goes on.
     """
     from adascale.models.calibrations import describe
@@ -101,7 +104,11 @@ def check(
     *,
     options: CalibrateOptions,
 ) -> None:
-    """Measure a calibration on questions that it was not fitted on."""
+    """Measure a calibration on questions that it was not fitted on.
+
+    adascale calibrate check -d test.jsonl
+    adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
+    """
     problems = chosen_problems(options, 1)
     with opened(options, calibration) as session:
         from adascale.engine.calibration.fitting import measure
@@ -131,7 +138,10 @@ def check(
 
 @app.command("list")
 def list_(as_json: JsonLinesOption = False) -> None:
-    """List the calibrations on this machine."""
+    """List the calibrations on this machine.
+
+    adascale calibrate list
+    """
     from adascale.models.calibrations import describe
     from adascale.models.shelf import artefacts
 
@@ -151,7 +161,10 @@ def show(
     name: Annotated[str, typer.Argument(help="Name from the list, or a file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a calibration was fitted on and how good it is."""
+    """Show what a calibration was fitted on and how good it is.
+
+    adascale calibrate show qwen2.5-coder-1.5b+probe
+    """
     from adascale.models.calibrations import describe, load
     from adascale.models.shelf import artefacts
 

@@ -25,13 +25,19 @@ SCHEMA = "adascale.config/1"
 
 @app.command("path")
 def path_() -> None:
-    """Print where the config file is."""
+    """Print where the config file is.
+
+    cat "$(adascale config path)"
+    """
     write_payload(str(config_path()))
 
 
 @app.command()
 def show(context: typer.Context, json_output: JsonOption = False) -> None:
-    """Print every setting, its value, and where that comes from."""
+    """Print every setting, its value, and where that comes from.
+
+    adascale config show
+    """
     path = config_path()
     config = read_config(path)
     rows = [_row(key, option, config, path) for key, option in _known(context).items()]
@@ -54,7 +60,11 @@ def set_(
     ],
     value: Annotated[str, typer.Argument(help="As it would be typed behind the option.")],
 ) -> None:
-    """Keep a value in the config file."""
+    """Keep a value in the config file.
+
+    adascale config set generator qwen2.5-coder-0.5b
+    adascale config set effort high
+    """
     option = _option(context, key)
     _change({key: _checked(context, option, key, value)})
     if name := _environment(option):
@@ -66,7 +76,10 @@ def unset(
     context: typer.Context,
     key: Annotated[str, typer.Argument(help="The setting to drop.", autocompletion=completion.settings)],
 ) -> None:
-    """Drop a value from the config file."""
+    """Drop a value from the config file.
+
+    adascale config unset effort
+    """
     if key not in read_config(config_path()):
         _option(context, key)
         return

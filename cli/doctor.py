@@ -44,7 +44,11 @@ def doctor(
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check this machine, and say how to mend what is wrong."""
+    """Check this machine, and say how to mend what is wrong.
+
+    adascale doctor
+    adascale doctor -g my-model.gguf --offline --json
+    """
     checks = [
         _guarded("python", _python),
         _guarded("llama.cpp", _llama),

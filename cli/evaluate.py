@@ -119,6 +119,9 @@ def eval_(
 ) -> None:
     """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
 
+    adascale eval test.jsonl --questions 50
+    adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low --plot frontier.svg
+
     Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
     """
     from adascale.engine.comparison import Comparison

@@ -42,6 +42,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def list_models(as_json: JsonLinesOption = False) -> None:
     """List the models known by name, and the others in the cache.
 
+    adascale models list
+
     The first one is the default. "here" says that nothing has to be downloaded.
     """
     from adascale.models.catalog import catalog
@@ -56,7 +58,10 @@ def list_models(as_json: JsonLinesOption = False) -> None:
 
 @app.command()
 def show(name: Name, as_json: JsonLinesOption = False) -> None:
-    """Show what is known of a model; of one that is here also what its file says."""
+    """Show what is known of a model; of one that is here also what its file says.
+
+    adascale models show qwen2.5-coder-1.5b
+    """
     from adascale.models.artifact import Wanted
     from adascale.models.gguf import read_info
     from adascale.models.refs import parse
@@ -92,6 +97,9 @@ def pull(
 ) -> None:
     """Fetch models, so that they are here when they are needed.
 
+    adascale models pull qwen2.5-coder-0.5b --yes
+    adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
+
     A download goes on where a killed one stopped, and nothing is used before its sha256 was checked.
     """
     from adascale.models.sources import locate, remove, resolve
@@ -112,7 +120,10 @@ def path(
     name: Annotated[str | None, typer.Argument(help="Model; without one, the folder of all models.")] = None,
     as_json: JsonLinesOption = False,
 ) -> None:
-    """Print where a model lies, for use in scripts."""
+    """Print where a model lies, for use in scripts.
+
+    llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
+    """
     from adascale.models.sources import locate
     from adascale.models.store import cache_dir
 
@@ -125,7 +136,10 @@ def path(
 
 @app.command()
 def rm(name: Name, yes: Yes = False) -> None:
-    """Delete a model from the cache. Files elsewhere are never touched."""
+    """Delete a model from the cache. Files elsewhere are never touched.
+
+    adascale models rm qwen2.5-coder-0.5b
+    """
     from adascale.models.sources import locate, remove
     from adascale.models.units import human_bytes
 

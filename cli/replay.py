@@ -53,7 +53,12 @@ def replay(
     show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Draw the tree.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Show a recorded search again, and print its answer."""
+    """Show a recorded search again, and print its answer.
+
+    adascale replay
+    adascale replay trace.jsonl --speed 4
+    adascale replay trace.jsonl --at 12.5s
+    """
     if not speed > 0:
         raise UsageError(
             f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"

@@ -48,7 +48,10 @@ def list_runs(
     limit: Annotated[int, typer.Option("--limit", min=1, help="The newest ones only.")] = 20,
     as_json: JsonLinesOption = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first.
+
+    adascale runs list --limit 5
+    """
     facts = [_facts(path) for path in kept_runs()[:limit]]
     if as_json:
         write_payload("\n".join(json.dumps(fact, ensure_ascii=False) for fact in facts))
@@ -60,7 +63,10 @@ def list_runs(
 
 @app.command()
 def show(run: Run = None) -> None:
-    """Print a run's tree and its outcome."""
+    """Print a run's tree and its outcome.
+
+    adascale runs show
+    """
     from .export.document import Document
     from .export.text import to_text
     from .trace import read_trace
@@ -70,7 +76,10 @@ def show(run: Run = None) -> None:
 
 @app.command()
 def path(run: Run = None) -> None:
-    """Print where a run's trace is; without a run, and none kept, the folder."""
+    """Print where a run's trace is; without a run, and none kept, the folder.
+
+    grep answer_found "$(adascale runs path)"
+    """
     write_payload(str(trace_path(run) if run or kept_runs() else runs_dir()))
 
 
@@ -82,7 +91,10 @@ def rm(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
 ) -> None:
-    """Delete runs."""
+    """Delete runs.
+
+    adascale runs rm --all
+    """
     if bool(runs) == all_:
         raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
     inside = set(kept_runs())

@@ -40,6 +40,9 @@ def tree(
 ) -> None:
     """Export a recorded search as a page, a picture, a graph or a table.
 
+    adascale tree -o search.html
+    adascale tree trace.jsonl -o search.svg
+
     html is one page that folds and can be searched; svg and txt show what the terminal shows; dot and mermaid
     are graphs; json has every node.
     """

@@ -5,6 +5,7 @@ Usage: ``python docs/make_cli.py``
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -32,13 +33,21 @@ def _command(command: Any, name: str) -> Iterator[str]:
     below = {key: sub for key, sub in getattr(command, "commands", {}).items() if not sub.hidden}
     if not below:
         yield f"## {name}\n"
-        yield _text(command.help) + "\n"
+        yield from _help(command.help)
         usage = [_argument(p) for p in command.params if not _is_option(p)]
         yield f"`{' '.join([name, *usage, '[OPTIONS]'])}`\n"
         yield from _table([p for p in command.params if not _is_option(p)], "argument")
         yield from _table([p for p in command.params if _is_option(p)], "option")
     for key, sub in below.items():
         yield from _command(sub, f"{name} {key}")
+
+
+def _help(text: str) -> Iterator[str]:
+    """Paragraphs, and commands as they are typed."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        lines = paragraph.strip().splitlines()
+        examples = all("adascale " in line for line in lines)
+        yield "\n".join(["```sh", *lines, "```"]) + "\n" if examples else _text(paragraph) + "\n"
 
 
 def _table(parameters: list[Any], what: str) -> Iterator[str]:

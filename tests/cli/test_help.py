@@ -1,0 +1,66 @@
+"""Help: every command shows how it is typed, and what is shown can be typed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from adascale.cli.app import app
+
+from .terminal import environment, piped
+
+Leaf = tuple[str, Any]
+
+
+def commands(group: Any = None, path: str = "adascale") -> Iterator[Leaf]:
+    group = typer.main.get_command(app) if group is None else group
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        elif not command.hidden:
+            yield f"{path} {name}", command
+
+
+LEAVES = dict(commands())
+
+
+def examples(help_text: str) -> list[str]:
+    """The second paragraph, behind the line that says what the command does."""
+    return [line.strip() for line in help_text.split("\n\n")[1].strip().splitlines()]
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_examples_come_first_and_can_be_typed(path: str) -> None:
+    shown = examples(LEAVES[path].help)
+    assert any(path in line for line in shown)
+    for line in shown:
+        command = line[line.index("adascale ") :].partition(" > ")[0].rstrip(')"') if "$(" in line else line
+        for part in command.split(" | "):
+            if part.startswith("adascale "):
+                _, *words = shlex.split(part.partition(" > ")[0])
+                group = typer.main.get_command(app)
+                context: Any = group.make_context("adascale", words)
+                while hasattr(group, "commands"):
+                    words = [*context._protected_args, *context.args]
+                    name, group, words = group.resolve_command(context, words)
+                    context = group.make_context(name, words, parent=context)
+
+
+@pytest.mark.parametrize("words", [[], ["ask", "-h"], ["calibrate", "fit", "--help"]])
+def test_help_is_plain_in_a_pipe(words: list[str]) -> None:
+    done = piped(["-m", "adascale", *words], environment(COLUMNS="80"))
+    assert "\x1b" not in done.stdout + done.stderr
+    text = done.stdout + done.stderr
+    assert text.index("adascale ") < text.index("─ Options")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_question_that_begins_with_a_dash() -> None:
+    refused = piped(["-m", "adascale", "ask", "-5 + 3?"], environment())
+    assert refused.code == 2
+    asked = piped(["-m", "adascale", "ask", "-g", "no.gguf", "--", "-5 + 3?"], environment())
+    assert (asked.code, "there is no file no.gguf" in asked.stderr) == (4, True)
