@@ -1,5 +1,6 @@
 """The streams of a real process on a real (pseudo) terminal."""
 
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -97,6 +98,19 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
     assert "adascale: done in 0.3 s, stop: exhausted" in outcome.stderr
 
 
+def test_a_long_answer_is_not_wrapped_in_a_pipe(tmp_path: Path) -> None:
+    log = Log(pace=0.001)
+    log.finish_path(0, f"so {'long ' * 60}", 0.5, "1 " * 60)  # type: ignore[arg-type]
+    log.end()
+    outcome = piped(replay(saved(log, tmp_path)), environment(COLUMNS="40"))
+
+    assert [len(line) > 100 for line in outcome.stdout.splitlines() if line] == [True, True]
+
+
+def test_an_empty_no_color_is_none(trace: str) -> None:
+    assert "\x1b[1;32m27" in on_terminal(replay(trace), environment(NO_COLOR="")).stderr
+
+
 def test_no_color_keeps_marks_and_words(trace: str) -> None:
     outcome = on_terminal(replay(trace), environment(NO_COLOR="1"))
 
@@ -176,6 +190,36 @@ def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> N
     # Every frame but the last goes up by its own height; eleven lines up at most.
     assert outcome.stderr.count("\x1b[1A") > 0
     assert max(run.count("\x1b[1A") for run in outcome.stderr.split("\n")) <= 11
+
+
+def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
+    log = Log("How many? " * 30, pace=0.01)
+    for n in range(30):
+        log.step(0, f"idea {n} " * 20 + "\n", 0.5)  # type: ignore[arg-type]
+    told: list[int] = []
+
+    def shrink(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("idea 3")
+        screen.resize(20, 50)
+        screen.wait_for("idea 8")  # frames drawn for the old width have gone by
+        told.append(len(screen.text))
+        screen.wait_for("20 nodes")
+        process.send_signal(signal.SIGTERM)
+
+    script = SLOW.replace("0.002", "0.05")
+    colourless = environment(NO_COLOR="1")
+    outcome = on_terminal(["-c", script, saved(log, tmp_path)], colourless, act=shrink, size=(40, 120))
+
+    assert any(len(line) > 100 for line in plain_lines(outcome.stderr[: told[0]]))
+    after = plain_lines(outcome.stderr[told[0] :])[1:]  # the first one may be the rest of a wide one
+    assert "20 nodes" in "".join(after)
+    assert max(map(len, after)) <= 50
+
+
+def plain_lines(screen: str) -> list[str]:
+    return re.split(
+        r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*([a-zA-Z])", lambda m: "" if m[1] == "m" else "\n", screen)
+    )
 
 
 def test_step_by_step(trace: str) -> None:
