@@ -21,6 +21,7 @@ from common import close
 
 from adascale.cli.entries import parse_entries
 from adascale.cli.evaluate_report import markdown
+from adascale.cli.plots import frontier
 from adascale.engine.comparison import Comparison
 from adascale.engine.evaluation import evaluate
 from adascale.engine.strategies import SearchParams
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--like", type=Path, help="only questions that this other file has too")
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
+    parser.add_argument("--plot", type=Path, help="draw accuracy against tokens: .png or .svg")
     args = parser.parse_args()
     header, driver, problems = records.replaying(
         args.file,
@@ -59,7 +61,11 @@ def main() -> None:
         found.add(outcome)
     report = found.report()
     print(markdown(report))
-    close({"model": header["model"], "calibration": header["calibration"], **report})
+    told = ("model", "generator", "calibration", "calibration_sha256", "seed")
+    made = {name: header[name] for name in told}
+    if args.plot is not None:
+        frontier({**made, **report}, args.plot)
+    close({**made, **report})
 
 
 if __name__ == "__main__":

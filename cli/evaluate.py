@@ -169,6 +169,6 @@ def _show(report: Mapping[str, Any], options: EvalOptions) -> None:
     else:
         write_payload(markdown(report))
     if options.plot is not None:
-        frontier(report["strategies"], options.plot)
+        frontier(report, options.plot)
         if not options.quiet:
             say(f"adascale: drew {options.plot}")

@@ -476,7 +476,15 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
 
 
 STAGE = {
-    "reliability": [{"estimate": 0.2, "observed": 0.3}, {"estimate": 0.7, "observed": 0.6}],
+    "questions": 40,
+    "ece": 0.1,
+    "ece_floor": None,
+    "auc": 0.8,
+    "skill": -0.05,
+    "reliability": [
+        {"weight": 0.5, "estimate": 0.2, "observed": 0.3},
+        {"weight": 0.5, "estimate": 0.7, "observed": 1.0},
+    ],
     "raw": {"reliability": [{"estimate": 0.4, "observed": 0.5}]},
 }
 
@@ -493,6 +501,14 @@ def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
     assert one.read_bytes() != two.read_bytes()
     with pytest.raises(UsageError, match="cannot be written"):
         plots.reliability_diagram({"step": STAGE, "answer": STAGE}, tmp_path / "no" / "folder.svg")
+
+
+def test_wilson_intervals() -> None:
+    assert plots.wilson(0.5, 0) == (0.0, 1.0)
+    low, high = plots.wilson(0.5, 100)  # by hand: 0.5 +- 1.6449 sqrt(.25 / 102.7)
+    assert (round(low, 3), round(high, 3)) == (0.419, 0.581)
+    assert plots.wilson(1.0, 20)[1] == 1.0
+    assert plots.wilson(0.0, 20)[0] == 0.0
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
