@@ -6,8 +6,11 @@ import json
 import platform
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Annotated, Literal
 
 import typer
@@ -16,13 +19,17 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError
 from adascale.models import machine
 from adascale.models.catalog import DEFAULT_GENERATOR
-from adascale.models.units import gigabytes
+from adascale.models.units import human_bytes
 
 from .console import write_payload
 
 Word = Literal["ok", "warn", "FAIL", "skip"]
 
 _GPU_FIX = 'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
+
+
+_PATIENCE = 3.0
+"""Seconds that the network has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +124,22 @@ def _gpu() -> Check:
 
 def _memory() -> Check:
     limit = machine.memory_limit_bytes()
-    inside = f"container limit {gigabytes(limit)} GB" if limit is not None else "no container limit"
-    cores = machine.physical_cores()
-    return Check(
-        "memory", "ok", f"{gigabytes(machine.free_memory_bytes())} GB free ({inside}), {cores} cores"
-    )
+    inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
+    free, cores = human_bytes(machine.free_memory_bytes()), machine.physical_cores()
+    return Check("memory", "ok", f"{free} free ({inside}), {cores} cores")
 
 
 def _disk() -> Check:
     from adascale.models.store import cache_dir
 
     free = machine.free_disk_bytes(cache_dir())
-    return Check("disk", "ok", f"{gigabytes(free)} GB free in {cache_dir()}")
+    return Check("disk", "ok", f"{human_bytes(free)} free in {_shown(cache_dir())}")
+
+
+def _shown(path: Path) -> str:
+    """With ~ for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _generator(name: str) -> Check:
@@ -144,7 +155,7 @@ def _generator(name: str) -> Check:
             f"adascale models pull {name}",
         )
     gguf.check_gguf(found.path)
-    return Check("generator", "ok", f"{name} ({gigabytes(found.size_bytes)} GB) at {found.path}")
+    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {_shown(found.path)}")
 
 
 def _calibration(name: str) -> Check:
@@ -183,10 +194,37 @@ def _calibration(name: str) -> Check:
 
 
 def _network() -> Check:
+    """Models come from the Hub; those of the catalogue from the package index too."""
     from adascale.models import hub
 
     try:
         hub.check_reachable()
     except AdascaleError as error:
-        return Check("network", "warn", f"{error.message}; built-in models come from the package index")
+        return Check("network", "warn", f"{error.message}; {_package_index()}", error.hint)
     return Check("network", "ok", f"{hub.host()} answers")
+
+
+def _package_index() -> str:
+    """Whether built-in models can be fetched from there, in words."""
+    from adascale.models.catalog import catalog
+    from adascale.models.index import PackageIndex
+    from adascale.models.index_settings import index_settings
+
+    wheel = catalog()[DEFAULT_GENERATOR].wheel
+    assert wheel is not None
+    found: SimpleQueue[str] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            with PackageIndex(index_settings()) as index:
+                index.find(*wheel.packages[0])
+        except AdascaleError as error:
+            found.put(error.message)
+        else:
+            found.put("built-in models come from the package index, which answers")
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return found.get(timeout=_PATIENCE)
+    except Empty:
+        return f"the package index did not answer in {_PATIENCE:.0f} s"

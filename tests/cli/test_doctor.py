@@ -1,0 +1,82 @@
+"""``doctor`` on a machine of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from home import Home
+from loopback import serving
+
+from adascale.models.catalog import DEFAULT_GENERATOR, catalog
+
+CLOSED = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
+    return Home.asking(tmp_path_factory.mktemp("home"), chain_gguf, 1)
+
+
+def checked(home: Home, *args: str, **env: str) -> tuple[dict[str, Any], int]:
+    kept = {k: v for k, v in home.env.items() if not k.startswith(("PIP_", "UV_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "adascale", "doctor", "--json", *args],
+        capture_output=True,
+        text=True,
+        env={**kept, "PIP_CONFIG_FILE": os.devnull, "HF_ENDPOINT": CLOSED, **env},
+        timeout=60,
+    )
+    return {check["name"]: check for check in json.loads(done.stdout)["checks"]}, done.returncode
+
+
+def test_it_fails_only_on_failures(home: Home) -> None:
+    found, code = checked(home, "--offline")
+    assert {name: check["result"] for name, check in found.items()} == {
+        "python": "ok",
+        "llama.cpp": "ok",
+        "gpu": "ok",
+        "memory": "ok",
+        "disk": "ok",
+        "generator": "warn",
+        "calibration": "skip",
+        "network": "skip",
+    }
+    assert found["generator"]["fix"] == f"adascale models pull {DEFAULT_GENERATOR}"
+    assert code == 0
+
+
+def test_a_broken_model_fails_with_its_fix(home: Home, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.gguf"
+    torn.write_bytes(home.model.read_bytes()[:-100_000])
+    found, code = checked(home, "--offline", "-g", str(torn))
+    assert (found["generator"]["result"], code) == ("FAIL", 1)
+    assert "is incomplete" in found["generator"]["detail"]
+
+
+def test_where_models_could_come_from(home: Home) -> None:
+    wheel = catalog()[DEFAULT_GENERATOR].wheel
+    assert wheel is not None
+    [package, version], *_ = wheel.packages
+    with serving() as server:
+        name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+        page = {"files": [{"filename": name, "url": f"{server.url}/{name}", "hashes": {}}]}
+        server.add(f"/simple/{package}/", page, Content_Type="application/vnd.pypi.simple.v1+json")
+        found, code = checked(home, PIP_INDEX_URL=f"{server.url}/simple")
+    assert (found["network"]["result"], code) == ("warn", 0)
+    assert found["network"]["detail"] == (
+        "cannot reach 127.0.0.1 (Connection refused); "
+        "built-in models come from the package index, which answers"
+    )
+    assert "HF_ENDPOINT" in found["network"]["fix"]
+    found, _ = checked(home, PIP_INDEX_URL=f"{CLOSED}/simple")
+    assert "cannot reach the package index at 127.0.0.1" in found["network"]["detail"]
+    with serving() as hub:
+        hub.add("/", b"hello")
+        found, _ = checked(home, HF_ENDPOINT=hub.url)
+    assert found["network"]["result"] == "ok"
