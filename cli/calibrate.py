@@ -17,7 +17,7 @@ from adascale.engine.types import Notice, Problem
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
 from .calibrate_options import CalibrateOptions, Method
 from .calibrate_report import card_text, list_text, report_text
-from .console import say, show_warning, write_payload
+from .console import say, show_warning, shown_path, write_payload
 from .plots import reliability_diagram
 from .shared import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
 
@@ -82,7 +82,7 @@ def fit(
         artefact = _fitted(session, drawn, method, options)
     path = _saved(artefact, output)
     if not options.quiet:
-        say(f"adascale: wrote {path}")
+        say(f"adascale: wrote {shown_path(path)}")
     if (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
         show_warning(_NO_SKILL)
     described = describe(artefact)

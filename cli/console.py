@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adascale.engine.errors import AdascaleError
@@ -98,6 +99,12 @@ def say(text: str) -> None:
     """Write one plain status line to stderr."""
     sys.stderr.write(clean(text) + "\n")
     sys.stderr.flush()
+
+
+def shown_path(path: Path) -> str:
+    """A path for people: with ~ for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def show_warning(notice: Notice) -> None:

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Annotated, Literal
 
@@ -21,7 +20,7 @@ from adascale.models import machine
 from adascale.models.catalog import DEFAULT_GENERATOR
 from adascale.models.units import human_bytes
 
-from .console import write_payload
+from .console import shown_path, write_payload
 
 Word = Literal["ok", "warn", "FAIL", "skip"]
 
@@ -133,13 +132,7 @@ def _disk() -> Check:
     from adascale.models.store import cache_dir
 
     free = machine.free_disk_bytes(cache_dir())
-    return Check("disk", "ok", f"{human_bytes(free)} free in {_shown(cache_dir())}")
-
-
-def _shown(path: Path) -> str:
-    """With ~ for the home folder."""
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+    return Check("disk", "ok", f"{human_bytes(free)} free in {shown_path(cache_dir())}")
 
 
 def _generator(name: str) -> Check:
@@ -155,7 +148,7 @@ def _generator(name: str) -> Check:
             f"adascale models pull {name}",
         )
     gguf.check_gguf(found.path)
-    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {_shown(found.path)}")
+    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {shown_path(found.path)}")
 
 
 def _calibration(name: str) -> Check:
