@@ -23,6 +23,7 @@ from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Notice, Problem
 
 from .console import may_animate, say, show_error, show_warning
+from .files import unwritable
 from .options import RunOptions, ShowTreeOption
 from .problems import BadLine, Format, count_lines, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
@@ -278,7 +279,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise UsageError(f"{path} cannot be made: {exc.strerror or exc}", slug="unwritable") from exc
+        raise unwritable(path, exc) from exc
 
 
 def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:

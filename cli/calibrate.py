@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adascale.engine.errors import CalibrationError, UsageError
+from adascale.engine.errors import CalibrationError
 from adascale.engine.types import Notice, Problem
 
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
 from .calibrate_options import CalibrateOptions, Method
 from .calibrate_report import card_text, list_text, report_text
 from .console import say, show_warning, shown_path, write_payload
+from .files import check_writable, unwritable
 from .plots import reliability_diagram
 from .shared import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
 
@@ -73,10 +73,8 @@ def fit(
     from adascale.models.calibrations import describe
 
     problems = chosen_problems(options, FEWEST)
-    if output is not None and output.is_dir():
-        raise UsageError(f"{output} is a folder", hint=f"-o {output / 'mine.calibration.safetensors'}")
-    if output is not None and not os.access(output.parent, os.W_OK):
-        raise UsageError(f"{output} cannot be written", f"{output.parent} is no folder to write to")
+    if output is not None:
+        check_writable(output)
     with opened(options, "none") as session:
         drawn = drawn_on(session, problems, FEWEST, options)
         artefact = _fitted(session, drawn, method, options)
@@ -216,7 +214,7 @@ def _saved(artefact: Artefact, output: Path | None) -> Path:
     try:
         save(artefact, path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise unwritable(path, error) from error
     return path
 
 

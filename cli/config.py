@@ -13,6 +13,7 @@ from adascale.engine.errors import UsageError
 
 from . import completion
 from .console import say, write_payload
+from .files import unwritable
 from .settings import Value, config_path, read_config, settings_of, suggestion
 from .shared import JsonOption
 
@@ -151,7 +152,4 @@ def _change(changes: dict[str, Value | None]) -> None:
         partial.write_text(tomlkit.dumps(document), encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"cannot write {path}: {reason}", hint="ADASCALE_CONFIG names another file"
-        ) from error
+        raise unwritable(path, error, "ADASCALE_CONFIG names another file") from error

@@ -17,6 +17,8 @@ import platformdirs
 
 from adascale.engine.errors import UsageError
 
+from .files import check_writable, unwritable
+
 _STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
 _STYLE = {
     "axes.spines.right": False,
@@ -51,8 +53,7 @@ def check_plot(path: Path) -> None:
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"--plot {path} is neither .png nor .svg")
-    if not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise UsageError(f"--plot {path} cannot be written")
+    check_writable(path)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "pictures need matplotlib", slug="no-matplotlib", hint='pip install "adascale[plots]"'
@@ -147,7 +148,7 @@ def _save(figure: Any, path: Path, title: str, description: str = "") -> None:
     try:
         figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise unwritable(path, error) from error
     finally:
         _pyplot().close(figure)
 

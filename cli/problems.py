@@ -16,6 +16,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 
 from .console import clean
+from .files import reason_of
 from .render.text import cells
 
 Format = Literal["auto", "jsonl", "csv", "text"]
@@ -93,7 +94,7 @@ def _opened(source: str) -> BinaryIO:
     try:
         return Path(source).open("rb")
     except OSError as exc:
-        raise UsageError(f"{source} cannot be read: {exc.strerror or exc}") from exc
+        raise UsageError(f"cannot read {source}: {reason_of(exc)}", slug="unreadable") from exc
 
 
 _Line = tuple[int, str, UsageError | None]

@@ -15,6 +15,7 @@ from typing import Any
 from adascale.engine.errors import DiskFullError, UsageError
 
 from .console import write_payload
+from .files import check_writable, unwritable
 from .problems import digest
 from .record import SCHEMA, made_with
 
@@ -128,15 +129,14 @@ def _shown(value: Any) -> str:
 def _locked(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}", slug="unwritable")
+    check_writable(path)
     lock = FileLock(f"{path}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise UsageError(f"{path} is being written by another run", slug="locked") from None
     except OSError as exc:
-        raise _unwritable(path, exc) from exc
+        raise unwritable(path, exc) from exc
     try:
         yield
     finally:
@@ -149,11 +149,7 @@ def _opened(path: Path) -> FileIO:
         # Unbuffered: what a full disk did not take must not come back when the file is closed.
         return path.open("ab", buffering=0)
     except OSError as exc:
-        raise _unwritable(path, exc) from exc
-
-
-def _unwritable(path: Path, exc: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be written: {exc.strerror or exc}", slug="unwritable")
+        raise unwritable(path, exc) from exc
 
 
 def _read(path: Path, results: Results) -> int:
@@ -176,7 +172,7 @@ def _read(path: Path, results: Results) -> int:
                 results.made_with = results.made_with or made_with(record)
                 whole += len(line)
     except OSError as exc:
-        raise _unwritable(path, exc) from exc
+        raise unwritable(path, exc) from exc
     return whole
 
 
@@ -238,4 +234,4 @@ def _failed_write(path: Path, exc: OSError) -> DiskFullError | UsageError:
             "every record in it is whole",
             hint="free some space, and run the same command again: it goes on",
         )
-    return _unwritable(path, exc)
+    return unwritable(path, exc)

@@ -14,6 +14,7 @@ from adascale.engine.events import SCHEMA, Event, SearchStarted, from_json, to_j
 from adascale.engine.types import Notice
 
 from .console import show_warning
+from .files import reason_of, unwritable
 from .render.jsonl import json_line
 from .render.state import ViewState, reduce
 
@@ -22,7 +23,7 @@ class TraceWriter:
     """Appends each event to a new file and flushes it, so that a killed run keeps all but its last line.
 
     Raises:
-        TraceError: the file cannot be created. One that fails later ends with a warning, not the search.
+        UsageError: the file cannot be created. One that fails later ends with a warning, not the search.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,9 +31,7 @@ class TraceWriter:
         try:
             self._file = path.open("w", encoding="ascii", newline="\n")
         except OSError as exc:
-            raise TraceError(
-                f"cannot write the trace {path}: {_reason(exc)}", hint="name a file in a folder that exists"
-            ) from exc
+            raise unwritable(path, exc) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +56,7 @@ class TraceWriter:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 self._file.close()
-            text = f"cannot write {self._path}: {_reason(exc)}; the search goes on, the trace ends here"
+            text = f"cannot write {self._path}: {reason_of(exc)}; the search goes on, the trace ends here"
             show_warning(Notice("trace-stopped", text))
 
 
@@ -80,7 +79,7 @@ def read_trace(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> 
     try:
         data = path.read_bytes()
     except OSError as exc:
-        raise TraceError(f"cannot read the trace {path}: {_reason(exc)}") from exc
+        raise TraceError(f"cannot read the trace {path}: {reason_of(exc)}") from exc
     *lines, rest = data.split(b"\n")
     events = [_event(path, at, line) for at, line in enumerate(lines, 1)]
     if rest:
@@ -130,7 +129,3 @@ def _check(path: Path, events: list[Event]) -> None:
             state = reduce(state, event)
         except TraceError as exc:
             raise TraceError(f"{where}: {exc.message}") from exc
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

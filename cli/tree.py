@@ -10,6 +10,7 @@ import typer
 from adascale.engine.errors import UsageError
 
 from .console import say, write_payload
+from .files import unwritable
 from .kept import TraceArgument, trace_path
 from .trace import read_trace
 
@@ -55,11 +56,8 @@ def tree(
     try:
         output.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"cannot write {output}: {reason}", hint="name a file in a folder that exists"
-        ) from error
-    say(f"wrote {output}")
+        raise unwritable(output, error) from error
+    say(f"adascale: wrote {output}")
 
 
 def _by_name(output: Path | None) -> TreeFormat:

@@ -148,7 +148,7 @@ BAD = [
     (["ask", "hi", "--samples", "0"], 2, "--samples"),
     (["ask", "hi", "--gpu-layers", "some", "-g", "CHAIN"], 2, "--gpu-layers auto"),
     (["ask", "hi", "--ctx-size", "4096", "-g", "CHAIN"], 2, "was trained for (2,048)"),
-    (["batch", "no-such-file"], 2, "cannot be read"),
+    (["batch", "no-such-file"], 2, "cannot read"),
     (["replay", "no-such-file"], 2, "error[bad-trace]"),
     (["models", "show", "nosuch"], 4, "error[model-not-found]"),
     (["frobnicate"], 2, "frobnicate"),

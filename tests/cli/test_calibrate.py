@@ -416,7 +416,7 @@ def main(args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 WRONG = [
     (["fit"], 2, "no questions given", "--data questions.jsonl"),
     (["check"], 2, "no questions given", "--data questions.jsonl"),
-    (["fit", "-d", "no-such-file"], 2, "cannot be read", ""),
+    (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
     (["fit", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
     (["fit", "-d", "GOOD", "-n", "10"], 2, "10 questions are too few", "at least 20 are needed"),
     (["fit", "-d", "OPEN"], 2, 'line 2 has no field "answer"', "learns from whether answers are right"),
@@ -499,7 +499,7 @@ def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
         assert one.read_bytes().startswith(magic)
     plots.reliability_diagram({"finished": STAGE}, one, "raw score")
     assert one.read_bytes() != two.read_bytes()
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot write"):
         plots.reliability_diagram({"step": STAGE, "answer": STAGE}, tmp_path / "no" / "folder.svg")
 
 

@@ -124,7 +124,7 @@ def test_a_line_of_five_megabytes_is_a_question(file: Path) -> None:
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot read"):
         list(read_problems(str(tmp_path)))
     assert read(tmp_path / "empty", "") == []
 

@@ -109,7 +109,7 @@ def test_what_is_no_output_of_a_batch_is_left_alone(path: Path, text: str) -> No
 
 def test_a_directory_or_a_missing_folder_cannot_be_written(tmp_path: Path) -> None:
     for output in (tmp_path, tmp_path / "no" / "out.jsonl"):
-        with pytest.raises(UsageError, match="cannot be written"):
+        with pytest.raises(UsageError, match="cannot write"):
             write(output, record("a"))
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adascale.cli.trace import TraceWriter, read_trace
-from adascale.engine.errors import TraceError
+from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.events import Event
 
 from .sample_log import Log, pens
@@ -149,7 +149,7 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
 
 
 def test_a_trace_that_cannot_be_created_is_an_error_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="no such file or directory") as caught:
+    with pytest.raises(UsageError, match="no such file or directory") as caught:
         TraceWriter(tmp_path / "none" / "t.jsonl")
     assert caught.value.hint
 
