@@ -72,7 +72,7 @@ def test_fit_writes_an_artefact_and_prints_a_report(
         assert f"{stage}: estimated, observed" in first.stdout
     assert f"drawing on {QUESTIONS} questions: about" in first.stderr
     assert "tokens/s that this machine decodes" in first.stderr
-    assert f"wrote {artefact}" in first.stderr
+    assert f"wrote ~/{artefact.relative_to(home.folder)}" in first.stderr
     assert str(home.folder) not in artefact.read_bytes().decode("latin-1")
 
 
