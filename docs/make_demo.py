@@ -17,9 +17,10 @@ from rich.segment import Segment
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
-from adascale.cli.render.frame import final_frame, live_frame, summary, why
+from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.state import state_after
 from adascale.cli.render.theme import UNICODE
+from adascale.cli.render.words import summary, why
 from adascale.cli.trace import read_trace
 from adascale.engine.events import Event
 

@@ -10,10 +10,10 @@ from adascale import __version__
 from adascale.engine.events import Event, SearchStarted, StepProposed
 from adascale.engine.types import Estimate, NodeId
 
-from ..render.frame import summary, why
 from ..render.state import ViewState, state_after
 from ..render.text import chance, thousands
 from ..render.theme import UNICODE
+from ..render.words import summary, why
 
 LABEL = 60
 """Characters of a step in formats that show it in a box."""

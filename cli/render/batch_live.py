@@ -16,7 +16,8 @@ from adascale.engine.events import Event, SearchFailed, SearchFinished
 
 from ..console import stderr_console
 from ..tally import Tally
-from .frame import bar_of_facts, live_frame, search_line, waiting_line
+from .footer import bar_of_facts
+from .frame import live_frame, search_line, waiting_line
 from .live import FRAMES_PER_SECOND
 from .state import ViewState, reduce
 from .text import clock

@@ -17,10 +17,11 @@ from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchSt
 from adascale.engine.types import Notice
 
 from ..console import show_warning, stderr_console
-from .frame import final_frame, live_frame, status_line, summary, waiting_line, why
+from .frame import final_frame, live_frame, status_line, waiting_line
 from .state import ViewState, reduce
 from .text import one_line
 from .theme import STYLES, Glyphs, glyphs_for
+from .words import summary, why
 
 FRAMES_PER_SECOND = 4
 

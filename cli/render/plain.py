@@ -10,10 +10,11 @@ from typing import Self
 from adascale.engine.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..console import say, show_warning
-from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame, summary, why
+from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
 from .state import ViewState, reduce
 from .text import chance, cut, duration, one_line, plural
 from .theme import glyphs_for
+from .words import summary, why
 
 INTERVAL = 10.0
 """Seconds between two progress lines of a search in which nothing changes."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.render.frame import final_frame, live_frame, status_line, summary, why
+from adascale.cli.render.frame import final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.theme import ASCII, UNICODE
+from adascale.cli.render.words import summary, why
 from adascale.engine.budget import Budget
 from adascale.engine.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.types import ROOT, Estimate, Standing

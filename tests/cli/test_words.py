@@ -3,8 +3,9 @@
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.render.frame import live_frame, status_line, summary
+from adascale.cli.render.frame import live_frame, status_line
 from adascale.cli.render.theme import ASCII, UNICODE
+from adascale.cli.render.words import summary
 from adascale.engine.types import ROOT
 
 from .sample_log import Log, pens

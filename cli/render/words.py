@@ -1,0 +1,122 @@
+"""What is said of a search in words: its answer and how sure it is, what decided, what it has cost."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from adascale.engine.answers import same_answer
+from adascale.engine.types import ROOT
+
+from .maths import readable
+from .state import ViewState
+from .text import chance, cut, duration, one_line, plural, thousands
+from .theme import STYLES, Glyphs
+
+_ANSWER_CELLS = 40
+
+
+_CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
+
+
+def summary(state: ViewState, glyphs: Glyphs) -> Text:
+    """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
+    facts = [spent(state), duration(state.t)]
+    if state.answer is not None:
+        facts = [*support(state), *facts]
+    text = ", ".join(facts)
+    reason = state.result.stop_reason if state.result else "interrupted"
+    if state.answer is None or reason in _CUT_SHORT:
+        text += f" ({_CUT_SHORT.get(reason, reason)})"
+    unknown = state.answer is None or reason == "hopeless"
+    answer = answer_text(state, glyphs)
+    if reason == "hopeless" and state.answer is not None:
+        answer = f"I don't know; best guess {answer}"
+    return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
+
+
+def why(state: ViewState) -> str:
+    """What decided, what was known before, what a fixed width would cost; empty where nothing stops early.
+
+    ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
+    """
+    account, result = state.account, state.result
+    if result is None or "stop_at" not in state.params:
+        return ""
+    parts = [_decided(state, result.stop_reason), *_before(state)]
+    fixed = account.fixed_tokens(state.tree)
+    if fixed is not None and account.started < (account.at_most or 0):
+        parts.append(f"all {account.at_most}: about {thousands(fixed)} tokens")
+    return "; ".join([*parts, *_others(state)])
+
+
+def _decided(state: ViewState, reason: str) -> str:
+    estimate, standing = state.confidence, state.tree.standing
+    done = standing.finished if standing else 0
+    most = state.account.at_most
+    after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
+    if state.answer is None and reason == "exhausted":
+        return f"no checkable answer {after}"
+    if estimate is None or not estimate.calibrated:
+        return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
+    at = float(state.params["stop_at"])
+    match reason:
+        case "confident":
+            return f"p {chance(estimate.median)} reached {chance(at)} {after}"
+        case "settled":
+            return f"{after} more would hardly change it: p {chance(estimate.median)}"
+        case "hopeless":
+            return f"given up {after}: p {chance(estimate.median)}, and more would hardly raise it"
+        case "exhausted":
+            return f"p did not reach {chance(at)} {after}"
+        case _:
+            return f"stopped {after}"
+
+
+def _before(state: ViewState) -> list[str]:
+    question = state.tree[ROOT].estimate
+    return [f"question {chance(question.median)}"] if question and question.calibrated else []
+
+
+def _others(state: ViewState) -> list[str]:
+    """What the plain vote and greedy say, where they were drawn."""
+    assert state.result is not None
+    answer, account = state.result.answer, state.account
+    others = {"greedy": account.greedy(state.tree), "the plain vote": account.vote()}
+    said = {name: other for name, other in others.items() if other is not None and answer is not None}
+    differ = [f"{name} says {other}" for name, other in said.items() if not same_answer(other, answer or "")]
+    agree = [name for name, other in said.items() if same_answer(other, answer or "")]
+    both = [f"{' and '.join(agree)} {'agree' if len(agree) > 1 else 'agrees'}"] if agree else []
+    return [*differ, *both]
+
+
+def spent(state: ViewState) -> str:
+    """``204 tokens``, or ``204 of 2,048 tokens`` where there is a cap."""
+    if state.budget.max_tokens is None:
+        return plural(state.tokens, "token")
+    return f"{thousands(state.tokens)} of {thousands(state.budget.max_tokens)} tokens"
+
+
+def answer_text(state: ViewState, glyphs: Glyphs) -> str:
+    """The best answer, short and readable."""
+    if state.answer is None:
+        return "no answer"
+    return cut(one_line(readable(state.answer), glyphs), _ANSWER_CELLS, glyphs)
+
+
+def score_text(state: ViewState) -> str:
+    """``p .96`` or ``score .83``: an uncalibrated number is never called a probability."""
+    estimate = state.confidence
+    if estimate is None:
+        return ""
+    return f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+
+
+def support(state: ViewState) -> list[str]:
+    """``p .96 (.91-.98)`` and ``3 of 3 paths agree``."""
+    facts = []
+    if (estimate := state.confidence) is not None:
+        spread = f" ({chance(estimate.lower)}-{chance(estimate.upper)})" if estimate.calibrated else ""
+        facts.append(score_text(state) + spread)
+    agree, paths = state.agreement
+    facts.append(f"{agree} of {paths} paths agree" if paths > 1 else "1 path")
+    return facts
