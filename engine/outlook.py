@@ -1,11 +1,11 @@
 """What more search is worth: a posterior over the answer groups, and how the votes may still turn.
 
 Each answer that was found may be the right one, or none of them. Where one is, a trajectory gives it with a
-rate drawn from the question's own calibrated distribution, and wrong trajectories spread over wrong answers
-as the guests of a Chinese restaurant do over tables; the mean estimate of its trajectories sets its odds.
-From that posterior the votes are played on: the gain is what P(the leading answer is right) rises by, for
-each trajectory more, at the best of a few distances, and the reach what it rises to. The gain is small where
-an answer is safe, the reach where there is nothing to be found.
+rate drawn from a distribution around the question's own calibrated estimate, and wrong trajectories spread
+over wrong answers as the guests of a Chinese restaurant do over tables; the mean estimate of an answer's
+trajectories sets its odds. From that posterior the votes are played on: the gain is what P(the leading answer
+is right) rises by, for each trajectory more, at the best of a few distances, and the reach what it rises to.
+The gain is small where an answer is safe, the reach where there is nothing to be found.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _SPREAD = 6.0
 """Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
 
 _EPS = 0.01
-_STRENGTH = (0.3, 8.0)
-"""Of the prior, in trajectories: no calibration knows a question better than eight of them."""
+_STRENGTH = 3.0
+"""Of the prior, in trajectories: what the question's estimate is worth (docs/LOG.md, 2026-11-26)."""
 
-_TEN_TO_NINETY = 2.563
-"""Standard deviations between the 10 and 90 % quantiles of a normal distribution."""
+_MISS = 3.0
+"""Wrong trajectories that one without an answer counts as: where runs do not end, the others are wrong too."""
 
 _NEGLIGIBLE = 1e-3
 
@@ -67,34 +67,32 @@ def outlook(question: Estimate, ballots: Sequence[Ballot], finished: int) -> Out
         ballots: Answers found so far, the leading one first; none where no trajectory had an answer.
         finished: Trajectories that have ended, those without an answer too.
     """
-    a, b = _beta(question)
-    posterior = _posterior(ballots, finished, a, b, log_odds(question.median))
-    now = posterior[0] if ballots else 0.0
     votes = [ballot.votes for ballot in ballots]
-    later = {more: _after(more, posterior, votes, finished, a, b) for more in AHEAD}
+    a, b = _beta(question, misses=finished - sum(votes))
+    posterior = _posterior(ballots, a, b, log_odds(question.median))
+    now = posterior[0] if ballots else 0.0
+    later = {more: _after(more, posterior, votes, a, b) for more in AHEAD}
     gain = max((p - now) / more for more, p in later.items())
     return Outlook(gain, max(now, *later.values()))
 
 
-def _beta(estimate: Estimate) -> tuple[float, float]:
-    """A Beta distribution with this mean and about this 10-90 % range."""
-    mean = min(max(estimate.median, _EPS), 1.0 - _EPS)
-    deviation = max((estimate.upper - estimate.lower) / _TEN_TO_NINETY, 1e-2)
-    low, high = _STRENGTH
-    strength = min(max(mean * (1.0 - mean) / deviation**2 - 1.0, low), high)
-    return mean * strength, (1.0 - mean) * strength
+def _beta(question: Estimate, misses: int) -> tuple[float, float]:
+    """How often a trajectory is right: a Beta distribution, after so many without an answer."""
+    mean = min(max(question.median, _EPS), 1.0 - _EPS)
+    return mean * _STRENGTH, (1.0 - mean) * _STRENGTH + _MISS * misses
 
 
-def _posterior(ballots: Sequence[Ballot], finished: int, a: float, b: float, prior: float) -> list[float]:
+def _posterior(ballots: Sequence[Ballot], a: float, b: float, prior: float) -> list[float]:
     """P(right) of each ballot's answer; the last is that none of them is."""
     votes = [ballot.votes for ballot in ballots]
+    answered = sum(votes)
     found = []
     for at, ballot in enumerate(ballots):
         wrong = votes[:at] + votes[at + 1 :]
         # Trajectories with one answer share what they are wrong about: their estimates count once.
-        likely = _log_beta(a + ballot.votes, b + finished - ballot.votes) + ballot.odds - prior
+        likely = _log_beta(a + ballot.votes, b + answered - ballot.votes) + ballot.odds - prior
         found.append(likely + _seating(wrong))
-    found.append(_log_beta(a, b + finished) + _seating(votes))
+    found.append(_log_beta(a, b + answered) + _seating(votes))
     most = max(found)
     weights = [exp(x - most) for x in found]
     return [w / sum(weights) for w in weights]
@@ -106,9 +104,7 @@ def _seating(wrong: Sequence[int]) -> float:
     return groups + lgamma(_SPREAD) - lgamma(_SPREAD + sum(wrong))
 
 
-def _after(
-    more: int, posterior: Sequence[float], votes: Sequence[int], finished: int, a: float, b: float
-) -> float:
+def _after(more: int, posterior: Sequence[float], votes: Sequence[int], a: float, b: float) -> float:
     """P(the answer with most votes is right) after ``more`` trajectories."""
     total = 0.0
     for at, chance in enumerate(posterior):
@@ -116,7 +112,7 @@ def _after(
             continue
         own = votes[at] if at < len(votes) else 0
         wrong = [*votes[:at], *votes[at + 1 :]]
-        total += chance * _wins(more, own, wrong, (a + own, b + finished - own))
+        total += chance * _wins(more, own, wrong, (a + own, b + sum(votes) - own))
     return total
 
 

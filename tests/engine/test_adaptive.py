@@ -97,7 +97,8 @@ def drawn(log: list[Event]) -> int:
 @given(st.integers(0, 10_000))
 @settings(max_examples=40, deadline=None)
 def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) -> None:
-    easy, hopeless = search(1.0, 0.9, seed=seed), search(0.0, 0.02, seed=seed)
+    easy = search(1.0, 0.9, seed=seed)
+    hopeless = search(0.0, 0.02, seed=seed, reward=lambda prefix: 0.02)
     assert end(easy).result.stop_reason == "confident"
     assert end(easy).result.answer == "18"
     assert drawn(easy) <= 3
@@ -106,10 +107,11 @@ def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) 
 
 
 def test_a_hard_question_gets_more_than_both() -> None:
-    def mean(right: float, question: float) -> float:
-        return sum(drawn(search(right, question, seed=seed)) for seed in range(40)) / 40
+    def mean(right: float) -> float:
+        logs = [search(right, right + 0.02, seed=seed, reward=lambda prefix: right) for seed in range(40)]
+        return sum(map(drawn, logs)) / 40
 
-    easy, hard, hopeless = mean(0.95, 0.9), mean(0.4, 0.4), mean(0.0, 0.02)
+    easy, hard, hopeless = mean(0.95), mean(0.4), mean(0.0)
     assert hard > 2 * easy
     assert hard > 2 * hopeless
 
