@@ -27,7 +27,7 @@ _STRENGTH = 3.0
 """Of the prior, in trajectories: what the question's estimate is worth (docs/LOG.md, 2026-11-26)."""
 
 _MISS = 3.0
-"""Wrong trajectories that one without an answer counts as: where runs do not end, the others are wrong too."""
+"""Wrong trajectories that one without an answer counts as: where runs do not end, others are wrong."""
 
 _NEGLIGIBLE = 1e-3
 
