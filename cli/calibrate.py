@@ -81,7 +81,7 @@ def fit(
     path = _saved(artefact, output)
     if not options.quiet:
         say(f"adascale: wrote {shown_path(path)}")
-    if (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
+    if options.quiet < 2 and (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
         show_warning(_NO_SKILL)
     described = describe(artefact)
     _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
