@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from adascale.engine.errors import UsageError
 
 from .files import check_writable, unwritable
@@ -130,6 +128,8 @@ def frontier(report: Mapping[str, Any], path: Path) -> None:
 
 
 def _pyplot() -> Any:
+    import platformdirs
+
     # A home that cannot be written to would cost a warning.
     os.environ.setdefault("MPLCONFIGDIR", str(Path(platformdirs.user_cache_dir("adascale")) / "matplotlib"))
     import matplotlib
