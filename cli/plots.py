@@ -16,6 +16,7 @@ from typing import Any
 from adascale.engine.errors import UsageError
 
 from .files import check_writable, unwritable
+from .render.text import chance
 
 _STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
 _STYLE = {
@@ -107,9 +108,7 @@ def frontier(report: Mapping[str, Any], path: Path) -> None:
     for number, members in enumerate(_families(strategies)):
         color, marker = _LOOKS[number % len(_LOOKS)]
         x, y = [_cost(s) for s in members], [s["accuracy"] for s in members]
-        low, high = zip(*(s["accuracy_ci"] for s in members), strict=True)
-        error = [[max(0.0, v - at) for v, at in zip(y, low, strict=True)]]
-        error += [[max(0.0, at - v) for v, at in zip(y, high, strict=True)]]
+        error = _bars(y, (s["accuracy_ci"] for s in members))
         axis.errorbar(x, y, error, color=color, marker=marker, elinewidth=0.6, linestyle=":", capsize=2)
         for strategy, at in zip(members, zip(x, y, strict=True), strict=True):
             beside = (6, 4 if number % 2 else -11)
@@ -161,10 +160,8 @@ def _with_intervals(axis: Any, data: Mapping[str, Any], label: str) -> None:
     """The bins, each with how sure its observed share is."""
     bins = data["reliability"]
     x, y = _points(bins)
-    ends = [wilson(b["observed"], b["weight"] * data["questions"]) for b in bins]
-    error = [[v - low for v, (low, _) in zip(y, ends, strict=True)]]
-    error += [[high - v for v, (_, high) in zip(y, ends, strict=True)]]
-    axis.errorbar(x, y, error, fmt="o-", color=_DARK, markersize=4, elinewidth=0.6, label=label)
+    ends = (wilson(b["observed"], b["weight"] * data["questions"]) for b in bins)
+    axis.errorbar(x, y, _bars(y, ends), fmt="o-", color=_DARK, markersize=4, elinewidth=0.6, label=label)
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:
@@ -185,7 +182,13 @@ def _figures(data: Mapping[str, Any]) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}".replace("0.", ".", 1)
+    return "-" if value is None else chance(value)
+
+
+def _bars(values: Sequence[float], ends: Iterable[tuple[float, float]]) -> list[list[float]]:
+    """How far intervals reach below and above their values; never less than nothing."""
+    pairs = list(zip(values, ends, strict=True))
+    return [[max(0.0, v - low) for v, (low, _) in pairs], [max(0.0, high - v) for v, (_, high) in pairs]]
 
 
 def _legend(axes: Any) -> tuple[list[Any], list[str]]:
