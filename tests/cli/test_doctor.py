@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from home import Home
+from home import CLOSED, Home
 from loopback import serving
 
 from adascale.models.catalog import DEFAULT_GENERATOR, catalog
-
-CLOSED = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +21,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
 
 
 def checked(home: Home, *args: str, **env: str) -> tuple[dict[str, Any], int]:
-    kept = {k: v for k, v in home.env.items() if not k.startswith(("PIP_", "UV_"))}
     done = subprocess.run(
         [sys.executable, "-m", "adascale", "doctor", "--json", *args],
         capture_output=True,
         text=True,
-        env={**kept, "PIP_CONFIG_FILE": os.devnull, "HF_ENDPOINT": CLOSED, **env},
+        env={**home.sealed, **env},
         timeout=60,
     )
     return {check["name"]: check for check in json.loads(done.stdout)["checks"]}, done.returncode

@@ -21,8 +21,6 @@ from adascale.models.machine import free_memory_bytes
 from adascale.models.units import human_bytes
 
 Ask = Callable[..., tuple[str, int]]
-CLOSED = "http://127.0.0.1:9"
-"""Nothing listens there."""
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +33,12 @@ def said(home: Home) -> Ask:
     """What a command says on stderr beside its progress, and its exit code."""
 
     def call(*args: str, more: Mapping[str, str] = {}) -> tuple[str, int]:
-        sealed = {"HF_ENDPOINT": CLOSED, "PIP_INDEX_URL": CLOSED, "PIP_CONFIG_FILE": os.devnull}
-        kept = {k: v for k, v in home.env.items() if not k.startswith(("PIP_", "UV_"))}
         done = subprocess.run(
             [sys.executable, "-m", "adascale", *args],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env={**kept, **sealed, **more},
+            env={**home.sealed, **more},
             cwd=home.folder,
             timeout=120,
         )

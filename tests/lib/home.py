@@ -11,6 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+CLOSED = "http://127.0.0.1:9"
+"""Nothing listens there."""
+
 
 def write_questions(path: Path, numbers: range) -> Path:
     """The chain says 18 more often than 20, whatever it is asked."""
@@ -44,6 +47,12 @@ class Home:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
         own = {"HOME": "", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache", "HF_HOME": "hf"}
         return {**kept, **{key: str(self.folder / name) for key, name in own.items()}, "COLUMNS": "100"}
+
+    @property
+    def sealed(self) -> dict[str, str]:
+        """The same, with a Hub and a package index that do not answer."""
+        kept = {k: v for k, v in self.env.items() if not k.startswith(("PIP_", "UV_"))}
+        return {**kept, "HF_ENDPOINT": CLOSED, "PIP_INDEX_URL": CLOSED, "PIP_CONFIG_FILE": os.devnull}
 
     @property
     def shelf(self) -> Path:
