@@ -5,30 +5,64 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from collections import UserDict
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
 
-from . import calibrate, config, models, runs
-from .ask import ask
-from .batch import batch
 from .console import show_error
-from .doctor import doctor
-from .evaluate import eval_
-from .replay import replay
 from .settings import config_path, defaults_of, read_config, settings_of, warn_unknown
 from .signals import unwinding
-from .tree import tree
+
+_COMMANDS = {
+    "ask": "ask.ask",
+    "batch": "batch.batch",
+    "eval": "evaluate.eval_",
+    "calibrate": "calibrate.app",
+    "models": "models.app",
+    "runs": "runs.app",
+    "config": "config.app",
+    "replay": "replay.replay",
+    "tree": "tree.tree",
+    "doctor": "doctor.doctor",
+}
 
 _EPILOG = (
     "Exit codes: 0 answered, 2 wrong usage, 3 no answer or an unlikely one, 4 model not available, "
     "5 does not fit, 6 some lines of a batch failed, 130 interrupted."
 )
 
+
+class _Commands(UserDict[str, Any]):
+    """Commands by name, each imported when it is wanted: a command should not wait for the others."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = _COMMANDS[name].partition(".")
+        if self.data[name] is None:
+            found = getattr(import_module(f".{module}", __package__), attribute)
+            table = typer.Typer()
+            if isinstance(found, typer.Typer):
+                table.add_typer(found, name=name)
+            else:
+                table.command(name)(found)
+            self.data[name] = typer.main.get_group(table).commands[name]
+        return self.data[name]
+
+
+class _Root(TyperGroup):
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = _Commands(dict.fromkeys(_COMMANDS))
+
+
 app = typer.Typer(
+    cls=_Root,
     name="adascale",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,18 +94,6 @@ def root(
         if found := read_config(path):
             warn_unknown(found, settings_of(context.command), path)
             context.default_map = defaults_of(context.command, found)
-
-
-app.command()(ask)
-app.command()(batch)
-app.command("eval")(eval_)
-app.add_typer(calibrate.app, name="calibrate")
-app.add_typer(models.app, name="models")
-app.add_typer(runs.app, name="runs")
-app.add_typer(config.app, name="config")
-app.command()(replay)
-app.command()(tree)
-app.command()(doctor)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
     from adascale.engine.driver import Driver
+    from adascale.models.artifact import DownloadPlan, Transfer
     from adascale.models.cluster import Cluster
     from adascale.models.remote import Worker
     from adascale.models.session import Session
@@ -41,7 +42,8 @@ def open_worker(options: RunOptions, branches: int, status: Callable[[str], None
             transferring.close()  # its bars and a renderer cannot have the terminal both
             status(text)
 
-        with Worker(_session_options(options, branches), _reporting(options, tell, transfers)) as worker:
+        reporting = _reporting(options, tell, transfers, free=lambda: status(""))
+        with Worker(_session_options(options, branches), reporting) as worker:
             transferring.close()
             _say_files(options, worker.opened.files)
             yield worker
@@ -108,12 +110,25 @@ def _set_offline(options: RunOptions) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
 
-def _reporting(options: RunOptions, status: Callable[[str], None], transfers: TransferView) -> Reporting:
+def _reporting(
+    options: RunOptions,
+    status: Callable[[str], None],
+    transfers: TransferView,
+    free: Callable[[], None] = lambda: None,
+) -> Reporting:
+    """``free`` frees the terminal for a question or for the bars of a download."""
     from adascale.models.session_options import Reporting
 
-    show = None if options.quiet else transfers.on_progress
+    def consent(plan: DownloadPlan) -> bool:
+        free()
+        return announce(plan) if options.yes else ask_consent(plan)
+
+    def show(transfer: Transfer) -> None:
+        free()
+        transfers.on_progress(transfer)
+
     log = _write_log if options.verbose > 1 else None
-    return Reporting(status, show, announce if options.yes else ask_consent, log)
+    return Reporting(status, None if options.quiet else show, consent, log)
 
 
 def _write_log(text: str) -> None:

@@ -28,7 +28,10 @@ class Display(Protocol):
         """End the display and give the terminal back."""
 
     def status(self, text: str) -> None:
-        """Say what happens outside of a search, such as loading a model."""
+        """Say what happens outside of a search, such as loading a model.
+
+        With an empty text nothing is shown any more, and the terminal is free for something else.
+        """
 
 
 class Renderer(Display, Protocol):

@@ -38,7 +38,7 @@ class PlainBatch:
 
     def status(self, text: str) -> None:
         """A line of its own."""
-        if not self._quiet:
+        if text and not self._quiet:
             say(f"adascale: {clean(text)}")
 
     def on(self, problem: str, event: Event) -> None:

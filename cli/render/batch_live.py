@@ -56,18 +56,20 @@ class LiveBatch:
         )
 
     def __enter__(self) -> Self:
-        """Nothing is drawn before there is something to say: a question may have to be asked first."""
+        """Something shows at once: imports and a large file take their time."""
+        self.status("Loading...")
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A terminal that has gone away must not hide why the program ends.
-        with contextlib.suppress(OSError):
-            self._live.stop()
+        self._stop()
 
     def status(self, text: str) -> None:
         """Shown until the first search begins."""
         self._message = text
-        self._start()
+        if text:
+            self._start()
+        else:
+            self._stop()
 
     def on(self, problem: str, event: Event) -> None:
         """Queue the event; it is folded when a frame is drawn."""
@@ -79,6 +81,11 @@ class LiveBatch:
     def _start(self) -> None:
         if not self._live.is_started:
             self._live.start()
+
+    def _stop(self) -> None:
+        # A terminal that has gone away must not hide why the program ends.
+        with contextlib.suppress(OSError):
+            self._live.stop()
 
     def picture(self, width: int, height: int) -> Text:
         """The present frame."""

@@ -36,7 +36,8 @@ class JsonRenderer:
 
     def status(self, text: str) -> None:
         """Write one loading message."""
-        self._write({"kind": "status", "text": text})
+        if text:
+            self._write({"kind": "status", "text": text})
 
     @staticmethod
     def _write(data: Mapping[str, Any]) -> None:

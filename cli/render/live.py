@@ -40,7 +40,8 @@ class LiveRenderer:
         self._live = self._new_live()
 
     def __enter__(self) -> Self:
-        """Nothing is drawn before there is something to say: a question may have to be asked first."""
+        """Something shows at once: imports and a large file take their time."""
+        self.status("Loading...")
         return self
 
     def __exit__(
@@ -68,6 +69,9 @@ class LiveRenderer:
     def status(self, text: str) -> None:
         """Show it at once, in place of the search that has not begun."""
         self._view.message = text
+        if not text:
+            self._stop()
+            return
         self._start()
         self._live.refresh()
 

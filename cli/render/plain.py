@@ -77,7 +77,8 @@ class PlainRenderer(NullRenderer):
 
     def status(self, text: str) -> None:
         """Say it as a line."""
-        self._say(one_line(text, self._glyphs))
+        if text:
+            self._say(one_line(text, self._glyphs))
 
     def _progress(self, event: Event) -> None:
         state = self._state

@@ -61,6 +61,10 @@ class Screen:
             os.write(self._master, key.encode())
             time.sleep(0.05)
 
+    def type(self, text: str) -> None:
+        """Type to a program that listens."""
+        os.write(self._master, text.encode())
+
     def resize(self, rows: int, columns: int) -> None:
         """What a person does with the window's corner; the program is sent SIGWINCH."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from hub import publish
+from loopback import Server
 
 from .terminal import Outcome, Screen, environment, on_terminal
 
@@ -67,3 +70,24 @@ def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: P
     assert "\nAnswer: " in outcome.stdout
     assert "Ctrl-C again to quit now" in outcome.stderr
     assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+
+
+def test_the_question_before_a_download_has_the_terminal_to_itself(env: dict[str, str], hub: Server) -> None:
+    publish(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
+    drawn: list[str] = []
+
+    def refuse(_: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("[Y/n] ")
+        time.sleep(0.5)  # two frames
+        drawn.append(screen.text)
+        screen.type("n\n")
+
+    words = ["-m", "adascale", "ask", "-g", "acme/Tiny-GGUF:Q4_K_M", "What is 9 * 2?"]
+    outcome = on_terminal(words, {**env, "HF_ENDPOINT": hub.url}, act=refuse, keyboard=True)
+    assert outcome.code == 4, outcome.stderr
+    [asked] = drawn
+    assert "Loading..." in asked
+    lines = asked.rpartition("\x1b[2K")[2].splitlines()
+    assert lines[-1] == "download it? [Y/n] "
+    assert "adascale: acme/Tiny-GGUF" in lines[0], lines
+    assert HIDE not in asked.rpartition(SHOW)[2]

@@ -8,14 +8,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import gguf
 import pytest
 import tiny
 from home import Home
-from loopback import Server, serving
+from hub import publish
+from loopback import Server
 
 from adascale.models.machine import free_memory_bytes
 from adascale.models.units import human_bytes
@@ -46,23 +47,6 @@ def said(home: Home) -> Ask:
         return "\n".join(lines), done.returncode
 
     return call
-
-
-@pytest.fixture
-def hub() -> Iterator[Server]:
-    with serving() as server:
-        server.add("/", b"hello")
-        yield server
-
-
-def put_repository(hub: Server, repo: str, sizes: Mapping[str, int]) -> None:
-    """A repository of GGUF files of these sizes; no byte of them is there."""
-    files = [
-        {"rfilename": name, "size": size, "lfs": {"sha256": "a" * 64, "size": size, "pointerSize": 134}}
-        for name, size in sizes.items()
-    ]
-    info = {"id": repo, "sha": "c" * 40, "siblings": files}
-    hub.add(f"/api/models/{repo}", info, Content_Type="application/json")
 
 
 def test_1_a_missing_model(said: Ask) -> None:
@@ -274,7 +258,7 @@ def test_8_ctrl_c(home: Home) -> None:
 def test_9_a_wrong_quant(said: Ask, hub: Server) -> None:
     repo = "Qwen/Qwen2.5-1.5B-Instruct-GGUF"
     sizes = {"Q2_K": 676_000_000, "Q4_K_M": 1_120_000_000, "Q8_0": 1_890_000_000}
-    put_repository(hub, repo, {f"qwen2.5-1.5b-instruct-{name}.gguf": n for name, n in sizes.items()})
+    publish(hub, repo, {f"qwen2.5-1.5b-instruct-{name}.gguf": n for name, n in sizes.items()})
     assert said("ask", "hi", "-g", f"{repo}:Q4_K_X", more={"HF_ENDPOINT": hub.url}) == (
         f'error[no-such-quant]: {repo} has no quant "Q4_K_X"\n'
         "  it has: Q2_K 676 MB, Q4_K_M 1.1 GB, Q8_0 1.9 GB\n"
@@ -316,7 +300,7 @@ def test_11_no_gpu_build(said: Ask, chain_gguf: Path) -> None:
 
 
 def test_12_a_full_disk(said: Ask, hub: Server, home: Home) -> None:
-    put_repository(hub, "Qwen/Huge-GGUF", {"huge-Q4_K_M.gguf": 10**15})
+    publish(hub, "Qwen/Huge-GGUF", {"huge-Q4_K_M.gguf": 10**15})
     text, code = said("ask", "hi", "-g", "Qwen/Huge-GGUF:Q4_K_M", more={"HF_ENDPOINT": hub.url})
     free = re.search(r"needs 1000000\.0 GB, ([\d.]+ .B) are free", text)
     assert free is not None

@@ -24,9 +24,12 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return console.file
 
 
-def test_nothing_is_drawn_before_there_is_something_to_say(screen: io.StringIO) -> None:
-    with LiveRenderer():
-        pass
+def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.StringIO) -> None:
+    with LiveRenderer() as renderer:
+        assert "Loading..." in screen.getvalue()
+        renderer.status("")
+        assert screen.getvalue().endswith("\x1b[2K")
+        screen.truncate(0)
 
     assert screen.getvalue() == ""
 

@@ -9,7 +9,9 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hub
 import pytest
+from hub import COMMIT
 from loopback import Server, serving
 
 from adascale.models import refs, sources
@@ -27,7 +29,6 @@ FOREIGN = (
     "NETRC",
 )
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-COMMIT = "c" * 40
 
 
 @pytest.fixture(autouse=True)
@@ -132,21 +133,7 @@ def fake_hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     """Serve files of one repository as the Hub does."""
 
     def publish(repo: str, files: dict[str, bytes]) -> None:
-        siblings = []
-        for name, data in files.items():
-            digest = hashlib.sha256(data).hexdigest()
-            lfs = {"sha256": digest, "size": len(data), "pointerSize": 134}
-            siblings.append({"rfilename": name, "size": len(data), "lfs": lfs})
-            headers = {
-                "ETag": f'"{digest}"',
-                "X_Linked_Etag": f'"{digest}"',
-                "X_Linked_Size": str(len(data)),
-                "X_Repo_Commit": COMMIT,
-            }
-            server.add(f"/{repo}/resolve/{COMMIT}/{name}", data, **headers)
-        info = {"id": repo, "sha": COMMIT, "siblings": siblings}
-        server.add(f"/api/models/{repo}", info, Content_Type="application/json")
-        server.add("/", b"hello")
+        hub.publish(server, repo, files)
         monkeypatch.setenv("HF_ENDPOINT", server.url)
 
     return publish

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub import COMMIT
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
 from adascale.models import hub
@@ -20,7 +21,6 @@ from adascale.models.sources import DownloadPlan, Transfer, resolve
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
 Fake = Callable[..., None]
-COMMIT = "c" * 40
 
 
 def refuse(server: Any, monkeypatch: pytest.MonkeyPatch, path: str, status: int, code: str) -> None:
