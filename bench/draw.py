@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float, help="by default that of the calibration")
+    parser.add_argument("--calibration", default="auto", help="that the estimates are made with")
     parser.add_argument("--unfitted", action="store_true", help="leave out what a calibration was fitted on")
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
@@ -124,7 +125,9 @@ def main() -> None:
     problems = choose(files, args.questions, args.seed)
     done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
-    options = SessionOptions(args.model, branches=32, purpose="replay", temperature=args.temperature)
+    options = SessionOptions(
+        args.model, branches=32, purpose="replay", temperature=args.temperature, calibration=args.calibration
+    )
     logs: dict[str, list[Event]] = {}
     tokens, started = 0, time.monotonic()
     with (

@@ -26,10 +26,10 @@ _COMMANDS = {
     "eval": "evaluate.eval_",
     "calibrate": "calibrate.app",
     "models": "models.app",
-    "runs": "runs.app",
-    "config": "config.app",
     "replay": "replay.replay",
     "tree": "tree.tree",
+    "runs": "runs.app",
+    "config": "config.app",
     "doctor": "doctor.doctor",
 }
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from adascale.engine.effort import Effort
+from adascale.engine.effort import EFFORTS, Effort
 
 from .shared import SEARCH, env, option
+
+
+def _of_efforts(name: str) -> str:
+    """What the help says of a default that the effort sets."""
+    values = (f"{getattr(params, name):g}" for params in EFFORTS.values())
+    return "from effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
+
 
 EffortOption = Annotated[
     Effort,
@@ -25,7 +32,7 @@ SamplesOption = Annotated[
         panel=SEARCH,
         min=1,
         max=1024,
-        show_default="from effort: 8, 16, 32, 64",
+        show_default=_of_efforts("samples"),
         help="Trajectories of vote and best-of-n, at most as many of adaptive.",
     ),
 ]
@@ -46,7 +53,7 @@ StopAtOption = Annotated[
         panel=SEARCH,
         min=0.0,
         max=1.0,
-        show_default="from effort: .95, .95, .98, 1",
+        show_default=_of_efforts("stop_at"),
         help="Probability of the answer at which adaptive stops.",
     ),
 ]
@@ -57,7 +64,7 @@ MinGainOption = Annotated[
         panel=SEARCH,
         min=-1.0,
         max=1.0,
-        show_default="from effort: .012, .003, .0015, .0005",
+        show_default=_of_efforts("min_gain"),
         help="It also stops where a further trajectory adds less than this to that probability.",
     ),
 ]

@@ -94,7 +94,7 @@ class SearchParams:
     prune_every: int = 1
     least: int = 2
     stop_at: float = 0.95
-    min_gain: float = 0.002
+    min_gain: float = 0.003
     hopeless: float = 0.2
     cut: float = 0.35
 
