@@ -80,7 +80,7 @@ def open_session(
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
             opened.enter_context(session)
-        _say_files(options, session.files)
+        _say_files(options, session.files.listed())
         yield session
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,17 @@ from adascale.engine.types import Notice
 from . import calibrations, fit, gguf, machine, shelf, stepcost
 from .artifact import ModelFile
 from .chat import ChatFormat
-from .checksum import file_sha256
 from .drawstore import DrawStore, draws_path
+from .model_files import ModelFiles, fetch
 from .native import AbortFlag, listen, offloaded
 from .policy import LlamaPolicy
 from .prefixes import PrefixCache
-from .prm import FORMATS, StepPRM, head_file, settle_format, split_reference
+from .prm import FORMATS, StepPRM
 from .prompts import SYSTEM_PROMPT
 from .replaying import ReplayingPolicy
 from .runtime import LlamaContext, LlamaModel
 from .sampling_params import SamplingParams
 from .session_options import Reporting, SessionOptions
-from .sources import resolve
 from .units import human_bytes
 
 WINDOW = 2048
@@ -53,37 +51,29 @@ class Session:
         if (log := reporting.log) is not None:
             listen(lambda level, text: log(text))
         self._stack = ExitStack()
-        self._files: tuple[ModelFile, ModelFile | None] | None = None
+        self._fetched: ModelFiles | None = None
+        self.files: ModelFiles
         self._policy: Policy
         self.reward_model: RewardModel
 
-    def fetch(self) -> None:
+    def fetch(self) -> ModelFiles:
         """Find the files, downloading what is missing; opening does it too, where it was not done before.
 
         Raises:
             ModelError, DiskFullError: a model is not available.
         """
-        if self._files is None:
-            generator = self._resolve(self.options.generator)
-            self._files = generator, self._resolve_prm(generator)
+        self._fetched = self._fetched or fetch(self.options, self._reporting)
+        return self._fetched
 
     @property
     def generator(self) -> ModelFile:
         """The generator's file."""
-        assert self._files is not None, "fetch comes first"
-        return self._files[0]
-
-    @property
-    def files(self) -> list[tuple[str, Path, str]]:
-        """Label, path and sha256 of each model."""
-        both = [("generator", self.generator), ("prm", self.prm)]
-        return [(label, file.path, file.sha256) for label, file in both if file is not None]
+        return self.files.generator
 
     @property
     def prm(self) -> ModelFile | None:
         """The PRM's file, None without one."""
-        assert self._files is not None, "fetch comes first"
-        return self._files[1]
+        return self.files.prm
 
     def __enter__(self) -> Session:
         try:
@@ -155,14 +145,14 @@ class Session:
             },
         }
         if self.prm is not None:
-            described["prm"] = {**_describe(self.prm), "format": self._prm_format}
+            described["prm"] = {**_describe(self.prm), "format": self.files.prm_format}
         if self.calibration is not None:
             described["calibration"] = calibrations.describe(self.calibration)
         return described
 
     def _open(self) -> None:
         options = self.options
-        self.fetch()
+        self.files = self.fetch()
         self.window = self._window(self.generator)
         self._check_memory()
         threads = options.threads or machine.physical_cores()
@@ -196,20 +186,12 @@ class Session:
     def _fingerprint(self) -> calibrations.Fingerprint:
         return calibrations.Fingerprint(
             self.generator.sha256,
-            self._prm_sha256(),
-            self._prm_format if self.prm is not None else "probe",
+            self.files.prm_sha256(),
+            self.files.prm_format,
             shelf.prompt_hash(self.chat),
             dataclasses.asdict(self.sampling),
             self.window,
         )
-
-    def _prm_sha256(self) -> str:
-        """What a PRM's scores depend on: its GGUF, and its head where it has one."""
-        if self.prm is None:
-            return ""
-        head = head_file(self.prm.path, self._prm_format)
-        parts = [self.prm.sha256, *([file_sha256(head, head.name)] if head else [])]
-        return parts[0] if head is None else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def _calibration(self) -> calibrations.Artefact | None:
         wanted = self.options.calibration
@@ -220,22 +202,6 @@ class Session:
         if wanted == "auto":
             return shelf.find(self.fingerprint.pair(), self.fingerprint)
         return calibrations.load(Path(wanted), width=self.model.width)
-
-    def _resolve(self, ref: str) -> ModelFile:
-        return resolve(
-            ref,
-            offline=self.options.offline,
-            on_progress=self._reporting.on_progress,
-            confirm=self._reporting.confirm,
-        )
-
-    def _resolve_prm(self, generator: ModelFile) -> ModelFile | None:
-        if self.options.prm in ("none", "probe"):
-            return None
-        wanted, ref = split_reference(self.options.prm)
-        found = generator if ref == "self" else self._resolve(ref)
-        self._prm_format = settle_format(found, wanted, self._reporting.status, offline=self.options.offline)
-        return found
 
     def _window(self, file: ModelFile) -> int:
         allowed = gguf.read_info(file.path).context_length or WINDOW
@@ -279,7 +245,7 @@ class Session:
             return SequenceLogprob()
         same = self.prm.path == self.generator.path
         model = generator if same else self._load(self.prm)
-        adapter = FORMATS[self._prm_format].adapter(model)
+        adapter = FORMATS[self.files.prm_format].adapter(model)
         context = self._make_context(model, self._prm_window(), 1, threads, states=adapter.readout.states)
         return StepPRM.opened(context, adapter, self._cache())
 

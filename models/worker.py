@@ -189,7 +189,7 @@ class Server:
         session = Session(wanted.options, reporting)
         with session:
             self._session = session
-            self._tell(Opened(session.describe(), tuple(session.warnings), tuple(session.files)))
+            self._tell(Opened(session.describe(), tuple(session.warnings), tuple(session.files.listed())))
             while True:
                 message = self._inbox.get()
                 if isinstance(message, Search):
