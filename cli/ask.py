@@ -23,7 +23,7 @@ from .kept import keeping
 from .options import ExtractOption, RunOptions, SaveOption, ShowTreeOption, TraceOption
 from .record import answer_record, is_sure
 from .render.base import choose_progress, make_renderer
-from .shared import with_options
+from .shared import JsonOption, with_options
 from .signals import graceful
 from .stdin import read_stdin
 from .trace import TraceWriter
@@ -44,6 +44,7 @@ def ask(
     extract: ExtractOption = False,
     trace: TraceOption = None,
     save: SaveOption = True,
+    json_output: JsonOption = False,
     *,
     options: RunOptions,
 ) -> None:
@@ -70,7 +71,7 @@ def ask(
                 if writer is not None:
                     writer.write(event)
                 renderer.on(event)
-    finish(log, loaded, options, extract=extract)
+    finish(log, loaded, options, extract=extract, json_output=json_output)
 
 
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
@@ -98,13 +99,15 @@ def question_text(argument: str | None) -> str:
     return text.strip()
 
 
-def finish(log: list[Event], load_seconds: float, options: RunOptions, *, extract: bool) -> None:
+def finish(
+    log: list[Event], load_seconds: float, options: RunOptions, *, extract: bool, json_output: bool
+) -> None:
     """Write the payload and leave with the exit code of the outcome."""
     last = log[-1]
     if isinstance(last, SearchFailed):
         raise last.error()
     assert isinstance(last, SearchFinished)
-    if options.json_output:
+    if json_output:
         record = answer_record(log, load_seconds, __version__, options.min_confidence)
         indent = 2 if sys.stdout.isatty() else None
         write_payload(json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent))

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,7 +160,7 @@ class _Run:
         before = self.results.made_with
         if self.options.seed is not None or before is None:
             return self.options
-        return RunOptions.of(self.options, seed=before["seed"])
+        return replace(self.options, seed=before["seed"])
 
     def _ask(self, happening: Iterator[tuple[Problem, Event]]) -> None:
         logs: dict[str, list[Event]] = {}

@@ -19,11 +19,10 @@ from adascale.engine.types import Problem
 from .calibrate_options import CalibrateOptions
 from .calibrate_progress import DrawProgress
 from .console import clean, say
-from .options import RunOptions
 from .plots import check_plot
 from .problems import read_known
 from .signals import graceful
-from .wire import MAX_BRANCHES, open_session, stoppable
+from .wire import open_session, stoppable
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.fitting import Training
@@ -76,9 +75,7 @@ def _check_enough(count: int, fewest: int) -> None:
 def opened(options: CalibrateOptions, calibration: str) -> Iterator[Session]:
     """A session whose draws come out the same however often they are interrupted."""
     status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
-    with open_session(
-        RunOptions.of(options, calibration=calibration), MAX_BRANCHES, status, purpose="rollouts"
-    ) as session:
+    with open_session(options, calibration, status, purpose="rollouts") as session:
         yield session
 
 

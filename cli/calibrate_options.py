@@ -6,29 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from adascale.models.catalog import DEFAULT_GENERATOR
-
-from .shared import (
-    OUTPUT,
-    SEARCH,
-    ColorOption,
-    CtxSizeOption,
-    DebugOption,
-    ForceOption,
-    GeneratorOption,
-    GpuLayersOption,
-    JsonOption,
-    OfflineOption,
-    PrmOption,
-    QuietOption,
-    SystemOption,
-    TemperatureOption,
-    ThreadsOption,
-    TopPOption,
-    VerboseOption,
-    YesOption,
-    option,
-)
+from .model_options import ModelOptions
+from .shared import OUTPUT, SEARCH, JsonOption, option
 
 Method = Literal["beta", "quantile", "isotonic", "temperature"]
 
@@ -67,11 +46,9 @@ PlotOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrateOptions:
+class CalibrateOptions(ModelOptions):
     """What ``calibrate fit`` and ``calibrate check`` share."""
 
-    generator: GeneratorOption = DEFAULT_GENERATOR
-    prm: PrmOption = "probe"
     data: DataOption = ()  # type: ignore[assignment]
     questions: QuestionsOption = None
     samples: SamplesOption = 4
@@ -79,18 +56,5 @@ class CalibrateOptions:
     seed: Annotated[
         int, option("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws.")
     ] = 0
-    temperature: TemperatureOption = None
-    top_p: TopPOption = None
-    system: SystemOption = None
-    ctx_size: CtxSizeOption = None
-    threads: ThreadsOption = None
-    gpu_layers: GpuLayersOption = "auto"
-    offline: OfflineOption = False
-    yes: YesOption = False
-    force: ForceOption = False
     plot: PlotOption = None
     json_output: JsonOption = False
-    color: ColorOption = "auto"
-    quiet: QuietOption = 0
-    verbose: VerboseOption = 0
-    debug: DebugOption = False

@@ -14,55 +14,23 @@ import typer
 
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation import evaluate
-from adascale.models.catalog import DEFAULT_GENERATOR
 
 from .calibrate_options import QuestionsOption
 from .console import clean, say, show_warning, write_payload
 from .entries import parse_entries
 from .evaluate_progress import EvalProgress
 from .evaluate_report import csv_text, markdown
-from .options import CalibrationOption, RunOptions
 from .plots import check_plot, frontier
 from .problems import read_known
-from .search_options import (
-    BeamWidthOption,
-    BranchingOption,
-    ConfidenceOption,
-    EffortOption,
-    MinGainOption,
-    PaperOption,
-    SamplesOption,
-    StopAtOption,
-)
-from .shared import (
-    OUTPUT,
-    SEARCH,
-    ColorOption,
-    CtxSizeOption,
-    DebugOption,
-    ForceOption,
-    GeneratorOption,
-    GpuLayersOption,
-    JsonOption,
-    OfflineOption,
-    PrmOption,
-    QuietOption,
-    SystemOption,
-    TemperatureOption,
-    ThreadsOption,
-    TopPOption,
-    VerboseOption,
-    YesOption,
-    option,
-    with_options,
-)
-from .wire import MAX_BRANCHES, open_session, stoppable
+from .search_options import SearchOptions
+from .shared import OUTPUT, SEARCH, JsonOption, option, with_options
+from .wire import open_session, stoppable
 
 SCHEMA = "adascale.eval/1"
 
 
 @dataclass(frozen=True, slots=True)
-class EvalOptions:
+class EvalOptions(SearchOptions):
     """What ``eval`` takes beside its files."""
 
     strategies: Annotated[
@@ -77,36 +45,12 @@ class EvalOptions:
         int, option("--repeats", panel=SEARCH, min=1, max=1000, help="Times, with other random numbers.")
     ] = 1
     seed: Annotated[int, option("--seed", panel=SEARCH, min=0, help="Of the questions and all draws.")] = 0
-    effort: EffortOption = "medium"
-    samples: SamplesOption = None
-    beam_width: BeamWidthOption = None
-    branching: BranchingOption = None
-    stop_at: StopAtOption = None
-    min_gain: MinGainOption = None
-    confidence: ConfidenceOption = None
-    paper: PaperOption = False
-    generator: GeneratorOption = DEFAULT_GENERATOR
-    prm: PrmOption = "probe"
-    calibration: CalibrationOption = "auto"
-    temperature: TemperatureOption = None
-    top_p: TopPOption = None
-    system: SystemOption = None
-    ctx_size: CtxSizeOption = None
-    threads: ThreadsOption = None
-    gpu_layers: GpuLayersOption = "auto"
-    offline: OfflineOption = False
-    yes: YesOption = False
-    force: ForceOption = False
     plot: Annotated[
         Path | None,
         option("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw accuracy against tokens."),
     ] = None
     csv_output: Annotated[bool, option("--csv", panel=OUTPUT, help="Print CSV, one row a strategy.")] = False
     json_output: JsonOption = False
-    color: ColorOption = "auto"
-    quiet: QuietOption = 0
-    verbose: VerboseOption = 0
-    debug: DebugOption = False
 
 
 @with_options(EvalOptions)
@@ -128,15 +72,14 @@ def eval_(
     from adascale.models.collect import choose
     from adascale.models.drawstore import DrawStore
 
-    run = RunOptions.of(options)
-    entries = parse_entries(options.strategies, run.params())
+    entries = parse_entries(options.strategies, options.params())
     if options.plot is not None:
         check_plot(options.plot)
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
     problems = choose(read_known(data), options.questions, options.seed)
     status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
-    with open_session(run, MAX_BRANCHES, status, purpose="replay") as session:
+    with open_session(options, options.calibration, status, purpose="replay") as session:
         if options.quiet < 2:
             for notice in session.warnings:
                 show_warning(notice)

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from adascale.engine.budget import Budget
-from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
 from adascale.engine.strategies.base import Adapt
-from adascale.models.catalog import DEFAULT_GENERATOR
 
 from .render.base import ProgressChoice
-from .search_options import (
-    BeamWidthOption,
-    BranchingOption,
-    ConfidenceOption,
-    EffortOption,
-    MinGainOption,
-    PaperOption,
-    SamplesOption,
-    StopAtOption,
-)
-from .shared import (
-    MODELS,
-    OUTPUT,
-    SEARCH,
-    ColorOption,
-    CtxSizeOption,
-    DebugOption,
-    ForceOption,
-    GeneratorOption,
-    GpuLayersOption,
-    JsonOption,
-    OfflineOption,
-    PrmOption,
-    QuietOption,
-    SystemOption,
-    TemperatureOption,
-    ThreadsOption,
-    TopPOption,
-    VerboseOption,
-    YesOption,
-    env,
-    option,
-)
+from .search_options import SearchOptions
+from .shared import OUTPUT, SEARCH, env, option
 from .values import parse_count, parse_duration
 
 StrategyName = Literal["greedy", "vote", "best-of-n", "beam", "dvts", "adaptive", "adaptive-consistency"]
@@ -54,40 +21,13 @@ ADAPT_HINT = "--strategy best-of-n --adapt n, or --strategy beam --adapt km"
 assert set(STRATEGIES) == set(StrategyName.__args__)  # type: ignore[attr-defined]
 
 
-CalibrationOption = Annotated[
-    str,
-    option(
-        "--calibration",
-        panel=MODELS,
-        envvar=env("CALIBRATION"),
-        metavar="auto|none|FILE",
-        help="What turns judgements into probabilities; auto takes the one fitted on these very models.",
-    ),
-]
-
-
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(SearchOptions):
     """What ``ask`` and ``batch`` share, as typed by the user."""
 
-    generator: GeneratorOption = DEFAULT_GENERATOR
-    prm: PrmOption = "probe"
-    calibration: CalibrationOption = "auto"
     strategy: Annotated[
         StrategyName, option("--strategy", panel=SEARCH, envvar=env("STRATEGY"), help="How to search.")
     ] = "adaptive"
-    effort: EffortOption = "medium"
-    samples: SamplesOption = None
-    beam_width: BeamWidthOption = None
-    branching: BranchingOption = None
-    stop_at: StopAtOption = None
-    min_gain: MinGainOption = None
-    min_confidence: Annotated[
-        float,
-        option(
-            "--min-confidence", panel=SEARCH, min=0.0, max=1.0, help="Exit 3 if the answer is less likely."
-        ),
-    ] = 0.0  # fmt: skip
     adapt: Annotated[
         Adapt,
         option(
@@ -95,8 +35,13 @@ class RunOptions:
             help="The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
         ),
     ] = "none"  # fmt: skip
-    confidence: ConfidenceOption = None
-    paper: PaperOption = False
+    min_confidence: Annotated[
+        float,
+        option(
+            "--min-confidence", panel=SEARCH, min=0.0, max=1.0,
+            help="Below it an answer is not taken for known: status low_confidence, and ask exits with 3.",
+        ),
+    ] = 0.0  # fmt: skip
     budget: Annotated[
         str | None,
         option(
@@ -115,16 +60,6 @@ class RunOptions:
         int | None,
         option("--seed", panel=SEARCH, envvar=env("SEED"), min=0, help="Random unless given; shown by -v."),
     ] = None
-    temperature: TemperatureOption = None
-    top_p: TopPOption = None
-    system: SystemOption = None
-    ctx_size: CtxSizeOption = None
-    threads: ThreadsOption = None
-    gpu_layers: GpuLayersOption = "auto"
-    offline: OfflineOption = False
-    yes: YesOption = False
-    force: ForceOption = False
-    json_output: JsonOption = False
     progress: Annotated[
         ProgressChoice,
         option(
@@ -132,33 +67,16 @@ class RunOptions:
             help="What stderr shows; json is the event stream.",
         ),
     ] = "auto"  # fmt: skip
-    color: ColorOption = "auto"
-    quiet: QuietOption = 0
-    verbose: VerboseOption = 0
-
-    debug: DebugOption = False
-
-    @classmethod
-    def of(cls, options: Any, **more: Any) -> RunOptions:
-        """What another command's options have in common with these, and ``more``."""
-        common = {f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)}
-        return cls(**{**common, **more})
 
     def params(self) -> SearchParams:
-        """The strategy's numbers: of the paper or of the effort, and what was given beside.
+        """The strategy's numbers.
 
         Raises:
             UsageError: a rule that the strategy does not have.
         """
         if self.adapt != "none" and self.adapt not in self.chosen().adapts:
             raise UsageError(f"--adapt {self.adapt} is no rule of {self.strategy}", hint=ADAPT_HINT)
-        names = ("samples", "beam_width", "branching", "stop_at", "min_gain", "confidence")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(PAPER if self.paper else EFFORTS[self.effort], adapt=self.adapt, **given)
-
-    def heat(self) -> float | None:
-        """The sampling temperature; None for that of the calibration."""
-        return PAPER_TEMPERATURE if self.paper and self.temperature is None else self.temperature
+        return replace(SearchOptions.params(self), adapt=self.adapt)
 
     def chosen(self) -> Strategy:
         """The strategy."""

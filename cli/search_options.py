@@ -1,12 +1,15 @@
-"""How to search: options that ``ask``, ``batch`` and ``eval`` share."""
+"""How to search: what ``ask``, ``batch`` and ``eval`` share, as one dataclass."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from adascale.engine.effort import EFFORTS, Effort
+from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
+from adascale.engine.strategies import SearchParams
 
-from .shared import SEARCH, env, option
+from .model_options import ModelOptions
+from .shared import MODELS, SEARCH, env, option
 
 
 def _of_efforts(name: str) -> str:
@@ -87,3 +90,38 @@ PaperOption = Annotated[
         help="The paper's numbers: 64 samples, 8 prefixes of 8 children pruned every 5 steps, T .7.",
     ),
 ]
+CalibrationOption = Annotated[
+    str,
+    option(
+        "--calibration",
+        panel=MODELS,
+        envvar=env("CALIBRATION"),
+        metavar="auto|none|FILE",
+        help="What turns judgements into probabilities; auto takes the one fitted on these very models.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions(ModelOptions):
+    """The numbers of a search, as typed by the user."""
+
+    calibration: CalibrationOption = "auto"
+    effort: EffortOption = "medium"
+    samples: SamplesOption = None
+    beam_width: BeamWidthOption = None
+    branching: BranchingOption = None
+    stop_at: StopAtOption = None
+    min_gain: MinGainOption = None
+    confidence: ConfidenceOption = None
+    paper: PaperOption = False
+
+    def params(self) -> SearchParams:
+        """Of the paper or of the effort, and what was given beside."""
+        names = ("samples", "beam_width", "branching", "stop_at", "min_gain", "confidence")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(PAPER if self.paper else EFFORTS[self.effort], **given)
+
+    def heat(self) -> float | None:
+        """The sampling temperature; None for that of the calibration."""
+        return PAPER_TEMPERATURE if self.paper and self.temperature is None else self.temperature

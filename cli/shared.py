@@ -18,7 +18,7 @@ import typer
 from . import completion
 from .console import ColorChoice, use_color
 
-MODELS, SEARCH, MACHINE, OUTPUT = "Models", "Search", "Machine", "Output"
+MODELS, SEARCH, MACHINE, OUTPUT = _PANELS = "Models", "Search", "Machine", "Output"
 
 
 def option(*names: str, panel: str, help: str, **more: Any) -> Any:
@@ -62,7 +62,7 @@ CtxSizeOption = Annotated[
         envvar=env("CTX_SIZE"),
         min=512,
         show_default="2048",
-        help="Tokens of one trajectory, question included.",
+        help="Context window of one trajectory: the question, and at most --max-tokens.",
     ),
 ]
 ThreadsOption = Annotated[
@@ -110,6 +110,16 @@ TopPOption = Annotated[
         max=1.0,
         show_default="as the calibration was fitted, else 0.95",
         help="Share of probability sampled from.",
+    ),
+]
+MaxTokensOption = Annotated[
+    int | None,
+    option(
+        "--max-tokens",
+        panel=SEARCH,
+        min=1,
+        show_default="as the calibration was fitted, else 768",
+        help="Tokens of one trajectory; one that is cut there has no answer.",
     ),
 ]
 SystemOption = Annotated[
@@ -181,13 +191,17 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
 
 
 def _parameters(command: Callable[..., None], options_type: type[Any]) -> list[inspect.Parameter]:
-    """The command's first argument, then the panels from models to output, then its own options."""
+    """Arguments, then panel by panel the options: what is a command's own before what it shares."""
     hints = get_type_hints(options_type, include_extras=True)
-    added = [
+    defaults = {field.name: field.default for field in fields(options_type)}
+    names = dict.fromkeys(
+        name for cls in options_type.__mro__ for name in vars(cls).get("__annotations__", ())
+    )
+    shared = [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name]
         )
-        for field in fields(options_type)
+        for name in names
     ]
     own_hints = get_type_hints(command, include_extras=True)
     own = [
@@ -195,4 +209,9 @@ def _parameters(command: Callable[..., None], options_type: type[Any]) -> list[i
         for parameter in inspect.signature(command).parameters.values()
         if parameter.name != "options"
     ]
-    return [*own[:1], *added, *own[1:]]
+    return sorted([*own, *shared], key=_panel)
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    [info] = parameter.annotation.__metadata__
+    return _PANELS.index(info.rich_help_panel) if info.rich_help_panel in _PANELS else -1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.settings import Settings
 
 from .console import clean, say
+from .model_options import ModelOptions
 from .options import RunOptions
 from .signals import SIGNALS, graceful
 from .transfer import TransferView, announce, ask_consent
@@ -43,7 +44,7 @@ def open_worker(options: RunOptions, branches: int, status: Callable[[str], None
             status(text)
 
         reporting = _reporting(options, tell, transfers, free=lambda: status(""))
-        with Worker(_session_options(options, branches), reporting) as worker:
+        with Worker(_session_options(options, options.calibration, branches), reporting) as worker:
             transferring.close()
             _say_files(options, worker.opened.files)
             yield worker
@@ -58,23 +59,23 @@ def open_cluster(
     from adascale.models.session_options import Reporting
 
     reporting = Reporting(status, log=_write_log if options.verbose > 1 else None)
-    with Cluster(address, _session_options(options, branches), reporting) as cluster:
+    opening = _session_options(options, options.calibration, branches)
+    with Cluster(address, opening, reporting) as cluster:
         _say_files(options, cluster.opened.files)
         yield cluster
 
 
 @contextmanager
 def open_session(
-    options: RunOptions, branches: int, status: Callable[[str], None], *, purpose: Purpose
+    options: ModelOptions, calibration: str, status: Callable[[str], None], *, purpose: Purpose
 ) -> Iterator[Session]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
     _set_offline(options)
     from adascale.models.session import Session
 
     with TransferView() as transfers:
-        session = Session(
-            _session_options(options, branches, purpose), _reporting(options, status, transfers)
-        )
+        opening = _session_options(options, calibration, MAX_BRANCHES, purpose)
+        session = Session(opening, _reporting(options, status, transfers))
         session.fetch()
     with ExitStack() as opened:
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
@@ -84,7 +85,9 @@ def open_session(
         yield session
 
 
-def _session_options(options: RunOptions, branches: int, purpose: Purpose = "search") -> SessionOptions:
+def _session_options(
+    options: ModelOptions, calibration: str, branches: int, purpose: Purpose = "search"
+) -> SessionOptions:
     _set_offline(options)
     from adascale.models.session_options import SessionOptions
 
@@ -97,21 +100,22 @@ def _session_options(options: RunOptions, branches: int, purpose: Purpose = "sea
         gpu_layers=parse_gpu_layers(options.gpu_layers),
         temperature=options.heat(),
         top_p=options.top_p,
+        max_tokens=options.max_tokens,
         system=options.system,
         offline=options.offline,
         force=options.force,
-        calibration=options.calibration,
+        calibration=calibration,
         purpose=purpose,
     )
 
 
-def _set_offline(options: RunOptions) -> None:
+def _set_offline(options: ModelOptions) -> None:
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
 
 def _reporting(
-    options: RunOptions,
+    options: ModelOptions,
     status: Callable[[str], None],
     transfers: TransferView,
     free: Callable[[], None] = lambda: None,
@@ -135,7 +139,7 @@ def _write_log(text: str) -> None:
     sys.stderr.write(clean(text))
 
 
-def _say_files(options: RunOptions, files: Sequence[tuple[str, Path, str]]) -> None:
+def _say_files(options: ModelOptions, files: Sequence[tuple[str, Path, str]]) -> None:
     if options.verbose:
         for label, path, sha256 in files:
             say(f"{label} {path} sha256 {sha256[:12]}")

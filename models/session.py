@@ -179,8 +179,8 @@ class Session:
         self.reward_model = self._open_prm(model, threads)
 
     def _asked(self, usual: SamplingParams) -> SamplingParams:
-        asked = {"temperature": self.options.temperature, "top_p": self.options.top_p}
-        known: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        asked = {name: getattr(self.options, name) for name in ("temperature", "top_p", "max_tokens")}
+        known = {name: value for name, value in asked.items() if value is not None}
         return dataclasses.replace(usual, **known)
 
     def _fingerprint(self) -> calibrations.Fingerprint:

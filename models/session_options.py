@@ -25,8 +25,8 @@ class SessionOptions:
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
         threads: CPU threads; None for the physical cores.
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
-        temperature, top_p: How tokens are drawn; None for what the calibration was fitted with, since only
-            so do its probabilities hold, and without one for ``SamplingParams``.
+        temperature, top_p, max_tokens: How trajectories are drawn; None for what the calibration was fitted
+            with, since only so do its probabilities hold, and without one for ``SamplingParams``.
         system: System prompt; None for the built-in one.
         offline: Never touch the network.
         force: Load even if memory looks too small.
@@ -42,6 +42,7 @@ class SessionOptions:
     gpu_layers: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    max_tokens: int | None = None
     system: str | None = None
     offline: bool = False
     force: bool = False
