@@ -21,5 +21,5 @@ def answer_payload(tree: Tree, result: SearchResult, extract: bool) -> str:
     answer = "" if result.answer is None else result.answer
     if extract:
         return answer
-    parts = [readable(solution_text(tree, result)), f"Answer: {answer}" if answer else ""]
+    parts = [readable(solution_text(tree, result)), f"Answer: {readable(answer)}" if answer else ""]
     return "\n".join(part for part in parts if part)

@@ -19,6 +19,7 @@ from adascale.engine.types import Problem
 
 from .answer import answer_payload
 from .console import may_animate, say, write_payload
+from .files import check_writable
 from .kept import keeping
 from .options import ExtractOption, RunOptions, SaveOption, ShowTreeOption, TraceOption
 from .record import answer_record, is_sure
@@ -56,14 +57,16 @@ def ask(
     """
     problem = Problem("1", question_text(question))
     options.limits()  # a wrong value is told before a model is loaded
+    if trace is not None:
+        check_writable(trace)
     kind = choose_progress(options.progress, options.quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
-        writer = stack.enter_context(_writer(trace, save))
         renderer = stack.enter_context(make_renderer(kind, show_tree=show_tree, quiet=options.quiet))
         branches = options.chosen().width(options.params())
         worker = stack.enter_context(open_worker(options, branches, renderer.status))
         loaded = time.monotonic() - started
+        writer = stack.enter_context(_writer(trace, save))  # where there is no search there is no trace
         log: list[Event] = []
         with graceful(worker.interrupt):
             for _, event in worker.run([problem], settings_for(options, worker)):

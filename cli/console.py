@@ -24,11 +24,13 @@ ColorChoice = Literal["auto", "always", "never"]
 
 # C0 without tab and newline, DEL, and C1: what a terminal could take for a command.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Half a surrogate pair, and what Unicode keeps from ever being a character: no encoding or no XML has them.
+_NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
     """Drop control characters except newline and tab, so that model text is only text."""
-    return _CONTROL.sub("", text)
+    return _NO_CHARACTER.sub("\ufffd", _CONTROL.sub("", text))
 
 
 _color: ColorChoice = "auto"
@@ -56,9 +58,9 @@ def stderr_console() -> Console:
         emoji=False,
         highlight=False,
         soft_wrap=not sys.stderr.isatty(),
-        no_color=True if color == "never" else None,
-        force_terminal=None if may_animate() or color == "always" else False,
-        color_system="auto" if color != "never" else None,
+        no_color={"auto": None, "always": False, "never": True}[color],  # a flag comes before NO_COLOR
+        force_terminal=color == "always" or may_animate(),
+        color_system=None if color == "never" else "auto" if may_animate() or color == "auto" else "standard",
     )
 
 
@@ -67,12 +69,14 @@ def question_bar() -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         console=stderr_console(),
         transient=True,
+        redirect_stdout=False,
+        disable=not may_animate(),
     )
 
 

@@ -15,6 +15,7 @@ from adascale.engine.events import SearchFinished, SearchStarted, from_json
 from . import completion
 from .console import say, write_payload
 from .kept import MOST, MOST_BYTES, kept_runs, name_of, runs_dir, trace_path
+from .render.maths import readable
 from .render.text import cells, chance, cut, one_line, pad, thousands
 from .render.theme import UNICODE
 from .shared import JsonLinesOption
@@ -156,7 +157,7 @@ def _table(facts: list[dict[str, Any]]) -> Iterator[str]:
             (
                 fact["run"],
                 "-" if tokens is None else thousands(tokens),
-                cut(one_line(answer, UNICODE), 20, UNICODE) + p,
+                cut(one_line(readable(answer), UNICODE), 20, UNICODE) + p,
                 cut(one_line(fact["question"] or "(unreadable)", UNICODE), _QUESTION_CELLS, UNICODE),
             )
         )

@@ -11,7 +11,7 @@ from adascale.engine.events import Event, SearchStarted, StepProposed
 from adascale.engine.types import Estimate, NodeId
 
 from ..render.state import ViewState, state_after
-from ..render.text import chance, thousands
+from ..render.text import chance, one_line, thousands
 from ..render.theme import UNICODE
 from ..render.words import summary, why
 
@@ -53,8 +53,8 @@ class Document:
 
     @property
     def why(self) -> str:
-        """What ended the search; empty where a fixed number of solutions did."""
-        return why(self.view)
+        """What ended the search."""
+        return one_line(why(self.view), UNICODE)
 
     def facts(self) -> list[tuple[str, str]]:
         """What it was made with: name and value."""

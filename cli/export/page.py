@@ -13,6 +13,7 @@ from ..render.maths import readable
 from ..render.rows import Row, tree_rows
 from ..render.text import cut, one_line, plural
 from ..render.theme import UNICODE, Mark, level
+from ..render.words import backing
 from .document import LABEL, Document, score
 
 _WORDS: dict[Mark, str] = {
@@ -91,8 +92,9 @@ def _groups(document: Document) -> Iterator[str]:
         return
     yield "<h2>Answers</h2><ol>"
     for group in groups:
-        votes = plural(len(group.nodes), "path")
-        yield f'<li class="step"><strong>{_text(group.answer)}</strong> <span>{votes}</span></li>'
+        votes, *scored = backing(document.view, group)
+        facts = ", ".join([plural(int(votes), "path"), *scored])
+        yield f'<li class="step"><strong>{_text(readable(group.answer))}</strong> <span>{facts}</span></li>'
     yield "</ol>"
 
 

@@ -60,6 +60,7 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "granted": document.view.granted.get(row.node, 0) if row.node is not None else 0,
         "made": len(tree.children(row.node)) if row.node is not None else 0,
         "state": _STATES[row.mark] if row.mark else None,
+        "why": row.why or None,
         "best": row.best,
         "t": document.made.get(row.node) if row.node is not None else None,
     }

@@ -16,8 +16,8 @@ _FONT = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
 def to_text(document: Document) -> str:
-    """What ``--show-tree`` prints at 100 columns, without colour."""
-    lines = [line.plain.rstrip() for line in final_frame(document.view, TEXT_WIDTH, UNICODE)]
+    """What ``--show-tree`` prints at 100 columns, without colour, and with nothing folded."""
+    lines = [line.plain.rstrip() for line in final_frame(document.view, TEXT_WIDTH, UNICODE, whole=True)]
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())
     return "\n".join([*lines, document.outcome, *([document.why] if document.why else []), facts])
 

@@ -11,21 +11,19 @@ from adascale.engine.types import Estimate
 
 from .maths import readable
 from .rows import Row
-from .text import cells, chance, cut, one_line, pad
+from .text import cells, chance, cut, cut_front, one_line, pad
 from .theme import MARK_STYLES, STYLES, Glyphs, level
 
 NARROW = 60
 """Below this width the ``n`` column is dropped."""
 
 WIDE = 100
-"""From this width on the interval and the tokens of each step are shown."""
-
-BROAD = 120
-"""From this width on the interval is drawn as well."""
+"""From this width on intervals are shown, in numbers and drawn, the tokens of a step, and why one was cut."""
 
 _SCALE = "0   .5    1"
 
 _GAP = 2
+_LEAST_TEXT = 16
 _COUNT_CELLS = 8
 _LABEL_CHARACTERS = 15
 
@@ -88,7 +86,6 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     shown = [("p" if frame.calibrated else "score", [_score(row, frame) for row in rows])]
     if frame.width >= WIDE and frame.calibrated:
         shown.append(("10-90%", [(_interval(row), STYLES["faint"]) for row in rows]))
-    if frame.width >= BROAD and frame.calibrated:
         shown.append((_SCALE, [(_spread(row.estimate, frame.glyphs), STYLES["spent"]) for row in rows]))
     if frame.width >= NARROW:
         shown.append(("n", [_count(row, frame) for row in rows]))
@@ -122,7 +119,7 @@ def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
 
 
 def _count(row: Row, frame: Frame) -> tuple[str, str]:
-    text = cut(one_line(row.count, frame.glyphs), _COUNT_CELLS, frame.glyphs)
+    text = cut(one_line(readable(row.count), frame.glyphs), _COUNT_CELLS, frame.glyphs)
     if row.mark == "best":
         return text, STYLES["answer"]
     return text, STYLES["low"] if row.mark == "pruned" else STYLES["faint"]
@@ -144,8 +141,14 @@ def _left(row: Row, width: int, step: int, frame: Frame) -> Text:
     if row.label:
         line.append(_label(row.label, glyphs) + " ", STYLES["label"])
     room = width - line.cell_len
-    text = cut(one_line(readable(row.text), glyphs), room, glyphs) if row.text else ""
-    line.append(pad(text, room), _text_style(row))
+    why = f"  {one_line(row.why, glyphs)}" if row.why and frame.width >= WIDE else ""
+    if cells(why) > room - _LEAST_TEXT:
+        why = ""
+    room -= cells(why)
+    text = one_line(readable(row.text), glyphs)
+    # Of what is being written the end is new.
+    text = (cut_front if row.mark == "running" and not row.folded else cut)(text, room, glyphs)
+    line.append(pad(text, room), _text_style(row)).append(why, STYLES["low"])
     line.truncate(width)
     return line
 
@@ -159,11 +162,12 @@ def _text_style(row: Row) -> str:
 
 
 def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> str:
-    """Guides of the innermost levels, as many as fit ``most`` cells: a deep tree must leave room for text."""
-    levels = max(1, most // step)
-    lasts = row.lasts[max(0, len(row.lasts) - levels) :]
+    """Guides in at most ``most`` cells: what is deeper stands at the last level, and its label says where."""
+    levels, lasts = max(1, most // step), row.lasts
     if not lasts:
         return ""
+    if len(lasts) > levels:
+        lasts = (*lasts[: levels - 1], lasts[-1])
     outer = [glyphs.blank if last else glyphs.pipe for last in lasts[:-1]]
     own = glyphs.elbow if lasts[-1] else glyphs.tee
     if step < len(own):

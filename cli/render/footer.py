@@ -1,4 +1,4 @@
-"""Lines below a tree: the budget, the tree in numbers, the best answer and what will stop the search."""
+"""Lines below a tree: the budget, the tree in numbers, the answers, and what will stop the search."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .maths import readable
 from .state import ViewState
 from .text import cells, chance, clock, cut, duration, one_line, plural, thousands
 from .theme import STYLES, Glyphs
-from .words import answer_text, spent, support
+from .words import answer_text, backing, spent, support
 
 
 def budget_line(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
     facts = [spent(state), *rate_text(state)]
     share, left = _limits(state)
-    if share is None and (fixed := state.account.fixed_tokens(state.tree)):
-        share = state.tokens / fixed
-        facts[0] += f" of about {thousands(fixed)} for all {state.account.at_most}"
+    if fixed := state.account.fixed_tokens(state.tree):
+        facts.insert(1, f"all {state.account.at_most}: about {thousands(fixed)}")
+        share = state.tokens / fixed if share is None else share
     if state.ended:
         facts.append(duration(state.t))
     elif left is not None:
@@ -47,25 +47,27 @@ def tree_line(state: ViewState, frame: Frame) -> Text:
 
 
 def best_line(state: ViewState, frame: Frame) -> Text:
-    """The best answer, how sure it is, what will stop the search, and what else was answered."""
+    """The best answer, how sure it is, and what else was answered."""
     if state.answer is None:
         return _facts("best", ["no answer yet"], frame)
-    facts = [answer_text(state, frame.glyphs), *support(state), *_stops(state), *_rivals(state, frame.glyphs)]
+    facts = [answer_text(state, frame.glyphs), *support(state), *_rivals(state, frame.glyphs)]
     line = _facts("best", facts, frame)
     line.stylize(STYLES["answer"], 7, 7 + len(facts[0]))
     return line
 
 
-def _stops(state: ViewState) -> list[str]:
-    """What will end an adaptive search, beside where it is."""
+def stop_line(state: ViewState, frame: Frame) -> Text:
+    """What will end the search, beside where it is."""
+    standing, most = state.tree.standing, state.account.at_most
+    done = standing.finished if standing is not None else len(state.candidates)
+    drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
     if "stop_at" not in state.params:
-        return []
-    facts = [f"stops at {chance(float(state.params['stop_at']))}"]
-    standing = state.tree.standing
-    if standing is not None and standing.gain is not None and "min_gain" in state.params:
+        return _facts("stops", [drawn], frame)
+    facts = [f"at {chance(float(state.params['stop_at']))}", drawn]
+    if standing is not None and standing.gain is not None:
         least = float(state.params["min_gain"])
-        facts.append(f"next adds {_small(standing.gain)}, stops below {_small(least)}")
-    return facts
+        facts.append(f"next adds {_small(standing.gain)}, ends below {_small(least)}")
+    return _facts("stops", facts, frame)
 
 
 def _small(gain: float) -> str:
@@ -74,12 +76,12 @@ def _small(gain: float) -> str:
 
 
 def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
-    """``then 26 (2), 13 (1), 3 more``."""
+    """``then 26 (2, p .31), 13 (1, p .12), 3 more``: how many paths lead there, and the best one's p."""
     groups = state.groups[1:]
     if not groups:
         return []
     named = [
-        f"{cut(one_line(readable(group.answer), glyphs), 12, glyphs)} ({len(group.nodes)})"
+        f"{cut(one_line(readable(group.answer), glyphs), 12, glyphs)} ({', '.join(backing(state, group))})"
         for group in groups[:2]
     ]
     more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []

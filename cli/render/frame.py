@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from .draw import Frame, draw_rows
-from .footer import best_line, budget_line, fitting, rate_text, tree_line
+from .footer import best_line, budget_line, fitting, rate_text, stop_line, tree_line
 from .maths import readable
 from .rows import tree_rows
 from .state import ViewState
@@ -21,7 +21,7 @@ FOLDED_ROWS = 30
 
 HINT = "Ctrl-C: stop now and print the best answer."
 
-AROUND = 7
+AROUND = 8
 """Lines of a live frame that are not rows of the tree."""
 
 _ID_CELLS = 16
@@ -32,21 +32,23 @@ def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: 
     frame = Frame(width, glyphs, state.calibrated, tick)
     rows = tree_rows(state, max(1, height - AROUND))
     lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
-    lines += [budget_line(state, frame), tree_line(state, frame), best_line(state, frame)]
+    lines += [budget_line(state, frame), tree_line(state, frame)]
+    lines += [best_line(state, frame), stop_line(state, frame)]
     lines.append(Text(cut(HINT, width, glyphs), STYLES["faint"]))
     # Where even the frame does not fit, the newest facts are at its end.
     return lines[max(0, len(lines) - height) :]
 
 
-def final_frame(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
-    """The finished tree in full; a large one folded around its best path."""
+def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = False) -> list[Text]:
+    """The finished tree in full; a large one folded around its best path, unless it is wanted ``whole``."""
     frame = Frame(width, glyphs, state.calibrated)
-    large = len(state.tree) > FULL_TREE
+    large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
     lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
     if large:
-        note = f"Folded around the best path: {len(rows)} rows for {plural(len(state.tree), 'node')}."
+        nodes = plural(len(state.tree), "node")
+        note = f"Folded: {len(rows)} rows for {nodes}; adascale tree -o t.html has all."
         lines.append(Text(cut(note, width, glyphs), STYLES["faint"]))
     return lines
 

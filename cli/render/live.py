@@ -89,7 +89,7 @@ class LiveRenderer:
         )
 
     def _stop(self) -> None:
-        self._live.transient = not (self._show_tree and self._view.started)
+        self._live.transient = not (self._show_tree and self._view.has_tree)
         # A terminal that has gone away must not hide why the program ends.
         with contextlib.suppress(OSError):
             self._live.stop()
@@ -108,10 +108,11 @@ class _View:
         self._state = ViewState()
 
     @property
-    def started(self) -> bool:
-        """Whether there is a search to show."""
+    def has_tree(self) -> bool:
+        """Whether there is a tree that should stay: none where the search could not run."""
         with self._lock:
-            return self._caught_up().started
+            state = self._caught_up()
+            return state.started and not state.failed
 
     def queue(self, event: Event) -> None:
         """Keep an event for the next frame."""

@@ -20,7 +20,7 @@ _SYMBOLS: Final = {
     "quad": " ", "qquad": " ", "left": "", "right": "", "displaystyle": "",
 }  # fmt: skip
 
-_INNER = r"\{([^{}]*)\}"
+_INNER = r"\{((?:[^{}\\]|\\.)*)\}"
 _FRACTION = re.compile(rf"\\[dt]?frac\s*{_INNER}\s*{_INNER}")
 _SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)")
 _ROOT = re.compile(rf"\\sqrt\s*{_INNER}")
@@ -40,21 +40,31 @@ def readable(text: str) -> str:
     """``text`` with its LaTeX in plain characters."""
     if "\\" not in text:
         return text
-    text = _DELIMITER.sub("", text)
+    text = _DELIMITER.sub("", text).replace("{,}", ",")
     for _ in range(_DEEPEST):
         before = text
         text = _TEXT.sub(r"\1", text)
         text = _MODULO.sub(r"(mod \1)", text)
-        text = _FRACTION.sub(lambda part: f"{_factor(part[1])}/{_factor(part[2])}", text)
+        text = _FRACTION.sub(_fraction, text)
         text = _ROOT.sub(lambda part: f"√{_factor(part[1])}", text)
         text = _SCRIPT.sub(lambda part: part[1] + _factor(part[2]), text)
         text = _BOXED.sub(r"[\1]", text)
         if text == before:
             break
-    text = _SHORT_FRACTION.sub(r"\1/\2", text)
+    text = _SHORT_FRACTION.sub(_fraction, text)
     text = _NAMED.sub(lambda part: _SYMBOLS[part[1]], text).replace("^°", "°")
     # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
     return _GAP.sub(" ", _ESCAPED.sub(r"\1", _SPACE.sub(" ", text)))
+
+
+def _fraction(part: re.Match[str]) -> str:
+    """``3/4``, apart from a number before it, and in brackets where something is multiplied by it."""
+    shown = f"{_factor(part[1])}/{_factor(part[2])}"
+    before, after = part.string[: part.start()][-1:], part.string[part.end() :][:5]
+    if before.isdigit():
+        return f" {shown}"
+    by = before.isalpha() or before in (")", "}") or re.match(r"[\w(^]|\\[dt]?frac", after)
+    return f"({shown})" if by else shown
 
 
 def _factor(part: str) -> str:

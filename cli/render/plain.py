@@ -12,16 +12,15 @@ from adascale.engine.events import Event, SearchFinished, SearchStarted, Warned
 from ..console import say, show_warning
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
 from .state import ViewState, reduce
-from .text import chance, cut, duration, one_line, plural
+from .text import chance, duration, one_line, plural
 from .theme import glyphs_for
-from .words import summary, why
+from .words import answer_text, summary, why
 
 INTERVAL = 10.0
 """Seconds between two progress lines of a search in which nothing changes."""
 
 _TREE_WIDTH = 100
 _NARROWEST = 20
-_ANSWER_CELLS = 40
 
 
 class NullRenderer:
@@ -97,7 +96,7 @@ class PlainRenderer(NullRenderer):
         tokens = plural(state.tokens, "token") if limit is None else f"{state.tokens}/{limit} tokens"
         parts = [duration(state.t), tokens, plural(len(state.tree), "node")]
         if state.answer is not None:
-            parts.append(f"best {cut(one_line(state.answer, self._glyphs), _ANSWER_CELLS, self._glyphs)}")
+            parts.append(f"best {answer_text(state, self._glyphs)}")
             if (estimate := state.confidence) is not None:
                 parts[-1] += f" {'p' if estimate.calibrated else 'score'}={chance(estimate.median)}"
         return "  ".join(parts)

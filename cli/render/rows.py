@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.events import NOT_NEEDED
@@ -29,8 +29,10 @@ class Row:
         estimate: Of the node.
         count: Children made and granted, the answer, ``cut``, or ``unused`` of what ran ahead for nothing.
         tokens: Of the step.
+        why: Why it was cut.
         best: Whether it lies on the best path.
         node: What it shows; None for folds, gaps and branches that are being written.
+        branches: Running branches that it stands for.
     """
 
     lasts: tuple[bool, ...]
@@ -41,8 +43,10 @@ class Row:
     estimate: Estimate | None = None
     count: str = ""
     tokens: int | None = None
+    why: str = ""
     best: bool = False
     node: NodeId | None = None
+    branches: int = 0
 
 
 def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
@@ -64,15 +68,18 @@ def _elided(rows: list[Row], room: int) -> list[Row]:
     if len(running) + len(others) >= over:
         left_out = set([*running, *others][-over:])
         shown = [row for at, row in enumerate(rows) if at not in left_out]
-        return [*shown, _gap(over, (True,))]
+        return [*shown, _gap([rows[at] for at in left_out], (True,))]
     head = max(0, room - 1) // 2
     tail = max(0, room - 1 - head)
-    gap = _gap(len(rows) - head - tail, ())
+    gap = _gap(rows[head : len(rows) - tail], ())
     return [*rows[:head], gap, *rows[len(rows) - tail :]][: max(0, room)]
 
 
-def _gap(rows: int, lasts: tuple[bool, ...]) -> Row:
-    return Row(lasts, None, text=plural(rows, "more row"), folded=True)
+def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
+    """What stands in the place of rows; what runs among them is told."""
+    running = sum(row.branches for row in left_out)
+    told = f", {running} running" if running else ""
+    return Row(lasts, None, text=plural(len(left_out), "more row") + told, folded=True, branches=running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +124,13 @@ class _Walk:
                 case Group():
                     rows.append(self._group(item, place))
                 case Running():
-                    rows.append(Row(place.lasts, "running", place.label, item.text, tokens=item.tokens))
+                    written = Row(
+                        place.lasts, "running", place.label, item.text, tokens=item.tokens, branches=1
+                    )
+                    rows.append(written)
                 case int():
-                    rows.append(Row(place.lasts, "running", text=f"{item} running", folded=True))
+                    bundle = Row(place.lasts, "running", text=f"{item} running", folded=True, branches=item)
+                    rows.append(bundle)
         return rows
 
     def _below(self, node: Node, place: _Place) -> list[tuple[_Item, _Place]]:
@@ -165,6 +176,7 @@ class _Walk:
             estimate=node.estimate,
             count=self._count(node),
             tokens=len(node.step.token_ids) if node.step else None,
+            why=self._why(node),
             best=node.id in self._best,
             node=node.id,
         )
@@ -177,6 +189,10 @@ class _Walk:
         if node.status == "terminal":
             return "finished"
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
+
+    def _why(self, node: Node) -> str:
+        reason = self._state.cut.get(node.id, "")
+        return "" if reason == NOT_NEEDED else reason
 
     def _count(self, node: Node) -> str:
         if node.status == "pruned":

@@ -11,6 +11,13 @@ _CHARACTERS_PER_CELL = 4
 """More than any honest text needs; bounds the work on a step of stacked combining marks."""
 
 
+_IN_ASCII = str.maketrans(
+    dict(zip("×·÷−–—‘’“”", "**/---''\"\"", strict=True))  # noqa: RUF001
+    | {"±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≡": "==", "→": "->", "⇒": "=>", "…": "..."}
+    | {"∞": "inf", "π": "pi", "√": "sqrt", "°": " deg"}
+)
+
+
 def one_line(text: str, glyphs: Glyphs) -> str:
     """Model text as one harmless line: no control characters, every run of white space one space.
 
@@ -21,8 +28,9 @@ def one_line(text: str, glyphs: Glyphs) -> str:
     if line.isascii():
         return line
     if glyphs.ascii:
-        return "".join(c if c.isascii() else "?" for c in line if not unicodedata.combining(c))
-    return "".join("\ufffd" if unicodedata.category(c) == "Cs" else c for c in line if _visible(c))
+        spelled = line.translate(_IN_ASCII)
+        return "".join(c if c.isascii() else "?" for c in spelled if not unicodedata.combining(c))
+    return "".join(filter(_visible, line))
 
 
 def _visible(character: str) -> bool:
@@ -48,6 +56,20 @@ def cut(text: str, width: int, glyphs: Glyphs) -> str:
     while end < len(head) and (used := used + cells(head[end])) <= room:
         end += 1
     return head[:end].rstrip() + glyphs.ellipsis
+
+
+def cut_front(text: str, width: int, glyphs: Glyphs) -> str:
+    """The end of ``text`` in at most ``width`` cells, behind an ellipsis where something was cut off."""
+    tail = text[max(0, len(text) - width * _CHARACTERS_PER_CELL) :]
+    if len(tail) == len(text) and cells(text) <= width:
+        return text
+    room = width - len(glyphs.ellipsis)
+    if room < 0:
+        return glyphs.ellipsis[: max(0, width)]
+    start, used = len(tail), 0
+    while start and (used := used + cells(tail[start - 1])) <= room:
+        start -= 1
+    return glyphs.ellipsis + tail[start:].lstrip()
 
 
 def pad(text: str, width: int) -> str:

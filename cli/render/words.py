@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from adascale.engine.answers import same_answer
-from adascale.engine.types import ROOT
+from adascale.engine.types import ROOT, AnswerGroup
 
 from .maths import readable
 from .state import ViewState
@@ -35,12 +35,12 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
 
 
 def why(state: ViewState) -> str:
-    """What decided, what was known before, what a fixed width would cost; empty where nothing stops early.
+    """What decided, what was known before, what a fixed width would cost; empty before the end.
 
     ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
     """
     account, result = state.account, state.result
-    if result is None or "stop_at" not in state.params:
+    if result is None or state.strategy == "greedy":
         return ""
     parts = [_decided(state, result.stop_reason), *_before(state)]
     fixed = account.fixed_tokens(state.tree)
@@ -56,6 +56,8 @@ def _decided(state: ViewState, reason: str) -> str:
     after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
+    if "stop_at" not in state.params:
+        return f"stopped {after}" if reason in _CUT_SHORT else f"ended {after}"
     if estimate is None or not estimate.calibrated:
         return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
     at = float(state.params["stop_at"])
@@ -83,8 +85,8 @@ def _others(state: ViewState) -> list[str]:
     answer, account = state.result.answer, state.account
     others = {"greedy": account.greedy(state.tree), "the plain vote": account.vote()}
     said = {name: other for name, other in others.items() if other is not None and answer is not None}
-    differ = [f"{name} says {other}" for name, other in said.items() if not same_answer(other, answer or "")]
     agree = [name for name, other in said.items() if same_answer(other, answer or "")]
+    differ = [f"{name} says {readable(other)}" for name, other in said.items() if name not in agree]
     both = [f"{' and '.join(agree)} {'agree' if len(agree) > 1 else 'agrees'}"] if agree else []
     return [*differ, *both]
 
@@ -109,6 +111,13 @@ def score_text(state: ViewState) -> str:
     if estimate is None:
         return ""
     return f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+
+
+def backing(state: ViewState, group: AnswerGroup) -> list[str]:
+    """``2`` paths to an answer, and ``p .31``: the estimate of the best of them."""
+    estimate = state.tree[group.nodes[0]].estimate
+    scored = [f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"] if estimate else []
+    return [str(len(group.nodes)), *scored]
 
 
 def support(state: ViewState) -> list[str]:

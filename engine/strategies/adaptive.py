@@ -35,7 +35,7 @@ def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
         if tree.standing is not None and tree.standing.finished >= params.samples:
             return None
         doomed = _doomed(tree, scored, params.cut)
-        reason = f"less than {params.cut:g} of what the question promised"
+        reason = f"p below {params.cut:g} of the question's"
         scored = yield [Cut(doomed, reason)] if doomed else []
     return found
 

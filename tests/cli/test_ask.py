@@ -103,6 +103,9 @@ def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped
     ask("What is 9 * 3?", "--no-save", more=state)
     ask("What is 9 * 3?", "--trace", str(tmp_path / "t.jsonl"), more=state)
 
+    failed = run(env, "ask", "-g", str(tmp_path / "none.gguf"), "What is 9 * 4?", more=state)
+    assert failed.returncode == 4  # a search that never began is no run
+
     listed = run(env, "runs", "list", "--json", more=state).stdout.splitlines()
 
     assert [json.loads(line)["question"] for line in listed] == ["What is 9 * 2?"]

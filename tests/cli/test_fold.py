@@ -142,7 +142,7 @@ def test_of_too_many_running_rows_the_best_path_stays() -> None:
         "writing 0",
         "writing 1",
         "it is 3",
-        "7 more rows",
+        "7 more rows, 7 running",
     ]
 
 

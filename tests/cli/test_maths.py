@@ -22,6 +22,9 @@ from adascale.cli.render.maths import readable
         (r"\begin{align*} x &= 1 \\ y &= 2 \end{align*}", " x &= 1 y &= 2 "),
         (r"\unknown{x} \frac{1 and } { \leqslant", r"\unknown{x} \frac{1 and } { \leqslant"),
         (r"C:\new\table", r"C:\new\table"),
+        (r"2\frac{1}{2}, 5\frac{3}{4}\text{ cups}", "2 1/2, 5 3/4 cups"),
+        (r"\frac{1}{2}\frac{3}{4} \frac{2x}{3}y x\frac12 \frac12^2", "(1/2)(3/4) (2x/3)y x(1/2) (1/2)^2"),
+        (r"\boxed{\{1, 2\}}, \boxed{5{,}000}", "[{1, 2}], [5,000]"),
     ],
 )
 def test_what_is_understood_is_plain(latex: str, plain: str) -> None:

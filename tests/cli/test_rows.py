@@ -51,7 +51,8 @@ def test_80_columns() -> None:
 
         budget ━━──────────────  281 of 2,048 tokens · 32 tok/s · at most 0:55 left
         tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
-        best   27 · p .93 (.86-.97) · 2 of 2 paths agree · stops at .95
+        best   27 · p .93 (.86-.97) · 2 of 2 paths agree
+        stops  at .95 · where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)
 
@@ -68,11 +69,12 @@ def test_120_columns() -> None:
         │   └── ◐ 1.2 We can buy 18/2 = 9 groups of 3 pens each, which                                                        44
         ├── ● 2 18 dollars divided by 2 dollars per pack gives 9 packs                       .66  .48-.80       ──●─    1/5   40
         │   └── ○ 2.1 9 packs * 3 pens = 27 pens                                             .84  .70-.90         ─●─   0/3   22
-        └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                                        .07  .02-.18  ─●─          cut   33
+        └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                      outside the beam  .07  .02-.18  ─●─          cut   33
 
         budget ━━━━──────────────────────────  281 of 2,048 tokens · 32 tok/s · 0:10 gone, at most 0:55 left
         tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
-        best   27 · p .93 (.86-.97) · 2 of 2 paths agree · stops at .95
+        best   27 · p .93 (.86-.97) · 2 of 2 paths agree
+        stops  at .95 · where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)  # noqa: E501
 
@@ -86,7 +88,7 @@ def test_50_columns_drop_n_and_whole_facts() -> None:
         │   ├── ● 1.1 18 / (2/3) = 18 * 3/2            .88
         │   │   ├── ★ 1.1.1 = 27. So you can buy 27…   .93
         │   │   └── ✓ 1.1.2 = 54/2 = 27 pens in total  .90
-        │   └── ◐ 1.2 We can buy 18/2 = 9 groups of…
+        │   └── ◐ 1.2 …9 groups of 3 pens each, which
         ├── ● 2 18 dollars divided by 2 dollars per…   .66
         │   └── ○ 2.1 9 packs * 3 pens = 27 pens       .84
         └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens  .07
@@ -94,6 +96,7 @@ def test_50_columns_drop_n_and_whole_facts() -> None:
         budget ━───────  281 of 2,048 tokens · 32 tok/s
         tree   8 nodes · depth 3 · 1 pruned · 1 running
         best   27 · p .93 (.86-.97) · 2 of 2 paths agree
+        stops  at .95 · where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)
 
@@ -114,7 +117,8 @@ def test_uncalibrated_scores_in_ascii_at_80_columns() -> None:
 
         budget ==--------------  281 of 2,048 tokens | 32 tok/s | at most 0:55 left
         tree   8 nodes | depth 3 | 1 pruned | 1 running | 1 waiting
-        best   27 | score .93 | 2 of 2 paths agree | stops at .95
+        best   27 | score .93 | 2 of 2 paths agree
+        stops  at .95 | where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)
 
@@ -160,8 +164,9 @@ def test_a_large_tree_is_left_behind_folded_around_its_best_path() -> None:
     assert len(log.state().tree) > FULL_TREE
     assert lines.count("\n") < FOLDED_ROWS + 7
     assert "★ 30.1.1 so 27" in lines
-    assert "Folded around the best path: " in lines
-    assert "rows for 91 nodes." in lines
+    assert "Folded: " in lines
+    assert "rows for 91 nodes; adascale tree -o t.html has all." in lines
+    assert len(final_frame(log.state(), 80, UNICODE, whole=True)) > 91
 
 
 def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
@@ -218,7 +223,7 @@ def test_a_solution_that_ran_ahead_is_told_from_one_without_an_answer() -> None:
     assert (counts["Hm."], counts["It is 3."]) == ("=?", "unused")
 
 
-def test_the_line_of_the_best_answer_says_what_will_stop_and_who_is_behind() -> None:
+def test_two_lines_say_who_is_ahead_and_behind_and_what_will_stop() -> None:
     log = Log(params={"stop_at": 0.95, "min_gain": 0.003, "samples": 16}, pace=0.3)
     log.read_prompt()
     log.grant(ROOT, 16)
@@ -227,13 +232,12 @@ def test_the_line_of_the_best_answer_says_what_will_stop_and_who_is_behind() -> 
     estimate = Estimate(0.5, 0.62, 0.7, True)
     log.add(AnswersJudged, standing=Standing("27", estimate, 2, 1, 6, 6, 6, gain=0.0124, reach=0.9))
 
-    lines = shown(live_frame(log.state(), 140, 24, UNICODE)).splitlines()
+    best, stops = shown(live_frame(log.state(), 80, 24, UNICODE)).splitlines()[-3:-1]
 
-    best = next(line for line in lines if line.startswith("best"))
-    assert best == (
-        "best   27 · p .62 (.50-.70) · 2 of 6 paths agree · stops at .95 · next adds +.012, stops below +.003"
-        " · then 26 (1), 25 (1), 2 more"
-    )
+    assert best == "best   27 · p .62 (.50-.70) · 2 of 6 paths agree"
+    assert stops == "stops  at .95 · 6 of 16 solutions · next adds +.012, ends below +.003"
+    best, stops = shown(live_frame(log.state(), 100, 24, UNICODE)).splitlines()[-3:-1]
+    assert best.endswith(" · 2 of 6 paths agree · then 26 (1, p .60), 25 (1, p .60), 2 more")
 
 
 def test_without_a_limit_the_bar_shows_what_all_solutions_would_cost() -> None:
@@ -246,7 +250,7 @@ def test_without_a_limit_the_bar_shows_what_all_solutions_would_cost() -> None:
 
     [line] = [line for line in shown(final_frame(log.state(), 80, UNICODE)).splitlines() if "budget" in line]
 
-    assert line.startswith("budget ━━━━────────────  100 tokens of about 400 for all 16 · ")
+    assert line.startswith("budget ━━━━────────────  100 tokens · all 16: about 400 · ")
 
 
 def test_what_ran_ahead_for_nothing_was_not_cut() -> None:

@@ -16,6 +16,7 @@ from adascale.cli.export.table import to_json
 from adascale.cli.export.text import to_svg, to_text
 from adascale.cli.tree import tree
 from adascale.engine.errors import UsageError
+from adascale.engine.events import NodesPruned
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
 
@@ -35,7 +36,7 @@ def hostile() -> Document:
     log = Log(HOSTILE)
     log.read_prompt()
     log.grant(ROOT, 1)
-    log.finish_path(log.step(ROOT, HOSTILE, 0.5), HOSTILE, 0.5, "<b>", tokens=3)
+    log.finish_path(log.step(ROOT, HOSTILE, 0.5), HOSTILE, 0.5, "<b>\x1b[2J\ufffe", tokens=3)
     log.end()
     return document(log)
 
@@ -139,6 +140,25 @@ def test_plain_text_is_what_the_terminal_shows() -> None:
     assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
     assert lines[-3].startswith("27  p .93 (.86-.97), 2 of 2 paths agree")
     assert lines[-1].startswith("strategy beam, budget 2,048 tokens, seed 7, adascale ")
+
+
+def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
+    log = wide(samples=30, steps=3)
+    first, *_ = log.state().tree.children(ROOT)
+    log.add(NodesPruned, nodes=(first,), reason="p below .35 of the question's")
+    log.end()
+
+    lines = to_text(document(log)).splitlines()
+
+    assert len(lines) > len(log.state().tree)
+    assert sum("  p below .35 of the question's " in line for line in lines) == 1
+    told = json.loads(to_json(document(log)))["nodes"]
+    assert [node["why"] for node in told if node["why"]] == ["p below .35 of the question's"]
+
+
+def test_no_format_lets_control_characters_through() -> None:
+    for write in (to_text, to_svg, to_html, to_dot, to_mermaid, to_json):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe]", write(hostile())), write
 
 
 def test_a_graph_has_every_node_and_every_edge() -> None:

@@ -3,9 +3,9 @@
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.render.frame import live_frame, status_line
+from adascale.cli.render.frame import final_frame, live_frame, status_line
 from adascale.cli.render.theme import ASCII, UNICODE
-from adascale.cli.render.words import summary
+from adascale.cli.render.words import summary, why
 from adascale.engine.types import ROOT
 
 from .sample_log import Log, pens
@@ -86,6 +86,19 @@ def test_the_summary_without_an_answer_says_why() -> None:
     log.end("budget")
 
     assert summary(log.state(), UNICODE).plain == "no answer  352 tokens, 4.0 s (the budget is spent)"
+
+
+def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
+    log = Log(params={"samples": 3}, pace=1.0)
+    log.grant(ROOT, 3)
+    for answer in (r"\frac{3}{4}", r"\frac{3}{4}", "7"):
+        log.finish_path(ROOT, "so", 0.5, answer, tokens=10)
+    assert why(log.state()) == ""
+    log.end()
+
+    assert why(log.state()) == "ended after 3 of 3 solutions; the plain vote agrees"
+    assert summary(log.state(), UNICODE).plain.startswith("3/4  ")
+    assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80, UNICODE))
 
 
 def test_one_path_has_nobody_to_agree_with() -> None:
