@@ -187,7 +187,7 @@ def replaying(
     policy = ReplayingPolicy(
         _NoGenerator(header["flops_per_token"]),  # type: ignore[arg-type]
         RecordStore(header, records, orders),  # type: ignore[arg-type]
-        curve.seconds,
+        lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
     calibrator: Calibrator = Uncalibrated()
     if calibrated:

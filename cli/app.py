@@ -34,8 +34,8 @@ _COMMANDS = {
 }
 
 _EPILOG = (
-    "Exit codes: 0 answered, 2 wrong usage, 3 no answer or an unlikely one, 4 model not available, "
-    "5 does not fit, 6 some lines of a batch failed, 130 interrupted."
+    "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer or an unlikely one, "
+    "4 model not available, 5 does not fit, 6 some lines of a batch failed, 130 interrupted."
 )
 
 

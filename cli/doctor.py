@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 import typer
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError
+from adascale.engine.errors import AdascaleError, ModelError
+from adascale.engine.strategies import SearchParams
 from adascale.models import machine
 from adascale.models.catalog import DEFAULT_GENERATOR
 from adascale.models.units import human_bytes
@@ -24,7 +25,9 @@ from .console import shown_path, write_payload
 
 Word = Literal["ok", "warn", "FAIL", "skip"]
 
-_GPU_FIX = 'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
+_GPU_FIX = (
+    'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir "llama-cpp-python>=0.3.36,<0.4"'
+)
 
 
 _PATIENCE = 3.0
@@ -59,8 +62,8 @@ def doctor(
         _guarded("python", _python),
         _guarded("llama.cpp", _llama),
         _guarded("gpu", _gpu),
-        _guarded("memory", _memory),
-        _guarded("disk", _disk),
+        _guarded("memory", lambda: _memory(generator)),
+        _guarded("disk", lambda: _disk(generator)),
         _guarded("generator", lambda: _generator(generator)),
         _guarded("calibration", lambda: _calibration(generator)),
         Check("network", "skip", "offline") if offline else _guarded("network", _network),
@@ -121,18 +124,45 @@ def _gpu() -> Check:
     return Check("gpu", "ok", "none used; this is a CPU build")
 
 
-def _memory() -> Check:
+def _memory(name: str) -> Check:
+    """Whether ``ask`` with its usual numbers fits; a model that does not is a failure with a way out."""
+    from adascale.models import fit, gguf
+    from adascale.models.session import WINDOW
+    from adascale.models.sources import locate
+
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
     free, cores = human_bytes(machine.free_memory_bytes()), machine.physical_cores()
-    return Check("memory", "ok", f"{free} free ({inside}), {cores} cores")
+    said = f"{free} free ({inside}), {cores} cores"
+    found = locate(name)
+    try:
+        info = None if found is None else gguf.read_info(found.path)
+    except ModelError:  # the check of the generator says what is wrong with it
+        info = None
+    if info is None:
+        return Check("memory", "ok", said)
+    window = min(WINDOW, info.context_length or WINDOW)
+    plan = fit.plan_memory([("generator", info, window, SearchParams().samples)])
+    said += f"; {name} needs {human_bytes(plan.total_bytes)}"
+    if plan.verdict == "tight":
+        return Check(
+            "memory", "warn", f"{said}: the system may swap", f"adascale ask -g {name} --samples 8 ..."
+        )
+    return Check("memory", "ok", said)
 
 
-def _disk() -> Check:
+def _disk(name: str) -> Check:
+    """Whether there is room for the model where it is still to be fetched."""
+    from adascale.models.catalog import catalog
+    from adascale.models.sources import locate
     from adascale.models.store import cache_dir
 
-    free = machine.free_disk_bytes(cache_dir())
-    return Check("disk", "ok", f"{human_bytes(free)} free in {shown_path(cache_dir())}")
+    free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
+    said = f"{human_bytes(free)} free in {shown_path(cache_dir())}"
+    if spec is None or (spec.size_bytes or 0) < free or locate(name) is not None:
+        return Check("disk", "ok", said)
+    fix = f"HF_HOME=/data/hf adascale models pull {name}"
+    return Check("disk", "FAIL", f"{said}, {name} needs {human_bytes(spec.size_bytes or 0)}", fix)
 
 
 def _generator(name: str) -> Check:
@@ -180,9 +210,10 @@ def _calibration(name: str) -> Check:
     good = ", ".join(f"{name} {value:.2f}" for name, value in known)
     said = f"{card.name}, {fitted}; held out, finished answers: {good}{broken}"
     if broken:
-        return Check("calibration", "warn", said, "remove or fit again what cannot be read")
+        return Check("calibration", "warn", said, "adascale calibrate list")
     if (finished["skill"] or 0) <= 0:
-        return Check("calibration", "warn", f"{said}: no better than the base rate", "fit on more questions")
+        fix = f"adascale calibrate fit -g {name} --data questions.jsonl --questions 600"
+        return Check("calibration", "warn", f"{said}: no better than the base rate", fix)
     return Check("calibration", "ok", said)
 
 

@@ -46,14 +46,14 @@ class RunOptions(SearchOptions):
         str | None,
         option(
             "--budget", "-b", panel=SEARCH, envvar=env("BUDGET"), metavar="TOKENS",
-            help="Most tokens to generate for one question; 8k is 8000.",
+            help="Most tokens for one question, but one solution is finished; 8k is 8000.",
         ),
     ] = None  # fmt: skip
     time_limit: Annotated[
         str | None,
         option(
             "--time-limit", panel=SEARCH, envvar=env("TIME_LIMIT"), metavar="TIME",
-            help="Most time for one question, loading excluded: 90s, 5m.",
+            help="Most time for one question, loading excluded, but one solution is finished: 90s, 5m.",
         ),
     ] = None  # fmt: skip
     seed: Annotated[

@@ -68,7 +68,7 @@ MinGainOption = Annotated[
         min=-1.0,
         max=1.0,
         show_default=_of_efforts("min_gain"),
-        help="It also stops where a further trajectory adds less than this to that probability.",
+        help="adaptive also stops where a further trajectory adds less than this to that probability.",
     ),
 ]
 ConfidenceOption = Annotated[
@@ -79,7 +79,7 @@ ConfidenceOption = Annotated[
         min=0.01,
         max=0.9999,
         show_default="0.99",
-        help="The C of those rules: P(some trajectory is right).",
+        help="C of the paper's rules (--adapt, +n, +k, +m): wanted P(some trajectory is right).",
     ),
 ]
 PaperOption = Annotated[

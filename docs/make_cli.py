@@ -20,7 +20,11 @@ HEAD = """# Commands and options
 
 Written by `python docs/make_cli.py` from the commands themselves. An option with an environment variable
 can also stand in the config file (`adascale config set`), by its name without dashes. A flag comes before
-the environment, that before the file, that before the default.
+the environment, that before the file, that before the default. `ADASCALE_CONFIG` names another file.
+
+`adascale --install-completion` sets up the shell, `--version` tells the version. Models lie in the Hugging
+Face cache, which `HF_HOME` moves; kept runs in the user's state folder; calibrations and draws in the data
+folder.
 """
 
 

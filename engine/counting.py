@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .allocate import chance_needed
-from .answers import extract_answer
+from .answers import extract_answer, last_boxed
 from .draws import Draw
 from .ports import Calibrator, Prefix
 from .select import choose, judge, standing
@@ -59,8 +59,12 @@ class Counted:
             return None
         # A run that was cut off counts as a failure unless it had already boxed its answer.
         text = self._tree.text(node)
-        complete = step.finish == "stop" or "\\boxed{" in text
+        complete = step.finish == "stop" or last_boxed(text) is not None
         return Candidate(node, extract_answer(text) if complete else None, estimate)
+
+    def awaits(self, turn: int) -> bool:
+        """Whether the trajectory with this number has not ended yet and is to be judged in its turn."""
+        return self.sure > 0 and turn >= self.judged and turn not in self._ahead
 
     def wait(self, turn: int, ended: Candidate | None) -> None:
         """One has ended and counts when its turn comes; without a candidate it was cut."""

@@ -246,6 +246,11 @@ class Driver:
 
     def _spend_no_more(self, search: Search) -> None:
         """The budget is spent: leave with the best answer, or with the first one that can be had."""
+        if search.idle and not search.finishing:  # all has been drawn: the plan may have a verdict of its own
+            search.resume_plan(self._calibrator)
+            if search.finished:
+                self._leave(search, None)
+                return
         if search.has_solution() or (search.finishing and search.idle):
             self._leave(search, "budget")
         elif not search.finishing:

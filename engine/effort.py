@@ -10,10 +10,10 @@ from .strategies import SearchParams
 Effort = Literal["low", "medium", "high", "max"]
 
 EFFORTS: Mapping[Effort, SearchParams] = {
-    "low": SearchParams(samples=8, min_gain=0.012),
+    "low": SearchParams(samples=8, min_gain=0.004, hopeless=0.2),
     "medium": SearchParams(),
-    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.0015, hopeless=0.1),
-    "max": SearchParams(samples=64, stop_at=1.0, min_gain=0.0005, hopeless=0.05),
+    "high": SearchParams(samples=32, stop_at=0.98, min_gain=0.0003, hopeless=0.05),
+    "max": SearchParams(samples=64, stop_at=1.0, min_gain=0.0001, hopeless=0.03),
 }
 assert set(EFFORTS) == set(get_args(Effort))
 

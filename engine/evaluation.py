@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from .answers import same_answer
 from .budget import Budget, Usage
 from .driver import Driver
-from .events import AnswerFound, Event, SearchFailed, SearchFinished
+from .events import (
+    AnswerFound,
+    Event,
+    PromptRead,
+    SearchFailed,
+    SearchFinished,
+    StepProposed,
+    StepScored,
+)
 from .settings import Settings
 from .strategies import SearchParams, Strategy
 from .types import Estimate, Problem, StopReason
@@ -84,8 +92,11 @@ class _Fold:
     problem: Problem
     found: int = 0
     finished: int = 0
+    usage: Usage = Usage()
 
     def add(self, event: Event) -> None:
+        if isinstance(event, PromptRead | StepProposed | StepScored):
+            self.usage = self.usage + event.usage
         if isinstance(event, AnswerFound):
             self.finished += 1
             self.found += self._right(event.answer)
@@ -93,7 +104,7 @@ class _Fold:
     def outcome(self, entry: str, repeat: int, end: SearchFinished | SearchFailed) -> Outcome:
         counts = (entry, repeat, self.problem.id)
         if isinstance(end, SearchFailed):
-            return Outcome(*counts, False, 0, 0, None, None, Usage())
+            return Outcome(*counts, False, 0, 0, None, None, self.usage)
         result = end.result
         confidence = result.confidence if result.answer is not None else None
         return Outcome(

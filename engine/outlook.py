@@ -3,16 +3,19 @@
 Each answer that was found may be the right one, or none of them. Where one is, a trajectory gives it with a
 rate drawn from a distribution around the question's own calibrated estimate, and wrong trajectories spread
 over wrong answers as the guests of a Chinese restaurant do over tables; the mean estimate of an answer's
-trajectories sets its odds. From that posterior the votes are played on: the gain is what P(the leading answer
-is right) rises by, for each trajectory more, at the best of a few distances, and the reach what it rises to.
+trajectories sets its odds. From that posterior the votes are played on by the same rules, wrong answers
+growing beside the right one: the gain is what P(the leading answer is right) rises by, for each trajectory
+more, at the best of a few distances, and the reach what it rises to.
 The gain is small where an answer is safe, the reach where there is nothing to be found.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, exp, lgamma, log
+from operator import mul
 
 from .types import Estimate
 
@@ -30,6 +33,7 @@ _MISS = 3.0
 """Wrong trajectories that one without an answer counts as: where runs do not end, others are wrong."""
 
 _NEGLIGIBLE = 1e-3
+_TERMS = AHEAD[-1] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +115,67 @@ def _after(more: int, posterior: Sequence[float], votes: Sequence[int], a: float
         if chance < _NEGLIGIBLE:
             continue
         own = votes[at] if at < len(votes) else 0
-        wrong = [*votes[:at], *votes[at + 1 :]]
+        wrong = tuple(sorted([*votes[:at], *votes[at + 1 :]]))
         total += chance * _wins(more, own, wrong, (a + own, b + sum(votes) - own))
     return total
 
 
-def _wins(more: int, own: int, wrong: Sequence[int], rates: tuple[float, float]) -> float:
-    """P(the right answer has most votes): it gains a Beta-binomial share, its strongest rival of the rest."""
-    rival = max(wrong, default=0)
-    share = rival / (sum(wrong) + _SPREAD)
+def _wins(more: int, own: int, wrong: tuple[int, ...], rates: tuple[float, float]) -> float:
+    """P(the right answer has most votes): it gains a Beta-binomial share, wrong ones seat the rest.
+
+    Among equals it is chosen half of the time.
+    """
     won = 0.0
     for right in range(more + 1):
-        lead = own + right - rival
-        if not rival:
-            ahead = 1.0 if lead else 0.0
-        elif lead == 0:
-            # Nobody has moved: of equals each is as likely to be chosen.
-            ahead = (1.0 - share) ** (more - right) / (1 + wrong.count(rival))
-        else:
-            ahead = _fewer(more - right, share, lead)
-        won += _beta_binomial(right, more, *rates) * ahead
+        votes = own + right
+        if votes:
+            below, upto = _largest(wrong, votes - 1)[more - right], _largest(wrong, votes)[more - right]
+            won += _beta_binomial(right, more, *rates) * (below + upto) / 2
     return won
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _largest(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
+    """P(no table has more than ``most`` guests) after 0, 1, ... ``AHEAD[-1]`` more, in a Chinese restaurant.
+
+    By exponential generating functions: a table with w guests is a truncated ``(1 - x) ** -w``, the new
+    ones together are ``exp(spread * (x + x**2 / 2 + ... + x**most / most))``.
+    """
+    if max(tables, default=0) > most:
+        return (0.0,) * _TERMS
+    series = _new_tables(most)
+    for guests in tables:
+        series = _product(series, _table(guests, most))
+    seated, total = [], 1.0  # rising factorial of (spread + guests) over n!, the sum without a limit
+    for n, weight in enumerate(series):
+        seated.append(weight / total)
+        total *= (_SPREAD + sum(tables) + n) / (n + 1)
+    return tuple(seated)
+
+
+@functools.cache
+def _table(guests: int, most: int) -> tuple[float, ...]:
+    terms, term = [], 1.0
+    for more in range(_TERMS):
+        terms.append(term if guests + more <= most else 0.0)
+        term *= (guests + more) / (more + 1)
+    return tuple(terms)
+
+
+@functools.cache
+def _new_tables(most: int) -> tuple[float, ...]:
+    series = [1.0]
+    for n in range(1, _TERMS):  # n * s[n] is the sum of spread * s[n - l] over table sizes l
+        series.append(_SPREAD * sum(series[n - size] for size in range(1, min(most, n) + 1)) / n)
+    return tuple(series)
+
+
+def _product(a: Sequence[float], b: Sequence[float]) -> tuple[float, ...]:
+    return tuple(sum(map(mul, a[: n + 1], b[n::-1])) for n in range(_TERMS))
 
 
 def _beta_binomial(k: int, n: int, a: float, b: float) -> float:
     return comb(n, k) * exp(_log_beta(a + k, b + n - k) - _log_beta(a, b))
-
-
-def _fewer(n: int, p: float, limit: int) -> float:
-    """P(X < limit), a tie counting half, for ``X ~ Binomial(n, p)``."""
-    chances = [comb(n, k) * p**k * (1.0 - p) ** (n - k) for k in range(min(limit, n) + 1)]
-    tie = 0.5 * chances[limit] if 0 <= limit <= n else 0.0
-    return sum(chances[: max(limit, 0)]) + tie
 
 
 def _log_beta(a: float, b: float) -> float:

@@ -218,8 +218,8 @@ class Search:
 
     def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        if reason == "cut" and self._counted.sure:
-            self._counted.wait(self.running[id_].key[0], None)
+        if reason == "cut" and self._counted.awaits(turn := self.running[id_].key[0]):
+            self._counted.wait(turn, None)
         if partial is not None:
             node = self.add_step(id_, partial, ended=True)
             self.unscored.remove(node)
@@ -234,8 +234,8 @@ class Search:
         """Record a reward; a finished trajectory counts at once unless it has to wait its turn."""
         self._charge(StepScored, usage, node=node, reward=reward, estimate=estimate)
         found = self._counted.candidate(node, estimate)
-        if found is not None and self._counted.sure:
-            self._counted.wait(self.draws.turn(node), found)
+        if found is not None and self._counted.awaits(turn := self.draws.turn(node)):
+            self._counted.wait(turn, found)
             return
         self.fresh.append(node)
         if found is not None:

@@ -93,8 +93,8 @@ class DrawStore:
             return rows.fetchone()
 
 
-def draws_path(fingerprint: Fingerprint, rows: int) -> Path:
-    """Where the draws of a generator are kept that decodes ``rows`` rows at a time."""
+def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:
+    """Where the draws of a generator are kept that decodes ``rows`` rows at a time on these devices."""
     import llama_cpp
 
     parts = [
@@ -105,6 +105,7 @@ def draws_path(fingerprint: Fingerprint, rows: int) -> Path:
         fingerprint.window,
         rows,
         llama_cpp.__version__,
+        *([gpu_layers] if gpu_layers else []),
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
     return Path(platformdirs.user_data_dir("adascale")) / "draws" / f"{key}.sqlite"

@@ -65,6 +65,10 @@ class Worker:
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; safe from any thread."""
         self.interrupted = True
+        # From a signal handler: the thread that it has stopped may hold the lock of the pipe.
+        threading.Thread(target=self._tell_interrupt, daemon=True).start()
+
+    def _tell_interrupt(self) -> None:
         with suppress(OSError, WorkerDiedError):  # where it has died nothing runs
             self._link.send(Interrupt())
 

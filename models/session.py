@@ -99,11 +99,12 @@ class Session:
     def replaying(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, drawing only what is not kept yet."""
         assert self.options.purpose == "replay", "what is drawn for another purpose is not the same again"
-        return ReplayingPolicy(self._policy, store, self.step_costs.seconds)
+        costs, rows = self.step_costs, self._policy.slots
+        return ReplayingPolicy(self._policy, store, lambda branches: costs.step_seconds(branches, rows))
 
     def draws_path(self) -> Path:
         """Where draws of this generator are kept."""
-        return draws_path(self.fingerprint, self.context.sequences)
+        return draws_path(self.fingerprint, self.context.sequences, self._gpu_layers)
 
     @property
     def warnings(self) -> list[Notice]:

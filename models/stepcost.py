@@ -63,8 +63,9 @@ class StepCosts:
 
     def relative(self, most: int) -> tuple[float, ...]:
         """Cost of a step of 1 to ``most`` branches, the first of them 1; empty when nothing was measured."""
-        alone = self.seconds(1)
-        return tuple(round(self.seconds(n) / alone, 3) for n in range(1, most + 1)) if alone > 0 else ()
+        alone = self.step_seconds(1, most)
+        costs = (self.step_seconds(n, most) / alone for n in range(1, most + 1)) if alone > 0 else ()
+        return tuple(round(cost, 3) for cost in costs)
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
@@ -75,7 +76,7 @@ class StepCosts:
         return self._plan(branches, rows)[1]
 
     def step_seconds(self, branches: int, rows: int) -> float:
-        """Cost of one step over the cheapest split: what strategies weigh one more branch by."""
+        """Cost of one step over the cheapest split: what one more branch is weighed by."""
         return self._plan(branches, rows)[0] if self.curve and branches else 0.0
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:

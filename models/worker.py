@@ -217,7 +217,7 @@ class Server:
 
     def _confirm(self, plan: DownloadPlan) -> bool:
         self._tell(plan)
-        return bool(self._inbox.get())
+        return self._inbox.get() is True  # an interruption is no consent
 
     def _tell(self, message: Any) -> None:
         with self._telling:  # llama.cpp may log from a thread of its own

@@ -8,7 +8,7 @@ the noise that no estimate can predict; skill compares with the best constant on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ class Scored:
         right, total: ``[n]`` draws that ended right, and all draws, at least one.
         weight: ``[n]``; None weights every question the same.
         independent: ``[n]``, rows whose outcomes may be counted together (``count_groups``); None for all.
+        drawn_from: Questions that the rows were drawn from, in a bootstrap; None where they are all there is.
     """
 
     question: NDArray[np.int64]
@@ -43,6 +44,11 @@ class Scored:
     total: Array
     weight: Array | None = None
     independent: NDArray[np.bool_] | None = None
+    drawn_from: int | None = None
+
+    def questions(self) -> int:
+        """How many questions it speaks of."""
+        return self.drawn_from or len(np.unique(self.question))
 
     def weights(self) -> Array:
         """``[n]``, summing to one."""
@@ -103,8 +109,7 @@ def reliability(data: Scored) -> list[Bin]:
 
 def _bin_of(data: Scored) -> NDArray[np.int64]:
     """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
-    questions = len(np.unique(data.question))
-    bins = int(np.clip(questions // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
+    bins = int(np.clip(data.questions() // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
     values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
     w = np.bincount(index, data.weights(), len(values))
     # The middle of a value decides its bin, so that one heavy value fills one bin.
@@ -291,6 +296,7 @@ def bootstrap(data: Scored, metric: Metric, rounds: int = 400, seed: int = 0) ->
     for _ in range(rounds):
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
         rows = np.flatnonzero(times)
-        values.append(metric(data.take(rows, weights * times)))
+        drawn = replace(data.take(rows, weights * times), drawn_from=len(names))
+        values.append(metric(drawn))
     low, high = np.nanpercentile(values, (2.5, 97.5)) if not np.all(np.isnan(values)) else (np.nan, np.nan)
     return float(low), float(high)

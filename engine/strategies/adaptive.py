@@ -15,6 +15,9 @@ Verdict = Callable[[Tree, SearchParams], StopReason | None]
 WIDEST = 16
 """Trajectories of one question that run at once at most."""
 
+_UNKNOWN = 0.2
+"""A probability below which an answer is not called known, however it came about."""
+
 _MAJORITY = 0.95
 """Posterior that ends a vote (Aggarwal et al., arXiv 2305.11860)."""
 
@@ -75,7 +78,7 @@ def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
         return "hopeless"
     if standing.gain >= params.min_gain:
         return None
-    return "hopeless" if p < params.hopeless else "settled"
+    return "hopeless" if p < _UNKNOWN else "settled"
 
 
 def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:

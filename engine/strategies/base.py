@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..errors import UsageError
 from ..tree import Tree
 from ..types import NodeId, StopReason, Until
 
@@ -35,7 +36,7 @@ class Expand:
         sure: Where the strategy may stop before it has seen all ``n`` trajectories: how many it will see in
             any case. They are then judged one after another in the order of their numbers, however long each
             takes, and those beyond the next one run ahead only where it pays (``allocate.run_ahead``). So
-            what is answered depends neither on the machine nor on other questions.
+            what is answered depends neither on the machine nor on other questions, unless a budget ends it.
     """
 
     node: NodeId
@@ -80,8 +81,7 @@ class SearchParams:
         least: Finished trajectories before an adaptive strategy may stop early.
         stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
         min_gain: It stops where each further trajectory adds less than this to that probability.
-        hopeless: It gives up where no number of trajectories would raise that probability to this; an answer
-            that is less likely is not called known.
+        hopeless: It gives up where no number of trajectories would raise that probability to this.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
     """
 
@@ -94,9 +94,19 @@ class SearchParams:
     prune_every: int = 1
     least: int = 2
     stop_at: float = 0.95
-    min_gain: float = 0.003
-    hopeless: float = 0.2
+    min_gain: float = 0.001
+    hopeless: float = 0.1
     cut: float = 0.35
+
+    def __post_init__(self) -> None:
+        """Refuse what no plan could end with.
+
+        Raises:
+            UsageError: a number of trajectories, prefixes or steps below 1.
+        """
+        for name in ("samples", "beam_width", "branching", "prune_every", "least"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, it must be 1 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,8 +254,8 @@ def test_greedy_is_told_apart(ask) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("args", "params"),
     [
-        (("--effort", "low"), {"samples": 8, "min_gain": 0.012}),
-        (("--effort", "max"), {"samples": 64, "stop_at": 1.0, "min_gain": 0.0005}),
+        (("--effort", "low"), {"samples": 8, "min_gain": 0.004}),
+        (("--effort", "max"), {"samples": 64, "stop_at": 1.0, "min_gain": 0.0001}),
         (("-e", "high", "--stop-at", ".7", "--samples", "5"), {"samples": 5, "stop_at": 0.7}),
         (("--min-gain", ".05"), {"min_gain": 0.05}),
     ],

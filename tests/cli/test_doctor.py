@@ -12,6 +12,8 @@ import pytest
 from home import CLOSED, Home
 from loopback import serving
 
+from adascale.cli import doctor
+from adascale.models import machine
 from adascale.models.catalog import DEFAULT_GENERATOR, catalog
 
 
@@ -76,3 +78,18 @@ def test_where_models_could_come_from(home: Home) -> None:
         hub.add("/", b"hello")
         found, _ = checked(home, HF_ENDPOINT=hub.url)
     assert found["network"]["result"] == "ok"
+
+
+def test_what_does_not_fit_is_a_failure_with_a_way_out(
+    chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for free, result, told in ((10**12, "ok", " needs "), (10**8, "FAIL", "")):
+        monkeypatch.setattr(machine, "free_memory_bytes", lambda free=free: free)
+        monkeypatch.setattr(machine, "free_disk_bytes", lambda path, free=free: free)
+        memory = doctor._guarded("memory", lambda: doctor._memory(str(chain_gguf)))
+        disk = doctor._guarded("disk", lambda: doctor._disk(DEFAULT_GENERATOR))
+        assert (memory.result, disk.result) == (result, result), (memory, disk)
+        assert told in memory.detail
+    assert memory.fix.startswith(("--ctx-size", "--samples", "a smaller model"))
+    assert disk.fix == f"HF_HOME=/data/hf adascale models pull {DEFAULT_GENERATOR}"

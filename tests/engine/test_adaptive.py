@@ -158,7 +158,7 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
 
     params = SearchParams(samples=6, cut=0.2, **EVERYTHING)
     log = search(1.0, 0.9, params=params, reward=lost)
-    cut = [event for event in log if isinstance(event, NodesPruned) and "less than 0.2" in event.reason]
+    cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
     assert sum(len(event.nodes) for event in cut) == 6
     assert end(log).result.best is None
     assert all(node.status != "terminal" for node in replay(log))

@@ -30,6 +30,14 @@ from adascale.engine.answers import extract_answer, last_boxed, same_answer
         (r"\boxed{\$18}", "18"),
         (r"\boxed{}", None),
         (r"\boxed{18", "18"),
+        (r"First \boxed{7}. Check: 3+4 = \boxed{", "7"),
+        ("The final answer is:\n\\[\n42\n\\]", "42"),
+        ("The answer is:\n\n$$\n42\n$$", "42"),
+        ("The answer is:\n```text\n42\n```", "42"),
+        ("It follows that\n$$\n42\n$$", "42"),
+        ("The answer is 3, 5.", "3, 5"),
+        ("She needs 3 1/2 cups.", "3 1/2"),
+        ("It is \u22123", "-3"),
     ],
 )
 def test_extract(text: str, answer: str | None) -> None:
@@ -58,6 +66,14 @@ def test_boxes_are_balanced() -> None:
         (r"2\sqrt{3}", r"\sqrt{12}"),
         ("(1,2)", "(1, 2)"),
         (r"\{1,2\}", r"\{2,1\}"),
+        ("10cm", "10"),
+        (r"10\text{cm}", "10 cm"),
+        ("5 million", "5,000,000"),
+        ("2 dozen eggs", "24"),
+        ("1 1/2", "1.5"),
+        (r"-2\frac{1}{2}", "-2.5"),
+        ("5 - 3 = 2", "2"),
+        ("12 square feet", "12"),
     ],
 )
 def test_same(a: str, b: str) -> None:
@@ -76,6 +92,16 @@ def test_same(a: str, b: str) -> None:
         (r"\sqrt{2}", "2"),
         ("18", "cats"),
         ("1/0", "0"),
+        ("2x", "2"),
+        ("2 x", "2"),
+        ("5i", "5"),
+        (r"2\pi", "2"),
+        ("5 million", "5"),
+        ("y = 2x", "2"),
+        ("3, 5", "3, 7"),
+        ("D", "d = 5"),
+        ("A", "A and B"),
+        ("a", "a cat"),
     ],
 )
 def test_different(a: str, b: str) -> None:
@@ -89,9 +115,10 @@ def test_odd_input_is_no_crash(odd: str) -> None:
     assert not same_answer(odd, "42")
 
 
-def test_it_works_outside_the_main_thread() -> None:
+def test_it_works_outside_the_main_thread_and_ends() -> None:
     found: list[bool] = []
-    thread = threading.Thread(target=lambda: found.append(same_answer(r"2\sqrt{3}", r"\sqrt{12}")))
+    pairs = [(r"2\sqrt{3}", r"\sqrt{12}"), ("9^{9^{9}}", "1+x")]
+    thread = threading.Thread(target=lambda: found.extend(same_answer(*pair) for pair in pairs))
     thread.start()
-    thread.join()
-    assert found == [True]
+    thread.join(20)
+    assert found == [True, False]

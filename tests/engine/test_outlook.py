@@ -105,14 +105,13 @@ def test_the_votes_played_on_at_random_agree(votes: tuple[int, ...], monkeypatch
         own = votes[at] if at < len(votes) else 0
         others = [*votes[:at], *votes[at + 1 :]]
         rate = rng.betavariate(a + own, b + sum(votes) - own)
-        rival = most = max(others, default=0)
-        share = rival / (sum(others) + module._SPREAD)
         for _ in range(8):
             if rng.random() < rate:
                 own += 1
-            elif rng.random() < share:
-                rival += 1
-        equals = others.count(most) if rival == most else 1
-        won += (own > rival) + (own == rival > 0) / (1 + equals)
+                continue
+            table = rng.choices(range(len(others) + 1), [*others, module._SPREAD])[0]
+            others[table:] = [others[table] + 1, *others[table + 1 :]] if table < len(others) else [1]
+        rival = max(others, default=0)
+        won += (own > rival) + (own == rival > 0) / 2
     expected = (won / games - posterior[0]) / 8
     assert gain(asked, found, finished) == pytest.approx(expected, abs=0.001)
