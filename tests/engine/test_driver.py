@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.budget import Budget, Usage
 from adascale.engine.driver import Driver
-from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
+from adascale.engine.errors import ContextOverflowError, DecodeAbortedError, UsageError
 from adascale.engine.events import (
     AnswerFound,
     Event,
@@ -29,7 +29,7 @@ from adascale.engine.replay import replay
 from adascale.engine.scoring import Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, SearchParams, Strategy
+from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, SearchParams, Strategy, gather
 from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Problem, Step
 
@@ -303,3 +303,47 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
     for asked in (QUESTIONS, QUESTIONS[::-1]):
         logs = run(strategy, asked, slots=slots, seed=seed, params=params, costs=costs)
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
+
+
+def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
+    def plan(tree: Tree, params: SearchParams) -> Plan:
+        yield [Expand(ROOT, 2, until="answer", sure=2)]
+        while tree.standing is None or tree.standing.finished < 2:
+            yield []
+        first = tree.children(ROOT)[0]
+        yield from gather(tree, [Expand(first, 2, until="answer")])
+        return None
+
+    again = Strategy("again", plan, "vote", lambda params: 2)
+    two_steps = ScriptedPolicy(
+        lambda prefix, rng: (
+            scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("add\n\n", "step")
+        ),
+        4,
+    )
+    driver = Driver(two_steps, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(again, SearchParams()))]
+
+    assert isinstance(log[-1], SearchFinished)
+    assert sum(isinstance(event, AnswerFound) for event in log) == 4
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "vote"])
+def test_a_budget_that_is_just_enough_is_not_what_ended_the_search(strategy: str) -> None:
+    [free] = run(strategy).values()
+    assert isinstance(free[-1], SearchFinished)
+    tokens = free[-1].usage.generated_tokens
+
+    [tight] = run(strategy, budget=Budget(tokens)).values()
+    assert isinstance(tight[-1], SearchFinished)
+    assert tight[-1].result == free[-1].result
+
+    [short] = run(strategy, budget=Budget(tokens - 1)).values()
+    assert isinstance(short[-1], SearchFinished)
+    assert short[-1].result.stop_reason == "budget"
+
+
+@pytest.mark.parametrize("name", ["samples", "beam_width", "branching", "prune_every", "least"])
+def test_numbers_that_no_search_could_end_with_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is 0"):
+        SearchParams(**{name: 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from adascale.engine.budget import Usage
 from adascale.engine.comparison import Comparison, interval
 from adascale.engine.driver import Driver
+from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation import CLASSES, Entry, Outcome, evaluate
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, Score
 from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.strategies import STRATEGIES, SearchParams
@@ -127,3 +129,17 @@ def test_an_interrupted_evaluation_ends() -> None:
     assert first.entry == "vote:4"
     driver.interrupt()
     assert len(list(outcomes)) < 40
+
+
+def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
+    class Unreadable(SequenceLogprob):
+        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+            if any(len(prefix.steps) > 1 for prefix in prefixes):
+                raise ContextOverflowError("the PRM's window is too small")
+            return super().score(prefixes)
+
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("add\n\n", "step"), 4)
+    driver = Driver(policy, Unreadable(), Uncalibrated(), lambda: 0.0)
+    [found] = evaluate(driver, [WIDE], [Problem("a", "?", "18")], 1, seed=0)
+    assert (found.right, found.stop_reason) == (False, None)
+    assert found.usage.generated_tokens > 0
