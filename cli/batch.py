@@ -22,15 +22,17 @@ from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Notice, Problem
 
+from .batch_options import BatchOptions
 from .console import may_animate, say, show_error, show_warning
 from .files import unwritable
-from .options import RunOptions, ShowTreeOption
-from .problems import BadLine, Format, count_lines, digest, read_problems
+from .options import RunOptions
+from .problems import BadLine, count_lines, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
 from .render.base import choose_progress
 from .render.batch import BatchView, make_batch_view
+from .render.jsonl import JsonBatch
 from .results import Results, open_results
-from .shared import MACHINE, OUTPUT, SEARCH, option, with_options
+from .shared import with_options
 from .signals import graceful
 from .tally import Tally
 from .trace import TraceWriter
@@ -43,42 +45,6 @@ if TYPE_CHECKING:
 
 _TOLD = 5
 """Failures that are told one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchOptions(RunOptions):
-    """What ``batch`` takes beside what ``ask`` takes."""
-
-    form: Annotated[
-        Format, option("--format", panel=OUTPUT, help="How the questions are written; auto goes by the file.")
-    ] = "auto"  # fmt: skip
-    question_field: Annotated[
-        str, option("--field", panel=OUTPUT, metavar="NAME", help="The field that holds the question.")
-    ] = "question"  # fmt: skip
-    show_tree: ShowTreeOption = False
-    traces: Annotated[
-        Path | None,
-        option("--traces", panel=OUTPUT, metavar="DIR", help="Keep each search's event log, by its id."),
-    ] = None  # fmt: skip
-    limit: Annotated[
-        int | None, option("--limit", panel=SEARCH, min=1, help="Read only the first so many questions.")
-    ] = None  # fmt: skip
-    only_failed: Annotated[
-        bool, option("--only-failed", panel=SEARCH, help="Ask only those again that failed before.")
-    ] = False  # fmt: skip
-    overwrite: Annotated[
-        bool, option("--overwrite", panel=OUTPUT, help="Begin anew instead of going on with the output.")
-    ] = False  # fmt: skip
-    fail_on_error: Annotated[
-        bool, option("--fail-on-error", panel=OUTPUT, help="End at the first question or line that fails.")
-    ] = False  # fmt: skip
-    ray: Annotated[
-        str | None,
-        option("--ray", panel=MACHINE, metavar="ADDRESS|auto", help="Ask on all nodes of a Ray cluster."),
-    ] = None  # fmt: skip
-    dry_run: Annotated[
-        bool, option("--dry-run", panel=OUTPUT, help="Read everything, load nothing, say what would be done.")
-    ] = False  # fmt: skip
 
 
 @with_options(BatchOptions)
@@ -134,8 +100,7 @@ class _Run:
         first = next(todo, None)
         if first is None:
             if not self.tally.read:
-                where = "stdin" if self.source == "-" else self.source
-                raise UsageError(f"{where} holds no question", slug="no-question")
+                raise UsageError(f"{self._source_name()} holds no question", slug="no-question")
             self.results.begin()
             return
         with ExitStack() as stack:
@@ -149,6 +114,9 @@ class _Run:
             stack.enter_context(graceful(worker.interrupt))
             self._ask(worker.run(chain([first], todo), settings))
             self.tally.interrupted = worker.interrupted
+
+    def _source_name(self) -> str:
+        return "stdin" if self.source == "-" else Path(self.source).name
 
     def _open(self) -> AbstractContextManager[Worker | Cluster]:
         if self.options.ray is None:
@@ -183,27 +151,28 @@ class _Run:
             elif isinstance(line, BadLine):
                 stub = Problem(_id_of(line), line.text, meta={"line": line.number})
                 record = {**stub.meta, **error_record(stub, line.error, __version__)}
-                self._failed(f"line {line.number}", record, line.error)
+                said = f"{self._source_name()} {line.error.message}"
+                self._failed(f"line {line.number}", said, record, line.error)
             else:
                 yield line
 
     def _finished(self, problem: Problem, log: list[Event]) -> None:
         record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
         if isinstance(log[-1], SearchFailed):
-            self._failed(problem.id, {**problem.meta, **record}, log[-1].error())
+            error = log[-1].error()
+            self._failed(problem.id, f"{problem.id}: {error.message}", {**problem.meta, **record}, error)
         elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
             record |= _grade(problem, record["answer"])
             self.tally.answered(record)
             self.results.write({**problem.meta, **record})
 
-    def _failed(self, name: str, record: dict[str, Any], error: AdascaleError) -> None:
+    def _failed(self, name: str, said: str, record: dict[str, Any], error: AdascaleError) -> None:
         self.tally.failed(error.slug, name)
         self.results.write(record)
         if self.options.fail_on_error:
             self.results.begin()
             raise error
         if self.tally.failures.total() <= _TOLD:
-            said = error.message if error.message.startswith(name) else f"{name}: {error.message}"
             self._warn(Notice(error.slug, said, error.facts, error.hint))
 
     def _warn(self, notice: Notice) -> None:
@@ -240,12 +209,14 @@ class _Run:
 
 def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> BatchView:
     kind = choose_progress(options.progress, options.quiet, may_animate())
+    if kind == "json":
+        return JsonBatch()
     # Records that go to the same terminal would be written into the picture.
     live = kind == "live" and not (output == "-" and sys.stdout.isatty())
     total = count_lines(source, options.form) if live else None
     if total is not None and options.limit is not None:
         total = min(total, options.limit)
-    return make_batch_view(tally, total, live=live, show_tree=options.show_tree, quiet=options.quiet)
+    return make_batch_view(tally, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class BatchView(Display, Protocol):
 class PlainBatch:
     """A line every ten seconds; nothing where it is quiet."""
 
-    def __init__(self, tally: Tally, quiet: int) -> None:
+    def __init__(self, tally: Tally, quiet: bool) -> None:
         self._tally = tally
         self._quiet = quiet
         self._started = self._told = time.monotonic()
@@ -52,7 +52,7 @@ class PlainBatch:
 
 
 def make_batch_view(
-    tally: Tally, total: int | None, *, live: bool, show_tree: bool = False, quiet: int = 0
+    tally: Tally, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
 ) -> BatchView:
     """A view of that kind.
 
@@ -61,7 +61,7 @@ def make_batch_view(
         total: Questions that there will be; None where nobody knows.
         live: Whether the cursor may move.
         show_tree: Draw the tree of a search where the view is live.
-        quiet: From 1 on plain lines are left out.
+        quiet: Plain lines are left out.
     """
     if not live:
         return PlainBatch(tally, quiet)

@@ -16,8 +16,8 @@ def json_line(data: Mapping[str, Any]) -> str:
     return json.dumps(data, allow_nan=False, separators=(",", ":"))
 
 
-class JsonRenderer:
-    """Writes every event to stderr as it happens; loading messages are lines of kind ``status``."""
+class _JsonLines:
+    """Lines on stderr as things happen; loading messages are of kind ``status``."""
 
     def __enter__(self) -> Self:
         return self
@@ -30,10 +30,6 @@ class JsonRenderer:
     ) -> None:
         """Nothing is pending: every line was flushed."""
 
-    def on(self, event: Event) -> None:
-        """Write one event."""
-        self._write(to_json(event))
-
     def status(self, text: str) -> None:
         """Write one loading message."""
         if text:
@@ -43,3 +39,19 @@ class JsonRenderer:
     def _write(data: Mapping[str, Any]) -> None:
         sys.stderr.write(json_line(data) + "\n")
         sys.stderr.flush()
+
+
+class JsonRenderer(_JsonLines):
+    """Writes every event of a search."""
+
+    def on(self, event: Event) -> None:
+        """Write one event."""
+        self._write(to_json(event))
+
+
+class JsonBatch(_JsonLines):
+    """Writes every event of many searches, each with the ``id`` of its question."""
+
+    def on(self, problem: str, event: Event) -> None:
+        """Write one event."""
+        self._write({"id": problem, **to_json(event)})

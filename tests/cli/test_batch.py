@@ -110,6 +110,15 @@ def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_p
     assert f"Answer: {answer}" in shown.stdout
 
 
+def test_progress_can_be_every_event_with_its_question_or_nothing(batch: Any) -> None:
+    told = batch(LINES, "--limit", "2", "--progress", "json", "-q").stderr.splitlines()
+    events = [json.loads(line) for line in told]
+    assert {event["id"] for event in events if "id" in event} == {"0", "1"}
+    assert sum(event["kind"] == "search_finished" for event in events) == 2
+    none = batch(LINES, "--limit", "3", "--progress", "none").stderr.splitlines()
+    assert all(line.startswith("adascale: 1 answered") or "there already" in line for line in none), none
+
+
 def test_csv_is_read_by_its_field(batch: Any) -> None:
     done = batch("id,problem,answer\na,What is 1 + 2?,3\n", "--field", "problem", name="in.csv")
     assert (done.returncode, ids(done)) == (0, ["a"]), done.stderr

@@ -214,7 +214,7 @@ def test_7_a_bad_line(said: Ask, home: Home, chain_gguf: Path) -> None:
     (home.folder / "questions.jsonl").write_text("\n".join(lines))
     batch = ["batch", "questions.jsonl", "-g", str(chain_gguf), "-o", "out.jsonl"]
     assert said(*batch) == (
-        "warning[bad-line]: line 3 is not valid JSON: expecting ',' delimiter at column 42\n"
+        "warning[bad-line]: questions.jsonl line 3 is not valid JSON: expecting ',' delimiter at column 42\n"
         '  {"id": "q17", "question": "What is 2+2?" "answer": "4"}\n'
         "                                           ^\n"
         "error[batch-partial]: 2 of 3 are done, 1 failed\n"
