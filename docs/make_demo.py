@@ -1,12 +1,14 @@
-"""Writes an animated picture of a recorded search: no script, no font and nothing else to load.
+"""Writes the pictures of the recorded search ``docs/demo.jsonl``; ``make check`` fails where they are old.
 
-Usage: ``python docs/make_demo.py TRACE.jsonl docs/demo.svg``
+Usage: ``python docs/make_demo.py``
+
+``demo.svg`` moves, and has no script, no font and nothing else to load; ``search.svg`` and ``search.html`` are
+what ``adascale tree`` writes. The search is ``adascale ask --seed 1 --trace docs/demo.jsonl "A baker has ..."``.
 """
 
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -17,6 +19,9 @@ from rich.segment import Segment
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
+from adascale.cli.export.document import Document
+from adascale.cli.export.page import to_html
+from adascale.cli.export.text import to_svg
 from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.state import state_after
 from adascale.cli.render.theme import UNICODE
@@ -24,7 +29,8 @@ from adascale.cli.render.words import summary, why
 from adascale.cli.trace import read_trace
 from adascale.engine.events import Event
 
-WIDTH, HEIGHT = 100, 26
+FOLDER = Path(__file__).parent
+WIDTH, HEIGHT = 100, 27
 FRAMES = 36
 SECONDS, HOLD = 12.0, 6.0
 CELL, LINE, MARGIN = 8.4, 18, 16
@@ -100,5 +106,14 @@ def picture(events: Sequence[Event]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+def files() -> dict[str, str]:
+    """What stands beside this file, by name."""
+    events = read_trace(FOLDER / "demo.jsonl")
+    document = Document.of(events)
+    made = {"demo.svg": picture(events), "search.svg": to_svg(document), "search.html": to_html(document)}
+    return {name: text if text.endswith("\n") else text + "\n" for name, text in made.items()}
+
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(picture(read_trace(Path(sys.argv[1]))), encoding="utf-8")
+    for name, text in files().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")

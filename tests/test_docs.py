@@ -17,7 +17,7 @@ SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 def snippets() -> list[tuple[str, str]]:
     """Place and code of each; they run on a tiny model in the place of the named ones."""
     found = []
-    for page in (ROOT / "README.md", ROOT / "docs" / "python.md"):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text(encoding="utf-8")
         for match in SNIPPET.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
@@ -52,6 +52,13 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_cli.py"))
 
     assert made["page"]() == made["PAGE"].read_text(encoding="utf-8"), "run python docs/make_cli.py"
+
+
+def test_pictures_show_what_the_program_draws() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_demo.py"))
+
+    for name, text in made["files"]().items():
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, "run python docs/make_demo.py"
 
 
 def test_links_lead_somewhere() -> None:
