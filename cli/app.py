@@ -14,7 +14,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError
+from adascale.engine.errors import AdascaleError, UsageError
 
 from .console import show_error
 from .settings import config_path, defaults_of, read_config, settings_of, warn_unknown
@@ -89,11 +89,18 @@ def root(
     adascale ask "What is 17 * 23?"
     adascale batch questions.jsonl -o answers.jsonl
     """
-    if context.invoked_subcommand != "config":  # which must work when the file is broken
-        path = config_path()
-        if found := read_config(path):
-            warn_unknown(found, settings_of(context.command), path)
-            context.default_map = defaults_of(context.command, found)
+    if context.invoked_subcommand == "config":  # which must work when the file is broken
+        return
+    path = config_path()
+    try:
+        found = read_config(path)
+    except UsageError:
+        if context.invoked_subcommand != "doctor":  # which tells it among all else
+            raise
+        return
+    if found:
+        warn_unknown(found, settings_of(context.command), path)
+        context.default_map = defaults_of(context.command, found)
 
 
 def main() -> None:
@@ -112,7 +119,7 @@ def main() -> None:
         show_error(
             AdascaleError(
                 f"something unexpected went wrong: {type(error).__name__}: {error}",
-                hint="--debug shows where; please report it",
+                hint="ADASCALE_DEBUG=1 shows where; please report it",
                 slug="unexpected",
             )
         )

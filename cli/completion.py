@@ -21,6 +21,11 @@ def judges(incomplete: str) -> list[str]:
     return [*_beginning(_JUDGES, incomplete), *models(incomplete)]
 
 
+def calibrations(incomplete: str) -> list[str]:
+    """What ``--calibration`` takes."""
+    return [*_beginning(("auto", "none"), incomplete), *_files(incomplete, ".safetensors")]
+
+
 def traces(incomplete: str) -> list[str]:
     """Kept runs, the newest first, and files of traces."""
     return [*runs(incomplete), *_files(incomplete, ".jsonl")]

@@ -21,7 +21,9 @@ from adascale.models import machine
 from adascale.models.catalog import DEFAULT_GENERATOR
 from adascale.models.units import human_bytes
 
+from . import completion
 from .console import shown_path, write_payload
+from .settings import config_path, read_config
 
 Word = Literal["ok", "warn", "FAIL", "skip"]
 
@@ -46,7 +48,14 @@ class Check:
 
 def doctor(
     generator: Annotated[
-        str, typer.Option("--generator", "-g", envvar="ADASCALE_GENERATOR", help="Model to check.")
+        str,
+        typer.Option(
+            "--generator",
+            "-g",
+            envvar="ADASCALE_GENERATOR",
+            autocompletion=completion.models,
+            help="Model to check.",
+        ),
     ] = DEFAULT_GENERATOR,
     offline: Annotated[
         bool, typer.Option("--offline", envvar="ADASCALE_OFFLINE", help="Never touch the network.")
@@ -60,6 +69,7 @@ def doctor(
     """
     checks = [
         _guarded("python", _python),
+        _guarded("config", _config),
         _guarded("llama.cpp", _llama),
         _guarded("gpu", _gpu),
         _guarded("memory", lambda: _memory(generator)),
@@ -100,6 +110,13 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 def _python() -> Check:
     return Check("python", "ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
+
+
+def _config() -> Check:
+    path = config_path()
+    found = read_config(path)
+    said = ", ".join(found) if found else "nothing set" if path.exists() else "none"
+    return Check("config", "ok", f"{said} ({shown_path(path)})")
 
 
 def _llama() -> Check:

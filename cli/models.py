@@ -117,7 +117,12 @@ def pull(
 
 @app.command()
 def path(
-    name: Annotated[str | None, typer.Argument(help="Model; without one, the folder of all models.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model; without one, the folder of all models.", autocompletion=completion.models
+        ),
+    ] = None,
     as_json: JsonLinesOption = False,
 ) -> None:
     """Print where a model lies, for use in scripts.

@@ -38,7 +38,7 @@ class RunOptions(SearchOptions):
     min_confidence: Annotated[
         float,
         option(
-            "--min-confidence", panel=SEARCH, min=0.0, max=1.0,
+            "--min-confidence", panel=SEARCH, envvar=env("MIN_CONFIDENCE"), min=0.0, max=1.0,
             help="Below it an answer is not taken for known: status low_confidence, and ask exits with 3.",
         ),
     ] = 0.0  # fmt: skip
@@ -105,6 +105,13 @@ SaveOption = Annotated[
     ),
 ]  # fmt: skip
 ShowTreeOption = Annotated[
-    bool, option("--show-tree/--no-show-tree", "-T", panel=OUTPUT, help="Show the search tree on stderr.")
+    bool,
+    option(
+        "--show-tree/--no-show-tree",
+        "-T",
+        panel=OUTPUT,
+        envvar=env("SHOW_TREE"),
+        help="Show the search tree on stderr.",
+    ),
 ]
 ExtractOption = Annotated[bool, option("--extract", "-x", panel=OUTPUT, help="Print the final answer only.")]

@@ -8,6 +8,7 @@ from typing import Annotated
 from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
 from adascale.engine.strategies import SearchParams
 
+from . import completion
 from .model_options import ModelOptions
 from .shared import MODELS, SEARCH, env, option
 
@@ -96,6 +97,7 @@ CalibrationOption = Annotated[
         "--calibration",
         panel=MODELS,
         envvar=env("CALIBRATION"),
+        autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
         help="What turns judgements into probabilities; auto takes the one fitted on these very models.",
     ),

@@ -135,7 +135,8 @@ ForceOption = Annotated[
     bool, option("--force", panel=MACHINE, help="Load models even if memory looks too small.")
 ]
 ColorOption = Annotated[
-    ColorChoice, option("--color", panel=OUTPUT, help="Colour on stderr; NO_COLOR is honoured.")
+    ColorChoice,
+    option("--color", panel=OUTPUT, envvar=env("COLOR"), help="Colour on stderr; NO_COLOR is honoured."),
 ]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 QuietOption = Annotated[

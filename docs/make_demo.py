@@ -2,8 +2,8 @@
 
 Usage: ``python docs/make_demo.py``
 
-``demo.svg`` moves, and has no script, no font and nothing else to load; ``search.svg`` and ``search.html`` are
-what ``adascale tree`` writes. The search is ``adascale ask --seed 1 --trace docs/demo.jsonl "A baker has ..."``.
+``demo.svg`` moves, and has no script, no font and nothing else to load; ``search.svg`` and ``search.html``
+are what ``adascale tree`` writes. It is ``adascale ask --seed 1 --trace docs/demo.jsonl "A baker ..."``.
 """
 
 from __future__ import annotations

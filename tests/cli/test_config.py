@@ -132,7 +132,7 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     config.parent.mkdir()
     config.write_bytes(text.encode("latin-1"))
 
-    for command in (["doctor", "--offline"], ["config", "set", "strategy", "vote"], ["config", "show"]):
+    for command in (["runs", "list"], ["config", "set", "strategy", "vote"], ["config", "show"]):
         with pytest.raises(UsageError, match=r"cannot read .*config\.toml") as caught:
             run(*command)
         assert caught.value.slug == "bad-config"

@@ -37,6 +37,7 @@ def test_it_fails_only_on_failures(home: Home) -> None:
     found, code = checked(home, "--offline")
     assert {name: check["result"] for name, check in found.items()} == {
         "python": "ok",
+        "config": "ok",
         "llama.cpp": "ok",
         "gpu": "ok",
         "memory": "ok",
@@ -93,3 +94,11 @@ def test_what_does_not_fit_is_a_failure_with_a_way_out(
         assert told in memory.detail
     assert memory.fix.startswith(("--ctx-size", "--samples", "a smaller model"))
     assert disk.fix == f"HF_HOME=/data/hf adascale models pull {DEFAULT_GENERATOR}"
+
+
+def test_a_broken_config_is_one_finding_among_others(home: Home, tmp_path: Path) -> None:
+    broken = tmp_path / "config.toml"
+    broken.write_text("effort = = 3")
+    found, code = checked(home, "--offline", ADASCALE_CONFIG=str(broken))
+    assert (found["config"]["result"], code) == ("FAIL", 1)
+    assert found["llama.cpp"]["result"] == "ok"
