@@ -8,7 +8,7 @@ much, everything off the best path, the way to running branches, and those branc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from adascale.engine.types import ROOT, NodeId
@@ -77,18 +77,30 @@ def fold(state: ViewState, room: int | None) -> Folds:
         for saving in sorted(stage(), key=lambda s: s.order):
             if over <= 0:
                 break
-            saving.apply()
-            over -= saving.rows
+            over -= saving.apply(over)
     return folder.folds
 
 
 @dataclass(frozen=True, slots=True)
 class _Saving:
-    """One possible fold: the rows it frees, its place in the order, and how to do it."""
+    """One possible fold: its place in the order, and how to do it.
 
-    rows: int
+    Attributes:
+        apply: Is told how many rows are too many; returns how many it has freed.
+    """
+
     order: tuple[float, int]
-    apply: Callable[[], None]
+    apply: Callable[[int], int]
+
+
+def _whole(rows: int, do: Callable[[], None]) -> Callable[[int], int]:
+    """A fold that is done or not."""
+
+    def apply(_: int) -> int:
+        do()
+        return rows
+
+    return apply
 
 
 class _Folder:
@@ -130,7 +142,7 @@ class _Folder:
         return rows[ROOT]
 
     def alike(self, kind: FoldKind) -> Iterator[_Saving]:
-        """Siblings of one kind (and answer) become one row; the most rows first."""
+        """Siblings of one kind (and answer) become one row, as many as need be; the most rows first."""
         covered = set(self.folds.hidden)
         for parent, children in self._families(covered):
             piles: dict[Key, list[NodeId]] = {}
@@ -142,8 +154,15 @@ class _Folder:
                 saved = sum(self._rows[child] for child in pile) - 1
                 if saved > 0 and (len(pile) > 1 or kind != "finished" or answer == self._answer):
                     covered.update(pile)
-                    group = Group(kind, tuple(pile), answer)
-                    yield _Saving(saved, (-saved, parent), partial(self.folds.hide, parent, group))
+                    group = Group(kind, self._least_first(pile), answer)
+                    some = partial(self._hide_some, parent, group)
+                    yield _Saving((-saved, parent), some)
+
+    def _hide_some(self, parent: NodeId, group: Group, over: int) -> int:
+        """The least promising of a group share a row, no more of them than there are rows too many."""
+        taken, freed = self._enough(group.nodes, over, -1)
+        self.folds.hide(parent, replace(group, nodes=tuple(sorted(taken))))
+        return freed
 
     def expanded(self) -> Iterator[_Saving]:
         """Subtrees off the best path become the row of their first node; the least promising first."""
@@ -154,7 +173,8 @@ class _Folder:
                 saved = self._rows[child] - 1
                 if saved > 0:
                     covered.add(child)
-                    yield _Saving(saved, (best[child], child), partial(self.folds.closed.add, child))
+                    close = _whole(saved, partial(self.folds.closed.add, child))
+                    yield _Saving((best[child], child), close)
 
     def others(self) -> Iterator[_Saving]:
         """All finished paths below one node that do not lead to the best answer become one row."""
@@ -180,9 +200,27 @@ class _Folder:
         """One row in place of loose children and of rows that stand for several already."""
         saved = sum(self._rows[child] for child in loose) + len(groups) - 1
         if saved > 0:
-            nodes = sorted([*loose, *(node for group in groups for node in group.nodes)])
-            merge = partial(self.folds.merge, parent, groups, Group(kind, tuple(nodes)))
-            yield _Saving(saved, (-saved, parent), merge)
+            some = partial(self._merge_some, Group(kind, self._least_first(loose)), parent, groups)
+            yield _Saving((-saved, parent), some)
+
+    def _merge_some(self, loose: Group, parent: NodeId, groups: Sequence[Group], over: int) -> int:
+        """Of loose children only as many as need be, the least promising."""
+        taken, freed = self._enough(loose.nodes, over, len(groups) - 1)
+        nodes = sorted([*taken, *(node for group in groups for node in group.nodes)])
+        self.folds.merge(parent, groups, replace(loose, nodes=tuple(nodes)))
+        return freed
+
+    def _enough(self, nodes: Sequence[NodeId], over: int, freed: int) -> tuple[Sequence[NodeId], int]:
+        """The first nodes that free ``over`` rows with those that are free already, and how many that are."""
+        count = 0
+        while freed < over and count < len(nodes):
+            freed += self._rows[nodes[count]]
+            count += 1
+        return nodes[:count], freed
+
+    def _least_first(self, nodes: Sequence[NodeId]) -> tuple[NodeId, ...]:
+        best = best_below(self._tree)
+        return tuple(sorted(nodes, key=lambda node: best[node]))
 
     def ways(self) -> Iterator[_Saving]:
         """The steps on the way to a lone running branch give way to it; its label tells where it is."""
@@ -190,13 +228,15 @@ class _Folder:
             children = [c for c in self._tree.children(node) if c not in self.folds.hidden]
             below = len(children) + self._writing.get(node, 0) + len(self.folds.groups.get(node, ()))
             if below == 1:
-                yield _Saving(1, (self._tree[node].depth, node), partial(self.folds.skipped.add, node))
+                skip = _whole(1, partial(self.folds.skipped.add, node))
+                yield _Saving((self._tree[node].depth, node), skip)
 
     def running(self) -> Iterator[_Saving]:
         """Branches that are written below one node share a row."""
         for parent, count in self._writing.items():
             if count > 1:
-                yield _Saving(count - 1, (1 - count, parent), partial(self.folds.bundled.add, parent))
+                bundle = _whole(count - 1, partial(self.folds.bundled.add, parent))
+                yield _Saving((1 - count, parent), bundle)
 
     def _families(self, covered: set[NodeId]) -> Iterator[tuple[NodeId, list[NodeId]]]:
         """Visible nodes, top down, with those visible children that may be folded.

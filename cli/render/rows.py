@@ -226,10 +226,10 @@ class _Walk:
         answers = {answer for end in ends if (answer := self._answers.get(end)) is not None}
         if not answers:
             return f"{plural(len(ends), 'path')} without an answer"
-        if group.kind == "others":
+        if group.kind == "others" and len(answers) > 1:
             return f"{plural(len(ends), 'path')} to {plural(len(answers), 'other answer')}"
         more = "more " if group.answer == self._state.answer else ""
-        return f"{plural(len(ends), f'{more}path')} to {group.answer}"
+        return f"{plural(len(ends), f'{more}path')} to {group.answer or min(answers)}"
 
     def _extent(self, roots: Iterable[NodeId]) -> str:
         """``14 nodes, best .66``."""

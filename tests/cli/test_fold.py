@@ -19,20 +19,31 @@ def test_pruned_subtrees_fold_first() -> None:
     log.step(ROOT, "alive\n", 0.9)
     log.prune(*dead)
 
-    assert [row.text.strip() for row in tree_rows(log.state(), 5)] == ["question", "alive", "3 pruned"]
+    assert [row.text.strip() for row in tree_rows(log.state(), 3)] == ["question", "alive", "3 pruned"]
+    assert [row.text.strip() for row in tree_rows(log.state(), 4)][-1] == "2 pruned"
     assert len(tree_rows(log.state(), 6)) == 6
 
 
 def test_finished_paths_fold_by_answer_then_all_other_answers() -> None:
     state = wide(samples=9, steps=2).state()
 
-    assert [row.text for row in tree_rows(state, 13)][-2:] == ["so 27", "5 more paths to 27"]
-    assert [row.text for row in tree_rows(state, 8)] == [
+    assert [row.text for row in tree_rows(state, 13)][-2:] == ["so 27", "4 more paths to 27"]
+    assert [row.text for row in tree_rows(state, 5)] == [
         "question",
         "sample 8 step 0",
         "so 27",
         "5 more paths to 27",
         "3 paths to 3 other answers",
+    ]
+    # Where there is room, the most promising of the others are shown.
+    assert [row.text for row in tree_rows(state, 7)] == [
+        "question",
+        "sample 6 step 0",
+        "so 6",
+        "sample 8 step 0",
+        "so 27",
+        "5 more paths to 27",
+        "2 paths to 2 other answers",
     ]
 
 
@@ -53,11 +64,19 @@ def test_waiting_siblings_fold_and_are_left_open_at_the_end() -> None:
     log = Log()
     log.finish_path(ROOT, "it is 3", 0.4, "3")
     for n in range(5):
-        log.step(ROOT, f"idea {n}\n", 0.5)
+        log.step(ROOT, f"idea {n}\n", 0.5 + n / 100)
 
-    assert [row.text for row in tree_rows(log.state(), 4)][-1] == "5 waiting"
+    assert [row.text for row in tree_rows(log.state(), 3)][-1] == "5 waiting"
+    # As many as fit are shown, the most promising first.
+    assert [row.text.strip() for row in tree_rows(log.state(), 5)] == [
+        "question",
+        "it is 3",
+        "idea 3",
+        "idea 4",
+        "3 waiting",
+    ]
     log.end()
-    assert [row.text for row in tree_rows(log.state(), 4)][-1] == "5 left open"
+    assert [row.text for row in tree_rows(log.state(), 3)][-1] == "5 left open"
 
 
 def branches(count: int) -> Log:
