@@ -93,7 +93,7 @@ def _groups(document: Document) -> Iterator[str]:
     yield "<h2>Answers</h2><ol>"
     for group in groups:
         votes, *scored = backing(document.view, group)
-        facts = ", ".join([plural(int(votes), "path"), *scored])
+        facts = ", ".join([plural(int(votes), "path"), *(f"best {score}" for score in scored)])
         yield f'<li class="step"><strong>{_text(readable(group.answer))}</strong> <span>{facts}</span></li>'
     yield "</ol>"
 
