@@ -95,9 +95,10 @@ def root(
     try:
         found = read_config(path)
     except UsageError:
-        if context.invoked_subcommand != "doctor":  # which tells it among all else
-            raise
-        return
+        # doctor tells it among all else; help is for those who are lost already.
+        if context.invoked_subcommand == "doctor" or {"-h", "--help"} & set(sys.argv):
+            return
+        raise
     if found:
         warn_unknown(found, settings_of(context.command), path)
         context.default_map = defaults_of(context.command, found)

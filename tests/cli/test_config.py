@@ -9,6 +9,7 @@ from adascale.cli.app import app
 from adascale.engine.errors import UsageError
 
 from .commands import invoked
+from .terminal import environment, piped
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +163,10 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
 
     with pytest.raises(UsageError, match=r"cannot (write|read)"):
         run("config", "set", "effort", "high")
+
+
+def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("effort = = 3")
+    done = piped(["-m", "adascale", "ask", "-h"], environment(ADASCALE_CONFIG=str(config)))
+    assert (done.code, "Answer one question" in done.stdout) == (0, True), done.stderr
