@@ -13,13 +13,14 @@ import typer
 from adascale.engine.errors import CalibrationError
 from adascale.engine.types import Notice, Problem
 
-from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, opened, pair_name
+from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
 from .calibrate_options import CalibrateOptions, Method
 from .calibrate_report import card_text, list_text, report_text
 from .console import say, show_warning, shown_path, write_payload
 from .files import check_writable, unwritable
 from .plots import reliability_diagram
 from .shared import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
+from .wire import open_session
 
 if TYPE_CHECKING:
     from adascale.models.calibrations import Artefact
@@ -75,7 +76,7 @@ def fit(
     problems = chosen_problems(options, FEWEST)
     if output is not None:
         check_writable(output)
-    with opened(options, "none") as session:
+    with open_session(options, "none", purpose="rollouts") as session:
         drawn = drawn_on(session, problems, FEWEST, options)
         artefact = _fitted(session, drawn, method, options)
     path = _saved(artefact, output)
@@ -108,7 +109,7 @@ def check(
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
     problems = chosen_problems(options, 1)
-    with opened(options, calibration) as session:
+    with open_session(options, calibration, purpose="rollouts") as session:
         from adascale.engine.calibration.fitting import measure
         from adascale.engine.calibration.report import report
         from adascale.models.calibrations import describe

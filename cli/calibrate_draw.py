@@ -6,8 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,11 @@ from adascale.engine.types import Problem
 
 from .calibrate_options import CalibrateOptions
 from .calibrate_progress import DrawProgress
-from .console import clean, say
+from .console import say
 from .plots import check_plot
 from .problems import read_known
 from .signals import graceful
-from .wire import open_session, stoppable
+from .wire import stoppable
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.fitting import Training
@@ -69,14 +68,6 @@ def _check_enough(count: int, fewest: int) -> None:
         f"{count} {what} too few" + (" to fit anything" if fewest > 1 else ""),
         f"at least {fewest} {'are' if fewest > 1 else 'is'} needed; one worth having takes hundreds",
     )
-
-
-@contextmanager
-def opened(options: CalibrateOptions, calibration: str) -> Iterator[Session]:
-    """A session whose draws come out the same however often they are interrupted."""
-    status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
-    with open_session(options, calibration, status, purpose="rollouts") as session:
-        yield session
 
 
 def drawn_on(session: Session, problems: list[Problem], fewest: int, options: CalibrateOptions) -> Drawn:

@@ -16,7 +16,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.evaluation import evaluate
 
 from .calibrate_options import QuestionsOption
-from .console import clean, say, show_warning, write_payload
+from .console import say, show_warning, write_payload
 from .entries import parse_entries
 from .evaluate_progress import EvalProgress
 from .evaluate_report import csv_text, markdown
@@ -78,8 +78,7 @@ def eval_(
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
     problems = choose(read_known(data), options.questions, options.seed)
-    status = (lambda text: None) if options.quiet else (lambda text: say(f"adascale: {clean(text)}"))
-    with open_session(options, options.calibration, status, purpose="replay") as session:
+    with open_session(options, options.calibration, purpose="replay") as session:
         if options.quiet < 2:
             for notice in session.warnings:
                 show_warning(notice)

@@ -66,12 +66,14 @@ def open_cluster(
 
 
 @contextmanager
-def open_session(
-    options: ModelOptions, calibration: str, status: Callable[[str], None], *, purpose: Purpose
-) -> Iterator[Session]:
+def open_session(options: ModelOptions, calibration: str, *, purpose: Purpose) -> Iterator[Session]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
     _set_offline(options)
     from adascale.models.session import Session
+
+    def status(text: str) -> None:
+        if not options.quiet:
+            say(f"adascale: {clean(text)}")
 
     with TransferView() as transfers:
         opening = _session_options(options, calibration, MAX_BRANCHES, purpose)

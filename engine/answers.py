@@ -117,7 +117,7 @@ def _normal(answer: str) -> str:
 
 def _value(normal: str) -> Fraction | None:
     """The exact number that an answer is, units ignored; of an equation its right side."""
-    if normal.count("=") == 1 and "," not in normal:
+    if normal.count("=") == 1 and "," not in normal and not re.search(r"[<>!]=", normal):
         normal = normal.rpartition("=")[2].strip()
     try:
         if mixed := _MIXED.fullmatch(normal) or _PLAIN_MIXED.fullmatch(normal):

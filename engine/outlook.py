@@ -155,6 +155,7 @@ def _largest(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
 
 @functools.cache
 def _table(guests: int, most: int) -> tuple[float, ...]:
+    """``(1 - x) ** -guests`` up to the term that fills it: ``_TERMS`` coefficients."""
     terms, term = [], 1.0
     for more in range(_TERMS):
         terms.append(term if guests + more <= most else 0.0)
@@ -164,6 +165,7 @@ def _table(guests: int, most: int) -> tuple[float, ...]:
 
 @functools.cache
 def _new_tables(most: int) -> tuple[float, ...]:
+    """``exp(spread * sum of x**l / l)``, l up to ``most``: ``_TERMS`` coefficients."""
     series = [1.0]
     for n in range(1, _TERMS):  # n * s[n] is the sum of spread * s[n - l] over table sizes l
         series.append(_SPREAD * sum(series[n - size] for size in range(1, min(most, n) + 1)) / n)
@@ -171,6 +173,7 @@ def _new_tables(most: int) -> tuple[float, ...]:
 
 
 def _product(a: Sequence[float], b: Sequence[float]) -> tuple[float, ...]:
+    """Of two power series, ``_TERMS`` coefficients of each."""
     return tuple(sum(map(mul, a[: n + 1], b[n::-1])) for n in range(_TERMS))
 
 

@@ -105,7 +105,7 @@ def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path
         fingerprint.window,
         rows,
         llama_cpp.__version__,
-        *([gpu_layers] if gpu_layers else []),
+        *([gpu_layers] if gpu_layers else []),  # draws made on a CPU before they were told apart stay known
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
     return Path(platformdirs.user_data_dir("adascale")) / "draws" / f"{key}.sqlite"

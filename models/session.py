@@ -51,8 +51,7 @@ class Session:
         if (log := reporting.log) is not None:
             listen(lambda level, text: log(text))
         self._stack = ExitStack()
-        self._fetched: ModelFiles | None = None
-        self.files: ModelFiles
+        self._files: ModelFiles | None = None
         self._policy: Policy
         self.reward_model: RewardModel
 
@@ -62,8 +61,13 @@ class Session:
         Raises:
             ModelError, DiskFullError: a model is not available.
         """
-        self._fetched = self._fetched or fetch(self.options, self._reporting)
-        return self._fetched
+        self._files = self._files or fetch(self.options, self._reporting)
+        return self._files
+
+    @property
+    def files(self) -> ModelFiles:
+        """Its files."""
+        return self.fetch()
 
     @property
     def generator(self) -> ModelFile:
@@ -153,7 +157,7 @@ class Session:
 
     def _open(self) -> None:
         options = self.options
-        self.files = self.fetch()
+        self.fetch()
         self.window = self._window(self.generator)
         self._check_memory()
         threads = options.threads or machine.physical_cores()

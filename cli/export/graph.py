@@ -63,8 +63,8 @@ def _title(document: Document) -> str:
 def _label(row: Row, document: Document) -> list[str]:
     mark = UNICODE.marks[row.mark] if row.mark else UNICODE.ellipsis
     parts = [f"{mark} {row.label}".strip(), _short(row.text) or "…"]
-    count = one_line(readable(row.count), UNICODE)
-    parts += [part for part in (score(row.estimate), count, row.why) if part]
+    said = (score(row.estimate), *(one_line(readable(text), UNICODE) for text in (row.count, row.why)))
+    parts += [part for part in said if part]
     return parts
 
 

@@ -92,9 +92,8 @@ def _groups(document: Document) -> Iterator[str]:
         return
     yield "<h2>Answers</h2><ol>"
     for group in groups:
-        votes, *scored = backing(document.view, group)
-        facts = ", ".join([plural(int(votes), "path"), *(f"best {score}" for score in scored)])
-        yield f'<li class="step"><strong>{_text(readable(group.answer))}</strong> <span>{facts}</span></li>'
+        facts = f"{plural(len(group.nodes), 'path')}, best {backing(document.view, group)}"
+        yield f'<li class="step"><strong>{_text(group.answer)}</strong> <span>{facts}</span></li>'
     yield "</ol>"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 from adascale.engine.types import ROOT, NodeId
 
@@ -117,6 +117,11 @@ class _Folder:
         self._answer = state.answer
         self._rows: list[int] = []
 
+    @cached_property
+    def _best(self) -> list[float]:
+        """By node id: the highest estimate below; most trees fit and need none."""
+        return best_below(self._tree)
+
     def _always_shown(self) -> set[NodeId]:
         """The best path, and the way to every running branch."""
         kept = set(self._best_path)
@@ -155,8 +160,7 @@ class _Folder:
                 if saved > 0 and (len(pile) > 1 or kind != "finished" or answer == self._answer):
                     covered.update(pile)
                     group = Group(kind, self._least_first(pile), answer)
-                    some = partial(self._hide_some, parent, group)
-                    yield _Saving((-saved, parent), some)
+                    yield _Saving((-saved, parent), partial(self._hide_some, parent, group))
 
     def _hide_some(self, parent: NodeId, group: Group, over: int) -> int:
         """The least promising of a group share a row, no more of them than there are rows too many."""
@@ -166,7 +170,6 @@ class _Folder:
 
     def expanded(self) -> Iterator[_Saving]:
         """Subtrees off the best path become the row of their first node; the least promising first."""
-        best = best_below(self._tree)
         covered = set(self.folds.hidden)
         for _, children in self._families(covered):
             for child in children:
@@ -174,7 +177,7 @@ class _Folder:
                 if saved > 0:
                     covered.add(child)
                     close = _whole(saved, partial(self.folds.closed.add, child))
-                    yield _Saving((best[child], child), close)
+                    yield _Saving((self._best[child], child), close)
 
     def others(self) -> Iterator[_Saving]:
         """All finished paths below one node that do not lead to the best answer become one row."""
@@ -219,8 +222,7 @@ class _Folder:
         return nodes[:count], freed
 
     def _least_first(self, nodes: Sequence[NodeId]) -> tuple[NodeId, ...]:
-        best = best_below(self._tree)
-        return tuple(sorted(nodes, key=lambda node: best[node]))
+        return tuple(sorted(nodes, key=lambda node: self._best[node]))
 
     def ways(self) -> Iterator[_Saving]:
         """The steps on the way to a lone running branch give way to it; its label tells where it is."""

@@ -80,10 +80,10 @@ def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
     groups = state.groups[1:]
     if not groups:
         return []
-    named = [
-        f"{cut(one_line(readable(group.answer), glyphs), 12, glyphs)} ({', '.join(backing(state, group))})"
-        for group in groups[:2]
-    ]
+    named = []
+    for group in groups[:2]:
+        answer = cut(one_line(readable(group.answer), glyphs), 12, glyphs)
+        named.append(f"{answer} ({len(group.nodes)}, {backing(state, group)})")
     more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
     return ["then " + ", ".join([*named, *more])]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from adascale.engine.answers import same_answer
-from adascale.engine.types import ROOT, AnswerGroup
+from adascale.engine.types import ROOT, AnswerGroup, Estimate
 
 from .maths import readable
 from .state import ViewState
@@ -107,17 +107,16 @@ def answer_text(state: ViewState, glyphs: Glyphs) -> str:
 
 def score_text(state: ViewState) -> str:
     """``p .96`` or ``score .83``: an uncalibrated number is never called a probability."""
-    estimate = state.confidence
-    if estimate is None:
-        return ""
-    return f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+    return _scored(state.confidence)
 
 
-def backing(state: ViewState, group: AnswerGroup) -> list[str]:
-    """``2`` paths to an answer, and ``p .31``: the estimate of the best of them."""
-    estimate = state.tree[group.nodes[0]].estimate
-    scored = [f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"] if estimate else []
-    return [str(len(group.nodes)), *scored]
+def _scored(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+
+
+def backing(state: ViewState, group: AnswerGroup) -> str:
+    """``p .31``: the estimate of the best path to an answer."""
+    return _scored(state.tree[group.nodes[0]].estimate)
 
 
 def support(state: ViewState) -> list[str]:

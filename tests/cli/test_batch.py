@@ -116,6 +116,7 @@ def test_progress_can_be_every_event_with_its_question_or_nothing(batch: Any) ->
     assert {event["id"] for event in events if "id" in event} == {"0", "1"}
     assert sum(event["kind"] == "search_finished" for event in events) == 2
     none = batch(LINES, "--limit", "3", "--progress", "none").stderr.splitlines()
+    assert none
     assert all(line.startswith("adascale: 1 answered") or "there already" in line for line in none), none
 
 

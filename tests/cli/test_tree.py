@@ -36,7 +36,9 @@ def hostile() -> Document:
     log = Log(HOSTILE)
     log.read_prompt()
     log.grant(ROOT, 1)
-    log.finish_path(log.step(ROOT, HOSTILE, 0.5), HOSTILE, 0.5, "<b>\x1b[2J\ufffe", tokens=3)
+    node = log.step(ROOT, HOSTILE, 0.5)
+    log.finish_path(node, HOSTILE, 0.5, "<b>\x1b[2J\ufffe", tokens=3)
+    log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
     return document(log)
 
