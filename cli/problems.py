@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -133,12 +134,13 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     try:
         data = json.loads(line)
     except json.JSONDecodeError as exc:
-        why = f"{exc.msg[:1].lower()}{exc.msg[1:]} at column {exc.pos + 1}"
+        msg = re.sub(r"^Expecting '(.)' delimiter$", r'expected "\1"', exc.msg)
+        why = f"{msg[:1].lower()}{msg[1:]} at column {exc.pos + 1}"
         return UsageError(
-            f"line {number} is not valid JSON: {why}", *_pointed_at(line, exc.pos), slug="bad-line"
+            f"line {number}: not valid JSON: {why}", *_pointed_at(line, exc.pos), slug="bad-line"
         )
     except (ValueError, RecursionError) as exc:
-        return UsageError(f"line {number} is not valid JSON: {exc}", slug="bad-line")
+        return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
     return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
 
 

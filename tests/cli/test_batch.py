@@ -91,7 +91,7 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
 def test_fail_on_error_ends_at_once(batch: Any) -> None:
     done = batch(f"nonsense\n{LINES}", "--fail-on-error")
     assert done.returncode == 2
-    assert "line 1 is not valid JSON" in done.stderr
+    assert "line 1: not valid JSON" in done.stderr
     assert ids(done) == ["line-1"]
 
 

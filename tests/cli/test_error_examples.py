@@ -169,6 +169,19 @@ def test_5_too_little_memory(said: Ask, tmp_path: Path) -> None:
     )
 
 
+def test_5_two_models_that_are_too_much_together(said: Ask, tmp_path: Path, chain_gguf: Path) -> None:
+    judge = write_wide(tmp_path / "wide.gguf", int(1.5 * free_memory_bytes() / 2048))
+    text, code = said("ask", "hi", "-g", str(chain_gguf), "--prm", f"judge={judge}", "--samples", "1")
+    assert code == 5
+    assert re.fullmatch(
+        r"error\[no-memory\]: the two models need [\d.]+ GB, [\d.]+ GB are free"
+        r"( \(container limit [\d.]+ GB\))?\n"
+        r"  generator 0\.0 GB \+ PRM 0\.0 GB \+ context [\d,]+: [\d.]+ GB \+ buffers 0\.4 GB\n"
+        r"hint: --ctx-size [\d,]+ needs [\d.]+ GB; --force tries anyway",
+        text,
+    ), text
+
+
 def test_5_a_model_process_that_is_killed(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     many = tmp_path / "many.jsonl"
@@ -214,7 +227,7 @@ def test_7_a_bad_line(said: Ask, home: Home, chain_gguf: Path) -> None:
     (home.folder / "questions.jsonl").write_text("\n".join(lines))
     batch = ["batch", "questions.jsonl", "-g", str(chain_gguf), "-o", "out.jsonl"]
     assert said(*batch) == (
-        "warning[bad-line]: questions.jsonl line 3 is not valid JSON: expecting ',' delimiter at column 42\n"
+        'warning[bad-line]: questions.jsonl line 3: not valid JSON: expected "," at column 42\n'
         '  {"id": "q17", "question": "What is 2+2?" "answer": "4"}\n'
         "                                           ^\n"
         "error[batch-partial]: 2 of 3 are done, 1 failed\n"

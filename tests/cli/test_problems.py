@@ -84,12 +84,12 @@ def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"question": "One?"', "is not valid JSON"),
+        ('{"question": "One?"', ": not valid JSON"),
         ("[1, 2]", "is no JSON object"),
         ('{"problem": "One?"}', 'has no text in its field "question"'),
         ('{"question": "  "}', 'has no text in its field "question"'),
         ('{"id": "line 1", "question": "Again?"}', 'repeats the id "line 1"'),
-        ("[" * 100_000, "is not valid JSON"),
+        ("[" * 100_000, ": not valid JSON"),
     ],
 )
 def test_a_bad_line_17_of_20_is_told_and_the_rest_is_read(file: Path, line: str, message: str) -> None:
