@@ -96,7 +96,7 @@ class SearchParams:
     stop_at: float = 0.95
     min_gain: float = 0.001
     hopeless: float = 0.1
-    cut: float = 0.35
+    cut: float = 0.25
 
     def __post_init__(self) -> None:
         """Refuse what no plan could end with.
