@@ -25,13 +25,19 @@ class Counted:
         sure: Trajectories that will be judged in any case, where they are judged one after another in the
             order of their numbers; 0 where each counts as soon as it has ended.
         judged: How many have been.
+
+    Args:
+        tree: Of the search.
+        rule: How the answer is chosen.
+        most: Trajectories that there may be.
     """
 
-    def __init__(self, tree: Tree, rule: SelectRule) -> None:
+    def __init__(self, tree: Tree, rule: SelectRule, most: int) -> None:
         self.sure = 0
         self.judged = 0
         self._tree = tree
         self._rule = rule
+        self._most = most
         self._candidates: list[Candidate] = []
         self._cut = 0
         self._ahead: dict[int, Candidate | None] = {}
@@ -98,7 +104,7 @@ class Counted:
         shown = self._shown()
         result = self._result(shown, "exhausted", calibrator)
         ended = len(self._candidates) + self._cut
-        return standing(result, shown, ended, self._tree[ROOT].estimate)
+        return standing(result, shown, ended, self._most - ended, self._tree[ROOT].estimate)
 
     def _result(self, shown: Sequence[Candidate], reason: StopReason, calibrator: Calibrator) -> SearchResult:
         result = choose(shown, self._rule, reason)

@@ -20,7 +20,7 @@ from operator import mul
 from .types import Estimate
 
 AHEAD = (1, 2, 4, 8, 16)
-"""Distances that are looked at, in trajectories: a single one rarely turns a vote."""
+"""Distances that are looked at, in trajectories: a single one rarely turns a vote. Ascending."""
 
 _SPREAD = 6.0
 """Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
@@ -63,19 +63,22 @@ def log_odds(p: float) -> float:
     return log(p / (1.0 - p))
 
 
-def outlook(question: Estimate, ballots: Sequence[Ballot], finished: int) -> Outlook:
+def outlook(question: Estimate, ballots: Sequence[Ballot], finished: int, left: int) -> Outlook:
     """Look ahead from the answers found so far.
 
     Args:
         question: Calibrated estimate that one trajectory is right.
         ballots: Answers found so far, the leading one first; none where no trajectory had an answer.
         finished: Trajectories that have ended, those without an answer too.
+        left: How many may still be drawn: what only more of them would win is out of reach. Below 1 it is
+            one, had there been one.
     """
     votes = [ballot.votes for ballot in ballots]
     a, b = _beta(question, misses=finished - sum(votes))
     posterior = _posterior(ballots, a, b, log_odds(question.median))
     now = posterior[0] if ballots else 0.0
-    later = {more: _after(more, posterior, votes, a, b) for more in AHEAD}
+    distances = [more for more in AHEAD if more <= max(left, AHEAD[0])]
+    later = {more: _after(more, posterior, votes, a, b) for more in distances}
     gain = max((p - now) / more for more, p in later.items())
     return Outlook(gain, max(now, *later.values()))
 

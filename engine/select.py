@@ -94,7 +94,7 @@ def judge(
 
 
 def standing(
-    result: SearchResult, shown: Sequence[Candidate], finished: int, question: Estimate | None
+    result: SearchResult, shown: Sequence[Candidate], finished: int, left: int, question: Estimate | None
 ) -> Standing:
     """Where a running search stands, from what ``judge`` says of it now.
 
@@ -102,6 +102,7 @@ def standing(
         result: Of ``judge``.
         shown: Finished trajectories that could be shown.
         finished: How many have ended, those that were cut too.
+        left: How many may still be drawn.
         question: Estimate for the question itself.
     """
     votes = [len(group.nodes) for group in result.groups] or [0]
@@ -109,7 +110,7 @@ def standing(
     if question is not None and question.calibrated:
         odds = {c.node: log_odds(c.estimate.median) for c in shown}
         ballots = [Ballot(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
-        ahead = outlook(question, ballots, finished)
+        ahead = outlook(question, ballots, finished, left)
     return Standing(
         answer=result.answer,
         confidence=result.confidence,

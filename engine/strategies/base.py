@@ -94,7 +94,7 @@ class SearchParams:
     prune_every: int = 1
     least: int = 2
     stop_at: float = 0.95
-    min_gain: float = 0.001
+    min_gain: float = 0.002
     hopeless: float = 0.1
     cut: float = 0.25
 

@@ -168,7 +168,7 @@ class Log:
         )
         ended = [event for event in self.events if isinstance(event, AnswerFound)]
         shown = [Candidate(event.node, event.answer, event.estimate) for event in ended]
-        judged = standing(result, shown, len(ended), None)
+        judged = standing(result, shown, len(ended), 0, None)
         self.events.append(AnswersJudged(seq=len(self.events), t=self.now, standing=judged))
         self.add(SearchFinished, result=result, usage=self.usage)
 

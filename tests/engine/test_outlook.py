@@ -18,7 +18,7 @@ def question(p: float) -> Estimate:
 
 
 def gain(asked: Estimate, found: list[Ballot], finished: int) -> float:
-    return outlook(asked, found, finished).gain
+    return outlook(asked, found, finished, 16).gain
 
 
 def ballots(*votes: int, p: float = 0.5) -> list[Ballot]:
@@ -53,10 +53,20 @@ def test_a_favoured_leader_is_safer_than_a_doubted_one() -> None:
 
 
 def test_what_can_be_reached_falls_where_nothing_agrees_and_rises_where_something_does() -> None:
-    reaches = [outlook(question(0.3), ballots(*[1] * n), n).reach for n in (1, 2, 4, 8, 16)]
+    reaches = [outlook(question(0.3), ballots(*[1] * n), n, 16).reach for n in (1, 2, 4, 8, 16)]
     assert sorted(reaches, reverse=True) == reaches
-    assert outlook(question(0.3), ballots(3), 3).reach > 0.9 > reaches[0]
-    assert outlook(question(0.05), [], 8).reach < 0.2 < outlook(question(0.5), [], 1).reach
+    assert outlook(question(0.3), ballots(3), 3, 16).reach > 0.9 > reaches[0]
+    assert outlook(question(0.05), [], 8, 16).reach < 0.2 < outlook(question(0.5), [], 1, 16).reach
+
+
+def test_what_only_more_trajectories_than_are_left_would_win_is_out_of_reach() -> None:
+    asked, found = question(0.4), ballots(2, 1, 1)
+    ahead = [outlook(asked, found, 4, left) for left in (0, 1, 2, 4, 8, 16)]
+    gains, reaches = [o.gain for o in ahead], [o.reach for o in ahead]
+    assert sorted(gains) == gains
+    assert sorted(reaches) == reaches
+    assert ahead[0] == ahead[1]
+    assert reaches[1] < reaches[-1] - 0.1
 
 
 def test_trajectories_without_an_answer_speak_against_the_question() -> None:
@@ -66,7 +76,8 @@ def test_trajectories_without_an_answer_speak_against_the_question() -> None:
         a, b = module._beta(question(0.2), misses)
         chances.append(a / (a + b) / 0.2)
     assert chances == pytest.approx([1, 1 / 2, 1 / 3])
-    assert outlook(question(0.4), ballots(1), 3).reach < outlook(question(0.4), ballots(1, 1, 1), 3).reach
+    doubted, plain = (outlook(question(0.4), found, 3, 16) for found in (ballots(1), ballots(1, 1, 1)))
+    assert doubted.reach < plain.reach
 
 
 def test_no_estimate_decides_alone() -> None:
@@ -83,7 +94,7 @@ def test_a_gain_is_a_difference_of_probabilities(
 ) -> None:
     found = [Ballot(votes, log_odds(estimate)) for votes, estimate in groups]
     finished = sum(ballot.votes for ballot in found) + without
-    ahead = outlook(question(p), found, finished)
+    ahead = outlook(question(p), found, finished, 16)
     assert -1.0 <= ahead.gain <= 1.0
     assert 0.0 <= ahead.reach <= 1.0 + 1e-9
     assert ahead.gain <= ahead.reach + 1e-9
