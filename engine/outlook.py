@@ -20,7 +20,7 @@ from operator import mul
 from .types import Estimate
 
 AHEAD = (1, 2, 4, 8, 16)
-"""Distances that are looked at, in trajectories: a single one rarely turns a vote. Ascending."""
+"""Distances that are looked at, in trajectories: a single one rarely turns a vote."""
 
 _SPREAD = 6.0
 """Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
@@ -77,7 +77,7 @@ def outlook(question: Estimate, ballots: Sequence[Ballot], finished: int, left: 
     a, b = _beta(question, misses=finished - sum(votes))
     posterior = _posterior(ballots, a, b, log_odds(question.median))
     now = posterior[0] if ballots else 0.0
-    distances = [more for more in AHEAD if more <= max(left, AHEAD[0])]
+    distances = [more for more in AHEAD if more <= max(left, 1)]
     later = {more: _after(more, posterior, votes, a, b) for more in distances}
     gain = max((p - now) / more for more, p in later.items())
     return Outlook(gain, max(now, *later.values()))

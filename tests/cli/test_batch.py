@@ -173,25 +173,26 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 def test_a_worker_that_is_killed_costs_only_what_it_was_searching(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(120)]
+    many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(12)]
     home.data.write_text("\n".join(many))
     command = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out)]
-    command += ["-g", str(home.model), "--samples", "8", "--strategy", "vote"]
+    # Runs have one length, 32 go at once: 101 are no multiple, so one question begins before another ends.
+    command += ["-g", str(home.model), "--samples", "101", "--strategy", "vote"]
     process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: out.exists() and out.read_text())
     workers(process.pid)[0].send_signal(signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert "the process that runs the models was ended by SIGKILL; starting it again" in err
     records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert sorted(int(record["id"]) for record in records) == list(range(120))
+    assert sorted(int(record["id"]) for record in records) == list(range(12))
     failed = [record for record in records if record["status"] == "interrupted"]
     assert {record["error"]["code"] for record in failed} == {"worker-died"}
-    assert 0 < len(failed) <= 32
+    assert 0 < len(failed) < 5
     assert process.returncode == 6
     again = subprocess.run(command, env=home.env, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert sorted(int(record["id"]) for record in records) == list(range(120))
+    assert sorted(int(record["id"]) for record in records) == list(range(12))
 
 
 def test_a_worker_does_not_outlive_its_parent(home: Home) -> None:

@@ -124,6 +124,20 @@ def test_never_more_than_the_samples(seed: int, samples: int) -> None:
     assert end(log).result.stop_reason == "exhausted"
 
 
+def test_the_look_ahead_ends_where_the_samples_do() -> None:
+    def reaches(samples: int) -> list[float | None]:
+        log = search(0.3, 0.4, params=SearchParams(samples=samples, least=4, **EVERYTHING))
+        judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
+        return [standing.reach for standing in judged if standing.finished <= 3]
+
+    near, far = reaches(4), reaches(64)
+    assert len(near) == len(far) == 3
+    for close, distant in zip(near, far, strict=True):
+        assert close is not None
+        assert distant is not None
+        assert close < distant - 0.05
+
+
 def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
     """Wrong answers get .9 and right ones .4: two thirds of the votes still decide."""
 
