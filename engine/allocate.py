@@ -12,6 +12,10 @@ from collections.abc import Sequence
 _TOKENS = 0.25
 """What a token weighs beside time, where the time of a token of one branch alone weighs 1."""
 
+_ODDS = 0.6
+_POWER = 0.7
+"""Of the odds that a search goes on after one more trajectory: fitted (docs/LOG.md, 2026-11-26)."""
+
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
 
@@ -66,16 +70,21 @@ def majority_confidence(first: int, second: int) -> float:
     return at_most_first / float(2**draws)
 
 
-def chance_needed(ahead: int, undecided: int) -> float:
+def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> float:
     """P(a trajectory will be judged), ``ahead`` places behind the next one.
 
-    After k trajectories that decided nothing the next decides nothing with ``(k + 1) / (k + 2)``.
+    After k trajectories that decided nothing the next decides nothing with odds of k + 1 to 1, or less where
+    more trajectories promise little: ``0.6 * surplus ** 0.7`` at most (docs/LOG.md).
 
     Args:
         ahead: How many are judged between the next one, which is sure to be, and this one; 0 and below: none.
         undecided: The k.
+        surplus: What each trajectory more promises to add, over what it must add for the search to go on.
     """
-    return ((undecided + 1) / (undecided + 2)) ** max(ahead, 0)
+    odds = undecided + 1.0
+    if surplus is not None:
+        odds = min(odds, _ODDS * max(surplus, 0.0) ** _POWER)
+    return (odds / (odds + 1.0)) ** max(ahead, 0)
 
 
 def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequence[float]) -> int:

@@ -13,7 +13,7 @@ from .answers import extract_answer, last_boxed
 from .draws import Draw
 from .ports import Calibrator, Prefix
 from .select import choose, judge, standing
-from .strategies import SelectRule
+from .strategies import SearchParams, SelectRule
 from .tree import Tree
 from .types import ROOT, Candidate, Estimate, NodeId, SearchResult, Standing, StopReason
 
@@ -29,15 +29,15 @@ class Counted:
     Args:
         tree: Of the search.
         rule: How the answer is chosen.
-        most: Trajectories that there may be.
+        params: Of the strategy.
     """
 
-    def __init__(self, tree: Tree, rule: SelectRule, most: int) -> None:
+    def __init__(self, tree: Tree, rule: SelectRule, params: SearchParams) -> None:
         self.sure = 0
         self.judged = 0
         self._tree = tree
         self._rule = rule
-        self._most = most
+        self._params = params
         self._candidates: list[Candidate] = []
         self._cut = 0
         self._ahead: dict[int, Candidate | None] = {}
@@ -56,7 +56,13 @@ class Counted:
         """How likely it is that a draw will count."""
         if not self.sure:
             return 1.0
-        return chance_needed(draw.key[0] - max(self.judged, self.sure - 1), self.judged)
+        ahead = draw.key[0] - max(self.judged, self.sure - 1)
+        return chance_needed(ahead, self.judged, self._surplus())
+
+    def _surplus(self) -> float | None:
+        """What each trajectory more promises, over what it must; None where that is not known."""
+        standing, least = self._tree.standing, self._params.min_gain
+        return None if standing is None or standing.gain is None or least <= 0.0 else standing.gain / least
 
     def candidate(self, node: NodeId, estimate: Estimate) -> Candidate | None:
         """The trajectory that ends at ``node``; None where it goes on."""
@@ -104,7 +110,7 @@ class Counted:
         shown = self._shown()
         result = self._result(shown, "exhausted", calibrator)
         ended = len(self._candidates) + self._cut
-        return standing(result, shown, ended, self._most - ended, self._tree[ROOT].estimate)
+        return standing(result, shown, ended, self._params.samples - ended, self._tree[ROOT].estimate)
 
     def _result(self, shown: Sequence[Candidate], reason: StopReason, calibrator: Calibrator) -> SearchResult:
         result = choose(shown, self._rule, reason)

@@ -69,7 +69,7 @@ class Search:
         self.emit = self.log.emit
         self._plan = settings.strategy.plan(self.tree, settings.params)
         self._verdict: StopReason = "exhausted"
-        self._counted = Counted(self.tree, settings.strategy.select, settings.params.samples)
+        self._counted = Counted(self.tree, settings.strategy.select, settings.params)
 
     def begin(self) -> None:
         """Log what is searched and how."""

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.allocate import chance_needed
+from adascale.engine.counting import Counted
+from adascale.engine.draws import Draw
 from adascale.engine.driver import Driver
 from adascale.engine.events import (
     AllocationDecided,
@@ -24,7 +27,8 @@ from adascale.engine.replay import replay
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
-from adascale.engine.types import Estimate, Finished, Problem, Step
+from adascale.engine.tree import Tree
+from adascale.engine.types import ROOT, Estimate, Finished, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
@@ -284,3 +288,15 @@ def test_a_question_alone_lets_one_more_run_ahead_where_that_is_free() -> None:
 
     assert before_the_first_is_judged(()) == 2
     assert before_the_first_is_judged(FREE) == 3  # (1 + .75) / 2.5 = .7, two (1 + .5) / 2, four 2 / 2.75
+
+
+def test_less_runs_ahead_where_the_standing_promises_little() -> None:
+    def chance(gain: float | None, min_gain: float) -> float:
+        tree = Tree(PROBLEM)
+        tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
+        counted = Counted(tree, "weighted", SearchParams(min_gain=min_gain))
+        counted.sure = 1
+        return counted.chance(Draw(ROOT, "answer", greedy=False, key=(2,)))
+
+    assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
+    assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)

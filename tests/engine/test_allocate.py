@@ -95,6 +95,14 @@ def test_what_lies_further_ahead_is_less_likely_to_be_needed(
 
 
 @pytest.mark.parametrize(
+    ("surplus", "chance"), [(-2.0, 0.0), (0.0, 0.0), (1.0, (0.6 / 1.6) ** 2), (1e3, 9 / 16), (None, 9 / 16)]
+)
+def test_where_more_promises_little_the_search_hardly_goes_on(surplus: float | None, chance: float) -> None:
+    assert chance_needed(2, 2, surplus) == pytest.approx(chance)
+    assert chance_needed(0, 2, surplus) == 1.0  # the next one is sure all the same
+
+
+@pytest.mark.parametrize(
     ("running", "undecided", "costs", "count"),
     [
         (0, 0, LINEAR, 1), (0, 15, LINEAR, 1),  # no time to gain: every further one may be wasted
