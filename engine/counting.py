@@ -119,8 +119,10 @@ class Counted:
 
     def _shown(self) -> Sequence[Candidate]:
         """In drawing order, by which equals are told apart."""
-        drawn = sorted(self._candidates, key=lambda found: self._tree.drawn(found.node))
-        return [found for found in drawn if self._showable(found)]
+        found = [candidate for candidate in self._candidates if self._showable(candidate)]
+        if self.sure:
+            return found  # judged in order, and what was drawn again has a late branch
+        return sorted(found, key=lambda candidate: self._tree.drawn(candidate.node))
 
     def _showable(self, found: Candidate) -> bool:
         """A run that was cut off before it had an answer is none."""

@@ -62,6 +62,14 @@ class Draws:
         for index in [_GREEDY] * n if greedy else range(first, first + n):
             self.waiting.append(Draw(node, until, greedy, (*self._keys[node], index)))
 
+    def in_turn(self) -> None:
+        """Let what waits come in the order of the root's children."""
+        self.waiting = deque(sorted(self.waiting, key=lambda draw: draw.key[0]))
+
+    def waits(self, turn: int) -> bool:
+        """Whether a draw waits that belongs to one of the root's children."""
+        return any(draw.key[0] == turn for draw in self.waiting)
+
     def made(self, node: NodeId, key: tuple[int, ...]) -> None:
         """A draw has become a node."""
         self._keys[node] = key

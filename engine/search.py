@@ -155,6 +155,8 @@ class Search:
             assert not self._counted.sure, "a plan judges one sequence of trajectories"
             self._counted.sure = command.sure
         self.draws.ask(command.node, command.n, command.until, greedy=command.greedy)
+        if self._counted.sure:
+            self.draws.in_turn()
 
     def running_below(self, nodes: Sequence[NodeId]) -> list[BranchId]:
         """Running branches that grow from ``nodes`` or below them."""
@@ -218,7 +220,8 @@ class Search:
 
     def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        if reason == "cut" and self._counted.awaits(turn := self.running[id_].key[0]):
+        turn = self.running[id_].key[0]
+        if reason == "cut" and self._counted.awaits(turn) and not self.draws.waits(turn):
             self._counted.wait(turn, None)
         if partial is not None:
             node = self.add_step(id_, partial, ended=True)

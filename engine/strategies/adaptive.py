@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..allocate import majority_confidence, required_samples
+from ..arithmetic import slips
 from ..tree import Tree
 from ..types import ROOT, NodeId, StopReason
-from .base import Cut, Expand, Plan, SearchParams, Strategy
+from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
 
 Verdict = Callable[[Tree, SearchParams], StopReason | None]
 
@@ -29,7 +30,7 @@ def adaptive(tree: Tree, params: SearchParams) -> Plan:
 
 def adaptive_consistency(tree: Tree, params: SearchParams) -> Plan:
     """The same by votes alone (arXiv 2305.11860): no estimate is looked at."""
-    return (yield from _draw_until(tree, replace(params, cut=0.0), _by_votes))
+    return (yield from _draw_until(tree, replace(params, cut=0.0, redraws=0), _by_votes))
 
 
 def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
@@ -37,9 +38,7 @@ def _draw_until(tree: Tree, params: SearchParams, verdict: Verdict) -> Plan:
     while (found := verdict(tree, params)) is None:
         if tree.standing is not None and tree.standing.finished >= params.samples:
             return None
-        doomed = _doomed(tree, scored, params.cut)
-        reason = f"p below {params.cut:g} of the question's"
-        scored = yield [Cut(doomed, reason)] if doomed else []
+        scored = yield [command for node in scored for command in _mended(tree, node, params)]
     return found
 
 
@@ -53,13 +52,23 @@ def _trajectories(tree: Tree, params: SearchParams) -> Expand:
     return Expand(ROOT, params.samples, until="answer", lower=estimate.lower, required=required, sure=sure)
 
 
-def _doomed(tree: Tree, scored: Sequence[NodeId], share: float) -> tuple[NodeId, ...]:
-    """What is worth less than a fresh trajectory, by far."""
-    question = tree[ROOT].estimate
-    if question is None or not question.calibrated:
+def _mended(tree: Tree, node: NodeId, params: SearchParams) -> Sequence[Command]:
+    """What becomes of a running trajectory that slips in arithmetic, or is worth less than a fresh one."""
+    step, parent = tree[node].step, tree[node].parent
+    if step is None or parent is None or tree[node].status != "open":
         return ()
-    estimates = ((node, tree[node].estimate) for node in scored if tree[node].status == "open")
-    return tuple(node for node, e in estimates if e is not None and e.median < share * question.median)
+    if parent != ROOT and len(tree.children(parent)) <= params.redraws and (wrong := slips(step.text)):
+        return Cut((node,), f"{wrong[0]} is wrong"), Expand(parent, 1, until="answer")
+    if _doomed(tree, node, params.cut):
+        return (Cut((node,), f"p below {params.cut:g} of the question's"),)
+    return ()
+
+
+def _doomed(tree: Tree, node: NodeId, share: float) -> bool:
+    question, estimate = tree[ROOT].estimate, tree[node].estimate
+    if question is None or not question.calibrated or estimate is None:
+        return False
+    return estimate.median < share * question.median
 
 
 def _by_probability(tree: Tree, params: SearchParams) -> StopReason | None:
@@ -88,7 +97,7 @@ def _by_votes(tree: Tree, params: SearchParams) -> StopReason | None:
     return "confident" if majority_confidence(standing.votes, standing.second) >= _MAJORITY else None
 
 
-_USED = ("samples", "least", "stop_at", "min_gain", "hopeless", "cut")
+_USED = ("samples", "least", "stop_at", "min_gain", "hopeless", "cut", "redraws")
 
 
 def _width(params: SearchParams) -> int:

@@ -83,6 +83,7 @@ class SearchParams:
         min_gain: It stops where each further trajectory adds less than this to that probability.
         hopeless: It gives up where no number of trajectories would raise that probability to this.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
+        redraws: How often a step that slips in arithmetic is drawn again; 0 for never.
     """
 
     samples: int = 16
@@ -97,6 +98,7 @@ class SearchParams:
     min_gain: float = 0.002
     hopeless: float = 0.1
     cut: float = 0.25
+    redraws: int = 2
 
     def __post_init__(self) -> None:
         """Refuse what no plan could end with.

@@ -252,7 +252,7 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
 
     def script(prefix: Prefix, rng: random.Random) -> Step:
         if len(prefix.steps) < rng.randint(0, 3):
-            return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n", "guess\n\n"]))
+            return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n", "2 + 2 = 5\n\n", "guess\n\n"]))
         answer = 18 if rng.random() < right else rng.randint(1, 9)
         return scripted_step(f"Answer: {answer}.", "stop")
 
@@ -300,3 +300,53 @@ def test_less_runs_ahead_where_the_standing_promises_little() -> None:
 
     assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
     assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)
+
+
+def slipping(at_all: float) -> Callable[[Prefix, random.Random], Step]:
+    """A step, a sum that is wrong with this probability, and an answer that takes the sum as it is."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if not prefix.steps:
+            return scripted_step("There are two of them.\n\n")
+        if len(prefix.steps) == 1:
+            return scripted_step("9 + 9 = 17\n\n" if rng.random() < at_all else "9 + 9 = 18\n\n")
+        return scripted_step("Answer: 18." if "18" in prefix.steps[1].text else "Answer: 17.", "stop")
+
+    return script
+
+
+@given(st.integers(0, 10_000), st.integers(1, 9), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, free: bool) -> None:
+    def searched(at_all: float, redraws: int) -> list[Event]:
+        policy, prm = ScriptedPolicy(slipping(at_all), slots), ScriptedPRM(lambda prefix: 0.4)
+        driver = Driver(policy, prm, Believing(0.4), lambda: 0.0, FREE if free else ())
+        params = SearchParams(samples=6, redraws=redraws, **EVERYTHING)
+        return [e for _, e in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], params, seed=seed))]
+
+    for at_all, redraws in ((0.6, 50), (0.6, 0), (1.0, 2)):
+        log = searched(at_all, redraws)
+        assert log == searched(at_all, redraws)
+        cut = [event for event in log if isinstance(event, NodesPruned)]
+        assert {event.reason for event in cut} <= {"9 + 9 = 17 is wrong"}
+        standing = [event.standing for event in log if isinstance(event, AnswersJudged)][-1]
+        assert (standing.finished, standing.shown) == (6, 6)  # each of them ends once, whatever was cut
+        answers = {group.answer: len(group.nodes) for group in end(log).result.groups}
+        assert sum(answers.values()) == 6
+        if redraws == 50:
+            assert answers == {"18": 6}
+        elif redraws == 2:
+            assert answers == {"17": 6}
+            assert len(cut) == 12
+        else:
+            assert not cut
+
+
+def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
+
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
+    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
+    assert not any(isinstance(event, NodesPruned) for event in log)
+    assert end(log).result.answer == "18"

@@ -19,7 +19,7 @@ from adascale.engine.calibration.features import (
 )
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head import HeadConfig
-from adascale.engine.calibration.logits import sigmoid
+from adascale.engine.calibration.logits import logit, sigmoid
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
@@ -134,6 +134,24 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
     assert at == {stage: len(training.stages[stage].right) for stage in at}
     start = calibration.question(Prefix(fold.problem, (), tree.reading))
     assert start.median == pytest.approx(expected("question", 0).median, abs=5e-3)
+
+
+def test_a_wrong_sum_costs_what_it_says_and_stays_with_the_solution() -> None:
+    calibration = fitted("beta").calibration
+    fold = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
+    leaf = max(fold.tree, key=lambda node: node.depth)
+    steps = fold.tree.steps(leaf.id)
+
+    def estimate(first: str) -> Estimate:
+        said = (replace(steps[0], text=first), *steps[1:])
+        return calibration.estimate(Prefix(fold.problem, said, fold.tree.reading), 0.5)
+
+    plain, right, wrong = estimate("So"), estimate("2 + 2 = 4"), estimate("2 + 2 = 5")
+    assert len(steps) > 1
+    assert right == plain
+    for name in ("lower", "median", "upper"):
+        before, after = (logit(np.array(getattr(found, name))) for found in (plain, wrong))
+        assert after == pytest.approx(before - 2.5)
 
 
 def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:

@@ -1,0 +1,125 @@
+r"""Sums that a solution writes down, done over: ``39 + 10 = 59`` is wrong whoever believes it.
+
+A small model slips in arithmetic where a calculator does not, and its own states hardly tell (docs/LOG.md).
+Only what is plainly a sum of numbers is judged, and a rounded result is no slip.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+_NOTATION = [
+    (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\{[^{}]*\}"), " "),
+    (re.compile(r"\\[()\[\]]"), "\n"),
+    (re.compile(r"\\[,;:! ]|\\left|\\right|\\\$|\$|\\displaystyle"), ""),
+    (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
+    (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]"), "*"),
+    (re.compile(r"\\div|\u00f7"), "/"),
+    (re.compile(r"[\u2212\u2013]"), "-"),
+    (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
+    (re.compile(r"(?<=\d)\s+[a-z]{3,}(?: [a-z]{3,})?(?=\s*[-+*/=)])"), ""),
+    (re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.)]) |`"), ""),
+]
+"""LaTeX, thousands separators, units behind a number and emphasis, until only the sum is left."""
+
+_TERMS = r"[-\d.+*/() ^]{1,120}"
+_CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
+_NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
+_NO_PART = r"(?!(?:of|by|than|from|plus|minus|times|mod|sqrt|between|and|over)\b)"
+_BEFORE = re.compile(
+    rf"(?:^|[\n=;,.\[\"]|(?<!\d):|:(?=\s)|(?<![\w^{{\\]){_NO_PART}[A-Za-z]{{2,}})\s*$",
+    re.IGNORECASE,
+)
+"""What may stand in front of a sum that is whole: not a variable, an operator, or "half of"."""
+
+_OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_CONTEXT = 40
+_LARGEST_POWER = 64
+_LARGEST_BITS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """Two sides of numbers, as they were read, and whether they are equal."""
+
+    left: str
+    right: str
+    holds: bool
+
+
+def equations(text: str) -> Iterator[Equation]:
+    """Equations between numbers in a text, in order; what cannot be judged is left out.
+
+    Args:
+        text: With or without LaTeX. Units are ignored, and so is everything that has a variable.
+    """
+    for pattern, by in _NOTATION:
+        text = pattern.sub(by, text)
+    for match in _CHAIN.finditer(text):
+        sums, behind = match["sums"], match["behind"]
+        start = match.end("sums") - len(sums.lstrip())
+        if not _BEFORE.search(text, max(0, start - _CONTEXT), start):
+            continue
+        sides = [side.strip() for side in sums.split("=")]
+        sides[-1] = sides[-1].rstrip(".")
+        if behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith(" "))):
+            sides.pop()  # 12x, 75%, 3\sqrt{2}
+        for left, right in pairwise(sides):
+            a, b = _value(left), _value(right)
+            if a is not None and b is not None and not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
+                yield Equation(left, right, _equal(a, b, right) or _equal(b, a, left))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def slips(text: str) -> tuple[str, ...]:
+    """Equations between numbers that do not hold: ``39 + 10 = 59``."""
+    return tuple(f"{found.left} = {found.right}" for found in equations(text) if not found.holds)
+
+
+def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
+    """Whether ``stated`` is ``exact``, or rounds it to the decimals that ``text`` has."""
+    number = _NUMBER.fullmatch(text)
+    if exact == stated or number is None:
+        return exact == stated
+    decimals = len(number["decimals"] or "")
+    rounds = decimals > 0 or exact.denominator > 1
+    return rounds and abs(exact - stated) < Fraction(1, 10**decimals)
+
+
+def _value(text: str) -> Fraction | None:
+    try:
+        return _evaluate(ast.parse(text.replace("^", "**"), mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+
+
+def _evaluate(node: ast.expr) -> Fraction:
+    match node:
+        case ast.Constant(value=int() | float()):
+            return Fraction(repr(node.value))
+        case ast.UnaryOp(op=ast.USub(), operand=inner) if not isinstance(inner, ast.BinOp):
+            return -_evaluate(inner)  # -5^2 is meant either way
+        case ast.BinOp(op=ast.Pow(), left=base, right=ast.Constant(value=int(power))):
+            return _power(_evaluate(base), power)
+        case ast.BinOp(op=op, left=left, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](_evaluate(left), _evaluate(right))
+    raise ValueError("no sum of numbers")
+
+
+def _power(base: Fraction, power: int) -> Fraction:
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if power > _LARGEST_POWER or bits > _LARGEST_BITS:
+        raise ValueError("too large to be a sum")
+    return base**power
