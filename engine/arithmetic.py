@@ -16,7 +16,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 _NOTATION = [
-    (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\{[^{}]*\}"), " "),
+    (re.compile(r"[\x01\x02]"), " "),
+    (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\{([^{}]*)\}(?:\^\{?\d\}?)?"), "\x01\\1\x02"),
     (re.compile(r"\\[()\[\]]"), "\n"),
     (re.compile(r"\\[,;:! ]|\\left|\\right|\\\$|\$|\\displaystyle"), ""),
     (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
@@ -24,12 +25,13 @@ _NOTATION = [
     (re.compile(r"\\div|\u00f7"), "/"),
     (re.compile(r"[\u2212\u2013]"), "-"),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"(?<=\d)\s+[a-z]{3,}(?: [a-z]{3,})?(?=\s*[-+*/=)])"), ""),
+    (re.compile(r"(?<=\d)\s+([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])"), "\x01\\1\x02"),
     (re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.)]) |`"), ""),
 ]
-"""LaTeX, thousands separators, units behind a number and emphasis, until only the sum is left."""
+"""LaTeX, thousands separators and emphasis, until only the sum is left; units stay, in control characters."""
 
-_TERMS = r"[-\d.+*/() ^]{1,120}"
+_TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
+_UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
 _NO_PART = r"(?!(?:of|by|than|from|plus|minus|times|mod|sqrt|between|and|over)\b)"
@@ -70,16 +72,35 @@ def equations(text: str) -> Iterator[Equation]:
     for match in _CHAIN.finditer(text):
         sums, behind = match["sums"], match["behind"]
         start = match.end("sums") - len(sums.lstrip())
-        if not _BEFORE.search(text, max(0, start - _CONTEXT), start):
+        if not _BEFORE.search(text, max(0, start - _CONTEXT), start) or _mixes_units(sums):
             continue
-        sides = [side.strip() for side in sums.split("=")]
+        sides = [_UNIT.sub("", side).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")
-        if behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith(" "))):
+        if behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02")))):
             sides.pop()  # 12x, 75%, 3\sqrt{2}
-        for left, right in pairwise(sides):
-            a, b = _value(left), _value(right)
-            if a is not None and b is not None and not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
-                yield Equation(left, right, _equal(a, b, right) or _equal(b, a, left))
+        for at, (left, right) in enumerate(pairwise(sides)):
+            if _judged(left, right, first=at == 0) and (found := _equation(left, right)):
+                yield found
+
+
+def _mixes_units(sums: str) -> bool:
+    """1 hour + 30 minutes = 90 minutes."""
+    units = {unit.strip().lower().rstrip("s.") for unit in _UNIT.findall(sums)} - {""}
+    return len(units) > 1 and ("+" in sums or "-" in sums)
+
+
+def _judged(left: str, right: str, *, first: bool) -> bool:
+    """Not 7 = 8, nor "the first 500 = 5 * 10" or 24 * 2/3 = 24 * 0.667."""
+    if _NUMBER.fullmatch(left):
+        return not first and not _NUMBER.fullmatch(right)
+    return bool(_NUMBER.fullmatch(right)) or "." not in left + right
+
+
+def _equation(left: str, right: str) -> Equation | None:
+    a, b = _value(left), _value(right)
+    if a is None or b is None:
+        return None
+    return Equation(left, right, _equal(a, b, right) or _equal(b, a, left))
 
 
 @functools.lru_cache(maxsize=1 << 12)
