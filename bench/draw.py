@@ -20,12 +20,14 @@ import records
 from common import close
 
 from adascale.cli.problems import read_known
+from adascale.engine.arithmetic import slips
 from adascale.engine.evaluation import AT_ONCE
 from adascale.engine.events import AnswerFound, Event, PromptRead, SearchFinished
 from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
 from adascale.engine.settings import Settings
-from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy, gather
+from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy
+from adascale.engine.strategies.adaptive import redrawn
 from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models import shelf
@@ -37,10 +39,27 @@ from adascale.models.session_options import SessionOptions
 
 
 def everything(tree: Tree, params: SearchParams) -> Plan:
-    """``samples`` solutions and a greedy one."""
+    """``samples`` solutions and a greedy one, and what ``adaptive`` would draw again in them."""
     greedy = Expand(ROOT, 1, until="answer", greedy=True)
-    yield from gather(tree, [Expand(ROOT, params.samples, until="answer"), greedy])
+    scored = yield [Expand(ROOT, params.samples, until="answer"), greedy]
+    while scored:
+        nodes = [parent for node in scored if (parent := drawn_again_from(tree, node, params.redraws))]
+        scored = yield [Expand(parent, 1, until="answer") for parent in nodes]
     return None
+
+
+def drawn_again_from(tree: Tree, node: NodeId, redraws: int) -> NodeId | None:
+    """Where ``adaptive`` would go back to from a node, had it come there."""
+    path = tree.path(node)
+    *before, last = [(n, bool(n.step and slips(n.step.text))) for n in path]
+    came = all(not slipped or let_go(tree, n.id, redraws) for n, slipped in before)
+    again = last[1] and came and tree[node].status == "open" and not let_go(tree, node, redraws)
+    return tree[node].parent if again else None
+
+
+def let_go(tree: Tree, node: NodeId, redraws: int) -> bool:
+    """Whether a wrong sum at ``node`` is not drawn again: in a first step, or once too often."""
+    return tree[node].parent == ROOT or redrawn(tree, node) >= redraws
 
 
 EVERYTHING = Strategy("everything", everything, "vote", lambda params: params.samples, ("samples",))
@@ -51,24 +70,36 @@ def numbers(estimate: Estimate | None) -> list[float]:
     return [round(p, 4) for p in (estimate.lower, estimate.median, estimate.upper)]
 
 
-def solution(tree: Tree, node: NodeId, answer: str | None) -> dict[str, Any]:
-    step = tree[node].step
-    assert step is not None
-    path = tree.path(node)
-    return {
-        "answer": answer,
-        "finish": step.finish,
-        "tokens": [len(n.step.token_ids) for n in path if n.step],
-        "logprobs": [round(n.step.logprob, 3) for n in path if n.step],
-        "estimates": [numbers(n.estimate) for n in path],
+def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> dict[str, Any]:
+    """What one branch wrote from ``node`` on, with what was drawn again beside it."""
+    chain = [tree[node]]
+    while own := [c for c in tree.children(chain[-1].id) if tree[c].branch == chain[0].branch]:
+        chain.append(tree[own[0]])
+    steps = [n.step for n in chain if n.step is not None]
+    found: dict[str, Any] = {
+        "answer": answers.get(chain[-1].id),
+        "finish": steps[-1].finish,
+        "tokens": [len(step.token_ids) for step in steps],
+        "logprobs": [round(step.logprob, 3) for step in steps],
+        "estimates": [numbers(n.estimate) for n in chain],
     }
+    if slipped := [at for at, step in enumerate(steps) if slips(step.text)]:
+        found["slips"] = slipped
+    # Those beside a step: only its first one has them, the others are drawn again themselves.
+    again = {at: tree.children(n.id)[1:] for at, n in enumerate(chain, start=1) if at < len(chain)}
+    if any(again.values()):
+        found["again"] = {
+            at: [solution(tree, c, answers) for c in them] for at, them in again.items() if them
+        }
+    return found
 
 
 def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, Any]:
     tree = replay(log)
     prompt = next(event for event in log if isinstance(event, PromptRead))
-    ends = sorted((e for e in log if isinstance(e, AnswerFound)), key=lambda e: tree[e.node].branch or 0)
-    *samples, greedy = (solution(tree, e.node, e.answer) for e in ends)
+    answers = {e.node: e.answer for e in log if isinstance(e, AnswerFound)}
+    begun = sorted(tree.children(ROOT), key=tree.drawn)
+    *samples, greedy = (solution(tree, node, answers) for node in begun)
     tree.reading = prompt.reading
     return {
         "id": problem.id,

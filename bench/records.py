@@ -3,8 +3,9 @@
 A file is gzipped JSON Lines. The first line says what drew them: model, calibration, seed, cost of a token
 and of a decode step. Each other line is a question: its answer, its own estimate, its distance from the
 calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for
-every step its tokens, their log-probability and its lower, median and upper estimate. Texts and hidden
-states are left out.
+every step its tokens, their log-probability and its lower, median and upper estimate. ``slips`` are the steps
+with a wrong sum, ``again`` what was drawn in the place of such a step: solutions from there on. Files from
+before sums were done over have neither. Texts and hidden states are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,11 @@ def estimate(numbers: Sequence[float]) -> Estimate:
 def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
     last = len(solution["tokens"]) - 1
     answer = solution["answer"]
+    slips = solution.get("slips", ())
     return tuple(
         KnownStep(
-            f"\\boxed{{{answer}}}" if at == last and answer is not None else "",
+            ("1 + 1 = 3\n" if at in slips else "")
+            + (f"\\boxed{{{answer}}}" if at == last and answer is not None else ""),
             (0,) * tokens,
             solution["logprobs"][at] if "logprobs" in solution else 0.0,
             solution["finish"] if at == last else "step",
@@ -95,12 +98,20 @@ class RecordStore:
         for record in records:
             root = Prefix(Problem(record["id"], record["id"], record["gold"]))
             self._draws[draw_key(root, 0, True)] = _steps(record["greedy"])
-            samples = [_steps(solution) for solution in record["samples"]]
+            samples = list(record["samples"])
             for order in range(orders):
-                for index, steps in enumerate(samples):
-                    seed = branch_seed(header["seed"] + order, record["id"], (index,))
-                    self._draws[draw_key(root, seed, False)] = steps
+                for index, solution in enumerate(samples):
+                    self._keep(root, header["seed"] + order, (index,), solution)
                 random.Random(f"{record['id']} {order}").shuffle(samples)
+
+    def _keep(self, start: Prefix, seed: int, key: tuple[int, ...], solution: Mapping[str, Any]) -> None:
+        """A solution, by the key of its draw, and those that were drawn again beside its steps."""
+        steps = _steps(solution)
+        self._draws[draw_key(start, branch_seed(seed, start.problem.id, key), False)] = steps
+        for at, others in solution.get("again", {}).items():
+            before = replace(start, steps=(*start.steps, *steps[: int(at)]))
+            for index, other in enumerate(others):
+                self._keep(before, seed, (*key, *(0,) * (int(at) - 1), index), other)
 
     def prompt(self, problem: Problem) -> Prompt:
         return Prompt(self._prompts[problem.id], None)

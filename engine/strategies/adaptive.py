@@ -57,11 +57,17 @@ def _mended(tree: Tree, node: NodeId, params: SearchParams) -> Sequence[Command]
     step, parent = tree[node].step, tree[node].parent
     if step is None or parent is None or tree[node].status != "open":
         return ()
-    if parent != ROOT and len(tree.children(parent)) <= params.redraws and (wrong := slips(step.text)):
+    if (wrong := slips(step.text)) and parent != ROOT and redrawn(tree, node) < params.redraws:
         return Cut((node,), f"{wrong[0]} is wrong"), Expand(parent, 1, until="answer")
     if _doomed(tree, node, params.cut):
         return (Cut((node,), f"p below {params.cut:g} of the question's"),)
     return ()
+
+
+def redrawn(tree: Tree, node: NodeId) -> int:
+    """How many steps of a trajectory were drawn again on the way to ``node``."""
+    below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
+    return sum(tree.children(parent).index(child) for child, parent in below)
 
 
 def _doomed(tree: Tree, node: NodeId, share: float) -> bool:

@@ -83,7 +83,7 @@ class SearchParams:
         min_gain: It stops where each further trajectory adds less than this to that probability.
         hopeless: It gives up where no number of trajectories would raise that probability to this.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
-        redraws: How often a step that slips in arithmetic is drawn again; 0 for never.
+        redraws: Steps of one trajectory that are drawn again at most, where they slip in arithmetic.
     """
 
     samples: int = 16

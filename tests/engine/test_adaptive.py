@@ -342,6 +342,20 @@ def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, 
             assert not cut
 
 
+def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None:
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if len(prefix.steps) == 6:
+            return scripted_step("Answer: 18.", "stop")
+        return scripted_step("9 + 9 = 17\n\n" if prefix.steps else "Two.\n\n")
+
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
+    params = SearchParams(samples=3, **EVERYTHING)
+    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], params))]
+    cut = [event for event in log if isinstance(event, NodesPruned) and "wrong" in event.reason]
+    assert len(cut) == 3 * params.redraws
+    assert [len(group.nodes) for group in end(log).result.groups] == [3]
+
+
 def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
