@@ -27,7 +27,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
 from adascale.engine.settings import Settings
 from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy
-from adascale.engine.strategies.adaptive import redrawn
+from adascale.engine.strategies.adaptive import slip
 from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models import shelf
@@ -43,23 +43,14 @@ def everything(tree: Tree, params: SearchParams) -> Plan:
     greedy = Expand(ROOT, 1, until="answer", greedy=True)
     scored = yield [Expand(ROOT, params.samples, until="answer"), greedy]
     while scored:
-        nodes = [parent for node in scored if (parent := drawn_again_from(tree, node, params.redraws))]
-        scored = yield [Expand(parent, 1, until="answer") for parent in nodes]
+        found = [slip(tree, node, params.redraws) for node in scored if came_to(tree, node, params.redraws)]
+        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in found if wrong is not None]
     return None
 
 
-def drawn_again_from(tree: Tree, node: NodeId, redraws: int) -> NodeId | None:
-    """Where ``adaptive`` would go back to from a node, had it come there."""
-    path = tree.path(node)
-    *before, last = [(n, bool(n.step and slips(n.step.text))) for n in path]
-    came = all(not slipped or let_go(tree, n.id, redraws) for n, slipped in before)
-    again = last[1] and came and tree[node].status == "open" and not let_go(tree, node, redraws)
-    return tree[node].parent if again else None
-
-
-def let_go(tree: Tree, node: NodeId, redraws: int) -> bool:
-    """Whether a wrong sum at ``node`` is not drawn again: in a first step, or once too often."""
-    return tree[node].parent == ROOT or redrawn(tree, node) >= redraws
+def came_to(tree: Tree, node: NodeId, redraws: int) -> bool:
+    """Whether ``adaptive`` would have come to a node, and not have gone back before it."""
+    return all(slip(tree, before.id, redraws) is None for before in tree.path(node)[:-1])
 
 
 EVERYTHING = Strategy("everything", everything, "vote", lambda params: params.samples, ("samples",))
@@ -83,9 +74,9 @@ def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> 
         "logprobs": [round(step.logprob, 3) for step in steps],
         "estimates": [numbers(n.estimate) for n in chain],
     }
-    if slipped := [at for at, step in enumerate(steps) if slips(step.text)]:
+    if slipped := [at for at, step in enumerate(steps) if slips(step.text, tree.problem.question)]:
         found["slips"] = slipped
-    # Those beside a step: only its first one has them, the others are drawn again themselves.
+    # A node's first child is the chain's next step, later ones were drawn in its place.
     again = {at: tree.children(n.id)[1:] for at, n in enumerate(chain, start=1) if at < len(chain)}
     if any(again.values()):
         found["again"] = {

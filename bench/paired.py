@@ -2,9 +2,9 @@
 
 Usage: ``python bench/paired.py DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--strategy adaptive]``
 
-The records (``records.py``) give the strategies that it is measured against; a search that goes back and
-draws a step again cannot be replayed from them. Each outcome is appended the moment it is there, and the same
-command goes on. Nothing runs ahead, and a prompt counts whole, as in ``adascale eval``.
+The records (``records.py``) give the strategies that it is measured against; a beam, or a step that is drawn
+again on records that do not hold it, cannot be replayed from them. Each outcome is appended the moment it is
+there, and the same command goes on. Nothing runs ahead, and a prompt counts whole, as in ``adascale eval``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ from frontier import numbers
 from adascale.cli.entries import parse_entries
 from adascale.cli.evaluate_report import markdown
 from adascale.cli.problems import read_known
-from adascale.engine.budget import Usage
+from adascale.engine.codec import build, to_plain
 from adascale.engine.comparison import Comparison
 from adascale.engine.evaluation import Entry, Outcome, evaluate
 from adascale.engine.ports import Evaluated
 from adascale.engine.strategies import SearchParams
-from adascale.engine.types import Estimate, Problem
+from adascale.engine.types import Problem
 from adascale.models.session import Session
 from adascale.models.session_options import SessionOptions
 
@@ -50,19 +50,12 @@ class WholePrompts:
         return Evaluated(cost.evaluated_tokens + cost.reused_tokens, 0, cost.reading)
 
 
-def outcome(line: str) -> Outcome:
-    fields = json.loads(line)
-    confidence = fields.pop("confidence")
-    usage = Usage(**fields.pop("usage"))
-    return Outcome(**fields, confidence=Estimate(**confidence) if confidence else None, usage=usage)
-
-
 def run(header: Any, entry: Entry, problems: list[Problem]) -> Iterator[Outcome]:
     options = SessionOptions(header["model"], branches=32, temperature=header["temperature"])
     with Session(options) as session:
         assert session.calibration is not None
         assert records.digest(session.calibration) == header["calibration_sha256"]
-        driver = session.driver(time.monotonic, WholePrompts(session._policy))
+        driver = session.driver(time.monotonic, WholePrompts(session.policy))
         yield from evaluate(driver, [entry], problems, 1, header["seed"])
 
 
@@ -81,13 +74,13 @@ def main() -> None:
     entries = parse_entries(args.against, params)
     [entry] = parse_entries(args.strategy, replace(params, **numbers(args.set)))
     kept = args.output.read_text(encoding="utf-8").splitlines() if args.output.exists() else []
-    found = {o.problem: o for o in map(outcome, kept)}
+    found: dict[str, Outcome] = {o.problem: o for o in (build(Outcome, json.loads(line)) for line in kept)}
     known = {problem.id: problem for file in read_known(args.data) for problem in file}
     problems = [known[problem.id] for problem in recorded if problem.id not in found]
     started, tokens = time.monotonic(), 0
     for new in run(header, entry, problems) if problems else ():
         with args.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(new)) + "\n")
+            file.write(json.dumps(to_plain(new)) + "\n")
         found[new.problem] = new
         tokens += new.usage.generated_tokens
         rate = tokens / (time.monotonic() - started)

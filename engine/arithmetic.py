@@ -48,6 +48,8 @@ _OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
     ast.Div: operator.truediv,
 }
 _CONTEXT = 40
+_DECIMALS = 9
+"""Further ones are a computer's noise: 0.1 + 0.2 = 0.30000000000000004."""
 _LARGEST_POWER = 64
 _LARGEST_BITS = 256
 
@@ -104,9 +106,11 @@ def _equation(left: str, right: str) -> Equation | None:
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def slips(text: str) -> tuple[str, ...]:
-    """Equations between numbers that do not hold: ``39 + 10 = 59``."""
-    return tuple(f"{found.left} = {found.right}" for found in equations(text) if not found.holds)
+def slips(text: str, question: str = "") -> tuple[str, ...]:
+    """Equations between numbers that do not hold: ``39 + 10 = 59``; one that is asked about is no slip."""
+    asked = slips(question) if question else ()
+    wrong = (f"{found.left} = {found.right}" for found in equations(text) if not found.holds)
+    return tuple(found for found in wrong if found not in asked)
 
 
 def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
@@ -114,7 +118,7 @@ def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
     number = _NUMBER.fullmatch(text)
     if exact == stated or number is None:
         return exact == stated
-    decimals = len(number["decimals"] or "")
+    decimals = min(len(number["decimals"] or ""), _DECIMALS)
     rounds = decimals > 0 or exact.denominator > 1
     return rounds and abs(exact - stated) < Fraction(1, 10**decimals)
 

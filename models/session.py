@@ -52,7 +52,7 @@ class Session:
             listen(lambda level, text: log(text))
         self._stack = ExitStack()
         self._files: ModelFiles | None = None
-        self._policy: Policy
+        self.policy: Policy
         self.reward_model: RewardModel
 
     def fetch(self) -> ModelFiles:
@@ -92,8 +92,8 @@ class Session:
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
         """A driver over the open models; a ``policy`` in the generator's place runs nothing ahead."""
-        costs = () if policy else self.step_costs.relative(self._policy.slots)
-        policy = policy or self._policy
+        costs = () if policy else self.step_costs.relative(self.policy.slots)
+        policy = policy or self.policy
         if self.options.purpose == "rollouts":
             # Rollouts are kept without scores: a PRM reads them afterwards, once.
             return Driver(policy, SequenceLogprob(), Uncalibrated(), clock)
@@ -103,8 +103,8 @@ class Session:
     def replaying(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, drawing only what is not kept yet."""
         assert self.options.purpose == "replay", "what is drawn for another purpose is not the same again"
-        costs, rows = self.step_costs, self._policy.slots
-        return ReplayingPolicy(self._policy, store, lambda branches: costs.step_seconds(branches, rows))
+        costs, rows = self.step_costs, self.policy.slots
+        return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
     def draws_path(self) -> Path:
         """Where draws of this generator are kept."""
@@ -180,7 +180,7 @@ class Session:
             context, self.chat, self.sampling, self._cache(), costs, park_steps=options.purpose != "replay"
         )
         self._stack.callback(policy.close)
-        self._policy = policy
+        self.policy = policy
         self.reward_model = self._open_prm(model, threads)
 
     def _asked(self, usual: SamplingParams) -> SamplingParams:

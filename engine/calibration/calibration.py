@@ -17,7 +17,7 @@ from .logits import Array, logit, sigmoid
 from .models import StageModel
 
 _SLIP = -2.5
-"""Logits that a wrong sum costs: the states that the models read do not know of it (docs/LOG.md)."""
+"""Logits that a wrong sum costs, fitted: the states that the models read do not know of it (docs/LOG.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,8 @@ class Calibration:
         path = Path.of(prefix, reward)
         assert path is not None, "the generator's states were not kept"
         found = self._estimate(stage, path_evidence(path.scalars()[None], path.states()[None]), prefix)
-        return _slipped(found) if any(slips(step.text) for step in prefix.steps) else found
+        question = prefix.problem.question
+        return _slipped(found) if any(slips(step.text, question) for step in prefix.steps) else found
 
     def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
         """Estimate for the chosen answer of a finished search."""

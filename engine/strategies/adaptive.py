@@ -54,18 +54,28 @@ def _trajectories(tree: Tree, params: SearchParams) -> Expand:
 
 def _mended(tree: Tree, node: NodeId, params: SearchParams) -> Sequence[Command]:
     """What becomes of a running trajectory that slips in arithmetic, or is worth less than a fresh one."""
-    step, parent = tree[node].step, tree[node].parent
-    if step is None or parent is None or tree[node].status != "open":
-        return ()
-    if (wrong := slips(step.text)) and parent != ROOT and redrawn(tree, node) < params.redraws:
-        return Cut((node,), f"{wrong[0]} is wrong"), Expand(parent, 1, until="answer")
-    if _doomed(tree, node, params.cut):
+    if (wrong := slip(tree, node, params.redraws)) is not None:
+        parent, equation = wrong
+        return Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
+    if tree[node].status == "open" and _doomed(tree, node, params.cut):
         return (Cut((node,), f"p below {params.cut:g} of the question's"),)
     return ()
 
 
-def redrawn(tree: Tree, node: NodeId) -> int:
-    """How many steps of a trajectory were drawn again on the way to ``node``."""
+def slip(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
+    """The prefix to go back to from a step with a wrong sum, and the sum; None where it goes on.
+
+    A first step is never drawn again, nor more than ``redraws`` steps on the way to ``node``.
+    """
+    step, parent = tree[node].step, tree[node].parent
+    if step is None or parent is None or parent == ROOT or tree[node].status != "open":
+        return None
+    wrong = slips(step.text, tree.problem.question)
+    return (parent, wrong[0]) if wrong and _redrawn(tree, node) < redraws else None
+
+
+def _redrawn(tree: Tree, node: NodeId) -> int:
+    """How many steps of a trajectory were drawn again on the way to ``node``: later siblings are such."""
     below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
     return sum(tree.children(parent).index(child) for child, parent in below)
 

@@ -20,6 +20,7 @@ from adascale.engine.arithmetic import equations, slips
         (r"\[ 82 - 59 = 23 \]", [True]),
         (r"\frac{111}{9} = 13.11", [False]),
         (r"\frac{10}{3} = 3.33", [True]),
+        ("0.1 + 0.2 = 0.30000000000000004", [True]),
         ("100 / 3 = 33", [True]),  # to whole numbers
         ("7 / 2 = 3.5 km", [True]),
         ("$1,200 + $300 = $1,600.", [False]),
@@ -66,6 +67,12 @@ def test_a_right_sum_is_never_a_slip_and_a_wrong_one_always_is(a: int, b: int, o
     for form in ("{} {} {} = {}", r"We get \[ {} {} {} = {} \]", "Total = {} {} {} = {}."):
         assert slips(form.format(a, op, b, right)) == ()
         assert slips(form.format(a, op, b, wrong)) == (f"{a} {op} {b} = {wrong}",)
+
+
+def test_a_sum_that_is_asked_about_is_no_slip() -> None:
+    said = "Tom says that 7 * 8 = 54. It is not: 7 * 8 = 57."
+    assert slips(said) == ("7 * 8 = 54", "7 * 8 = 57")
+    assert slips(said, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
 
 
 @given(st.text(alphabet="0123456789+-*/()=.^ \\{}fracx$,\n", max_size=200))
