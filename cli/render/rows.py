@@ -202,8 +202,7 @@ class _Walk:
                 return "unused" if self._state.ended else "ahead"
             return f"={self._answers[node.id] or '?'}"
         granted = self._state.granted.get(node.id, 0)
-        made = len(self._tree.children(node.id)) + len(self._running.get(node.id, ()))
-        return f"{made}/{granted}" if granted else ""
+        return f"{self._state.made(node)}/{granted}" if granted else ""
 
     def _group(self, group: Group, place: _Place) -> Row:
         number = len(group.nodes)

@@ -27,7 +27,7 @@ from adascale.engine.events import (
     Warned,
 )
 from adascale.engine.replay import apply
-from adascale.engine.tree import Tree
+from adascale.engine.tree import Node, Tree
 from adascale.engine.types import (
     AnswerGroup,
     BranchId,
@@ -146,6 +146,12 @@ class ViewState:
         """Paths that agree on ``answer``, of how many that have one."""
         votes = [len(group.nodes) for group in self.groups]
         return (votes[0], sum(votes)) if votes else (0, 0)
+
+    def made(self, node: Node) -> int:
+        """Children that were drawn from ``node`` so far; the next step of its own branch is none."""
+        drawn = [self.tree[child].branch for child in self.tree.children(node.id)]
+        drawn += [id_ for id_, branch in self.running.items() if branch.parent == node.id]
+        return sum(branch != node.branch for branch in drawn)
 
     def writing(self) -> dict[NodeId, int]:
         """How many branches are being written below each node that has any."""

@@ -202,3 +202,14 @@ def test_what_holds_after_every_event_of_any_search(strategy: str, seed: int, bu
     nodes = state.tree.usage()
     assert replace(state.usage, seconds=0.0) == replace(nodes, seconds=0.0)
     assert state.usage.seconds == pytest.approx(nodes.seconds)
+
+
+def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
+    log = Log()
+    branch = log.start(ROOT)
+    first = log.step(ROOT, "two", 0.5, branch=branch, ended=False)
+    assert [log.state().made(log.state().tree[node]) for node in (ROOT, first)] == [1, 0]
+    log.step(first, "9 + 9 = 17", 0.1, branch=branch, ended=False)
+    log.grant(first, 1)
+    log.start(first)
+    assert [log.state().made(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]
