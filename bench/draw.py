@@ -27,7 +27,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.replay import replay
 from adascale.engine.settings import Settings
 from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy
-from adascale.engine.strategies.adaptive import slip
+from adascale.engine.strategies.redraw import drawn_over
 from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models import shelf
@@ -41,16 +41,8 @@ from adascale.models.session_options import SessionOptions
 def everything(tree: Tree, params: SearchParams) -> Plan:
     """``samples`` solutions and a greedy one, and what ``adaptive`` would draw again in them."""
     greedy = Expand(ROOT, 1, until="answer", greedy=True)
-    scored = yield [Expand(ROOT, params.samples, until="answer"), greedy]
-    while scored:
-        found = [slip(tree, node, params.redraws) for node in scored if came_to(tree, node, params.redraws)]
-        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in found if wrong is not None]
+    yield from drawn_over(tree, [Expand(ROOT, params.samples, until="answer"), greedy], params.redraws)
     return None
-
-
-def came_to(tree: Tree, node: NodeId, redraws: int) -> bool:
-    """Whether ``adaptive`` would have come to a node, and not have gone back before it."""
-    return all(slip(tree, before.id, redraws) is None for before in tree.path(node)[:-1])
 
 
 EVERYTHING = Strategy("everything", everything, "vote", lambda params: params.samples, ("samples",))

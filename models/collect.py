@@ -31,7 +31,7 @@ _TOKENS = 250
 
 _LOOKED_AT = 50
 
-_CONTENTS = 1
+_CONTENTS = 2
 """Raised when the strategy that draws, or what is kept of it (labels, readings), changes."""
 
 

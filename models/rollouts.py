@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.arithmetic import slips
 from adascale.engine.outcomes import OutcomeFold
 from adascale.engine.tree import Node, Tree
 from adascale.engine.types import ROOT, BranchId, Finish, Problem
@@ -22,6 +23,7 @@ FINISHES: tuple[Finish, ...] = ("step", "stop", "length")
 
 HalfArray = NDArray[np.float16]
 IntArray = NDArray[np.int32]
+BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
 
 
@@ -35,6 +37,7 @@ class Rollouts:
         origin: ``[nodes]``, where the draw that wrote the node started: 0 for the question.
         right, total: ``[nodes]``, outcomes of the draws through each node (engine/outcomes.py).
         tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
+        slipped: ``[nodes]``, whether the step has a wrong sum.
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.
         last, mean: ``[nodes, width]`` float16, the pooled states of the step (``engine.types.Reading``).
         token_ids: ``[sum of tokens]``, all steps one after another.
@@ -48,6 +51,7 @@ class Rollouts:
     total: IntArray
     tokens: IntArray
     finish: IntArray
+    slipped: BoolArray
     logprob: FloatArray
     min_logprob: FloatArray
     entropy: FloatArray
@@ -61,7 +65,7 @@ class Rollouts:
         """From a finished search whose steps were read."""
         tree, nodes = fold.tree, _in_order(fold.tree)
         row = {node.id: index for index, node in enumerate(nodes)}
-        steps = [node.step for node in nodes]
+        steps, question = [node.step for node in nodes], fold.problem.question
         readings = [tree.reading, *(step.reading for step in steps if step is not None)]
         assert all(reading is not None for reading in readings), "the generator's states were not kept"
         known = [reading for reading in readings if reading is not None]
@@ -80,6 +84,7 @@ class Rollouts:
             total=ints([fold.outcomes[node.id].total for node in nodes]),
             tokens=ints([len(step.token_ids) if step else 0 for step in steps]),
             finish=ints([FINISHES.index(step.finish) if step else 0 for step in steps]),
+            slipped=np.array([step is not None and bool(slips(step.text, question)) for step in steps]),
             logprob=floats([step.logprob if step else 0.0 for step in steps]),
             min_logprob=floats([reading.min_logprob for reading in known]),
             entropy=floats([reading.entropy for reading in known]),
@@ -123,6 +128,7 @@ _ARRAYS = (
     "total",
     "tokens",
     "finish",
+    "slipped",
     "logprob",
     "min_logprob",
     "entropy",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..allocate import majority_confidence, required_samples
-from ..arithmetic import slips
 from ..tree import Tree
 from ..types import ROOT, NodeId, StopReason
 from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
+from .redraw import slip
 
 Verdict = Callable[[Tree, SearchParams], StopReason | None]
 
@@ -60,24 +60,6 @@ def _mended(tree: Tree, node: NodeId, params: SearchParams) -> Sequence[Command]
     if tree[node].status == "open" and _doomed(tree, node, params.cut):
         return (Cut((node,), f"p below {params.cut:g} of the question's"),)
     return ()
-
-
-def slip(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
-    """The prefix to go back to from a step with a wrong sum, and the sum; None where it goes on.
-
-    A first step is never drawn again, nor more than ``redraws`` steps on the way to ``node``.
-    """
-    step, parent = tree[node].step, tree[node].parent
-    if step is None or parent is None or parent == ROOT or tree[node].status != "open":
-        return None
-    wrong = slips(step.text, tree.problem.question)
-    return (parent, wrong[0]) if wrong and _redrawn(tree, node) < redraws else None
-
-
-def _redrawn(tree: Tree, node: NodeId) -> int:
-    """How many steps of a trajectory were drawn again on the way to ``node``: later siblings are such."""
-    below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
-    return sum(tree.children(parent).index(child) for child, parent in below)
 
 
 def _doomed(tree: Tree, node: NodeId, share: float) -> bool:

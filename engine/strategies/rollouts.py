@@ -6,23 +6,26 @@ from ..draws import branch_seed
 from ..tree import Tree
 from ..types import ROOT, NodeId
 from .base import Expand, Plan, SearchParams, Strategy, gather
+from .redraw import drawn_over, goes_on
 
 
 def rollouts(tree: Tree, params: SearchParams) -> Plan:
-    """``samples`` trajectories, then ``rollouts`` more from one prefix of one of them.
+    """``samples`` trajectories with what is drawn over in them, ``rollouts`` more from one prefix of one.
 
     The second kind tells how often the same prefix succeeds, which one outcome per prefix cannot: the paper
     (arXiv 2506.09338, section 1.2 of its pipeline) draws 8 from every prefix; here more questions come first.
     """
-    nodes = yield from gather(tree, [Expand(ROOT, params.samples, until="answer")])
-    prefix = _any_prefix(tree, nodes) if params.rollouts else None
+    whole = Expand(ROOT, params.samples, until="answer")
+    nodes = yield from drawn_over(tree, [whole], params.redraws)
+    went_on = [n for n in nodes if goes_on(tree, n, params.redraws)]
+    prefix = _any_prefix(tree, went_on) if params.rollouts else None
     if prefix is not None:
         yield from gather(tree, [Expand(prefix, params.rollouts, until="answer")])
     return None
 
 
 def _any_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
-    """One unfinished node of the draw whose first step is shortest, each as likely.
+    """One unfinished of the nodes, in the draw whose first step is shortest, each as likely.
 
     Any draw will do that the draws alone decide, and not who else was running when they were drawn.
     """
@@ -43,5 +46,5 @@ ROLLOUTS = Strategy(
     rollouts,
     select="vote",
     width=lambda params: params.samples,
-    used=("samples", "rollouts"),
+    used=("samples", "rollouts", "redraws"),
 )

@@ -1,0 +1,56 @@
+"""Where a trajectory goes back to when it slips in arithmetic, and what is drawn there (decision 0013)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+
+from ..arithmetic import slips
+from ..tree import Tree
+from ..types import ROOT, NodeId
+from .base import Command, Expand
+
+
+def slip(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
+    """The prefix to go back to from a step with a wrong sum, and the sum; None where it goes on.
+
+    A first step is never drawn again, nor more than ``redraws`` steps on the way to ``node``.
+    """
+    step, parent = tree[node].step, tree[node].parent
+    if step is None or parent is None or parent == ROOT or tree[node].status != "open":
+        return None
+    wrong = slips(step.text, tree.problem.question)
+    return (parent, wrong[0]) if wrong and _redrawn(tree, node) < redraws else None
+
+
+def drawn_over(
+    tree: Tree, commands: Iterable[Expand], redraws: int
+) -> Generator[Sequence[Command], Sequence[NodeId], list[NodeId]]:
+    """Issue commands until the answer, and what ``adaptive`` would draw again, while the slips go on too.
+
+    Returns:
+        All their nodes in drawing order. A node's first child is the next step of the same draw, later ones
+        were drawn in its place.
+    """
+    nodes: list[NodeId] = []
+    scored = yield tuple(commands)
+    while scored:
+        nodes += scored
+        found = [slip(tree, node, redraws) for node in scored if _reached(tree, node, redraws)]
+        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in found if wrong is not None]
+    return sorted(nodes, key=tree.drawn)
+
+
+def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
+    """Whether ``adaptive`` would go on from a node: it comes to it, and does not go back."""
+    return all(slip(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
+
+
+def _reached(tree: Tree, node: NodeId, redraws: int) -> bool:
+    parent = tree[node].parent
+    return parent is None or goes_on(tree, parent, redraws)
+
+
+def _redrawn(tree: Tree, node: NodeId) -> int:
+    """How many steps of a trajectory were drawn again on the way to ``node``: later siblings are such."""
+    below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
+    return sum(tree.children(parent).index(child) for child, parent in below)
