@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,21 @@ class Rollouts:
 
     def samples(self) -> list[int]:
         """Ends of the draws from the question itself; the others share a prefix with one of them."""
-        ends = (node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step")
-        return [node for node in ends if self.origin[node] == 0]
+        return [node for node in self._ends() if self.origin[node] == 0]
+
+    def mended(self, end: int) -> int:
+        """The end that ``adaptive`` comes to: where a step slipped, that of what was drawn in its place."""
+        for before, node in pairwise(self.path(end)):
+            if not self.slipped[node] or FINISHES[self.finish[node]] != "step":
+                continue
+            others = [n for n in self._ends() if self.origin[n] == before]
+            firsts = [self.path(n)[len(self.path(before))] for n in others]
+            sound = [n for n, first in zip(others, firsts, strict=True) if not self.slipped[first]]
+            return self.mended(sound[0]) if sound else end
+        return end
+
+    def _ends(self) -> list[int]:
+        return [node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step"]
 
     def to_bytes(self) -> bytes:
         """For ``RolloutStore``."""

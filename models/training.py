@@ -34,6 +34,7 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
     rows: dict[Stage, list[tuple[int, int, int]]] = {"step": [], "finished": []}
     scalars: dict[Stage, list[Array]] = {"step": [], "finished": []}
     states: dict[Stage, list[States]] = {"step": [], "finished": []}
+    slipped: dict[Stage, list[bool]] = {"step": [], "finished": []}
     samples = []
     for index, rollouts in enumerate(questions):
         finished = {}
@@ -45,13 +46,14 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
                 path = _path(rollouts, node, None if rewards is None else rewards[index])
                 scalars[stage].append(path.scalars())
                 states[stage].append(path.states())
+                slipped[stage].append(path.slipped)
         samples.append(_sampled(index, rollouts, finished))
     prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
     stages: dict[Stage, Fitting] = {}
     for stage, found in rows.items():
         seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
         read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
-        stages[stage] = _fitting(path_evidence(seen, read), found)
+        stages[stage] = _fitting(path_evidence(seen, read, np.array(slipped[stage], bool)), found)
     roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
     # Draws from one prefix share its fate, and are not counted as if each were new.
     whole = [row for sampled in samples for row in sampled.rows]
@@ -78,17 +80,19 @@ def _path(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> Path:
         last=rollouts.last[chain].astype(np.float32),
         mean=rollouts.mean[chain].astype(np.float32),
         cut_off=FINISHES[rollouts.finish[node]] == "length",
+        slipped=bool(rollouts.slipped[chain].any()),
         reward=float(likelihood if rewards is None else rewards[node]),
     )
 
 
 def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Sampled:
-    """The samples that were drawn from the question itself; later ones share a prefix with one of them.
+    """The samples of a question as ``adaptive`` would end them; later draws share a prefix with one of them.
 
     A search leaves out runs that were cut off without an answer when it chooses, and so does this.
     """
     stop = FINISHES.index("stop")
-    nodes = [n for n in rollouts.samples() if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
+    ends = map(rollouts.mended, rollouts.samples())
+    nodes = [n for n in ends if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
     return Sampled(
         index,
         tuple(rows[node] for node in nodes),

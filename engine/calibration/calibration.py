@@ -7,17 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arithmetic import slips
 from ..ports import Prefix
 from ..types import Estimate, Finished
 from .answer import answer_features
 from .domain import Domain, widened
 from .features import Evidence, Path, Stage, path_evidence, question_evidence
-from .logits import Array, logit, sigmoid
+from .logits import Array
 from .models import StageModel
-
-_SLIP = -2.5
-"""Logits that a wrong sum costs, fitted: the states that the models read do not know of it (docs/LOG.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +40,12 @@ class Calibration:
         return self._estimate("question", question_evidence(_question(prefix)), prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        """Estimate for a prefix with steps; a finished one has its own model, and a wrong sum counts."""
+        """Estimate for a prefix with steps; a finished one has its own model."""
         stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
         path = Path.of(prefix, reward)
         assert path is not None, "the generator's states were not kept"
-        found = self._estimate(stage, path_evidence(path.scalars()[None], path.states()[None]), prefix)
-        question = prefix.problem.question
-        return _slipped(found) if any(slips(step.text, question) for step in prefix.steps) else found
+        evidence = path_evidence(path.scalars()[None], path.states()[None], np.array([path.slipped]))
+        return self._estimate(stage, evidence, prefix)
 
     def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
         """Estimate for the chosen answer of a finished search."""
@@ -71,12 +66,6 @@ class Calibration:
     def distance(self, prefix: Prefix) -> float:
         """How far the question is from those that were fitted; above 1 is outside."""
         return float(self.domain.distance(_question(prefix))[0])
-
-
-def _slipped(estimate: Estimate) -> Estimate:
-    quantiles = np.array([estimate.lower, estimate.median, estimate.upper])
-    lower, median, upper = (float(q) for q in sigmoid(logit(quantiles) + _SLIP))
-    return Estimate(lower, median, upper, estimate.calibrated)
 
 
 def _question(prefix: Prefix) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

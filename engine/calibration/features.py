@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic import slips
 from ..ports import Prefix
 from .logits import Array, logit
 
@@ -43,6 +44,9 @@ SCALARS: dict[Stage, tuple[str, ...]] = {
 SCALARS["finished"] = SCALARS["step"]
 """Numbers beside the states. Counts are logarithms, log-probabilities and entropies nats per token."""
 
+_SLIP = -2.5
+"""Logits that a wrong sum costs, fitted: the states do not know of it (docs/LOG.md)."""
+
 States = NDArray[np.float32]
 
 
@@ -53,10 +57,12 @@ class Evidence:
     Attributes:
         scalars: ``[n, len(SCALARS[stage])]``.
         states: ``[n, width]`` for each of ``BLOCKS[stage]``.
+        offset: ``[n]`` or one for all, logits that need no fitting: they are added to what a model says.
     """
 
     scalars: Array
     states: tuple[States, ...]
+    offset: Array | float = 0.0
 
     def __len__(self) -> int:
         return len(self.scalars)
@@ -71,6 +77,7 @@ class Path:
         tokens, logprob, min_logprob, entropy: ``[steps]``.
         last, mean: ``[steps, width]``.
         cut_off: Whether the last step ran into a limit.
+        slipped: Whether a step has a wrong sum.
         reward: Raw reward of the prefix.
     """
 
@@ -82,6 +89,7 @@ class Path:
     last: States
     mean: States
     cut_off: bool
+    slipped: bool
     reward: float
 
     @classmethod
@@ -100,6 +108,7 @@ class Path:
             last=np.stack([reading.last for reading in known]),
             mean=np.stack([reading.mean for reading in known]),
             cut_off=prefix.steps[-1].finish == "length",
+            slipped=any(slips(step.text, prefix.problem.question) for step in prefix.steps),
             reward=reward,
         )
 
@@ -133,6 +142,12 @@ def question_evidence(states: States) -> Evidence:
     return Evidence(np.empty((len(states), 0)), (states,))
 
 
-def path_evidence(scalars: Array, states: States) -> Evidence:
-    """Of prefixes that have steps, from ``[n, scalars]`` and ``[n, blocks, width]`` of their paths."""
-    return Evidence(scalars, tuple(states.transpose(1, 0, 2)))
+def path_evidence(scalars: Array, states: States, slipped: NDArray[np.bool_]) -> Evidence:
+    """Of prefixes that have steps.
+
+    Args:
+        scalars: ``[n, scalars]`` of their paths.
+        states: ``[n, blocks, width]`` of them.
+        slipped: ``[n]``, whether a step has a wrong sum.
+    """
+    return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(slipped, _SLIP, 0.0))

@@ -43,7 +43,14 @@ def forward(params: Params, x: Array) -> tuple[Array, Array]:
 
 
 def fit(
-    x: Array, right: Array, total: Array, weight: Array, loss: Loss, config: HeadConfig, seed: int
+    x: Array,
+    right: Array,
+    total: Array,
+    weight: Array,
+    offset: Array,
+    loss: Loss,
+    config: HeadConfig,
+    seed: int,
 ) -> Params:
     """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
 
@@ -52,6 +59,7 @@ def fit(
         right: ``[n]`` right outcomes.
         total: ``[n]`` outcomes.
         weight: ``[n]``, summing to the number of questions.
+        offset: ``[n]``, added to the first output.
         loss: Of the outputs.
         config: Sizes and step lengths.
         seed: Of the first weights.
@@ -74,7 +82,7 @@ def fit(
     first = [np.zeros_like(p) for p in params]
     second = [np.zeros_like(p) for p in params]
     for step in range(1, config.steps + 1):
-        gradients = _gradients(params, x, right, total, weight, loss)
+        gradients = _gradients(params, x, right, total, weight, offset, loss)
         rate = config.rate * 0.5 * (1 + np.cos(np.pi * step / config.steps))
         for i, gradient in enumerate(gradients):
             gradient = gradient + decays[i] * params[i]
@@ -86,10 +94,11 @@ def fit(
 
 
 def _gradients(
-    params: Params, x: Array, right: Array, total: Array, weight: Array, loss: Loss
+    params: Params, x: Array, right: Array, total: Array, weight: Array, offset: Array, loss: Loss
 ) -> list[Array]:
     _, _, w2, _, _ = params
     hidden, out = forward(params, x)
+    out[:, 0] += offset
     _, slope = loss(out, right, total)
     slope = slope * weight[:, None]
     back = (slope @ w2.T) * (1 - hidden**2)

@@ -44,7 +44,8 @@ class Fitting:
     def take(self, rows: NDArray[np.bool_]) -> Fitting:
         """Some of the prefixes."""
         states = tuple(s[rows] for s in self.evidence.states)
-        evidence = Evidence(self.evidence.scalars[rows], states)
+        offset = np.broadcast_to(self.evidence.offset, len(rows))[rows]
+        evidence = Evidence(self.evidence.scalars[rows], states, offset)
         independent = None if self.independent is None else self.independent[rows]
         return Fitting(evidence, self.question[rows], self.right[rows], self.total[rows], independent)
 
@@ -83,6 +84,7 @@ class HeadModel:
         """See ``StageModel``."""
         x = self.inputs(evidence)
         out: Array = np.mean([head.forward(params, x)[1] for params in self.ensemble], axis=0)
+        out[:, 0] += evidence.offset
         return _LOSSES[self.method].quantiles(out)
 
     def arrays(self) -> Arrays:
@@ -132,7 +134,7 @@ class RewardMap:
 
     def quantiles(self, evidence: Evidence) -> Array:
         """See ``StageModel``."""
-        mean = np.clip(np.interp(rewards(evidence), self.knots, self.values), 1e-5, 1 - 1e-5)
+        mean = sigmoid(_mapped(evidence, self.knots, self.values))
         found = beta_quantiles(mean * self.kappa, (1 - mean) * self.kappa)
         return np.column_stack([np.minimum(found[:, 0], mean), mean, np.maximum(found[:, 2], mean)])
 
@@ -150,6 +152,12 @@ def rewards(evidence: Evidence) -> Array:
     """``[n]`` logits of the raw rewards; zeros for questions, where nothing is written yet."""
     has = evidence.scalars.shape[1] > _REWARD
     return evidence.scalars[:, _REWARD] if has else np.zeros(len(evidence))
+
+
+def _mapped(evidence: Evidence, knots: Array, values: Array) -> Array:
+    """``[n]`` logits of what a map of the reward says."""
+    mean = np.clip(np.interp(rewards(evidence), knots, values), 1e-5, 1 - 1e-5)
+    return logit(mean) + evidence.offset
 
 
 def fit_model(
@@ -187,12 +195,14 @@ def _fit_head(
     weight, loss = data.weight(), _LOSSES[method]
     inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
     x, ensemble = inputs(data.evidence), []
+    offset = np.broadcast_to(data.evidence.offset, len(x))
     out = np.empty((len(data.right), loss.outputs))
     for fold in range(config.folds):
         seen = folds != fold
-        part = x[seen], data.right[seen], data.total[seen], weight[seen]
+        part = x[seen], data.right[seen], data.total[seen], weight[seen], offset[seen]
         ensemble.append(head.fit(*part, loss, config, seed + fold))
         out[~seen] = head.forward(ensemble[-1], x[~seen])[1]
+    out[:, 0] += offset
     if isinstance(loss, BetaLoss):
         # Seen in fitting, a question looks surer than it is: the width is what held-out questions ask for.
         shift = np.array([0.0, _log_width(out, data)])
@@ -204,10 +214,16 @@ def _fit_head(
 
 
 def _fit_map(data: Fitting, method: str) -> RewardMap:
-    knots, values = {"isotonic": _isotonic, "temperature": _temperature}[method](data)
-    mean = np.clip(np.interp(rewards(data.evidence), knots, values), 1e-5, 1 - 1e-5)
-    out = np.column_stack([logit(mean), np.zeros(len(mean))])
+    knots, values = {"isotonic": _isotonic, "temperature": _temperature}[method](_without_offset(data))
+    mapped = _mapped(data.evidence, knots, values)
+    out = np.column_stack([mapped, np.zeros(len(mapped))])
     return RewardMap(knots, values, np.array([PRIOR_KAPPA * np.exp(_log_width(out, data))]))
+
+
+def _without_offset(data: Fitting) -> Fitting:
+    """The prefixes that a map alone is to explain, or all where each has an offset."""
+    alone = np.broadcast_to(data.evidence.offset, len(data.right)) == 0
+    return data.take(alone) if alone.any() else data
 
 
 def _isotonic(data: Fitting) -> tuple[Array, Array]:

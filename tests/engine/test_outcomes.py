@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import ReadingPolicy, drawn, problems, searched, solve
+from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
 
 from adascale.engine.driver import Driver
 from adascale.engine.events import AnswerFound, BranchStarted, Event, StepProposed
@@ -25,11 +27,17 @@ from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.rollouts import Rollouts
 
 
-def log_of(asked: list[Problem], params: SearchParams, slots: int = 8, seed: int = 0) -> list[Event]:
+def log_of(
+    asked: list[Problem],
+    params: SearchParams,
+    slots: int = 8,
+    seed: int = 0,
+    script: Callable[[Prefix, random.Random], Step] = solve,
+) -> list[Event]:
     """All events of the last problem."""
     clock = itertools.count()
     driver = Driver(
-        ReadingPolicy(solve, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
+        ReadingPolicy(script, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
     )
     return [e for p, e in driver.run(asked, Settings(ROLLOUTS, params, seed=seed)) if p == asked[-1]]
 
@@ -195,3 +203,69 @@ def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int)
         ends = rollouts.samples()
         assert sorted(spelled(rollouts, end) for end in ends) == sorted(texts)
         assert sum(int(rollouts.right[end]) for end in ends) == rollouts.right[0]
+
+
+def sloppy(prefix: Prefix, rng: random.Random) -> Step:
+    """A thought, two sums of which half are wrong, and an answer that is right if both sums are."""
+    if len(prefix.steps) < 3:
+        slips = rng.random() < 0.5 and len(prefix.steps) > 0
+        text = ("9 + 9 = 17\n\n" if slips else "9 + 9 = 18\n\n") if prefix.steps else "Two of them.\n\n"
+        return replace(scripted_step(text), reading=reading(0.0, rng))
+    wrong = any("17" in step.text for step in prefix.steps)
+    return replace(scripted_step(f"Answer: {17 if wrong else 18}.", "stop"), reading=reading(0.0, rng))
+
+
+@pytest.mark.parametrize("slots", [1, 3, 32])
+def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int) -> None:
+    params = SearchParams(samples=4, rollouts=0, redraws=50)
+    again = 0
+    for problem in problems(10):
+        log = log_of([problem], params, slots, script=sloppy)
+        fold = folded(problem, log)
+        slipped = {n.id for n in fold.tree if n.step is not None and "17" in n.step.text}
+        found = draws(log)
+        assert all(answer is not None for *_, answer in found)
+        starts = Counter(start for start, *_ in found)
+        # Sums that were done over until they were right, below every prefix that a search would come to.
+        sound = {ROOT} | {
+            n.id for n in fold.tree if not slipped & {at.id for at in fold.tree.path(n.id)} and n.id
+        }
+        expected = Counter({node: sum(c in slipped for c in fold.tree.children(node)) for node in sound})
+        expected[ROOT] = 4
+        assert starts == +expected
+        rollouts = Rollouts.of(fold)
+        assert rollouts.slipped.sum() == sum("17 " not in t and "= 17" in t for t in texts(fold))
+        ends = [rollouts.mended(end) for end in rollouts.samples()]
+        assert [rollouts.answers[end] for end in ends] == ["18"] * 4
+        assert len(set(ends)) == 4
+        again += len(found) - 4
+    assert again > 20
+
+
+def texts(fold: OutcomeFold) -> list[str]:
+    return [node.step.text for node in fold.tree if node.step is not None]
+
+
+def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
+    def always(prefix: Prefix, rng: random.Random) -> Step:
+        return sloppy(prefix, random.Random(0)) if not prefix.steps else sloppy(prefix, Wrong())
+
+    class Wrong(random.Random):
+        def random(self) -> float:
+            return 0.0
+
+    [problem] = problems(1)
+    log = log_of([problem], SearchParams(samples=2, rollouts=0), script=always)
+    rollouts = Rollouts.of(folded(problem, log))
+    assert len(draws(log)) == 2 * 3
+    for end in rollouts.samples():
+        assert rollouts.answers[rollouts.mended(end)] == "17"
+
+
+def test_rollouts_start_where_a_search_would_go_on() -> None:
+    for problem in problems(20):
+        log = log_of([problem], SearchParams(samples=2, rollouts=3), script=sloppy)
+        fold = folded(problem, log)
+        starts = [start for start, *_ in draws(log)]
+        assert len(set(starts[-3:])) == 1
+        assert not any("17" in step.text for step in fold.tree.steps(starts[-1]))

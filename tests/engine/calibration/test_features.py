@@ -86,10 +86,24 @@ def test_a_path_needs_the_states_of_all_its_steps_and_of_the_prompt() -> None:
     assert Path.of(Prefix(PROBLEM, (), PROMPT), 0.5) is None
 
 
+def test_a_wrong_sum_anywhere_on_the_way_is_known_beside_the_states() -> None:
+    wrong = replace(STEPS[0], text="So 7 * 8 = 54.\n\n")
+    paths = [path_of(wrong, STEPS[1]), path_of(*STEPS)]
+    assert [path.slipped for path in paths] == [True, False]
+    assert np.array_equal(paths[0].scalars(), paths[1].scalars())
+    scalars, states = np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths])
+    evidence = path_evidence(scalars, states, np.array([path.slipped for path in paths]))
+    assert np.array_equal(evidence.offset, [-2.5, 0.0])
+
+
 def test_evidence_has_the_shapes_that_it_says() -> None:
     paths = [path_of(*STEPS), path_of(STEPS[0])]
-    evidence = path_evidence(np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths]))
+    slipped = np.array([p.slipped for p in paths])
+    evidence = path_evidence(
+        np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths]), slipped
+    )
     assert len(evidence) == 2
+    assert np.array_equal(evidence.offset, [0.0, 0.0])
     assert evidence.scalars.shape == (2, len(SCALARS["step"]))
     assert [block.shape for block in evidence.states] == [(2, 2)] * len(BLOCKS["step"])
     for i, path in enumerate(paths):
@@ -149,9 +163,9 @@ def test_a_wrong_sum_costs_what_it_says_and_stays_with_the_solution() -> None:
     plain, right, wrong = estimate("So"), estimate("2 + 2 = 4"), estimate("2 + 2 = 5")
     assert len(steps) > 1
     assert right == plain
-    for name in ("lower", "median", "upper"):
-        before, after = (logit(np.array(getattr(found, name))) for found in (plain, wrong))
-        assert after == pytest.approx(before - 2.5)
+    assert logit(np.array(wrong.median)) == pytest.approx(logit(np.array(plain.median)) - 2.5)
+    assert wrong.lower < plain.lower
+    assert wrong.upper < plain.upper
 
 
 def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:

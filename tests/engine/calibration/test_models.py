@@ -120,6 +120,19 @@ def test_held_out_estimates_never_see_their_own_question(method: str) -> None:
             assert not np.array_equal(before, after)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_known_logits_are_added_and_not_learned_again(method: str) -> None:
+    rng = np.random.default_rng(5)
+    x, offset = rng.normal(0, 1, 3000), -2.5 * (rng.random(3000) < 0.3)
+    data = by_reward(x, rng.binomial(1, sigmoid(x + offset)))
+    data = replace(data, evidence=replace(data.evidence, offset=offset))
+    model, held_out = fit_model(data, method, HeadConfig(), seed=0)
+    for rows in (offset == 0, offset < 0) if method != "quantile" else ():  # a median of counts is no mean
+        assert held_out[rows, 1].mean() == pytest.approx(data.right[rows].mean(), abs=0.03)
+    sound = logit(model.quantiles(replace(data.evidence, offset=0.0))[:, 1])
+    assert logit(model.quantiles(data.evidence)[:, 1]) == pytest.approx(sound + offset, abs=0.01)
+
+
 def test_a_feature_that_names_the_question_is_worth_nothing_held_out() -> None:
     rng = np.random.default_rng(3)
     question = np.repeat(np.arange(40), 8)
@@ -241,7 +254,8 @@ def test_decay_fades_as_there_are_more_questions() -> None:
         x = np.linspace(-2, 2, questions)[:, None]
         right = (x[:, 0] > 0).astype(float)
         config = HeadConfig(hidden=0, decay=10)
-        params = fit(x, right, np.ones(questions), np.ones(questions), BetaLoss(), config, 0)
+        one, none = np.ones(questions), np.zeros(questions)
+        params = fit(x, right, one, one, none, BetaLoss(), config, 0)
         out = forward(params, np.array([[-1.0], [1.0]]))[1][:, 0]
         return float(out[1] - out[0])
 
