@@ -21,6 +21,7 @@ _COLUMNS = (
     ("TFLOP", "flops"),
     ("seconds", "seconds"),
     ("ECE", "ece"),
+    ("noise", "ece_floor"),
 )
 
 
@@ -30,7 +31,8 @@ def markdown(report: Mapping[str, Any]) -> str:
     pairs = [pair for pair in report["pairs"] if pair["a"] == strategies[-1]["name"]]
     parts = [
         _table([head for head, _ in _COLUMNS], list(map(_figures, strategies))),
-        "Per question. Coverage: a finished trajectory is right. Seconds: of a question by itself.",
+        "Per question. Coverage: a finished trajectory is right. Seconds: of a question by itself. "
+        "ECE: of the answer's probability; noise alone makes as much as stands beside it.",
         _table(
             ["strategy", f"answers at {SURE:g}", "right of them", *CLASSES],
             [_by_class(strategy) for strategy in strategies],
@@ -108,7 +110,7 @@ def _cell(key: str, value: Any) -> str:
             return str(value)
         case "accuracy_ci":
             return f"{_share(value[0])}-{_share(value[1])}"
-        case "accuracy" | "coverage" | "ece":
+        case "accuracy" | "coverage" | "ece" | "ece_floor":
             return _share(value)
         case "flops":
             return f"{value / 1e12:.2f}"

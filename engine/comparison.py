@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration.metrics import Scored, ece
+from .calibration.metrics import Scored, ece, ece_floor
 from .evaluation import CLASSES, SURE, Entry, Outcome
 
 Array = NDArray[np.float64]
@@ -81,7 +81,7 @@ class Comparison:
                 name: self.column(entry.name, name).mean()
                 for name in ("generated_tokens", "prm_tokens", "flops", "seconds", "samples")
             },
-            "ece": _ece(every),
+            **_calibration(every),
             "sure": _sure(every),
             "stopped": dict(Counter(o.stop_reason or "failed" for o in every)),
             "by_difficulty": {name: self._class(entry.name, classes, name) for name in CLASSES},
@@ -141,16 +141,18 @@ def _difficulty(outcomes: Sequence[Outcome]) -> str:
     return CLASSES[(share > 0) + (share >= 0.25) + (share > 0.75)]
 
 
-def _ece(outcomes: Sequence[Outcome]) -> float | None:
-    """Of the answers' probabilities; None where nothing is calibrated."""
+def _calibration(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+    """ECE of the answers' probabilities, and what noise alone makes of it; None where that is not known."""
     known = [(o.confidence, o) for o in outcomes if o.confidence is not None and o.confidence.calibrated]
     if not known:
-        return None
+        return {"ece": None, "ece_floor": None}
     names = {problem: at for at, problem in enumerate({o.problem: None for _, o in known})}
     question = np.array([names[o.problem] for _, o in known])
     quantiles = np.array([[c.lower, c.median, c.upper] for c, _ in known])
     right = np.array([float(o.right) for _, o in known])
-    return float(ece(Scored(question, quantiles, right, np.ones(len(known)))))
+    data = Scored(question, quantiles, right, np.ones(len(known)))
+    floor = ece_floor(data)
+    return {"ece": float(ece(data)), "ece_floor": None if np.isnan(floor) else floor}
 
 
 def _sure(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def test_means_shares_and_classes(evaluation: Comparison) -> None:
     assert (wide["generated_tokens"], wide["flops"], wide["seconds"], wide["samples"]) == (400, 805, 40, 4)
     assert (lean["generated_tokens"], lean["samples"]) == (150, 1.75)
     assert wide["ece"] == pytest.approx(0.4)  # .9 said, .5 right
+    # Two misses of .1 and two of -.9, less their mean: four of half that size and any sign, of 3 degrees.
+    assert wide["ece_floor"] == pytest.approx(0.5 * (4 / 3) ** 0.5 * 0.375, abs=0.03)
     assert wide["sure"] == {"at": 0.8, "share": 1.0, "accuracy": 0.5}
     assert lean["sure"] == {"at": 0.8, "share": 0.75, "accuracy": 1.0}
     assert wide["stopped"] == {"exhausted": 4}
@@ -119,6 +121,7 @@ def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     ]  # fmt: skip
     assert report["strategies"][0]["samples"] == 4
     assert report["strategies"][0]["ece"] is None  # nothing is calibrated
+    assert report["strategies"][0]["ece_floor"] is None
 
 
 def test_an_interrupted_evaluation_ends() -> None:
