@@ -48,6 +48,7 @@ class Slot:
         parked: Where the first token is sampled from without a batch, until it is.
         prefix_cost: What seating it has cost, until it is reported.
         tokens, text, logprob, pool: The step so far.
+        last: Tokens of the step before it.
     """
 
     job: Job
@@ -59,6 +60,7 @@ class Slot:
     text: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
     pool: Pool = field(default_factory=Pool)
+    last: int = 0
 
     def hold(self) -> None:
         """The pending tokens were evaluated."""
@@ -96,5 +98,6 @@ class Slot:
         """The step so far; the next one begins empty."""
         text = self.text.decode("utf-8", "replace")
         step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take())
+        self.last = len(self.tokens)
         self.tokens, self.text, self.logprob, self.pool = [], bytearray(), 0.0, Pool()
         return step

@@ -136,7 +136,10 @@ class LlamaPolicy:
         return list(grown.values())
 
     def cancel(self, branch: BranchId) -> Step | None:
-        """End a branch and return its unfinished step."""
+        """End a branch and return its unfinished step.
+
+        One that ends right behind a step leaves what that was written from to another in its place.
+        """
         for job in self._waiting:
             if job.branch == branch:
                 self._waiting.remove(job)
@@ -145,6 +148,8 @@ class LlamaPolicy:
         sequence = next(i for i, slot in enumerate(self._slots) if slot.job.branch == branch)
         slot = self._slots[sequence]
         partial = slot.take_step("length") if slot.tokens else None
+        if partial is None and self._park_steps:
+            self._park_before_last(sequence)
         self._free(sequence)
         return partial
 
@@ -255,6 +260,13 @@ class LlamaPolicy:
             if self._park_steps:
                 self._cache.put(tuple(slot.held), Parked(self._context.snapshot(sequence), None))
         self._free(sequence)
+
+    def _park_before_last(self, sequence: int) -> None:
+        slot = self._slots[sequence]
+        before = slot.length() - slot.last
+        # The last token of what came before is evaluated with the first one behind it, as ever.
+        if before > len(slot.job.prefix) and self._context.shorten(sequence, before - 1):
+            self._cache.put(tuple(slot.held[: before - 1]), Parked(self._context.snapshot(sequence), None))
 
     def _free(self, sequence: int) -> None:
         """End a slot; the last one moves into its sequence, so that the ids stay without gaps."""

@@ -221,6 +221,10 @@ class LlamaContext:
         if C.llama_state_seq_set_data(self.handle, pointer, len(state), sequence) == 0:
             raise NoKVSlotError("the KV cache has no room for a parked prefix")
 
+    def shorten(self, sequence: int, length: int) -> bool:
+        """Forget all but the first ``length`` tokens of a sequence; False where a model cannot."""
+        return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
     def clear(self, sequence: int) -> None:
         """Empty a sequence."""
         C.llama_memory_seq_rm(self._memory, sequence, -1, -1)

@@ -64,7 +64,7 @@ class LiveRenderer:
             self._stop()
         if isinstance(event, SearchFinished) and not self._quiet:
             # The blank line keeps it apart from the answer, which stdout usually puts on the same screen.
-            self._console.print(self._view.summary(), Text(), sep="\n", soft_wrap=True)
+            self._console.print(self._view.summary(), Text(), sep="\n")
 
     def status(self, text: str) -> None:
         """Show it at once, in place of the search that has not begun."""
