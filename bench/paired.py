@@ -5,7 +5,6 @@ Usage: ``python bench/paired.py DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--s
 The records (``records.py``) give the strategies that it is measured against; a beam, or a step that is drawn
 again on records that do not hold it, cannot be replayed from them. Each outcome is appended the moment it is
 there, and the same command goes on. Nothing runs ahead, and a prompt counts whole, as in ``adascale eval``.
-``--calibration`` is the file that the records were made with, where another one ships by now.
 """
 
 from __future__ import annotations
@@ -54,6 +53,8 @@ class WholePrompts:
 def run(header: Any, entry: Entry, problems: list[Problem]) -> Iterator[Outcome]:
     options = SessionOptions(header["model"], branches=32, temperature=header["temperature"])
     with Session(options) as session:
+        assert session.calibration is not None
+        assert records.digest(session.calibration) == header["calibration_sha256"]
         driver = session.driver(time.monotonic, WholePrompts(session.policy))
         yield from evaluate(driver, [entry], problems, 1, header["seed"])
 
@@ -65,11 +66,10 @@ def main() -> None:
     parser.add_argument("--strategy", default="adaptive")
     parser.add_argument("--against", default=AGAINST)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
-    parser.add_argument("--calibration", type=Path, help="that the records were made with")
     parser.add_argument("--orders", type=int, default=8, help="play the records in as many orders")
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
-    header, driver, recorded = records.replaying(args.draws, args.orders, calibration=args.calibration)
+    header, driver, recorded = records.replaying(args.draws, args.orders)
     params = SearchParams(samples=header["samples"])
     entries = parse_entries(args.against, params)
     [entry] = parse_entries(args.strategy, replace(params, **numbers(args.set)))

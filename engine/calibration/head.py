@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,30 +42,40 @@ def forward(params: Params, x: Array) -> tuple[Array, Array]:
     return hidden, hidden @ w2 + x @ linear + bias
 
 
-def fit(
-    x: Array,
-    right: Array,
-    total: Array,
-    weight: Array,
-    offset: Array,
-    loss: Loss,
-    config: HeadConfig,
-    seed: int,
-) -> Params:
-    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What a head is fitted on.
 
-    Args:
+    Attributes:
         x: ``[n, features]``, about standardised.
         right: ``[n]`` right outcomes.
         total: ``[n]`` outcomes.
         weight: ``[n]``, summing to the number of questions.
         offset: ``[n]``, added to the first output.
+    """
+
+    x: Array
+    right: Array
+    total: Array
+    weight: Array
+    offset: Array
+
+    def take(self, rows: NDArray[np.bool_]) -> Rows:
+        """Some of them."""
+        return Rows(self.x[rows], self.right[rows], self.total[rows], self.weight[rows], self.offset[rows])
+
+
+def fit(rows: Rows, loss: Loss, config: HeadConfig, seed: int) -> Params:
+    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
+
+    Args:
+        rows: Inputs and outcomes.
         loss: Of the outputs.
         config: Sizes and step lengths.
         seed: Of the first weights.
     """
     rng = np.random.default_rng(seed)
-    features = x.shape[1]
+    features = rows.x.shape[1]
     params: Params = [
         rng.standard_normal((features, config.hidden)) / np.sqrt(features),
         np.zeros(config.hidden),
@@ -73,16 +83,16 @@ def fit(
         np.zeros((features, loss.outputs)),
         np.zeros(loss.outputs),
     ]
-    questions = weight.sum()
+    questions = rows.weight.sum()
     # The constant starts at the base rate: steps are short, and it may lie far out.
-    params[4][0] = logit((weight @ (right / total) + 0.5) / (questions + 1))
+    params[4][0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
     decay = config.decay / questions
     decays = [decay, 0.0, decay, decay, decay * loss.shrunk]
-    weight = weight / questions
+    rows = replace(rows, weight=rows.weight / questions)
     first = [np.zeros_like(p) for p in params]
     second = [np.zeros_like(p) for p in params]
     for step in range(1, config.steps + 1):
-        gradients = _gradients(params, x, right, total, weight, offset, loss)
+        gradients = _gradients(params, rows, loss)
         rate = config.rate * 0.5 * (1 + np.cos(np.pi * step / config.steps))
         for i, gradient in enumerate(gradients):
             gradient = gradient + decays[i] * params[i]
@@ -93,16 +103,14 @@ def fit(
     return params
 
 
-def _gradients(
-    params: Params, x: Array, right: Array, total: Array, weight: Array, offset: Array, loss: Loss
-) -> list[Array]:
+def _gradients(params: Params, rows: Rows, loss: Loss) -> list[Array]:
     _, _, w2, _, _ = params
-    hidden, out = forward(params, x)
-    out[:, 0] += offset
-    _, slope = loss(out, right, total)
-    slope = slope * weight[:, None]
+    hidden, out = forward(params, rows.x)
+    out[:, 0] += rows.offset
+    _, slope = loss(out, rows.right, rows.total)
+    slope = slope * rows.weight[:, None]
     back = (slope @ w2.T) * (1 - hidden**2)
-    return [x.T @ back, back.sum(axis=0), hidden.T @ slope, x.T @ slope, slope.sum(axis=0)]
+    return [rows.x.T @ back, back.sum(axis=0), hidden.T @ slope, rows.x.T @ slope, slope.sum(axis=0)]
 
 
 def folds_of(question: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:

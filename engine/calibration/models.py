@@ -196,11 +196,11 @@ def _fit_head(
     inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
     x, ensemble = inputs(data.evidence), []
     offset = np.broadcast_to(data.evidence.offset, len(x))
+    rows = head.Rows(x, data.right, data.total, weight, offset)
     out = np.empty((len(data.right), loss.outputs))
     for fold in range(config.folds):
         seen = folds != fold
-        part = x[seen], data.right[seen], data.total[seen], weight[seen], offset[seen]
-        ensemble.append(head.fit(*part, loss, config, seed + fold))
+        ensemble.append(head.fit(rows.take(seen), loss, config, seed + fold))
         out[~seen] = head.forward(ensemble[-1], x[~seen])[1]
     out[:, 0] += offset
     if isinstance(loss, BetaLoss):

@@ -7,6 +7,8 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import beta
 from worlds import REWARD, WIDTH, drawn, fitted, problems, searched
 
 from adascale.engine.calibration.domain import widened
@@ -164,8 +166,15 @@ def test_a_wrong_sum_costs_what_it_says_and_stays_with_the_solution() -> None:
     assert len(steps) > 1
     assert right == plain
     assert logit(np.array(wrong.median)) == pytest.approx(logit(np.array(plain.median)) - 2.5)
-    assert wrong.lower < plain.lower
-    assert wrong.upper < plain.upper
+    # Of the same concentration around that mean: the plain interval tells which.
+    m, k = wrong.median, concentration(plain)
+    assert wrong.lower == pytest.approx(beta.ppf(0.1, m * k, (1 - m) * k), abs=2e-3)
+    assert wrong.upper == pytest.approx(beta.ppf(0.9, m * k, (1 - m) * k), abs=2e-3)
+
+
+def concentration(found: Estimate) -> float:
+    m = found.median
+    return float(brentq(lambda k: beta.ppf(0.9, m * k, (1 - m) * k) - found.upper, 1.0, 400.0))
 
 
 def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:

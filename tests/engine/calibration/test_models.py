@@ -15,7 +15,7 @@ from worlds import beta_world, by_reward
 
 from adascale.engine.calibration.features import Evidence
 from adascale.engine.calibration.fitting import scored
-from adascale.engine.calibration.head import HeadConfig, fit, folds_of, forward
+from adascale.engine.calibration.head import HeadConfig, Rows, fit, folds_of, forward
 from adascale.engine.calibration.logits import logit, sigmoid
 from adascale.engine.calibration.losses import BetaLoss
 from adascale.engine.calibration.metrics import Array, coverage, skill
@@ -255,7 +255,7 @@ def test_decay_fades_as_there_are_more_questions() -> None:
         right = (x[:, 0] > 0).astype(float)
         config = HeadConfig(hidden=0, decay=10)
         one, none = np.ones(questions), np.zeros(questions)
-        params = fit(x, right, one, one, none, BetaLoss(), config, 0)
+        params = fit(Rows(x, right, one, one, none), BetaLoss(), config, 0)
         out = forward(params, np.array([[-1.0], [1.0]]))[1][:, 0]
         return float(out[1] - out[0])
 
