@@ -1,18 +1,19 @@
-"""A strategy that does more than draw whole solutions, run live on the questions of recorded ones.
+"""Strategies that do more than draw whole solutions, run on the questions of recorded ones.
 
-Usage: ``python bench/paired.py DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--strategy adaptive]``
+Usage: ``python bench/paired.py DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--strategies adaptive,beam]``
 
-The records (``records.py``) give the strategies that it is measured against; a beam, or a step that is drawn
-again on records that do not hold it, cannot be replayed from them. Each outcome is appended the moment it is
-there, and the same command goes on. Nothing runs ahead, and a prompt counts whole, as in ``adascale eval``.
+The records (``records.py``) give the strategies that these are measured against; a beam, or a step that is
+drawn again on records that do not hold it, cannot be replayed from them. Draws are those of ``adascale eval``
+with the same seed, and are kept for it. Each outcome is appended the moment it is there, and the same command
+goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,68 +28,60 @@ from adascale.cli.problems import read_known
 from adascale.engine.codec import build, to_plain
 from adascale.engine.comparison import Comparison
 from adascale.engine.evaluation import Entry, Outcome, evaluate
-from adascale.engine.ports import Evaluated
 from adascale.engine.strategies import SearchParams
 from adascale.engine.types import Problem
+from adascale.models.drawstore import DrawStore
 from adascale.models.session import Session
 from adascale.models.session_options import SessionOptions
 
 AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency"
 
 
-class WholePrompts:
-    """A policy whose prompts cost what they would alone, though they share their beginning."""
-
-    def __init__(self, policy: Any) -> None:
-        self._policy = policy
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._policy, name)
-
-    def open(self, problem: Problem) -> Evaluated:
-        cost: Evaluated = self._policy.open(problem)
-        return Evaluated(cost.evaluated_tokens + cost.reused_tokens, 0, cost.reading)
-
-
-def run(header: Any, entry: Entry, problems: list[Problem]) -> Iterator[Outcome]:
-    options = SessionOptions(header["model"], branches=32, temperature=header["temperature"])
-    with Session(options) as session:
+def run(header: Mapping[str, Any], todo: Sequence[tuple[Entry, list[Problem]]]) -> Iterator[Outcome]:
+    """Search the questions that each entry still lacks."""
+    options = SessionOptions(
+        header["model"], branches=32, temperature=header["temperature"], purpose="replay"
+    )
+    with Session(options) as session, closing(DrawStore(session.draws_path())) as store:
         assert session.calibration is not None
         assert records.digest(session.calibration) == header["calibration_sha256"]
-        driver = session.driver(time.monotonic, WholePrompts(session.policy))
-        yield from evaluate(driver, [entry], problems, 1, header["seed"])
+        driver = session.driver(lambda: 0.0, session.replaying(store))
+        for entry, problems in todo:
+            yield from evaluate(driver, [entry], problems, 1, header["seed"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("draws", type=Path)
     parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--strategy", default="adaptive")
+    parser.add_argument("--strategies", default="adaptive")
     parser.add_argument("--against", default=AGAINST)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--questions", type=int, help="only the first so many")
     parser.add_argument("--orders", type=int, default=8, help="play the records in as many orders")
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
     header, driver, recorded = records.replaying(args.draws, args.orders)
+    recorded = recorded[: args.questions]
     params = SearchParams(samples=header["samples"])
-    entries = parse_entries(args.against, params)
-    [entry] = parse_entries(args.strategy, replace(params, **numbers(args.set)))
+    played = parse_entries(args.against, params)
+    live = parse_entries(args.strategies, replace(params, **numbers(args.set)))
     kept = args.output.read_text(encoding="utf-8").splitlines() if args.output.exists() else []
-    found: dict[str, Outcome] = {o.problem: o for o in (build(Outcome, json.loads(line)) for line in kept)}
+    found = {(o.entry, o.problem): o for o in (build(Outcome, json.loads(line)) for line in kept)}
     known = {problem.id: problem for file in read_known(args.data) for problem in file}
-    problems = [known[problem.id] for problem in recorded if problem.id not in found]
-    started, tokens = time.monotonic(), 0
-    for new in run(header, entry, problems) if problems else ():
+    asked = [(entry, problem.id) for entry in live for problem in recorded]
+    lacking = [(entry, id_) for entry, id_ in asked if (entry.name, id_) not in found]
+    todo = [(entry, [known[id_] for other, id_ in lacking if other is entry]) for entry in live]
+    for at, new in enumerate(run(header, todo) if lacking else (), start=1):
         with args.output.open("a", encoding="utf-8") as file:
             file.write(json.dumps(to_plain(new)) + "\n")
-        found[new.problem] = new
-        tokens += new.usage.generated_tokens
-        rate = tokens / (time.monotonic() - started)
-        print(f"{len(found)}/{len(recorded)} questions, {rate:.0f} tokens/s", flush=True)
-    both = [problem for problem in recorded if problem.id in found]
-    comparison = Comparison([*entries, entry], [problem.id for problem in both])
-    for each in (*evaluate(driver, entries, both, args.orders, header["seed"]), *found.values()):
+        found[new.entry, new.problem] = new
+        print(f"{at}/{len(lacking)} searches, {new.entry}", flush=True)
+    comparison = Comparison([*played, *live], [problem.id for problem in recorded])
+    for each in evaluate(driver, played, recorded, args.orders, header["seed"]):
         comparison.add(each)
+    for entry, id_ in asked:
+        comparison.add(found[entry.name, id_])
     report = comparison.report()
     print(markdown(report))
     close({**{name: header[name] for name in ("model", "generator", "calibration", "seed")}, **report})

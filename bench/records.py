@@ -63,6 +63,21 @@ def estimate(numbers: Sequence[float]) -> Estimate:
     return Estimate(*numbers, calibrated=True)
 
 
+def joined(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
+    """The same solution, its steps joined until each but the last has ``least`` tokens."""
+    assert "again" not in solution, "what was drawn again begins at a step that would be gone"
+    groups: list[list[int]] = [[]]
+    for at in range(len(solution["tokens"])):
+        if sum(solution["tokens"][i] for i in groups[-1]) >= least:
+            groups.append([])
+        groups[-1].append(at)
+    summed = {name: solution[name] for name in ("tokens", "logprobs") if name in solution}
+    found = {name: [sum(values[i] for i in group) for group in groups] for name, values in summed.items()}
+    slips = [at for at, group in enumerate(groups) if set(group) & set(solution.get("slips", ()))]
+    estimates = [solution["estimates"][group[-1]] for group in groups]
+    return {**solution, **found, "slips": slips, "estimates": estimates}
+
+
 def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
     last = len(solution["tokens"]) - 1
     answer = solution["answer"]
@@ -183,14 +198,19 @@ def replaying(
     *,
     calibration: Path | None = None,
     calibrated: bool = True,
+    join: int = 0,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
     With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
     with the header's sha256 is looked for. Not ``calibrated``, a step's score is the
-    geometric mean of its path's token probabilities, as with ``--calibration none``.
+    geometric mean of its path's token probabilities, as with ``--calibration none``. With ``join`` steps
+    are ``joined`` until they have so many tokens.
     """
     header, records = load(path)
+    if join:
+        whole = [{**r, "samples": [joined(s, join) for s in r["samples"]]} for r in records]
+        records = [{**r, "greedy": joined(r["greedy"], join)} for r in whole]
     if like is not None:
         others = {record["id"] for record in load(like)[1]}
         records = [record for record in records if record["id"] in others]
