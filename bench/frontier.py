@@ -61,13 +61,11 @@ def main() -> None:
     found = Comparison(entries, [problem.id for problem in problems])
     for outcome in evaluate(driver, entries, problems, args.orders, header["seed"]):
         found.add(outcome)
-    report = found.report()
+    report = {**records.made(header), **found.report()}
     print(markdown(report))
-    told = ("model", "generator", "calibration", "calibration_sha256", "seed")
-    made = {name: header[name] for name in told}
     if args.plot is not None:
-        frontier({**made, **report}, args.plot)
-    close({**made, **report})
+        frontier(report, args.plot)
+    close(report)
 
 
 if __name__ == "__main__":

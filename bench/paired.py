@@ -82,9 +82,9 @@ def main() -> None:
         comparison.add(each)
     for entry, id_ in asked:
         comparison.add(found[entry.name, id_])
-    report = comparison.report()
+    report = {**records.made(header), **comparison.report()}
     print(markdown(report))
-    close({**{name: header[name] for name in ("model", "generator", "calibration", "seed")}, **report})
+    close(report)
 
 
 if __name__ == "__main__":

@@ -172,6 +172,12 @@ class _NoGenerator:
         pass
 
 
+def made(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report says of the draws that it is made from."""
+    told = ("model", "generator", "calibration", "calibration_sha256", "seed")
+    return {name: header[name] for name in told}
+
+
 def digest(artefact: Artefact) -> str:
     """sha256 of the file that a calibration was read from."""
     assert artefact.path is not None, "it was read from a file"
@@ -209,8 +215,9 @@ def replaying(
     """
     header, records = load(path)
     if join:
-        whole = [{**r, "samples": [joined(s, join) for s in r["samples"]]} for r in records]
-        records = [{**r, "greedy": joined(r["greedy"], join)} for r in whole]
+        for record in records:
+            record["greedy"] = joined(record["greedy"], join)
+            record["samples"] = [joined(solution, join) for solution in record["samples"]]
     if like is not None:
         others = {record["id"] for record in load(like)[1]}
         records = [record for record in records if record["id"] in others]
