@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -53,7 +52,9 @@ class ReplayingPolicy:
         self._store = store
         self._seconds = seconds
         self._branches: dict[BranchId, _Branch] = {}
-        self._waiting: deque[_Branch] = deque()
+        self._waiting: list[_Branch] = []
+        self._ages: dict[str, int] = {}
+        self._opened = count()
         self._drawing: dict[BranchId, tuple[_Branch, list[Step]]] = {}
         self._open: dict[str, Problem] = {}
         self._ids = count()
@@ -66,6 +67,7 @@ class ReplayingPolicy:
 
     def open(self, problem: Problem) -> Evaluated:
         """Read the prompt, or what is kept of it; the whole prompt counts as evaluated."""
+        self._ages[problem.id] = next(self._opened)
         kept = self._store.prompt(problem)
         if kept is None:
             cost = self._open_live(problem)
@@ -151,6 +153,7 @@ class ReplayingPolicy:
 
     def close_problem(self, problem: Problem) -> None:
         """Forget a question; draws of it that still run are of no use to anyone now."""
+        self._ages.pop(problem.id, None)
         for id_, (branch, _) in list(self._drawing.items()):
             if branch.prefix.problem.id == problem.id:
                 self._live.cancel(id_)
@@ -159,8 +162,10 @@ class ReplayingPolicy:
             self._live.close_problem(problem)
 
     def _start_waiting(self) -> None:
+        # Older questions first, so that what is drawn again does not wait behind all that came since.
+        self._waiting.sort(key=lambda branch: self._ages[branch.prefix.problem.id])
         while self._waiting and len(self._drawing) < self._live.slots:
-            branch = self._waiting.popleft()
+            branch = self._waiting.pop(0)
             problem = branch.prefix.problem
             if problem.id not in self._open:
                 self._open_live(problem)

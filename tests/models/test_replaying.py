@@ -113,6 +113,21 @@ def test_time_is_that_of_a_question_alone_in_its_batches(store: DrawStore) -> No
     assert last.usage.seconds == pytest.approx(10.0 * last.usage.generated_tokens)
 
 
+def test_the_oldest_question_is_drawn_first(store: DrawStore) -> None:
+    policy = ReplayingPolicy(ScriptedPolicy(script, 1), store, lambda branches: 1.0)
+    for problem in PROBLEMS[:3]:
+        policy.open(problem)
+    asked = [Prefix(PROBLEMS[at]) for at in (2, 1, 0, 1)]
+    for id_, prefix in enumerate(asked):
+        policy.start(BranchId(id_), prefix, id_, "answer", False)
+    ended: list[int] = []
+    while len(ended) < len(asked):
+        policy.advance()
+        kept = [id_ for id_, at in enumerate(asked) if store.get(draw_key(at, id_, False), "answer")]
+        ended += [id_ for id_ in kept if id_ not in ended]
+    assert ended == [2, 1, 3, 0]
+
+
 def test_a_draw_that_is_no_longer_wanted_is_stopped_with_its_question(store: DrawStore) -> None:
     live = ScriptedPolicy(script, 4)
     policy = ReplayingPolicy(live, store, lambda branches: 1.0)

@@ -174,7 +174,7 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
 def test_the_expected_cost_is_that_of_what_is_kept(store: RolloutStore) -> None:
     asked = problems(8)
     guess = expected_tokens(store, asked, 8, Draws())
-    assert guess == 8 * 250 * 5
+    assert guess == 8 * 350 * 5
     kept = drawn(asked[:3])
     for rollouts in kept:
         store.put(rollouts)
