@@ -27,7 +27,7 @@ from .rollouts import FINISHES, FloatArray, Rollouts, RolloutStore
 from .runtime import LlamaModel
 
 _TOKENS = 350
-"""Of a trajectory, where none was seen yet: GSM8K takes 200 to 300, MATH 480 to 550."""
+"""Of a trajectory, where none was seen yet: the fitting draws in bench/draws have 318 to 366 in the mean."""
 
 _LOOKED_AT = 50
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -53,8 +54,7 @@ class ReplayingPolicy:
         self._seconds = seconds
         self._branches: dict[BranchId, _Branch] = {}
         self._waiting: list[_Branch] = []
-        self._ages: dict[str, int] = {}
-        self._opened = count()
+        self._asked: list[str] = []
         self._drawing: dict[BranchId, tuple[_Branch, list[Step]]] = {}
         self._open: dict[str, Problem] = {}
         self._ids = count()
@@ -67,7 +67,7 @@ class ReplayingPolicy:
 
     def open(self, problem: Problem) -> Evaluated:
         """Read the prompt, or what is kept of it; the whole prompt counts as evaluated."""
-        self._ages[problem.id] = next(self._opened)
+        self._asked.append(problem.id)
         kept = self._store.prompt(problem)
         if kept is None:
             cost = self._open_live(problem)
@@ -90,7 +90,11 @@ class ReplayingPolicy:
         begun.steps = self._store.get(begun.key, until)
         self._branches[branch] = begun
         if begun.steps is None:
-            self._waiting.append(begun)
+            # Older questions first: what is drawn again does not wait behind the first draws of later ones.
+            insort(self._waiting, begun, key=self._age)
+
+    def _age(self, branch: _Branch) -> int:
+        return self._asked.index(branch.prefix.problem.id)
 
     def advance(self) -> Sequence[Growth]:
         """Draw one batch of what is missing; play every search on whose branches are all known.
@@ -153,7 +157,7 @@ class ReplayingPolicy:
 
     def close_problem(self, problem: Problem) -> None:
         """Forget a question; draws of it that still run are of no use to anyone now."""
-        self._ages.pop(problem.id, None)
+        self._asked.remove(problem.id)
         for id_, (branch, _) in list(self._drawing.items()):
             if branch.prefix.problem.id == problem.id:
                 self._live.cancel(id_)
@@ -162,8 +166,6 @@ class ReplayingPolicy:
             self._live.close_problem(problem)
 
     def _start_waiting(self) -> None:
-        # Older questions first, so that what is drawn again does not wait behind all that came since.
-        self._waiting.sort(key=lambda branch: self._ages[branch.prefix.problem.id])
         while self._waiting and len(self._drawing) < self._live.slots:
             branch = self._waiting.pop(0)
             problem = branch.prefix.problem
