@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,12 @@ def append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 def estimate(numbers: Sequence[float]) -> Estimate:
     return Estimate(*numbers, calibrated=True)
+
+
+def raw(solution: Mapping[str, Any]) -> Estimate:
+    """The geometric mean of a solution's token probabilities, three times; zero where it was not kept."""
+    p = math.exp(sum(solution["logprobs"]) / sum(solution["tokens"])) if "logprobs" in solution else 0.0
+    return Estimate(p, p, p, calibrated=False)
 
 
 def joined(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
@@ -160,6 +167,19 @@ class RecordedCalibrator:
         return self.distances[prefix.problem.id] > 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class RawCalibrator(Uncalibrated):
+    """Raw scores taken for probabilities, as uncalibrated instance-adaptive scaling takes them.
+
+    Nothing scores a question alone without a calibration, so its greedy solution stands for it.
+    """
+
+    questions: Mapping[str, Estimate]
+
+    def question(self, prefix: Prefix) -> Estimate:  # type: ignore[override]
+        return self.questions[prefix.problem.id]
+
+
 class _NoGenerator:
     """Nothing can be drawn beyond what was recorded."""
 
@@ -210,7 +230,8 @@ def replaying(
 
     With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
     with the header's sha256 is looked for. Not ``calibrated``, a step's score is the
-    geometric mean of its path's token probabilities, as with ``--calibration none``. With ``join`` steps
+    geometric mean of its path's token probabilities, as with ``--calibration none``, and a question's that of
+    its greedy solution, for the paper's rule. With ``join`` steps
     are ``joined`` until they have so many tokens.
     """
     header, records = load(path)
@@ -227,8 +248,10 @@ def replaying(
         RecordStore(header, records, orders),  # type: ignore[arg-type]
         lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
-    calibrator: Calibrator = Uncalibrated()
-    if calibrated:
+    calibrator: Calibrator
+    if not calibrated:
+        calibrator = RawCalibrator({record["id"]: raw(record["greedy"]) for record in records})
+    else:
         calibrator = RecordedCalibrator(
             made_with(header, calibration),
             {record["id"]: estimate(record["question"]) for record in records},
