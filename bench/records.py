@@ -13,7 +13,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,12 +61,6 @@ def append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 def estimate(numbers: Sequence[float]) -> Estimate:
     return Estimate(*numbers, calibrated=True)
-
-
-def raw(solution: Mapping[str, Any]) -> Estimate:
-    """The geometric mean of a solution's token probabilities, three times; zero where it was not kept."""
-    p = math.exp(sum(solution["logprobs"]) / sum(solution["tokens"])) if "logprobs" in solution else 0.0
-    return Estimate(p, p, p, calibrated=False)
 
 
 def joined(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
@@ -174,10 +167,12 @@ class RawCalibrator(Uncalibrated):
     Nothing scores a question alone without a calibration, so its greedy solution stands for it.
     """
 
-    questions: Mapping[str, Estimate]
+    greedy: Mapping[str, tuple[Step, ...]]
 
     def question(self, prefix: Prefix) -> Estimate:  # type: ignore[override]
-        return self.questions[prefix.problem.id]
+        written = replace(prefix, steps=self.greedy[prefix.problem.id])
+        [score] = SequenceLogprob().score([written])
+        return self.estimate(written, score.reward)
 
 
 class _NoGenerator:
@@ -229,10 +224,9 @@ def replaying(
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
     With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
-    with the header's sha256 is looked for. Not ``calibrated``, a step's score is the
-    geometric mean of its path's token probabilities, as with ``--calibration none``, and a question's that of
-    its greedy solution, for the paper's rule. With ``join`` steps
-    are ``joined`` until they have so many tokens.
+    with the header's sha256 is looked for. Not ``calibrated``, a step's score is the geometric mean of its
+    path's token probabilities, as with ``--calibration none``, and a question's that of its greedy solution,
+    for the paper's rule. With ``join`` steps are ``joined`` until they have so many tokens.
     """
     header, records = load(path)
     if join:
@@ -248,10 +242,8 @@ def replaying(
         RecordStore(header, records, orders),  # type: ignore[arg-type]
         lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
-    calibrator: Calibrator
-    if not calibrated:
-        calibrator = RawCalibrator({record["id"]: raw(record["greedy"]) for record in records})
-    else:
+    calibrator: Calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})
+    if calibrated:
         calibrator = RecordedCalibrator(
             made_with(header, calibration),
             {record["id"]: estimate(record["question"]) for record in records},
