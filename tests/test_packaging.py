@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from adascale import __version__
 
@@ -62,3 +64,11 @@ def test_an_installed_wheel_shows_its_version(wheel: Path, tmp_path: Path) -> No
         [str(python), "-m", "adascale", "--version"], capture_output=True, text=True, cwd=tmp_path
     )
     assert module.stdout == done.stdout
+
+
+def test_no_jinja2_is_taken_whose_sandbox_a_chat_template_can_leave() -> None:
+    """CVE-2025-27516: up to 3.1.5 the ``attr`` filter reaches ``str.format``, and so the process."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = {need.name: need.specifier for need in map(Requirement, project["dependencies"])}
+    assert not needs["jinja2"].contains("3.1.5")
+    assert needs["jinja2"].contains("3.1.6")
