@@ -10,6 +10,7 @@ from pathlib import Path
 from adascale.engine.errors import ModelCorruptError
 
 from .artifact import Report, Transfer
+from .forms import is_sha256, quoted
 
 _CHUNK = 1 << 22
 
@@ -31,16 +32,29 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
 
 
 def check_sha256(path: Path, expected: str, name: str, report: Report | None = None) -> str:
-    """Compare a file with what was published; an empty ``expected`` allows anything.
+    """Compare a file with what was published.
+
+    Args:
+        path: The file; links are followed.
+        expected: Lowercase hex digest. An empty one proves nothing, so it is refused like any other text.
+        name: How to ask for the model again.
+        report: Told of the progress while the file is read.
 
     Returns:
         Its digest.
 
     Raises:
-        ModelCorruptError: It is another one than expected.
+        ModelCorruptError: It is another one than expected, or ``expected`` is no digest.
     """
+    if not is_sha256(expected):
+        raise ModelCorruptError(
+            f"{name} has no checksum that it could be checked against",
+            f"sha256 expected {quoted(expected)}, not 64 lowercase hex digits",
+            hint=f"adascale models pull {name} --force",
+            slug="bad-checksum",
+        )
     digest = file_sha256(path, name, report)
-    if expected and digest != expected:
+    if digest != expected:
         raise ModelCorruptError(
             f"{name} is not the file that was published",
             f"sha256 expected {expected}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import shutil
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
 
 from .artifact import Artifact, Report, Transfer, Wanted
+from .forms import is_commit, is_file_name, is_sha256, is_size, quoted
 from .refs import choose_file, model_files, quant_of
 from .units import human_bytes
 
@@ -64,6 +66,7 @@ def look_up(wanted: Wanted) -> Artifact:
     Raises:
         ModelNotFoundError: No such repository, revision, file or quant.
         ModelUnavailableError: Gated, or the Hub failed.
+        ModelCorruptError: It has no checksum, another one than was published, or the answer is malformed.
     """
     from huggingface_hub import HfApi
 
@@ -71,15 +74,19 @@ def look_up(wanted: Wanted) -> Artifact:
     with quiet():
         try:
             info = api.model_info(wanted.repo, revision=wanted.revision, files_metadata=True, timeout=10)
+        except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
+            raise _bad_answer(wanted.name, "it does not describe a repository") from error
         except Exception as error:
             raise explained(error, wanted.repo, wanted.name) from error
-    sizes = {item.rfilename: item.size or 0 for item in info.siblings or ()}
+    siblings = [item for item in info.siblings or () if isinstance(item.rfilename, str)]
+    sizes = {item.rfilename: item.size if is_size(item.size) else 0 for item in siblings}
     file = wanted.file if wanted.file in sizes else choose_file(sizes, wanted.file or wanted.quant)
     if file is None:
         raise _no_such_quant(wanted, sizes)
-    lfs = next(item.lfs for item in info.siblings or () if item.rfilename == file)
+    lfs = next(item.lfs for item in siblings if item.rfilename == file)
     if lfs is None or info.sha is None:
         raise ModelCorruptError(f"{wanted.name} has no checksum on {host()}, so it cannot be trusted", file)
+    _check_forms(wanted.name, info.sha, file, lfs.size, lfs.sha256)
     known = wanted.spec.sha256 if wanted.spec else None
     if known not in (None, lfs.sha256):
         raise ModelCorruptError(f"{wanted.name} on {host()} is not the file that was published", file)
@@ -95,6 +102,7 @@ def download(artifact: Artifact, area: Path, report: Report) -> Path:
     Raises:
         ModelNotFoundError: The Hub does not have it.
         ModelUnavailableError: Gated, or the connection failed.
+        ModelCorruptError: The answer is malformed.
         OSError: The disk is full.
     """
     from huggingface_hub import hf_hub_download
@@ -108,7 +116,10 @@ def download(artifact: Artifact, area: Path, report: Report) -> Path:
                 artifact.repo,
                 artifact.file,
                 revision=artifact.revision,
-                cache_dir=place,
+                # Not as a cache: there the ETag, which is the server's word, becomes a path.
+                local_dir=place,
+                # Else it takes the file from the user's cache, from which --force wants it afresh.
+                cache_dir=place / ".cache",
                 endpoint=endpoint(),
                 library_name="adascale",
                 tqdm_class=_bar_class(artifact, report),
@@ -116,8 +127,35 @@ def download(artifact: Artifact, area: Path, report: Report) -> Path:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
+            if _cannot_be_made(error, place):
+                # Of what names the files in there only the ETag is unchecked: one with slashes, or too long.
+                raise _bad_answer(artifact.name, "its ETag is no digest") from error
             raise explained(error, artifact.repo, artifact.name) from error
     return Path(path).resolve()
+
+
+def _cannot_be_made(error: Exception, folder: Path) -> bool:
+    """Whether a file in a folder has a name that it cannot have."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+        return False
+    return Path(str(error.filename)).is_relative_to(folder.resolve())
+
+
+def _check_forms(name: str, commit: object, file: object, size: object, sha256: object) -> None:
+    """Refuse an answer whose values are not what they should be: they become paths, and the proof.
+
+    Raises:
+        ModelCorruptError: One of them has another form; the facts say which.
+    """
+    checks = (
+        (is_commit(commit), f"its commit is {quoted(commit)}, not 40 hex digits"),
+        (is_file_name(file), f"its file is {quoted(file)}, not a name inside the repository"),
+        (is_size(size), f"its size is {quoted(size)}, not a number of bytes"),
+        (is_sha256(sha256), f"its sha256 is {quoted(sha256)}, not 64 lowercase hex digits"),
+    )
+    wrong = [fact for right, fact in checks if not right]
+    if wrong:
+        raise _bad_answer(name, *wrong)
 
 
 def _knock(outcome: list[str]) -> None:
@@ -220,6 +258,15 @@ def _no_network(reason: str) -> ModelUnavailableError:
     return ModelUnavailableError(
         f"cannot reach {host()} ({reason})",
         hint="check the connection or proxy; behind a mirror set HF_ENDPOINT; then run the command again",
+    )
+
+
+def _bad_answer(name: str, *facts: str) -> ModelCorruptError:
+    return ModelCorruptError(
+        f"the answer of {host()} about {name} is malformed",
+        *facts,
+        hint="if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again",
+        slug="bad-answer",
     )
 
 

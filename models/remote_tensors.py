@@ -18,6 +18,7 @@ from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelU
 
 from . import hub
 from .catalog import HubRef
+from .forms import is_file_name, quoted
 
 Tensors = dict[str, NDArray[np.float32]]
 Read = Callable[[int, int], bytes]
@@ -107,6 +108,9 @@ def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         if name not in index:
             raise ModelCorruptError(f"{ref.repo} has no tensor {name}", slug="no-tensor")
+        if not is_file_name(index[name]):
+            what = f"its file is {quoted(index[name])}, not a name inside the repository"
+            raise ModelCorruptError(f"{ref.repo} is broken at tensor {name}", what, slug="bad-safetensors")
         files.setdefault(index[name], []).append(name)
     return files
 

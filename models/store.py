@@ -7,13 +7,15 @@
 
 A file appears under its final name by one rename, after its sha256 was checked, so neither a kill nor
 a second process can ever show half of one. Layout: https://huggingface.co/docs/hub/local-cache
+
+Digests, commits and file names come from outside and are parts of these paths. Whoever looked them up has
+checked their form; it is checked here again, before anything is made, replaced or deleted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +24,8 @@ from pathlib import Path
 from adascale.engine.errors import ModelCorruptError
 
 from .artifact import Artifact, Report, Transfer
+from .forms import is_commit, is_file_name, is_one_name, is_sha256, quoted
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _STAGING = ".adascale"
 
 # A source leaves this in its staging area when what is there can be continued.
@@ -49,7 +51,7 @@ class CachedFile:
         """The digest in the blob's name; empty where the cache has no links."""
         target = os.readlink(self.path) if self.path.is_symlink() else ""
         name = Path(target).name
-        return name if _SHA256.fullmatch(name) else ""
+        return name if is_sha256(name) else ""
 
 
 def cache_dir() -> Path:
@@ -78,7 +80,8 @@ def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
     if revision is None:
         snapshots = sorted((folder / "snapshots").glob("*"), key=lambda path: (path.name != main, path.name))
     else:
-        snapshots = [folder / "snapshots" / (_commit(folder, revision) or revision)]
+        name = _commit(folder, revision) or revision
+        snapshots = [folder / "snapshots" / name] if is_one_name(name) else []
     return [
         CachedFile(repo, snapshot.name, path.relative_to(snapshot).as_posix(), path)
         for snapshot in snapshots
@@ -88,7 +91,11 @@ def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
 
 
 def find(artifact: Artifact) -> Path | None:
-    """The exact file, if it is here: in its snapshot, or as a blob that another snapshot brought."""
+    """The exact file, if it is here: in its snapshot, or as a blob that another snapshot brought.
+
+    Raises:
+        ModelCorruptError: Its digest, commit or file name is none.
+    """
     link, blob = _places(artifact)
     if not link.exists() and blob.exists():
         # A cache that is read-only cannot get the link; its blob can be used all the same.
@@ -103,9 +110,13 @@ def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
 
     One process at a time has it; the lock is the one huggingface_hub takes for the same blob. It is empty
     afterwards, unless the download was interrupted and can be continued: then the next run finds it.
+
+    Raises:
+        ModelCorruptError: The digest of the artifact is none.
     """
     from filelock import FileLock, Timeout
 
+    area, resumable = _area(artifact.sha256), False
     folder = _folder(artifact.repo)
     lock = FileLock(cache_dir() / ".locks" / folder.name / f"{artifact.sha256}.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +126,6 @@ def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
         if report is not None:
             report(Transfer(artifact.name, 0, artifact.size_bytes, "waiting"))
         lock.acquire()
-    area, resumable = _area(artifact.sha256), False
     try:
         area.mkdir(parents=True, exist_ok=True)
         yield area
@@ -145,8 +155,14 @@ def publish(staged: Path, artifact: Artifact) -> Path:
 
     Returns:
         Its path in the snapshot.
+
+    Raises:
+        ModelCorruptError: The file is not in the staging area, or its place would not be in the cache.
     """
     link, blob = _places(artifact)
+    if not staged.resolve().is_relative_to(_area(artifact.sha256).resolve()):
+        # It is moved away from where it lies.
+        raise _refused("file", str(staged))
     blob.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(blob)
     main = _folder(artifact.repo) / "refs" / "main"
@@ -177,7 +193,13 @@ def remove(cached: CachedFile) -> int:
 
 
 def _discard(area: Path) -> None:
-    """Delete a staging area, and the folder of them all with the last one."""
+    """Delete a staging area, and the folder of them all with the last one.
+
+    Raises:
+        ModelCorruptError: It is any other folder; nothing is deleted.
+    """
+    if area != _area(area.name):
+        raise _refused("folder", str(area))
     shutil.rmtree(area, ignore_errors=True)
     with contextlib.suppress(OSError):
         area.parent.rmdir()
@@ -197,19 +219,39 @@ def _folder(repo: str) -> Path:
 
 
 def _area(sha256: str) -> Path:
+    if not is_sha256(sha256):
+        raise _refused("sha256", sha256)
     return cache_dir() / _STAGING / sha256
 
 
 def _places(artifact: Artifact) -> tuple[Path, Path]:
+    """The link in the snapshot, and the blob."""
+    if not is_sha256(artifact.sha256):
+        raise _refused("sha256", artifact.sha256)
+    if not is_commit(artifact.revision):
+        raise _refused("commit", artifact.revision)
+    if not is_file_name(artifact.file):
+        raise _refused("file name", artifact.file)
     folder = _folder(artifact.repo)
     return folder / "snapshots" / artifact.revision / artifact.file, folder / "blobs" / artifact.sha256
 
 
+def _refused(what: str, value: str) -> ModelCorruptError:
+    return ModelCorruptError(
+        f"the {what} {quoted(value)} does not belong in the model cache",
+        "nothing was written or deleted",
+        hint="if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again",
+        slug="bad-answer",
+    )
+
+
 def _commit(folder: Path, ref: str) -> str | None:
+    """What a branch or tag stands for; None if it is not known, or if the file holds no name."""
     try:
-        return (folder / "refs" / ref).read_text(encoding="utf-8").strip()
-    except OSError:
+        name = (folder / "refs" / ref).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
         return None
+    return name if is_one_name(name) else None
 
 
 def _link(blob: Path, link: Path) -> None:

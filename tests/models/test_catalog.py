@@ -6,6 +6,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from adascale.models.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.forms import is_file_name, is_size
 
 PINNED = {
     "qwen2.5-coder-1.5b": (
@@ -48,6 +49,8 @@ def test_every_entry_is_well_formed() -> None:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+-GGUF", spec.hub.repo)
         assert spec.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", spec.sha256)
         assert spec.hub.revision is None or re.fullmatch(r"[0-9a-f]{40}", spec.hub.revision)
+        assert is_file_name(spec.file)
+        assert spec.size_bytes is None or is_size(spec.size_bytes)
         # What is open is asked of the Hub; a size alone would pin nothing.
         assert spec.size_bytes is None or (spec.sha256 is not None and spec.hub.revision is not None)
 

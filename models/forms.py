@@ -1,0 +1,47 @@
+"""What digests, commits, sizes and file names look like.
+
+Others send them: a Hub, its mirror, an index, a file in the cache. Here they become parts of paths and the
+proof of a download, so whatever has another form is refused before it is used for anything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeGuard
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def is_sha256(value: object) -> TypeGuard[str]:
+    """Whether it is a digest as this package writes them: 64 lowercase hex digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
+def is_commit(value: object) -> TypeGuard[str]:
+    """Whether it is the full hash of a commit: 40 lowercase hex digits."""
+    return isinstance(value, str) and _COMMIT.fullmatch(value) is not None
+
+
+def is_size(value: object) -> TypeGuard[int]:
+    """Whether it is a number of bytes; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_file_name(value: object) -> TypeGuard[str]:
+    """Whether it is a path that stays inside the folder it is put under, with forward slashes."""
+    # Unprintable are NUL, line ends, escapes, marks that turn the reading direction, and lone surrogates.
+    if not isinstance(value, str) or "\\" in value or not value.isprintable():
+        return False
+    return all(part not in ("", ".", "..") for part in value.split("/"))
+
+
+def is_one_name(value: object) -> TypeGuard[str]:
+    """Whether it is a file name without any folder."""
+    return is_file_name(value) and "/" not in value
+
+
+def quoted(value: object) -> str:
+    """A value that was refused, for messages: in quotes, escaped and at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
