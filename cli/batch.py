@@ -24,7 +24,7 @@ from adascale.engine.types import Notice, Problem
 
 from .batch_options import BatchOptions
 from .console import may_animate, say, show_error, show_warning
-from .files import unwritable
+from .files import check_apart, unwritable
 from .options import RunOptions
 from .problems import BadLine, count_lines, digest, read_problems
 from .record import answer_record, error_record, made_with, run_record
@@ -68,6 +68,7 @@ def batch(
     The same command goes on where it was stopped: what has a record is not asked again, what failed is.
     """
     options.limits()
+    check_apart(output, [source, *options.references()], f"-o {shlex.quote(_other_name(source))}")
     if options.traces is not None:
         _make_folder(options.traces)
     lines = islice(read_problems(source, options.form, options.question_field), options.limit)
@@ -205,6 +206,12 @@ class _Run:
         if self.source == "-":
             return f"{at}; the same pipe into the same command continues it"
         return f"{at}; continue with: {shlex.join(['adascale', *sys.argv[1:]])}"
+
+
+def _other_name(source: str) -> str:
+    """A name for an output beside its input."""
+    path = Path(source)
+    return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
 
 
 def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> BatchView:

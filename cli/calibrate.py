@@ -17,7 +17,7 @@ from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_na
 from .calibrate_options import CalibrateOptions, Method
 from .calibrate_report import card_text, list_text, report_text
 from .console import say, show_warning, shown_path, write_payload
-from .files import check_writable, unwritable
+from .files import check_apart, check_writable, unwritable
 from .plots import reliability_diagram
 from .shared import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
 from .wire import open_session
@@ -76,6 +76,7 @@ def fit(
     problems = chosen_problems(options, FEWEST)
     if output is not None:
         check_writable(output)
+        check_apart(output, [*options.data, *options.references()], "-o mine.calibration.safetensors")
     with open_session(options, "none", purpose="rollouts") as session:
         drawn = drawn_on(session, problems, FEWEST, options)
         artefact = _fitted(session, drawn, method, options)

@@ -54,7 +54,7 @@ def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
     if options.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
     if options.plot is not None:
-        check_plot(options.plot)
+        check_plot(options.plot, [*options.data, *options.references()])
     problems = choose(read_known(options.data), options.questions, options.seed)
     _check_enough(len(problems), fewest)
     return problems

@@ -74,7 +74,7 @@ def eval_(
 
     entries = parse_entries(options.strategies, options.params())
     if options.plot is not None:
-        check_plot(options.plot)
+        check_plot(options.plot, [*data, *options.references()])
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
     problems = choose(read_known(data), options.questions, options.seed)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from adascale.engine.errors import UsageError
@@ -31,3 +33,39 @@ def check_writable(path: Path) -> None:
         raise unwritable(path, FileNotFoundError(2, f"there is no folder {path.parent}"))
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: {path.parent} takes no files", slug="unwritable")
+
+
+def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) -> None:
+    """Refuse to write over what is being read, whatever the two are called: links count as what they lead to.
+
+    Args:
+        output: What will be written; ``-`` is stdout.
+        sources: What is read; ``-`` is stdin, and what is no file is passed over.
+        hint: A fix to paste.
+
+    Raises:
+        UsageError: the output is one of the sources.
+    """
+    there = _status(output, 1)
+    for source in sources:
+        here = _status(source, 0)
+        if there is None or here is None or not os.path.samestat(here, there):
+            continue
+        written = "stdout" if str(output) == "-" else str(output)
+        read = "stdin" if str(source) == "-" else str(source)
+        other = ["two names of one file"] if written != read else []
+        raise UsageError(
+            f"the output {written} is the input {read}: it would be written over",
+            *other,
+            hint=hint,
+            slug="output-is-input",
+        )
+
+
+def _status(name: str | Path, standard: int) -> os.stat_result | None:
+    """Of a regular file; None for all else, since a terminal or /dev/null may well be both."""
+    try:
+        found = os.fstat(standard) if str(name) == "-" else os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None

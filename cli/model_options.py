@@ -47,6 +47,10 @@ class ModelOptions:
     verbose: VerboseOption = 0
     debug: DebugOption = False
 
+    def references(self) -> tuple[str, ...]:
+        """What may name files that the models are read from."""
+        return self.generator, self.prm.rpartition("=")[2]
+
     def heat(self) -> float | None:
         """The sampling temperature; None for that of the calibration."""
         return self.temperature

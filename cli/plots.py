@@ -15,7 +15,7 @@ from typing import Any
 
 from adascale.engine.errors import UsageError
 
-from .files import check_writable, unwritable
+from .files import check_apart, check_writable, unwritable
 from .render.text import chance
 
 _STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
@@ -44,15 +44,21 @@ _WILSON = 1.6449
 """Standard errors of a 90 % interval."""
 
 
-def check_plot(path: Path) -> None:
+def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
     """Refuse early what could not be drawn after hours of work.
 
+    Args:
+        path: Where to draw.
+        sources: Files that are read, which no picture may replace.
+
     Raises:
-        UsageError: matplotlib is not installed, or the file is neither PNG nor SVG or cannot be written.
+        UsageError: matplotlib is not installed, or the file is neither PNG nor SVG, cannot be written, or is
+            one of the sources.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise UsageError(f"--plot {path} is neither .png nor .svg")
     check_writable(path)
+    check_apart(path, sources, f"--plot plot{path.suffix}")
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "pictures need matplotlib", slug="no-matplotlib", hint='pip install "adascale[plots]"'

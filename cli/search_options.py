@@ -124,6 +124,10 @@ class SearchOptions(ModelOptions):
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(PAPER if self.paper else EFFORTS[self.effort], **given)
 
+    def references(self) -> tuple[str, ...]:
+        """What may name files that the models and their calibration are read from."""
+        return *ModelOptions.references(self), self.calibration
+
     def heat(self) -> float | None:
         """The sampling temperature; None for that of the calibration."""
         return PAPER_TEMPERATURE if self.paper and self.temperature is None else self.temperature

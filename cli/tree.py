@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -10,7 +11,7 @@ import typer
 from adascale.engine.errors import UsageError
 
 from .console import say, write_payload
-from .files import unwritable
+from .files import check_apart, unwritable
 from .kept import TraceArgument, trace_path
 from .trace import read_trace
 
@@ -49,7 +50,10 @@ def tree(
     """
     if str(output) == "-":
         output = None
-    text = _write(format_ or _by_name(output), trace)
+    form, source = format_ or _by_name(output), trace_path(trace)
+    if output is not None:
+        check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
+    text = _write(form, source)
     if output is None:
         write_payload(text)
         return
@@ -71,11 +75,11 @@ def _by_name(output: Path | None) -> TreeFormat:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _write(format_: TreeFormat, trace: str | None) -> str:
+def _write(format_: TreeFormat, source: Path) -> str:
     from .export import graph, page, table, text
     from .export.document import Document
 
-    document = Document.of(read_trace(trace_path(trace)))
+    document = Document.of(read_trace(source))
     match format_:
         case "html":
             return page.to_html(document)

@@ -120,6 +120,48 @@ def test_progress_can_be_every_event_with_its_question_or_nothing(batch: Any) ->
     assert all(line.startswith("adascale: 1 answered") or "there already" in line for line in none), none
 
 
+@pytest.mark.parametrize("how", ["same", "symlink", "hardlink", "stdin", "model"])
+def test_what_is_read_is_never_written_over(home: Home, tmp_path: Path, how: str) -> None:
+    source, out = tmp_path / "my in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(LINES)
+    name = source.name
+    if how == "symlink":
+        out.symlink_to(source)
+    elif how == "hardlink":
+        out.hardlink_to(source)
+    elif how == "model":
+        out, name = tmp_path / "copy.gguf", "copy.gguf"
+        out.write_bytes(home.model.read_bytes())
+    else:
+        out = source
+    before, there = out.read_bytes(), sorted(tmp_path.iterdir())
+    model = out if how == "model" else home.model
+    command = [
+        sys.executable,
+        "-m",
+        "adascale",
+        "batch",
+        "-" if how == "stdin" else str(source),
+        "--overwrite",
+    ]
+    with source.open("rb") as stdin:
+        done = subprocess.run(
+            [*command, "-o", str(out), "-g", str(model)],
+            stdin=stdin,
+            env=home.env,
+            capture_output=True,
+            text=True,
+            timeout=15,
+        )
+    assert done.returncode == 2, done.stderr
+    read = "stdin" if how == "stdin" else str(tmp_path / name)
+    assert f"error[output-is-input]: the output {out} is the input {read}: " in done.stderr
+    assert ("two names of one file" in done.stderr) == (how not in ("same", "model"))
+    hint = "answers.jsonl" if how == "stdin" else f"'{source.with_suffix('.answers.jsonl')}'"
+    assert f"hint: -o {hint}\n" in done.stderr
+    assert (out.read_bytes(), sorted(tmp_path.iterdir())) == (before, there)
+
+
 def test_csv_is_read_by_its_field(batch: Any) -> None:
     done = batch("id,problem,answer\na,What is 1 + 2?,3\n", "--field", "problem", name="in.csv")
     assert (done.returncode, ids(done)) == (0, ["a"]), done.stderr

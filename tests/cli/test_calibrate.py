@@ -424,6 +424,7 @@ WRONG = [
     (["fit", "-d", "EMPTY"], 2, "holds no question", ""),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
+    (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
     (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", ""),
     (["fit", "-d", "GOOD", "--method", "platt"], 2, "--method", "isotonic"),
     (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),

@@ -118,6 +118,16 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
     assert 'no field "answer"' in done.stderr
 
 
+def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
+    data = write_questions(tmp_path / "data.svg", range(3))
+    before = data.read_bytes()
+    done = home.run("eval", str(data), "-g", str(home.model), "--plot", str(data))
+    assert done.returncode == 2
+    assert f"the output {data} is the input {data}" in done.stderr
+    assert "hint: --plot plot.svg" in done.stderr
+    assert data.read_bytes() == before
+
+
 def test_entries_say_what_they_fix() -> None:
     params = SearchParams(samples=9, beam_width=3, branching=5, min_gain=0.5)
     text = "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high"

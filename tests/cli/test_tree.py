@@ -275,3 +275,11 @@ def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(trace: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or directory"):
         run(trace, "-o", str(tmp_path / "none" / "t.html"))
+
+
+def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
+    before = Path(trace).read_bytes()
+    with pytest.raises(UsageError, match="is the input") as caught:
+        run(trace, "-f", "txt", "-o", trace)
+    assert caught.value.hint == "-o t-tree.jsonl"
+    assert Path(trace).read_bytes() == before
