@@ -94,7 +94,7 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     if output == "-":
         yield Results(lambda results: write_payload)
         return
-    path = Path(output)
+    path = _real(Path(output))
     with ExitStack() as stack:
         stack.enter_context(_locked(path))
 
@@ -108,6 +108,12 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         results = Results(start)
         whole = 0 if overwrite or not path.exists() else _read(path, results)
         yield results
+
+
+def _real(path: Path) -> Path:
+    """What a link leads to: two names of one file have one lock, and a link stays one when it is mended."""
+    # A folder that is a link needs nothing: the lock lies in the same folder by either name.
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _other_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:

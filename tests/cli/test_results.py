@@ -89,6 +89,20 @@ def test_two_runs_cannot_write_one_file(path: Path) -> None:
         write(path, record("a"))
 
 
+def test_two_names_of_a_file_have_one_lock_and_the_link_stays(path: Path) -> None:
+    link = path.with_name("link.jsonl")
+    link.symlink_to(path)  # what it leads to need not be there yet
+    for first, second in ((path, link), (link, path)):
+        with open_results(str(first)) as results:
+            results.begin()
+            with pytest.raises(UsageError, match="another run"), open_results(str(second)):
+                pass
+    write(link, record("a"), record("b", "error"))
+    write(link, record("b"))  # the failed one is taken out, which makes the file anew
+    assert link.is_symlink()
+    assert ids(path) == ids(link) == ["a", "b"]
+
+
 def test_a_torn_first_record_is_cut_off(path: Path) -> None:
     path.write_text('{"line": 1, "sch')
     write(path, record("a"))
