@@ -11,6 +11,7 @@
     │   ├── MemoryOverflowError    models and context need more memory than there is
     │   └── DiskFullError          a download needs more disk than there is
     ├── WorkerDiedError            the process that hosts the models has gone (exit 1)
+    │   └── WorkerAbortedError     llama.cpp ended it, by an assertion or a fault
     ├── DecodeError                llama.cpp refused a batch (exit 1)
     │   ├── NoKVSlotError          the KV cache has no room for it
     │   └── DecodeAbortedError     it was stopped by the abort callback
@@ -115,6 +116,10 @@ class WorkerDiedError(AdascaleError):
     """The process that hosts the models was killed, or llama.cpp aborted it."""
 
     default_slug = "worker-died"
+
+
+class WorkerAbortedError(WorkerDiedError):
+    """llama.cpp ended the process that hosts the models: an assertion failed, or a fault."""
 
 
 class DecodeError(AdascaleError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Self
 
-from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
 from adascale.engine.events import Event, SearchFailed, SearchFinished
 from adascale.engine.settings import Settings
 from adascale.engine.types import Problem
@@ -16,10 +17,13 @@ from adascale.engine.types import Problem
 from .artifact import DownloadPlan, Transfer
 from .link import Link, Pipes
 from .session_options import Reporting, SessionOptions
-from .worker import Done, Ended, Happened, Interrupt, Logged, Open, Opened, Said, Search, Wanted
+from .worker import Done, Ended, Happened, Interrupt, Loading, Logged, Open, Opened, Said, Search, Wanted
 
 RESTARTS = 3
 """Times in a row that a worker is started again without a question having been answered in between."""
+
+_MACHINE = re.compile(r"bad_alloc|\b(CUDA|ROCm|MUSA) error")
+"""In the last words of a worker: no model file is to blame."""
 
 
 class Worker:
@@ -36,7 +40,8 @@ class Worker:
         unbegun: Questions that were drawn and not asked, when it died once too often.
 
     Raises:
-        ModelError, DoesNotFitError, UsageError: on entry.
+        ModelError, DoesNotFitError, UsageError: on entry; a model that llama.cpp aborts on while it opens it
+            is a ModelCorruptError.
         WorkerDiedError: on entry, or when the worker dies again and again.
     """
 
@@ -48,14 +53,21 @@ class Worker:
         self._link = link or Pipes()
         self.interrupted = False
         self._deaths = 0
+        self._loading = ""
         self.unbegun: list[Problem] = []
         self.opened: Opened
 
     def __enter__(self) -> Self:
         try:
             self._start()
-        except BaseException:
+        except BaseException as error:
             self._link.stop()
+            if (
+                isinstance(error, WorkerAbortedError)
+                and self._loading
+                and not _MACHINE.search(str(error.facts))
+            ):
+                raise _refused(self._loading, error) from error
             raise
         return self
 
@@ -116,6 +128,8 @@ class Worker:
             match message:
                 case Said():
                     self._reporting.status(message.text)
+                case Loading():
+                    self._loading = message.file
                 case Transfer() if self._reporting.on_progress is not None:
                     self._reporting.on_progress(message)
                 case DownloadPlan():
@@ -209,6 +223,15 @@ class _Feeder:
         except BaseException as error:
             self._error = error
             return None
+
+
+def _refused(file: str, error: WorkerAbortedError) -> ModelCorruptError:
+    """llama.cpp checks less than it asserts: it has died of what it read in a model's file."""
+    return ModelCorruptError(
+        f"{file} makes llama.cpp abort while it is opened",
+        *(error.facts or (error.message,)),
+        hint="fetch the file again, or take a known model: adascale models list",
+    )
 
 
 def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:

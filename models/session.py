@@ -234,6 +234,7 @@ class Session:
     def _load(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
         self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)}, {device})...")
+        self._reporting.loading(file.path)
         model = LlamaModel(file.path, self._gpu_layers)
         self._stack.callback(model.close)
         return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from .artifact import Confirm, Report
@@ -52,9 +53,18 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a session tells what it does: status lines, downloads, consent for one, llama.cpp's log."""
+    """Where a session tells what it does.
+
+    Attributes:
+        status: Status lines.
+        on_progress: Downloads.
+        confirm: Consent for one.
+        log: llama.cpp's log.
+        loading: Each file before llama.cpp opens it: who survives an abort knows by it which one it was.
+    """
 
     status: Callable[[str], None] = lambda text: None
     on_progress: Report | None = None
     confirm: Confirm | None = None
     log: Callable[[str], None] | None = None
+    loading: Callable[[Path], None] = lambda path: None

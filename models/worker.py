@@ -73,6 +73,17 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """Worker: llama.cpp is about to open this file.
+
+    Attributes:
+        file: Its name.
+    """
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     """Worker: what llama.cpp logs."""
 
@@ -185,6 +196,7 @@ class Server:
             on_progress=self._tell,
             confirm=self._confirm if wanted.confirm else None,
             log=(lambda text: self._tell(Logged(text))) if wanted.verbose else None,
+            loading=lambda path: self._tell(Loading(path.name)),
         )
         session = Session(wanted.options, reporting)
         with session:

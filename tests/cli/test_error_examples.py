@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -138,6 +140,35 @@ def test_4_a_torn_gguf(said: Ask, tmp_path: Path, chain_gguf: Path) -> None:
         "hint: fetch the file again, or take a known model: adascale models list",
         4,
     )
+
+
+HOSTILE = {
+    "block_count": (b"llama.block_count", struct.pack("<I", 0), r"GGML_ASSERT\(hparams\.n_layer.*\) failed"),
+    "epsilon": (
+        b"llama.attention.layer_norm_rms_epsilon",
+        struct.pack("<f", math.nan),
+        r"GGML_ASSERT\(eps >= 0\.0f\) failed",
+    ),
+}
+"""Key, the bytes in the place of its value, and what llama.cpp does not take."""
+
+
+@pytest.mark.parametrize("command", ["ask", "batch"])
+@pytest.mark.parametrize("what", HOSTILE)
+def test_4_a_gguf_that_llama_cpp_aborts_on(
+    said: Ask, home: Home, tmp_path: Path, chain_gguf: Path, what: str, command: str
+) -> None:
+    key, value, assertion = HOSTILE[what]
+    path, data = tmp_path / "mine.gguf", bytearray(chain_gguf.read_bytes())
+    at = data.index(key) + len(key) + 4  # behind the type
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+    text, code = said(command, "hi" if command == "ask" else str(home.data), "-g", str(path))
+    first, fact, hint = text.splitlines()
+    assert code == 4
+    assert first == "error[bad-gguf]: mine.gguf makes llama.cpp abort while it is opened"
+    assert re.fullmatch(rf"  [\w.-]+:\d+: {assertion}", fact)
+    assert hint == "hint: fetch the file again, or take a known model: adascale models list"
 
 
 def write_wide(path: Path, bytes_a_token: int) -> Path:
