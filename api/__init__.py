@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adascale.engine.budget import Budget, Usage
-    from adascale.engine.driver import Driver
     from adascale.engine.errors import AdascaleError
-    from adascale.engine.events import Event, SearchFinished, SearchStarted
-    from adascale.engine.replay import replay
-    from adascale.engine.settings import Settings
+    from adascale.engine.search.driver import Driver
+    from adascale.engine.search.events import Event, SearchFinished, SearchStarted
+    from adascale.engine.search.replay import replay
+    from adascale.engine.search.settings import Settings
+    from adascale.engine.search.tree import Tree
     from adascale.engine.strategies import Cut, Expand, Plan, SearchParams, Strategy, gather, strategy_named
-    from adascale.engine.tree import Tree
     from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
     from adascale.models.session import Session
     from adascale.models.session_options import SessionOptions
@@ -34,27 +34,27 @@ _HOMES = {
     "AdascaleError": "adascale.engine.errors",
     "Budget": "adascale.engine.budget",
     "Cut": "adascale.engine.strategies",
-    "Driver": "adascale.engine.driver",
+    "Driver": "adascale.engine.search.driver",
     "Estimate": "adascale.engine.types",
-    "Event": "adascale.engine.events",
+    "Event": "adascale.engine.search.events",
     "Expand": "adascale.engine.strategies",
     "Plan": "adascale.engine.strategies",
     "Problem": "adascale.engine.types",
     "ROOT": "adascale.engine.types",
-    "SearchFinished": "adascale.engine.events",
+    "SearchFinished": "adascale.engine.search.events",
     "SearchParams": "adascale.engine.strategies",
     "SearchResult": "adascale.engine.types",
-    "SearchStarted": "adascale.engine.events",
+    "SearchStarted": "adascale.engine.search.events",
     "Session": "adascale.models.session",
     "SessionOptions": "adascale.models.session_options",
-    "Settings": "adascale.engine.settings",
+    "Settings": "adascale.engine.search.settings",
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",
-    "Tree": "adascale.engine.tree",
+    "Tree": "adascale.engine.search.tree",
     "Usage": "adascale.engine.budget",
     "ask": "adascale.asking",
     "gather": "adascale.engine.strategies",
-    "replay": "adascale.engine.replay",
+    "replay": "adascale.engine.search.replay",
     "search": "adascale.asking",
     "strategy_named": "adascale.engine.strategies",
 }

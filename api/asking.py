@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from adascale.engine.budget import Budget
-from adascale.engine.effort import EFFORTS, Effort
 from adascale.engine.errors import UsageError
-from adascale.engine.events import Event, SearchFailed, SearchFinished
-from adascale.engine.settings import Settings
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, Strategy, strategy_named
+from adascale.engine.strategies.effort import EFFORTS, Effort
 from adascale.engine.types import Problem, SearchResult
 from adascale.models.catalog import DEFAULT_GENERATOR
 from adascale.models.session import Session

@@ -12,7 +12,7 @@ from typing import Any
 
 from common import close, table
 
-from adascale.engine.answers import same_answer
+from adascale.engine.answers.extract import same_answer
 
 
 def records(path: str) -> dict[str, dict[str, Any]]:

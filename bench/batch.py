@@ -18,9 +18,9 @@ from pathlib import Path
 from common import close, table
 
 from adascale.cli.problems import read_known
-from adascale.engine.answers import same_answer
-from adascale.engine.events import SearchFinished
-from adascale.engine.settings import Settings
+from adascale.engine.answers.extract import same_answer
+from adascale.engine.search.events import SearchFinished
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
 from adascale.models import gguf

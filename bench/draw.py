@@ -20,15 +20,15 @@ import records
 from common import close
 
 from adascale.cli.problems import read_known
-from adascale.engine.arithmetic import slips
-from adascale.engine.evaluation import AT_ONCE
-from adascale.engine.events import AnswerFound, Event, PromptRead, SearchFinished
+from adascale.engine.answers.sums import slips
+from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
-from adascale.engine.replay import replay
-from adascale.engine.settings import Settings
+from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
+from adascale.engine.search.replay import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy
 from adascale.engine.strategies.redraw import drawn_over
-from adascale.engine.tree import Tree
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models import shelf
 from adascale.models.calibrations import Artefact, question_key

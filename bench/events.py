@@ -20,7 +20,7 @@ from typing import Any
 from common import close, table
 
 from adascale.cli.record import answer_record
-from adascale.engine.events import BranchGrew, from_json
+from adascale.engine.search.events import BranchGrew, from_json
 from adascale.models.worker import Happened
 
 

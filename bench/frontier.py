@@ -22,8 +22,8 @@ from common import close
 from adascale.cli.entries import parse_entries
 from adascale.cli.evaluate_report import markdown
 from adascale.cli.plots import frontier
-from adascale.engine.comparison import Comparison
-from adascale.engine.evaluation import evaluate
+from adascale.engine.evaluation.compare import Comparison
+from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.strategies import SearchParams
 
 DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"

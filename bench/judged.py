@@ -17,7 +17,7 @@ import numpy as np
 import records
 from common import close
 
-from adascale.engine.answers import same_answer
+from adascale.engine.answers.extract import same_answer
 from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, scored
 from adascale.engine.calibration.metrics import Scored
 from adascale.engine.calibration.report import report

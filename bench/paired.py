@@ -25,9 +25,9 @@ from frontier import numbers
 from adascale.cli.entries import parse_entries
 from adascale.cli.evaluate_report import markdown
 from adascale.cli.problems import read_known
-from adascale.engine.codec import build, to_plain
-from adascale.engine.comparison import Comparison
-from adascale.engine.evaluation import Entry, Outcome, evaluate
+from adascale.engine.evaluation.compare import Comparison
+from adascale.engine.evaluation.evaluate import Entry, Outcome, evaluate
+from adascale.engine.search.codec import build, to_plain
 from adascale.engine.strategies import SearchParams
 from adascale.engine.types import Problem
 from adascale.models.drawstore import DrawStore

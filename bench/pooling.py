@@ -26,7 +26,7 @@ from adascale.engine.calibration.head import folds_of
 from adascale.engine.calibration.logits import sigmoid
 from adascale.engine.calibration.metrics import METRICS, Scored, bootstrap
 from adascale.engine.calibration.projection import Projection
-from adascale.engine.draws import branch_seed
+from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
 from adascale.models.batch import MAX_BATCH_TOKENS, Run
 from adascale.models.collect import Draws, choose, store_path

@@ -22,7 +22,7 @@ from common import close, table
 
 from adascale.engine.calibration.metrics import Scored, auc, bootstrap
 from adascale.engine.ports import Prefix
-from adascale.engine.scoring import SequenceLogprob
+from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import Problem, Step
 from adascale.models import shelf
 from adascale.models.batch import Run

@@ -23,10 +23,10 @@ from adascale.engine.calibration.answer import answer_features
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.domain import widened
 from adascale.engine.calibration.features import Evidence
-from adascale.engine.draws import branch_seed
-from adascale.engine.driver import Driver
 from adascale.engine.ports import Calibrator, Prefix
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.branches import branch_seed
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Estimate, Finished, Problem, Step, Until
 from adascale.models import calibrations, shelf
 from adascale.models.calibrations import Artefact

@@ -14,7 +14,7 @@ import time
 from common import close, model_path, table
 from llama_cpp import Llama
 
-from adascale.engine.settings import Settings
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores

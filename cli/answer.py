@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.tree import Tree
+from adascale.engine.search.tree import Tree
 from adascale.engine.types import SearchResult
 
 from .render.maths import readable

@@ -13,8 +13,8 @@ import typer
 
 from adascale import __version__
 from adascale.engine.errors import UsageError
-from adascale.engine.events import Event, SearchFailed, SearchFinished
-from adascale.engine.replay import replay
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.replay import replay
 from adascale.engine.types import Problem
 
 from .answer import answer_payload

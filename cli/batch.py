@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale import __version__
-from adascale.engine.answers import same_answer
+from adascale.engine.answers.extract import same_answer
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Notice, Problem
 
 from .batch_options import BatchOptions

@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 from typing import cast, get_args
 
-from adascale.engine.effort import EFFORTS, Effort
 from adascale.engine.errors import UsageError
-from adascale.engine.evaluation import Entry
+from adascale.engine.evaluation.evaluate import Entry
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.strategies.base import Adapt
+from adascale.engine.strategies.effort import EFFORTS, Effort
 
 _ENTRY = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?")
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.engine.evaluation import evaluate
+from adascale.engine.evaluation.evaluate import evaluate
 
 from .calibrate_options import QuestionsOption
 from .console import say, show_warning, write_payload
@@ -68,7 +68,7 @@ def eval_(
 
     Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
     """
-    from adascale.engine.comparison import Comparison
+    from adascale.engine.evaluation.compare import Comparison
     from adascale.models.collect import choose
     from adascale.models.drawstore import DrawStore
 

@@ -11,7 +11,7 @@ from .console import may_animate, question_bar, say
 from .values import rough_duration
 
 if TYPE_CHECKING:
-    from adascale.engine.evaluation import Outcome
+    from adascale.engine.evaluation.evaluate import Outcome
 
 _LINE_EVERY_S = 10.0
 

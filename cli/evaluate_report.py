@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adascale.engine.evaluation import CLASSES, SURE
+from adascale.engine.evaluation.evaluate import CLASSES, SURE
 
 _COLUMNS = (
     ("strategy", "name"),

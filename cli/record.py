@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from adascale.engine.account import Account
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.events import (
+from adascale.engine.evaluation.summary import Account
+from adascale.engine.search.events import (
     AnswerFound,
     Event,
     SearchFailed,
@@ -18,9 +18,9 @@ from adascale.engine.events import (
     SearchStarted,
     Warned,
 )
-from adascale.engine.replay import replay
-from adascale.engine.settings import Settings
-from adascale.engine.tree import Tree
+from adascale.engine.search.replay import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
 from adascale.engine.types import Problem, SearchResult
 
 from .answer import solution_text

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.engine.events import (
+from adascale.engine.search.events import (
     AnswerFound,
     Event,
     NodesPruned,
@@ -17,8 +17,8 @@ from adascale.engine.events import (
     SearchFinished,
     StepScored,
 )
-from adascale.engine.replay import replay as rebuild
-from adascale.engine.tree import Tree
+from adascale.engine.search.replay import replay as rebuild
+from adascale.engine.search.tree import Tree
 from adascale.engine.types import Notice, SearchResult
 
 from .answer import answer_payload

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.events import SearchFinished, SearchStarted, from_json
+from adascale.engine.search.events import SearchFinished, SearchStarted, from_json
 
 from . import completion
 from .console import say, write_payload

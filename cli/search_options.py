@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from adascale.engine.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
 from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
 
 from . import completion
 from .model_options import ModelOptions

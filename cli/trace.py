@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from adascale.engine.errors import TraceError
-from adascale.engine.events import SCHEMA, Event, SearchStarted, from_json, to_json
+from adascale.engine.search.events import SCHEMA, Event, SearchStarted, from_json, to_json
 from adascale.engine.types import Notice
 
 from .console import show_warning

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adascale.engine.settings import Settings
+from adascale.engine.search.settings import Settings
 
 from .console import clean, say
 from .model_options import ModelOptions
@@ -20,7 +20,7 @@ from .transfer import TransferView, announce, ask_consent
 from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
-    from adascale.engine.driver import Driver
+    from adascale.engine.search.driver import Driver
     from adascale.models.artifact import DownloadPlan, Transfer
     from adascale.models.cluster import Cluster
     from adascale.models.remote import Worker

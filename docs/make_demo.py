@@ -27,7 +27,7 @@ from adascale.cli.render.state import state_after
 from adascale.cli.render.theme import UNICODE
 from adascale.cli.render.words import summary, why
 from adascale.cli.trace import read_trace
-from adascale.engine.events import Event
+from adascale.engine.search.events import Event
 
 FOLDER = Path(__file__).parent
 WIDTH, HEIGHT = 100, 27

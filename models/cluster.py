@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from adascale.engine.errors import AdascaleError, ModelError, WorkerDiedError
-from adascale.engine.events import Event
-from adascale.engine.settings import Settings
+from adascale.engine.search.events import Event
+from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 
 from .raylink import connect, disconnect, links_to_all

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from adascale.engine.driver import Driver
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.events import SearchFailed, SearchFinished, StepProposed
-from adascale.engine.outcomes import OutcomeFold
+from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Prefix, RewardModel
-from adascale.engine.settings import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.base import SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
 from adascale.engine.types import Problem, Step

@@ -7,12 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from adascale.engine.errors import (
-    DiskFullError,
-    ModelError,
-    ModelNotFoundError,
-    ModelUnavailableError,
-)
+from adascale.engine.errors import DiskFullError, ModelError, ModelNotFoundError, ModelUnavailableError
 
 from . import hub, machine, store, wheel
 from .artifact import Artifact, Confirm, DownloadPlan, ModelFile, Origin, Report, Wanted

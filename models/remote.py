@@ -10,8 +10,8 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
-from adascale.engine.events import Event, SearchFailed, SearchFinished
-from adascale.engine.settings import Settings
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 
 from .artifact import DownloadPlan, Transfer

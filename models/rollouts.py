@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.arithmetic import slips
-from adascale.engine.outcomes import OutcomeFold
-from adascale.engine.tree import Node, Tree
+from adascale.engine.answers.sums import slips
+from adascale.engine.evaluation.outcomes import OutcomeFold
+from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, BranchId, Finish, Problem
 
 FINISHES: tuple[Finish, ...] = ("step", "stop", "length")
@@ -36,7 +36,7 @@ class Rollouts:
         problem: The question.
         parent: ``[nodes]``, -1 for the question; a parent comes before its children.
         origin: ``[nodes]``, where the draw that wrote the node started: 0 for the question.
-        right, total: ``[nodes]``, outcomes of the draws through each node (engine/outcomes.py).
+        right, total: ``[nodes]``, outcomes of the draws through each node (engine/evaluation/outcomes.py).
         tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
         slipped: ``[nodes]``, whether the step has a wrong sum.
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.

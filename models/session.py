@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.driver import Driver
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Clock, Policy, RewardModel
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Notice
 
 from . import calibrations, fit, gguf, machine, shelf, stepcost

@@ -20,14 +20,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.events import Event
-from adascale.engine.settings import Settings
+from adascale.engine.search.events import Event
+from adascale.engine.search.settings import Settings
 from adascale.engine.types import Notice, Problem
 
 from .artifact import DownloadPlan
 
 if TYPE_CHECKING:
-    from adascale.engine.driver import Driver
+    from adascale.engine.search.driver import Driver
 
     from .session import Session
     from .session_options import SessionOptions

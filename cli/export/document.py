@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adascale import __version__
-from adascale.engine.events import Event, SearchStarted, StepProposed
+from adascale.engine.search.events import Event, SearchStarted, StepProposed
 from adascale.engine.types import Estimate, NodeId
 
 from ..render.state import ViewState, state_after

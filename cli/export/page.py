@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from adascale.engine.tree import Node
+from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..console import clean

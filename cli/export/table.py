@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adascale.engine.tree import Tree
+from adascale.engine.search.tree import Tree
 
 from ..render.jsonl import json_line
 from ..render.rows import Row, tree_rows

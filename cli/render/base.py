@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from adascale.engine.events import Event
+from adascale.engine.search.events import Event
 
 ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
 """What ``--progress`` accepts."""

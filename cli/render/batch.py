@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol, Self
 
-from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
 from ..console import clean, say
 from ..tally import Tally

@@ -12,7 +12,7 @@ from typing import Self
 from rich.live import Live
 from rich.text import Text
 
-from adascale.engine.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
 from ..console import stderr_console
 from ..tally import Tally

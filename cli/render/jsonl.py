@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from adascale.engine.events import Event, to_json
+from adascale.engine.search.events import Event, to_json
 
 
 def json_line(data: Mapping[str, Any]) -> str:

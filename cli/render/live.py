@@ -13,7 +13,7 @@ from typing import Self
 from rich.live import Live
 from rich.text import Text
 
-from adascale.engine.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.types import Notice
 
 from ..console import show_warning, stderr_console

@@ -7,7 +7,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from adascale.engine.events import Event, SearchFinished, SearchStarted, Warned
+from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..console import say, show_warning
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame

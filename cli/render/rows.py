@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adascale.engine.events import NOT_NEEDED
-from adascale.engine.tree import Node, Tree
+from adascale.engine.search.events import NOT_NEEDED
+from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from .fold import Folds, Group, fold

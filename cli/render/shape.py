@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from adascale.engine.tree import Tree
+from adascale.engine.search.tree import Tree
 
 from .state import ViewState
 

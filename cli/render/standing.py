@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from adascale.engine.select import choose
+from adascale.engine.answers.votes import choose
 from adascale.engine.strategies import SelectRule
 from adascale.engine.types import AnswerGroup, Candidate
 

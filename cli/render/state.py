@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adascale.engine.account import Account
 from adascale.engine.budget import Budget, Usage
 from adascale.engine.errors import TraceError
-from adascale.engine.events import (
+from adascale.engine.evaluation.summary import Account
+from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
     BranchGrew,
@@ -26,8 +26,8 @@ from adascale.engine.events import (
     StepScored,
     Warned,
 )
-from adascale.engine.replay import apply
-from adascale.engine.tree import Node, Tree
+from adascale.engine.search.replay import apply
+from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import (
     AnswerGroup,
     BranchId,

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arithmetic import slips
+from ..answers.sums import slips
 from ..ports import Prefix
 from .logits import Array, logit
 

@@ -9,7 +9,7 @@ from math import comb
 
 import numpy as np
 
-from ..select import choose
+from ..answers.votes import choose
 from ..types import AnswerGroup, Candidate, Estimate, Finished, NodeId
 from .answer import FEATURES, answer_features
 from .calibration import Calibration

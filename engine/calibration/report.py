@@ -10,17 +10,7 @@ import numpy as np
 
 from .features import SCALARS
 from .fitting import Training, raw_scored
-from .metrics import (
-    METRICS,
-    Scored,
-    auc,
-    bootstrap,
-    brier,
-    ece,
-    ece_floor,
-    reliability,
-    skill,
-)
+from .metrics import METRICS, Scored, auc, bootstrap, brier, ece, ece_floor, reliability, skill
 from .models import Fitting
 
 _WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..allocate import majority_confidence, required_samples
-from ..tree import Tree
+from ..search.tree import Tree
 from ..types import ROOT, NodeId, StopReason
+from .allocation import majority_confidence, required_samples
 from .base import Command, Cut, Expand, Plan, SearchParams, Strategy
 from .redraw import slip
 

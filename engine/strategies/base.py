@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import UsageError
-from ..tree import Tree
+from ..search.tree import Tree
 from ..types import NodeId, StopReason, Until
 
 SelectRule = Literal["vote", "best", "weighted"]

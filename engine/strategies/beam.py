@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from ..allocate import prefixes_to_keep, required_samples, samples_of_each
-from ..tree import Tree
+from ..search.tree import Tree
 from ..types import ROOT, NodeId
+from .allocation import prefixes_to_keep, required_samples, samples_of_each
 from .base import Command, Cut, Expand, Plan, SearchParams, Strategy, gather, lowers, open_nodes, top_k
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 
-from ..arithmetic import slips
-from ..tree import Tree
+from ..answers.sums import slips
+from ..search.tree import Tree
 from ..types import ROOT, NodeId
 from .base import Command, Expand
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..draws import branch_seed
-from ..tree import Tree
+from ..search.branches import branch_seed
+from ..search.tree import Tree
 from ..types import ROOT, NodeId
 from .base import Expand, Plan, SearchParams, Strategy, gather
 from .redraw import drawn_over, goes_on

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..allocate import required_samples
-from ..tree import Tree
+from ..search.tree import Tree
 from ..types import ROOT
+from .allocation import required_samples
 from .base import Expand, Plan, SearchParams, Strategy, gather
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adascale.cli.render.state import ViewState, reduce
+from adascale.engine.answers.votes import standing
 from adascale.engine.budget import Budget, Usage
-from adascale.engine.events import (
+from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
@@ -22,7 +23,6 @@ from adascale.engine.events import (
     StepScored,
     Warned,
 )
-from adascale.engine.select import standing
 from adascale.engine.types import (
     ROOT,
     AnswerGroup,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from adascale.engine.budget import Budget
-from adascale.engine.driver import Driver
-from adascale.engine.events import Event
 from adascale.engine.ports import Prefix
-from adascale.engine.scoring import Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.settings import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event
+from adascale.engine.search.scoring import Uncalibrated
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Problem, Step
 

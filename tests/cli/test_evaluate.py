@@ -17,9 +17,9 @@ import pytest
 from home import Home, write_questions
 
 from adascale.cli.entries import parse_entries
-from adascale.engine.effort import EFFORTS
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies.effort import EFFORTS
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,dvts:4,adaptive-consistency,adaptive"
 

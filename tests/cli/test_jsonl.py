@@ -3,7 +3,7 @@ import json
 import pytest
 
 from adascale.cli.render.jsonl import JsonRenderer, json_line
-from adascale.engine.events import from_json
+from adascale.engine.search.events import from_json
 
 from .sample_log import Log, pens
 

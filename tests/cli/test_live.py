@@ -7,7 +7,7 @@ from rich.console import Console
 from adascale.cli.console import say
 from adascale.cli.render import live
 from adascale.cli.render.live import LiveRenderer
-from adascale.engine.events import SearchFailed
+from adascale.engine.search.events import SearchFailed
 
 from .sample_log import pens
 

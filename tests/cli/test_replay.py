@@ -9,7 +9,7 @@ import typer
 from adascale.cli.answer import answer_payload, solution_text
 from adascale.cli.replay import play, replay
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.events import Event
+from adascale.engine.search.events import Event
 from adascale.engine.types import ROOT
 
 from .commands import invoked

@@ -8,18 +8,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from adascale.cli.render.frame import (
-    FOLDED_ROWS,
-    FULL_TREE,
-    final_frame,
-    live_frame,
-    status_line,
-)
+from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.state import ViewState, reduce
 from adascale.cli.render.theme import ASCII, UNICODE, Glyphs
 from adascale.engine.budget import Budget
-from adascale.engine.events import NOT_NEEDED, AnswersJudged, NodesPruned
+from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, Estimate, Standing
 

@@ -14,7 +14,7 @@ from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.theme import ASCII, UNICODE
 from adascale.cli.render.words import summary, why
 from adascale.engine.budget import Budget
-from adascale.engine.events import NOT_NEEDED, AnswersJudged, NodesPruned
+from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.types import ROOT, Estimate, Standing
 
 from .sample_log import Log, pens, wide

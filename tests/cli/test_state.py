@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from adascale.cli.render.standing import standing
 from adascale.cli.render.state import Running, ViewState, reduce
+from adascale.engine.answers.votes import choose
 from adascale.engine.budget import Usage
 from adascale.engine.errors import TraceError
-from adascale.engine.events import (
+from adascale.engine.search.events import (
     AnswerFound,
     BranchGrew,
     BudgetSpent,
@@ -18,18 +19,9 @@ from adascale.engine.events import (
     SearchFinished,
     StepScored,
 )
-from adascale.engine.replay import replay
-from adascale.engine.select import choose
+from adascale.engine.search.replay import replay
 from adascale.engine.strategies import STRATEGIES, SelectRule
-from adascale.engine.types import (
-    ROOT,
-    BranchId,
-    Candidate,
-    Estimate,
-    NodeId,
-    Notice,
-    SearchResult,
-)
+from adascale.engine.types import ROOT, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult
 
 from .sample_log import Log, pens
 from .searches import searched

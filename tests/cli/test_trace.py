@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adascale.cli.trace import TraceWriter, read_trace
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.events import Event
+from adascale.engine.search.events import Event
 
 from .sample_log import Log, pens
 

@@ -16,7 +16,7 @@ from adascale.cli.export.table import to_json
 from adascale.cli.export.text import to_svg, to_text
 from adascale.cli.tree import tree
 from adascale.engine.errors import UsageError
-from adascale.engine.events import NodesPruned
+from adascale.engine.search.events import NodesPruned
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
 

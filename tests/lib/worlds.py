@@ -17,12 +17,12 @@ from adascale.engine.calibration.fitting import Fitted, fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Scored
 from adascale.engine.calibration.models import Fitting
-from adascale.engine.driver import Driver
-from adascale.engine.outcomes import OutcomeFold
+from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Evaluated, Prefix
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
-from adascale.engine.settings import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
 from adascale.engine.types import Problem, Reading, Step

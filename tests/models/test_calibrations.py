@@ -15,10 +15,10 @@ from safetensors import safe_open
 from safetensors.numpy import save as serialise
 from worlds import drawn, fitted, problems, searched
 
+from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.models import METHODS
 from adascale.engine.errors import CalibrationError
 from adascale.engine.ports import Prefix
-from adascale.engine.select import group_answers
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
 from adascale.models import calibrations, shelf
 from adascale.models.calibrations import (

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from worlds import ReadingPolicy, problems, solve
 
-from adascale.engine.driver import Driver
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Evaluated, Prefix
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPRM
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Problem
 from adascale.models.collect import Done, Draws, draw, score
 from adascale.models.rollouts import RolloutStore

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import tiny
 
-from adascale.engine.driver import Driver
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.events import Event, SearchFinished
 from adascale.engine.ports import Prefix
-from adascale.engine.replay import replay
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
-from adascale.engine.settings import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, SearchFinished
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, SearchParams
-from adascale.engine.tree import Tree
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.models.chat import ChatFormat
 from adascale.models.native import AbortFlag

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import tiny
 
-from adascale.engine.driver import Driver
-from adascale.engine.events import Event, PromptRead, StepProposed, from_json, to_json
-from adascale.engine.replay import replay
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
-from adascale.engine.settings import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json, to_json
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
-from adascale.engine.tree import Tree
 from adascale.engine.types import NodeId, Problem, Reading, Step
 from adascale.models.batch import Run
 from adascale.models.chat import ChatFormat

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adascale.engine.driver import Driver
-from adascale.engine.events import Event, SearchFinished, StepProposed, to_json
 from adascale.engine.ports import Prefix
-from adascale.engine.replay import replay
-from adascale.engine.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
-from adascale.engine.settings import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import BranchId, Problem, Reading, Step
 from adascale.models.drawstore import DrawStore, Prompt, draw_key

@@ -12,13 +12,7 @@ from scipy.stats import beta
 from worlds import REWARD, WIDTH, drawn, fitted, problems, searched
 
 from adascale.engine.calibration.domain import widened
-from adascale.engine.calibration.features import (
-    BLOCKS,
-    SCALARS,
-    Path,
-    path_evidence,
-    question_evidence,
-)
+from adascale.engine.calibration.features import BLOCKS, SCALARS, Path, path_evidence, question_evidence
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.logits import logit, sigmoid

@@ -8,20 +8,14 @@ import numpy as np
 import pytest
 from worlds import drawn, fitted, problems, searched
 
+from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.answer import FEATURES, answer_features
-from adascale.engine.calibration.fitting import (
-    Sampled,
-    Training,
-    answer_fitting,
-    fit_calibration,
-    measure,
-)
+from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, fit_calibration, measure
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import brier, skill
 from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
-from adascale.engine.select import group_answers
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
 from adascale.models.rollouts import FINISHES
 from adascale.models.training import training_set

@@ -13,8 +13,8 @@ from heads import shards
 
 from adascale.engine.budget import Budget
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, UsageError
-from adascale.engine.replay import replay
-from adascale.engine.settings import Settings
+from adascale.engine.search.replay import replay
+from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Problem
 from adascale.models.catalog import HubRef, ModelSpec, catalog

@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.engine.errors import (
-    ModelCorruptError,
-    ModelNotFoundError,
-    ModelUnavailableError,
-)
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.catalog import ModelSpec
 from adascale.models.sources import ModelFile, Transfer, locate, resolve
 

@@ -1,0 +1,124 @@
+"""Choosing the answer among finished trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from ..ports import Calibrator, Prefix
+from ..strategies import SelectRule
+from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, Standing, StopReason
+from .extract import same_answer
+from .lookahead import Ballot, log_odds, outlook
+
+Same = Callable[[str, str], bool]
+"""Whether two answers are the same."""
+
+
+def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:
+    """Groups of equal answers, most votes first; equal votes by the sum of median estimates.
+
+    Args:
+        candidates: In the order in which they were drawn, which decides between equals.
+        same: Compares answers.
+    """
+    groups: list[list[Candidate]] = []
+    for candidate in candidates:
+        if candidate.answer is None:
+            continue
+        for group in groups:
+            if same(group[0].answer or "", candidate.answer):
+                group.append(candidate)
+                break
+        else:
+            groups.append([candidate])
+    total = sum(len(group) for group in groups)
+    return sorted((_group(group, total) for group in groups), key=lambda g: (-len(g.nodes), -g.weight))
+
+
+def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
+    ranked = sorted(members, key=lambda c: -c.estimate.median)
+    return AnswerGroup(
+        answer=ranked[0].answer or "",
+        nodes=tuple(c.node for c in ranked),
+        share=len(members) / total,
+        weight=sum(c.estimate.median for c in members),
+    )
+
+
+def choose(
+    candidates: Sequence[Candidate], rule: SelectRule, stop_reason: StopReason, same: Same = same_answer
+) -> SearchResult:
+    """Pick the answer: by votes, by votes weighted with their estimates, or by the best single estimate.
+
+    Without any readable answer the best finished trajectory is shown, with ``answer=None``.
+    """
+    groups = group_answers(candidates, same)
+    by_estimate = sorted(candidates, key=lambda c: -c.estimate.median)
+    if not groups:
+        best = by_estimate[0] if by_estimate else None
+        return SearchResult(
+            None, best.estimate if best else None, (), best.node if best else None, stop_reason
+        )
+    if rule == "weighted":
+        groups.sort(key=lambda g: -g.weight)
+    elif rule == "best":
+        first = next(c.node for c in by_estimate if c.answer is not None)
+        groups.sort(key=lambda g: first not in g.nodes)
+    winner = groups[0]
+    best = next(c for c in by_estimate if c.node == winner.nodes[0])
+    return SearchResult(winner.answer, best.estimate, tuple(groups), best.node, stop_reason)
+
+
+def judge(
+    result: SearchResult,
+    candidates: Sequence[Candidate],
+    question: Estimate | None,
+    prefix: Prefix,
+    calibrator: Calibrator,
+) -> SearchResult:
+    """The result with the calibrated probability of its answer, where the calibrator has one.
+
+    Args:
+        result: What ``choose`` found.
+        candidates: All finished trajectories.
+        question: Estimate for the question itself.
+        prefix: The question.
+        calibrator: Asked.
+    """
+    if not result.groups:
+        return result
+    finished = Finished(question, tuple(candidates), result.groups)
+    return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
+
+
+def standing(
+    result: SearchResult, shown: Sequence[Candidate], finished: int, left: int, question: Estimate | None
+) -> Standing:
+    """Where a running search stands, from what ``judge`` says of it now.
+
+    Args:
+        result: Of ``judge``.
+        shown: Finished trajectories that could be shown.
+        finished: How many have ended, those that were cut too.
+        left: How many may still be drawn.
+        question: Estimate for the question itself.
+    """
+    votes = [len(group.nodes) for group in result.groups] or [0]
+    ahead = None
+    if question is not None and question.calibrated:
+        odds = {c.node: log_odds(c.estimate.median) for c in shown}
+        ballots = [Ballot(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
+        ahead = outlook(question, ballots, finished, left)
+    return Standing(
+        answer=result.answer,
+        confidence=result.confidence,
+        votes=votes[0],
+        second=max(votes[1:], default=0),
+        answered=sum(votes),
+        shown=len(shown),
+        finished=finished,
+        gain=ahead.gain if ahead else None,
+        reach=ahead.reach if ahead else None,
+    )

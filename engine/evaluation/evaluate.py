@@ -1,0 +1,122 @@
+"""Strategies on the same questions with the same random numbers: one outcome for each search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..answers.extract import same_answer
+from ..budget import Budget, Usage
+from ..search.driver import Driver
+from ..search.events import (
+    AnswerFound,
+    Event,
+    PromptRead,
+    SearchFailed,
+    SearchFinished,
+    StepProposed,
+    StepScored,
+)
+from ..search.settings import Settings
+from ..strategies import SearchParams, Strategy
+from ..types import Estimate, Problem, StopReason
+
+SURE = 0.8
+"""Probability at which an answer counts as given, for the accuracy of the answered share."""
+
+CLASSES = ("hopeless", "hard", "middle", "easy")
+"""By the share of right trajectories among the most that were drawn: none, < .25, <= .75, more."""
+
+AT_ONCE = 32
+"""Questions in flight: enough to fill a batch while some wait for their slowest branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A strategy that takes part; names are unique."""
+
+    name: str
+    strategy: Strategy
+    params: SearchParams
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One search of one entry.
+
+    Attributes:
+        entry: Its name.
+        repeat: 0, 1, ...
+        problem: Id of the question.
+        right: Whether the chosen answer is right.
+        found: Right trajectories among those that finished.
+        finished: Trajectories that finished, with an answer or not.
+        confidence: Of the chosen answer; None without an answer.
+        stop_reason: Why it ended; None where it could not be searched.
+        usage: What it cost.
+    """
+
+    entry: str
+    repeat: int
+    problem: str
+    right: bool
+    found: int
+    finished: int
+    confidence: Estimate | None
+    stop_reason: StopReason | None
+    usage: Usage
+
+
+def evaluate(
+    driver: Driver, entries: Sequence[Entry], problems: Sequence[Problem], repeats: int, seed: int
+) -> Iterator[Outcome]:
+    """Search every question with every entry, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
+
+    All entries of a repeat draw with the same random numbers. Ends early where the driver is interrupted.
+    """
+    for repeat in range(repeats):
+        for entry in entries:
+            settings = Settings(entry.strategy, entry.params, Budget(), seed + repeat)
+            folds = {problem.id: _Fold(problem) for problem in problems}
+            for problem, event in driver.run(problems, settings, AT_ONCE):
+                folds[problem.id].add(event)
+                if isinstance(event, SearchFinished | SearchFailed):
+                    outcome = folds.pop(problem.id).outcome(entry.name, repeat, event)
+                    if outcome.stop_reason == "interrupted":
+                        return
+                    yield outcome
+
+
+@dataclass(slots=True)
+class _Fold:
+    problem: Problem
+    found: int = 0
+    finished: int = 0
+    usage: Usage = Usage()
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, PromptRead | StepProposed | StepScored):
+            self.usage = self.usage + event.usage
+        if isinstance(event, AnswerFound):
+            self.finished += 1
+            self.found += self._right(event.answer)
+
+    def outcome(self, entry: str, repeat: int, end: SearchFinished | SearchFailed) -> Outcome:
+        counts = (entry, repeat, self.problem.id)
+        if isinstance(end, SearchFailed):
+            return Outcome(*counts, False, 0, 0, None, None, self.usage)
+        result = end.result
+        confidence = result.confidence if result.answer is not None else None
+        return Outcome(
+            *counts,
+            self._right(result.answer),
+            self.found,
+            self.finished,
+            confidence,
+            result.stop_reason,
+            end.usage,
+        )
+
+    def _right(self, answer: str | None) -> bool:
+        assert self.problem.answer is not None, "an evaluation needs the right answers"
+        return answer is not None and same_answer(answer, self.problem.answer)

@@ -1,0 +1,246 @@
+"""The event log: what happened, in order. It is the truth; a tree, a view and a trace are folds of it."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Union
+
+from ..budget import Budget, Usage
+from ..errors import AdascaleError, TraceError
+from ..types import BranchId, Estimate, NodeId, Notice, Problem, Reading, SearchResult, Standing, Step, Until
+from .codec import build, to_plain
+
+SCHEMA = "adascale.trace/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    """Base of all events.
+
+    Attributes:
+        seq: 0, 1, 2, ... without gaps, per problem.
+        t: Seconds since the search started.
+    """
+
+    seq: int
+    t: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStarted(_Event):
+    """A search begins. ``params`` are the strategy's, ``models`` describe generator and PRM."""
+
+    kind: ClassVar[str] = "search_started"
+    problem: Problem
+    strategy: str
+    params: Mapping[str, Any]
+    models: Mapping[str, Any]
+    select: str
+    budget: Budget
+    seed: int
+    calibrated: bool
+    schema: str = SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRead(_Event):
+    """Prefix work that belongs to no step, above all reading the prompt; its cost is the root's.
+
+    ``estimate`` is the question's own, before anything is drawn; ``reading`` is not part of a trace.
+    """
+
+    kind: ClassVar[str] = "prompt_read"
+    usage: Usage
+    estimate: Estimate | None = None
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationDecided(_Event):
+    """A strategy asked for ``granted`` children of ``node``, at most as many where it may stop earlier.
+
+    ``required`` is what the allocation rule computed from ``lower``, where a rule was used. ``sure`` of them
+    are drawn in any case; None for all.
+    """
+
+    kind: ClassVar[str] = "allocation_decided"
+    node: NodeId
+    granted: int
+    until: Until
+    lower: float | None = None
+    required: int | None = None
+    sure: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchStarted(_Event):
+    """A branch began to run below ``parent``; a greedy one takes the most likely token every time."""
+
+    kind: ClassVar[str] = "branch_started"
+    branch: BranchId
+    parent: NodeId
+    greedy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchGrew(_Event):
+    """The unfinished step of a running branch, every few tokens."""
+
+    kind: ClassVar[str] = "branch_grew"
+    branch: BranchId
+    parent: NodeId
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProposed(_Event):
+    """A branch completed a step: a new node. ``ended`` says that the branch stops here."""
+
+    kind: ClassVar[str] = "step_proposed"
+    node: NodeId
+    parent: NodeId
+    branch: BranchId
+    step: Step
+    usage: Usage
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepScored(_Event):
+    """The reward model read a node; ``usage`` is what reading it cost."""
+
+    kind: ClassVar[str] = "step_scored"
+    node: NodeId
+    reward: float
+    estimate: Estimate
+    usage: Usage
+
+
+NOT_NEEDED = "no longer needed"
+"""Reason of ``NodesPruned`` for branches that still ran when their search had ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodesPruned(_Event):
+    """Nodes that will not be continued, with the reason."""
+
+    kind: ClassVar[str] = "nodes_pruned"
+    nodes: tuple[NodeId, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFound(_Event):
+    """A trajectory ended and counts; ``answer`` is None when none could be read from it.
+
+    One that ran ahead of its turn counts when its turn comes, or not at all.
+    """
+
+    kind: ClassVar[str] = "answer_found"
+    node: NodeId
+    answer: str | None
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersJudged(_Event):
+    """Which answer leads after one more trajectory has finished: what an adaptive strategy stops by."""
+
+    kind: ClassVar[str] = "answers_judged"
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSpent(_Event):
+    """Usage so far, at most once per decode batch and only when nodes were added."""
+
+    kind: ClassVar[str] = "budget_spent"
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(_Event):
+    """Something the user should know. The fields are those of ``Notice``."""
+
+    kind: ClassVar[str] = "warned"
+    code: str
+    message: str
+    facts: tuple[str, ...] = ()
+    hint: str = ""
+
+    @property
+    def notice(self) -> Notice:
+        """What it tells."""
+        return Notice(self.code, self.message, self.facts, self.hint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFinished(_Event):
+    """The search ended."""
+
+    kind: ClassVar[str] = "search_finished"
+    result: SearchResult
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFailed(_Event):
+    """The search could not run; other problems go on. The fields are those of ``AdascaleError``."""
+
+    kind: ClassVar[str] = "search_failed"
+    code: str
+    message: str
+    facts: tuple[str, ...]
+    hint: str
+    exit_code: int
+
+    def error(self) -> AdascaleError:
+        """The error that it stands for."""
+        error = AdascaleError(self.message, *self.facts, hint=self.hint, slug=self.code)
+        error.exit_code = self.exit_code  # type: ignore[misc]
+        return error
+
+
+Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below
+    SearchStarted,
+    PromptRead,
+    AllocationDecided,
+    BranchStarted,
+    BranchGrew,
+    StepProposed,
+    StepScored,
+    NodesPruned,
+    AnswerFound,
+    AnswersJudged,
+    BudgetSpent,
+    Warned,
+    SearchFinished,
+    SearchFailed,
+]
+
+_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields."""
+    body = to_plain(event)
+    return {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t"), **body}
+
+
+def from_json(data: Mapping[str, Any]) -> Event:
+    """The inverse of ``to_json``; unknown keys are ignored.
+
+    Raises:
+        TraceError: unknown kind, a missing field or a value of the wrong shape.
+    """
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise TraceError(f"unknown event kind {kind!r}")
+    try:
+        event: Event = build(_KINDS[kind], data)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise TraceError(f"event {kind!r} is malformed: {exc}") from exc
+    return event

@@ -1,0 +1,118 @@
+"""The search tree: nodes in an arena, addressed by index. Plain data; the driver alone changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..budget import Usage
+from ..types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Standing, Step
+
+
+@dataclass(slots=True, eq=True)
+class Node:
+    """One prefix: the question and all steps on the way from the root.
+
+    Attributes:
+        id: Index in the arena; parents come before their children.
+        parent: None for the root.
+        depth: Steps from the root.
+        step: The step that leads here from the parent; None for the root.
+        branch: The branch that wrote it; they are numbered in the order in which they were drawn.
+        reward: Raw output of the reward model; None until scored.
+        estimate: Calibrated success probability; None until scored.
+        status: ``open`` may be expanded, ``terminal`` ended by itself, ``pruned`` was cut.
+        usage: What this node alone has cost; the sum over nodes is the search's usage.
+    """
+
+    id: NodeId
+    parent: NodeId | None
+    depth: int
+    step: Step | None
+    branch: BranchId | None = None
+    reward: float | None = None
+    estimate: Estimate | None = None
+    status: NodeStatus = "open"
+    usage: Usage = field(default_factory=Usage)
+
+
+class Tree:
+    """An append-only arena of nodes below one question.
+
+    Attributes:
+        problem: The question.
+        reading: What the generator's states held after reading it, where a calibration wants them.
+        standing: Which answer leads; None until a trajectory has finished.
+        nodes: All nodes by id.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.reading: Reading | None = None
+        self.standing: Standing | None = None
+        self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
+        self._children: list[list[NodeId]] = [[]]
+
+    def __getitem__(self, node: NodeId) -> Node:
+        if node < 0:
+            raise IndexError(f"no node {node}")
+        return self.nodes[node]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self.problem == other.problem and self.nodes == other.nodes
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def add(self, parent: NodeId, step: Step, branch: BranchId | None = None) -> Node:
+        """Append a child of ``parent``; a step that ended by itself makes it terminal."""
+        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step, branch)
+        if step.finish != "step":
+            node.status = "terminal"
+        self.nodes.append(node)
+        self._children.append([])
+        self._children[parent].append(node.id)
+        return node
+
+    def children(self, node: NodeId) -> tuple[NodeId, ...]:
+        """Children in the order in which they were added."""
+        return tuple(self._children[node])
+
+    def path(self, node: NodeId) -> list[Node]:
+        """Nodes from the first step below the root to ``node``; empty for the root."""
+        path: list[Node] = []
+        at: NodeId | None = node
+        while at is not None and at != ROOT:
+            path.append(self[at])
+            at = self[at].parent
+        return path[::-1]
+
+    def drawn(self, node: NodeId) -> tuple[int, int]:
+        """Sorts nodes by when they were drawn; ids tell when each was complete, which the batch decides."""
+        branch = self[node].branch
+        return (-1 if branch is None else branch, node)
+
+    def steps(self, node: NodeId) -> tuple[Step, ...]:
+        """Steps from the root to ``node``."""
+        return tuple(n.step for n in self.path(node) if n.step is not None)
+
+    def text(self, node: NodeId) -> str:
+        """The solution so far, from the first step to ``node``."""
+        return "".join(step.text for step in self.steps(node))
+
+    def label(self, node: NodeId) -> str:
+        """Position among siblings along the path, from 1: ``1.2.1``; empty for the root."""
+        parts: list[str] = []
+        for n in self.path(node):
+            assert n.parent is not None
+            parts.append(str(self._children[n.parent].index(n.id) + 1))
+        return ".".join(parts)
+
+    def usage(self) -> Usage:
+        """Sum over all nodes."""
+        return sum((node.usage for node in self.nodes), Usage())

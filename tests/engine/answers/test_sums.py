@@ -1,0 +1,87 @@
+"""Sums that are done over: what is read, what is let pass, and what is left alone."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.answers.sums import equations, slips
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("12 * 5 = 60", [True]),
+        ("39 + 10 = 59", [False]),
+        (r"So \(12 \times 5 = 50\).", [False]),
+        (r"\[ 82 - 59 = 23 \]", [True]),
+        (r"\frac{111}{9} = 13.11", [False]),
+        (r"\frac{10}{3} = 3.33", [True]),
+        ("0.1 + 0.2 = 0.30000000000000004", [True]),
+        ("100 / 3 = 33", [True]),  # to whole numbers
+        ("7 / 2 = 3.5 km", [True]),
+        ("$1,200 + $300 = $1,600.", [False]),
+        (r"\$5 \times 3 = \$15", [True]),
+        ("3 apples + 4 apples = 8 apples", [False]),
+        (r"60 \text{ meters} - 106 \text{ meters} = -46 \text{ meters}", [True]),
+        ("x = 3 * 4 = 12 = 2 * 5", [True, False]),
+        ("- Monday: 5 + 6 = 11\n- Tuesday: 5 + 7 = 13", [True, False]),
+        ("**Total:** 3 + 4 = 8", [False]),
+        ("1. 3 + 4 = 8\nStep 2: 8 + 1 = 10", [False, False]),
+        ("(3 + 4) * 2 = 14, so 2^3 = 9", [True, False]),
+        ("1 - 0.25 = 0.75 = 75%", [True]),
+        (r"24 \times \frac{2}{3} = 24 \times 0.667 = 16", [True]),
+        (r"\frac{10}{15} \times 24 = \frac{4}{3} \times 24 = 32", [False, True]),
+        (r"2 \text{ m} + 3 \text{ m} = 6 \text{ m}", [False]),
+        (r"4 \text{ cm} \times 5 \text{ cm} = 21 \text{ cm}^2", [False]),
+        ("5 × 3 = 15 and then 15 ÷ 5 = 4", [True, False]),  # noqa: RUF001
+    ],
+)
+def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
+    assert [found.holds for found in equations(text)] == holds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2x + 3 = 7", "12 = 3 * x", "12x = 4 * 3 = 12y", "5 + 3 = 9 - x", "f(3 + 1) = 16", "x_1 + 2 = 5",
+        r"\sqrt{9 + 16} = 5", r"3 \pm 2 = 5", "half of 10 + 4 = 9", "20% of 50 = 10", "3 * 4 = 12%",
+        "2(3) = 7", "3! + 1 = 8", "5 - 3 <= 1", "4 + 4 != 9", "x == 3 + 4", "3 + 4 = ", "a = 5", "7 = 8",
+        "12:30 + 2 = 14", "3 + 4 = 2\\pi", "17 mod 5 + 1 = 3", "1 / 0 = 5", "-5^2 = 25", "007 + 1 = 9",
+        r"1 \text{ yd}^3 = 27 \text{ ft}^3", "1 hour + 30 minutes = 90 minutes",
+        "tax on the first $500 = 0.10 * $400", "9^9^9^9^9 = 1", "no sum at all", "",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_sum_is_left_alone(text: str) -> None:
+    assert not list(equations(text))
+
+
+@given(st.integers(-999, 999), st.integers(1, 999), st.sampled_from("+-*/"), st.integers(1, 50))
+def test_a_right_sum_is_never_a_slip_and_a_wrong_one_always_is(a: int, b: int, op: str, off: int) -> None:
+    exact = {"+": a + b, "-": a - b, "*": a * b, "/": a / b}[op]
+    right = str(exact) if op != "/" else f"{exact:.3f}"
+    wrong = str(exact + off) if op != "/" else f"{exact + off:.3f}"
+    for form in ("{} {} {} = {}", r"We get \[ {} {} {} = {} \]", "Total = {} {} {} = {}."):
+        assert slips(form.format(a, op, b, right)) == ()
+        assert slips(form.format(a, op, b, wrong)) == (f"{a} {op} {b} = {wrong}",)
+
+
+def test_a_sum_that_is_asked_about_is_no_slip() -> None:
+    said = "Tom says that 7 * 8 = 54. It is not: 7 * 8 = 57."
+    assert slips(said) == ("7 * 8 = 54", "7 * 8 = 57")
+    assert slips(said, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
+
+
+@given(st.text(alphabet="0123456789+-*/()=.^ \\{}fracx$,\n", max_size=200))
+def test_whatever_is_written_is_read(text: str) -> None:
+    list(equations(text))
+
+
+@pytest.mark.parametrize("text", ["1 " * 4000, "(" * 4000 + "=", "1+" * 2000 + "1=2", "^9" * 2000 + "= 1"])
+def test_long_steps_take_no_time(text: str) -> None:
+    started = time.perf_counter()
+    list(equations(text))
+    assert time.perf_counter() - started < 0.5

@@ -1,0 +1,49 @@
+"""Choosing among finished trajectories."""
+
+from __future__ import annotations
+
+from adascale.engine.answers.votes import choose, group_answers
+from adascale.engine.types import Candidate, Estimate, NodeId
+
+
+def candidate(node: int, answer: str | None, score: float) -> Candidate:
+    return Candidate(NodeId(node), answer, Estimate(score, score, score, calibrated=False))
+
+
+MAJORITY = [
+    candidate(1, "18", 0.2),
+    candidate(2, "18.0", 0.3),
+    candidate(3, "20", 0.9),
+    candidate(4, None, 1.0),
+]
+
+
+def test_equal_answers_are_one_group_led_by_its_best_spelling() -> None:
+    groups = group_answers(MAJORITY)
+    assert [(g.answer, g.nodes) for g in groups] == [("18.0", (2, 1)), ("20", (3,))]
+    assert [g.share for g in groups] == [2 / 3, 1 / 3]
+
+
+def test_a_score_does_not_overrule_a_majority_in_a_vote() -> None:
+    result = choose(MAJORITY, "vote", "exhausted")
+    assert (result.answer, result.best) == ("18.0", 2)
+
+
+def test_a_tie_goes_to_the_higher_sum_of_estimates() -> None:
+    tied = [candidate(1, "18", 0.2), candidate(2, "20", 0.4)]
+    assert choose(tied, "vote", "exhausted").answer == "20"
+
+
+def test_best_of_n_takes_the_best_candidate_that_has_an_answer() -> None:
+    result = choose(MAJORITY, "best", "exhausted")
+    assert (result.answer, result.best, result.groups[0].answer) == ("20", 3, "20")
+
+
+def test_without_an_answer_the_best_text_is_shown() -> None:
+    result = choose([candidate(1, None, 0.2), candidate(2, None, 0.6)], "vote", "exhausted")
+    assert (result.answer, result.best) == (None, 2)
+
+
+def test_nothing_finished_is_nothing_found() -> None:
+    result = choose([], "vote", "budget")
+    assert (result.answer, result.best, result.confidence, result.groups) == (None, None, None, ())

@@ -1,0 +1,148 @@
+"""The evaluation's figures against ones computed by hand."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from adascale.engine.budget import Usage
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.evaluation.compare import Comparison, interval
+from adascale.engine.evaluation.evaluate import CLASSES, Entry, Outcome, evaluate
+from adascale.engine.ports import Prefix, Score
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import Estimate, Problem, Step
+
+WIDE = Entry("vote:4", STRATEGIES["vote"], SearchParams(samples=4))
+LEAN = Entry("adaptive", STRATEGIES["adaptive"], SearchParams(samples=4))
+
+
+def outcome(
+    entry: str, problem: str, right: bool, found: int, finished: int, tokens: int, p: float, repeat: int = 0
+) -> Outcome:
+    confidence = Estimate(p - 0.1, p, p + 0.1, calibrated=True)
+    usage = Usage(generated_tokens=tokens, flops=2.0 * tokens + 5, seconds=tokens / 10)
+    return Outcome(entry, repeat, problem, right, found, finished, confidence, "exhausted", usage)
+
+
+@pytest.fixture
+def evaluation() -> Comparison:
+    found = Comparison([WIDE, LEAN], ["a", "b", "c", "d"])
+    for problem, right, count in (("a", True, 4), ("b", True, 2), ("c", False, 1), ("d", False, 0)):
+        found.add(outcome("vote:4", problem, right, count, 4, 400, 0.9))
+    for problem, right, count, finished, tokens in (
+        ("a", True, 2, 2, 100), ("b", True, 1, 2, 300), ("c", True, 1, 1, 100), ("d", False, 0, 2, 100),
+    ):  # fmt: skip
+        found.add(outcome("adaptive", problem, right, count, finished, tokens, 0.85 if right else 0.2))
+    return found
+
+
+def test_means_shares_and_classes(evaluation: Comparison) -> None:
+    wide, lean = evaluation.report()["strategies"]
+    assert (wide["name"], wide["strategy"], wide["settings"]) == ("vote:4", "vote", {"samples": 4})
+    assert (wide["questions"], wide["repeats"]) == (4, 1)
+    assert (wide["accuracy"], wide["coverage"], wide["selection"]) == (0.5, 0.75, pytest.approx(2 / 3))
+    assert (lean["accuracy"], lean["coverage"], lean["selection"]) == (0.75, 0.75, 1.0)
+    assert (wide["generated_tokens"], wide["flops"], wide["seconds"], wide["samples"]) == (400, 805, 40, 4)
+    assert (lean["generated_tokens"], lean["samples"]) == (150, 1.75)
+    assert wide["ece"] == pytest.approx(0.4)  # .9 said, .5 right
+    # Two misses of .1 and two of -.9, less their mean: four of half that size and any sign, of 3 degrees.
+    assert wide["ece_floor"] == pytest.approx(0.5 * (4 / 3) ** 0.5 * 0.375, abs=0.03)
+    assert wide["sure"] == {"at": 0.8, "share": 1.0, "accuracy": 0.5}
+    assert lean["sure"] == {"at": 0.8, "share": 0.75, "accuracy": 1.0}
+    assert wide["stopped"] == {"exhausted": 4}
+    low, high = wide["accuracy_ci"]
+    assert 0.0 <= low <= 0.5 <= high <= 1.0
+    # Of the widest entry's draws: 4 of 4, 2 of 4, 1 of 4 (.25 is middle), none.
+    assert [wide["by_difficulty"][name]["questions"] for name in CLASSES] == [1, 0, 2, 1]
+    assert lean["by_difficulty"]["middle"] == {"questions": 2, "accuracy": 1.0, "generated_tokens": 200.0}
+    assert lean["by_difficulty"]["hard"] == {"questions": 0, "accuracy": None, "generated_tokens": None}
+
+
+def test_pairs_are_differences_of_the_same_questions(evaluation: Comparison) -> None:
+    [pair] = evaluation.report()["pairs"]
+    assert (pair["a"], pair["b"]) == ("adaptive", "vote:4")
+    assert pair["accuracy_diff"] == 0.25
+    assert pair["tokens_ratio"] == 150 / 400
+    assert pair["flops_ratio"] == pytest.approx(305 / 805)
+    assert pair["seconds_ratio"] == pytest.approx(150 / 400)
+    low, high = pair["accuracy_diff_ci"]
+    assert low == 0.0  # never worse on any question
+    assert 0.25 <= high <= 1.0
+    assert pair["tokens_ratio_ci"][0] <= 150 / 400 <= pair["tokens_ratio_ci"][1]
+
+
+def test_repeats_are_averaged_within_a_question_before_questions_are_resampled() -> None:
+    found = Comparison([WIDE], ["a", "b"])
+    for repeat, right in ((0, True), (1, False)):
+        for problem in ("a", "b"):
+            found.add(outcome("vote:4", problem, right, 1, 4, 100 + 200 * repeat, 0.5, repeat))
+    [strategy] = found.report()["strategies"]
+    assert strategy["accuracy"] == 0.5
+    assert strategy["accuracy_ci"] == [0.5, 0.5]
+    assert strategy["generated_tokens"] == 200
+    assert strategy["repeats"] == 2
+
+
+def test_a_bootstrap_interval_is_as_wide_as_the_standard_error_says() -> None:
+    values = np.arange(100) % 2
+    low, high = interval(lambda at: values[at].mean(axis=-1), 100)
+    assert high - low == pytest.approx(2 * 1.96 * 0.05, rel=0.1)
+
+
+def script(prefix: Prefix, rng: random.Random) -> Step:
+    return scripted_step(rng.choice(["Answer: 18.", "Answer: 20.", "hm"]), "stop", -rng.random())
+
+
+def test_every_search_becomes_one_outcome_that_adds_up() -> None:
+    problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
+    clock = itertools.count()
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    entries = [WIDE, LEAN, Entry("greedy", STRATEGIES["greedy"], SearchParams())]
+    found = Comparison(entries, [problem.id for problem in problems])
+    outcomes = list(evaluate(driver, entries, problems, 2, seed=3))
+    assert len(outcomes) == 3 * 2 * 6
+    for one in outcomes:
+        found.add(one)
+        assert one.found <= one.finished
+        assert not (one.right and not one.found)
+        assert one.stop_reason is not None
+    report = found.report()
+    assert [s["name"] for s in report["strategies"]] == ["vote:4", "adaptive", "greedy"]
+    assert [(p["a"], p["b"]) for p in report["pairs"]] == [
+        ("adaptive", "vote:4"), ("greedy", "vote:4"), ("greedy", "adaptive"),
+    ]  # fmt: skip
+    assert report["strategies"][0]["samples"] == 4
+    assert report["strategies"][0]["ece"] is None  # nothing is calibrated
+    assert report["strategies"][0]["ece_floor"] is None
+
+
+def test_an_interrupted_evaluation_ends() -> None:
+    problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    outcomes = evaluate(driver, [WIDE, LEAN], problems, 1, seed=3)
+    first = next(outcomes)
+    assert first.entry == "vote:4"
+    driver.interrupt()
+    assert len(list(outcomes)) < 40
+
+
+def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
+    class Unreadable(SequenceLogprob):
+        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+            if any(len(prefix.steps) > 1 for prefix in prefixes):
+                raise ContextOverflowError("the PRM's window is too small")
+            return super().score(prefixes)
+
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("add\n\n", "step"), 4)
+    driver = Driver(policy, Unreadable(), Uncalibrated(), lambda: 0.0)
+    [found] = evaluate(driver, [WIDE], [Problem("a", "?", "18")], 1, seed=0)
+    assert (found.right, found.stop_reason) == (False, None)
+    assert found.usage.generated_tokens > 0

@@ -1,0 +1,271 @@
+"""What became of every prefix: draws counted from where they start, and the strategy that draws them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
+
+from adascale.engine.evaluation.outcomes import Outcome, OutcomeFold
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.types import ROOT, NodeId, Problem, Step
+from adascale.models.rollouts import Rollouts
+
+
+def log_of(
+    asked: list[Problem],
+    params: SearchParams,
+    slots: int = 8,
+    seed: int = 0,
+    script: Callable[[Prefix, random.Random], Step] = solve,
+) -> list[Event]:
+    """All events of the last problem."""
+    clock = itertools.count()
+    driver = Driver(
+        ReadingPolicy(script, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
+    )
+    return [e for p, e in driver.run(asked, Settings(ROLLOUTS, params, seed=seed)) if p == asked[-1]]
+
+
+def folded(problem: Problem, log: list[Event]) -> OutcomeFold:
+    fold = OutcomeFold(problem)
+    for event in log:
+        fold.add(event)
+    return fold
+
+
+def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:
+    """Start, own nodes and answer of every draw, read from the log alone."""
+    starts = {event.branch: event.parent for event in log if isinstance(event, BranchStarted)}
+    found = {}
+    for branch, start in starts.items():
+        nodes = [event.node for event in log if isinstance(event, StepProposed) and event.branch == branch]
+        answers = [e.answer for e in log if isinstance(e, AnswerFound) and e.node == nodes[-1]]
+        found[branch] = (start, nodes, answers[0])
+    return list(found.values())
+
+
+@given(
+    question=st.integers(0, 10_000),
+    samples=st.integers(1, 6),
+    rollouts=st.integers(0, 5),
+    slots=st.integers(1, 9),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_draw_counts_from_its_own_start_down(
+    question: int, samples: int, rollouts: int, slots: int
+) -> None:
+    [problem] = problems(1, question)
+    log = log_of([problem], SearchParams(samples=samples, rollouts=rollouts), slots)
+    fold = folded(problem, log)
+    expected = {node.id: Outcome() for node in fold.tree}
+    for start, nodes, answer in draws(log):
+        for node in [start, *nodes]:
+            expected[node] += Outcome(int(answer == "18"), 1)
+    assert fold.outcomes == expected
+    assert fold.outcomes[ROOT].total == samples
+
+
+@given(question=st.integers(0, 10_000), samples=st.integers(1, 6), rollouts=st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_samples_from_the_question_and_rollouts_from_one_prefix(
+    question: int, samples: int, rollouts: int
+) -> None:
+    [problem] = problems(1, question)
+    log = log_of([problem], SearchParams(samples=samples, rollouts=rollouts))
+    fold = folded(problem, log)
+    starts = [start for start, _, _ in draws(log)]
+
+    def shortest(id_: NodeId) -> tuple[int, int]:
+        step, branch = fold.tree[id_].step, fold.tree[id_].branch
+        assert step is not None
+        assert branch is not None
+        return len(step.token_ids), branch
+
+    first = min(fold.tree.children(ROOT), key=shortest)
+    inside = [n.id for n in fold.tree if n.id and fold.tree.path(n.id)[0].id == first and n.status == "open"]
+    assert starts[:samples] == [ROOT] * samples
+    assert len(starts) == samples + (rollouts if inside else 0)
+    assert len(set(starts[samples:])) <= 1
+    assert set(starts[samples:]) <= set(inside)
+
+
+def fixed(prefix: Prefix, rng: random.Random) -> Step:
+    """One step, then whatever the question asks for."""
+    if not prefix.steps:
+        return scripted_step("add\n\n")
+    finish = "length" if prefix.problem.id.startswith("cut") else "stop"
+    return scripted_step(prefix.problem.question, finish)
+
+
+@pytest.mark.parametrize(
+    ("id_", "text", "right"),
+    [
+        ("right", "Answer: 18.", True),
+        ("equal", "The answer is \\boxed{18.0}.", True),
+        ("wrong", "Answer: 20.", False),
+        ("none", "hm", False),
+        ("cut", "The answer is 18", False),
+        ("cut late", "so \\boxed{18} and", True),  # it had boxed its answer before it ran on
+    ],
+)
+def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bool) -> None:
+    problem = Problem(id_, text, "18")
+    clock = itertools.count()
+    driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    params = SearchParams(samples=3, rollouts=2)
+    fold = folded(problem, [e for _, e in driver.run([problem], Settings(ROLLOUTS, params))])
+    [prefix] = [node for node, found in fold.outcomes.items() if found.total == 3 and node != ROOT]
+    for node, total in ((ROOT, 3), (prefix, 3)):
+        assert fold.outcomes[node] == Outcome(total * right, total)
+    assert sorted(found.total for found in fold.outcomes.values()) == [1] * 7 + [3, 3]
+
+
+def test_an_answer_is_needed() -> None:
+    with pytest.raises(AssertionError, match="right answer"):
+        OutcomeFold(Problem("p", "?"))
+
+
+def prefix_of(log: list[Event]) -> list[str]:
+    """Texts on the way to where the rollouts start."""
+    problem = next(iter(log)).problem  # type: ignore[union-attr]
+    starts = [start for start, _, _ in draws(log) if start != ROOT]
+    return [step.text for step in folded(problem, log).tree.steps(starts[0])] if starts else []
+
+
+def test_the_prefix_is_the_same_every_time_and_not_always_the_first() -> None:
+    params = SearchParams(samples=4, rollouts=2)
+    depths = set()
+    for problem in problems(30):
+        first = prefix_of(log_of([problem], params))
+        assert prefix_of(log_of([problem], params)) == first
+        depths.add(len(first))
+    assert {1, 2} <= depths
+
+
+def test_more_rollouts_start_from_the_same_prefix() -> None:
+    for problem in problems(20):
+        few, many = (log_of([problem], SearchParams(samples=4, rollouts=n)) for n in (1, 6))
+        assert prefix_of(few) == prefix_of(many)
+
+
+@pytest.mark.parametrize("slots", [5, 11, 32])
+def test_neighbours_do_not_change_what_is_drawn(slots: int) -> None:
+    """What a resumed run relies on: other questions are in flight beside those that were missing."""
+    asked = problems(40)
+    for problem, together in zip(asked, searched(asked, slots=slots).values(), strict=True):
+        alone = searched([problem], slots=slots)[problem.id]
+        found, expected = (
+            Counter((fold.tree.text(node), outcome) for node, outcome in fold.outcomes.items())
+            for fold in (together, alone)
+        )
+        assert found == expected, problem.id
+
+
+def test_neighbours_do_not_change_the_order_in_which_rollouts_are_kept() -> None:
+    asked = problems(40)
+    for problem, together in zip(asked, drawn(asked, rollouts=0, slots=32), strict=True):
+        [alone] = drawn([problem], rollouts=0, slots=32)
+        assert np.array_equal(together.token_ids, alone.token_ids), problem.id
+        assert np.array_equal(together.parent, alone.parent)
+        assert np.array_equal(together.last, alone.last)
+
+
+def spelled(rollouts: Rollouts, node: int) -> tuple[int, ...]:
+    stops = np.cumsum(rollouts.tokens)
+    rows = rollouts.path(node)
+    return tuple(int(t) for r in rows for t in rollouts.token_ids[stops[r] - rollouts.tokens[r] : stops[r]])
+
+
+@pytest.mark.parametrize("slots", [1, 3, 32])
+def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int) -> None:
+    for problem in problems(20):
+        log = log_of([problem], SearchParams(samples=4, rollouts=2), slots)
+        fold = folded(problem, log)
+        rollouts = Rollouts.of(fold)
+        drawn = [nodes[-1] for start, nodes, _ in draws(log) if start == ROOT]
+        texts = [tuple(t for step in fold.tree.steps(end) for t in step.token_ids) for end in drawn]
+        ends = rollouts.samples()
+        assert sorted(spelled(rollouts, end) for end in ends) == sorted(texts)
+        assert sum(int(rollouts.right[end]) for end in ends) == rollouts.right[0]
+
+
+def sloppy(prefix: Prefix, rng: random.Random) -> Step:
+    """A thought, two sums of which half are wrong, and an answer that is right if both sums are."""
+    if len(prefix.steps) < 3:
+        slips = rng.random() < 0.5 and len(prefix.steps) > 0
+        text = ("9 + 9 = 17\n\n" if slips else "9 + 9 = 18\n\n") if prefix.steps else "Two of them.\n\n"
+        return replace(scripted_step(text), reading=reading(0.0, rng))
+    wrong = any("17" in step.text for step in prefix.steps)
+    return replace(scripted_step(f"Answer: {17 if wrong else 18}.", "stop"), reading=reading(0.0, rng))
+
+
+@pytest.mark.parametrize("slots", [1, 3, 32])
+def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int) -> None:
+    params = SearchParams(samples=4, rollouts=0, redraws=50)
+    again = 0
+    for problem in problems(10):
+        log = log_of([problem], params, slots, script=sloppy)
+        fold = folded(problem, log)
+        slipped = {n.id for n in fold.tree if n.step is not None and "17" in n.step.text}
+        found = draws(log)
+        assert all(answer is not None for *_, answer in found)
+        starts = Counter(start for start, *_ in found)
+        # Sums that were done over until they were right, below every prefix that a search would come to.
+        sound = {ROOT} | {
+            n.id for n in fold.tree if not slipped & {at.id for at in fold.tree.path(n.id)} and n.id
+        }
+        expected = Counter({node: sum(c in slipped for c in fold.tree.children(node)) for node in sound})
+        expected[ROOT] = 4
+        assert starts == +expected
+        rollouts = Rollouts.of(fold)
+        assert rollouts.slipped.sum() == sum("17 " not in t and "= 17" in t for t in texts(fold))
+        ends = [rollouts.mended(end) for end in rollouts.samples()]
+        assert [rollouts.answers[end] for end in ends] == ["18"] * 4
+        assert len(set(ends)) == 4
+        again += len(found) - 4
+    assert again > 20
+
+
+def texts(fold: OutcomeFold) -> list[str]:
+    return [node.step.text for node in fold.tree if node.step is not None]
+
+
+def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
+    def always(prefix: Prefix, rng: random.Random) -> Step:
+        return sloppy(prefix, random.Random(0)) if not prefix.steps else sloppy(prefix, Wrong())
+
+    class Wrong(random.Random):
+        def random(self) -> float:
+            return 0.0
+
+    [problem] = problems(1)
+    log = log_of([problem], SearchParams(samples=2, rollouts=0), script=always)
+    rollouts = Rollouts.of(folded(problem, log))
+    assert len(draws(log)) == 2 * 3
+    for end in rollouts.samples():
+        assert rollouts.mended(end) == end
+
+
+def test_rollouts_start_where_a_search_would_go_on() -> None:
+    for problem in problems(20):
+        log = log_of([problem], SearchParams(samples=2, rollouts=3), script=sloppy)
+        fold = folded(problem, log)
+        starts = [start for start, *_ in draws(log)]
+        assert len(set(starts[-3:])) == 1
+        assert not any("17" in step.text for step in fold.tree.steps(starts[-1]))

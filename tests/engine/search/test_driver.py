@@ -1,0 +1,349 @@
+"""The driver with scripted models: the log is the tree, costs add up, budgets hold."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adascale.engine.budget import Budget, Usage
+from adascale.engine.errors import ContextOverflowError, DecodeAbortedError, UsageError
+from adascale.engine.ports import Evaluated, Growth, Prefix, Score
+from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import (
+    AnswerFound,
+    Event,
+    NodesPruned,
+    SearchFailed,
+    SearchFinished,
+    StepProposed,
+    from_json,
+    to_json,
+)
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, SearchParams, Strategy, gather
+from adascale.engine.types import ROOT, Problem, Step
+
+QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
+
+
+LONGEST = 4 * len("multiply\n\n") + len("Answer: 18.")
+"""Tokens of the longest solution of ``script``: one per character."""
+
+
+def script(prefix: Prefix, rng: random.Random) -> Step:
+    """One to four steps, then an answer that is mostly right, sometimes missing, sometimes cut off."""
+    if len(prefix.steps) >= rng.randint(1, 4):
+        text, finish = rng.choice(
+            [("Answer: 18.", "stop")] * 3 + [("Answer: 20.", "stop"), ("hm", "stop"), ("on", "length")]
+        )
+        return scripted_step(text, finish, -rng.random())
+    return scripted_step(rng.choice(["add\n\n", "multiply\n\n", "so\n\n"]), "step", -rng.random())
+
+
+def reward(prefix: Prefix) -> float:
+    return random.Random("".join(step.text for step in prefix.steps)).random()
+
+
+def run(
+    strategy: str,
+    problems: Sequence[Problem] = QUESTIONS[:1],
+    *,
+    slots: int = 4,
+    seed: int = 0,
+    budget: Budget = Budget(),
+    params: SearchParams = SearchParams(samples=5, beam_width=2, branching=2),
+    policy: Any = None,
+    costs: Sequence[float] = (),
+) -> dict[str, list[Event]]:
+    clock = itertools.count()
+    driver = Driver(
+        policy or ScriptedPolicy(script, slots),
+        ScriptedPRM(reward),
+        Uncalibrated(),
+        lambda: float(next(clock)),
+        costs,
+    )
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.run(problems, Settings(STRATEGIES[strategy], params, budget, seed)):
+        logs.setdefault(problem.id, []).append(event)
+    return logs
+
+
+def close(a: Usage, b: Usage) -> bool:
+    return all(x == pytest.approx(y) for x, y in zip(vars_of(a), vars_of(b), strict=True))
+
+
+def vars_of(usage: Usage) -> list[float]:
+    return [getattr(usage, name) for name in Usage.__slots__]
+
+
+runs = given(
+    strategy=st.sampled_from(sorted(STRATEGIES)),
+    seed=st.integers(0, 10_000),
+    slots=st.integers(1, 9),
+    limit=st.one_of(st.none(), st.integers(1, 150)),
+    params=st.builds(SearchParams, st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+)
+
+
+@runs
+@settings(max_examples=60, deadline=None)
+def test_the_log_is_the_tree_and_the_costs_add_up(
+    strategy: str, seed: int, slots: int, limit: int | None, params: SearchParams
+) -> None:
+    logs = run(strategy, QUESTIONS, slots=slots, seed=seed, budget=Budget(limit), params=params)
+    assert set(logs) == {problem.id for problem in QUESTIONS}
+    for log in logs.values():
+        assert [event.seq for event in log] == list(range(len(log)))
+        last = log[-1]
+        assert isinstance(last, SearchFinished)
+        tree = replay(log)
+        assert close(last.usage, tree.usage())
+        assert [from_json(to_json(event)) for event in log] == log
+        candidates = {e.node for e in log if isinstance(e, AnswerFound)}
+        assert all(tree[node].status == "terminal" for node in candidates)
+        if last.result.best is not None:
+            assert last.result.best in candidates
+        sampled = sum(len(node.step.token_ids) for node in tree if node.step)
+        assert sampled == last.usage.generated_tokens
+
+
+@runs
+@settings(max_examples=40, deadline=None)
+def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
+    strategy: str, seed: int, slots: int, limit: int | None, params: SearchParams
+) -> None:
+    if limit is None:
+        return
+    log = run(strategy, slots=slots, seed=seed, budget=Budget(limit), params=params)["q0"]
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    tree = replay(log)
+    ended = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
+    assert last.usage.generated_tokens < limit + slots + LONGEST
+    # More than a batch above the limit is only ever spent to finish the one solution that is shown.
+    assert last.usage.generated_tokens < limit + slots or len(ended) <= 1
+    if last.result.best is None:
+        assert not ended
+        assert any(node.step and node.step.finish == "length" for node in tree if node.status == "terminal")
+    if last.result.stop_reason == "exhausted":
+        free = run(strategy, slots=slots, seed=seed, params=params)["q0"][-1]
+        assert isinstance(free, SearchFinished)
+        assert free.result == last.result
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_the_same_seed_gives_the_same_trace_and_another_seed_another(strategy: str) -> None:
+    assert run(strategy, seed=3) == run(strategy, seed=3)
+    if strategy != "greedy":
+        assert run(strategy, seed=3) != run(strategy, seed=4)
+
+
+def test_slots_are_kept_full_across_problems() -> None:
+    policy = ScriptedPolicy(script, slots=8)
+    widths: list[int] = []
+    advance = policy.advance
+
+    class Watched:
+        slots, flops_per_token = 8, 2.0
+        open, start, cancel, close_problem = policy.open, policy.start, policy.cancel, policy.close_problem
+
+        def advance(self) -> list[Growth]:
+            growths = advance()
+            widths.append(len(growths))
+            return growths
+
+    run("vote", [Problem(str(i), "?") for i in range(12)], params=SearchParams(samples=2), policy=Watched())
+    busy = widths[: -len(widths) // 3]
+    assert sum(busy) / len(busy) > 7
+
+
+def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
+    log = run("vote", budget=Budget(max_seconds=20.0))["q0"]
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    assert last.result.stop_reason == "budget"
+    pruned = [node for node in replay(log) if node.status == "pruned"]
+    assert pruned
+    assert all(node.step and node.step.finish == "length" for node in pruned)
+    assert any(isinstance(event, NodesPruned) and event.reason == "budget" for event in log)
+
+
+def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
+    driver = Driver(
+        ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), itertools.count().__next__
+    )
+    ends: list[SearchFinished] = []
+    for _, event in driver.run(QUESTIONS, Settings(STRATEGIES["vote"], SearchParams(samples=5))):
+        if isinstance(event, AnswerFound) and event.answer:
+            driver.interrupt()
+        if isinstance(event, SearchFinished):
+            ends.append(event)
+    assert [end.result.stop_reason for end in ends] == ["interrupted"] * len(ends)
+    assert any(end.result.answer for end in ends)
+
+
+def test_an_aborted_decode_is_an_interrupt() -> None:
+    class Aborting(ScriptedPolicy):
+        def advance(self) -> list[Growth]:
+            if self.batches == 9:
+                raise DecodeAbortedError("stopped")
+            return super().advance()
+
+    last = run("vote", policy=Aborting(script, 4))["q0"][-1]
+    assert isinstance(last, SearchFinished)
+    assert last.result.stop_reason == "interrupted"
+
+
+def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
+    class Picky(ScriptedPolicy):
+        def open(self, problem: Problem) -> Evaluated:
+            if problem.id == "q1":
+                raise ContextOverflowError("too long", "a fact", hint="shorter")
+            return super().open(problem)
+
+    logs = run("vote", QUESTIONS, policy=Picky(script, 4))
+    failed = logs["q1"][-1]
+    assert isinstance(failed, SearchFailed)
+    assert (failed.code, failed.facts, failed.hint, failed.exit_code) == (
+        "context-overflow",
+        ("a fact",),
+        "shorter",
+        5,
+    )
+    assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
+
+
+def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
+    class Short(ScriptedPRM):
+        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+            if any(p.problem.id == "q1" and len(p.steps) > 1 for p in prefixes):
+                raise ContextOverflowError("the PRM's window is too small")
+            return super().score(prefixes)
+
+    driver = Driver(ScriptedPolicy(script, 6), Short(reward), Uncalibrated(), lambda: 0.0)
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.run(QUESTIONS, Settings(STRATEGIES["vote"], SearchParams(samples=5))):
+        logs.setdefault(problem.id, []).append(event)
+    assert isinstance(logs["q1"][-1], SearchFailed)
+    assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
+
+
+def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
+    log = run("greedy", [Problem("p", "12345")])["p"]
+    tree = replay(log)
+    assert tree[ROOT].usage.prompt_tokens == 5
+    step = next(event for event in log if isinstance(event, StepProposed))
+    assert step.usage.generated_tokens == len(step.step.token_ids)
+    assert step.usage.reused_tokens == 5
+    assert tree[step.node].usage.prm_tokens == len(step.step.token_ids)
+
+
+def test_a_cut_stops_the_branches_that_run_below_it() -> None:
+    def plan(tree: Tree, params: SearchParams) -> Plan:
+        first = yield [Expand(ROOT, 3, until="answer")]
+        yield [Cut((first[0],), "no good")]
+        while any(node.status == "open" and not tree.children(node.id) for node in tree):
+            if not (yield []):
+                return
+
+    settings = Settings(Strategy("cutting", plan, "vote", lambda params: 3), seed=2)
+    ticks = itertools.count()
+    driver = Driver(
+        ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: float(next(ticks))
+    )
+    log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
+    tree = replay(log)
+    reasons = {node: event.reason for event in log if isinstance(event, NodesPruned) for node in event.nodes}
+    cut = next(node for node, reason in reasons.items() if reason == "no good")
+    below = [node for node in tree if node.parent == cut]
+    assert all(reasons.get(node.id) == "cut" for node in below)
+    assert len(reasons) == 1 + len(below)
+    assert isinstance(log[-1], SearchFinished)
+    assert close(log[-1].usage, tree.usage())
+    assert sum(isinstance(event, AnswerFound) for event in log) == 2
+
+
+def outcome(log: Sequence[Event]) -> list[Any]:
+    """What a search found, but for the numbers of its nodes, which tell when each was complete."""
+    last, tree = log[-1], replay(log)
+    assert isinstance(last, SearchFinished)
+    result = last.result
+    best = None if result.best is None else tree.text(result.best)
+    groups = [(group.answer, len(group.nodes), group.share, group.weight) for group in result.groups]
+    return [result.answer, result.confidence, result.stop_reason, groups, best]
+
+
+@given(
+    strategy=st.sampled_from(sorted(STRATEGIES)),
+    seed=st.integers(0, 10_000),
+    slots=st.integers(2, 9),
+    costs=st.lists(st.floats(1.0, 4.0), max_size=9).map(sorted),
+    params=st.builds(SearchParams, st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+)
+@settings(max_examples=80, deadline=None)
+def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
+    strategy: str, seed: int, slots: int, costs: list[float], params: SearchParams
+) -> None:
+    """Equal texts have equal rewards here, so that equals have to be told apart too."""
+    alone = {
+        problem.id: outcome(run(strategy, [problem], slots=1, seed=seed, params=params)[problem.id])
+        for problem in QUESTIONS
+    }
+    for asked in (QUESTIONS, QUESTIONS[::-1]):
+        logs = run(strategy, asked, slots=slots, seed=seed, params=params, costs=costs)
+        assert {id_: outcome(log) for id_, log in logs.items()} == alone
+
+
+def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
+    def plan(tree: Tree, params: SearchParams) -> Plan:
+        yield [Expand(ROOT, 2, until="answer", sure=2)]
+        while tree.standing is None or tree.standing.finished < 2:
+            yield []
+        first = tree.children(ROOT)[0]
+        yield from gather(tree, [Expand(first, 2, until="answer")])
+        return None
+
+    again = Strategy("again", plan, "vote", lambda params: 2)
+    two_steps = ScriptedPolicy(
+        lambda prefix, rng: (
+            scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("add\n\n", "step")
+        ),
+        4,
+    )
+    driver = Driver(two_steps, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(again, SearchParams()))]
+
+    assert isinstance(log[-1], SearchFinished)
+    assert sum(isinstance(event, AnswerFound) for event in log) == 4
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "vote"])
+def test_a_budget_that_is_just_enough_is_not_what_ended_the_search(strategy: str) -> None:
+    [free] = run(strategy).values()
+    assert isinstance(free[-1], SearchFinished)
+    tokens = free[-1].usage.generated_tokens
+
+    [tight] = run(strategy, budget=Budget(tokens)).values()
+    assert isinstance(tight[-1], SearchFinished)
+    assert tight[-1].result == free[-1].result
+
+    [short] = run(strategy, budget=Budget(tokens - 1)).values()
+    assert isinstance(short[-1], SearchFinished)
+    assert short[-1].result.stop_reason == "budget"
+
+
+@pytest.mark.parametrize("name", ["samples", "beam_width", "branching", "prune_every", "least"])
+def test_numbers_that_no_search_could_end_with_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is 0"):
+        SearchParams(**{name: 0})

@@ -1,0 +1,55 @@
+"""Whole searches, event by event, as they went before; ``pytest --update-golden`` accepts a change."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from adascale.engine.budget import Budget
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import from_json, to_json
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import Problem, Step
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+PROBLEM = Problem("janet", "How much does she make?", "18")
+
+
+def script(prefix: Prefix, rng: random.Random) -> Step:
+    if len(prefix.steps) == 2:
+        return scripted_step(
+            rng.choice(["So \\boxed{18}.", "So \\boxed{18}.", "So \\boxed{20}."]), "stop", -0.5
+        )
+    return scripted_step(rng.choice(["She eats 3.\n\n", "She bakes 4.\n\n"]), "step", -rng.randint(1, 8) / 4)
+
+
+def lines(strategy: str) -> list[str]:
+    ticks = itertools.count()
+    driver = Driver(ScriptedPolicy(script, 4), SequenceLogprob(), Uncalibrated(), lambda: next(ticks) / 64)
+    params = SearchParams(samples=3, beam_width=2, branching=2)
+    settings = Settings(STRATEGIES[strategy], params, Budget(400), seed=11)
+    return [json.dumps(to_json(event)) for _, event in driver.run([PROBLEM], settings)]
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_a_search_goes_as_it_went_before(strategy: str, request: pytest.FixtureRequest) -> None:
+    path = GOLDEN / f"{strategy}.jsonl"
+    found = lines(strategy)
+    if request.config.getoption("--update-golden"):
+        path.write_text("\n".join(found) + "\n")
+    assert found == path.read_text().splitlines()
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_stored_traces_can_still_be_read(strategy: str) -> None:
+    events = [from_json(json.loads(line)) for line in (GOLDEN / f"{strategy}.jsonl").read_text().splitlines()]
+    assert len(replay(events)) > 3

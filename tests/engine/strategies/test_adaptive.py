@@ -1,0 +1,366 @@
+"""The adaptive strategies in worlds whose truth is known: easy, hard, hopeless, and a misjudging PRM."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.branches import Draw
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import (
+    AllocationDecided,
+    AnswersJudged,
+    BranchStarted,
+    Event,
+    NodesPruned,
+    SearchFinished,
+)
+from adascale.engine.search.replay import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.search.turns import Counted
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies.allocation import chance_needed
+from adascale.engine.types import ROOT, Estimate, Finished, Problem, Standing, Step
+
+PROBLEM = Problem("p", "?", "18")
+LINEAR = tuple(float(n) for n in range(1, 10))
+PARAMS = SearchParams(samples=16, least=2, stop_at=0.9)
+EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
+
+
+class Believing:
+    """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's."""
+
+    def __init__(self, question: float) -> None:
+        self._question = question
+
+    def question(self, prefix: Prefix) -> Estimate:
+        return self._around(self._question)
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        return self._around(reward)
+
+    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+        votes, n = len(finished.groups[0].nodes), len(finished.candidates)
+        return self._around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
+
+    def outside(self, prefix: Prefix) -> bool:
+        return False
+
+    @staticmethod
+    def _around(p: float) -> Estimate:
+        return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
+
+
+def world(right: float) -> Callable[[Prefix, random.Random], Step]:
+    """One step, then 18 with probability ``right``, else a wrong answer that hardly ever comes twice."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if not prefix.steps:
+            return scripted_step("add\n\n")
+        answer = 18 if rng.random() < right else rng.randint(10**3, 10**9)
+        return scripted_step(f"Answer: {answer}.", "stop")
+
+    return script
+
+
+def search(
+    right: float,
+    question: float,
+    *,
+    seed: int = 0,
+    strategy: str = "adaptive",
+    params: SearchParams = PARAMS,
+    reward: Callable[[Prefix], float] = lambda prefix: 0.5,
+    calibrator: Any = None,
+    costs: Sequence[float] = (),
+) -> list[Event]:
+    policy, prm = ScriptedPolicy(world(right)), ScriptedPRM(reward)
+    driver = Driver(policy, prm, calibrator or Believing(question), lambda: 0.0, costs)
+    return [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES[strategy], params, seed=seed))]
+
+
+def end(log: list[Event]) -> SearchFinished:
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    return last
+
+
+def drawn(log: list[Event]) -> int:
+    return sum(isinstance(event, BranchStarted) for event in log)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) -> None:
+    easy = search(1.0, 0.9, seed=seed)
+    hopeless = search(0.0, 0.02, seed=seed, reward=lambda prefix: 0.02)
+    assert end(easy).result.stop_reason == "confident"
+    assert end(easy).result.answer == "18"
+    assert drawn(easy) <= 3
+    assert end(hopeless).result.stop_reason == "hopeless"
+    assert drawn(hopeless) <= PARAMS.least + 2
+
+
+def test_a_hard_question_gets_more_than_both() -> None:
+    def mean(right: float) -> float:
+        logs = [search(right, right + 0.02, seed=seed, reward=lambda prefix: right) for seed in range(40)]
+        return sum(map(drawn, logs)) / 40
+
+    easy, hard, hopeless = mean(0.95), mean(0.4), mean(0.0)
+    assert hard > 2 * easy
+    assert hard > 2 * hopeless
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_never_more_than_the_samples(seed: int, samples: int) -> None:
+    log = search(0.3, 0.5, seed=seed, params=SearchParams(samples=samples, **EVERYTHING))
+    assert drawn(log) == samples
+    assert end(log).result.stop_reason == "exhausted"
+
+
+def test_the_look_ahead_ends_where_the_samples_do() -> None:
+    def reaches(samples: int) -> list[float | None]:
+        log = search(0.3, 0.4, params=SearchParams(samples=samples, least=4, **EVERYTHING))
+        judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
+        return [standing.reach for standing in judged if standing.finished <= 3]
+
+    near, far = reaches(4), reaches(64)
+    assert len(near) == len(far) == 3
+    for close, distant in zip(near, far, strict=True):
+        assert close is not None
+        assert distant is not None
+        assert close < distant - 0.05
+
+
+def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
+    """Wrong answers get .9 and right ones .4: two thirds of the votes still decide."""
+
+    def misled(prefix: Prefix) -> float:
+        return 0.4 if "18" in prefix.steps[-1].text else 0.9
+
+    params = SearchParams(samples=16, **EVERYTHING)
+    votes = [end(search(0.6, 0.5, seed=s, params=params, reward=misled)).result.answer for s in range(20)]
+    assert votes.count("18") == 20
+    best = [
+        end(search(0.6, 0.5, seed=s, strategy="best-of-n", params=params, reward=misled)).result.answer
+        for s in range(20)
+    ]
+    assert best.count("18") == 0
+
+
+def test_two_equal_votes_are_decided_by_their_estimates() -> None:
+    def judged(prefix: Prefix) -> float:
+        return 0.8 if "18" in prefix.steps[-1].text else 0.3
+
+    params = SearchParams(samples=2, **EVERYTHING)
+    logs = [search(0.5, 0.5, seed=seed, params=params, reward=judged) for seed in range(40)]
+    split = [end(log).result for log in logs if len(end(log).result.groups) == 2]
+    with_right = [r for r in split if any(group.answer == "18" for group in r.groups)]
+    assert with_right
+    assert all(result.answer == "18" for result in with_right)
+
+
+def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
+    def lost(prefix: Prefix) -> float:
+        return 0.01 if len(prefix.steps) == 1 else 0.5
+
+    params = SearchParams(samples=6, cut=0.2, **EVERYTHING)
+    log = search(1.0, 0.9, params=params, reward=lost)
+    cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
+    assert sum(len(event.nodes) for event in cut) == 6
+    assert end(log).result.best is None
+    assert all(node.status != "terminal" for node in replay(log))
+
+
+def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
+    def lost(prefix: Prefix) -> float:
+        return 0.001 if len(prefix.steps) == 1 else 0.5
+
+    log = search(1.0, 0.01, params=SearchParams(samples=64), reward=lost)
+    assert end(log).result.stop_reason == "hopeless"
+    judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
+    assert [standing.finished for standing in judged] == list(range(1, drawn(log) + 1))
+    assert 2 <= drawn(log) < 32
+
+
+def test_votes_alone_cut_nothing() -> None:
+    log = search(1.0, 0.9, strategy="adaptive-consistency", reward=lambda prefix: 0.01)
+    assert not [event for event in log if isinstance(event, NodesPruned)]
+
+
+def test_every_allocation_says_what_it_was_decided_by() -> None:
+    log = search(1.0, 0.55)
+    first = next(event for event in log if isinstance(event, AllocationDecided))
+    assert (first.lower, first.required, first.granted, first.sure) == (0.5, 7, 16, 2)
+
+
+def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
+    params = SearchParams(samples=40)
+    log = search(1.0, 0.0, strategy="adaptive-consistency", params=params)
+    assert end(log).result.stop_reason == "confident"
+    assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
+
+
+def test_without_a_calibration_votes_decide() -> None:
+    from adascale.engine.search.scoring import Uncalibrated
+
+    log = search(1.0, 0.0, calibrator=Uncalibrated(), params=SearchParams(samples=40))
+    assert drawn(log) == 4
+    assert not end(log).result.confidence.calibrated  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("strategy", ["adaptive", "adaptive-consistency", "vote", "beam"])
+def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
+    log = search(0.5, 0.5, strategy=strategy)
+    judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
+    result = end(log).result
+    assert (judged[-1].answer, judged[-1].confidence) == (result.answer, result.confidence)
+    assert judged[-1].votes == len(result.groups[0].nodes)
+    assert [standing.finished for standing in judged] == list(range(1, len(judged) + 1))
+    assert replay(log).standing == judged[-1]
+
+
+def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
+    def essay(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(rng.choice(["Light scatters.", "Blue light bends."]), "stop")
+
+    driver = Driver(ScriptedPolicy(essay), ScriptedPRM(lambda prefix: 0.01), Believing(0.01), lambda: 0.0)
+    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
+    assert end(log).result.stop_reason == "exhausted"
+    assert end(log).result.best is not None
+    assert drawn(log) == PARAMS.least
+
+
+FREE = (1.0,) * 8
+"""On a machine where eight branches cost as much as one, as many as possible run ahead."""
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.6, 1.0]), st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: float, slots: int) -> None:
+    """Trajectories of different lengths, some of them cut: judged in their order, alone or with others."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if len(prefix.steps) < rng.randint(0, 3):
+            return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n", "2 + 2 = 5\n\n", "guess\n\n"]))
+        answer = 18 if rng.random() < right else rng.randint(1, 9)
+        return scripted_step(f"Answer: {answer}.", "stop")
+
+    def judged(prefix: Prefix) -> float:
+        return 0.01 if prefix.steps[-1].text.startswith("guess") else 0.3
+
+    def outcomes(costs: Sequence[float], slots: int, asked: Sequence[Problem]) -> dict[str, Any]:
+        driver = Driver(
+            ScriptedPolicy(script, slots), ScriptedPRM(judged), Believing(0.4), lambda: 0.0, costs
+        )
+        found: dict[str, Any] = {}
+        for problem, event in driver.run(asked, Settings(STRATEGIES["adaptive"], PARAMS, seed=seed)):
+            if isinstance(event, AnswersJudged):
+                found.setdefault(problem.id, []).append(event.standing)
+            elif isinstance(event, SearchFinished):
+                result = event.result
+                groups = [(group.answer, len(group.nodes), group.weight) for group in result.groups]
+                found[problem.id] += [result.answer, result.confidence, result.stop_reason, groups]
+        return found
+
+    asked = [Problem(f"p{i}", "?") for i in range(4)]
+    alone = {problem.id: outcomes((), 1, [problem])[problem.id] for problem in asked}
+    assert outcomes((), slots, asked) == alone
+    assert outcomes(FREE, slots, asked) == alone
+    assert outcomes(LINEAR, slots, asked[::-1]) == alone
+
+
+def test_a_question_alone_lets_one_more_run_ahead_where_that_is_free() -> None:
+    def before_the_first_is_judged(costs: Sequence[float]) -> int:
+        log = search(0.3, 0.5, params=SearchParams(samples=8, **EVERYTHING), costs=costs)
+        kinds = [type(event) for event in log if isinstance(event, BranchStarted | AnswersJudged)]
+        return kinds.index(AnswersJudged)
+
+    assert before_the_first_is_judged(()) == 2
+    assert before_the_first_is_judged(FREE) == 3  # (1 + .75) / 2.5 = .7, two (1 + .5) / 2, four 2 / 2.75
+
+
+def test_less_runs_ahead_where_the_standing_promises_little() -> None:
+    def chance(gain: float | None, min_gain: float) -> float:
+        tree = Tree(PROBLEM)
+        tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
+        counted = Counted(tree, "weighted", SearchParams(min_gain=min_gain))
+        counted.sure = 1
+        return counted.chance(Draw(ROOT, "answer", greedy=False, key=(2,)))
+
+    assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
+    assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)
+
+
+def slipping(at_all: float) -> Callable[[Prefix, random.Random], Step]:
+    """A step, a sum that is wrong with this probability, and an answer that takes the sum as it is."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if not prefix.steps:
+            return scripted_step("There are two of them.\n\n")
+        if len(prefix.steps) == 1:
+            return scripted_step("9 + 9 = 17\n\n" if rng.random() < at_all else "9 + 9 = 18\n\n")
+        return scripted_step("Answer: 18." if "18" in prefix.steps[1].text else "Answer: 17.", "stop")
+
+    return script
+
+
+@given(st.integers(0, 10_000), st.integers(1, 9), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, free: bool) -> None:
+    def searched(at_all: float, redraws: int) -> list[Event]:
+        policy, prm = ScriptedPolicy(slipping(at_all), slots), ScriptedPRM(lambda prefix: 0.4)
+        driver = Driver(policy, prm, Believing(0.4), lambda: 0.0, FREE if free else ())
+        params = SearchParams(samples=6, redraws=redraws, **EVERYTHING)
+        return [e for _, e in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], params, seed=seed))]
+
+    for at_all, redraws in ((0.6, 50), (0.6, 0), (1.0, 2)):
+        log = searched(at_all, redraws)
+        assert log == searched(at_all, redraws)
+        cut = [event for event in log if isinstance(event, NodesPruned)]
+        assert {event.reason for event in cut} <= {"9 + 9 = 17 is wrong"}
+        standing = [event.standing for event in log if isinstance(event, AnswersJudged)][-1]
+        assert (standing.finished, standing.shown) == (6, 6)  # each of them ends once, whatever was cut
+        answers = {group.answer: len(group.nodes) for group in end(log).result.groups}
+        assert sum(answers.values()) == 6
+        if redraws == 50:
+            assert answers == {"18": 6}
+        elif redraws == 2:
+            assert answers == {"17": 6}
+            assert len(cut) == 12
+        else:
+            assert not cut
+
+
+def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None:
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if len(prefix.steps) == 6:
+            return scripted_step("Answer: 18.", "stop")
+        return scripted_step("9 + 9 = 17\n\n" if prefix.steps else "Two.\n\n")
+
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
+    params = SearchParams(samples=3, **EVERYTHING)
+    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], params))]
+    cut = [event for event in log if isinstance(event, NodesPruned) and "wrong" in event.reason]
+    assert len(cut) == 3 * params.redraws
+    assert [len(group.nodes) for group in end(log).result.groups] == [3]
+
+
+def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
+
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
+    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
+    assert not any(isinstance(event, NodesPruned) for event in log)
+    assert end(log).result.answer == "18"

@@ -1,0 +1,166 @@
+"""Strategies by hand: what they ask for, and what they do with what they get."""
+
+from __future__ import annotations
+
+import pytest
+
+from adascale.engine.errors import UsageError
+from adascale.engine.scripted import scripted_step
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import STRATEGIES, Cut, Expand, SearchParams, gather, strategy_named
+from adascale.engine.types import ROOT, Estimate, NodeId, Problem
+
+PARAMS = SearchParams(samples=3, beam_width=2, branching=2)
+
+
+def grow(tree: Tree, parent: NodeId, score: float, finish: str = "step") -> NodeId:
+    node = tree.add(parent, scripted_step("x\n\n", finish))
+    node.estimate = Estimate(score, score, score, calibrated=False)
+    return node.id
+
+
+@pytest.fixture
+def tree() -> Tree:
+    return Tree(Problem("p", "?"))
+
+
+def test_greedy_asks_for_one_trajectory_of_most_likely_tokens(tree: Tree) -> None:
+    assert next(STRATEGIES["greedy"].plan(tree, PARAMS)) == (Expand(ROOT, 1, "answer", greedy=True),)
+
+
+@pytest.mark.parametrize("name", ["vote", "best-of-n"])
+def test_samples_are_asked_for_at_once_and_waited_for(tree: Tree, name: str) -> None:
+    plan = STRATEGIES[name].plan(tree, PARAMS)
+    assert next(plan) == (Expand(ROOT, 3, "answer"),)
+    step = grow(tree, ROOT, 0.5)
+    assert plan.send([step]) == ()
+    done = [grow(tree, step, 0.5, "stop"), grow(tree, ROOT, 0.1, "stop")]
+    assert plan.send(done) == ()
+    with pytest.raises(StopIteration):
+        plan.send([grow(tree, ROOT, 0.1, "length")])
+
+
+def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, PARAMS)
+    assert next(plan) == (Expand(ROOT, 4),)
+    low, high, answer, middle = (
+        grow(tree, ROOT, s, f) for s, f in ((0.1, "step"), (0.9, "step"), (0.99, "stop"), (0.5, "step"))
+    )
+    assert plan.send([low, high]) == ()
+    # One of two places is taken by the answer, so one open prefix is kept.
+    assert plan.send([answer, middle]) == (Cut((low, middle), "outside the beam"), Expand(high, 2))
+    a, b = grow(tree, high, 0.2), grow(tree, high, 0.3)
+    assert plan.send([a, b]) == (Cut((a,), "outside the beam"), Expand(b, 2))
+    ends = [grow(tree, b, 0.3, "stop"), grow(tree, b, 0.4)]
+    assert plan.send(ends) == [Cut((ends[1],), "the beam is full of answers")]
+    with pytest.raises(StopIteration):
+        plan.send([])
+
+
+def test_ties_keep_the_older_node(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=1, branching=3))
+    next(plan)
+    nodes = [grow(tree, ROOT, 0.5) for _ in range(3)]
+    assert plan.send(nodes) == (Cut((nodes[1], nodes[2]), "outside the beam"), Expand(nodes[0], 3))
+
+
+def test_gather_counts_pruned_children_as_ended(tree: Tree) -> None:
+    waiting = gather(tree, [Expand(ROOT, 2, "answer")])
+    next(waiting)
+    cut = grow(tree, ROOT, 0.5)
+    tree[cut].status = "pruned"
+    assert waiting.send([cut]) == ()
+    with pytest.raises(StopIteration) as done:
+        waiting.send([end := grow(tree, ROOT, 0.5, "stop")])
+    assert done.value.value == [cut, end]
+
+
+def test_an_unknown_strategy_names_the_known_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        strategy_named("bon")
+    assert "best-of-n" in caught.value.hint
+
+
+def between(tree: Tree, node: NodeId, lower: float, median: float) -> NodeId:
+    tree[node].estimate = Estimate(lower, median, 1.0, calibrated=True)
+    return node
+
+
+@pytest.mark.parametrize(("lower", "granted", "required"), [(0.5, 7, 7), (0.1, 16, 44), (0.9, 2, 2)])
+def test_ias_draws_what_the_question_requires(tree: Tree, lower: float, granted: int, required: int) -> None:
+    between(tree, ROOT, lower, 0.9)
+    for name in ("vote", "best-of-n"):
+        plan = STRATEGIES[name].plan(tree, SearchParams(samples=16, adapt="n"))
+        assert next(plan) == (Expand(ROOT, granted, "answer", lower=lower, required=required),)
+
+
+def test_ias_without_an_estimate_of_the_question_draws_everything(tree: Tree) -> None:
+    plan = STRATEGIES["best-of-n"].plan(tree, SearchParams(samples=16, adapt="n"))
+    assert next(plan) == (Expand(ROOT, 16, "answer"),)
+
+
+def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=3, branching=4, adapt="k"))
+    assert next(plan) == (Expand(ROOT, 12),)
+    nodes = [between(tree, grow(tree, ROOT, 0), 0.45 - at / 100, 0.9 - at / 10) for at in range(4)]
+    rest = [between(tree, grow(tree, ROOT, 0), 0.01, 0.01) for _ in range(8)]
+    # .45 needs 8 samples and gets 4; .44 needs 8 and would be the second: 2 x 4 = 8 covers it.
+    kept = nodes[:2]
+    assert plan.send([*nodes, *rest]) == (
+        Cut((*nodes[2:], *rest), "outside the beam"),
+        *(Expand(n, 4, lower=tree[n].estimate.lower, required=8) for n in kept),  # type: ignore[union-attr]
+    )
+
+
+def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=2, branching=4, adapt="m"))
+    next(plan)
+    a, b = (between(tree, grow(tree, ROOT, 0), lower, 0.9) for lower in (0.9, 0.6))
+    rest = [between(tree, grow(tree, ROOT, 0), 0.0, 0.1) for _ in range(6)]
+    # The worst kept one needs ln(.01)/ln(.4) = 5.03 samples, over two prefixes: 3 each.
+    assert plan.send([a, b, *rest]) == (
+        Cut(tuple(rest), "outside the beam"),
+        Expand(a, 3, lower=0.9, required=2),
+        Expand(b, 3, lower=0.6, required=6),
+    )
+
+
+def test_both_rules_together(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=2, branching=4, adapt="km"))
+    next(plan)
+    nodes = [between(tree, grow(tree, ROOT, 0), 0.9, 0.9 - at / 10) for at in range(8)]
+    assert plan.send(nodes) == (
+        Cut(tuple(nodes[1:]), "outside the beam"),
+        Expand(nodes[0], 1, lower=0.9, required=2),
+    )
+
+
+def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
+    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=1, branching=2, prune_every=2))
+    assert next(plan) == (Expand(ROOT, 2),)
+    a, b = grow(tree, ROOT, 0.2), grow(tree, ROOT, 0.1)
+    assert plan.send([a, b]) == (Expand(a), Expand(b))
+    deep, best = grow(tree, a, 0.3), grow(tree, b, 0.8)
+    assert plan.send([deep, best]) == (Cut((deep,), "outside the beam"), Expand(best, 2))
+
+
+def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
+    plan = STRATEGIES["dvts"].plan(tree, PARAMS)
+    assert next(plan) == (Expand(ROOT, 4),)
+    first = [grow(tree, ROOT, score) for score in (0.9, 0.8, 0.1, 0.2)]
+    for branch, node in enumerate(first):
+        tree[node].branch = branch  # type: ignore[assignment]
+    # .8 is cut though it is the second best of all: its tree keeps one.
+    assert plan.send(first) == (
+        Cut((first[1], first[2]), "not the best of its tree"),
+        Expand(first[0], 2),
+        Expand(first[3], 2),
+    )
+    ends = [grow(tree, first[0], 0.9, "stop"), grow(tree, first[0], 0.3)]
+    goes_on = [grow(tree, first[3], 0.4), grow(tree, first[3], 0.5)]
+    assert plan.send([*ends, *goes_on]) == (
+        Cut((ends[1], goes_on[0]), "not the best of its tree"),
+        Expand(goes_on[1], 2),
+    )
+    with pytest.raises(StopIteration):
+        plan.send([grow(tree, goes_on[1], 0.1, "stop"), grow(tree, goes_on[1], 0.05, "stop")])
