@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from adascale.engine.search.tree import Tree
     from adascale.engine.strategies import Cut, Expand, Plan, SearchParams, Strategy, gather, strategy_named
     from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
+    from adascale.models.options import SessionOptions
     from adascale.models.session import Session
-    from adascale.models.session_options import SessionOptions
 
     from .asking import ask, search
 
@@ -46,7 +46,7 @@ _HOMES = {
     "SearchResult": "adascale.engine.types",
     "SearchStarted": "adascale.engine.search.events",
     "Session": "adascale.models.session",
-    "SessionOptions": "adascale.models.session_options",
+    "SessionOptions": "adascale.models.options",
     "Settings": "adascale.engine.search.settings",
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",

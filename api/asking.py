@@ -14,9 +14,9 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, Strategy, strategy_named
 from adascale.engine.strategies.effort import EFFORTS, Effort
 from adascale.engine.types import Problem, SearchResult
-from adascale.models.catalog import DEFAULT_GENERATOR
+from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 _BRANCHES = 16
 """Branches that run at once in a session that is opened for one question."""

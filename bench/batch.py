@@ -23,10 +23,10 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
-from adascale.models import gguf
-from adascale.models.collect import choose
+from adascale.models.calibration.collect import choose
+from adascale.models.files import gguf
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 
 def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Settings) -> tuple[float, int, int]:

@@ -19,14 +19,14 @@ from common import STORY, close, model_path, table
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import BranchId, Problem
-from adascale.models.chat import ChatFormat
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.sampling_params import SamplingParams
+from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
-from adascale.models.native import AbortFlag
-from adascale.models.policy import LlamaPolicy
-from adascale.models.prefixes import PrefixCache
-from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.sampling_params import SamplingParams
-from adascale.models.stepcost import measure
 
 DEPTH = 300
 

@@ -30,12 +30,12 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy
 from adascale.engine.strategies.redraw import drawn_over
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
-from adascale.models import shelf
-from adascale.models.calibrations import Artefact, question_key
-from adascale.models.collect import choose
-from adascale.models.drawstore import DrawStore
+from adascale.models.calibration import installed as shelf
+from adascale.models.calibration.artefact import Artefact, question_key
+from adascale.models.calibration.collect import choose
+from adascale.models.draws.store import DrawStore
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 
 def everything(tree: Tree, params: SearchParams) -> Plan:

@@ -21,7 +21,7 @@ from common import close, table
 
 from adascale.cli.record import answer_record
 from adascale.engine.search.events import BranchGrew, from_json
-from adascale.models.worker import Happened
+from adascale.models.worker.server import Happened
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

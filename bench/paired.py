@@ -30,9 +30,9 @@ from adascale.engine.evaluation.evaluate import Entry, Outcome, evaluate
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.strategies import SearchParams
 from adascale.engine.types import Problem
-from adascale.models.drawstore import DrawStore
+from adascale.models.draws.store import DrawStore
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency"
 

@@ -28,12 +28,12 @@ from adascale.engine.calibration.metrics import METRICS, Scored, bootstrap
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
-from adascale.models.batch import MAX_BATCH_TOKENS, Run
-from adascale.models.collect import Draws, choose, store_path
-from adascale.models.prefixes import evaluate
-from adascale.models.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.collect import Draws, choose, store_path
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.llama.batch import MAX_BATCH_TOKENS, Run
+from adascale.models.llama.prefixes import evaluate
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 Array = NDArray[np.float32]
 FOLDS, STEPS, RATE, DECAY = 5, 300, 0.02, 10.0

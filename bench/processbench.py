@@ -24,13 +24,13 @@ from adascale.engine.calibration.metrics import Scored, auc, bootstrap
 from adascale.engine.ports import Prefix
 from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import Problem, Step
-from adascale.models import shelf
-from adascale.models.batch import Run
-from adascale.models.pooling import Pool
-from adascale.models.prefixes import Parked, PrefixCache, prompt_reading, read_prompt
-from adascale.models.sampling import SurpriseMeter
+from adascale.models.calibration import installed as shelf
+from adascale.models.llama.batch import Run
+from adascale.models.llama.pooling import Pool
+from adascale.models.llama.prefixes import Parked, PrefixCache, prompt_reading, read_prompt
+from adascale.models.llama.sampling import SurpriseMeter
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 
 @dataclass

@@ -28,11 +28,12 @@ from adascale.engine.search.branches import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Estimate, Finished, Problem, Step, Until
-from adascale.models import calibrations, shelf
-from adascale.models.calibrations import Artefact
-from adascale.models.drawstore import Prompt, draw_key
-from adascale.models.replaying import ReplayingPolicy
-from adascale.models.stepcost import StepCosts
+from adascale.models.calibration import artefact as calibrations
+from adascale.models.calibration import installed as shelf
+from adascale.models.calibration.artefact import Artefact
+from adascale.models.draws.playback import ReplayingPolicy
+from adascale.models.draws.store import Prompt, draw_key
+from adascale.models.llama.stepcost import StepCosts
 
 SCHEMA = "adascale.draws/1"
 

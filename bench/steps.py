@@ -14,11 +14,11 @@ import time
 
 from common import close, model_path, table
 
-from adascale.models.batch import Run
+from adascale.models.llama.batch import Run
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.stepcost import Chunk, measure
 from adascale.models.machine import physical_cores
-from adascale.models.native import AbortFlag
-from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.stepcost import Chunk, measure
 
 ROUNDS = 5
 

@@ -18,8 +18,8 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores
+from adascale.models.options import SessionOptions
 from adascale.models.session import Session
-from adascale.models.session_options import SessionOptions
 
 QUESTION = (
     "A shop sells pens at 3 for $2 and notebooks at $1.50 each. Mia has $20. She buys 9 pens and as many "

@@ -39,8 +39,8 @@ from .trace import TraceWriter
 from .wire import MAX_BRANCHES, open_cluster, open_worker, settings_for
 
 if TYPE_CHECKING:
-    from adascale.models.cluster import Cluster
-    from adascale.models.remote import Worker
+    from adascale.models.worker.client import Worker
+    from adascale.models.worker.ray_cluster import Cluster
 
 
 _TOLD = 5

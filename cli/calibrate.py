@@ -23,7 +23,7 @@ from .shared import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_op
 from .wire import open_session
 
 if TYPE_CHECKING:
-    from adascale.models.calibrations import Artefact
+    from adascale.models.calibration.artefact import Artefact
     from adascale.models.session import Session
 
 SCHEMA = "adascale.calibrate/1"
@@ -71,7 +71,7 @@ def fit(
 
     It can be stopped at any time: finished questions are kept, and the same command goes on.
     """
-    from adascale.models.calibrations import describe
+    from adascale.models.calibration.artefact import describe
 
     problems = chosen_problems(options, FEWEST)
     if output is not None:
@@ -113,7 +113,7 @@ def check(
     with open_session(options, calibration, purpose="rollouts") as session:
         from adascale.engine.calibration.fitting import measure
         from adascale.engine.calibration.report import report
-        from adascale.models.calibrations import describe
+        from adascale.models.calibration.artefact import describe
 
         artefact = session.calibration
         if artefact is None and calibration != "none":
@@ -142,8 +142,8 @@ def list_(as_json: JsonLinesOption = False) -> None:
 
     adascale calibrate list
     """
-    from adascale.models.calibrations import describe
-    from adascale.models.shelf import artefacts
+    from adascale.models.calibration.artefact import describe
+    from adascale.models.calibration.installed import artefacts
 
     found = list(artefacts())
     good = [describe(a) for a in found if not isinstance(a, CalibrationError)]
@@ -165,8 +165,8 @@ def show(
 
     adascale calibrate show qwen2.5-coder-1.5b+probe
     """
-    from adascale.models.calibrations import describe, load
-    from adascale.models.shelf import artefacts
+    from adascale.models.calibration.artefact import describe, load
+    from adascale.models.calibration.installed import artefacts
 
     if Path(name).is_file():
         found: Artefact | None = load(Path(name))
@@ -190,7 +190,7 @@ def _fitted(session: Session, drawn: Drawn, method: str, options: CalibrateOptio
     from adascale.engine.calibration.fitting import fit_calibration
     from adascale.engine.calibration.head import HeadConfig
     from adascale.engine.calibration.report import report
-    from adascale.models.calibrations import Artefact, Card
+    from adascale.models.calibration.artefact import Artefact, Card
 
     fitted = fit_calibration(drawn.training, method, HeadConfig(), options.seed)
     card = Card(
@@ -209,8 +209,8 @@ def _fitted(session: Session, drawn: Drawn, method: str, options: CalibrateOptio
 
 
 def _saved(artefact: Artefact, output: Path | None) -> Path:
-    from adascale.models.calibrations import save
-    from adascale.models.shelf import own_folder
+    from adascale.models.calibration.artefact import save
+    from adascale.models.calibration.installed import own_folder
 
     path = output or own_folder() / file_name(artefact.card)
     try:
@@ -222,7 +222,7 @@ def _saved(artefact: Artefact, output: Path | None) -> Path:
 
 def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[Notice]:
     """A warning where it is to be measured on questions that it was fitted on."""
-    from adascale.models.calibrations import question_key
+    from adascale.models.calibration.artefact import question_key
 
     fitted = set(artefact.card.questions if artefact else ())
     again = sum(question_key(problem.question) in fitted for problem in problems)

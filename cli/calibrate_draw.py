@@ -25,10 +25,10 @@ from .wire import stoppable
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.fitting import Training
-    from adascale.models.artifact import ModelFile
-    from adascale.models.calibrations import Card
-    from adascale.models.collect import Draws
-    from adascale.models.rollouts import RolloutStore
+    from adascale.models.calibration.artefact import Card
+    from adascale.models.calibration.collect import Draws
+    from adascale.models.calibration.rollouts import RolloutStore
+    from adascale.models.files.remote_file import ModelFile
     from adascale.models.session import Session
 
 
@@ -47,7 +47,7 @@ def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
     Raises:
         UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
     """
-    from adascale.models.collect import choose
+    from adascale.models.calibration.collect import choose
 
     if not options.data:
         raise UsageError("no questions given", hint="--data questions.jsonl")
@@ -76,10 +76,10 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
     Raises:
         UsageError: fewer than ``fewest`` of them could be searched.
     """
-    from adascale.models.calibrations import question_key
-    from adascale.models.collect import Draws, store_path
-    from adascale.models.rollouts import RolloutStore
-    from adascale.models.training import training_set
+    from adascale.models.calibration.artefact import question_key
+    from adascale.models.calibration.collect import Draws, store_path
+    from adascale.models.calibration.rollouts import RolloutStore
+    from adascale.models.calibration.training import training_set
 
     draws = Draws(options.samples, options.rollouts, options.seed)
     with closing(RolloutStore(store_path(session.fingerprint, draws))) as store:
@@ -103,7 +103,7 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
 def _draw_missing(
     session: Session, problems: list[Problem], store: RolloutStore, draws: Draws, options: CalibrateOptions
 ) -> None:
-    from adascale.models.collect import draw, expected_tokens
+    from adascale.models.calibration.collect import draw, expected_tokens
 
     todo = [problem for problem in problems if not store.holds(problem)]
     if not todo:
@@ -124,7 +124,7 @@ def _draw_missing(
 def _score_missing(
     session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
 ) -> None:
-    from adascale.models.collect import expected_tokens, score
+    from adascale.models.calibration.collect import expected_tokens, score
 
     todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
     if not todo:
@@ -157,7 +157,7 @@ def _short(file: ModelFile) -> str:
 
 def file_name(card: Card) -> str:
     """File of a calibration in the user's folder, one for each generator, PRM, prompt and sampler."""
-    from adascale.models.calibrations import SUFFIX
+    from adascale.models.calibration.artefact import SUFFIX
 
     name = "".join(c if c.isalnum() or c in "+-._" else "_" for c in card.name)
     key = json.dumps(dataclasses.asdict(card.fingerprint), sort_keys=True)

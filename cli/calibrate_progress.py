@@ -10,7 +10,7 @@ from .console import clean, may_animate, question_bar, say
 from .values import rough_duration
 
 if TYPE_CHECKING:
-    from adascale.models.collect import Done
+    from adascale.models.calibration.collect import Done
 
 _LINE_EVERY_S = 10.0
 

@@ -11,7 +11,7 @@ _JUDGES = ("probe", "self", "none")
 
 def models(incomplete: str) -> list[str]:
     """Names of the catalogue and GGUF files."""
-    from adascale.models.catalog import catalog
+    from adascale.models.files.catalog import catalog
 
     return [*_beginning(catalog(), incomplete), *_files(incomplete, ".gguf")]
 

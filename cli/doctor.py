@@ -18,7 +18,7 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError, ModelError
 from adascale.engine.strategies import SearchParams
 from adascale.models import machine
-from adascale.models.catalog import DEFAULT_GENERATOR
+from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.units import human_bytes
 
 from . import completion
@@ -143,9 +143,10 @@ def _gpu() -> Check:
 
 def _memory(name: str) -> Check:
     """Whether ``ask`` with its usual numbers fits; a model that does not is a failure with a way out."""
-    from adascale.models import fit, gguf
+    from adascale.models import fit
+    from adascale.models.files import gguf
+    from adascale.models.files.sources import locate
     from adascale.models.session import WINDOW
-    from adascale.models.sources import locate
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
@@ -170,9 +171,9 @@ def _memory(name: str) -> Check:
 
 def _disk(name: str) -> Check:
     """Whether there is room for the model where it is still to be fetched."""
-    from adascale.models.catalog import catalog
-    from adascale.models.sources import locate
-    from adascale.models.store import cache_dir
+    from adascale.models.files.cache import cache_dir
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.sources import locate
 
     free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
     said = f"{human_bytes(free)} free in {shown_path(cache_dir())}"
@@ -183,8 +184,8 @@ def _disk(name: str) -> Check:
 
 
 def _generator(name: str) -> Check:
-    from adascale.models import gguf
-    from adascale.models.sources import locate
+    from adascale.models.files import gguf
+    from adascale.models.files.sources import locate
 
     found = locate(name)
     if found is None:
@@ -200,11 +201,11 @@ def _generator(name: str) -> Check:
 
 def _calibration(name: str) -> Check:
     """The one for the usual sampler, what it was fitted on, and how good it is on held-out questions."""
-    from adascale.models import shelf
-    from adascale.models.calibrations import Fingerprint
-    from adascale.models.sampling_params import SamplingParams
+    from adascale.models.calibration import installed as shelf
+    from adascale.models.calibration.artefact import Fingerprint
+    from adascale.models.files.sources import resolve
+    from adascale.models.llama.sampling_params import SamplingParams
     from adascale.models.session import WINDOW
-    from adascale.models.sources import resolve
 
     try:
         digest = resolve(name, offline=True).sha256
@@ -236,7 +237,7 @@ def _calibration(name: str) -> Check:
 
 def _network() -> Check:
     """Models come from the Hub; those of the catalogue from the package index too."""
-    from adascale.models import hub
+    from adascale.models.files import hub
 
     try:
         hub.check_reachable()
@@ -247,9 +248,9 @@ def _network() -> Check:
 
 def _package_index() -> str:
     """Whether built-in models can be fetched from there, in words."""
-    from adascale.models.catalog import catalog
-    from adascale.models.index import PackageIndex
-    from adascale.models.index_settings import index_settings
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.index_settings import index_settings
+    from adascale.models.files.package_index import PackageIndex
 
     wheel = catalog()[DEFAULT_GENERATOR].wheel
     assert wheel is not None

@@ -69,8 +69,8 @@ def eval_(
     Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
     """
     from adascale.engine.evaluation.compare import Comparison
-    from adascale.models.collect import choose
-    from adascale.models.drawstore import DrawStore
+    from adascale.models.calibration.collect import choose
+    from adascale.models.draws.store import DrawStore
 
     entries = parse_entries(options.strategies, options.params())
     if options.plot is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adascale.models.catalog import DEFAULT_GENERATOR
+from adascale.models.files.catalog import DEFAULT_GENERATOR
 
 from .shared import (
     ColorOption,

@@ -15,8 +15,8 @@ from .console import say, write_payload
 from .shared import JsonLinesOption
 
 if TYPE_CHECKING:
-    from adascale.models.catalog import ModelSpec
-    from adascale.models.sources import ModelFile
+    from adascale.models.files.catalog import ModelSpec
+    from adascale.models.files.sources import ModelFile
 
 SCHEMA = "adascale.model/1"
 
@@ -46,8 +46,8 @@ def list_models(as_json: JsonLinesOption = False) -> None:
 
     The first one is the default. "here" says that nothing has to be downloaded.
     """
-    from adascale.models.catalog import catalog
-    from adascale.models.sources import installed
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.sources import installed
 
     here = installed()
     found = {file.name: file for file in here}
@@ -62,10 +62,10 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
 
     adascale models show qwen2.5-coder-1.5b
     """
-    from adascale.models.artifact import Wanted
-    from adascale.models.gguf import read_info
-    from adascale.models.refs import parse
-    from adascale.models.sources import locate
+    from adascale.models.files.gguf import read_info
+    from adascale.models.files.reference import parse
+    from adascale.models.files.remote_file import Wanted
+    from adascale.models.files.sources import locate
 
     file, wanted = locate(name), parse(name)
     spec = wanted.spec if isinstance(wanted, Wanted) else None
@@ -102,7 +102,7 @@ def pull(
 
     A download goes on where a killed one stopped, and nothing is used before its sha256 was checked.
     """
-    from adascale.models.sources import locate, remove, resolve
+    from adascale.models.files.sources import locate, remove, resolve
 
     from .transfer import TransferView, announce, ask_consent
 
@@ -129,8 +129,8 @@ def path(
 
     llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
     """
-    from adascale.models.sources import locate
-    from adascale.models.store import cache_dir
+    from adascale.models.files.cache import cache_dir
+    from adascale.models.files.sources import locate
 
     file = locate(name) if name is not None else None
     if name is not None and file is None:
@@ -145,7 +145,7 @@ def rm(name: Name, yes: Yes = False) -> None:
 
     adascale models rm qwen2.5-coder-0.5b
     """
-    from adascale.models.sources import locate, remove
+    from adascale.models.files.sources import locate, remove
     from adascale.models.units import human_bytes
 
     from .transfer import confirmed, is_interactive

@@ -21,11 +21,11 @@ from .values import parse_gpu_layers
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
-    from adascale.models.artifact import DownloadPlan, Transfer
-    from adascale.models.cluster import Cluster
-    from adascale.models.remote import Worker
+    from adascale.models.files.remote_file import DownloadPlan, Transfer
+    from adascale.models.options import Purpose, Reporting, SessionOptions
     from adascale.models.session import Session
-    from adascale.models.session_options import Purpose, Reporting, SessionOptions
+    from adascale.models.worker.client import Worker
+    from adascale.models.worker.ray_cluster import Cluster
 
 MAX_BRANCHES = 32
 """Branches that run at once; more samples wait for a free one."""
@@ -34,7 +34,7 @@ MAX_BRANCHES = 32
 @contextmanager
 def open_worker(options: RunOptions, branches: int, status: Callable[[str], None]) -> Iterator[Worker]:
     """Open the models of a run in a process of their own."""
-    from adascale.models.remote import Worker
+    from adascale.models.worker.client import Worker
 
     with ExitStack() as transferring:
         transfers = transferring.enter_context(TransferView())
@@ -55,8 +55,8 @@ def open_cluster(
     options: RunOptions, address: str, branches: int, status: Callable[[str], None]
 ) -> Iterator[Cluster]:
     """Open the models of a run on every node of a Ray cluster."""
-    from adascale.models.cluster import Cluster
-    from adascale.models.session_options import Reporting
+    from adascale.models.options import Reporting
+    from adascale.models.worker.ray_cluster import Cluster
 
     reporting = Reporting(status, log=_write_log if options.verbose > 1 else None)
     opening = _session_options(options, options.calibration, branches)
@@ -91,7 +91,7 @@ def _session_options(
     options: ModelOptions, calibration: str, branches: int, purpose: Purpose = "search"
 ) -> SessionOptions:
     _set_offline(options)
-    from adascale.models.session_options import SessionOptions
+    from adascale.models.options import SessionOptions
 
     return SessionOptions(
         generator=options.generator,
@@ -123,7 +123,7 @@ def _reporting(
     free: Callable[[], None] = lambda: None,
 ) -> Reporting:
     """``free`` frees the terminal for a question or for the bars of a download."""
-    from adascale.models.session_options import Reporting
+    from adascale.models.options import Reporting
 
     def consent(plan: DownloadPlan) -> bool:
         free()

@@ -9,7 +9,7 @@ from typing import Literal
 from adascale.engine.errors import MemoryOverflowError
 
 from . import machine
-from .gguf import GGUFInfo
+from .files.gguf import GGUFInfo
 from .units import gigabytes
 
 Load = tuple[str, GGUFInfo, int, int]

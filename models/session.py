@@ -13,20 +13,24 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Notice
 
-from . import calibrations, fit, gguf, machine, shelf, stepcost
-from .artifact import ModelFile
-from .chat import ChatFormat
-from .drawstore import DrawStore, draws_path
-from .model_files import ModelFiles, fetch
-from .native import AbortFlag, listen, offloaded
-from .policy import LlamaPolicy
-from .prefixes import PrefixCache
+from . import fit, machine
+from .calibration import artefact as calibrations
+from .calibration import installed as shelf
+from .draws.playback import ReplayingPolicy
+from .draws.store import DrawStore, draws_path
+from .files import gguf
+from .files.model_files import ModelFiles, fetch
+from .files.remote_file import ModelFile
+from .llama import stepcost
+from .llama.chat import ChatFormat
+from .llama.native import AbortFlag, listen, offloaded
+from .llama.policy import LlamaPolicy
+from .llama.prefixes import PrefixCache
+from .llama.prompts import SYSTEM_PROMPT
+from .llama.runtime import LlamaContext, LlamaModel
+from .llama.sampling_params import SamplingParams
+from .options import Reporting, SessionOptions
 from .prm import FORMATS, StepPRM
-from .prompts import SYSTEM_PROMPT
-from .replaying import ReplayingPolicy
-from .runtime import LlamaContext, LlamaModel
-from .sampling_params import SamplingParams
-from .session_options import Reporting, SessionOptions
 from .units import human_bytes
 
 WINDOW = 2048

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.models import catalog
+from adascale.models.files import catalog
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)

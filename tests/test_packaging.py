@@ -45,8 +45,11 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
         for path in (p.relative_to(ROOT) for p in (ROOT / folder).rglob("*.py"))
     }  # fmt: skip
     packaged = {name for name in names if ".dist-info/" not in name}
-    shipped = {f"adascale/models/shipped/{p.name}" for p in (ROOT / "models" / "shipped").glob("*")}
-    assert packaged == expected | {"adascale/py.typed", "adascale/models/catalog.toml"} | shipped
+    shipped = {
+        f"adascale/models/calibration/shipped/{p.name}"
+        for p in (ROOT / "models" / "calibration" / "shipped").glob("*")
+    }
+    assert packaged == expected | {"adascale/py.typed", "adascale/models/files/catalog.toml"} | shipped
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

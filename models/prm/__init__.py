@@ -9,8 +9,8 @@ from difflib import get_close_matches
 
 from adascale.engine.errors import UsageError
 
-from ..artifact import ModelFile
-from ..runtime import LlamaModel
+from ..files.remote_file import ModelFile
+from ..llama.runtime import LlamaModel
 from .head import fetch_head, head_file, qwen_math_prm, skywork_prm
 from .incremental import StepPRM
 from .judge import judge

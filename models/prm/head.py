@@ -18,12 +18,12 @@ import platformdirs
 
 from adascale.engine.errors import AdascaleError, UsageError
 
-from .. import hub
-from ..artifact import ModelFile
-from ..catalog import HubRef
-from ..chat import render
-from ..remote_tensors import read_local, read_remote, save
-from ..runtime import LlamaModel
+from ..files import hub
+from ..files.catalog import HubRef
+from ..files.remote_file import ModelFile
+from ..files.safetensors import read_local, read_remote, save
+from ..llama.chat import render
+from ..llama.runtime import LlamaModel
 from .naming import names_of
 from .readout import Adapter, Head
 from .text import QUESTION, Piece, Script, not_a_prm, single_token

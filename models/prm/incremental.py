@@ -13,8 +13,8 @@ from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, Score
 from adascale.engine.types import Problem, Step
 
-from ..prefixes import Parked, PrefixCache, Tokens, evaluate
-from ..runtime import LlamaContext
+from ..llama.prefixes import Parked, PrefixCache, Tokens, evaluate
+from ..llama.runtime import LlamaContext
 from .readout import Adapter
 from .text import not_a_prm
 

@@ -6,8 +6,8 @@ each, with the history always saying yes; so the text grows behind the prefix an
 
 from __future__ import annotations
 
-from ..chat import Message, shows_system
-from ..runtime import LlamaModel
+from ..llama.chat import Message, shows_system
+from ..llama.runtime import LlamaModel
 from .readout import Adapter, TokenPair
 from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, tokenize
 

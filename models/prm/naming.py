@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..gguf import read_info
+from ..files.gguf import read_info
 
 
 def names_of(gguf: Path) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..runtime import FloatArray, LlamaContext
+from ..llama.runtime import FloatArray, LlamaContext
 from .text import Script
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..chat import Message
-from ..runtime import LlamaModel
+from ..llama.chat import Message
+from ..llama.runtime import LlamaModel
 from .readout import Adapter, TokenPair
 from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, numbered, single_token
 

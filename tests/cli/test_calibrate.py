@@ -26,14 +26,14 @@ from adascale.engine.calibration.domain import Domain
 from adascale.engine.calibration.features import STAGES
 from adascale.engine.calibration.models import RewardMap
 from adascale.engine.errors import UsageError
-from adascale.models.calibrations import SUFFIX, Artefact, Card, Fingerprint, load, save
-from adascale.models.chat import ChatFormat
-from adascale.models.native import AbortFlag
-from adascale.models.prefixes import PrefixCache, read_prompt
-from adascale.models.prompts import SYSTEM_PROMPT
-from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.sampling_params import SamplingParams
-from adascale.models.shelf import prompt_hash
+from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, load, save
+from adascale.models.calibration.installed import prompt_hash
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.prefixes import PrefixCache, read_prompt
+from adascale.models.llama.prompts import SYSTEM_PROMPT
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.sampling_params import SamplingParams
 
 QUESTIONS = 48
 

@@ -14,7 +14,7 @@ from loopback import serving
 
 from adascale.cli import doctor
 from adascale.models import machine
-from adascale.models.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 
 
 @pytest.fixture(scope="module")

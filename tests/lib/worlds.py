@@ -26,8 +26,8 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
 from adascale.engine.types import Problem, Reading, Step
-from adascale.models.rollouts import Rollouts
-from adascale.models.training import training_set
+from adascale.models.calibration.rollouts import Rollouts
+from adascale.models.calibration.training import training_set
 
 WIDTH = 6
 REWARD = SCALARS["step"].index("reward")

@@ -6,8 +6,8 @@ import pytest
 
 from adascale.engine.errors import MemoryOverflowError
 from adascale.models import machine
+from adascale.models.files.gguf import GGUFInfo
 from adascale.models.fit import plan_memory
-from adascale.models.gguf import GGUFInfo
 
 GB = 10**9
 # 28 layers x 2 heads x (128 + 128) x 2 bytes = 28,672 bytes a token.

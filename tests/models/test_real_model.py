@@ -7,12 +7,12 @@ import pytest
 
 import adascale
 from adascale.engine.errors import ModelUnavailableError
-from adascale.models.artifact import ModelFile
-from adascale.models.batch import Run
-from adascale.models.native import AbortFlag
-from adascale.models.prefixes import evaluate
-from adascale.models.runtime import LlamaContext, LlamaModel
-from adascale.models.sources import resolve
+from adascale.models.files.remote_file import ModelFile
+from adascale.models.files.sources import resolve
+from adascale.models.llama.batch import Run
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.prefixes import evaluate
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
 
 pytestmark = pytest.mark.model
 

@@ -19,8 +19,8 @@ from adascale.engine.calibration.logits import logit, sigmoid
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
-from adascale.models.rollouts import FINISHES, Rollouts, _in_order
-from adascale.models.training import training_set
+from adascale.models.calibration.rollouts import FINISHES, Rollouts, _in_order
+from adascale.models.calibration.training import training_set
 
 PROBLEM = Problem("p", "?", "18")
 

@@ -17,8 +17,8 @@ from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
-from adascale.models.rollouts import FINISHES
-from adascale.models.training import training_set
+from adascale.models.calibration.rollouts import FINISHES
+from adascale.models.calibration.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)

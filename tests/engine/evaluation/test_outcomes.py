@@ -24,7 +24,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
 from adascale.engine.types import ROOT, NodeId, Problem, Step
-from adascale.models.rollouts import Rollouts
+from adascale.models.calibration.rollouts import Rollouts
 
 
 def log_of(

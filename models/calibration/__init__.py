@@ -1,0 +1,1 @@
+"""Calibrations as files: the artefact, those that are installed, and the rollouts that they are fitted on."""

@@ -1,0 +1,94 @@
+"""Where calibrations are kept, which one belongs to a pair of models, and what does not match."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from adascale.engine.errors import CalibrationError
+from adascale.engine.types import Notice
+
+from ..llama.chat import ChatFormat
+from .artefact import SUFFIX, Artefact, Card, Fingerprint, load
+
+_QUESTION = 512
+"""Tokens that a question may have without its solutions being cut off by the context."""
+
+_FAR_OFF = "it is right for the models that it was fitted with and no others: its estimates may be far off"
+_REMEDY = "adascale calibrate fit makes one for this setting; --calibration none shows scores as scores"
+
+
+def own_folder() -> Path:
+    """Calibrations that were fitted on this machine."""
+    return Path(platformdirs.user_data_dir("adascale")) / "calibrations"
+
+
+def shipped_folder() -> Path:
+    """Calibrations that come with the package."""
+    return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
+
+
+def artefacts() -> Iterator[Artefact | CalibrationError]:
+    """All of them, the user's own first; one that cannot be read is its error."""
+    for folder in (own_folder(), shipped_folder()):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                yield load(path)
+            except CalibrationError as error:
+                yield error
+
+
+def unreadable() -> list[CalibrationError]:
+    """Why some of them cannot be read."""
+    return [found for found in artefacts() if isinstance(found, CalibrationError)]
+
+
+def find(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefact | None:
+    """The calibration of exactly these models (``Fingerprint.pair``), the user's own before a shipped one.
+
+    Nothing is ever applied to another file than it was fitted on, however much alike their names are. Of
+    several the one is taken whose prompt and sampler differ least from those ``used``.
+    """
+    found = (a for a in artefacts() if isinstance(a, Artefact) and a.card.fingerprint.pair() == pair)
+    return min(found, key=lambda a: len(mismatches(a.card, used)) if used else 0, default=None)
+
+
+def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
+    """What differs from what a calibration was fitted on, each with what follows."""
+    fitted = card.fingerprint
+    found = []
+    if fitted.generator != fingerprint.generator:
+        what = f"another generator file ({fitted.generator[:12]}, not {fingerprint.generator[:12]})"
+        found.append(_mismatch(card, what, _FAR_OFF, "calibration-other-model"))
+    if (fitted.prm, fitted.prm_format) != (fingerprint.prm, fingerprint.prm_format):
+        found.append(_mismatch(card, "another PRM", _FAR_OFF, "calibration-other-model"))
+    if fitted.prompt != fingerprint.prompt:
+        found.append(_mismatch(card, "another chat template or system prompt"))
+    small, large = sorted((fitted.window, fingerprint.window))
+    if small < large and small < fitted.sampling.get("max_tokens", 0) + _QUESTION:
+        what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
+        found.append(_mismatch(card, what))
+    changed = [
+        f"{name} {fingerprint.sampling.get(name)} instead of {value}"
+        for name, value in fitted.sampling.items()
+        if fingerprint.sampling.get(name) != value
+    ]
+    if changed:
+        found.append(_mismatch(card, f"another sampler ({', '.join(changed)})"))
+    return found
+
+
+def _mismatch(
+    card: Card, what: str, follows: str = "its estimates may be off", code: str = "calibration-mismatch"
+) -> Notice:
+    return Notice(code, f'the calibration "{card.name}" was fitted with {what}', (follows,), _REMEDY)
+
+
+def prompt_hash(chat: ChatFormat) -> str:
+    """sha256 of the prompt around a question."""
+    return hashlib.sha256(json.dumps([chat.head, chat.tail]).encode()).hexdigest()

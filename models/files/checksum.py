@@ -1,0 +1,109 @@
+"""sha256 of big files, computed once: the digest is remembered with size and modification time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from adascale.engine.errors import ModelCorruptError
+
+from .forms import is_sha256, quoted
+from .remote_file import Report, Transfer
+
+_CHUNK = 1 << 22
+
+
+def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
+    """Lowercase hex digest of a file; the second time it is looked up.
+
+    Args:
+        path: The file; links are followed.
+        label: What to call it in reports.
+        report: Told of the progress while the file is read.
+    """
+    known = _load().get(os.path.realpath(path))
+    if known is not None and known[:2] == _stamp(path):
+        return str(known[2])
+    digest = _compute(path, label, report)
+    remember(path, digest)
+    return digest
+
+
+def check_sha256(path: Path, expected: str, name: str, report: Report | None = None) -> str:
+    """Compare a file with what was published.
+
+    Args:
+        path: The file; links are followed.
+        expected: Lowercase hex digest. An empty one proves nothing, so it is refused like any other text.
+        name: How to ask for the model again.
+        report: Told of the progress while the file is read.
+
+    Returns:
+        Its digest.
+
+    Raises:
+        ModelCorruptError: It is another one than expected, or ``expected`` is no digest.
+    """
+    if not is_sha256(expected):
+        raise ModelCorruptError(
+            f"{name} has no checksum that it could be checked against",
+            f"sha256 expected {quoted(expected)}, not 64 lowercase hex digits",
+            hint=f"adascale models pull {name} --force",
+            slug="bad-checksum",
+        )
+    digest = file_sha256(path, name, report)
+    if digest != expected:
+        raise ModelCorruptError(
+            f"{name} is not the file that was published",
+            f"sha256 expected {expected}",
+            f"sha256 found    {digest}",
+            hint=f"adascale models pull {name} --force",
+            slug="bad-checksum",
+        )
+    return digest
+
+
+def remember(path: Path, digest: str) -> None:
+    """Note a digest that was just computed; a memory that cannot be written only costs time later."""
+    entries = {name: entry for name, entry in _load().items() if os.path.exists(name)}
+    entries[os.path.realpath(path)] = [*_stamp(path), digest]
+    memory = _memory()
+    draft = memory.with_name(f"{memory.name}.{os.getpid()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        draft.replace(memory)
+    except OSError:
+        draft.unlink(missing_ok=True)
+
+
+def _compute(path: Path, label: str, report: Report | None) -> str:
+    total, done, digest = path.stat().st_size, 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            if report is not None:
+                report(Transfer(label, done, total, "checking"))
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _memory() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("adascale") / "verified.json"
+
+
+def _load() -> dict[str, list[int | str]]:
+    try:
+        entries = json.loads(_memory().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}

@@ -1,0 +1,189 @@
+"""What a GGUF file says about itself, read in milliseconds and without llama.cpp.
+
+llama.cpp answers every broken file with "failed to load model". Reading the header first gives the
+cause, and tells a torn download from a whole one: each tensor's end must lie inside the file.
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError, ModelNotFoundError
+
+from ..units import human_bytes
+from .gguf_header import GGUFHeader
+
+NEWEST_VERSION = 3
+_TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
+
+# general.file_type, from llama.h (llama_ftype).
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
+    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
+    19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL",
+    26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16",
+    36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4", 39: "NVFP4",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GGUFInfo:
+    """The facts of one model file; counts are 0 and texts empty where the file does not say.
+
+    Attributes:
+        head_count_kv: Key/value heads per layer, rounded up to the mean where layers differ.
+        key_length: Dimension of one head's key.
+        value_length: Dimension of one head's value.
+        parameter_count: Sum of the elements of all tensors.
+        file_type: Quantization by name, such as ``Q4_K_M``.
+        size_bytes: Size of the file, about what the weights take in memory.
+    """
+
+    architecture: str
+    name: str
+    context_length: int
+    block_count: int
+    embedding_length: int
+    head_count: int
+    head_count_kv: int
+    key_length: int
+    value_length: int
+    vocab_size: int
+    chat_template: str
+    parameter_count: int
+    file_type: str
+    size_bytes: int
+
+    def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
+        """Bytes one token takes in the KV cache, over all layers (2 bytes a value: f16)."""
+        per_layer = self.head_count_kv * (self.key_length + self.value_length)
+        return self.block_count * per_layer * bytes_per_value
+
+
+def check_gguf(path: Path) -> None:
+    """Make sure that ``path`` is a whole GGUF that llama.cpp can read.
+
+    Raises:
+        ModelNotFoundError: There is no such file.
+        ModelCorruptError: It is something else, too new, or torn; the message says which.
+    """
+    _read(path)
+
+
+def read_info(path: Path) -> GGUFInfo:
+    """Read the header of a GGUF.
+
+    Raises:
+        ModelNotFoundError: There is no such file.
+        ModelCorruptError: As for ``check_gguf``.
+    """
+    header = _read(path)
+    arch = header.text("general.architecture")
+    heads = header.number(f"{arch}.attention.head_count")
+    width = header.number(f"{arch}.embedding_length")
+    head_size = width // heads if heads else 0
+    file_type = header.number("general.file_type", -1)
+    return GGUFInfo(
+        architecture=arch,
+        name=header.text("general.name"),
+        context_length=header.number(f"{arch}.context_length"),
+        block_count=header.number(f"{arch}.block_count"),
+        embedding_length=width,
+        head_count=heads,
+        head_count_kv=header.number(f"{arch}.attention.head_count_kv", heads),
+        key_length=header.number(f"{arch}.attention.key_length", head_size),
+        value_length=header.number(f"{arch}.attention.value_length", head_size),
+        vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
+        chat_template=header.text("tokenizer.chat_template"),
+        parameter_count=header.parameters,
+        file_type=_FILE_TYPES.get(file_type, f"type {file_type}" if file_type >= 0 else ""),
+        size_bytes=header.size_bytes,
+    )
+
+
+# What llama.cpp logs, and how it is said to a user; the first match counts.
+_LOAD_FAILURES = (
+    (r"unknown model architecture: '(.*)'", 'uses the architecture "{}" that this llama.cpp does not know'),
+    (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
+    (r"GGUF file is version (\d+)", _TOO_NEW),
+    (r"invalid magic|failed to read magic", "is not a GGUF file"),
+    (r"not within the file bounds|wrong number of tensors", "is incomplete"),
+)
+_NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
+
+
+def explain_load_failure(log_lines: Sequence[str], path: Path) -> ModelError | MemoryOverflowError:
+    """The error that llama.cpp's log accounts for, after it refused to load a model or make a context.
+
+    Args:
+        log_lines: The last lines llama.cpp logged, oldest first.
+        path: The file that was being loaded.
+    """
+    log = "\n".join(log_lines)
+    for pattern, words in _LOAD_FAILURES:
+        if found := re.search(pattern, log):
+            return ModelCorruptError(f"{path.name} {words.format(*found.groups())}")
+    refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
+    if refused:
+        hint = "a smaller --ctx-size, fewer --samples or a smaller model needs less"
+        return MemoryOverflowError(f"llama.cpp got no memory for {path.name}", refused[0], hint=hint)
+    last = [line.strip() for line in log_lines if line.strip()][-3:]
+    return ModelError(f"llama.cpp cannot load {path.name}", *last, slug="load-failed")
+
+
+def _read(path: Path) -> GGUFHeader:
+    if not path.exists():
+        raise ModelNotFoundError(f"there is no file {path}", slug="model-not-found")
+    if path.is_dir():
+        raise ModelCorruptError(f"{path.name} is a directory, not a model file")
+    if path.stat().st_size == 0:
+        raise ModelCorruptError(f"{path.name} is empty")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        _check_start(path.name, data)
+        header = GGUFHeader(data)
+        try:
+            header.parse()
+        except (struct.error, KeyError, ValueError, OverflowError) as error:
+            raise ModelCorruptError(
+                f"{path.name} is incomplete", f"its header ends early ({len(data):,} bytes are here)"
+            ) from error
+    _check_end(path.name, header)
+    return header
+
+
+def _check_start(name: str, data: mmap.mmap) -> None:
+    start = data[:64]
+    if start[:4] != b"GGUF":
+        raise ModelCorruptError(f"{name} {_what_it_is(start)}")
+    version = int.from_bytes(start[4:8], "little")
+    if version and version & 0xFFFF == 0:
+        raise ModelCorruptError(f"{name} is a big-endian GGUF; this llama.cpp reads little-endian ones")
+    if not 2 <= version <= NEWEST_VERSION:
+        raise ModelCorruptError(f"{name} {_TOO_NEW.format(version)}")
+
+
+def _what_it_is(start: bytes) -> str:
+    text = start.decode("latin-1").lstrip()
+    if text.lower().startswith(("<!doctype", "<html", "<?xml")):
+        return f'is a web page, not a model (starts with "{text.split()[0]}")'
+    if text.startswith("version https://git-lfs"):
+        return "is a Git LFS pointer, not the model itself (git lfs pull fetches it)"
+    return f"is not a GGUF file (starts with {start[:4]!r})"
+
+
+def _check_end(name: str, header: GGUFHeader) -> None:
+    size = header.size_bytes
+    for tensor, end in header.ends:
+        if end > size:
+            whole = max(end for _, end in header.ends)
+            raise ModelCorruptError(
+                f"{name} is incomplete",
+                f"tensor {tensor} lies beyond the end of the file "
+                f"({human_bytes(size)} of {human_bytes(whole)} are here)",
+            )

@@ -1,0 +1,124 @@
+"""Model references: what a user types, taken apart. No network, no disk but for ``is it a file?``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from adascale.engine.errors import ModelNotFoundError
+
+from .catalog import ModelSpec, catalog
+from .forms import is_file_name, is_one_name
+from .remote_file import Wanted
+
+_NAME = r"[A-Za-z0-9][\w.-]*"
+_HUB = re.compile(
+    rf"""(?P<prefix>hf:(?://)?|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)?
+    (?P<repo>{_NAME}/{_NAME})
+    (?:@(?P<at>[\w.-]+)|/(?:resolve|blob|tree)/(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
+    (?:\?[^:]*)?
+    (?::(?P<quant>[^/]+))?/?""",
+    re.VERBOSE,
+)
+_TAG = r"(?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4|NVFP4|BF16|F16|F32)(?=[-.]|$)"
+_QUANT = re.compile(_TAG, re.IGNORECASE)
+_NOT_A_MODEL = re.compile(r"mmproj|imatrix|-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+
+
+def parse(ref: str) -> Path | Wanted:
+    """Take a reference apart.
+
+    Args:
+        ref: A path, ``file:...``, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
+            the prefix, or a Hub URL.
+
+    Raises:
+        ModelNotFoundError: It is none of these.
+    """
+    hub = _HUB.fullmatch(ref)
+    if hub and hub["prefix"]:
+        return _hub_reference(hub)
+    if ref.startswith("file:"):
+        return Path(unquote(urlsplit(ref).path)).expanduser()
+    path = Path(ref).expanduser()
+    if path.is_file():
+        return path
+    spec = catalog().get(ref)
+    if spec is not None:
+        return from_spec(spec)
+    # A repository may be given as "owner/name-GGUF:file.gguf"; any other *.gguf is a path that is missing.
+    if path.is_dir() or (ref.endswith(".gguf") and not (hub and hub["quant"])):
+        return path
+    if hub:
+        return _hub_reference(hub)
+    raise _unknown(ref)
+
+
+def from_spec(spec: ModelSpec, name: str = "") -> Wanted:
+    """The reference to a catalogue entry."""
+    return Wanted(name or spec.name, spec.hub.repo, spec.hub.revision, spec.file, spec=spec)
+
+
+def choose_file(files: Iterable[str], quant: str | None) -> str | None:
+    """The file that llama.cpp's ``-hf`` would take: the quant, else Q4_K_M, else Q8_0, else the first.
+
+    Args:
+        files: File names of one repository; projectors, importance matrices and split files are passed over.
+        quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
+
+    Returns:
+        None if no file has the quant.
+    """
+    models = model_files(files)
+    if quant is not None:
+        return _with_tag(models, quant)
+    return _with_tag(models, "Q4_K_M") or _with_tag(models, "Q8_0") or next(iter(models), None)
+
+
+def model_files(files: Iterable[str]) -> list[str]:
+    """The GGUF files among ``files`` that hold one whole model, sorted."""
+    return sorted(name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name))
+
+
+def quant_of(file: str) -> str:
+    """The quantization tag in a file name, in capitals; the name itself if it has none."""
+    tags = _QUANT.findall(file)
+    return str(tags[-1]).upper() if tags else file
+
+
+def _with_tag(models: list[str], tag: str) -> str | None:
+    low = tag.lower()
+    named = [name for name in models if low in (name.lower(), name.lower().rpartition("/")[2])]
+    tagged = re.compile(rf"(?:^|[-._/]){re.escape(low)}(?=[-.])")
+    return next(iter(named), None) or next((name for name in models if tagged.search(name.lower())), None)
+
+
+def _hub_reference(match: re.Match[str]) -> Wanted:
+    repo, quant, file = match["repo"], match["quant"], match["file"]
+    revision = match["at"] or match["revision"]
+    if revision is not None and not is_one_name(revision):
+        raise ModelNotFoundError(
+            f'"{revision}" cannot be a revision of {repo}', hint=f"leave it out: hf:{repo}"
+        )
+    if file is not None and not is_file_name(file):
+        raise ModelNotFoundError(f'"{file}" cannot be a file of {repo}', hint=f"leave it out: hf:{repo}")
+    name = f"{repo}:{quant or file}" if quant or file else repo
+    if revision in (None, "main"):
+        for spec in catalog().values():
+            # Pinned, verified and perhaps on the package index too: better than whatever main is today.
+            if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], file or quant or "Q4_K_M"):
+                return from_spec(spec, name)
+    return Wanted(name, repo, revision, file, quant)
+
+
+def _unknown(ref: str) -> ModelNotFoundError:
+    near = difflib.get_close_matches(ref.lower(), list(catalog()), n=1, cutoff=0.5)
+    question = f"did you mean {near[0]}?  " if near else ""
+    return ModelNotFoundError(
+        f'no model called "{ref}" on this machine or in the catalogue',
+        "looked in: Hugging Face cache, catalogue",
+        hint=f"{question}adascale models list shows what is here",
+    )

@@ -1,0 +1,1 @@
+"""llama.cpp: one context, many branches, each prefix evaluated once."""

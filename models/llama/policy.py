@@ -1,0 +1,279 @@
+"""The generator on llama.cpp: many branches of many problems in one decode batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Evaluated, Growth, Prefix
+from adascale.engine.types import BranchId, Finish, Problem, Step, Until
+
+from ..files.gguf import read_info
+from ..units import human_bytes
+from .batch import Run
+from .branch import Job, Slot
+from .chat import ChatFormat
+from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
+from .runtime import FloatArray, LlamaContext
+from .sampling import Sampler, Stream, SurpriseMeter
+from .sampling_params import SamplingParams
+from .stepcost import StepCosts
+
+ANSWER_RESERVE = 256
+"""Tokens that must stay free behind a prompt."""
+
+_PAD = (0,)
+
+
+class LlamaPolicy:
+    """Samples steps with llama.cpp; implements ``engine.ports.Policy``.
+
+    Args:
+        context: Has one sequence per slot.
+        chat: Prompt format.
+        sampling: How tokens are drawn.
+        cache: Parked prefixes of this context.
+        costs: Decides how a batch is split.
+        park_steps: Keep what a step was written from for its children. Without it they read the whole prefix
+            anew, and what they draw does not depend on who else has drawn it.
+    """
+
+    def __init__(
+        self,
+        context: LlamaContext,
+        chat: ChatFormat,
+        sampling: SamplingParams,
+        cache: PrefixCache,
+        costs: StepCosts,
+        park_steps: bool = True,
+    ) -> None:
+        self._context = context
+        self._model = context.model
+        self._chat = chat
+        self._params = sampling
+        self._cache = cache
+        self._costs = costs
+        self._park_steps = park_steps
+        self._sampler = Sampler(sampling, self._model.vocab_size)
+        self._surprise = SurpriseMeter(self._model.vocab_size)
+        self._prompts: dict[str, Tokens] = {}
+        self._waiting: list[Job] = []
+        self._slots: list[Slot] = []
+
+    @property
+    def flops_per_token(self) -> float:
+        """2 x parameters."""
+        return 2.0 * self._model.parameters
+
+    @property
+    def slots(self) -> int:
+        """One branch per sequence."""
+        return self._context.sequences
+
+    def open(self, problem: Problem) -> Evaluated:
+        """Evaluate the prompt once and keep it until ``close_problem``.
+
+        Raises:
+            ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
+        """
+        tokens = self._chat.prompt(problem.question)
+        self._check_fit(len(tokens))
+        self._prompts[problem.id] = tokens
+        parked = self._cache.get(tokens)
+        if parked is not None:
+            return Evaluated(0, len(tokens), prompt_reading(parked))
+        assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
+        return read_prompt(self._context, self._cache, len(self._slots), self._chat.head, tokens)
+
+    def _check_fit(self, prompt_tokens: int) -> None:
+        needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window
+        if needed <= window:
+            return
+        raise ContextOverflowError(
+            f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
+            f"nothing was cut off; at least {ANSWER_RESERVE} tokens must stay free for the answer",
+            hint=self._wider(-(-needed // 256) * 256),
+        )
+
+    def _wider(self, window: int) -> str:
+        """How to get a window of so many tokens, and what it costs."""
+        allowed = self._model.context_train
+        if window > allowed:
+            return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
+        info = read_info(self._model.path)
+        more = (window - self._context.window) * self._context.sequences * info.kv_bytes_per_token()
+        return f"--ctx-size {window} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
+
+    def close_problem(self, problem: Problem) -> None:
+        """Forget the problem's prefixes."""
+        tokens = self._prompts.pop(problem.id, None)
+        if tokens is not None and tokens not in self._prompts.values():
+            self._cache.drop_below(tokens)
+
+    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+        """Queue a branch; it takes its place in the next ``advance``."""
+        prompt = self._prompts[prefix.problem.id]
+        tokens, ends = list(prompt), [len(self._chat.head), len(prompt)]
+        for step in prefix.steps:
+            tokens += step.token_ids
+            # A finished step is parked without its last token, which was sampled but not evaluated.
+            ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
+        stream = Stream(None if greedy else seed)
+        self._waiting.append(Job(branch, tuple(tokens), tuple(ends), len(prompt), stream, until))
+
+    def advance(self) -> Sequence[Growth]:
+        """Give waiting branches a sequence; sample for those that just got one, else evaluate a batch.
+
+        A batch holds one token of every branch, so that its shape, and with it the rounding of the kernels,
+        does not depend on who was seated when.
+        """
+        self._seat_waiting()
+        grown = self._grow_seated() or self._grow_all()
+        for sequence in sorted(grown, reverse=True):
+            step = grown[sequence].step
+            if step is not None:
+                self._after_step(sequence, step)
+        return list(grown.values())
+
+    def cancel(self, branch: BranchId) -> Step | None:
+        """End a branch and return its unfinished step.
+
+        One that ends right behind a step leaves what that was written from to another in its place.
+        """
+        for job in self._waiting:
+            if job.branch == branch:
+                self._waiting.remove(job)
+                job.stream.close()
+                return None
+        sequence = next(i for i, slot in enumerate(self._slots) if slot.job.branch == branch)
+        slot = self._slots[sequence]
+        partial = slot.take_step("length") if slot.tokens else None
+        if partial is None and self._park_steps:
+            self._park_before_last(sequence)
+        self._free(sequence)
+        return partial
+
+    def close(self) -> None:
+        """Free samplers; the context is closed by its owner."""
+        for job in [*self._waiting, *(slot.job for slot in self._slots)]:
+            job.stream.close()
+        self._waiting, self._slots = [], []
+        self._sampler.close()
+
+    def _seat_waiting(self) -> None:
+        """Seat branches whose prefix is parked, and one branch for each prefix that is not.
+
+        Siblings wait for that one and fork from what it parks, so that no token is evaluated twice.
+        """
+        leaders: list[Slot] = []
+        waiting: list[Job] = []
+        for job in self._waiting:
+            found = self._cache.get(job.prefix)
+            if found is not None and found.logits is not None:
+                cost = Evaluated(0, len(job.prefix))
+                self._seat(Slot(job, list(job.prefix), [], cost, found), found)
+            elif any(slot.job.prefix == job.prefix for slot in leaders):
+                waiting.append(job)
+            else:
+                leaders.append(self._leader(job))
+        self._waiting = waiting
+        for slot in leaders:
+            self._seat(slot, self._cache.get(tuple(slot.held)))
+
+    def _leader(self, job: Job) -> Slot:
+        held = self._cache.longest(job.prefix, job.boundaries)
+        pending = list(job.prefix[len(held) :])
+        # The last token of a step is evaluated only now, and was counted when it was sampled.
+        sampled = len(job.prefix) > job.prompt_tokens
+        return Slot(job, list(held), pending, Evaluated(len(pending) - sampled, len(held)))
+
+    def _seat(self, slot: Slot, state: Parked | None) -> None:
+        sequence = len(self._slots)
+        if state is None:
+            assert not slot.held, "a parked prefix was dropped while it was being seated"
+            self._context.clear(sequence)
+        else:
+            self._context.restore(sequence, state.state)
+        self._slots.append(slot)
+
+    def _grow_seated(self) -> dict[int, Growth]:
+        """Sample for branches that start from kept logits, or behind a prefix that nobody kept."""
+        grown: dict[int, Growth] = {}
+        for sequence, slot in enumerate(self._slots):
+            if slot.parked is not None and slot.parked.logits is not None:
+                logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
+                token = self._sampler.sample_from(slot.job.stream, logits)
+                grown[sequence] = self._grow(slot, token, logits, hidden)
+            elif len(slot.pending) > 1:
+                row = evaluate(self._context, sequence, len(slot.held), slot.pending)
+                grown[sequence] = self._grow_from_row(sequence, row)
+        return grown
+
+    def _grow_all(self) -> dict[int, Growth]:
+        """Evaluate one token of each branch, in the cheapest partition, and sample from each row."""
+        grown: dict[int, Growth] = {}
+        at = 0
+        # Padding may use only sequences that no branch holds, and they begin behind the last slot.
+        for chunk in self._costs.partition(len(self._slots), self.slots):
+            part = range(at, at + chunk.size)
+            runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
+            padding = range(at + chunk.size, at + chunk.rows)
+            self._context.decode([*runs, *(Run(s, 0, _PAD) for s in padding)])
+            for row, sequence in enumerate(part):
+                grown[sequence] = self._grow_from_row(sequence, row)
+            for sequence in padding:
+                self._context.clear(sequence)
+            at += chunk.size
+        return grown
+
+    def _grow_from_row(self, sequence: int, row: int) -> Growth:
+        slot = self._slots[sequence]
+        slot.hold()
+        logits = self._context.logits(row)
+        if len(slot.held) == len(slot.job.prefix):
+            self._cache.put(slot.job.prefix, park(self._context, sequence, row))
+            self._cache.drop(slot.job.prefix[:-1])
+        token = self._sampler.sample(slot.job.stream, self._context, row)
+        return self._grow(slot, token, logits, self._context.state(row))
+
+    def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
+        """Append a sampled token; tell whether it completed a step."""
+        piece = self._model.piece(token)
+        slot.push(token, piece, self._surprise(logits, token), state)
+        finish: Finish | None = None
+        if self._model.is_end(token):
+            finish = "stop"
+        elif slot.trajectory_tokens() >= self._params.max_tokens or slot.length() >= self._context.window:
+            finish = "length"
+        elif slot.at_delimiter(piece):
+            finish = "step"
+        text = "" if finish else slot.text.decode("utf-8", "replace")
+        step = slot.take_step(finish) if finish else None
+        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost())
+
+    def _after_step(self, sequence: int, step: Step) -> None:
+        """Park a finished step that may be continued; give the sequence of an ended branch away."""
+        slot = self._slots[sequence]
+        if step.finish == "step":
+            if slot.job.until == "answer":
+                return
+            if self._park_steps:
+                self._cache.put(tuple(slot.held), Parked(self._context.snapshot(sequence), None))
+        self._free(sequence)
+
+    def _park_before_last(self, sequence: int) -> None:
+        slot = self._slots[sequence]
+        before = slot.length() - slot.last
+        # The last token of what came before is evaluated with the first one behind it, as ever.
+        if before > len(slot.job.prefix) and self._context.shorten(sequence, before - 1):
+            self._cache.put(tuple(slot.held[: before - 1]), Parked(self._context.snapshot(sequence), None))
+
+    def _free(self, sequence: int) -> None:
+        """End a slot; the last one moves into its sequence, so that the ids stay without gaps."""
+        self._slots[sequence].job.stream.close()
+        last = len(self._slots) - 1
+        if sequence != last:
+            self._context.restore(sequence, self._context.snapshot(last))
+            self._slots[sequence] = self._slots[last]
+        self._slots.pop()
+        self._context.clear(last)

@@ -1,0 +1,152 @@
+"""What one decode step costs by the number of branches in it, and the cheapest way to split a batch.
+
+The cost is a staircase, not a line: repacked CPU kernels like multiples of 16, so that 15 branches can cost
+more than 16, and one batch of 12 more than 8 and 4. It is measured once per model and machine, and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import machine
+from .batch import Run
+from .runtime import LlamaContext
+
+SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)
+"""Branches at which the curve is measured; between them it is a line."""
+
+# A split that promised less than this gained nothing when it was timed (17 as 1 + 16 on the 1.5B: 0.98).
+_WORTH = 0.95
+
+_DEPTH = 64
+_REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One decode call: ``size`` branches, and rows in all, the rest of them padding."""
+
+    size: int
+    rows: int
+
+
+class StepCosts:
+    """Seconds of a decode step for 1, 2, ... branches.
+
+    Args:
+        curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
+        even: Pad every batch to all rows instead of seeking the cheapest split. A branch then gets the same
+            numbers, bit for bit, whoever its neighbours are: kernels round by the shape of the batch.
+    """
+
+    def __init__(self, curve: Mapping[int, float], *, even: bool = False) -> None:
+        self._even = even
+        self.curve = dict(sorted(curve.items()))
+        self._plan = functools.lru_cache(maxsize=None)(self._cheapest)
+
+    def seconds(self, branches: int) -> float:
+        """Cost of one step in one call, interpolated; 0 when nothing was measured."""
+        if not self.curve:
+            return 0.0
+        sizes, costs = list(self.curve), list(self.curve.values())
+        if branches > sizes[-1]:
+            return costs[-1] * branches / sizes[-1]
+        return float(np.interp(branches, sizes, costs))
+
+    def relative(self, most: int) -> tuple[float, ...]:
+        """Cost of a step of 1 to ``most`` branches, the first of them 1; empty when nothing was measured."""
+        alone = self.step_seconds(1, most)
+        costs = (self.step_seconds(n, most) / alone for n in range(1, most + 1)) if alone > 0 else ()
+        return tuple(round(cost, 3) for cost in costs)
+
+    def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
+        """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
+        if self._even and branches:
+            return (Chunk(branches, rows),)
+        if not self.curve or branches == 0:
+            return (Chunk(branches, branches),) if branches else ()
+        return self._plan(branches, rows)[1]
+
+    def step_seconds(self, branches: int, rows: int) -> float:
+        """Cost of one step over the cheapest split: what one more branch is weighed by."""
+        return self._plan(branches, rows)[0] if self.curve and branches else 0.0
+
+    def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
+        """Dynamic programme over the size of the first call; only the last call may hold padding."""
+        best: tuple[float, tuple[Chunk, ...]] = min(
+            ((self.seconds(padded), (Chunk(branches, padded),)) for padded in self._paddings(branches, rows)),
+            key=lambda plan: plan[0],
+        )
+        for size in range(1, branches):
+            if size in self.curve:
+                rest, chunks = self._plan(branches - size, rows - size)
+                total = self.seconds(size) + rest
+                if total < _WORTH * best[0]:
+                    best = (total, (Chunk(size, size), *chunks))
+        return best
+
+    def _paddings(self, branches: int, rows: int) -> list[int]:
+        return [branches, *(size for size in self.curve if branches < size <= rows)]
+
+
+def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
+    """Time decode steps on an empty context; leaves it empty. All sizes take a few seconds on a laptop."""
+    sizes = [size for size in sizes if size <= context.sequences]
+    held = min(_DEPTH, context.window // 2)
+    lengths = [held] * sizes[-1]
+    for sequence in range(sizes[-1]):
+        context.clear(sequence)
+        context.decode([Run(sequence, 0, [0] * held)])
+    curve: dict[int, float] = {}
+    for size in sizes:
+        times = []
+        for _ in range(_REPEATS):
+            started = time.perf_counter()
+            context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
+            context.logits(0)  # waits for a GPU
+            times.append(time.perf_counter() - started)
+            for sequence in range(size):
+                lengths[sequence] += 1
+        curve[size] = min(times)
+    for sequence in range(sizes[-1]):
+        context.clear(sequence)
+    return StepCosts(curve)
+
+
+def kept_at(model_sha256: str, threads: int, gpu_layers: int) -> Path:
+    """Where the curve of a model on this machine, with this llama.cpp, is kept."""
+    import llama_cpp
+    import platformdirs
+
+    parts = (model_sha256, machine.cpu_name(), threads, gpu_layers, llama_cpp.__version__)
+    key = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:24]
+    return Path(platformdirs.user_cache_dir("adascale")) / "stepcost" / f"{key}.json"
+
+
+def load(path: Path, sequences: int) -> StepCosts | None:
+    """A kept curve that covers ``sequences`` branches; None when there is none."""
+    try:
+        curve = {int(size): float(cost) for size, cost in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError):
+        return None
+    wanted = [size for size in SIZES if size <= sequences]
+    return StepCosts(curve) if set(wanted) <= set(curve) else None
+
+
+def save(path: Path, costs: StepCosts) -> None:
+    """Keep a curve; a cache that cannot be written costs only the next measurement."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".tmp")
+        partial.write_text(json.dumps(costs.curve))
+        partial.replace(path)
+    except OSError:
+        return

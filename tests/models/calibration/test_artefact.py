@@ -1,0 +1,357 @@
+"""Calibrations as files, and where they are found: nothing torn, edited or foreign is ever believed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save as serialise
+from worlds import drawn, fitted, problems, searched
+
+from adascale.engine.answers.votes import group_answers
+from adascale.engine.calibration.models import METHODS
+from adascale.engine.errors import CalibrationError
+from adascale.engine.ports import Prefix
+from adascale.engine.types import Candidate, Estimate, Finished, NodeId
+from adascale.models.calibration import artefact as calibrations
+from adascale.models.calibration import installed as shelf
+from adascale.models.calibration.artefact import (
+    SUFFIX,
+    Artefact,
+    Card,
+    Fingerprint,
+    describe,
+    load,
+    question_key,
+    save,
+)
+from adascale.models.calibration.training import training_set
+
+FINGERPRINT = Fingerprint(
+    "a" * 64, "", "probe", "c" * 64, {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "max_tokens": 768}, 2048
+)
+CARD = Card(
+    name="tiny+probe",
+    fingerprint=FINGERPRINT,
+    method="beta",
+    data=("train.jsonl", "more.jsonl"),
+    questions=tuple(question_key(f"question {i}") for i in range(60)),
+    samples=4,
+    rollouts=2,
+    seed=0,
+    versions={"adascale": "0.1.0"},
+    held_out={"finished": {"brier": 0.2, "auc": None, "intervals": {"brier": [0.1, 0.3]}}},
+)
+
+
+def artefact(method: str = "beta", **changes: Any) -> Artefact:
+    return Artefact(fitted(method).calibration, replace(CARD, method=method, **changes))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A good file."""
+    path = tmp_path / f"tiny+probe{SUFFIX}"
+    save(artefact(), path)
+    return path
+
+
+def parts(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+    with safe_open(path, "np") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str], *, sealed: bool = False) -> None:
+    """A valid safetensors file with other contents, its checksum made good if ``sealed``."""
+    if sealed:
+        metadata = {**metadata, "sha256": calibrations._digest(tensors, metadata.get("card", ""))}
+    path.write_bytes(serialise(tensors, metadata))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None:
+    path = tmp_path / f"x{SUFFIX}"
+    save(artefact(method), path)
+    found = load(path)
+    assert found.card == replace(CARD, method=method)
+    assert found.path == path
+    before, after = fitted(method).calibration, found.calibration
+    for stage, data in training_set(drawn(problems(10, 100))).stages.items():
+        expected = before.stages[stage].quantiles(data.evidence)
+        # Between two rewards that lie close an isotonic map is steep, and they are kept in single precision.
+        close = 1e-5 if method == "isotonic" else 1e-6
+        assert after.stages[stage].quantiles(data.evidence) == pytest.approx(expected, abs=close)
+    for fold in searched(problems(10, 100)).values():
+        prefix = Prefix(fold.problem, (), fold.tree.reading)
+        assert after.domain.distance(fold.tree.reading.last[None]) == pytest.approx(  # type: ignore[union-attr]
+            before.domain.distance(fold.tree.reading.last[None]),
+            rel=1e-4,  # type: ignore[union-attr]
+        )
+        ends = [node for node in fold.answers if fold.tree[node].status == "terminal"]
+        candidates = tuple(
+            Candidate(NodeId(n), fold.answers[n], Estimate(0.2, 0.1 * n % 1, 0.9, True)) for n in ends
+        )
+        finished = Finished(before.question(prefix), candidates, tuple(group_answers(candidates)))
+        if finished.groups:
+            pair = before.confidence(prefix, finished), after.confidence(prefix, finished)
+            assert pair[1].median == pytest.approx(pair[0].median, abs=1e-6)
+
+
+def test_the_same_artefact_gives_the_same_bytes_in_any_process(tmp_path: Path, path: Path) -> None:
+    copies = set()
+    for i in range(12):
+        save(artefact(), tmp_path / str(i))
+        copies.add((tmp_path / str(i)).read_bytes())
+    assert copies == {path.read_bytes()}
+    code = (
+        f"import sys\nsys.path[:0] = {sys.path!r}\nfrom pathlib import Path\n"
+        "from adascale.models.calibration.artefact import load, save\n"
+        f"save(load(Path({str(path)!r})), Path({str(tmp_path / 'again')!r}))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, path: Path) -> None:
+    before = path.read_bytes()
+    path.with_name(path.name + ".tmp").mkdir()  # the place of the unfinished file is taken
+    with pytest.raises(OSError, match="directory"):
+        save(artefact(samples=99), path)
+    assert path.read_bytes() == before
+    deep = tmp_path / "a" / "b" / "c.safetensors"
+    save(artefact(), deep)
+    assert [p.name for p in deep.parent.iterdir()] == ["c.safetensors"]
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 100, 5000, -1])
+def test_a_torn_file_is_told(path: Path, keep: int) -> None:
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CalibrationError, match="cannot be read: it is torn or no safetensors file"):
+        load(path)
+
+
+@pytest.mark.parametrize("data", [b"hello, this is text" * 100, bytes(5000), b"GGUF" + bytes(3000)])
+def test_another_kind_of_file_is_told(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    with pytest.raises(CalibrationError, match="no safetensors file"):
+        load(path)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E4M3", 1)])
+def test_a_type_that_numpy_lacks_is_told(path: Path, kind: str, size: int) -> None:
+    header = json.dumps({"w": {"dtype": kind, "shape": [4], "data_offsets": [0, 4 * size]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * size))
+    with pytest.raises(CalibrationError, match=r"no safetensors file|no calibration"):
+        load(path)
+
+
+def test_states_of_another_width_are_refused(path: Path) -> None:
+    width = load(path).calibration.width
+    assert load(path, width=width).card == load(path).card
+    with pytest.raises(CalibrationError, match=f"of {width} numbers, this generator's have 1,536"):
+        load(path, width=1536)
+
+
+def test_a_missing_file_and_a_folder_are_told(path: Path) -> None:
+    with pytest.raises(CalibrationError, match="there is no calibration at"):
+        load(path.with_name("nowhere"))
+    with pytest.raises(CalibrationError, match="cannot be read"):
+        load(path.parent)
+
+
+@pytest.mark.parametrize("at", [-1, -400])
+def test_a_flipped_bit_in_the_tensors_is_told(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CalibrationError, match="was changed after it was written") as caught:
+        load(path)
+    assert "calibrate fit" in caught.value.hint
+
+
+def test_an_edited_card_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    card = {**json.loads(metadata["card"]), "samples": 100_000}
+    rewrite(path, tensors, {**metadata, "card": json.dumps(card, sort_keys=True)})
+    with pytest.raises(CalibrationError, match="was changed"):
+        load(path)
+
+
+def test_a_swapped_tensor_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    tensors["step.head.3"], tensors["finished.head.3"] = tensors["finished.head.3"], tensors["step.head.3"]
+    rewrite(path, tensors, metadata)
+    with pytest.raises(CalibrationError, match="was changed"):
+        load(path)
+
+
+def test_another_schema_is_told_with_both_names(path: Path) -> None:
+    tensors, metadata = parts(path)
+    rewrite(path, tensors, {**metadata, "schema": "adascale.calibration/9"}, sealed=True)
+    with pytest.raises(CalibrationError, match="no calibration of this version") as caught:
+        load(path)
+    assert "adascale.calibration/9" in caught.value.facts[0]
+    assert calibrations.SCHEMA in caught.value.facts[0]
+    rewrite(path, tensors, {"format": "pt"})
+    with pytest.raises(CalibrationError, match="no calibration of this version"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["domain.threshold", "step.head.3", "question.projection.0.bias", "answer.scalar_mean"]
+)
+def test_a_missing_tensor_is_told_by_name(path: Path, name: str) -> None:
+    tensors, metadata = parts(path)
+    del tensors[name]
+    rewrite(path, tensors, metadata, sealed=True)
+    with pytest.raises(
+        CalibrationError, match="lacks a part: .*" + name.split(".", 1)[1].replace(".", r"\.")
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize("card", ["", "{", "[]", "3", "{}", '{"name": "x"}'])
+def test_a_card_that_is_none_is_told(path: Path, card: str) -> None:
+    tensors, metadata = parts(path)
+    rewrite(path, tensors, {**metadata, "card": card}, sealed=True)
+    with pytest.raises(CalibrationError, match="lacks a part"):
+        load(path)
+
+
+def test_a_method_that_does_not_fit_the_tensors_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    for changed in (
+        {"method": "isotonic"},
+        {"method": "quantile"},
+        {"held_out": 3},
+        {"held_out": {}},
+        {"fingerprint": {"generator": "x"}},
+    ):
+        card = {**json.loads(metadata["card"]), **changed}
+        rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
+        with pytest.raises(CalibrationError, match="lacks a part"):
+            load(path)
+
+
+def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    tensors["answer.scalar_mean"] = tensors["answer.scalar_mean"][:-1]
+    rewrite(path, tensors, metadata, sealed=True)
+    with pytest.raises(CalibrationError, match="lacks a part"):
+        load(path)
+
+
+def test_what_cannot_be_read_is_named_and_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "own_folder", lambda: path.parent)
+    path.with_name(f"torn{SUFFIX}").write_bytes(path.read_bytes()[:1000])
+    [error] = shelf.unreadable()
+    assert "torn" in error.message
+    found = shelf.find(FINGERPRINT.pair(), FINGERPRINT)
+    assert found is not None
+    assert found.path == path
+
+
+def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
+    tensors, metadata = parts(path)
+    card = {**json.loads(metadata["card"]), "later": 1}
+    rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
+    assert load(path).card == CARD
+
+
+def test_a_description_names_the_file_and_is_json(path: Path) -> None:
+    described = describe(load(path))
+    assert described["file"] == str(path)
+    assert json.loads(json.dumps(described, allow_nan=False))["fingerprint"]["generator"] == "a" * 64
+    assert describe(artefact())["file"] is None
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Empty folders of own and shipped calibrations."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr(shelf, "shipped_folder", lambda: shipped)
+    return shelf.own_folder(), shipped
+
+
+def put(folder: Path, name: str, **changes: Any) -> Path:
+    fingerprint = replace(FINGERPRINT, **changes)
+    path = folder / f"{name}{SUFFIX}"
+    save(artefact(name=name, fingerprint=fingerprint), path)
+    return path
+
+
+def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]) -> None:
+    own, shipped = folders
+    assert shelf.find(FINGERPRINT.pair()) is None
+    put(own, "another generator", generator="b" * 64)
+    put(own, "with a prm", prm="d" * 64, prm_format="judge")
+    put(own, "same prm, another format", prm="d" * 64, prm_format="qwen")
+    assert shelf.find(FINGERPRINT.pair()) is None
+    put(shipped, "shipped")
+    found = shelf.find(FINGERPRINT.pair())
+    assert found is not None
+    assert found.card.name == "shipped"
+    put(own, "zz own")
+    found = shelf.find(FINGERPRINT.pair())
+    assert found is not None
+    assert found.card.name == "zz own"
+    put(own, "aa other sampler", sampling={"temperature": 0.2})
+    used = shelf.find(FINGERPRINT.pair(), FINGERPRINT)
+    assert used is not None
+    assert used.card.name == "zz own"
+    judged = shelf.find(("a" * 64, "d" * 64, "judge"))
+    assert judged is not None
+    assert judged.card.name == "with a prm"
+
+
+def test_other_prompts_and_samplers_are_found_and_then_told(folders: tuple[Path, Path]) -> None:
+    put(folders[0], "mine")
+    changed = replace(FINGERPRINT, prompt="e" * 64, sampling={**FINGERPRINT.sampling, "temperature": 1.2})
+    found = shelf.find(changed.pair())
+    assert found is not None
+    template, sampler = (notice.message for notice in shelf.mismatches(found.card, changed))
+    assert "chat template" in template
+    assert "temperature 1.2 instead of 0.8" in sampler
+
+
+def test_a_broken_file_on_the_shelf_hides_no_other(folders: tuple[Path, Path]) -> None:
+    own, _ = folders
+    put(own, "a").write_bytes(b"torn")
+    put(own, "b")
+    (own / "notes.txt").write_text("no calibration")
+    kinds = [type(found) for found in shelf.artefacts()]
+    assert kinds == [CalibrationError, Artefact]
+    found = shelf.find(FINGERPRINT.pair())
+    assert found is not None
+    assert found.card.name == "b"
+
+
+MISMATCHES = [
+    ({}, []),
+    ({"generator": "f" * 64}, ["another generator file (aaaaaaaaaaaa, not ffffffffffff)"]),
+    ({"prm": "f" * 64}, ["another PRM"]),
+    ({"prm_format": "judge"}, ["another PRM"]),
+    ({"window": 4096}, []),
+    ({"window": 512}, ["a context of 2,048 tokens, not 512"]),
+    ({"prompt": "f" * 64}, ["another chat template or system prompt"]),
+    ({"sampling": {**FINGERPRINT.sampling, "top_p": 0.5}}, ["another sampler (top_p 0.5 instead of 0.95)"]),
+    ({"sampling": {}}, ["temperature None instead of 0.8"]),
+    ({"generator": "f" * 64, "prompt": "f" * 64}, ["another generator", "another chat template"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), MISMATCHES, ids=[str(list(c)) for c, _ in MISMATCHES])
+def test_what_does_not_match_is_named(changes: dict[str, Any], words: list[str]) -> None:
+    found = shelf.mismatches(CARD, replace(FINGERPRINT, **changes))
+    assert len(found) == len(words)
+    assert all(word in notice.message for word, notice in zip(words, found, strict=True))
+    assert all("may be" in notice.facts[0] and "calibrate fit" in notice.hint for notice in found)

@@ -1,0 +1,131 @@
+"""Drawing what a store lacks, and scoring what it holds, a question at a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from worlds import ReadingPolicy, problems, solve
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Evaluated, Prefix
+from adascale.engine.scripted import ScriptedPRM
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.types import Problem
+from adascale.models.calibration.collect import Done, Draws, draw, score
+from adascale.models.calibration.rollouts import RolloutStore
+from adascale.models.llama.runtime import LlamaModel
+
+ASKED = problems(12)
+
+
+class Counting(ReadingPolicy):
+    """Counts prompts, and refuses one of them."""
+
+    opened = 0
+
+    def open(self, problem: Problem) -> Evaluated:
+        self.opened += 1
+        if problem.question == "too long":
+            raise ContextOverflowError("the question is too long")
+        return super().open(problem)
+
+
+class Spelling:
+    """Pieces of scripted tokens, which are characters."""
+
+    def piece(self, token: int) -> bytes:
+        return chr(token).encode()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RolloutStore]:
+    with closing(RolloutStore(tmp_path / "rollouts.sqlite")) as opened:
+        yield opened
+
+
+def driver_of(policy: ReadingPolicy) -> Driver:
+    clock = itertools.count()
+    return Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+
+
+def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:
+    policy = Counting(solve)
+    found = []
+    for done in draw(driver_of(policy), ASKED, store, Draws()):
+        assert store.holds(done.problem)
+        kept = store.get(done.problem)
+        assert kept is not None
+        assert done == Done(done.problem, int(kept.tokens.sum()), done.spent)
+        found.append(done)
+    assert all(map(store.holds, ASKED))
+    assert policy.opened == len(ASKED)
+    # The first to finish is not alone in the batch; in the end all that was spent belongs to somebody.
+    assert found[0].spent > found[0].tokens
+    assert found[-1].spent == sum(done.tokens for done in found)
+    assert list(draw(driver_of(policy), ASKED, store, Draws())) == []
+    assert policy.opened == len(ASKED)
+
+
+def test_what_was_not_finished_is_not_kept_and_drawn_later(store: RolloutStore) -> None:
+    driver = driver_of(Counting(solve))
+    for number, _ in enumerate(draw(driver, ASKED, store, Draws())):
+        if number == 4:
+            driver.interrupt()
+    held = [problem.id for problem in ASKED if store.holds(problem)]
+    assert 5 <= len(held) < len(ASKED)
+    again = [done.problem.id for done in draw(driver_of(Counting(solve)), ASKED, store, Draws())]
+    assert sorted(held + again) == sorted(problem.id for problem in ASKED)
+
+
+def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutStore) -> None:
+    bad = Problem("bad", "too long", "18")
+    found = list(draw(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, Draws()))
+    assert [done.problem for done in found if done.error] == [bad]
+    assert "too long" in next(done.error for done in found if done.error)
+    assert not store.holds(bad)
+    assert sum(map(store.holds, ASKED)) == 4
+
+
+def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
+    list(draw(driver_of(Counting(solve)), ASKED[:5], store, Draws()))
+    closed: list[str] = []
+
+    class Judge(ScriptedPRM):
+        def close_problem(self, problem: Problem) -> None:
+            closed.append(problem.id)
+
+    def reward(prefix: Prefix) -> float:
+        return len("".join(step.text for step in prefix.steps)) / 1000
+
+    model = cast(LlamaModel, Spelling())
+    done = list(score(Judge(reward), model, ASKED, store, "judge"))
+    assert [d.problem.id for d in done] == closed == [p.id for p in ASKED[:5]]
+    for problem, told in zip(ASKED, done, strict=False):
+        kept: Any = store.get(problem)
+        rewards = store.rewards(problem, "judge")
+        assert rewards is not None
+        lengths = [sum(int(kept.tokens[n]) for n in kept.path(i)) / 1000 for i in range(len(kept.parent))]
+        assert rewards == pytest.approx(np.array(lengths))
+        assert told.tokens == kept.tokens.sum()
+    assert list(score(Judge(reward), model, ASKED, store, "judge")) == []
+    assert len(list(score(Judge(reward), model, ASKED, store, "another"))) == 5
+
+
+def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: RolloutStore) -> None:
+    list(draw(driver_of(Counting(solve)), ASKED[:3], store, Draws()))
+
+    def reward(prefix: Prefix) -> float:
+        if prefix.problem == ASKED[1]:
+            raise ContextOverflowError("the PRM's window is too small")
+        return 0.5
+
+    done = list(score(ScriptedPRM(reward), cast(LlamaModel, Spelling()), ASKED[:3], store, "judge"))
+    assert [bool(d.error) for d in done] == [False, True, False]
+    assert [store.rewards(p, "judge") is None for p in ASKED[:3]] == [False, True, False]

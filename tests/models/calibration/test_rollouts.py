@@ -1,0 +1,200 @@
+"""The store of rollouts: what it was told is there, whatever happens next; and the choice of questions."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from worlds import drawn, problems, searched
+
+from adascale.engine.types import Problem
+from adascale.models.calibration.artefact import Fingerprint
+from adascale.models.calibration.collect import Draws, choose, expected_tokens, store_path
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RolloutStore]:
+    with closing(RolloutStore(tmp_path / "deep" / "rollouts.sqlite")) as opened:
+        yield opened
+
+
+def same(a: Rollouts, b: Rollouts) -> bool:
+    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(Rollouts)]
+    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in pairs)
+
+
+def test_what_was_put_comes_back(store: RolloutStore, tmp_path: Path) -> None:
+    asked = problems(5)
+    put = drawn(asked)
+    for rollouts in put:
+        assert not store.holds(rollouts.problem)
+        assert store.get(rollouts.problem) is None
+        store.put(rollouts)
+    with closing(RolloutStore(tmp_path / "deep" / "rollouts.sqlite")) as again:
+        for rollouts in put:
+            found = again.get(rollouts.problem)
+            assert found is not None
+            assert again.holds(rollouts.problem)
+            assert same(found, rollouts)
+            dtypes = [getattr(found, f.name).dtype for f in fields(Rollouts)[1:-1]]
+            assert dtypes == [getattr(rollouts, f.name).dtype for f in fields(Rollouts)[1:-1]]
+
+
+def test_a_question_with_another_answer_or_id_is_another_question(store: RolloutStore) -> None:
+    [rollouts] = drawn(problems(1))
+    store.put(rollouts)
+    for other in (replace(rollouts.problem, answer="19"), replace(rollouts.problem, id="other")):
+        assert not store.holds(other)
+        assert store.get(other) is None
+    assert store.holds(replace(rollouts.problem, meta={"line": 3}))
+
+
+def test_two_questions_with_the_same_text_are_both_kept(store: RolloutStore) -> None:
+    first = Problem("a", "What is 9 * 2?", "18")
+    asked = [first, replace(first, id="b")]
+    for rollouts in drawn(asked):
+        store.put(rollouts)
+    assert [store.holds(problem) for problem in asked] == [True, True]
+
+
+def test_rewards_are_kept_by_prm(store: RolloutStore) -> None:
+    one, two = drawn(problems(2))
+    for rollouts in (one, two):
+        store.put(rollouts)
+    first, second = (np.linspace(0, high, len(one.parent)).astype(np.float32) for high in (1, 2))
+    assert store.rewards(one.problem, "a") is None
+    store.put_rewards(one.problem, "a", first)
+    store.put_rewards(one.problem, "b", second)
+    for prm, expected in (("a", first), ("b", second)):
+        found = store.rewards(one.problem, prm)
+        assert found is not None
+        assert found.dtype == np.float32
+        assert np.array_equal(found, expected)
+    assert store.rewards(one.problem, "c") is None
+    assert store.rewards(two.problem, "a") is None
+
+
+def test_what_is_kept_stays_as_it_is(store: RolloutStore) -> None:
+    [first], [other] = (drawn(problems(1), samples) for samples in (3, 4))
+    assert first.to_bytes() != other.to_bytes()
+    store.put(first)
+    store.put(other)
+    found = store.get(first.problem)
+    assert found is not None
+    assert found.to_bytes() == first.to_bytes()
+
+
+_LOOP = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from worlds import drawn, problems
+from adascale.models.calibration.rollouts import RolloutStore
+store = RolloutStore(Path(sys.argv[1]))
+[template] = drawn(problems(1))
+for i in range(100_000):
+    store.put(replace(template, problem=replace(template.problem, question=f"Question {i}?")))
+    print(i, flush=True)
+"""
+
+
+def test_all_that_was_reported_survives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.sqlite"
+    command = [sys.executable, "-c", f"import sys\nsys.path[:0] = {sys.path!r}\n{_LOOP}", str(path)]
+    [template] = drawn(problems(1))
+    last = -1
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = int(line)
+            if last == 40:
+                process.kill()
+        process.wait()
+    assert 40 <= last < 99_999
+    with closing(RolloutStore(path)) as store:
+        for i in range(last + 1):
+            found = store.get(replace(template.problem, question=f"Question {i}?"))
+            assert found is not None, f"question {i} of {last} was reported and is lost"
+            assert same(replace(found, problem=template.problem), template)
+        store.put(template)  # and it can be written to
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 60), st.integers(0, 9))
+@example([5, 5, 1], 4, 0)
+@settings(max_examples=60, deadline=None)
+def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
+    sizes: list[int], questions: int, seed: int
+) -> None:
+    files = [[Problem(f"{name}:{i}", "?", "1") for i in range(size)] for name, size in enumerate(sizes)]
+    every = choose(files, None, seed)
+    assert Counter(p.id for p in every) == Counter(p.id for file in files for p in file)
+    found = choose(files, questions, seed)
+    assert found == every[:questions]
+    counts = Counter(p.id.split(":")[0] for p in found)
+    most = max(counts.values(), default=0)
+    for name, size in enumerate(sizes):
+        assert counts[str(name)] >= min(most - 1, size)
+
+
+def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
+    file = problems(50)
+    assert choose([file], 20, 1) == choose([list(file)], 20, 1)
+    assert choose([file], 20, 1) != choose([file], 20, 2)
+    assert choose([file], 20, 1) != file[:20]
+
+
+def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
+    fingerprint = Fingerprint("g" * 64, "", "probe", "p" * 64, {"temperature": 0.8}, 2048)
+    base = store_path(fingerprint, Draws())
+    others = [
+        (replace(fingerprint, generator="h" * 64), Draws()),
+        (replace(fingerprint, prompt="q" * 64), Draws()),
+        (replace(fingerprint, sampling={"temperature": 0.7}), Draws()),
+        (replace(fingerprint, window=1024), Draws()),
+        (fingerprint, Draws(samples=5)),
+        (fingerprint, Draws(rollouts=3)),
+        (fingerprint, Draws(seed=1)),
+    ]
+    assert len({base, *(store_path(*other) for other in others)}) == 1 + len(others)
+    # A PRM reads what was drawn and changes nothing of it.
+    assert store_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), Draws()) == base
+
+
+def test_the_expected_cost_is_that_of_what_is_kept(store: RolloutStore) -> None:
+    asked = problems(8)
+    guess = expected_tokens(store, asked, 8, Draws())
+    assert guess == 8 * 350 * 5
+    kept = drawn(asked[:3])
+    for rollouts in kept:
+        store.put(rollouts)
+    mean = sum(int(r.tokens.sum()) for r in kept) / 3
+    assert expected_tokens(store, asked, 5, Draws()) == pytest.approx(5 * mean, abs=1)
+
+
+def test_paths_lead_from_the_first_step_to_the_node() -> None:
+    for rollouts in drawn(problems(5)):
+        for node in range(1, len(rollouts.parent)):
+            path = rollouts.path(node)
+            assert path[-1] == node
+            assert [int(rollouts.parent[n]) for n in path] == [0, *path[:-1]]
+    assert rollouts.path(0) == []
+
+
+def test_a_search_without_readings_cannot_be_kept() -> None:
+    [fold] = searched(problems(1)).values()
+    step = random.Random(0).choice([node for node in fold.tree if node.step])
+    assert step.step is not None
+    step.step = replace(step.step, reading=None)
+    with pytest.raises(AssertionError, match="states were not kept"):
+        Rollouts.of(fold)

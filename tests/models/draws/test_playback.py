@@ -1,0 +1,219 @@
+"""Draws that are kept: played back as they were drawn, and the same whatever was kept before."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import BranchId, Problem, Reading, Step
+from adascale.models.draws.playback import ReplayingPolicy
+from adascale.models.draws.store import DrawStore, Prompt, draw_key
+
+PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
+PARAMS = SearchParams(samples=6, beam_width=2, branching=2)
+EVERY = sorted(STRATEGIES)
+
+
+def script(prefix: Prefix, rng: random.Random) -> Step:
+    if len(prefix.steps) >= rng.randint(1, 3):
+        return scripted_step(rng.choice(["Answer: 18.", "Answer: 20."]), "stop", -rng.random())
+    return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n"]), "step", -rng.random())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DrawStore]:
+    with closing(DrawStore(tmp_path / "draws" / "x.sqlite")) as opened:
+        yield opened
+
+
+def run(
+    strategy: str, store: DrawStore, problems: Sequence[Problem] = PROBLEMS, slots: int = 3, at_once: int = 4
+) -> tuple[dict[str, list[Event]], ReplayingPolicy]:
+    policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.run(problems, Settings(STRATEGIES[strategy], PARAMS, seed=5), at_once):
+        logs.setdefault(problem.id, []).append(event)
+    return logs, policy
+
+
+def plain(logs: dict[str, list[Event]]) -> dict[str, list[object]]:
+    """Branch ids are numbered over all problems; everything else must be the same."""
+    return {
+        id_: [{k: v for k, v in to_json(event).items() if k != "branch"} for event in log]
+        for id_, log in logs.items()
+    }
+
+
+@pytest.mark.parametrize("strategy", EVERY)
+def test_nothing_is_drawn_twice_and_all_goes_as_before(strategy: str, store: DrawStore) -> None:
+    first, drew = run(strategy, store)
+    again, replayed = run(strategy, store)
+    assert drew.drawn_tokens > 0
+    assert replayed.drawn_tokens == 0
+    assert plain(again) == plain(first)
+
+
+@pytest.mark.parametrize("strategy", EVERY)
+def test_what_was_kept_before_and_who_else_is_asked_change_nothing(
+    strategy: str, store: DrawStore, tmp_path: Path
+) -> None:
+    for other in ("vote", "beam"):
+        run(other, store, PROBLEMS[:3])
+    after, _ = run(strategy, store)
+    with closing(DrawStore(tmp_path / "fresh.sqlite")) as fresh:
+        alone, _ = run(strategy, fresh, slots=1, at_once=1)
+    assert plain(after) == plain(alone)
+
+
+def test_strategies_share_their_draws(store: DrawStore) -> None:
+    run("vote", store)
+    for strategy in ("best-of-n", "adaptive", "adaptive-consistency"):
+        assert run(strategy, store)[1].drawn_tokens == 0
+
+
+def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> None:
+    logs, _ = run("vote", store)
+    clock = itertools.count()
+    driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    live: dict[str, list[Event]] = {}
+    for problem, event in driver.run(PROBLEMS, Settings(STRATEGIES["vote"], PARAMS, seed=5)):
+        live.setdefault(problem.id, []).append(event)
+    for id_, log in logs.items():
+        a, b = (sorted(tree.text(node.id) for node in tree) for tree in (replay(log), replay(live[id_])))
+        assert a == b
+        ends = log[-1], live[id_][-1]
+        tokens = [e.usage.generated_tokens for e in ends if isinstance(e, SearchFinished)]
+        assert tokens[0] == tokens[1]
+
+
+def test_time_is_that_of_a_question_alone_in_its_batches(store: DrawStore) -> None:
+    def one_step(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("18", "stop") if rng.random() < 0.5 else scripted_step("18 or so", "stop")
+
+    policy = ReplayingPolicy(ScriptedPolicy(one_step, 2), store, lambda branches: float(10 * branches))
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    [*_, (_, last)] = driver.run(PROBLEMS[:1], Settings(STRATEGIES["vote"], SearchParams(samples=4), seed=5))
+    assert isinstance(last, SearchFinished)
+    assert last.usage.seconds == pytest.approx(10.0 * last.usage.generated_tokens)
+
+
+def test_the_oldest_question_is_drawn_first(store: DrawStore) -> None:
+    policy = ReplayingPolicy(ScriptedPolicy(script, 1), store, lambda branches: 1.0)
+    for problem in PROBLEMS[:3]:
+        policy.open(problem)
+    asked = [Prefix(PROBLEMS[at]) for at in (2, 1, 0, 1)]
+    for id_, prefix in enumerate(asked):
+        policy.start(BranchId(id_), prefix, id_, "answer", False)
+    ended: list[int] = []
+    while len(ended) < len(asked):
+        policy.advance()
+        kept = [id_ for id_, at in enumerate(asked) if store.get(draw_key(at, id_, False), "answer")]
+        ended += [id_ for id_ in kept if id_ not in ended]
+    assert ended == [2, 1, 3, 0]
+
+
+def test_a_draw_that_is_no_longer_wanted_is_stopped_with_its_question(store: DrawStore) -> None:
+    live = ScriptedPolicy(script, 4)
+    policy = ReplayingPolicy(live, store, lambda branches: 1.0)
+    problem = PROBLEMS[0]
+    policy.open(problem)
+    policy.start(BranchId(0), Prefix(problem), 1, "answer", False)
+    policy.advance()
+    assert live._running
+    assert policy.cancel(BranchId(0)) is None
+    policy.close_problem(problem)
+    assert not live._running
+    assert len(store) == 0
+
+
+def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
+    lengths = itertools.cycle((4, 10))
+
+    def by_turns(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("x" * next(lengths), "stop", -1.0)
+
+    policy = ReplayingPolicy(ScriptedPolicy(by_turns, 4), store, lambda branches: 1.0)
+    problem = PROBLEMS[0]
+    policy.open(problem)
+    for id_, seed in ((0, 1), (1, 2)):
+        policy.start(BranchId(id_), Prefix(problem), seed, "answer", False)
+    grown = []
+    while not grown:
+        grown = list(policy.advance())
+    # Both are shown as far as the shorter one goes.
+    assert [growth.new_tokens for growth in grown] == [4, 4]
+    assert [growth.step is None for growth in grown] == [False, True]
+    step = policy.cancel(BranchId(1))
+    assert step is not None
+    assert (len(step.token_ids), step.text, step.finish) == (4, "xxxx", "length")
+    assert step.logprob == pytest.approx(-0.4)
+
+
+def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
+    rng = np.random.default_rng(0)
+
+    def reading() -> Reading:
+        last, mean = (rng.normal(size=6).astype(np.float16).astype(np.float32) for _ in range(2))
+        return Reading(last, mean, -1.5, 0.25)
+
+    steps = (
+        replace(scripted_step("a\n\n", "step", -1.25), reading=reading()),
+        replace(scripted_step("né\n\n", "step", -0.5), reading=reading()),
+        replace(scripted_step("18", "stop", -0.1), reading=reading()),
+    )
+    store.put("k", steps)
+    found = store.get("k", "answer")
+    assert found == steps
+    for a, b in zip(found, steps, strict=True):  # type: ignore[arg-type]
+        assert a.reading is not None
+        assert b.reading is not None
+        assert np.array_equal(a.reading.last, b.reading.last)
+        assert np.array_equal(a.reading.mean, b.reading.mean)
+        assert (a.reading.min_logprob, a.reading.entropy) == (-1.5, 0.25)
+    assert store.get("k", "step") == steps[:1]
+    store.put("short", steps[:1])
+    assert store.get("short", "answer") is None
+    assert store.get("short", "step") == steps[:1]
+    assert store.get("none", "step") is None
+    store.put_prompt(PROBLEMS[0], Prompt(12, None))
+    assert store.prompt(PROBLEMS[0]) == Prompt(12, None)
+    assert store.prompt(PROBLEMS[1]) is None
+
+
+def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
+    base = Prefix(PROBLEMS[0], (scripted_step("a\n\n"),))
+    others = [
+        draw_key(Prefix(PROBLEMS[1], base.steps), 1, False),
+        draw_key(Prefix(PROBLEMS[0]), 1, False),
+        draw_key(Prefix(PROBLEMS[0], (scripted_step("b\n\n"),)), 1, False),
+        draw_key(base, 2, False),
+        draw_key(base, 1, True),
+    ]
+    assert len({draw_key(base, 1, False), *others}) == 6
+    assert draw_key(base, 1, True) == draw_key(base, 2, True)
+    named = Prefix(replace(PROBLEMS[0], id="other"), base.steps)
+    assert draw_key(named, 1, False) == draw_key(base, 1, False)
+
+
+def test_steps_say_what_their_texts_say(store: DrawStore) -> None:
+    logs, _ = run("greedy", store)
+    for log in logs.values():
+        for event in log:
+            if isinstance(event, StepProposed):
+                assert "".join(map(chr, event.step.token_ids)) == event.step.text

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from adascale.models.files import cache as store
+from adascale.models.files.catalog import ModelSpec
+from adascale.models.files.remote_file import Artifact, Wanted
+from adascale.models.files.sources import installed, locate, remove, resolve
+
+New = Callable[..., ModelSpec]
+Use = Callable[[ModelSpec], ModelSpec]
+Put = Callable[..., Path]
+
+
+def artifact_of(spec: ModelSpec) -> Artifact:
+    artifact = Wanted(spec.name, spec.hub.repo, spec=spec).artifact()
+    assert artifact is not None
+    return artifact
+
+
+def test_a_file_is_published_by_a_rename(gguf: bytes, new_spec: New, catalogue: Use) -> None:
+    artifact = artifact_of(catalogue(new_spec(gguf)))
+    with store.staging(artifact) as area:
+        (area / "model").write_bytes(gguf)
+        inode = (area / "model").stat().st_ino
+        assert store.publish(area / "model", artifact).stat().st_ino == inode
+
+
+@pytest.mark.parametrize("error", [ModelCorruptError("no GGUF"), OSError("no space"), None])
+def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
+    error: Exception | None, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    artifact = artifact_of(catalogue(new_spec(gguf)))
+    lock = hub_cache / ".locks" / "models--someone--tiny-GGUF" / f"{artifact.sha256}.lock"
+    locked: list[bool] = []
+    discard = store._discard
+
+    def watch(area: Path) -> None:
+        with pytest.raises(Timeout):
+            FileLock(lock).acquire(timeout=0)
+        locked.append(True)
+        discard(area)
+
+    monkeypatch.setattr(store, "_discard", watch)
+    with contextlib.suppress(ModelCorruptError, OSError), store.staging(artifact) as area:
+        (area / store.RESUME_FILE).write_text("[1, 2]")
+        if error is not None:
+            raise error
+    assert locked == [True]
+    assert not (hub_cache / ".adascale").exists()
+
+
+def test_an_interrupted_download_stays_if_it_can_be_continued(
+    hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    artifact = artifact_of(catalogue(new_spec(gguf)))
+    for record, stays in (("[1, 2]", True), (None, False)):
+        with contextlib.suppress(KeyboardInterrupt), store.staging(artifact) as area:
+            (area / store.RESUME_FILE).unlink(missing_ok=True)
+            if record is not None:
+                (area / store.RESUME_FILE).write_text(record)
+            raise KeyboardInterrupt
+        assert area.exists() is stays
+
+
+def test_installed_lists_each_file_once_and_knows_its_name(
+    put: Put, hub_cache: Path, gguf: bytes, make_gguf: Callable[..., bytes], new_spec: New, catalogue: Use
+) -> None:
+    spec = catalogue(new_spec(gguf))
+    link = put(spec, gguf)
+    other = new_spec(make_gguf(tensors={"t": (2, 2)}), name="another")
+    put(other, make_gguf(tensors={"t": (2, 2)}))
+    twin = link.parent.parent / ("e" * 40) / spec.file
+    twin.parent.mkdir()
+    twin.symlink_to(os.path.relpath(link.resolve(), twin.parent))
+    (hub_cache / ".adascale" / "x").mkdir(parents=True)
+    assert [(file.name, file.spec) for file in installed()] == [
+        ("tiny", spec),
+        ("someone/another-GGUF:Q4_K_M", None),
+    ]
+
+
+def test_remove_frees_the_bytes_and_leaves_the_rest(
+    put: Put, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    spec = catalogue(new_spec(gguf))
+    link = put(spec, gguf)
+    neighbour = link.with_name("config.json")
+    neighbour.write_text("{}")
+    assert remove("tiny") == len(gguf)
+    assert neighbour.exists()
+    assert locate("tiny") is None
+    assert not list((hub_cache / "models--someone--tiny-GGUF" / "blobs").iterdir())
+    neighbour.unlink()
+    put(spec, gguf)
+    remove("tiny")
+    assert list(hub_cache.iterdir()) == []
+    with pytest.raises(ModelNotFoundError, match="tiny is not on this machine"):
+        remove("tiny")
+
+
+def test_remove_spares_bytes_that_another_repository_shares(
+    put: Put, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    link = put(catalogue(new_spec(gguf)), gguf)
+    blob = link.resolve()
+    shared = hub_cache / "blobs" / "ab" / "abcd"
+    shared.parent.mkdir(parents=True)
+    blob.rename(shared)
+    blob.symlink_to(shared)
+    assert resolve("tiny").path == link
+    assert remove("tiny") == 0
+    assert shared.read_bytes() == gguf
+    assert not blob.is_symlink()
+
+
+def test_remove_never_touches_a_file_outside_the_cache(tmp_path: Path, gguf: bytes) -> None:
+    path = tmp_path / "own.gguf"
+    path.write_bytes(gguf)
+    with pytest.raises(UsageError):
+        remove(str(path))
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("env", "folder"),
+    [
+        ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b"}, "/a"),
+        ({"HUGGINGFACE_HUB_CACHE": "/a", "HF_HOME": "/b"}, "/a"),
+        ({"HF_HOME": "/b"}, "/b/hub"),
+        ({"HF_HOME": "", "XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub"),
+        ({"HF_HOME": "", "XDG_CACHE_HOME": "", "HOME": "/h"}, "/h/.cache/huggingface/hub"),
+        ({"HF_HOME": "~/$SUB", "HOME": "/h", "SUB": "s"}, "/h/s/hub"),
+    ],
+)
+def test_the_cache_is_where_huggingface_hub_has_it(
+    env: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in env.items():
+        monkeypatch.setenv(key, value)
+    assert store.cache_dir() == Path(folder)

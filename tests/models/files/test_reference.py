@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adascale.engine.errors import ModelNotFoundError
+from adascale.models.files.reference import choose_file, parse, quant_of
+from adascale.models.files.remote_file import Wanted
+
+FILES = [
+    "a-IQ4_0.gguf",
+    "a-Q4_0.gguf",
+    "a-Q8_0.gguf",
+    "mmproj-F16.gguf",
+    "a-Q5_K_M-00001-of-00002.gguf",
+    "R.md",
+]
+
+
+@pytest.mark.parametrize(
+    ("ref", "repo", "revision", "file", "quant"),
+    [
+        ("hf:a/b", "a/b", None, None, None),
+        ("hf://a/b@v1:q8_0", "a/b", "v1", None, "q8_0"),
+        ("hf.co/a/b:Q4_0", "a/b", None, None, "Q4_0"),
+        ("https://huggingface.co/a/b/", "a/b", None, None, None),
+        ("https://huggingface.co/a/b/tree/dev", "a/b", "dev", None, None),
+        ("https://huggingface.co/a/b/resolve/main/s/x.gguf?download=true", "a/b", "main", "s/x.gguf", None),
+        ("a/b:x-Q4.gguf", "a/b", None, None, "x-Q4.gguf"),
+    ],
+)
+def test_hub_references(
+    ref: str, repo: str, revision: str | None, file: str | None, quant: str | None
+) -> None:
+    wanted = parse(ref)
+    assert isinstance(wanted, Wanted)
+    assert (wanted.repo, wanted.revision, wanted.file, wanted.quant) == (repo, revision, file, quant)
+
+
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        ("models/x.gguf", "models/x.gguf"),
+        ("file:///tmp/a%20b.gguf", "/tmp/a b.gguf"),
+        ("file:x", "x"),
+        ("C:\\m\\x.gguf", "C:\\m\\x.gguf"),
+    ],
+)
+def test_paths(ref: str, path: str) -> None:
+    assert parse(ref) == Path(path)
+
+
+def test_an_existing_file_wins_over_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "owner").mkdir()
+    (tmp_path / "owner" / "name").write_bytes(b"x")
+    assert parse("owner/name") == Path("owner/name")
+
+
+def test_a_directory_does_not_hide_a_catalogue_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "smollm2-135m").mkdir()
+    assert isinstance(parse("smollm2-135m"), Wanted)
+
+
+def test_the_repository_of_a_known_model_gets_its_pins() -> None:
+    wanted = parse("hf:qwen/qwen2.5-coder-1.5b-instruct-gguf:q4_k_m")
+    assert isinstance(wanted, Wanted)
+    assert wanted.artifact() is not None
+    other = parse("hf:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF:Q8_0")
+    assert isinstance(other, Wanted)
+    assert other.artifact() is None
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ModelNotFoundError, match=r'no model called "qwen2\.5-1\.5"') as raised:
+        parse("qwen2.5-1.5")
+    assert "did you mean qwen2.5-1.5b" in raised.value.hint
+    with pytest.raises(ModelNotFoundError) as raised:
+        parse("zzzzzz")
+    assert raised.value.hint == "adascale models list shows what is here"
+
+
+@pytest.mark.parametrize(
+    ("quant", "file"),
+    [
+        (None, "a-Q8_0.gguf"),
+        ("q4_0", "a-Q4_0.gguf"),
+        ("IQ4_0", "a-IQ4_0.gguf"),
+        ("A-q8_0.GGUF", "a-Q8_0.gguf"),
+        ("Q5_K_M", None),
+        ("F16", None),
+    ],
+)
+def test_choice_of_a_file(quant: str | None, file: str | None) -> None:
+    assert choose_file(FILES, quant) == file
+
+
+def test_q4_k_m_comes_before_q8_0_and_the_first_comes_last() -> None:
+    assert choose_file([*FILES, "a-q4_k_m.gguf"], None) == "a-q4_k_m.gguf"
+    assert choose_file(["z-Q2_K.gguf", "b-Q3_K_S.gguf"], None) == "b-Q3_K_S.gguf"
+    assert choose_file(["README.md"], None) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "quant"),
+    [
+        ("qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", "Q4_K_M"),
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "Q4_1"),
+        ("x-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"),
+        ("model.gguf", "model.gguf"),
+    ],
+)
+def test_quant_of_a_file_name(file: str, quant: str) -> None:
+    assert quant_of(file) == quant

@@ -1,0 +1,243 @@
+"""The policy on tiny models: every token once, same text after a dropped prefix, honest ends."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Prefix
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, SearchFinished
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.types import BranchId, Problem, Step
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.sampling_params import SamplingParams
+from adascale.models.llama.stepcost import StepCosts
+
+PROBLEM = Problem("p", "What is 9 * 2?")
+Make = Callable[..., tuple[LlamaPolicy, LlamaContext]]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Open a policy over a file; everything is closed afterwards."""
+    opened: list[tuple[LlamaPolicy, LlamaContext, LlamaModel]] = []
+
+    def build(
+        path: Path,
+        slots: int = 4,
+        window: int = 512,
+        max_tokens: int = 64,
+        cache_bytes: int = 1 << 28,
+        costs: StepCosts | None = None,
+    ) -> tuple[LlamaPolicy, LlamaContext]:
+        model = LlamaModel(path)
+        context = LlamaContext(model, window, slots, 2, AbortFlag())
+        policy = LlamaPolicy(
+            context,
+            ChatFormat(model, "Be brief."),
+            SamplingParams(max_tokens=max_tokens),
+            PrefixCache(cache_bytes),
+            costs or StepCosts({}),
+        )
+        opened.append((policy, context, model))
+        return policy, context
+
+    yield build
+    for policy, context, model in opened:
+        policy.close()
+        context.close()
+        model.close()
+
+
+def search(
+    policy: LlamaPolicy, strategy: str, problems: list[Problem], **params: int
+) -> dict[str, list[Event]]:
+    clock = itertools.count()
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    logs: dict[str, list[Event]] = {}
+    settings = Settings(STRATEGIES[strategy], SearchParams(**params), seed=7)
+    for problem, event in driver.run(problems, settings):
+        logs.setdefault(problem.id, []).append(event)
+    return logs
+
+
+def tree_tokens(tree: Tree) -> int:
+    return sum(len(node.step.token_ids) for node in tree if node.step)
+
+
+def unevaluated(tree: Tree) -> int:
+    """Last tokens that nothing was sampled behind: of answers, and of steps never expanded."""
+    return sum(1 for node in tree if node.step and not tree.children(node.id))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "params"),
+    [("vote", {"samples": 4}), ("vote", {"samples": 9}), ("beam", {"beam_width": 2, "branching": 2})],
+)
+def test_every_unique_token_of_the_tree_is_evaluated_once(
+    make: Make, random_gguf: Path, strategy: str, params: dict[str, int]
+) -> None:
+    policy, context = make(random_gguf)
+    log = search(policy, strategy, [PROBLEM], **params)["p"]
+    tree = replay(log)
+    prompt = tree.usage().prompt_tokens
+    assert max(node.depth for node in tree) > 2
+    assert context.evaluated_tokens == prompt + tree_tokens(tree) - unevaluated(tree)
+    assert tree.usage().generated_tokens == tree_tokens(tree)
+
+
+def test_the_system_prompt_is_shared_by_all_questions(make: Make, random_gguf: Path) -> None:
+    policy, _ = make(random_gguf)
+    first, second = Problem("a", "One?"), Problem("b", "Two?")
+    cold, warm = policy.open(first), policy.open(second)
+    assert cold.reused_tokens == 0
+    assert warm.reused_tokens > 20
+    assert warm.evaluated_tokens < cold.evaluated_tokens
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 28])
+def test_a_dropped_prefix_gives_the_same_continuation(
+    make: Make, random_gguf: Path, cache_bytes: int
+) -> None:
+    policy, context = make(random_gguf, cache_bytes=cache_bytes)
+    log = search(policy, "beam", [PROBLEM], beam_width=2, branching=2)["p"]
+    texts = [replay(log).text(node.id) for node in replay(log)]
+    kept, kept_context = make(random_gguf)
+    expected = replay(search(kept, "beam", [PROBLEM], beam_width=2, branching=2)["p"])
+    assert texts == [expected.text(node.id) for node in expected]
+    if cache_bytes == 0:
+        assert context.evaluated_tokens > kept_context.evaluated_tokens
+
+
+def test_neighbours_do_not_change_what_a_problem_draws(make: Make, random_gguf: Path) -> None:
+    problems = [Problem(str(i), f"What is {i} + {i}?") for i in range(4)]
+    together, _ = make(random_gguf, slots=8)
+    logs = search(together, "vote", problems, samples=2)
+    for problem in problems:
+        alone, _ = make(random_gguf, slots=8)
+        expected = replay(search(alone, "vote", [problem], samples=2)[problem.id])
+        found = replay(logs[problem.id])
+        assert sorted(found.text(n.id) for n in found) == sorted(expected.text(n.id) for n in expected)
+
+
+def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) -> None:
+    plain, _ = make(random_gguf, slots=6)
+    expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
+    curve = {1: 1.0, 2: 1.1, 3: 9.0, 4: 1.2, 5: 20.0, 6: 30.0}
+    odd, _ = make(random_gguf, slots=6, costs=StepCosts(curve))
+    found = replay(search(odd, "vote", [PROBLEM], samples=5)["p"])
+    assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
+
+
+def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
+    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+    policy, context = make(endless, window=512, max_tokens=10_000)
+    log = search(policy, "vote", [Problem("p", "x" * 200)], samples=2)["p"]
+    tree = replay(log)
+    ends = [node for node in tree if node.status == "terminal"]
+    assert [node.step.finish for node in ends if node.step] == ["length", "length"]
+    for node in ends:
+        sampled = sum(len(step.token_ids) for step in tree.steps(node.id))
+        assert tree.usage().prompt_tokens + sampled == context.window
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    assert (last.result.answer, last.result.best) == (None, None)
+
+
+def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, random_gguf: Path) -> None:
+    policy, _ = make(random_gguf)
+    with pytest.raises(
+        ContextOverflowError, match=r"the question has 6\d\d tokens, the model's window is 512"
+    ) as caught:
+        policy.open(Problem("long", "word " * 120))
+    assert "this one was trained for 512 tokens" in caught.value.hint
+
+
+def test_control_tokens_in_a_question_are_text(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    harmless = policy.open(Problem("a", "Say <|im_end|> twice"))
+    assert harmless.evaluated_tokens > len("Say <|im_end|> twice")
+
+
+def test_the_chain_answers_and_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    log = search(policy, "vote", [PROBLEM], samples=16)["p"]
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    assert last.result.answer == "18"
+    tree = replay(log)
+    assert tree.text(last.result.best or tree.nodes[0].id).endswith(tiny.RIGHT)
+
+
+def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    policy.open(PROBLEM)
+    branch = BranchId(1)
+    policy.start(branch, Prefix(PROBLEM), 1, "answer", True)
+    policy.advance()
+    policy.advance()
+    policy.advance()  # ADD, MULTIPLY, and RIGHT without its end of turn
+    partial = policy.cancel(branch)
+    assert partial is not None
+    assert (partial.text, partial.finish) == (tiny.RIGHT, "length")
+    policy.start(branch, Prefix(PROBLEM), 1, "answer", True)
+    policy.advance()
+    assert policy.cancel(branch) is None  # its only token had completed a step
+    assert list(policy.advance()) == []
+
+
+def test_what_a_cut_step_was_written_from_is_not_read_again(make: Make, tmp_path: Path) -> None:
+    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+    warm, context = make(endless)
+    warm.open(PROBLEM)
+    warm.start(BranchId(1), Prefix(PROBLEM), 1, "answer", True)
+    drawn = [warm.advance()[0].step for _ in range(9)]
+    assert warm.cancel(BranchId(1)) is None
+    kept = Prefix(PROBLEM, tuple(step for step in drawn[:8] if step is not None))
+    cold, cold_context = make(endless)
+    cold.open(PROBLEM)
+    for policy, used, read in ((warm, context, 1), (cold, cold_context, 8)):
+        before = used.evaluated_tokens
+        policy.start(BranchId(2), kept, 2, "answer", True)
+        [growth] = policy.advance()
+        assert growth.step == drawn[8]
+        assert used.evaluated_tokens - before == read
+        assert growth.prefix.evaluated_tokens == read - 1  # the last one was counted when it was sampled
+
+
+def test_continuing_below_given_steps_reads_their_tokens_not_their_text(make: Make, chain_gguf: Path) -> None:
+    policy, context = make(chain_gguf)
+    policy.open(PROBLEM)
+    before = context.evaluated_tokens
+    token = tiny.vocabulary().index(tiny.spelled(tiny.MULTIPLY))
+    step = Step("any text", (token,), -1.0, "step")
+    policy.start(BranchId(1), Prefix(PROBLEM, (step,)), 1, "step", True)
+    growth = policy.advance()[0]
+    assert growth.prefix.evaluated_tokens == 0  # it was counted when it was sampled
+    assert context.evaluated_tokens == before + 1
+    assert growth.step is None
+    assert growth.text == tiny.RIGHT
+    done = policy.advance()[0].step
+    assert done is not None
+    assert (done.text, done.finish) == (tiny.RIGHT, "stop")
+
+
+def test_greedy_takes_the_most_likely_token(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    log = search(policy, "greedy", [PROBLEM])["p"]
+    tree = replay(log)
+    assert tree.text(tree.nodes[-1].id) == tiny.ADD + tiny.MULTIPLY + tiny.RIGHT

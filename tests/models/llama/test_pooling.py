@@ -1,0 +1,280 @@
+"""Readings of a tiny model: pooled states equal those of the same tokens evaluated one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json, to_json
+from adascale.engine.search.replay import replay
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.types import NodeId, Problem, Reading, Step
+from adascale.models.llama.batch import Run
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.pooling import Pool
+from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel
+from adascale.models.llama.sampling_params import SamplingParams
+from adascale.models.llama.stepcost import Chunk, StepCosts
+
+PROBLEM = Problem("p", "What is 9 * 2?")
+SYSTEM = "Be brief."
+
+
+@dataclass
+class Machine:
+    """A model whose contexts and policies are closed after the test."""
+
+    model: LlamaModel
+    stack: ExitStack
+
+    def context(self, slots: int = 1, *, states: bool = True) -> LlamaContext:
+        context = LlamaContext(self.model, 512, slots, 2, AbortFlag(), states=states)
+        self.stack.callback(context.close)
+        return context
+
+    def search(
+        self,
+        problems: list[Problem],
+        params: SearchParams,
+        *,
+        slots: int = 4,
+        states: bool = True,
+        even: bool = False,
+        strategy: str = "rollouts",
+        cache_bytes: int = 1 << 28,
+    ) -> dict[str, list[Event]]:
+        """Logs by problem."""
+        policy = LlamaPolicy(
+            self.context(slots, states=states),
+            ChatFormat(self.model, SYSTEM),
+            SamplingParams(max_tokens=48),
+            PrefixCache(cache_bytes),
+            StepCosts({}, even=even),
+        )
+        self.stack.callback(policy.close)
+        clock = itertools.count()
+        driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+        logs: dict[str, list[Event]] = {}
+        chosen = {**STRATEGIES, "rollouts": ROLLOUTS}[strategy]
+        for problem, event in driver.run(problems, Settings(chosen, params, seed=7)):
+            logs.setdefault(problem.id, []).append(event)
+        return logs
+
+    def states_one_by_one(self, tokens: list[int]) -> list[FloatArray]:
+        """State behind every token, each evaluated alone in a context of its own."""
+        context = self.context()
+        found = []
+        for at, token in enumerate(tokens):
+            context.decode([Run(0, at, [token])])
+            state = context.state(0)
+            assert state is not None
+            found.append(state.copy())
+        return found
+
+
+@pytest.fixture(scope="module")
+def model(random_gguf: Path) -> Iterator[LlamaModel]:
+    opened = LlamaModel(random_gguf)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def machine(model: LlamaModel) -> Iterator[Machine]:
+    with ExitStack() as stack:
+        yield Machine(model, stack)
+
+
+def close(a: FloatArray, b: FloatArray) -> bool:
+    return bool(np.allclose(a, b, rtol=1e-3, atol=1e-3))
+
+
+def deepest(tree: Tree) -> NodeId:
+    return max(tree, key=lambda node: node.depth).id
+
+
+@pytest.mark.parametrize(
+    ("strategy", "params"),
+    [
+        ("rollouts", SearchParams(samples=3, rollouts=2)),
+        ("vote", SearchParams(samples=5)),
+        ("beam", SearchParams(beam_width=2, branching=2)),
+        ("greedy", SearchParams()),
+    ],
+)
+def test_readings_are_the_states_of_the_same_tokens_one_by_one(
+    machine: Machine, strategy: str, params: SearchParams
+) -> None:
+    tree = replay(machine.search([PROBLEM], params, strategy=strategy)["p"])
+    prompt = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
+    ends = [node.id for node in tree if node.step and not tree.children(node.id)]
+    checked = 0
+    for end in {deepest(tree), ends[0], ends[-1]}:
+        steps = tree.steps(end)
+        tokens = prompt + [token for step in steps for token in step.token_ids]
+        states = machine.states_one_by_one(tokens)
+        assert tree.reading is not None
+        assert close(tree.reading.last, states[len(prompt) - 1])
+        at = len(prompt)
+        for step in steps:
+            # A token is drawn from the state behind the token before it.
+            own = states[at - 1 : at - 1 + len(step.token_ids)]
+            assert step.reading is not None
+            assert close(step.reading.last, own[-1])
+            assert close(step.reading.mean, np.mean(own, axis=0))
+            at += len(step.token_ids)
+            checked += 1
+    assert checked > 2
+
+
+def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
+    tree = replay(machine.search([PROBLEM], SearchParams(samples=2))["p"])
+    context = machine.context()
+    tokens = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
+    steps = tree.steps(deepest(tree))
+    for at, token in enumerate(tokens):
+        context.decode([Run(0, at, [token])])
+    for step in steps:
+        logprobs, entropies = [], []
+        for token in step.token_ids:
+            logits = context.logits(0).astype(float)
+            log_p = logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
+            logprobs.append(log_p[token])
+            entropies.append(-(np.exp(log_p) * log_p).sum())
+            context.decode([Run(0, len(tokens), [token])])
+            tokens.append(token)
+        assert step.reading is not None
+        assert step.logprob == pytest.approx(sum(logprobs), abs=2e-2)
+        assert step.reading.min_logprob == pytest.approx(min(logprobs), abs=1e-2)
+        assert step.reading.entropy == pytest.approx(np.mean(entropies), abs=1e-2)
+
+
+def test_without_states_there_is_no_reading_and_nothing_else_changes(machine: Machine) -> None:
+    params = SearchParams(samples=3, rollouts=2)
+    seeing, blind = (replay(machine.search([PROBLEM], params, states=s)["p"]) for s in (True, False))
+    assert blind.reading is None
+    assert all(node.step.reading is None for node in blind if node.step)
+    assert all(node.step.reading is not None for node in seeing if node.step)
+    assert [n.step and n.step.token_ids for n in seeing] == [n.step and n.step.token_ids for n in blind]
+
+
+def test_a_reading_is_no_part_of_equality_text_or_log(machine: Machine) -> None:
+    log = machine.search([PROBLEM], SearchParams(samples=2))["p"]
+    steps = [event for event in log if isinstance(event, StepProposed)]
+    for event in steps:
+        bare = replace(event.step, reading=None)
+        assert event.step.reading is not None
+        assert event.step == bare
+        assert hash(event.step) == hash(bare)
+        assert "reading" not in repr(event.step)
+        assert repr(event.step) == repr(bare)
+        assert "reading" not in str(to_json(event))
+        assert to_json(event) == to_json(replace(event, step=bare))
+        again = from_json(to_json(event))
+        assert again == event
+    prompts = [event for event in log if isinstance(event, PromptRead) and event.reading is not None]
+    assert prompts
+    assert all("reading" not in str(to_json(event)) for event in prompts)
+    assert replay(log) == replay([from_json(to_json(event)) for event in log])
+
+
+NEIGHBOURS = [
+    Problem("short", "Hm?"),
+    PROBLEM,
+    Problem("long", "word " * 20),
+    *(Problem(str(i), f"What is {i} + {i}?") for i in range(6)),
+]
+
+
+@pytest.mark.parametrize("samples", [2, 4])
+def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine, samples: int) -> None:
+    params = SearchParams(samples=samples, rollouts=2)
+    [alone] = machine.search([PROBLEM], params, slots=8, even=True).values()
+    together = machine.search(NEIGHBOURS, params, slots=8, even=True)["p"]
+    assert bits(alone) == bits(together)
+
+
+def bits(log: list[Event]) -> dict[str, list[tuple[tuple[int, ...], float, bytes, bytes, float]]]:
+    """Tokens and readings of every trajectory as bytes, by its tokens: nodes are numbered as they finish."""
+    tree = replay(log)
+    assert tree.reading is not None
+    found = {"prompt": [((), 0.0, tree.reading.last.tobytes(), tree.reading.mean.tobytes(), 0.0)]}
+    paths = [tree.path(node.id) for node in tree if node.status == "terminal"]
+    for path in paths:
+        steps = [node.step for node in path if node.step]
+        key = str([step.token_ids for step in steps])
+        found[key] = [row(step) for step in steps]
+    return found
+
+
+def row(step: Step) -> tuple[tuple[int, ...], float, bytes, bytes, float]:
+    assert step.reading is not None
+    r = step.reading
+    return step.token_ids, step.logprob, r.last.tobytes(), r.mean.tobytes(), r.entropy
+
+
+def test_an_even_width_is_all_rows() -> None:
+    costs = StepCosts({1: 1.0, 8: 2.0}, even=True)
+    assert costs.partition(3, 8) == (Chunk(3, 8),)
+    assert costs.partition(8, 8) == (Chunk(8, 8),)
+    assert costs.partition(0, 8) == ()
+
+
+def test_a_pool_copies_what_it_is_given() -> None:
+    pool = Pool()
+    assert pool.take() is None
+    state = np.array([1.0, 2.0], np.float32)
+    pool.push(state, -1.0, 0.5)
+    state[:] = [3.0, 6.0]
+    pool.push(state, -3.0, 1.5)
+    state[:] = 99
+    found = pool.take()
+    assert found is not None
+    assert isinstance(found, Reading)
+    assert found.last.tolist() == [3, 6]
+    assert found.mean.tolist() == [2, 4]
+    assert (found.min_logprob, found.entropy) == (-3, 1)
+
+
+def test_a_dropped_prefix_is_read_again_with_the_same_states(machine: Machine) -> None:
+    params = SearchParams(samples=2, rollouts=2)
+    kept, dropped = (
+        replay(machine.search([PROBLEM], params, cache_bytes=size)["p"]) for size in (1 << 28, 0)
+    )
+    assert [kept.text(n.id) for n in kept] == [dropped.text(n.id) for n in dropped]
+    for a, b in zip(kept, dropped, strict=True):
+        if a.step and b.step:
+            assert a.step.reading is not None
+            assert b.step.reading is not None
+            assert close(a.step.reading.mean, b.step.reading.mean)
+
+
+def test_the_chain_reads_the_word_it_stands_on(chain_gguf: Path) -> None:
+    """Its embeddings are one-hot, so a state names the token before, and the mean of a step all of them."""
+    model = LlamaModel(chain_gguf)
+    with ExitStack() as stack:
+        stack.callback(model.close)
+        tree = replay(Machine(model, stack).search([PROBLEM], SearchParams(), strategy="greedy")["p"])
+        before = tiny.vocabulary().index(tiny.spelled("\n"))
+        for node in tree.path(deepest(tree)):
+            assert node.step is not None
+            assert node.step.reading is not None
+            seen = [before, *node.step.token_ids[:-1]]
+            assert int(node.step.reading.last.argmax()) == seen[-1]
+            assert set(np.flatnonzero(node.step.reading.mean > 1e-3)) == set(seen)
+            before = node.step.token_ids[-1]

@@ -1,0 +1,180 @@
+"""What the runtime promises, on a random float model: exact forks, no leaks, mapped errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adascale.engine.errors import (
+    AdascaleError,
+    DecodeAbortedError,
+    DecodeError,
+    ModelCorruptError,
+    NoKVSlotError,
+)
+from adascale.models.llama.batch import Run
+from adascale.models.llama.native import AbortFlag, decode_error
+from adascale.models.llama.prefixes import Parked, PrefixCache, evaluate
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.sampling import SurpriseMeter
+
+PROMPT = [10, 20, 30, 40, 50, 60, 70]
+CLOSE = {"atol": 2e-4, "rtol": 1e-4}
+
+
+@pytest.fixture(scope="module")
+def model(random_gguf: Path) -> Iterator[LlamaModel]:
+    opened = LlamaModel(random_gguf)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["plain attention", "flash attention"])
+def context(
+    model: LlamaModel, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LlamaContext]:
+    monkeypatch.setattr(model, "head_size", 64 if request.param == "plain attention" else 128)
+    opened = LlamaContext(model, window=256, sequences=4, threads=2, abort=AbortFlag())
+    yield opened
+    opened.close()
+
+
+def fresh_logits(context: LlamaContext, tokens: list[int], sequence: int = 3) -> np.ndarray:
+    context.clear(sequence)
+    return context.logits(evaluate(context, sequence, 0, tokens)).copy()
+
+
+def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaContext) -> None:
+    evaluate(context, 0, 0, PROMPT)
+    state = context.snapshot(0)
+    for sequence, token in enumerate((5, 6, 7)):
+        context.restore(sequence, state)
+        context.decode([Run(sequence, len(PROMPT), [token])])
+        forked = context.logits(0).copy()
+        np.testing.assert_allclose(forked, fresh_logits(context, [*PROMPT, token]), **CLOSE)
+
+
+def test_a_branch_of_a_branch_is_exact_too(context: LlamaContext) -> None:
+    evaluate(context, 0, 0, PROMPT)
+    context.restore(1, context.snapshot(0))
+    evaluate(context, 1, len(PROMPT), [5, 6])
+    context.restore(2, context.snapshot(1))
+    deep = context.logits(evaluate(context, 2, len(PROMPT) + 2, [7])).copy()
+    np.testing.assert_allclose(deep, fresh_logits(context, [*PROMPT, 5, 6, 7]), **CLOSE)
+
+
+def test_siblings_in_one_batch_do_not_influence_each_other(context: LlamaContext) -> None:
+    evaluate(context, 0, 0, PROMPT)
+    state = context.snapshot(0)
+    for sequence in range(3):
+        context.restore(sequence, state)
+    context.decode([Run(s, len(PROMPT), [token]) for s, token in enumerate((5, 99, 200))])
+    together = [context.logits(row).copy() for row in range(3)]
+    for sequence, token in enumerate((5, 99, 200)):
+        alone = fresh_logits(context, [*PROMPT, token])
+        np.testing.assert_allclose(together[sequence], alone, **CLOSE)
+
+
+def test_the_prompt_matters(context: LlamaContext) -> None:
+    """The comparisons above would pass on a model that ignores its context; this one does not."""
+    assert not np.allclose(fresh_logits(context, [*PROMPT, 5]), fresh_logits(context, [11, *PROMPT[1:], 5]))
+
+
+def test_long_prefixes_go_in_several_batches(model: LlamaModel) -> None:
+    context = LlamaContext(model, window=768, sequences=2, threads=2, abort=AbortFlag())
+    tokens = [i % 250 for i in range(700)]
+    row = evaluate(context, 0, 0, tokens)
+    assert row == 700 - 512 - 1
+    assert context.evaluated_tokens == 700
+    context.close()
+
+
+def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
+    evaluate(context, 0, 0, [1] * 256)
+    with pytest.raises(NoKVSlotError):
+        context.decode([Run(0, 256, [1])])
+
+
+def test_an_invalid_batch_is_a_decode_error(context: LlamaContext) -> None:
+    with pytest.raises(DecodeError, match="invalid"):
+        context.decode([Run(99, 0, [1])])
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (1, NoKVSlotError),
+        (2, DecodeAbortedError),
+        (-1, DecodeError),
+        (-2, DecodeError),
+        (-3, DecodeError),
+        (3, DecodeError),
+    ],
+)
+def test_every_return_code_is_one_of_our_errors(code: int, kind: type[AdascaleError]) -> None:
+    assert type(decode_error(code, 7)) is kind
+    assert decode_error(0, 7) is None
+
+
+def test_the_abort_flag_stops_a_decode_from_another_thread(model: LlamaModel) -> None:
+    flag = AbortFlag()
+    context = LlamaContext(model, window=512, sequences=64, threads=2, abort=flag)
+    threading.Timer(0.05, flag.set).start()
+
+    def decode_for_ever() -> None:
+        while True:
+            context.clear(0)
+            evaluate(context, 0, 0, [1] * 512)
+
+    with pytest.raises(DecodeAbortedError):
+        decode_for_ever()
+    assert flag
+    flag.clear()
+    context.clear(0)
+    evaluate(context, 0, 0, [1, 2, 3])
+    context.close()
+
+
+def test_log_probability_is_the_full_softmax(model: LlamaModel) -> None:
+    logits = np.linspace(-3, 4, model.vocab_size, dtype=np.float32)
+    expected = logits.astype(np.float64) - np.log(np.exp(logits.astype(np.float64)).sum())
+    found = SurpriseMeter(model.vocab_size)(logits, 17)
+    assert found.logprob == pytest.approx(expected[17], abs=1e-5)
+    assert found.entropy == pytest.approx(-(np.exp(expected) * expected).sum(), abs=1e-5)
+
+
+def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:
+    as_text = model.tokenize("<|im_end|>", special=False)
+    assert len(as_text) == 10
+    assert model.tokenize("<|im_end|>", special=True) == [model.vocab_size - 1]
+    assert b"".join(map(model.piece, as_text)) == b"<|im_end|>"
+
+
+def test_a_broken_file_is_explained(tmp_path: Path, random_gguf: Path) -> None:
+    torn = tmp_path / "torn.gguf"
+    torn.write_bytes(random_gguf.read_bytes()[:-20_000])
+    with pytest.raises(ModelCorruptError):
+        LlamaModel(torn)
+
+
+def parked(size: int) -> Parked:
+    return Parked(np.zeros(size, np.uint8), None)
+
+
+def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:
+    cache = PrefixCache(30)
+    cache.put((1,), parked(10), pin=True)
+    cache.put((1, 2), parked(10))
+    cache.put((1, 3), parked(10))
+    assert cache.get((1, 2)) is not None
+    cache.put((1, 4), parked(10))
+    assert cache.get((1, 3)) is None
+    assert cache.get((1,)) is not None
+    assert cache.longest((1, 2, 9, 9), [1, 2, 4]) == (1, 2)
+    assert cache.longest((7, 7), [1]) == ()
+    cache.drop_below((1,))
+    assert cache.longest((1, 2, 9), [1, 2]) == ()

@@ -1,0 +1,72 @@
+"""Splitting and padding a batch by its measured cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.models.llama import stepcost
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.stepcost import Chunk, StepCosts
+
+STAIRS = {1: 34.0, 4: 98.0, 8: 237.0, 15: 334.0, 16: 256.0, 32: 403.0}
+
+
+def test_fifteen_branches_are_padded_to_sixteen() -> None:
+    assert StepCosts(STAIRS).partition(15, 32) == (Chunk(15, 16),)
+
+
+def test_padding_needs_free_rows() -> None:
+    costs = StepCosts(STAIRS)
+    assert costs.partition(15, 15) != (Chunk(15, 16),)
+    assert all(chunk.size == chunk.rows for chunk in costs.partition(15, 15))
+
+
+def test_eight_are_cheaper_as_two_fours() -> None:
+    assert StepCosts(STAIRS).partition(8, 8) == (Chunk(4, 4), Chunk(4, 4))
+
+
+def test_without_a_curve_nothing_is_split() -> None:
+    assert StepCosts({}).partition(13, 32) == (Chunk(13, 13),)
+    assert StepCosts({}).partition(0, 32) == ()
+
+
+curves = st.dictionaries(st.integers(1, 24), st.floats(0.5, 50), min_size=1).map(lambda c: {1: 1.0, **c})
+
+
+@given(curve=curves, branches=st.integers(1, 24), spare=st.integers(0, 8))
+def test_a_partition_holds_every_branch_once_and_is_never_dearer(
+    curve: dict[int, float], branches: int, spare: int
+) -> None:
+    costs = StepCosts(curve)
+    rows = branches + spare
+    chunks = costs.partition(branches, rows)
+    assert sum(chunk.size for chunk in chunks) == branches
+    assert all(chunk.size == chunk.rows for chunk in chunks[:-1])
+    assert chunks[-1].size <= chunks[-1].rows
+    assert sum(chunk.size for chunk in chunks[:-1]) + chunks[-1].rows <= rows
+    total = sum(costs.seconds(chunk.rows) for chunk in chunks)
+    assert total == pytest.approx(costs.step_seconds(branches, rows))
+    assert total <= costs.seconds(branches) + 1e-9
+
+
+def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Path) -> None:
+    model = LlamaModel(random_gguf)
+    context = LlamaContext(model, 256, 4, 2, AbortFlag())
+    costs = stepcost.measure(context)
+    context.close()
+    model.close()
+    assert list(costs.curve) == [1, 2, 3, 4]
+    assert all(cost > 0 for cost in costs.curve.values())
+    path = tmp_path / "deep" / "curve.json"
+    stepcost.save(path, costs)
+    kept = stepcost.load(path, 4)
+    assert kept is not None
+    assert kept.curve == costs.curve
+    assert stepcost.load(path, 8) is None
+    path.write_text("{torn")
+    assert stepcost.load(path, 4) is None

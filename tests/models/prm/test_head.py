@@ -1,0 +1,189 @@
+"""Head PRMs: the score of a GGUF backbone and a head is that of an independent forward pass in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import qwen2
+import scoring
+import tiny
+import tiny_prm
+from numpy.typing import NDArray
+from scoring import Opened, step
+
+from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
+from adascale.engine.ports import Prefix
+from adascale.engine.types import Problem
+from adascale.models.files.remote_file import ModelFile
+from adascale.models.files.safetensors import save
+from adascale.models.prm import settle_format
+
+Tensors = Mapping[str, NDArray[np.float32]]
+WIDTH = tiny_prm.QWEN.width
+QUESTION = Problem("p", "Sue has 18 flamingos. How many are white?")
+STEPS = (step("First we count all 18."), step("Then we add\n3 more."), step("The answer is \\boxed{21}."))
+
+# Written out by hand from the model card of Qwen/Qwen2.5-Math-PRM-7B.
+QWEN = (
+    "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
+    "<|im_start|>user\nSue has 18 flamingos. How many are white?<|im_end|>\n"
+    "<|im_start|>assistant\nFirst we count all 18.<extra_0>Then we add\n3 more.<extra_0>"
+    "The answer is \\boxed{21}.<extra_0>"
+)
+
+
+def random_head(name: str, width: int = WIDTH, seed: int = 1) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+
+    def layer(layer: str, outputs: int) -> dict[str, NDArray[np.float32]]:
+        weight = (rng.standard_normal((outputs, width)) / np.sqrt(width)).astype(np.float32)
+        return {f"{layer}.weight": weight, f"{layer}.bias": rng.standard_normal(outputs).astype(np.float32)}
+
+    if name == "skywork-prm":
+        return layer("v_head.summary", 1)
+    return layer("score.0", width) | layer("score.2", 2)
+
+
+def expected(name: str, head: Tensors, state: NDArray[np.float64]) -> float:
+    """P(good) as the authors' code has it, written out once more."""
+    w = {key: tensor.astype(np.float64) for key, tensor in head.items()}
+    if name == "skywork-prm":
+        value = (w["v_head.summary.weight"] @ state + w["v_head.summary.bias"])[0]
+        return float(1.0 / (1.0 + np.exp(-value)))
+    inner = np.maximum(w["score.0.weight"] @ state + w["score.0.bias"], 0.0)
+    logits = np.exp(w["score.2.weight"] @ inner + w["score.2.bias"])
+    return float(logits[1] / logits.sum())
+
+
+def sidecar(gguf: Path) -> Path:
+    return gguf.with_name(gguf.name.replace(".gguf", ".head.safetensors"))
+
+
+@pytest.fixture(params=["qwen-math-prm", "skywork-prm"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    return tmp_path / "tiny.Q4_K_M.gguf"
+
+
+@pytest.fixture
+def weights(gguf: Path) -> dict[str, NDArray[np.float32]]:
+    return tiny_prm.write_qwen2(gguf)
+
+
+@pytest.fixture
+def prm(name: str, gguf: Path, weights: Tensors) -> Iterator[Opened]:
+    save(sidecar(gguf), random_head(name), {})
+    with scoring.opened(gguf, name) as opened:
+        yield opened
+
+
+def test_scores_are_those_of_an_independent_forward_pass(
+    prm: Opened, name: str, weights: dict[str, NDArray[np.float32]]
+) -> None:
+    rewards = [prm.reward(QUESTION, *STEPS[: count + 1]) for count in range(3)]
+    tokens, ends = prm.prm.tokens(Prefix(QUESTION, STEPS))
+    states = qwen2.final_states(tiny_prm.QWEN, weights, tokens)
+    reference = [expected(name, random_head(name), states[end - 1]) for end in ends[2:]]
+    assert rewards == pytest.approx(reference, abs=1e-3)
+    # The head hears the state: at the token before, or before the last norm, it would say something else.
+    before = [expected(name, random_head(name), states[end - 2]) for end in ends[2:]]
+    assert rewards != pytest.approx(before, abs=1e-2)
+    assert max(rewards) - min(rewards) > 0.01
+
+
+def test_only_new_tokens_are_evaluated(prm: Opened) -> None:
+    lengths = [len(prm.tokens(QUESTION, *STEPS[:count])) for count in range(4)]
+    assert prm.cost(QUESTION, STEPS[0]) == lengths[1]
+    assert [prm.cost(QUESTION, *STEPS[:2]), prm.cost(QUESTION, *STEPS)] == [
+        lengths[2] - lengths[1],
+        lengths[3] - lengths[2],
+    ]
+    assert prm.cost(QUESTION, *STEPS) == 0
+    assert prm.context.evaluated_tokens == lengths[3]
+
+
+@pytest.mark.parametrize("name", ["qwen-math-prm"])
+def test_qwens_text_is_the_model_cards(prm: Opened) -> None:
+    assert prm.tokens(QUESTION, *STEPS) == tuple(prm.model.tokenize(QWEN, special=True))
+    marks = [prm.model.token_text(token) for token in prm.tokens(QUESTION, *STEPS)]
+    assert (marks[-1], marks.count(tiny_prm.EXTRA)) == (tiny_prm.EXTRA, 3)
+
+
+@pytest.mark.parametrize("name", ["skywork-prm"])
+def test_skyworks_lines_are_tokenized_one_by_one(prm: Opened) -> None:
+    """Written out from prepare_input: the question with its newline, each line, then the newline token.
+
+    The solution is ``First we count all?``, a blank line, ``Then we add?``, ``3 more.``; a blank line has a
+    newline token of its own.
+    """
+    pieces = [tiny.START, "How many?\n"]
+    pieces += ["First we count all?", "\n", "\n", "Then we add?", "\n", "3 more.", "\n"]
+    expected_tokens = [token for piece in pieces for token in prm.model.tokenize(piece, special=True)]
+    steps = (step("First we count all?"), step("Then we add?\n3 more."))
+    tokens = prm.tokens(Problem("p", "How many?"), *steps)
+    assert tokens == tuple(expected_tokens)
+    merged = prm.model.tokenize("?\n", special=False)
+    assert len(merged) == 1
+    assert tokens.count(merged[0]) == 1  # in the question; a step's "?" and newline stay apart
+
+
+def test_a_step_with_the_marker_in_it_is_text(prm: Opened, name: str) -> None:
+    marks = 1 if name == "qwen-math-prm" else 0  # the one that the format itself sets
+    tokens = prm.tokens(QUESTION, step(f"x{tiny_prm.EXTRA}{tiny.END}y"))
+    assert [prm.model.token_text(token) for token in tokens].count(tiny_prm.EXTRA) == marks
+
+
+def test_a_pair_passes_the_self_test(prm: Opened) -> None:
+    prm.prm.self_test()
+
+
+def test_a_head_that_gives_no_number_is_refused(name: str, gguf: Path, weights: Tensors) -> None:
+    broken = {key: tensor * np.float32(np.nan) for key, tensor in random_head(name).items()}
+    save(sidecar(gguf), broken, {})
+    with scoring.opened(gguf, name) as prm, pytest.raises(UsageError, match="its score is not a number"):
+        prm.prm.self_test()
+
+
+def test_another_models_head_is_refused(name: str, gguf: Path, weights: Tensors) -> None:
+    save(sidecar(gguf), random_head(name, width=96), {})
+    words = "its states have 64 numbers, the head takes 96"
+    with pytest.raises(UsageError, match=words) as raised, scoring.opened(gguf, name):
+        pass
+    assert raised.value.slug == "not-a-prm"
+
+
+def test_a_head_of_the_other_kind_is_refused(gguf: Path, weights: Tensors) -> None:
+    two = {key.replace("score.2", "v_head.summary"): t for key, t in random_head("qwen-math-prm").items()}
+    save(sidecar(gguf), two, {})
+    with (
+        pytest.raises(UsageError, match="the head has 2 outputs, not 1"),
+        scoring.opened(gguf, "skywork-prm"),
+    ):
+        pass
+    lacks = pytest.raises(ModelCorruptError, match=r"has no tensor score\.2\.weight")
+    with lacks, scoring.opened(gguf, "qwen-math-prm"):
+        pass
+
+
+def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path, weights: Tensors) -> None:
+    file = ModelFile(str(gguf), gguf, "", gguf.stat().st_size, None, "path")
+    with pytest.raises(AdascaleError, match=f"has no head, which a {name} PRM needs") as raised:
+        settle_format(file, name, print, offline=False)
+    assert raised.value.slug == "no-head"
+    assert str(sidecar(gguf)) in raised.value.facts[0]
+    save(sidecar(gguf), random_head(name), {})
+    assert settle_format(file, name, print, offline=True) == name
+
+
+def test_a_vocabulary_without_the_marker_is_refused(gguf: Path) -> None:
+    tiny_prm.write_qwen2(gguf, extra=False)
+    save(sidecar(gguf), random_head("qwen-math-prm"), {})
+    with pytest.raises(UsageError, match='has no token "<extra_0>"'), scoring.opened(gguf, "qwen-math-prm"):
+        pass

@@ -1,0 +1,101 @@
+"""What is made of a worker's end: who is to blame, what it said at last, and what is passed on."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
+from adascale.models.options import SessionOptions
+from adascale.models.worker import pipes as link
+from adascale.models.worker.client import Worker
+from adascale.models.worker.pipes import Pipes
+
+ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
+LOADING = """
+import pickle
+from adascale.models.worker.server import Loading
+pickle.dump(Loading("my.gguf"), open(1, "wb"))
+"""
+
+
+def dying(says: str, number: signal.Signals, before: str = "") -> str:
+    """A worker that dies of a signal."""
+    end = f"sys.stderr.write({says!r}); sys.stderr.flush(); os.kill(os.getpid(), {int(number)})"
+    return f"import os, sys\n{before}\n{end}"
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, command: str) -> WorkerDiedError:
+    monkeypatch.setattr(link, "_COMMAND", command)
+    pipes = Pipes()
+    pipes.start()
+    with pytest.raises(WorkerDiedError) as caught:
+        pipes.receive()
+    pipes.stop()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("says", "fact"),
+    [
+        (f"{ASSERTION}\n{ASSERTION}\n", "ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"),
+        ("terminate called after throwing an instance of 'X'\n  what():  map::at\n", "map::at"),
+    ],
+)
+def test_an_abort_is_told_with_its_last_words_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], says: str, fact: str
+) -> None:
+    error = ending(monkeypatch, dying(f"before\n{says}", signal.SIGABRT))
+    assert isinstance(error, WorkerAbortedError)
+    assert (error.facts, error.hint) == ((fact,), "")
+    assert capfd.readouterr().err == "before\n"
+
+
+def test_all_else_is_passed_on_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = f"one\n{ASSERTION}\nnot the end\nno line end"
+    error = ending(monkeypatch, dying(text, signal.SIGKILL))
+    assert capfd.readouterr().err == text
+    assert not isinstance(error, WorkerAbortedError)
+    assert "if memory ran out" in error.hint
+
+
+@pytest.mark.parametrize("own", [None, "", "0"])
+def test_no_backtrace_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], own: str | None
+) -> None:
+    monkeypatch.delenv("GGML_NO_BACKTRACE", raising=False)
+    if own is not None:
+        monkeypatch.setenv("GGML_NO_BACKTRACE", own)
+    ending(monkeypatch, "import os, sys; sys.stderr.write(repr(os.environ['GGML_NO_BACKTRACE']))")
+    assert capfd.readouterr().err == repr("1" if own is None else own)
+
+
+@pytest.mark.parametrize(
+    ("says", "number", "before", "kind"),
+    [
+        (ASSERTION, signal.SIGABRT, LOADING, ModelCorruptError),
+        ("", signal.SIGSEGV, LOADING, ModelCorruptError),
+        ("", signal.SIGKILL, LOADING, WorkerDiedError),
+        ("", signal.SIGILL, LOADING, WorkerDiedError),
+        ("/x/ggml-cuda.cu:9: CUDA error\n", signal.SIGABRT, LOADING, WorkerDiedError),
+        ("  what():  std::bad_alloc\n", signal.SIGABRT, LOADING, WorkerDiedError),
+        (ASSERTION, signal.SIGABRT, "", WorkerDiedError),
+    ],
+)
+def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch, says: str, number: signal.Signals, before: str, kind: type[AdascaleError]
+) -> None:
+    monkeypatch.setattr(link, "_COMMAND", dying(says, number, before))
+    with pytest.raises(kind) as caught, Worker(SessionOptions("any")):
+        pass
+    if kind is ModelCorruptError:
+        assert caught.value.message == "my.gguf makes llama.cpp abort while it is opened"
+        assert (caught.value.slug, caught.value.exit_code) == ("bad-gguf", 4)
+        said = "ggml.c:7: GGML_ASSERT(a / b > 0.c) failed" if says else "was ended by SIGSEGV"
+        assert said in caught.value.facts[0]
+    else:
+        assert caught.value.message.endswith(number.name)
+        assert ("memory" in caught.value.hint) == (number == signal.SIGKILL)
