@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common import close, table
 
-from adascale.cli.problems import read_known
+from adascale.cli.disk.questions import read_known
 from adascale.engine.answers.extract import same_answer
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings

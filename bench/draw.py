@@ -19,7 +19,7 @@ from typing import Any
 import records
 from common import close
 
-from adascale.cli.problems import read_known
+from adascale.cli.disk.questions import read_known
 from adascale.engine.answers.sums import slips
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix

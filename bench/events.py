@@ -19,7 +19,7 @@ from typing import Any
 
 from common import close, table
 
-from adascale.cli.record import answer_record
+from adascale.cli.report.record import answer_record
 from adascale.engine.search.events import BranchGrew, from_json
 from adascale.models.worker.server import Happened
 

@@ -19,9 +19,9 @@ from typing import Any
 import records
 from common import close
 
-from adascale.cli.entries import parse_entries
-from adascale.cli.evaluate_report import markdown
-from adascale.cli.plots import frontier
+from adascale.cli.options.contestants import parse_entries
+from adascale.cli.report.evaluate_report import markdown
+from adascale.cli.report.plots import frontier
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.strategies import SearchParams

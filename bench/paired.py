@@ -22,9 +22,9 @@ import records
 from common import close
 from frontier import numbers
 
-from adascale.cli.entries import parse_entries
-from adascale.cli.evaluate_report import markdown
-from adascale.cli.problems import read_known
+from adascale.cli.disk.questions import read_known
+from adascale.cli.options.contestants import parse_entries
+from adascale.cli.report.evaluate_report import markdown
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.evaluate import Entry, Outcome, evaluate
 from adascale.engine.search.codec import build, to_plain

@@ -21,7 +21,7 @@ import numpy as np
 from common import close, table
 from numpy.typing import NDArray
 
-from adascale.cli.problems import read_known
+from adascale.cli.disk.questions import read_known
 from adascale.engine.calibration.head import folds_of
 from adascale.engine.calibration.logits import sigmoid
 from adascale.engine.calibration.metrics import METRICS, Scored, bootstrap

@@ -20,7 +20,7 @@ from pathlib import Path
 from common import close
 from render import invented
 
-from adascale.cli.trace import TraceWriter
+from adascale.cli.disk.trace import TraceWriter
 
 
 def first_bytes(trace: Path) -> float:

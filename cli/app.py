@@ -16,9 +16,9 @@ from typer.core import TyperGroup
 from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError
 
-from .console import show_error
-from .settings import config_path, defaults_of, read_config, settings_of, warn_unknown
-from .signals import unwinding
+from .options.config_file import config_path, defaults_of, read_config, settings_of, warn_unknown
+from .terminal.console import show_error
+from .terminal.signals import unwinding
 
 _COMMANDS = {
     "ask": "ask.ask",
@@ -45,7 +45,7 @@ class _Commands(UserDict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         module, _, attribute = _COMMANDS[name].partition(".")
         if self.data[name] is None:
-            found = getattr(import_module(f".{module}", __package__), attribute)
+            found = getattr(import_module(f".commands.{module}", __package__), attribute)
             table = typer.Typer()
             if isinstance(found, typer.Typer):
                 table.add_typer(found, name=name)

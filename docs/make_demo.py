@@ -19,6 +19,7 @@ from rich.segment import Segment
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
+from adascale.cli.disk.trace import read_trace
 from adascale.cli.export.document import Document
 from adascale.cli.export.page import to_html
 from adascale.cli.export.text import to_svg
@@ -26,7 +27,6 @@ from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.state import state_after
 from adascale.cli.render.theme import UNICODE
 from adascale.cli.render.words import summary, why
-from adascale.cli.trace import read_trace
 from adascale.engine.search.events import Event
 
 FOLDER = Path(__file__).parent

@@ -8,12 +8,12 @@ from html import escape
 from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
-from ..console import clean
 from ..render.maths import readable
 from ..render.rows import Row, tree_rows
 from ..render.text import cut, one_line, plural
 from ..render.theme import UNICODE, Mark, level
 from ..render.words import backing
+from ..terminal.console import clean
 from .document import LABEL, Document, score
 
 _WORDS: dict[Mark, str] = {

@@ -7,8 +7,8 @@ from typing import Protocol, Self
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
-from ..console import clean, say
-from ..tally import Tally
+from ..report.batch_counts import Tally
+from ..terminal.console import clean, say
 from .base import Display
 
 _EVERY = 10.0

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
-from ..console import stderr_console
-from ..tally import Tally
+from ..report.batch_counts import Tally
+from ..terminal.console import stderr_console
 from .footer import bar_of_facts
 from .frame import live_frame, search_line, waiting_line
 from .live import FRAMES_PER_SECOND

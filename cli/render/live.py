@@ -16,7 +16,7 @@ from rich.text import Text
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.types import Notice
 
-from ..console import show_warning, stderr_console
+from ..terminal.console import show_warning, stderr_console
 from .frame import final_frame, live_frame, status_line, waiting_line
 from .state import ViewState, reduce
 from .text import one_line

@@ -9,7 +9,7 @@ from typing import Self
 
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
 
-from ..console import say, show_warning
+from ..terminal.console import say, show_warning
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
 from .state import ViewState, reduce
 from .text import chance, duration, one_line, plural

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from ..console import clean
+from ..terminal.console import clean
 from .theme import Glyphs
 
 _CHARACTERS_PER_CELL = 4

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import typer.main
+from terminal import environment, piped
 
 from adascale.cli.app import app
-
-from .terminal import environment, piped
 
 Leaf = tuple[str, Any]
 

@@ -6,11 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sample_log import Log, pens
+from terminal import Screen, environment, on_terminal, piped
 
-from adascale.cli.trace import TraceWriter
-
-from .sample_log import Log, pens
-from .terminal import Screen, environment, on_terminal, piped
+from adascale.cli.disk.trace import TraceWriter
 
 ESC = "\x1b"
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -24,8 +23,8 @@ ANSWER = (
 
 SLOW = """
 import sys
-from adascale.cli.replay import replay
-from adascale.cli.signals import graceful
+from adascale.cli.commands.replay import replay
+from adascale.cli.terminal.signals import graceful
 
 def stop() -> None:
     print("asked to stop", flush=True)
@@ -121,9 +120,7 @@ def test_no_color_keeps_marks_and_words(trace: str) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colour_that_is_asked_for_comes_before_all_else(more: dict[str, str]) -> None:
-    code = (
-        "from adascale.cli.console import *; use_color('always'); show_warning(Notice('slow', 'takes long'))"
-    )
+    code = "from adascale.cli.terminal.console import *; use_color('always'); show_warning(Notice('slow', 'takes long'))"
     assert "\x1b[33m" in piped(["-c", code], environment(**more)).stderr
 
 

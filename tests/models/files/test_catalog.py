@@ -57,7 +57,7 @@ def test_every_entry_is_well_formed() -> None:
 
 def test_importing_the_sources_imports_nothing_heavy() -> None:
     code = (
-        "import sys, adascale.models.files.sources, adascale.cli.models\n"
+        "import sys, adascale.models.files.sources, adascale.cli.commands.models\n"
         "heavy = {'huggingface_hub', 'llama_cpp', 'httpx', 'numpy', 'psutil'}\n"
         "print(*heavy & set(sys.modules))"
     )

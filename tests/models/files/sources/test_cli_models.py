@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from adascale.cli import models as command
-from adascale.cli import transfer
-from adascale.cli.transfer import TransferView, ask_consent
+from adascale.cli.commands import models as command
+from adascale.cli.terminal import transfer
+from adascale.cli.terminal.transfer import TransferView, ask_consent
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec

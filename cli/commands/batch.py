@@ -1,0 +1,276 @@
+"""``adascale batch``: many questions in, one JSON object a line out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adascale import __version__
+from adascale.engine.answers.extract import same_answer
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.types import Notice, Problem
+
+from ..disk.files import check_apart, unwritable
+from ..disk.questions import BadLine, count_lines, digest, read_problems
+from ..disk.results import Results, open_results
+from ..disk.trace import TraceWriter
+from ..open_models import MAX_BRANCHES, open_cluster, open_worker, settings_for
+from ..options.batch_options import BatchOptions
+from ..options.flatten import with_options
+from ..options.run_options import RunOptions
+from ..render.base import choose_progress
+from ..render.batch import BatchView, make_batch_view
+from ..render.jsonl import JsonBatch
+from ..report.batch_counts import Tally
+from ..report.record import answer_record, error_record, made_with, run_record
+from ..terminal.console import may_animate, say, show_error, show_warning
+from ..terminal.signals import graceful
+
+if TYPE_CHECKING:
+    from adascale.models.worker.client import Worker
+    from adascale.models.worker.ray_cluster import Cluster
+
+
+_TOLD = 5
+"""Failures that are told one by one."""
+
+
+@with_options(BatchOptions)
+def batch(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="[FILE|-]", help="JSON Lines, CSV with a header, or one question a line."),
+    ] = "-",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the JSON Lines go.")
+    ] = "-",
+    *,
+    options: BatchOptions,
+) -> None:
+    """Answer many questions; writes one JSON object a line as each is done.
+
+    adascale batch questions.jsonl -o answers.jsonl
+    cat questions.txt | adascale batch --effort low > answers.jsonl
+    adascale batch questions.jsonl -o answers.jsonl --only-failed
+
+    The same command goes on where it was stopped: what has a record is not asked again, what failed is.
+    """
+    options.limits()
+    check_apart(output, [source, *options.references()], f"-o {shlex.quote(_other_name(source))}")
+    if options.traces is not None:
+        _make_folder(options.traces)
+    lines = islice(read_problems(source, options.form, options.question_field), options.limit)
+    if options.dry_run:
+        _plan(lines, output, options)
+        return
+    tally = Tally()
+    with open_results(output, overwrite=options.overwrite) as results:
+        run = _Run(options, results, source, tally, _view(tally, source, output, options), output != "-")
+        run.go(lines)
+    run.close()
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is asked, and where its records go."""
+
+    options: BatchOptions
+    results: Results
+    source: str
+    tally: Tally
+    view: BatchView
+    resumable: bool
+    _started: float = field(default_factory=time.monotonic)
+    _loaded: float = 0.0
+
+    def go(self, lines: Iterator[Problem | BadLine]) -> None:
+        """Ask what has no record yet. Nothing is loaded where nothing is to be asked."""
+        todo = self._todo(lines)
+        first = next(todo, None)
+        if first is None:
+            if not self.tally.read:
+                raise UsageError(f"{self._source_name()} holds no question", slug="no-question")
+            self.results.begin()
+            return
+        with ExitStack() as stack:
+            stack.enter_context(self.view)
+            worker = stack.enter_context(self._open())
+            settings = settings_for(self._with_seed(), worker)
+            for notice in settings.warnings:
+                self._warn(notice)
+            self.results.begin(made_with(run_record(settings, __version__)))
+            self._loaded = time.monotonic() - self._started
+            stack.enter_context(graceful(worker.interrupt))
+            self._ask(worker.run(chain([first], todo), settings))
+            self.tally.interrupted = worker.interrupted
+
+    def _source_name(self) -> str:
+        return "stdin" if self.source == "-" else Path(self.source).name
+
+    def _open(self) -> AbstractContextManager[Worker | Cluster]:
+        if self.options.ray is None:
+            return open_worker(self.options, MAX_BRANCHES, self.view.status)
+        return open_cluster(self.options, self.options.ray, MAX_BRANCHES, self.view.status)
+
+    def _with_seed(self) -> RunOptions:
+        """The seed of the records that are there, unless another one is asked for."""
+        before = self.results.made_with
+        if self.options.seed is not None or before is None:
+            return self.options
+        return replace(self.options, seed=before["seed"])
+
+    def _ask(self, happening: Iterator[tuple[Problem, Event]]) -> None:
+        logs: dict[str, list[Event]] = {}
+        for problem, event in happening:
+            logs.setdefault(problem.id, []).append(event)
+            if isinstance(event, SearchFinished | SearchFailed):
+                log = logs.pop(problem.id)
+                if self.options.traces is not None:
+                    _keep_trace(self.options.traces, problem, log)
+                self._finished(problem, log)
+            self.view.on(problem.id, event)
+
+    def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
+        """Questions without a record; a line that is none gets its record here."""
+        for line in lines:
+            self.tally.read += 1
+            key = digest(_id_of(line))
+            if key in self.results.done or (self.options.only_failed and key not in self.results.failed):
+                self.tally.skipped += 1
+            elif isinstance(line, BadLine):
+                stub = Problem(_id_of(line), line.text, meta={"line": line.number})
+                record = {**stub.meta, **error_record(stub, line.error, __version__)}
+                said = f"{self._source_name()} {line.error.message}"
+                self._failed(f"line {line.number}", said, record, line.error)
+            else:
+                yield line
+
+    def _finished(self, problem: Problem, log: list[Event]) -> None:
+        record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
+        if isinstance(log[-1], SearchFailed):
+            error = log[-1].error()
+            self._failed(problem.id, f"{problem.id}: {error.message}", {**problem.meta, **record}, error)
+        elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
+            record |= _grade(problem, record["answer"])
+            self.tally.answered(record)
+            self.results.write({**problem.meta, **record})
+
+    def _failed(self, name: str, said: str, record: dict[str, Any], error: AdascaleError) -> None:
+        self.tally.failed(error.slug, name)
+        self.results.write(record)
+        if self.options.fail_on_error:
+            self.results.begin()
+            raise error
+        if self.tally.failures.total() <= _TOLD:
+            self._warn(Notice(error.slug, said, error.facts, error.hint))
+
+    def _warn(self, notice: Notice) -> None:
+        if self.options.quiet < 2:
+            show_warning(notice)
+
+    def close(self) -> None:
+        """Say what has become of everything, and leave with its exit code."""
+        if not self.options.quiet:
+            for line in self.tally.summary():
+                say(f"adascale: {line}")
+        again = "mend them and run the same command: only these are asked again"
+        failure = self.tally.failure(
+            again if self.resumable else "-o FILE keeps what is done for another run"
+        )
+        if self.tally.interrupted:
+            if failure is not None:
+                show_error(failure)
+            say(f"adascale: {self._stopped()}")
+            raise typer.Exit(130)
+        if failure is not None:
+            raise failure
+
+    def _stopped(self) -> str:
+        total = count_lines(self.source, self.options.form)
+        there = self.tally.done + self.tally.skipped
+        at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
+        if not self.resumable:
+            return f"{at}; with -o FILE it could be continued"
+        if self.source == "-":
+            return f"{at}; the same pipe into the same command continues it"
+        return f"{at}; continue with: {shlex.join(['adascale', *sys.argv[1:]])}"
+
+
+def _other_name(source: str) -> str:
+    """A name for an output beside its input."""
+    path = Path(source)
+    return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
+
+
+def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> BatchView:
+    kind = choose_progress(options.progress, options.quiet, may_animate())
+    if kind == "json":
+        return JsonBatch()
+    # Records that go to the same terminal would be written into the picture.
+    live = kind == "live" and not (output == "-" and sys.stdout.isatty())
+    total = count_lines(source, options.form) if live else None
+    if total is not None and options.limit is not None:
+        total = min(total, options.limit)
+    return make_batch_view(tally, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
+
+
+def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
+    if problem.answer is None:
+        return {}
+    right = answer is not None and same_answer(answer, problem.answer)
+    return {"expected": problem.answer, "correct": right}
+
+
+def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions) -> None:
+    """Read everything and say what a run would do."""
+    with open_results(output, overwrite=options.overwrite) as results:
+        bad: Counter[str] = Counter()
+        questions = there = 0
+        for line in lines:
+            if isinstance(line, BadLine):
+                bad[line.error.message] += 1
+            elif digest(line.id) in results.done:
+                there += 1
+            else:
+                questions += 1
+    say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
+    for message in list(bad)[:10]:
+        say(f"adascale: {message}")
+    say(f"adascale: {options.strategy}, at most {options.params().samples} solutions each")
+    if bad:
+        raise typer.Exit(6)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
+
+
+def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:
+    with TraceWriter(folder / f"{_file_name(problem.id)}.jsonl") as writer:
+        for event in log:
+            writer.write(event)
+
+
+def _file_name(id_: str) -> str:
+    """The id where every file system takes it as it is; else what it takes of it, and a hash."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
+    return safe if safe == id_ else f"{safe}-{digest(id_):016x}"
+
+
+def _id_of(line: Problem | BadLine) -> str:
+    return line.id if isinstance(line, Problem) else f"line-{line.number}"

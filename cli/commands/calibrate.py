@@ -1,0 +1,248 @@
+"""``adascale calibrate``: fit, check, show and list what turns scores into probabilities."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adascale.engine.errors import CalibrationError
+from adascale.engine.types import Notice, Problem
+
+from ..disk.files import check_apart, check_writable, unwritable
+from ..open_models import open_session
+from ..options.calibrate_options import CalibrateOptions, Method
+from ..options.flatten import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
+from ..report.calibrate_report import card_text, list_text, report_text
+from ..report.plots import reliability_diagram
+from ..terminal.console import say, show_warning, shown_path, write_payload
+from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
+
+if TYPE_CHECKING:
+    from adascale.models.calibration.artefact import Artefact
+    from adascale.models.session import Session
+
+SCHEMA = "adascale.calibrate/1"
+FEWEST = 20
+"""Questions below which a fit says nothing."""
+
+_NO_SKILL = Notice(
+    "no-skill",
+    "these estimates are no better than the base rate",
+    hint="fit on more questions, or on some that the model answers more often",
+)
+
+app = typer.Typer(
+    name="calibrate",
+    no_args_is_help=True,
+    help="Fit and check what turns a model's scores into probabilities.",
+)
+
+
+@app.command()
+@with_options(CalibrateOptions)
+def fit(
+    method: Annotated[
+        Method,
+        option("--method", panel=SEARCH, help="beta and quantile read the states, the others the reward."),
+    ] = "beta",
+    output: Annotated[
+        Path | None,
+        option(
+            "--output",
+            "-o",
+            panel=OUTPUT,
+            metavar="FILE",
+            show_default="where ask finds it",
+            help="File to write.",
+        ),
+    ] = None,
+    *,
+    options: CalibrateOptions,
+) -> None:
+    """Fit a calibration for your own model on questions with known answers.
+
+    adascale calibrate fit -g my-model.gguf -d questions.jsonl
+    adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
+
+    It can be stopped at any time: finished questions are kept, and the same command goes on.
+    """
+    from adascale.models.calibration.artefact import describe
+
+    problems = chosen_problems(options, FEWEST)
+    if output is not None:
+        check_writable(output)
+        check_apart(output, [*options.data, *options.references()], "-o mine.calibration.safetensors")
+    with open_session(options, "none", purpose="rollouts") as session:
+        drawn = drawn_on(session, problems, FEWEST, options)
+        artefact = _fitted(session, drawn, method, options)
+    path = _saved(artefact, output)
+    if not options.quiet:
+        say(f"adascale: wrote {shown_path(path)}")
+    if options.quiet < 2 and (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
+        show_warning(_NO_SKILL)
+    described = describe(artefact)
+    _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
+
+
+@app.command()
+@with_options(CalibrateOptions)
+def check(
+    calibration: Annotated[
+        str,
+        option(
+            "--calibration",
+            panel=SEARCH,
+            metavar="auto|none|FILE",
+            help="What to check; none measures the raw scores alone.",
+        ),
+    ] = "auto",
+    *,
+    options: CalibrateOptions,
+) -> None:
+    """Measure a calibration on questions that it was not fitted on.
+
+    adascale calibrate check -d test.jsonl
+    adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
+    """
+    problems = chosen_problems(options, 1)
+    with open_session(options, calibration, purpose="rollouts") as session:
+        from adascale.engine.calibration.fitting import measure
+        from adascale.engine.calibration.report import report
+        from adascale.models.calibration.artefact import describe
+
+        artefact = session.calibration
+        if artefact is None and calibration != "none":
+            raise CalibrationError(
+                f"there is no calibration for {pair_name(session)}",
+                slug="no-calibration",
+                hint="adascale calibrate fit --data questions.jsonl",
+            )
+        warnings = [*session.warnings, *_fitted_on(artefact, problems)]
+        for notice in warnings if options.quiet < 2 else ():
+            show_warning(notice)
+        drawn = drawn_on(session, problems, 1, options)
+        fitted = None if artefact is None else artefact.calibration
+        # A raw score is not shown a second time beside itself.
+        beside = None if artefact is None else drawn.training
+        stages = report(measure(fitted, drawn.training, options.seed), beside)
+        described = None if artefact is None else describe(artefact)
+    texts = [notice.message for notice in warnings]
+    label = "raw score" if artefact is None else "calibrated"
+    _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
+
+
+@app.command("list")
+def list_(as_json: JsonLinesOption = False) -> None:
+    """List the calibrations on this machine.
+
+    adascale calibrate list
+    """
+    from adascale.models.calibration.artefact import describe
+    from adascale.models.calibration.installed import artefacts
+
+    found = list(artefacts())
+    good = [describe(a) for a in found if not isinstance(a, CalibrationError)]
+    for artefact in found:
+        if isinstance(artefact, CalibrationError):
+            say(f"adascale: {artefact.message}")
+    if as_json:
+        write_payload("\n".join(json.dumps(card, sort_keys=True) for card in good))
+    else:
+        write_payload(list_text(good))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name from the list, or a file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a calibration was fitted on and how good it is.
+
+    adascale calibrate show qwen2.5-coder-1.5b+probe
+    """
+    from adascale.models.calibration.artefact import describe, load
+    from adascale.models.calibration.installed import artefacts
+
+    if Path(name).is_file():
+        found: Artefact | None = load(Path(name))
+    else:
+        every = (a for a in artefacts() if not isinstance(a, CalibrationError))
+        found = next((a for a in every if a.card.name == name), None)
+    if found is None:
+        raise CalibrationError(
+            f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
+        )
+    card = describe(found)
+    write_payload(json.dumps(card, indent=2, sort_keys=True) if as_json else card_text(card))
+
+
+def _fitted(session: Session, drawn: Drawn, method: str, options: CalibrateOptions) -> Artefact:
+    """Fit on what was drawn, and write on the card how good it is on questions held out."""
+    import llama_cpp
+    import numpy
+
+    from adascale import __version__
+    from adascale.engine.calibration.fitting import fit_calibration
+    from adascale.engine.calibration.head import HeadConfig
+    from adascale.engine.calibration.report import report
+    from adascale.models.calibration.artefact import Artefact, Card
+
+    fitted = fit_calibration(drawn.training, method, HeadConfig(), options.seed)
+    card = Card(
+        name=pair_name(session),
+        fingerprint=session.fingerprint,
+        method=method,
+        data=drawn.names,
+        questions=drawn.questions,
+        samples=options.samples,
+        rollouts=options.rollouts,
+        seed=options.seed,
+        versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
+        held_out=report(fitted.held_out, drawn.training),
+    )
+    return Artefact(fitted.calibration, card)
+
+
+def _saved(artefact: Artefact, output: Path | None) -> Path:
+    from adascale.models.calibration.artefact import save
+    from adascale.models.calibration.installed import own_folder
+
+    path = output or own_folder() / file_name(artefact.card)
+    try:
+        save(artefact, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[Notice]:
+    """A warning where it is to be measured on questions that it was fitted on."""
+    from adascale.models.calibration.artefact import question_key
+
+    fitted = set(artefact.card.questions if artefact else ())
+    again = sum(question_key(problem.question) in fitted for problem in problems)
+    if not again:
+        return []
+    said = f"the calibration was fitted on {again} of these questions: its figures will flatter it"
+    return [Notice("fitted-on-this", said, hint="check on questions that are new to it")]
+
+
+def _show(
+    stages: Mapping[str, Any], options: CalibrateOptions, more: dict[str, Any], label: str = "calibrated"
+) -> None:
+    if options.json_output:
+        indent = 2 if sys.stdout.isatty() else None
+        write_payload(
+            json.dumps({"schema": SCHEMA, **more, "stages": stages}, allow_nan=False, indent=indent)
+        )
+    else:
+        write_payload(report_text(stages))
+    if options.plot is not None:
+        reliability_diagram(stages, options.plot, label)
+        if not options.quiet:
+            say(f"adascale: drew {options.plot}")

@@ -1,0 +1,164 @@
+"""Questions, models and rollouts of a calibration: what ``fit`` and ``check`` do before they differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from adascale.engine.errors import DecodeAbortedError, UsageError
+from adascale.engine.types import Problem
+
+from ..disk.questions import read_known
+from ..open_models import stoppable
+from ..options.calibrate_options import CalibrateOptions
+from ..report.plots import check_plot
+from ..terminal.calibrate_progress import DrawProgress
+from ..terminal.console import say
+from ..terminal.signals import graceful
+
+if TYPE_CHECKING:
+    from adascale.engine.calibration.fitting import Training
+    from adascale.models.calibration.artefact import Card
+    from adascale.models.calibration.collect import Draws
+    from adascale.models.calibration.rollouts import RolloutStore
+    from adascale.models.files.remote_file import ModelFile
+    from adascale.models.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Training data, the names of its files, and its questions (``question_key``)."""
+
+    training: Training
+    names: tuple[str, ...]
+    questions: tuple[str, ...]
+
+
+def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
+    """The questions asked for; what cannot work is told before anything is loaded.
+
+    Raises:
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
+    """
+    from adascale.models.calibration.collect import choose
+
+    if not options.data:
+        raise UsageError("no questions given", hint="--data questions.jsonl")
+    if options.prm == "none":
+        raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
+    if options.plot is not None:
+        check_plot(options.plot, [*options.data, *options.references()])
+    problems = choose(read_known(options.data), options.questions, options.seed)
+    _check_enough(len(problems), fewest)
+    return problems
+
+
+def _check_enough(count: int, fewest: int) -> None:
+    if count >= fewest:
+        return
+    what = "question is" if count == 1 else "questions are"
+    raise UsageError(
+        f"{count} {what} too few" + (" to fit anything" if fewest > 1 else ""),
+        f"at least {fewest} {'are' if fewest > 1 else 'is'} needed; one worth having takes hundreds",
+    )
+
+
+def drawn_on(session: Session, problems: list[Problem], fewest: int, options: CalibrateOptions) -> Drawn:
+    """Rollouts of all problems as training data; what is kept already is not drawn again.
+
+    Raises:
+        UsageError: fewer than ``fewest`` of them could be searched.
+    """
+    from adascale.models.calibration.artefact import question_key
+    from adascale.models.calibration.collect import Draws, store_path
+    from adascale.models.calibration.rollouts import RolloutStore
+    from adascale.models.calibration.training import training_set
+
+    draws = Draws(options.samples, options.rollouts, options.seed)
+    with closing(RolloutStore(store_path(session.fingerprint, draws))) as store:
+        _draw_missing(session, problems, store, draws, options)
+        key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
+        if session.prm is not None:
+            _score_missing(session, problems, store, key, options)
+        kept, rewards = [], []
+        for problem in problems:
+            rollouts, reward = store.get(problem), store.rewards(problem, key)
+            if reward is not None:
+                rewards.append(reward)
+            if rollouts is not None and (reward is not None or session.prm is None):
+                kept.append(rollouts)
+    _check_enough(len(kept), fewest)
+    training = training_set(kept, None if session.prm is None else rewards)
+    questions = tuple(question_key(rollouts.problem.question) for rollouts in kept)
+    return Drawn(training, tuple(path.name for path in options.data), questions)
+
+
+def _draw_missing(
+    session: Session, problems: list[Problem], store: RolloutStore, draws: Draws, options: CalibrateOptions
+) -> None:
+    from adascale.models.calibration.collect import draw, expected_tokens
+
+    todo = [problem for problem in problems if not store.holds(problem)]
+    if not todo:
+        return
+    progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
+    tokens = expected_tokens(store, problems, len(todo), draws)
+    progress.announce(tokens, session.decode_rate())
+    with stoppable(session, session.driver(time.monotonic)) as driver, progress:
+        for done in draw(driver, problems, store, draws):
+            progress.advance(done)
+    left = [problem for problem in todo if not store.holds(problem)]
+    if len(left) > progress.failed:
+        kept = len(problems) - len(left)
+        say(f"adascale: {kept} of {len(problems)} questions are kept; the same command goes on")
+        raise typer.Exit(130)
+
+
+def _score_missing(
+    session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
+) -> None:
+    from adascale.models.calibration.collect import expected_tokens, score
+
+    todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
+    if not todo:
+        return
+    if not options.quiet:
+        say(
+            f"adascale: scoring the solutions of {len(todo)} questions with {pair_name(session)}: about "
+            f"{expected_tokens(store, todo, len(todo)):,} tokens. Stop at any time; the same command goes on."
+        )
+    progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
+    with graceful(session.abort.set), progress:
+        try:
+            for done in score(session.reward_model, session.model, todo, store, key):
+                progress.advance(done)
+        except DecodeAbortedError as error:
+            left = sum(store.rewards(p, key) is None for p in todo)
+            say(f"adascale: {len(todo) - left} of {len(todo)} questions are scored; the same command goes on")
+            raise typer.Exit(130) from error
+
+
+def pair_name(session: Session) -> str:
+    """Generator and PRM as a user calls them."""
+    prm = session.fingerprint.prm_format if session.prm is None else _short(session.prm)
+    return f"{_short(session.generator)}+{prm}"
+
+
+def _short(file: ModelFile) -> str:
+    return file.path.stem if file.source == "path" else file.name
+
+
+def file_name(card: Card) -> str:
+    """File of a calibration in the user's folder, one for each generator, PRM, prompt and sampler."""
+    from adascale.models.calibration.artefact import SUFFIX
+
+    name = "".join(c if c.isalnum() or c in "+-._" else "_" for c in card.name)
+    key = json.dumps(dataclasses.asdict(card.fingerprint), sort_keys=True)
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"

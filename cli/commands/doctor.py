@@ -1,0 +1,272 @@
+"""``adascale doctor``: what this machine has, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from queue import Empty, SimpleQueue
+from typing import Annotated, Literal
+
+import typer
+
+from adascale import __version__
+from adascale.engine.errors import AdascaleError, ModelError
+from adascale.engine.strategies import SearchParams
+from adascale.models import machine
+from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.units import human_bytes
+
+from ..options import completion
+from ..options.config_file import config_path, read_config
+from ..terminal.console import shown_path, write_payload
+
+Word = Literal["ok", "warn", "FAIL", "skip"]
+
+_GPU_FIX = (
+    'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir "llama-cpp-python>=0.3.36,<0.4"'
+)
+
+
+_PATIENCE = 3.0
+"""Seconds that the network has to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    name: str
+    result: Word
+    detail: str
+    fix: str = ""
+
+
+def doctor(
+    generator: Annotated[
+        str,
+        typer.Option(
+            "--generator",
+            "-g",
+            envvar="ADASCALE_GENERATOR",
+            autocompletion=completion.models,
+            help="Model to check.",
+        ),
+    ] = DEFAULT_GENERATOR,
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="ADASCALE_OFFLINE", help="Never touch the network.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Check this machine, and say how to mend what is wrong.
+
+    adascale doctor
+    adascale doctor -g my-model.gguf --offline --json
+    """
+    checks = [
+        _guarded("python", _python),
+        _guarded("config", _config),
+        _guarded("llama.cpp", _llama),
+        _guarded("gpu", _gpu),
+        _guarded("memory", lambda: _memory(generator)),
+        _guarded("disk", lambda: _disk(generator)),
+        _guarded("generator", lambda: _generator(generator)),
+        _guarded("calibration", lambda: _calibration(generator)),
+        Check("network", "skip", "offline") if offline else _guarded("network", _network),
+    ]
+    if json_output:
+        write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
+    else:
+        write_payload("\n".join(_lines(checks)))
+    if any(check.result == "FAIL" for check in checks):
+        raise typer.Exit(1)
+
+
+def _lines(checks: list[Check]) -> list[str]:
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{check.result:<4}  {check.name:<{width}}  {check.detail}")
+        if check.fix:
+            lines.append(f"      {'':<{width}}  fix: {check.fix}")
+    open_points = sum(check.result in ("warn", "FAIL") for check in checks)
+    lines.append(f"{open_points} of {len(checks)} checks need attention." if open_points else "all is well.")
+    return lines
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    """A check that breaks is a finding, never a crash."""
+    try:
+        return check()
+    except AdascaleError as error:
+        return Check(name, "FAIL", error.message, error.hint)
+    except Exception as error:
+        return Check(name, "warn", f"could not be checked: {type(error).__name__}: {error}")
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
+
+
+def _config() -> Check:
+    path = config_path()
+    found = read_config(path)
+    said = ", ".join(found) if found else "nothing set" if path.exists() else "none"
+    return Check("config", "ok", f"{said} ({shown_path(path)})")
+
+
+def _llama() -> Check:
+    try:
+        import llama_cpp
+    except (ImportError, OSError, RuntimeError) as error:
+        return Check(
+            "llama.cpp", "FAIL", f"does not load: {error}", "pip install --force-reinstall llama-cpp-python"
+        )
+    info = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
+    features = [part.split(" = ")[0].split()[-1] for part in info.split("|") if part.strip().endswith("= 1")]
+    return Check("llama.cpp", "ok", f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})")
+
+
+def _gpu() -> Check:
+    from llama_cpp import llama_supports_gpu_offload
+
+    if llama_supports_gpu_offload():
+        return Check("gpu", "ok", "this build uses the GPU")
+    if shutil.which("nvidia-smi"):
+        return Check("gpu", "warn", "NVIDIA driver found, but this build has no GPU support", _GPU_FIX)
+    return Check("gpu", "ok", "none used; this is a CPU build")
+
+
+def _memory(name: str) -> Check:
+    """Whether ``ask`` with its usual numbers fits; a model that does not is a failure with a way out."""
+    from adascale.models import fit
+    from adascale.models.files import gguf
+    from adascale.models.files.sources import locate
+    from adascale.models.session import WINDOW
+
+    limit = machine.memory_limit_bytes()
+    inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
+    free, cores = human_bytes(machine.free_memory_bytes()), machine.physical_cores()
+    said = f"{free} free ({inside}), {cores} cores"
+    found = locate(name)
+    try:
+        info = None if found is None else gguf.read_info(found.path)
+    except ModelError:  # the check of the generator says what is wrong with it
+        info = None
+    if info is None:
+        return Check("memory", "ok", said)
+    window = min(WINDOW, info.context_length or WINDOW)
+    plan = fit.plan_memory([("generator", info, window, SearchParams().samples)])
+    said += f"; {name} needs {human_bytes(plan.total_bytes)}"
+    if plan.verdict == "tight":
+        return Check(
+            "memory", "warn", f"{said}: the system may swap", f"adascale ask -g {name} --samples 8 ..."
+        )
+    return Check("memory", "ok", said)
+
+
+def _disk(name: str) -> Check:
+    """Whether there is room for the model where it is still to be fetched."""
+    from adascale.models.files.cache import cache_dir
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.sources import locate
+
+    free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
+    said = f"{human_bytes(free)} free in {shown_path(cache_dir())}"
+    if spec is None or (spec.size_bytes or 0) < free or locate(name) is not None:
+        return Check("disk", "ok", said)
+    fix = f"HF_HOME=/data/hf adascale models pull {name}"
+    return Check("disk", "FAIL", f"{said}, {name} needs {human_bytes(spec.size_bytes or 0)}", fix)
+
+
+def _generator(name: str) -> Check:
+    from adascale.models.files import gguf
+    from adascale.models.files.sources import locate
+
+    found = locate(name)
+    if found is None:
+        return Check(
+            "generator",
+            "warn",
+            f"{name} is not on this machine; ask fetches it",
+            f"adascale models pull {name}",
+        )
+    gguf.check_gguf(found.path)
+    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {shown_path(found.path)}")
+
+
+def _calibration(name: str) -> Check:
+    """The one for the usual sampler, what it was fitted on, and how good it is on held-out questions."""
+    from adascale.models.calibration import installed as shelf
+    from adascale.models.calibration.artefact import Fingerprint
+    from adascale.models.files.sources import resolve
+    from adascale.models.llama.sampling_params import SamplingParams
+    from adascale.models.session import WINDOW
+
+    try:
+        digest = resolve(name, offline=True).sha256
+    except AdascaleError:
+        return Check("calibration", "skip", f"{name} is not on this machine")
+    broken = "".join(f"; {error.message}" for error in shelf.unreadable())
+    usual = Fingerprint(digest, "", "probe", "", asdict(SamplingParams()), WINDOW)
+    found = shelf.find(usual.pair(), usual)
+    if found is None:
+        return Check(
+            "calibration",
+            "warn",
+            f"none for {name}: scores are shown as scores{broken}",
+            f"adascale calibrate fit -g {name} --data questions.jsonl",
+        )
+    card, finished = found.card, found.card.held_out["finished"]
+    fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
+    fitted += f" at temperature {card.fingerprint.sampling.get('temperature', '?')}"
+    known = [(name, finished[name]) for name in ("skill", "ece", "auc") if finished[name] is not None]
+    good = ", ".join(f"{name} {value:.2f}" for name, value in known)
+    said = f"{card.name}, {fitted}; held out, finished answers: {good}{broken}"
+    if broken:
+        return Check("calibration", "warn", said, "adascale calibrate list")
+    if (finished["skill"] or 0) <= 0:
+        fix = f"adascale calibrate fit -g {name} --data questions.jsonl --questions 600"
+        return Check("calibration", "warn", f"{said}: no better than the base rate", fix)
+    return Check("calibration", "ok", said)
+
+
+def _network() -> Check:
+    """Models come from the Hub; those of the catalogue from the package index too."""
+    from adascale.models.files import hub
+
+    try:
+        hub.check_reachable()
+    except AdascaleError as error:
+        return Check("network", "warn", f"{error.message}; {_package_index()}", error.hint)
+    return Check("network", "ok", f"{hub.host()} answers")
+
+
+def _package_index() -> str:
+    """Whether built-in models can be fetched from there, in words."""
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.index_settings import index_settings
+    from adascale.models.files.package_index import PackageIndex
+
+    wheel = catalog()[DEFAULT_GENERATOR].wheel
+    assert wheel is not None
+    found: SimpleQueue[str] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            with PackageIndex(index_settings()) as index:
+                index.find(*wheel.packages[0])
+        except AdascaleError as error:
+            found.put(error.message)
+        else:
+            found.put("built-in models come from the package index, which answers")
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return found.get(timeout=_PATIENCE)
+    except Empty:
+        return f"the package index did not answer in {_PATIENCE:.0f} s"

@@ -1,0 +1,116 @@
+"""``adascale eval``: strategies beside each other on questions with known answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adascale.engine.errors import UsageError
+from adascale.engine.evaluation.evaluate import evaluate
+
+from ..disk.questions import read_known
+from ..open_models import open_session, stoppable
+from ..options.calibrate_options import QuestionsOption
+from ..options.contestants import parse_entries
+from ..options.flatten import OUTPUT, SEARCH, JsonOption, option, with_options
+from ..options.search_options import SearchOptions
+from ..report.evaluate_report import csv_text, markdown
+from ..report.plots import check_plot, frontier
+from ..terminal.console import say, show_warning, write_payload
+from ..terminal.evaluate_progress import EvalProgress
+
+SCHEMA = "adascale.eval/1"
+
+
+@dataclass(frozen=True, slots=True)
+class EvalOptions(SearchOptions):
+    """What ``eval`` takes beside its files."""
+
+    strategies: Annotated[
+        str,
+        option(
+            "--strategies", panel=SEARCH, metavar="NAME[:N][@EFFORT][+RULE],...",
+            help="What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules.",
+        ),
+    ] = "greedy,vote:4,vote:16,adaptive"  # fmt: skip
+    questions: QuestionsOption = None
+    repeats: Annotated[
+        int, option("--repeats", panel=SEARCH, min=1, max=1000, help="Times, with other random numbers.")
+    ] = 1
+    seed: Annotated[int, option("--seed", panel=SEARCH, min=0, help="Of the questions and all draws.")] = 0
+    plot: Annotated[
+        Path | None,
+        option("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw accuracy against tokens."),
+    ] = None
+    csv_output: Annotated[bool, option("--csv", panel=OUTPUT, help="Print CSV, one row a strategy.")] = False
+    json_output: JsonOption = False
+
+
+@with_options(EvalOptions)
+def eval_(
+    data: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="JSON Lines with question and answer.")
+    ],
+    *,
+    options: EvalOptions,
+) -> None:
+    """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
+
+    adascale eval test.jsonl --questions 50
+    adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low --plot frontier.svg
+
+    Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
+    """
+    from adascale.engine.evaluation.compare import Comparison
+    from adascale.models.calibration.collect import choose
+    from adascale.models.draws.store import DrawStore
+
+    entries = parse_entries(options.strategies, options.params())
+    if options.plot is not None:
+        check_plot(options.plot, [*data, *options.references()])
+    if options.csv_output and options.json_output:
+        raise UsageError("--csv and --json are two formats", hint="leave one out")
+    problems = choose(read_known(data), options.questions, options.seed)
+    with open_session(options, options.calibration, purpose="replay") as session:
+        if options.quiet < 2:
+            for notice in session.warnings:
+                show_warning(notice)
+        with closing(DrawStore(session.draws_path())) as store:
+            policy = session.replaying(store)
+            found = Comparison(entries, [problem.id for problem in problems])
+            rounds = len(entries) * options.repeats
+            quiet = bool(options.quiet)
+            progress = EvalProgress(len(problems), rounds, lambda: policy.drawn_tokens, quiet=quiet)
+            replaying = session.driver(lambda: 0.0, policy)
+            with stoppable(session, replaying) as driver, progress:
+                for outcome in evaluate(driver, entries, problems, options.repeats, options.seed):
+                    found.add(outcome)
+                    progress.advance(outcome)
+            done = sum(map(len, found.outcomes.values()))
+            if done < rounds * len(problems):
+                say(f"adascale: {len(store):,} draws are kept; the same command goes on")
+                raise typer.Exit(130)
+        described = session.describe()
+    names = [path.name for path in data]
+    _show({"schema": SCHEMA, "data": names, "seed": options.seed, **described, **found.report()}, options)
+
+
+def _show(report: Mapping[str, Any], options: EvalOptions) -> None:
+    if options.json_output:
+        indent = 2 if sys.stdout.isatty() else None
+        write_payload(json.dumps(report, allow_nan=False, indent=indent))
+    elif options.csv_output:
+        write_payload(csv_text(report))
+    else:
+        write_payload(markdown(report))
+    if options.plot is not None:
+        frontier(report, options.plot)
+        if not options.quiet:
+            say(f"adascale: drew {options.plot}")

@@ -1,0 +1,215 @@
+"""``adascale models``: what there is, what is here, fetch it, delete it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
+
+from ..options import completion
+from ..options.flatten import JsonLinesOption
+from ..terminal.console import say, write_payload
+
+if TYPE_CHECKING:
+    from adascale.models.files.catalog import ModelSpec
+    from adascale.models.files.sources import ModelFile
+
+SCHEMA = "adascale.model/1"
+
+app = typer.Typer(
+    name="models",
+    no_args_is_help=True,
+    help="List, fetch and remove models.\n\n"
+    "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is named by its "
+    "name in the list, by a file (./model.gguf), or by a repository (hf:user/repo:Q4_K_M).",
+)
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Name in the list, hf:user/repo[:quant], or a .gguf file.", autocompletion=completion.models
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("ls", hidden=True)
+@app.command("list")
+def list_models(as_json: JsonLinesOption = False) -> None:
+    """List the models known by name, and the others in the cache.
+
+    adascale models list
+
+    The first one is the default. "here" says that nothing has to be downloaded.
+    """
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.sources import installed
+
+    here = installed()
+    found = {file.name: file for file in here}
+    entries = [_facts(spec, found.get(name)) for name, spec in catalog().items()]
+    entries += [_facts(None, file) for file in here if file.spec is None]
+    write_payload(_json_lines(entries) if as_json else _table(entries))
+
+
+@app.command()
+def show(name: Name, as_json: JsonLinesOption = False) -> None:
+    """Show what is known of a model; of one that is here also what its file says.
+
+    adascale models show qwen2.5-coder-1.5b
+    """
+    from adascale.models.files.gguf import read_info
+    from adascale.models.files.reference import parse
+    from adascale.models.files.remote_file import Wanted
+    from adascale.models.files.sources import locate
+
+    file, wanted = locate(name), parse(name)
+    spec = wanted.spec if isinstance(wanted, Wanted) else None
+    if file is None and spec is None:
+        raise _not_here(name)
+    facts = _facts(spec, file)
+    if file is not None:
+        info = read_info(file.path)
+        facts |= {
+            "architecture": info.architecture,
+            "parameters": info.parameter_count,
+            "quant": info.file_type,
+            "context": info.context_length,
+            "layers": info.block_count,
+            "vocabulary": info.vocab_size,
+            "chat_template": bool(info.chat_template),
+            "kv_bytes_per_token": info.kv_bytes_per_token(),
+        }
+    write_payload(_json_lines([facts]) if as_json else _listing(facts))
+
+
+@app.command()
+def pull(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="What to fetch.", autocompletion=completion.models)
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Delete the copy that is here first.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Fetch models, so that they are here when they are needed.
+
+    adascale models pull qwen2.5-coder-0.5b --yes
+    adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
+
+    A download goes on where a killed one stopped, and nothing is used before its sha256 was checked.
+    """
+    from adascale.models.files.sources import locate, remove, resolve
+
+    from ..terminal.transfer import TransferView, announce, ask_consent
+
+    for name in names:
+        if force and locate(name) is not None:
+            remove(name)
+        with TransferView() as view:
+            file = resolve(name, on_progress=view.on_progress, confirm=announce if yes else ask_consent)
+        if file.source in ("cache", "path"):
+            say(f"{name} is here: {file.path}")
+
+
+@app.command()
+def path(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model; without one, the folder of all models.", autocompletion=completion.models
+        ),
+    ] = None,
+    as_json: JsonLinesOption = False,
+) -> None:
+    """Print where a model lies, for use in scripts.
+
+    llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
+    """
+    from adascale.models.files.cache import cache_dir
+    from adascale.models.files.sources import locate
+
+    file = locate(name) if name is not None else None
+    if name is not None and file is None:
+        raise _not_here(name)
+    where = str(file.path if file is not None else cache_dir())
+    write_payload(json.dumps({"schema": SCHEMA, "name": name, "path": where}) if as_json else where)
+
+
+@app.command()
+def rm(name: Name, yes: Yes = False) -> None:
+    """Delete a model from the cache. Files elsewhere are never touched.
+
+    adascale models rm qwen2.5-coder-0.5b
+    """
+    from adascale.models.files.sources import locate, remove
+    from adascale.models.units import human_bytes
+
+    from ..terminal.transfer import confirmed, is_interactive
+
+    file = locate(name)
+    if file is not None and file.source != "path" and not yes:
+        if not is_interactive():
+            raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
+        if not confirmed(f"delete {file.path} ({human_bytes(file.size_bytes)})?"):
+            raise ModelUnavailableError("nothing was deleted", slug="declined")
+    say(f"removed {name}, {human_bytes(remove(name))} freed")
+
+
+def _facts(spec: ModelSpec | None, file: ModelFile | None) -> dict[str, Any]:
+    """What JSON and tables are made of; unknown is None."""
+    sources = ["hub", "wheel"] if spec and spec.wheel else ["hub"] if spec else []
+    return {
+        "schema": SCHEMA,
+        "name": spec.name if spec else file.name if file else None,
+        "role": spec.role if spec else None,
+        "format": spec.format if spec else None,
+        "here": file is not None,
+        "path": str(file.path) if file else None,
+        "size_bytes": file.size_bytes if file else spec.size_bytes if spec else None,
+        "sha256": (file and file.sha256) or (spec and spec.sha256),
+        "parameters": spec.parameters if spec else None,
+        "licence": spec.licence if spec else None,
+        "repository": spec.hub.repo if spec else None,
+        "sources": sources,
+        "summary": spec.summary if spec else None,
+    }
+
+
+def _table(entries: Iterable[dict[str, Any]]) -> str:
+    from adascale.models.units import human_bytes
+
+    rows = [("NAME", "SIZE", "HERE", "LICENCE", "WHAT IT IS")]
+    for entry in entries:
+        size = human_bytes(entry["size_bytes"]) if entry["size_bytes"] else "?"
+        here = "here" if entry["here"] else "-"
+        rows.append((entry["name"], size, here, entry["licence"] or "?", entry["summary"] or ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _listing(facts: dict[str, Any]) -> str:
+    """One fact a line; what is unknown is left out."""
+    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, [], "")}
+    del known["schema"]
+    return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _json_lines(entries: Iterable[dict[str, Any]]) -> str:
+    return "\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries)
+
+
+def _not_here(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{name} is not on this machine", hint=f"adascale models pull {name}")

@@ -1,0 +1,144 @@
+"""``adascale replay``: show a recorded search again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import (
+    AnswerFound,
+    Event,
+    NodesPruned,
+    SearchFailed,
+    SearchFinished,
+    StepScored,
+)
+from adascale.engine.search.replay import replay as rebuild
+from adascale.engine.search.tree import Tree
+from adascale.engine.types import Notice, SearchResult
+
+from ..disk.history import TraceArgument, trace_path
+from ..disk.trace import read_trace
+from ..options.values import parse_duration
+from ..render.base import Renderer, RendererKind, choose_progress, make_renderer
+from ..render.frame import live_frame
+from ..render.jsonl import json_line
+from ..render.plain import plain_height, plain_width
+from ..render.state import ViewState, reduce, state_after
+from ..render.theme import STYLES, glyphs_for
+from ..report.answer import answer_payload
+from ..terminal.console import may_animate, show_warning, stderr_console, write_payload
+
+SCHEMA = "adascale.replay/1"
+
+_UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, so it has no result")
+
+_MOMENTS = (StepScored, NodesPruned, AnswerFound, SearchFinished, SearchFailed)
+"""Events that ``--step`` stops at."""
+
+
+def replay(
+    trace: TraceArgument = None,
+    speed: Annotated[
+        float, typer.Option(help="Times the recorded speed on a terminal; a pipe gets everything at once.")
+    ] = 1.0,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Draw the search as it was then, and stop: 12.5s.")
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Wait for a key after each step.")] = False,
+    show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Draw the tree.")] = True,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Show a recorded search again, and print its answer.
+
+    adascale replay
+    adascale replay trace.jsonl --speed 4
+    adascale replay trace.jsonl --at 12.5s
+    """
+    if not speed > 0:
+        raise UsageError(
+            f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"
+        )
+    events = read_trace(trace_path(trace))
+    if at is not None:
+        until = parse_duration("--at", at)
+        draw(state_after(event for event in events if event.t <= until))
+        return
+    if step:
+        walk(events)
+        return
+    kind = choose_progress("auto", 0, may_animate())
+    with make_renderer(kind, show_tree=show_tree) as renderer:
+        play(events, renderer, kind, speed)
+    tree, last = rebuild(events), events[-1]
+    result = last.result if isinstance(last, SearchFinished) else None
+    if result is None:
+        show_warning(_UNFINISHED)
+    if json_output:
+        write_payload(json_line(replay_record(tree, result)))
+    elif result is not None and (payload := answer_payload(tree, result, extract=False)):
+        write_payload(payload)
+
+
+def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: float) -> None:
+    """Give the events to a renderer, to a live view at ``speed`` times the recorded pace."""
+    started = time.monotonic()
+    for event in events:
+        if kind == "live":
+            time.sleep(max(0.0, started + event.t / speed - time.monotonic()))
+        renderer.on(event)
+
+
+def walk(events: list[Event]) -> None:
+    """Draw what each step, score, cut and answer changes, and go on when a key is pressed.
+
+    Raises:
+        UsageError: nobody is there to press one.
+    """
+    if not (sys.stdin.isatty() and may_animate()):
+        raise UsageError("--step needs a terminal", hint="--at 12.5s draws one moment anywhere")
+    state, moments = ViewState(), sum(isinstance(event, _MOMENTS) for event in events)
+    shown = 0
+    for event in events:
+        state = reduce(state, event)
+        if not isinstance(event, _MOMENTS):
+            continue
+        shown += 1
+        stderr_console().clear()
+        draw(state, below=f"{shown} of {moments}, {event.t:.1f} s. Any key: go on, q: leave.")
+        if shown < moments and typer.getchar() in ("q", "Q"):
+            return
+
+
+def draw(state: ViewState, below: str = "") -> None:
+    """One moment of a search on stderr, no taller than the terminal; in a pipe a large tree is folded."""
+    console = stderr_console()
+    width, height = console.size if may_animate() else (plain_width(), plain_height(state))
+    lines = live_frame(state, width, height - (1 if below else 0), glyphs_for(sys.stderr))[:-1]
+    for line in lines:
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    if below:
+        console.print(below, style=STYLES["faint"], no_wrap=True, overflow="ellipsis")
+
+
+def replay_record(tree: Tree, result: SearchResult | None) -> dict[str, Any]:
+    """What ``--json`` prints; everything about the result is null when the trace has none."""
+    usage = tree.usage()
+    return {
+        "schema": SCHEMA,
+        "answer": result.answer if result else None,
+        "stop_reason": result.stop_reason if result else None,
+        "nodes": len(tree),
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "reused_tokens": usage.reused_tokens,
+            "generated_tokens": usage.generated_tokens,
+            "prm_tokens": usage.prm_tokens,
+            "flops": usage.flops,
+            "seconds": usage.seconds,
+        },
+    }

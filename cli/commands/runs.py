@@ -1,0 +1,166 @@
+"""``adascale runs``: what was asked before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adascale.engine.errors import TraceError, UsageError
+from adascale.engine.search.events import SearchFinished, SearchStarted, from_json
+
+from ..disk.history import MOST, MOST_BYTES, kept_runs, name_of, runs_dir, trace_path
+from ..options import completion
+from ..options.flatten import JsonLinesOption
+from ..render.maths import readable
+from ..render.text import cells, chance, cut, one_line, pad, thousands
+from ..render.theme import UNICODE
+from ..terminal.console import say, write_payload
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What was asked before: each ask keeps its search, "
+    f"the newest {MOST} of them or {MOST_BYTES // 1_000_000} MB; --no-save keeps nothing.\n\n"
+    "adascale replay and adascale tree take the last run, or one by (the beginning of) its name.",
+)
+
+SCHEMA = "adascale.run/1"
+
+_QUESTION_CELLS = 48
+_TAIL = 1 << 18
+"""Bytes at the end of a trace that hold its last event, but for answers of many thousand paths."""
+
+Run = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Its name or how that begins; the last one unless given.",
+        autocompletion=completion.runs,
+    ),
+]
+
+
+@app.command("ls", hidden=True)
+@app.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest ones only.")] = 20,
+    as_json: JsonLinesOption = False,
+) -> None:
+    """List runs, the newest first.
+
+    adascale runs list --limit 5
+    """
+    facts = [_facts(path) for path in kept_runs()[:limit]]
+    if as_json:
+        write_payload("\n".join(json.dumps(fact, ensure_ascii=False) for fact in facts))
+    elif facts:
+        write_payload("\n".join(_table(facts)))
+    else:
+        say('adascale: no run is kept yet; adascale ask "What is 17 * 23?" makes one')
+
+
+@app.command()
+def show(run: Run = None) -> None:
+    """Print a run's tree and its outcome.
+
+    adascale runs show
+    """
+    from ..disk.trace import read_trace
+    from ..export.document import Document
+    from ..export.text import to_text
+
+    write_payload(to_text(Document.of(read_trace(trace_path(run)))))
+
+
+@app.command()
+def path(run: Run = None) -> None:
+    """Print where a run's trace is; without a run, and none kept, the folder.
+
+    grep answer_found "$(adascale runs path)"
+    """
+    write_payload(str(trace_path(run) if run or kept_runs() else runs_dir()))
+
+
+@app.command()
+def rm(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="What to delete.", autocompletion=completion.runs),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
+) -> None:
+    """Delete runs.
+
+    adascale runs rm --all
+    """
+    if bool(runs) == all_:
+        raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
+    inside = set(kept_runs())
+    doomed = sorted(inside) if all_ else [trace_path(name) for name in runs or []]
+    for found in doomed:
+        if found not in inside:
+            raise UsageError(f"{found} is no kept run", hint="files of your own are yours to delete")
+    for found in doomed:
+        found.unlink(missing_ok=True)
+    say(f"removed {len(doomed)}")
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What is told of a run without reading all of it; unknown is None."""
+    first, last = _ends(path)
+    result = last.result if isinstance(last, SearchFinished) else None
+    p = result.confidence if result else None
+    return {
+        "schema": SCHEMA,
+        "run": name_of(path),
+        "question": first.problem.question if first else None,
+        "strategy": first.strategy if first else None,
+        "answer": result.answer if result else None,
+        "p": p.median if p and p.calibrated else None,
+        "stop_reason": result.stop_reason if result else None,
+        "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,
+        "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
+        "bytes": path.stat().st_size,
+    }
+
+
+def _ends(path: Path) -> tuple[SearchStarted | None, SearchFinished | None]:
+    """The first and the last event; None for what is not there, or torn."""
+    with path.open("rb") as file:
+        first = file.readline()
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    begun, ended = _event(first), _event(last)
+    return (
+        begun if isinstance(begun, SearchStarted) else None,
+        ended if isinstance(ended, SearchFinished) else None,
+    )
+
+
+def _event(line: bytes) -> Any:
+    try:
+        return from_json(json.loads(line))
+    except (ValueError, TraceError):
+        return None
+
+
+def _table(facts: list[dict[str, Any]]) -> Iterator[str]:
+    rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
+    for fact in facts:
+        answer = "(unfinished)" if fact["stop_reason"] is None else fact["answer"] or "(none)"
+        p = f" p {chance(fact['p'])}" if fact["p"] is not None else ""
+        tokens = fact["generated_tokens"]
+        rows.append(
+            (
+                fact["run"],
+                "-" if tokens is None else thousands(tokens),
+                cut(one_line(readable(answer), UNICODE), 20, UNICODE) + p,
+                cut(one_line(fact["question"] or "(unreadable)", UNICODE), _QUESTION_CELLS, UNICODE),
+            )
+        )
+    widths = [max(cells(row[at]) for row in rows) for at in range(3)]
+    for run, tokens, answer, question in rows:
+        yield f"{pad(run, widths[0])}  {tokens:>{widths[1]}}  {pad(answer, widths[2])}  {question}"

@@ -1,0 +1,95 @@
+"""``adascale tree``: a recorded search as a page, a picture, a graph or a table."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+
+from adascale.engine.errors import UsageError
+
+from ..disk.files import check_apart, unwritable
+from ..disk.history import TraceArgument, trace_path
+from ..disk.trace import read_trace
+from ..terminal.console import say, write_payload
+
+TreeFormat = Literal["html", "svg", "mermaid", "dot", "json", "txt"]
+
+_SUFFIXES: dict[str, TreeFormat] = {
+    ".html": "html",
+    ".htm": "html",
+    ".svg": "svg",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".json": "json",
+    ".txt": "txt",
+}
+
+
+def tree(
+    trace: TraceArgument = None,
+    format_: Annotated[
+        TreeFormat | None,
+        typer.Option("--format", "-f", help="By default what the output's name ends in, else txt."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, or - for stdout.", show_default="-")
+    ] = None,
+) -> None:
+    """Export a recorded search as a page, a picture, a graph or a table.
+
+    adascale tree -o search.html
+    adascale tree trace.jsonl -o search.svg
+
+    html is one page that folds and can be searched; svg and txt show what the terminal shows; dot and mermaid
+    are graphs; json has every node.
+    """
+    if str(output) == "-":
+        output = None
+    form, source = format_ or _by_name(output), trace_path(trace)
+    if output is not None:
+        check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
+    text = _write(form, source)
+    if output is None:
+        write_payload(text)
+        return
+    try:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise unwritable(output, error) from error
+    say(f"adascale: wrote {output}")
+
+
+def _by_name(output: Path | None) -> TreeFormat:
+    if output is None:
+        return "txt"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            f'the name of {output} does not say which format; "{output.suffix}" is none',
+            hint=f"--format {'|'.join(get_args(TreeFormat))}",
+        )
+    return _SUFFIXES[output.suffix.lower()]
+
+
+def _write(format_: TreeFormat, source: Path) -> str:
+    from ..export import graph, page, table, text
+    from ..export.document import Document
+
+    document = Document.of(read_trace(source))
+    match format_:
+        case "html":
+            return page.to_html(document)
+        case "svg":
+            return text.to_svg(document)
+        case "mermaid":
+            return graph.to_mermaid(document)
+        case "dot":
+            return graph.to_dot(document)
+        case "json":
+            return table.to_json(document)
+        case "txt":
+            return text.to_text(document)

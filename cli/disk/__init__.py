@@ -1,0 +1,1 @@
+"""What the commands keep on the disk: results, traces, past runs; and the questions they read."""

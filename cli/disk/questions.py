@@ -1,0 +1,275 @@
+"""Questions from files and pipes, read line by line: a file of any length takes no memory."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from adascale.engine.errors import UsageError
+from adascale.engine.types import Problem
+
+from ..render.text import cells
+from ..terminal.console import clean
+from .files import reason_of
+
+Format = Literal["auto", "jsonl", "csv", "text"]
+"""How questions are written; ``auto`` goes by the file's name, then line by line."""
+
+_OWN = ("id", "answer")
+_SHOWN = 200
+"""Characters of a line that cannot be read that are kept."""
+_BEFORE, _BEHIND = 50, 25
+"""Characters of it that are shown around the place that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no question.
+
+    Attributes:
+        number: From 1.
+        text: What it begins with.
+        error: Why.
+    """
+
+    number: int
+    text: str
+    error: UsageError
+
+
+def read_problems(
+    source: str, form: Format = "auto", question_field: str = "question"
+) -> Iterator[Problem | BadLine]:
+    """Questions of a file, or of stdin for ``-``; a line that is none is told and does not end the rest.
+
+    JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say; every
+    other field and the line number go into ``meta``. A question without an id is named by its text, so that
+    it has the same id in any file; a second one like it gets ``-2``.
+
+    Raises:
+        UsageError: nothing can be read, or a CSV file has no such field.
+    """
+    form = _settled(source, form)
+    with _opened(source) as stream:
+        lines = _decoded(stream)
+        rows = _csv_rows(lines, question_field) if form == "csv" else _line_rows(lines, form, question_field)
+        yield from _named(rows, question_field)
+
+
+def count_lines(source: str, form: Format = "auto") -> int | None:
+    """About how many questions a file holds, for a bar: lines are counted, not read. None for a pipe.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if source == "-" or not Path(source).is_file():
+        return None
+    with _opened(source) as stream:
+        if _settled(source, form) == "csv":
+            rows = csv.reader(text + "\n" for _, text, _ in _decoded(stream))
+            return max(0, sum(1 for _ in rows) - 1)
+        return sum(1 for line in stream if not line.isspace())
+
+
+def _settled(source: str, form: Format) -> Format:
+    if form != "auto":
+        return form
+    known: Mapping[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+    return known.get(Path(source).suffix.lower(), "auto")
+
+
+def _opened(source: str) -> BinaryIO:
+    if source == "-":
+        if sys.stdin.isatty():
+            raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
+        # Not sys.stdin's own buffer: a thread that waits on that one makes Python abort when it ends.
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    try:
+        return Path(source).open("rb")
+    except OSError as exc:
+        raise UsageError(f"cannot read {source}: {reason_of(exc)}", slug="unreadable") from exc
+
+
+_Line = tuple[int, str, UsageError | None]
+_Row = tuple[int, str, dict[str, Any] | UsageError]
+
+
+def _decoded(stream: Iterable[bytes]) -> Iterator[_Line]:
+    """Lines with their numbers, without their ends; what is no UTF-8 comes with an error."""
+    for number, raw in enumerate(stream, start=1):
+        data = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+        try:
+            yield number, data.decode("utf-8").rstrip("\r\n"), None
+        except UnicodeDecodeError as exc:
+            error = UsageError(
+                f"line {number} is not UTF-8 (byte {exc.start} of it, 0x{data[exc.start]:02x})",
+                hint="convert it first, for example: iconv -f latin1 -t utf-8",
+                slug="bad-line",
+            )
+            yield number, data.decode("utf-8", "replace").rstrip("\r\n"), error
+
+
+def _line_rows(lines: Iterable[_Line], form: Format, question_field: str) -> Iterator[_Row]:
+    for number, text, error in lines:
+        line = text.strip()
+        if error is not None:
+            yield number, line, error
+        elif not line:
+            continue
+        elif form == "text" or (form == "auto" and not line.startswith("{")):
+            yield number, line, {question_field: line}
+        else:
+            yield number, line, _json_object(number, line)
+
+
+def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
+    try:
+        data = json.loads(line)
+    except json.JSONDecodeError as exc:
+        msg = re.sub(r"^Expecting '(.)' delimiter$", r'expected "\1"', exc.msg)
+        why = f"{msg[:1].lower()}{msg[1:]} at column {exc.pos + 1}"
+        return UsageError(
+            f"line {number}: not valid JSON: {why}", *_pointed_at(line, exc.pos), slug="bad-line"
+        )
+    except (ValueError, RecursionError) as exc:
+        return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
+    return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
+
+
+def _pointed_at(line: str, place: int) -> tuple[str, str]:
+    """What stands around a place of a line, and an arrow below it."""
+    start = max(0, place - _BEFORE)
+    before, behind = clean(line[start:place]), clean(line[place : place + _BEHIND])
+    return f"{before}{behind}".replace("\t", " "), " " * cells(before) + "^"
+
+
+def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
+    """Rows below the header; a field in quotes may hold line ends."""
+    wrong: dict[int, UsageError] = {}
+
+    def texts() -> Iterator[str]:
+        for number, text, error in lines:
+            if error is not None:
+                wrong[number] = error
+            yield text + "\n"
+
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(texts(), strict=True)
+    header = next(reader, [])
+    if question_field not in header:
+        raise UsageError(
+            f'the header has no field "{question_field}"',
+            f"it has: {', '.join(header) or 'nothing'}",
+            hint=f"--field {header[0]}" if header else "",
+        )
+    while True:
+        first = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield first, "", UsageError(f"line {first} is no CSV: {exc}", slug="bad-line")
+            continue
+        text = ",".join(row)
+        error = next((wrong.pop(n) for n in range(first, reader.line_num + 1) if n in wrong), None)
+        if error is not None:
+            yield first, text, error
+        elif len(row) > len(header):
+            message = f"line {first} has {len(row)} fields, the header {len(header)}"
+            yield first, text, UsageError(message, slug="bad-line")
+        elif row:
+            yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
+
+
+def _named(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
+    seen: dict[int, int] = {}
+    for number, text, data in rows:
+        found = data if isinstance(data, UsageError) else _problem(number, data, question_field, seen)
+        yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
+
+
+def _problem(
+    number: int, data: Mapping[str, Any], question_field: str, seen: dict[int, int]
+) -> Problem | UsageError:
+    question = data.get(question_field)
+    if not isinstance(question, str) or not question.strip():
+        others = ", ".join(
+            name for name, value in data.items() if isinstance(value, str) and name not in _OWN
+        )
+        return UsageError(
+            f'line {number} has no text in its field "{question_field}"',
+            *([f"it has: {others}"] if others else []),
+            hint="--field NAME names the field with the question" if others else "",
+            slug="bad-line",
+        )
+    given = data.get("id")
+    id_ = _name_of(question.strip(), seen) if given is None else str(given)
+    if digest(id_) in seen:
+        return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
+    seen[digest(id_)] = 1
+    answer = data.get("answer")
+    meta = {"line": number, **{k: v for k, v in data.items() if k not in (*_OWN, question_field)}}
+    return Problem(id_, question.strip(), None if answer is None else str(answer), meta)
+
+
+def _name_of(question: str, seen: dict[int, int]) -> str:
+    name = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
+    copies = seen.get(digest(name), 0)
+    if not copies:
+        return name
+    seen[digest(name)] = copies + 1
+    return f"{name}-{copies + 1}"
+
+
+def digest(id_: str) -> int:
+    """A name in eight bytes: a set of many takes little memory."""
+    return int.from_bytes(hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+
+
+def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
+    """Questions of each file, all with a known answer; an id that an earlier one has gets its file in front.
+
+    A question that stands there twice is one question: copies would sit on both sides of a split.
+
+    Raises:
+        UsageError: a file cannot be read, holds no question, or a line of it is none with an answer.
+    """
+    files: list[list[Problem]] = []
+    taken, asked = set[str](), set[str]()
+    for source in sources:
+        files.append([])
+        problem = None
+        for problem in read_problems(str(source)):
+            if isinstance(problem, BadLine):
+                raise UsageError(
+                    f"{source.name}: {problem.error.message}", hint="mend or remove the line"
+                ) from problem.error
+            if problem.answer is None:
+                raise UsageError(
+                    f'{source.name}: line {problem.meta["line"]} has no field "answer"',
+                    "a calibration learns from whether answers are right",
+                )
+            if problem.question not in asked:
+                named = _named_apart(problem, source.stem, taken)
+                files[-1].append(named)
+                taken.add(named.id)
+                asked.add(problem.question)
+        if problem is None:
+            raise UsageError(f"{source.name} holds no question")
+    return files
+
+
+def _named_apart(problem: Problem, name: str, taken: set[str]) -> Problem:
+    id_ = problem.id
+    while id_ in taken:
+        id_ = f"{name}:{id_}"
+    return replace(problem, id=id_)

@@ -1,0 +1,243 @@
+"""The output of a batch: a record a line, each on disk before the next; a run goes on after a crash."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from adascale.engine.errors import DiskFullError, UsageError
+
+from ..report.record import SCHEMA, made_with
+from ..terminal.console import write_payload
+from .files import check_writable, unwritable
+from .questions import digest
+
+UNFINISHED = ("error", "interrupted")
+"""Statuses of questions that are asked again."""
+
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+"""Ends of lines for some readers, though not for JSON."""
+
+_BEGIN = b'{"line": '
+"""Of every record of a batch: tells a torn first one from a file of something else."""
+
+
+class Results:
+    """Records that are there already, and a place for more.
+
+    Nothing is changed before ``begin``: what is written earlier is held until then.
+
+    Attributes:
+        done: Digests of the ids that need not be asked again.
+        failed: Of those that failed or were interrupted before, and are asked again.
+        made_with: What the records that are there were made with; None where none says it.
+    """
+
+    def __init__(self, start: Callable[[Results], Callable[[str], None]]) -> None:
+        self._start = start
+        self._write: Callable[[str], None] | None = None
+        self._held: list[str] = []
+        self._lock = threading.Lock()
+        self.done: set[int] = set()
+        self.failed: set[int] = set()
+        self.made_with: dict[str, Any] | None = None
+
+    def begin(self, now: Mapping[str, Any] | None = None) -> None:
+        """Make ready to write, unless that is done.
+
+        Args:
+            now: What new records will be made with; None where nothing is searched.
+
+        Raises:
+            UsageError: the records that are there were made with something else; it names what.
+            DiskFullError: what is there could not be mended.
+        """
+        if now is not None and self.made_with not in (None, now):
+            raise _other_run(self.made_with or {}, now)
+        with self._lock:
+            if self._write is None:
+                self._write = self._start(self)
+                for text in self._held:
+                    self._write(text)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a record; after ``begin`` it is on disk when this returns. Safe from any thread.
+
+        Raises:
+            DiskFullError, UsageError: it could not be written; nothing of it is left behind.
+        """
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS)
+        with self._lock:
+            if self._write is None:
+                self._held.append(text)
+            else:
+                self._write(text)
+
+
+@contextmanager
+def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
+    """The records of a file, locked against other runs, or stdout for ``-``.
+
+    When writing begins, a record that a crash has torn is cut off, and records of questions that failed are
+    taken out: they are written anew, so that every question is there once.
+
+    Raises:
+        UsageError: the file cannot be written, is no output of a batch, or another run writes it.
+    """
+    if output == "-":
+        yield Results(lambda results: write_payload)
+        return
+    path = _real(Path(output))
+    with ExitStack() as stack:
+        stack.enter_context(_locked(path))
+
+        def start(results: Results) -> Callable[[str], None]:
+            _mend(path, whole)
+            if results.failed:
+                _take_out_failed(path)
+            out = stack.enter_context(_opened(path))
+            return lambda text: _append(out, path, text)
+
+        results = Results(start)
+        whole = 0 if overwrite or not path.exists() else _read(path, results)
+        yield results
+
+
+def _real(path: Path) -> Path:
+    """What a link leads to: two names of one file have one lock, and a link stays one when it is mended."""
+    # A folder that is a link needs nothing: the lock lies in the same folder by either name.
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _other_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return UsageError(
+        "the output was made by another run",
+        *(f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in names),
+        hint="another --output, or --overwrite to begin anew",
+        slug="other-run",
+    )
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    check_writable(path)
+    lock = FileLock(f"{path}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"{path} is being written by another run", slug="locked") from None
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
+    try:
+        yield
+    finally:
+        # The lock's file stays: without it two runs could hold locks of that name.
+        lock.release()
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        # Unbuffered: what a full disk did not take must not come back when the file is closed.
+        return path.open("ab", buffering=0)
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
+
+
+def _read(path: Path, results: Results) -> int:
+    """Take in what is there; returns the bytes that whole records take."""
+    whole = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                record = _record(line)
+                if record is None:
+                    if not line.endswith(b"\n") and (number > 1 or line.startswith(_BEGIN)):
+                        return whole
+                    raise UsageError(
+                        f"{path} is no output of adascale batch (line {number})",
+                        hint="another --output, or --overwrite to replace it",
+                        slug="not-results",
+                    )
+                failed = record["status"] in UNFINISHED
+                (results.failed if failed else results.done).add(digest(str(record["id"])))
+                results.made_with = results.made_with or made_with(record)
+                whole += len(line)
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
+    return whole
+
+
+def _mend(path: Path, whole: int) -> None:
+    """Cut off what is behind whole records, and give the last one its line end if it has none."""
+    try:
+        with path.open("a+b") as file:
+            file.truncate(whole)
+            if whole:
+                file.seek(whole - 1)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+    except OSError as exc:
+        raise _failed_write(path, exc) from exc
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    ours = (
+        isinstance(record, dict) and record.get("schema") == SCHEMA and "id" in record and "status" in record
+    )
+    return record if ours else None
+
+
+def _take_out_failed(path: Path) -> None:
+    """Drop the records of questions that are asked again; in one step, or not at all."""
+    kept = path.with_name(path.name + ".new")
+    try:
+        with path.open("rb") as old, kept.open("wb") as new:
+            new.writelines(line for line in old if json.loads(line)["status"] not in UNFINISHED)
+            new.flush()
+            os.fsync(new.fileno())
+        kept.replace(path)
+    except OSError as exc:
+        kept.unlink(missing_ok=True)
+        raise _failed_write(path, exc) from exc
+
+
+def _append(out: FileIO, path: Path, text: str) -> None:
+    data = text.encode("utf-8", "replace") + b"\n"
+    before = os.fstat(out.fileno()).st_size
+    try:
+        while data:
+            data = data[out.write(data) :]
+        os.fsync(out.fileno())
+    except OSError as exc:
+        with suppress(OSError):  # else the next run cuts it off
+            out.truncate(before)
+        raise _failed_write(path, exc) from exc
+
+
+def _failed_write(path: Path, exc: OSError) -> DiskFullError | UsageError:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            f"{path} cannot grow: {exc.strerror}",
+            "every record in it is whole",
+            hint="free some space, and run the same command again: it goes on",
+        )
+    return unwritable(path, exc)

@@ -1,0 +1,1 @@
+"""What the commands take: every option once, their values, the config file and completion."""

@@ -1,0 +1,1 @@
+"""What the commands print when they are done: answers and figures as JSON, tables and pictures."""

@@ -1,0 +1,1 @@
+"""The terminal itself: streams and colour, signals, progress of long work."""

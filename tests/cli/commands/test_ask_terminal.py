@@ -1,0 +1,92 @@
+"""``ask`` on a real (pseudo) terminal, with a tiny model."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from hub import publish
+from loopback import Server
+from terminal import Outcome, Screen, environment, on_terminal
+
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return environment(HOME=str(tmp_path), HF_HOME=str(tmp_path / "hf"))
+
+
+def ask(chain_gguf: Path, *options: str) -> list[str]:
+    return [
+        "-m",
+        "adascale",
+        "ask",
+        "-g",
+        str(chain_gguf),
+        "--seed",
+        "1",
+        "What is [/] 9 * 2?\x1b[2J",
+        *options,
+    ]
+
+
+def test_the_tree_grows_on_the_terminal_and_the_answer_goes_down_the_pipe(
+    env: dict[str, str], chain_gguf: Path
+) -> None:
+    outcome = on_terminal(ask(chain_gguf, "-T"), env)
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stdout.endswith("\nAnswer: 18\n")
+    assert "\x1b" not in outcome.stdout
+    assert "★" in outcome.stderr
+    assert "score" in outcome.stderr
+    assert "[/] 9 * 2?" in outcome.stderr
+    assert "\x1b[2J" not in outcome.stderr
+    assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+
+
+def interrupted(env: dict[str, str], chain_gguf: Path, number: signal.Signals) -> Outcome:
+    def send(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("best")
+        process.send_signal(number)
+
+    return on_terminal(ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024"), env, act=send)
+
+
+def test_sigterm_restores_the_cursor(env: dict[str, str], chain_gguf: Path) -> None:
+    outcome = interrupted(env, chain_gguf, signal.SIGTERM)
+    assert outcome.code == 143, outcome.stderr
+    assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+    assert outcome.stdout == ""
+
+
+def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: Path) -> None:
+    outcome = interrupted(env, chain_gguf, signal.SIGINT)
+    assert outcome.code == 130, outcome.stderr
+    assert "\nAnswer: " in outcome.stdout
+    assert "Ctrl-C again to quit now" in outcome.stderr
+    assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+
+
+def test_the_question_before_a_download_has_the_terminal_to_itself(env: dict[str, str], hub: Server) -> None:
+    publish(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
+    drawn: list[str] = []
+
+    def refuse(_: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("[Y/n] ")
+        time.sleep(0.5)  # two frames
+        drawn.append(screen.text)
+        screen.type("n\n")
+
+    words = ["-m", "adascale", "ask", "-g", "acme/Tiny-GGUF:Q4_K_M", "What is 9 * 2?"]
+    outcome = on_terminal(words, {**env, "HF_ENDPOINT": hub.url}, act=refuse, keyboard=True)
+    assert outcome.code == 4, outcome.stderr
+    [asked] = drawn
+    assert "Loading..." in asked
+    lines = asked.rpartition("\x1b[2K")[2].splitlines()
+    assert lines[-1] == "download it? [Y/n] "
+    assert "adascale: acme/Tiny-GGUF" in lines[0], lines
+    assert HIDE not in asked.rpartition(SHOW)[2]

@@ -1,0 +1,520 @@
+"""``adascale calibrate`` as a user runs it, on tiny models: fitted, checked, shown, used, killed, resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from home import Home, write_questions
+from worlds import fitted
+
+from adascale.cli import app
+from adascale.cli.report import plots
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.domain import Domain
+from adascale.engine.calibration.features import STAGES
+from adascale.engine.calibration.models import RewardMap
+from adascale.engine.errors import UsageError
+from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, load, save
+from adascale.models.calibration.installed import prompt_hash
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.prefixes import PrefixCache, read_prompt
+from adascale.models.llama.prompts import SYSTEM_PROMPT
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.sampling_params import SamplingParams
+
+QUESTIONS = 48
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    return Home(folder, chain_gguf, write_questions(folder / "train.jsonl", range(QUESTIONS)))
+
+
+@pytest.fixture(scope="module")
+def first(home: Home) -> subprocess.CompletedProcess[str]:
+    """The fit that all tests here look at."""
+    return home.run(*home.fit_args("--plot", str(home.folder / "first.svg")))
+
+
+@pytest.fixture(scope="module")
+def artefact(home: Home, first: subprocess.CompletedProcess[str]) -> Path:
+    assert first.returncode == 0, first.stderr
+    [path] = home.shelf.iterdir()
+    return path
+
+
+def test_fit_writes_an_artefact_and_prints_a_report(
+    home: Home, first: subprocess.CompletedProcess[str], artefact: Path
+) -> None:
+    assert first.returncode == 0, first.stderr
+    assert re.fullmatch(rf"chain\+probe-[0-9a-f]{{8}}{re.escape(SUFFIX)}", artefact.name)
+    card = load(artefact).card
+    assert (card.name, card.method, len(card.questions)) == ("chain+probe", "beta", QUESTIONS)
+    assert (card.samples, card.rollouts, card.seed, card.data) == (4, 2, 0, ("train.jsonl",))
+    assert card.fingerprint.generator == hashlib.sha256(home.model.read_bytes()).hexdigest()
+    assert home.kept() == QUESTIONS
+    for stage in ("question", "unfinished", "finished", "answer"):
+        assert f"\n{stage}" in first.stdout
+        assert f"{stage}: estimated, observed" in first.stdout
+    assert f"drawing on {QUESTIONS} questions: about" in first.stderr
+    assert "tokens/s that this machine decodes" in first.stderr
+    assert f"wrote ~/{artefact.relative_to(home.folder)}" in first.stderr
+    assert str(home.folder) not in artefact.read_bytes().decode("latin-1")
+
+
+def test_a_second_fit_draws_nothing_and_writes_the_same(
+    home: Home, first: subprocess.CompletedProcess[str], artefact: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    done = home.run(*home.fit_args("-o", str(other), "--plot", str(tmp_path / "second.svg")))
+    assert done.returncode == 0, done.stderr
+    assert "drawing" not in done.stderr
+    assert done.stdout == first.stdout
+    assert other.read_bytes() == artefact.read_bytes()
+    assert (tmp_path / "second.svg").read_bytes() == (home.folder / "first.svg").read_bytes()
+
+
+def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
+    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "-n", "24", "--json"]
+    done = home.run("calibrate", "check", "--calibration", "none", *args)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["calibration"] is None
+    assert set(record["stages"]) == {"step", "finished"}
+    finished = record["stages"]["finished"]
+    assert "raw" not in finished  # it would stand beside itself
+    assert 0 < finished["brier"] < 1
+
+
+def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path: Path) -> None:
+    before = artefact.read_bytes()
+    fresh = write_questions(tmp_path / "fresh.jsonl", range(1000, 1040))
+    args = ["-g", str(home.model), "-c", "512", "-n", "30", "--seed", "3", "--json"]
+    done = home.run("calibrate", "check", "-d", str(fresh), *args)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["schema"] == "adascale.calibrate/1"
+    assert record["calibration"]["name"] == "chain+probe"
+    assert record["calibration"]["data"] == ["train.jsonl"]
+    assert (record["data"], record["warnings"]) == (["fresh.jsonl"], [])
+    assert set(record["stages"]) == {"question", "step", "finished", "answer"}
+    for data in record["stages"].values():
+        assert data["n"] >= data["questions"] == 30
+        assert 0 < data["base_rate"] < 1
+        for name in ("brier", "skill", "ece", "auc", "coverage"):
+            low, high = data["intervals"][name]
+            assert low <= high
+            assert isinstance(data[name], float)
+    assert record["stages"]["question"]["n"] == 30
+    assert record["stages"]["question"]["outcomes"] == 120
+    assert artefact.read_bytes() == before
+
+
+@pytest.mark.parametrize("method", ["quantile", "isotonic", "temperature"])
+def test_every_method_is_fitted_on_the_same_rollouts(
+    home: Home, artefact: Path, tmp_path: Path, method: str
+) -> None:
+    path = tmp_path / f"{method}{SUFFIX}"
+    done = home.run(*home.fit_args("--method", method, "-o", str(path)))
+    assert done.returncode == 0, done.stderr
+    assert "drawing" not in done.stderr
+    assert load(path).card.method == method
+    assert path.read_bytes() != artefact.read_bytes()
+
+
+def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"judge{SUFFIX}"
+    done = home.run(*home.fit_args("--prm", "self", "-o", str(path)))
+    assert done.returncode == 0, done.stderr
+    assert "drawing" not in done.stderr
+    assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
+    fingerprint = load(path).card.fingerprint
+    assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
+    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "--prm", "self", "--json"]
+    check = home.run("calibrate", "check", "--calibration", str(path), *args)
+    assert check.returncode == 0, check.stderr
+    assert "scoring" not in check.stderr
+    assert "warning[fitted-on-this]" in check.stderr
+    record = json.loads(check.stdout)
+    assert [f"fitted on {QUESTIONS} of these questions" in text for text in record["warnings"]] == [True]
+    ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
+    found = json.loads(home.run(*ask, "--prm", "self", "--calibration", str(path)).stdout)
+    assert found["confidence"]["calibrated"]
+    assert found["usage"]["prm_tokens"] > 0
+
+
+def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
+    home: Home, artefact: Path, random_gguf: Path
+) -> None:
+    ask = ["ask", "What is 7 * 2?", "-c", "512", "--calibration", str(artefact), "-g"]
+    wide = home.run(*ask, str(random_gguf))
+    assert (wide.returncode, wide.stdout) == (4, "")
+    assert "this generator's have 64" in wide.stderr
+    bare = home.run(*ask, str(home.model), "--prm", "none")
+    assert bare.returncode == 2
+    assert "--prm none leaves nothing to calibrate" in bare.stderr
+
+
+def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: Home, tmp_path: Path) -> None:
+    rows = [{"question": f"{i} word" * 400, "answer": "1"} for i in range(24)]
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = ["calibrate", "fit", "-g", str(home.model), "-d", str(path), "-c", "512"]
+    done = home.run(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "1 is left out" in done.stderr
+    assert "0 questions are too few to fit anything" in done.stderr
+
+
+def test_list_and_show(
+    home: Home, artefact: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*args: str) -> str:
+        code, out, err = main(["calibrate", *args], capsys, monkeypatch)
+        assert (code, err) == (0, "")
+        return out
+
+    listed = run("list").splitlines()
+    assert listed[0].split() == ["NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA", "FILE"]
+    [line] = [line for line in listed if line.startswith("chain+probe ")]
+    assert line.split()[1:3] == ["beta", str(QUESTIONS)]
+    assert line.endswith(str(artefact))
+    cards = [json.loads(line) for line in run("list", "--json").splitlines()]
+    [card] = [card for card in cards if card["name"] == "chain+probe"]
+    assert json.loads(run("show", "chain+probe", "--json")) == card
+    assert card["fingerprint"]["generator"] == load(artefact).card.fingerprint.generator
+    text = run("show", str(artefact))
+    assert card["fingerprint"]["generator"] in text
+    assert "Held out by question" in text
+    assert "4 samples, 2 rollouts, seed 0" in text
+
+
+def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, artefact: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    own = tmp_path / "adascale" / "calibrations"
+    own.mkdir(parents=True)
+    (own / f"b{SUFFIX}").write_bytes(artefact.read_bytes())
+    (own / f"a{SUFFIX}").write_bytes(artefact.read_bytes()[:1000])
+    code, out, err = main(["calibrate", "list"], capsys, monkeypatch)
+    assert code == 0
+    assert "chain+probe" in out
+    assert f"a{SUFFIX} cannot be read" in err
+
+
+def test_ask_and_doctor_tell_of_a_torn_file(home: Home, artefact: Path, tmp_path: Path) -> None:
+    moved = replace(home, folder=tmp_path)
+    moved.shelf.mkdir(parents=True)
+    (moved.shelf / artefact.name).write_bytes(artefact.read_bytes()[:1000])
+    ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "1", "-c", "512"]
+    done = moved.run(*ask)
+    assert done.returncode == 0
+    assert "warning[calibration-unreadable]" in done.stderr
+    assert "cannot be read" in done.stderr
+    told = moved.run("doctor", "--offline", "-g", str(home.model))
+    assert "cannot be read" in told.stdout
+
+
+def test_ask_gives_a_probability_and_says_where_it_is_from(
+    home: Home, artefact: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "t.jsonl"
+    ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "4", "--seed", "1", "--json"]
+    record = json.loads(home.run(*ask, "-c", "512", "--trace", str(trace)).stdout)
+    confidence = record["confidence"]
+    assert confidence["calibrated"]
+    assert 0 < confidence["lo"] < confidence["p"] < confidence["hi"] < 1
+    assert confidence["score"] is None
+    assert record["calibration"]["name"] == "chain+probe"
+    assert record["calibration"]["file"] == str(artefact)
+    assert record["warnings"] == []
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    [estimate] = [e["estimate"] for e in events if e["kind"] == "prompt_read" and e["estimate"]]
+    assert estimate["calibrated"]
+    assert 0 < estimate["lower"] < estimate["median"] < estimate["upper"] < 1
+    assert all(e["estimate"]["calibrated"] for e in events if e["kind"] == "step_scored")
+    none = json.loads(home.run(*ask, "--calibration", "none").stdout)
+    assert (none["confidence"]["p"], none["confidence"]["calibrated"], none["calibration"]) == (
+        None,
+        False,
+        None,
+    )
+    assert none["confidence"]["score"] > 0
+    assert none["answer"] in ("18", "20")
+
+
+def test_another_generators_calibration_is_never_applied_unasked(
+    home: Home, artefact: Path, tmp_path: Path
+) -> None:
+    chain = {**tiny.CHAIN, tiny.MULTIPLY: {tiny.RIGHT: 3.0, tiny.WRONG: 1.0}}
+    other = tiny.write_chain(tmp_path / "chain.gguf", chain)  # the same name is not the same model
+    ask = ["ask", "-g", str(other), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
+    ask += ["-c", "512"]
+    auto = json.loads(home.run(*ask).stdout)
+    assert (auto["calibration"], auto["confidence"]["p"], auto["warnings"]) == (None, None, [])
+    trace = tmp_path / "t.jsonl"
+    forced = home.run(*ask, "--calibration", str(artefact), "--trace", str(trace))
+    record = json.loads(forced.stdout)
+    assert record["confidence"]["p"] is not None
+    assert len(record["warnings"]) == 1
+    assert "another generator file" in record["warnings"][0]
+    warned = [e for e in map(json.loads, trace.read_text().splitlines()) if e["kind"] == "warned"]
+    assert [e["code"] for e in warned] == ["calibration-other-model"]
+    assert "another generator file" in forced.stderr
+
+
+def domain_of(model_path: Path, questions: list[str]) -> tuple[Domain, str]:
+    """The domain of these questions, and the hash of the prompt around them."""
+    model = LlamaModel(model_path)
+    context = LlamaContext(model, 512, 1, 2, AbortFlag(), states=True)
+    chat, cache = ChatFormat(model, SYSTEM_PROMPT), PrefixCache(1 << 28)
+    try:
+        readings = [read_prompt(context, cache, 0, chat.head, chat.prompt(q)).reading for q in questions]
+        states = np.stack([r.last for r in readings if r is not None])
+        return Domain.fit(states), prompt_hash(chat)
+    finally:
+        context.close()
+        model.close()
+
+
+def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Path, tmp_path: Path) -> None:
+    """The random model's states follow the question; the maps are any that need no states."""
+    domain, prompt = domain_of(random_gguf, [f"What is {i} * 2?" for i in range(10, 90)])
+    knots = RewardMap(np.array([-5.0, 5.0]), np.array([0.2, 0.8]), np.array([8.0]))
+    fingerprint = Fingerprint(
+        hashlib.sha256(random_gguf.read_bytes()).hexdigest(),
+        "",
+        "probe",
+        prompt,
+        {name: getattr(SamplingParams(), name) for name in SamplingParams.__slots__},
+        512,
+    )
+    calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
+    card = Card("far+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, {"finished": {}})
+    path = tmp_path / f"far{SUFFIX}"
+    save(Artefact(calibration, card), path)
+    found = {}
+    for question in ("What is 42 * 2?", "Wie geht es dir heute, mein Freund?"):
+        trace = tmp_path / "t.jsonl"
+        args = ["--samples", "1", "--seed", "1", "-c", "512", "--budget", "40", "--calibration", str(path)]
+        done = home.run("ask", "-g", str(random_gguf), question, *args, "--trace", str(trace))
+        events = [json.loads(line) for line in trace.read_text().splitlines()]
+        codes = [event["code"] for event in events if event["kind"] == "warned"]
+        [root] = [e["estimate"] for e in events if e["kind"] == "prompt_read" and e["estimate"]]
+        found[question] = codes, root["upper"] - root["lower"], "unlike those" in done.stderr
+    near, far = found.values()
+    assert (near[0], near[2]) == ([], False)
+    assert (far[0], far[2]) == (["outside-calibration"], True)
+    assert far[1] > near[1]
+
+
+def test_the_sampler_is_that_of_the_calibration_unless_told(
+    home: Home, random_gguf: Path, tmp_path: Path
+) -> None:
+    domain, prompt = domain_of(random_gguf, [f"What is {i} * 2?" for i in range(10, 90)])
+    knots = RewardMap(np.array([-5.0, 5.0]), np.array([0.2, 0.8]), np.array([8.0]))
+    sha256 = hashlib.sha256(random_gguf.read_bytes()).hexdigest()
+    sampling = {"temperature": 0.9, "top_k": 40, "top_p": 0.8, "max_tokens": 768}
+    calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
+    fingerprint = Fingerprint(sha256, "", "probe", prompt, sampling, 512)
+    card = Card("warm+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, {"finished": {}})
+    path = tmp_path / f"warm{SUFFIX}"
+    save(Artefact(calibration, card), path)
+
+    def asked(*args: str) -> tuple[dict[str, float], list[str]]:
+        usual = ["--samples", "1", "-c", "512", "--budget", "20", "--calibration", str(path), "--json"]
+        done = home.run("ask", "-g", str(random_gguf), "What is 42 * 2?", *usual, *args)
+        record = json.loads(done.stdout)
+        return record["sampling"], [text for text in record["warnings"] if "sampler" in text]
+
+    of_it, warned = asked()
+    assert (of_it["temperature"], of_it["top_p"], warned) == (0.9, 0.8, [])
+    told, warned = asked("--temperature", "0.3")
+    assert (told["temperature"], told["top_p"]) == (0.3, 0.8)
+    assert "temperature 0.3 instead of 0.9" in warned[0]
+
+
+def kill_inside(home: Home, at_least: int) -> int:
+    """Fit, kill it once so many questions are kept, and return how many there are then."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adascale", *home.fit_args()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=home.env,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while home.kept() < at_least and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    return home.kept()
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A machine on which the fit was killed twice and then left alone."""
+
+    home: Home
+    kept: tuple[int, int]
+    last: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def resumed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Resumed:
+    again = replace(home, folder=tmp_path_factory.mktemp("killed"))
+    once = kill_inside(again, 5)
+    twice = kill_inside(again, once + 5)
+    assert not again.shelf.exists()
+    return Resumed(again, (once, twice), again.run(*again.fit_args()))
+
+
+def test_a_fit_that_was_killed_twice_goes_on_where_it_was(resumed: Resumed) -> None:
+    once, twice = resumed.kept
+    assert 5 <= once < once + 5 <= twice < QUESTIONS
+    assert resumed.last.returncode == 0, resumed.last.stderr
+    assert f"drawing on {QUESTIONS} questions ({twice} are here already)" in resumed.last.stderr
+    assert resumed.home.kept() == QUESTIONS
+
+
+def test_a_fit_that_was_killed_twice_ends_with_the_same_bytes(
+    resumed: Resumed, first: subprocess.CompletedProcess[str], artefact: Path
+) -> None:
+    assert resumed.last.stdout == first.stdout
+    assert (resumed.home.shelf / artefact.name).read_bytes() == artefact.read_bytes()
+
+
+def main(args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command in this process: where no model is run, a second of starting up buys nothing."""
+    monkeypatch.setattr(sys, "argv", ["adascale", *args])
+    with pytest.raises(SystemExit) as left:
+        app.main()
+    out, err = capsys.readouterr()
+    return left.value.code, out, " ".join(err.split())
+
+
+WRONG = [
+    (["fit"], 2, "no questions given", "--data questions.jsonl"),
+    (["check"], 2, "no questions given", "--data questions.jsonl"),
+    (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
+    (["fit", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
+    (["fit", "-d", "GOOD", "-n", "10"], 2, "10 questions are too few", "at least 20 are needed"),
+    (["fit", "-d", "OPEN"], 2, 'line 2 has no field "answer"', "learns from whether answers are right"),
+    (["fit", "-d", "BAD"], 2, "line 1: not valid JSON", "mend or remove the line"),
+    (["fit", "-d", "EMPTY"], 2, "holds no question", ""),
+    (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
+    (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
+    (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
+    (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", ""),
+    (["fit", "-d", "GOOD", "--method", "platt"], 2, "--method", "isotonic"),
+    (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),
+    (["fit", "-d", "GOOD", "--rollouts", "-1"], 2, "--rollouts", ""),
+    (["fit", "-d", "GOOD", "-g", "no/such.gguf"], 4, "error[model-not-found]", ""),
+    (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),
+    (["show"], 2, "Missing argument 'name'", ""),
+    (["frobnicate"], 2, "frobnicate", ""),
+]
+
+
+@pytest.mark.parametrize(("args", "code", "words", "hint"), WRONG, ids=[" ".join(row[0]) for row in WRONG])
+def test_wrong_usage_is_told_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    args: list[str],
+    code: int,
+    words: str,
+    hint: str,
+) -> None:
+    for name in ("XDG_DATA_HOME", "HOME", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    files = {
+        "FEW": write_questions(tmp_path / "few.jsonl", range(5)),
+        "GOOD": write_questions(tmp_path / "good.jsonl", range(25)),
+        "OPEN": tmp_path / "open.jsonl",
+        "BAD": tmp_path / "bad.jsonl",
+        "EMPTY": tmp_path / "empty.jsonl",
+    }
+    files["OPEN"].write_text('{"question": "One?", "answer": 1}\n{"question": "Two?"}\n')
+    files["BAD"].write_text('{"question": \n')
+    files["EMPTY"].write_text("\n \n")
+    monkeypatch.chdir(tmp_path)
+    found, out, err = main(["calibrate", *(str(files.get(arg, arg)) for arg in args)], capsys, monkeypatch)
+    assert (found, out) == (code, "")
+    assert words in err
+    assert hint in err
+
+
+def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: Path) -> None:
+    bare = replace(home, folder=tmp_path)
+    done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(home.data), "-c", "512")
+    assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
+    assert "error[no-calibration]" in done.stderr
+    assert "adascale calibrate fit" in done.stderr
+    missing = bare.run("ask", "Hm?", "-g", str(home.model), "--calibration", "nowhere.safetensors")
+    assert missing.returncode == 4
+    assert "there is no calibration at nowhere.safetensors" in missing.stderr
+
+
+STAGE = {
+    "questions": 40,
+    "ece": 0.1,
+    "ece_floor": None,
+    "auc": 0.8,
+    "skill": -0.05,
+    "reliability": [
+        {"weight": 0.5, "estimate": 0.2, "observed": 0.3},
+        {"weight": 0.5, "estimate": 0.7, "observed": 1.0},
+    ],
+    "raw": {"reliability": [{"estimate": 0.4, "observed": 0.5}]},
+}
+
+
+def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
+    for suffix, magic in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
+        one, two = tmp_path / f"1{suffix}", tmp_path / f"2{suffix}"
+        for path in (one, two):
+            plots.check_plot(path)
+            plots.reliability_diagram({"step": STAGE, "finished": STAGE, "answer": STAGE}, path)
+        assert one.read_bytes() == two.read_bytes()
+        assert one.read_bytes().startswith(magic)
+    plots.reliability_diagram({"finished": STAGE}, one, "raw score")
+    assert one.read_bytes() != two.read_bytes()
+    with pytest.raises(UsageError, match="cannot write"):
+        plots.reliability_diagram({"step": STAGE, "answer": STAGE}, tmp_path / "no" / "folder.svg")
+
+
+def test_wilson_intervals() -> None:
+    assert plots.wilson(0.5, 0) == (0.0, 1.0)
+    low, high = plots.wilson(0.5, 100)  # by hand: 0.5 +- 1.6449 sqrt(.25 / 102.7)
+    assert (round(low, 3), round(high, 3)) == (0.419, 0.581)
+    assert plots.wilson(1.0, 20)[1] == 1.0
+    assert plots.wilson(0.0, 20)[0] == 0.0
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="matplotlib") as caught:
+        plots.check_plot(tmp_path / "x.svg")
+    assert "adascale[plots]" in caught.value.hint

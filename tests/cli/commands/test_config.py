@@ -1,0 +1,171 @@
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from commands import invoked
+from terminal import environment, piped
+from typer.testing import CliRunner
+
+from adascale.cli.app import app
+from adascale.engine.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "folder" / "config.toml"
+    monkeypatch.setenv("ADASCALE_CONFIG", str(path))
+    return path
+
+
+def run(*args: str) -> tuple[str, str]:
+    return invoked(app, *args)
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> str:
+    (tmp_path / "q.txt").write_text("what?\n", encoding="utf-8")
+    return str(tmp_path / "q.txt")
+
+
+def strategy(questions: str, *args: str) -> str:
+    """Which strategy a run would use."""
+    planned = run("batch", questions, "--dry-run", *args)[1].splitlines()[-1]
+    return planned.removeprefix("adascale: ").split(",")[0]
+
+
+def row(key: str) -> tuple[object, str]:
+    shown = json.loads(run("config", "show", "--json")[0])
+    [found] = [row for row in shown["settings"] if row["key"] == key]
+    return found["value"], found["origin"]
+
+
+def test_flag_then_environment_then_file_then_default(
+    monkeypatch: pytest.MonkeyPatch, config: Path, questions: str
+) -> None:
+    assert strategy(questions) == "adaptive"
+    assert row("strategy") == ("adaptive", "default")
+
+    run("config", "set", "strategy", "vote")
+    assert strategy(questions) == "vote"
+    assert row("strategy") == ("vote", f"file ({config})")
+
+    monkeypatch.setenv("ADASCALE_STRATEGY", "greedy")
+    assert strategy(questions) == "greedy"
+    assert row("strategy") == ("greedy", "environment (ADASCALE_STRATEGY)")
+
+    assert strategy(questions, "--strategy", "best-of-n") == "best-of-n"
+
+
+def test_a_file_serves_every_command_that_has_the_option(config: Path) -> None:
+    run("config", "set", "generator", "no-such-model")
+
+    for command in (["ask", "what?", "--offline"], ["doctor", "--offline"]):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code != 0
+        assert "no-such-model" in result.output + str(result.exception)
+
+
+def test_values_are_kept_as_what_they_are(config: Path) -> None:
+    for key, value in (("threads", "2"), ("yes", "true"), ("budget", "4k"), ("generator", 'a "b" \\c.gguf')):
+        run("config", "set", key, value)
+
+    kept = tomllib.loads(config.read_text(encoding="utf-8"))
+    assert kept == {"threads": 2, "yes": True, "budget": "4k", "generator": 'a "b" \\c.gguf'}
+    assert row("yes")[0] is True
+
+
+def test_comments_and_order_stay(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\n", encoding="utf-8")
+
+    run("config", "set", "threads", "2")
+    run("config", "unset", "effort")
+
+    assert config.read_text(encoding="utf-8") == "# mine\nthreads = 2 # one\n"
+    assert [path.name for path in config.parent.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("effort", "hgh", "not one of"),
+        ("threads", "two", "valid integer"),
+        ("threads", "0", "threads = 0"),
+        ("genrator", "x", "genrator is no setting"),
+    ],
+)
+def test_a_wrong_value_is_told_before_it_is_kept(config: Path, key: str, value: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        run("config", "set", key, value)
+
+    assert caught.value.hint
+    assert not config.exists()
+
+
+def test_a_near_name_is_suggested() -> None:
+    with pytest.raises(UsageError) as caught:
+        run("config", "set", "genrator", "x")
+
+    assert caught.value.hint == "did you mean generator?"
+
+
+def test_unset_of_what_is_not_set_is_no_error() -> None:
+    run("config", "unset", "effort")
+    with pytest.raises(UsageError, match="no setting"):
+        run("config", "unset", "efort")
+
+
+def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> None:
+    config.parent.mkdir()
+    config.write_text("stratgy = 'vote'\n", encoding="utf-8")
+
+    stderr = run("batch", questions, "--dry-run")[1]
+
+    assert "warning[unknown-setting]" in stderr
+    assert "did you mean strategy?" in stderr
+    assert "adaptive" in stderr
+
+
+@pytest.mark.parametrize("text", ["strategy = ", "strategy = ['vote']", "[strategy]\na = 1", "\xff"])
+def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
+    config.parent.mkdir()
+    config.write_bytes(text.encode("latin-1"))
+
+    for command in (["runs", "list"], ["config", "set", "strategy", "vote"], ["config", "show"]):
+        with pytest.raises(UsageError, match=r"cannot read .*config\.toml") as caught:
+            run(*command)
+        assert caught.value.slug == "bad-config"
+    assert config.read_bytes() == text.encode("latin-1")
+    assert run("config", "path")[0].strip() == str(config)
+
+
+def test_a_wrong_value_in_the_file_names_the_option(config: Path, questions: str) -> None:
+    config.parent.mkdir()
+    config.write_text("effort = 'hgh'\n", encoding="utf-8")
+
+    result = CliRunner().invoke(app, ["batch", questions, "--dry-run"])
+
+    assert result.exit_code == 2
+    assert "--effort" in result.stderr
+
+
+def test_who_sets_what_the_environment_overrides_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADASCALE_EFFORT", "low")
+
+    assert "ADASCALE_EFFORT is set and comes before the file" in run("config", "set", "effort", "high")[1]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ADASCALE_CONFIG", str(tmp_path / "file" / "config.toml"))
+
+    with pytest.raises(UsageError, match=r"cannot (write|read)"):
+        run("config", "set", "effort", "high")
+
+
+def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("effort = = 3")
+    done = piped(["-m", "adascale", "ask", "-h"], environment(ADASCALE_CONFIG=str(config)))
+    assert (done.code, "Answer one question" in done.stdout) == (0, True), done.stderr

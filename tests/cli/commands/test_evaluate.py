@@ -1,0 +1,165 @@
+"""``adascale eval`` as a user runs it, on a tiny model: the same report whether it was killed or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from home import Home, write_questions
+
+from adascale.cli.options.contestants import parse_entries
+from adascale.engine.errors import UsageError
+from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies.effort import EFFORTS
+
+NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,dvts:4,adaptive-consistency,adaptive"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    return Home(folder, chain_gguf, write_questions(folder / "questions.jsonl", range(12)))
+
+
+def args(home: Home, *more: str) -> list[str]:
+    return ["eval", str(home.data), "-g", str(home.model), "-c", "512", "--strategies", NAMES, *more]
+
+
+@pytest.fixture(scope="module")
+def report(home: Home) -> subprocess.CompletedProcess[str]:
+    return home.run(*args(home, "--json", "--plot", str(home.folder / "frontier.svg")))
+
+
+def test_the_report_has_every_strategy_and_every_pair(report: subprocess.CompletedProcess[str]) -> None:
+    assert report.returncode == 0, report.stderr
+    found = json.loads(report.stdout)
+    names = NAMES.split(",")
+    assert found["schema"] == "adascale.eval/1"
+    assert [s["name"] for s in found["strategies"]] == names
+    assert len(found["pairs"]) == len(names) * (len(names) - 1) // 2
+    for strategy in found["strategies"]:
+        assert strategy["questions"] == 12
+        assert 0 <= strategy["accuracy"] <= strategy["coverage"] <= 1
+        assert strategy["generated_tokens"] > 0
+        assert strategy["flops"] > 0
+        assert strategy["seconds"] > 0
+    by_name = {s["name"]: s for s in found["strategies"]}
+    assert by_name["vote:6"]["samples"] == 6
+    assert by_name["best-of-n:4+n"]["settings"] == {"samples": 4, "adapt": "n", "confidence": 0.99}
+    assert found["generator"]["sha256"]
+    assert found["data"] == ["questions.jsonl"]
+
+
+def test_a_second_run_draws_nothing_and_reports_the_same(
+    home: Home, report: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    kept = home.kept("draws")
+    again = home.run(*args(home, "--json", "--plot", str(tmp_path / "again.svg")))
+    assert again.stdout == report.stdout
+    assert home.kept("draws") == kept
+    picture = (home.folder / "frontier.svg").read_bytes()
+    assert (tmp_path / "again.svg").read_bytes() == picture
+    assert b"points (" in picture  # text stays text
+    assert json.loads(report.stdout)["generator"]["sha256"].encode() in picture
+
+
+def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
+    text = home.run(*args(home)).stdout
+    assert "| vote:6 | 12 |" in text
+    assert "| adaptive | beam:4+k |" in text
+    assert "| greedy | vote:2 |" not in text  # only the last one against the others
+    rows = list(csv.DictReader(io.StringIO(home.run(*args(home, "--csv")).stdout)))
+    expected = json.loads(report.stdout)["strategies"]
+    assert [row["name"] for row in rows] == NAMES.split(",")
+    assert [float(row["accuracy"]) for row in rows] == [s["accuracy"] for s in expected]
+
+
+def test_killed_and_resumed_it_reports_the_same(
+    report: subprocess.CompletedProcess[str], tmp_path: Path, chain_gguf: Path
+) -> None:
+    other = Home(tmp_path, chain_gguf, write_questions(tmp_path / "questions.jsonl", range(12)))
+    command = [sys.executable, "-m", "adascale", *args(other, "--json")]
+    deadline = time.monotonic() + 60
+    with subprocess.Popen(
+        command, env=other.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as run:
+        while other.kept("draws") < 5 and run.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(run.pid, signal.SIGKILL)
+    assert other.kept("draws") >= 5
+    resumed = other.run(*args(other, "--json"))
+    # Seconds come from the curve that each home measures for itself.
+    assert without_seconds(resumed.stdout) == without_seconds(report.stdout)
+
+
+def without_seconds(text: str) -> object:
+    def stripped(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: stripped(v) for k, v in value.items() if "seconds" not in k}
+        return [stripped(v) for v in value] if isinstance(value, list) else value
+
+    return stripped(json.loads(text))
+
+
+def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "open.jsonl").write_text('{"question": "why?"}\n')
+    done = home.run("eval", str(tmp_path / "open.jsonl"), "-g", str(home.model))
+    assert done.returncode == 2
+    assert 'no field "answer"' in done.stderr
+
+
+def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
+    data = write_questions(tmp_path / "data.svg", range(3))
+    before = data.read_bytes()
+    done = home.run("eval", str(data), "-g", str(home.model), "--plot", str(data))
+    assert done.returncode == 2
+    assert f"the output {data} is the input {data}" in done.stderr
+    assert "hint: --plot plot.svg" in done.stderr
+    assert data.read_bytes() == before
+
+
+def test_entries_say_what_they_fix() -> None:
+    params = SearchParams(samples=9, beam_width=3, branching=5, min_gain=0.5)
+    text = "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high"
+    found = {entry.name: entry for entry in parse_entries(text, params)}
+    assert found["vote:4"].params.samples == 4
+    assert found["vote"].params.samples == 9
+    wide = found["beam:16+km"].params
+    assert (wide.beam_width, wide.branching, wide.adapt) == (4, 4, "km")
+    assert (found["beam"].params.beam_width, found["beam"].params.branching) == (3, 5)
+    assert (found["best-of-n:8+n"].params.samples, found["best-of-n:8+n"].params.adapt) == (8, "n")
+    assert (found["adaptive"].params.samples, found["adaptive"].params.min_gain) == (9, 0.5)
+    assert found["adaptive@low"].params == EFFORTS["low"]
+    assert found["adaptive:4@high"].params == replace(EFFORTS["high"], samples=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("vote:4,vote:4", "twice"),
+        ("vots", "no strategy"),
+        ("adaptive@hardest", "no such effort"),
+        ("vote:x", "is no strategy"),
+        ("vote:0", "at least one"),
+        ("beam:5", "do not fit"),
+        ("greedy:3", "do not fit"),
+        ("vote+k", "no such rule"),
+        ("greedy+n", "no such rule"),
+        ("beam+none", "no such rule"),
+    ],
+)
+def test_an_entry_that_is_none_is_explained(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_entries(text, SearchParams())
+    assert said in caught.value.message

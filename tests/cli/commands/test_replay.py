@@ -1,0 +1,172 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from commands import invoked
+from sample_log import Log, pens
+
+from adascale.cli.commands.replay import play, replay
+from adascale.cli.report.answer import answer_payload, solution_text
+from adascale.engine.errors import TraceError, UsageError
+from adascale.engine.search.events import Event
+from adascale.engine.types import ROOT
+
+from ..disk.test_trace import written
+
+app = typer.Typer()
+app.command()(replay)
+
+
+def run(*args: str) -> tuple[str, str]:
+    return invoked(app, *args)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> str:
+    log = pens(running=False)
+    log.end()
+    return str(written(tmp_path / "t.jsonl", log.events))
+
+
+def test_the_answer_is_printed_as_ask_prints_it(trace: str) -> None:
+    stdout, stderr = run(trace)
+
+    assert stdout.splitlines()[-2:] == ["= 27. So you can buy 27 pens.", "Answer: 27"]
+    assert "1.1.1 = 27. So you can buy 27 pens." in stderr
+
+
+def test_without_the_tree(trace: str) -> None:
+    _, stderr = run(trace, "--no-show-tree")
+
+    assert "1.1.1" not in stderr
+    assert "2 of 2 paths agree" in stderr
+
+
+def test_json(trace: str) -> None:
+    stdout, _ = run(trace, "--json")
+
+    assert json.loads(stdout) == {
+        "schema": "adascale.replay/1",
+        "answer": "27",
+        "stop_reason": "exhausted",
+        "nodes": 8,
+        "usage": {
+            "prompt_tokens": 40,
+            "reused_tokens": 0,
+            "generated_tokens": 237,
+            "prm_tokens": 237,
+            "flops": 0.0,
+            "seconds": 0.0,
+        },
+    }
+
+
+def test_a_search_that_never_ended_has_no_answer(tmp_path: Path) -> None:
+    trace = str(written(tmp_path / "t.jsonl", pens().events))
+    stdout, stderr = run(trace)
+    record, _ = run(trace, "--json")
+
+    assert stdout == ""
+    assert "warning[unfinished-trace]" in stderr
+    assert json.loads(record)["answer"] is None
+    assert json.loads(record)["stop_reason"] is None
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan"])
+def test_a_speed_must_be_positive(trace: str, speed: str) -> None:
+    with pytest.raises(UsageError, match="greater than 0"):
+        run(trace, "--speed", speed)
+
+
+def test_one_moment(tmp_path: Path) -> None:
+    log = pens(pace=0.3, running=False)
+    log.end()
+    trace = str(written(tmp_path / "t.jsonl", log.events))
+
+    stdout, stderr = run(trace, "--at", "3s")
+    assert stdout == ""
+    assert "1 If 3 pens cost $2" in stderr
+    assert "2 18 dollars divided" in stderr
+    assert "= 27. So you can buy" not in stderr
+    assert "waiting" in stderr
+
+    assert "= 27. So you can buy" in run(trace, "--at", "60s")[1]
+    with pytest.raises(UsageError, match="is not a time"):
+        run(trace, "--at", "soon")
+
+
+def test_step_needs_somebody_to_press_a_key(trace: str) -> None:
+    with pytest.raises(UsageError, match="needs a terminal") as caught:
+        run(trace, "--step")
+    assert "--at" in caught.value.hint
+
+
+def test_a_bad_trace_is_an_error() -> None:
+    with pytest.raises(TraceError):
+        run("/nonexistent.jsonl")
+
+
+class Recorder:
+    """Remembers when events came."""
+
+    def __init__(self, clock: list[float]) -> None:
+        self.clock = clock
+        self.times: list[float] = []
+
+    def on(self, event: Event) -> None:
+        self.times.append(self.clock[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed", "last"), [("live", 1.0, 4.0), ("live", 4.0, 1.0), ("plain", 1.0, 0.0)]
+)
+def test_only_a_live_view_keeps_the_recorded_pace(
+    kind: str, speed: float, last: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    log = Log(pace=1.0)
+    log.read_prompt()
+    log.step(ROOT, "hm\n", 0.5)
+    recorder = Recorder(clock)
+    play(log.events, recorder, kind, speed)  # type: ignore[arg-type]
+
+    assert recorder.times[-1] == pytest.approx(last)
+    assert len(recorder.times) == len(log.events)
+
+
+def test_the_payload_is_the_solution_and_the_answer() -> None:
+    log = Log()
+    log.finish_path(log.step(ROOT, "  First.\n", 0.5), "So 8.\n\n", 0.5, "8")
+    log.end()
+    state = log.state()
+    assert state.result is not None
+
+    assert solution_text(state.tree, state.result) == "First.\nSo 8."
+    assert answer_payload(state.tree, state.result, extract=False) == "First.\nSo 8.\nAnswer: 8"
+    assert answer_payload(state.tree, state.result, extract=True) == "8"
+
+
+def test_the_payload_without_an_answer() -> None:
+    log = Log()
+    log.step(ROOT, "hm\n", 0.5)
+    log.end()
+    state = log.state()
+    assert state.result is not None
+
+    assert answer_payload(state.tree, state.result, extract=False) == ""
+    assert answer_payload(state.tree, state.result, extract=True) == ""
+
+
+def test_replay_is_cheap_to_import() -> None:
+    code = (
+        "import sys, adascale.cli.commands.replay\n"
+        "print([m for m in ('rich.live', 'numpy', 'llama_cpp', 'huggingface_hub') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+
+import pytest
+from commands import invoked
+from sample_log import Log, pens
+
+from adascale.cli.app import app
+from adascale.cli.disk.history import drop_old, keeping, kept_runs, name_of, runs_dir
+from adascale.engine.errors import TraceError, UsageError
+
+from ..disk.test_trace import written
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+def keep(name: str, *, ended: bool = True) -> Path:
+    """A run by hand."""
+    log = pens(running=not ended)
+    if ended:
+        log.end()
+    runs_dir().mkdir(parents=True, exist_ok=True)
+    return written(runs_dir() / f"{name}.jsonl", log.events)
+
+
+def run(*args: str) -> tuple[str, str]:
+    return invoked(app, *args)
+
+
+def test_runs_are_listed_newest_first() -> None:
+    keep("20260101-120000-aaaa")
+    keep("20260102-120000-bbbb", ended=False)
+
+    lines = run("runs", "list")[0].splitlines()
+
+    assert [line.split()[0] for line in lines] == ["RUN", "20260102-120000-bbbb", "20260101-120000-aaaa"]
+    assert "(unfinished)" in lines[1]
+    assert "27 p .93" in lines[2]
+    assert "3 pens cost $2." in lines[2]
+    assert len(run("runs", "list", "--limit", "1")[0].splitlines()) == 2
+
+
+def test_json_has_what_is_known() -> None:
+    keep("20260101-120000-aaaa")
+
+    [found] = map(json.loads, run("runs", "list", "--json")[0].splitlines())
+
+    assert found["schema"] == "adascale.run/1"
+    assert (found["run"], found["answer"], found["p"]) == ("20260101-120000-aaaa", "27", 0.93)
+    assert (found["stop_reason"], found["generated_tokens"]) == ("exhausted", 237)
+
+
+def test_what_is_no_trace_is_listed_as_such() -> None:
+    runs_dir().mkdir(parents=True)
+    (runs_dir() / "20260101-120000-cccc.jsonl").write_bytes(b"\xff{")
+    (runs_dir() / "20260101-120000-dddd.jsonl").write_bytes(b"")
+
+    assert run("runs", "list")[0].count("(unreadable)") == 2
+
+
+def test_replay_tree_and_show_take_the_last_run_or_a_name() -> None:
+    keep("20260101-120000-aaaa", ended=False)
+    keep("20260102-120000-bbbb")
+
+    assert run("replay")[0].endswith("Answer: 27\n")
+    assert "Answer" not in run("replay", "20260101")[0]
+    assert run("tree", "--format", "json")[0] == run("tree", "20260102-120000-bbbb", "-f", "json")[0]
+    assert run("runs", "show")[0] == run("tree")[0]
+    assert run("runs", "path", "20260101")[0].strip().endswith("20260101-120000-aaaa.jsonl")
+
+
+def test_a_file_comes_before_a_run_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep("20260101-120000-aaaa", ended=False)
+    log = pens(running=False)
+    log.end()
+    written(tmp_path / "20260101", log.events)
+    monkeypatch.chdir(tmp_path)
+
+    assert run("replay", "20260101")[0].endswith("Answer: 27\n")
+
+
+def test_names_that_say_nothing() -> None:
+    with pytest.raises(TraceError, match="no run is kept yet"):
+        run("replay")
+    keep("20260101-120000-aaaa")
+    keep("20260101-120001-bbbb")
+    with pytest.raises(TraceError, match="2 runs begin with 2026") as caught:
+        run("tree", "2026")
+    assert "20260101-120001-bbbb" in caught.value.hint
+    with pytest.raises(TraceError, match="neither a file nor a kept run"):
+        run("replay", "nothing")
+
+
+def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
+    for name in ("20260101-a", "20260102-b", "20260103-c"):
+        keep(name)
+
+    run("runs", "rm", "20260102")
+    assert [name_of(path) for path in kept_runs()] == ["20260103-c", "20260101-a"]
+
+    mine = written(tmp_path / "mine.jsonl", pens().events)
+    for wrong in (["rm"], ["rm", "--all", "20260101"], ["rm", "20260101", str(mine)]):
+        with pytest.raises(UsageError):
+            run("runs", *wrong)
+    assert mine.exists()
+    assert len(kept_runs()) == 2
+
+    run("runs", "rm", "--all")
+    assert kept_runs() == []
+    assert "no run is kept yet" in run("runs", "list")[1]
+
+
+@pytest.mark.parametrize(("most", "most_bytes", "left"), [(3, 10**9, 3), (100, 1, 1), (100, 10**9, 5)])
+def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
+    names = [f"2026010{at}-a" for at in range(5)]
+    for name in names:
+        keep(name)
+
+    drop_old(most, most_bytes)
+
+    assert [name_of(path) for path in kept_runs()] == names[::-1][:left]
+
+
+def test_a_run_is_kept_while_it_goes_on() -> None:
+    log = Log()
+    with keeping() as writer:
+        assert writer is not None
+        writer.write(log.events[0])
+        [path] = kept_runs()
+        assert path.read_bytes().count(b"\n") == 1
+
+
+def test_where_nothing_can_be_kept_the_search_goes_on(state: Path) -> None:
+    (state / "state").write_text("a file where the folder should be")
+
+    with keeping() as writer:
+        assert writer is None

@@ -1,0 +1,285 @@
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import typer
+from commands import invoked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_log import Log, pens, wide
+from searches import searched
+
+from adascale.cli.commands.tree import tree
+from adascale.cli.export.document import Document
+from adascale.cli.export.graph import MERMAID_ROWS, to_dot, to_mermaid
+from adascale.cli.export.page import to_html
+from adascale.cli.export.table import to_json
+from adascale.cli.export.text import to_svg, to_text
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import NodesPruned
+from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import ROOT
+
+from ..disk.test_trace import written
+
+HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; $y$ \x1b[2J [b]\n'
+
+
+def document(log: Log) -> Document:
+    return Document.of(log.events)
+
+
+def hostile() -> Document:
+    log = Log(HOSTILE)
+    log.read_prompt()
+    log.grant(ROOT, 1)
+    node = log.step(ROOT, HOSTILE, 0.5)
+    log.finish_path(node, HOSTILE, 0.5, "<b>\x1b[2J\ufffe", tokens=3)
+    log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
+    log.end()
+    return document(log)
+
+
+class Page(HTMLParser):
+    """Tags as they nest; an element that is closed out of order is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.deepest = 0
+        self.tags: list[str] = []
+        self.opened: list[str] = []
+        self.pre: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not {"src", "href", "onclick"} & dict(attrs).keys()
+        self.tags.append(tag)
+        if tag == "meta":
+            return
+        self.open.append(tag)
+        self.deepest = max(self.deepest, len(self.open))
+        if tag == "pre":
+            self.pre.append("")
+        if tag == "details" and "open" in dict(attrs):
+            self.opened.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "pre":
+            self.pre[-1] += data
+
+
+def test_the_page_has_every_step_once_and_opens_the_best_path() -> None:
+    log = pens()
+    log.end()
+    found = document(log)
+
+    page = Page(to_html(found))
+
+    steps = [node.step.text.strip() for node in found.view.tree if node.step]
+    assert sorted(page.pre) == sorted([found.question, *steps])
+    assert len(page.opened) == 2  # the fork at the question, and the one below 1.1
+    assert {"html", "main", "h1", "title"} <= set(page.tags)
+
+
+def test_a_branch_that_is_being_written_is_on_the_page() -> None:
+    page = Page(to_html(document(pens(running=True))))
+
+    assert "We can buy 18/2 = 9 groups of 3 pens each, which" in page.pre
+
+
+def test_a_chain_does_not_nest() -> None:
+    log = Log()
+    log.read_prompt()
+    node = ROOT
+    for at in range(2000):
+        node = log.step(node, f"step {at}\n", 0.5, tokens=1)
+
+    page = Page(to_html(document(log)))
+
+    assert len(page.pre) == 2001
+    assert page.deepest < 20
+
+
+def test_model_text_stays_text_on_the_page() -> None:
+    page = Page(to_html(hostile()))
+
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert page.pre[1] == HOSTILE.replace("\x1b", "").replace("\\frac{1}{2}", "1/2").strip()
+
+
+def test_the_picture_is_well_formed_and_loads_nothing() -> None:
+    log = wide()
+    log.end()
+    text = to_svg(document(log))
+
+    ElementTree.fromstring(text)
+    assert set(re.findall(r"https?://[^\s\"]+", text)) <= {
+        "http://www.w3.org/2000/svg",
+        "https://www.textualize.io",
+    }
+    assert "@font-face" not in text
+    assert "Fira" not in text
+    assert text == to_svg(document(log))
+    ElementTree.fromstring(to_svg(hostile()))
+
+
+def test_plain_text_is_what_the_terminal_shows() -> None:
+    log = pens(running=False)
+    log.end()
+
+    lines = to_text(document(log)).splitlines()
+
+    assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
+    assert lines[-3].startswith("27  p .93 (.86-.97), 2 of 2 paths agree")
+    assert lines[-1].startswith("strategy beam, budget 2,048 tokens, seed 7, adascale ")
+
+
+def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
+    log = wide(samples=30, steps=3)
+    first, *_ = log.state().tree.children(ROOT)
+    log.add(NodesPruned, nodes=(first,), reason="p below .35 of the question's")
+    log.end()
+
+    lines = to_text(document(log)).splitlines()
+
+    assert len(lines) > len(log.state().tree)
+    assert sum("  p below .35 of the question's " in line for line in lines) == 1
+    told = json.loads(to_json(document(log)))["nodes"]
+    assert [node["why"] for node in told if node["why"]] == ["p below .35 of the question's"]
+
+
+def test_no_format_lets_control_characters_through() -> None:
+    for write in (to_text, to_svg, to_html, to_dot, to_mermaid, to_json):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe]", write(hostile())), write
+
+
+def test_a_graph_has_every_node_and_every_edge() -> None:
+    log = wide()
+    log.end()
+    found = document(log)
+
+    lines = to_dot(found).splitlines()
+
+    nodes = [line for line in lines if re.match(r"  n\d+ \[label=", line)]
+    edges = [line for line in lines if re.match(r"  n\d+ -> n\d+", line)]
+    assert len(nodes) == len(found.view.tree)
+    assert len(edges) == len(nodes) - 1
+    assert sum("penwidth=3" in line for line in edges) == found.view.tree[found.view.best or ROOT].depth
+
+
+def test_quotes_and_backslashes_do_not_end_a_label() -> None:
+    for line in to_dot(hostile()).splitlines():
+        # Without escaped characters, what is left between quotes holds none.
+        assert re.sub(r"\\.", "", line).count('"') % 2 == 0
+    for line in to_mermaid(hostile()).splitlines():
+        assert line.count('"') in (0, 2) or line.startswith("title: ")
+        assert "<script" not in line or line.startswith("title: ")
+
+
+def test_a_flowchart_is_folded_to_what_pages_accept() -> None:
+    log = wide(samples=200)
+    log.end()
+
+    text = to_mermaid(document(log))
+
+    boxes = re.findall(r"^  n\d+\[", text, re.MULTILINE)
+    assert 2 < len(boxes) <= MERMAID_ROWS
+    assert f"folded: {len(boxes)} boxes for 601 nodes" in text
+    assert len(text) < 50_000
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    strategy=st.sampled_from(sorted(set(STRATEGIES) - {"rollouts"})),
+    seed=st.integers(0, 1000),
+    share=st.floats(0.1, 1.0),
+)
+def test_the_table_has_every_node_below_its_parent(strategy: str, seed: int, share: float) -> None:
+    log = searched(strategy, seed, None)
+    events = log[: max(1, int(share * len(log)))]
+    found = Document.of(events)
+
+    table = json.loads(to_json(found))
+
+    ids = [node["id"] for node in table["nodes"]]
+    assert len(set(ids)) == len(ids) == len(found.view.tree) + len(found.view.running)
+    assert ids[0] == ""
+    assert table["nodes"][0]["parent"] is None
+    for at, node in enumerate(table["nodes"][1:], 1):
+        assert node["parent"] in ids[:at]
+        assert node["depth"] == node["id"].count(".") + 1
+    written_tokens = sum(node["tokens"] or 0 for node in table["nodes"] if node["state"] != "running")
+    assert written_tokens == sum(len(node.step.token_ids) for node in found.view.tree if node.step)
+    for convert in (to_html, to_dot, to_mermaid, to_text):
+        assert convert(found)
+
+
+app = typer.Typer()
+app.command()(tree)
+
+
+def run(*args: str) -> tuple[str, str]:
+    return invoked(app, *args)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> str:
+    log = pens(running=False)
+    log.end()
+    return str(written(tmp_path / "t.jsonl", log.events))
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("t.html", "<!doctype html>"),
+        ("t.svg", "<svg"),
+        ("t.mmd", "---"),
+        ("t.dot", "digraph"),
+        ("t.json", '{"schema":"adascale.tree/1"'),
+        ("t.txt", "Q  3 pens"),
+    ],
+)
+def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, begins: str) -> None:
+    stdout, stderr = run(trace, "-o", str(tmp_path / name))
+
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert text.startswith(begins)
+    assert text.endswith("\n")
+    assert stdout == ""
+    assert name in stderr
+
+
+def test_without_an_output_text_goes_to_stdout(trace: str) -> None:
+    assert run(trace)[0].startswith("Q  3 pens")
+    assert run(trace, "-o", "-", "--format", "dot")[0].startswith("digraph")
+
+
+def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="which format") as caught:
+        run(trace, "-o", str(tmp_path / "t.png"))
+
+    assert "--format html|svg" in caught.value.hint
+
+
+def test_a_folder_that_is_not_there(trace: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or directory"):
+        run(trace, "-o", str(tmp_path / "none" / "t.html"))
+
+
+def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
+    before = Path(trace).read_bytes()
+    with pytest.raises(UsageError, match="is the input") as caught:
+        run(trace, "-f", "txt", "-o", trace)
+    assert caught.value.hint == "-o t-tree.jsonl"
+    assert Path(trace).read_bytes() == before

@@ -1,0 +1,151 @@
+"""Questions from files: every format, every way in which a line can be bad."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.cli.disk.questions import BadLine, Format, read_problems
+from adascale.engine.errors import UsageError
+from adascale.engine.types import Problem
+
+
+def read(
+    path: Path, data: bytes | str, form: Format = "auto", field: str = "question"
+) -> list[Problem | BadLine]:
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return list(read_problems(str(path), form, field))
+
+
+def questions(lines: list[Problem | BadLine]) -> list[str]:
+    return [line.question for line in lines if isinstance(line, Problem)]
+
+
+def bad(lines: list[Problem | BadLine]) -> list[tuple[int, str]]:
+    return [(line.number, line.error.message) for line in lines if isinstance(line, BadLine)]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "in"
+
+
+def test_json_lines_and_plain_lines_may_stand_side_by_side(file: Path) -> None:
+    found = read(file, '{"id": 7, "question": " One? ", "answer": 1, "level": 3}\n\nTwo?\n')
+    assert found[0] == Problem("7", "One?", "1", {"line": 1, "level": 3})
+    assert questions(found) == ["One?", "Two?"]
+    assert found[1].meta["line"] == 3  # type: ignore[union-attr]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_a_question(file: Path) -> None:
+    assert questions(read(file, b"\xef\xbb\xbfOne?\r\nTwo?\r\n")) == ["One?", "Two?"]
+
+
+def test_a_question_is_named_by_its_text_wherever_it_stands(file: Path) -> None:
+    first, second = read(file, "One?\nTwo?\n"), read(file, "Zero?\nTwo?\nOne?\n")
+    assert {p.id for p in first} < {p.id for p in second}  # type: ignore[union-attr]
+    again = read(file, "One?\nOne?\nOne?\n")
+    ids = [p.id for p in again]  # type: ignore[union-attr]
+    assert ids == [ids[0], f"{ids[0]}-2", f"{ids[0]}-3"]
+
+
+def test_csv_has_a_header_and_may_hold_line_ends_in_quotes(file: Path) -> None:
+    found = read(file, 'id,problem,answer,source\na,"One\nor two?",2,book\nb,Three?,,\n', "csv", "problem")
+    assert found == [
+        Problem("a", "One\nor two?", "2", {"line": 2, "source": "book"}),
+        Problem("b", "Three?", None, {"line": 4}),
+    ]
+
+
+def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    assert questions(read(path, "question\nOne?\n")) == ["One?"]
+    path = tmp_path / "in.jsonl"
+    assert bad(read(path, "One?\n"))[0][0] == 1
+
+
+def test_text_is_taken_as_it_is(file: Path) -> None:
+    assert questions(read(file, '{"question": 1}\n', "text")) == ['{"question": 1}']
+
+
+def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
+    with pytest.raises(UsageError, match='no field "question"') as error:
+        read(file, "problem,answer\nOne?,1\n", "csv")
+    assert error.value.facts == ("it has: problem, answer",)
+    assert error.value.hint == "--field problem"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"question": "One?"', ": not valid JSON"),
+        ("[1, 2]", "is no JSON object"),
+        ('{"problem": "One?"}', 'has no text in its field "question"'),
+        ('{"question": "  "}', 'has no text in its field "question"'),
+        ('{"id": "line 1", "question": "Again?"}', 'repeats the id "line 1"'),
+        ("[" * 100_000, ": not valid JSON"),
+    ],
+)
+def test_a_bad_line_17_of_20_is_told_and_the_rest_is_read(file: Path, line: str, message: str) -> None:
+    lines = [json.dumps({"id": f"line {n}", "question": f"What is {n}?"}) for n in range(1, 21)]
+    lines[16] = line
+    found = read(file, "\n".join(lines), "jsonl")
+    assert len(questions(found)) == 19
+    [(number, told)] = bad(found)
+    assert number == 17
+    assert message in told
+
+
+def test_what_is_no_utf8_is_told_with_its_place(file: Path) -> None:
+    found = read(file, b"One?\ncaf\xe9?\nThree?\n")
+    assert questions(found) == ["One?", "Three?"]
+    assert bad(found) == [(2, "line 2 is not UTF-8 (byte 3 of it, 0xe9)")]
+    found = read(file, b'question\nOne?\n"caf\xe9\nau lait?"\nThree?\n', "csv")
+    assert questions(found) == ["One?", "Three?"]
+    assert [number for number, _ in bad(found)] == [3]
+
+
+def test_a_row_with_too_many_fields_is_bad(file: Path) -> None:
+    found = read(file, "question,answer\nOne?,1,2\nTwo?,2\n", "csv")
+    assert questions(found) == ["Two?"]
+    assert bad(found) == [(2, "line 2 has 3 fields, the header 2")]
+
+
+def test_a_line_of_five_megabytes_is_a_question(file: Path) -> None:
+    long = "x" * 5_000_000
+    assert questions(read(file, f"{long}\nTwo?\n")) == [long, "Two?"]
+    assert questions(read(file, f'question\n"{long}"\nTwo?\n', "csv")) == [long, "Two?"]
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        list(read_problems(str(tmp_path)))
+    assert read(tmp_path / "empty", "") == []
+
+
+def test_a_pipe_is_read_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb") as pipe, open(writer, "wb", buffering=0) as end:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        end.write(b"One?\n")
+        lines = read_problems("-")
+        assert questions([next(lines)]) == ["One?"]
+        end.write(b"Two?\n")
+        assert questions([next(lines)]) == ["Two?"]
+
+
+@given(st.lists(st.text(max_size=30)), st.sampled_from(["auto", "jsonl", "csv", "text"]))
+def test_no_text_makes_it_fail(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], form: Format
+) -> None:
+    path = tmp_path_factory.mktemp("in") / "in"
+    text = "question\n" + "\n".join(lines)
+    found = read(path, text.encode("utf-8", "surrogatepass"), form)
+    ids = [line.id for line in found if isinstance(line, Problem)]
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,160 @@
+"""The output of a batch: what is there is kept, what is torn is mended, what is not ours is left alone."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adascale.cli.disk.questions import digest
+from adascale.cli.disk.results import open_results
+from adascale.cli.report.record import made_with
+from adascale.engine.errors import DiskFullError, UsageError
+
+
+def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:
+    return {"schema": "adascale.answer/1", "id": id_, "status": status, **more}
+
+
+def made(seed: int) -> dict[str, Any]:
+    return {
+        "version": "1",
+        "model": {"sha256": "abc", "n_ctx": 512},
+        "prm": None,
+        "calibration": None,
+        "budget": {"tokens": {"limit": None}, "time_s": {"limit": None}},
+        "sampling": {"temperature": 0.8},
+        "search": {"strategy": "vote", "samples": 4, "seed": seed},
+    }
+
+
+def ids(path: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+def write(path: Path, *records: dict[str, Any]) -> None:
+    with open_results(str(path)) as results:
+        results.begin()
+        for each in records:
+            results.write(each)
+
+
+def test_a_record_is_on_disk_at_once_and_is_known_to_the_next_run(path: Path) -> None:
+    with open_results(str(path)) as results:
+        results.write(record("a", text="é\u2028\n"))
+        assert not path.exists()
+        results.begin()
+        assert ids(path) == ["a"]
+    with open_results(str(path)) as results:
+        assert results.done == {digest("a")}
+
+
+@pytest.mark.parametrize("torn", ['{"schema": "adasc', '{"a": "\\ud8', "{", '{"id": "b"}x'])
+def test_a_torn_record_is_cut_off(path: Path, torn: str) -> None:
+    write(path, record("a"))
+    with path.open("a") as file:
+        file.write(torn)
+    write(path, record("c"))
+    assert ids(path) == ["a", "c"]
+
+
+def test_a_missing_line_end_is_added(path: Path) -> None:
+    path.write_text(json.dumps(record("a", text="x" * 200_000)))
+    write(path, record("b"))
+    assert ids(path) == ["a", "b"]
+
+
+def test_what_failed_is_taken_out_and_asked_again(path: Path) -> None:
+    write(path, record("a"), record("b", "error"), record("c", "interrupted"), record("d", "no_answer"))
+    with open_results(str(path)) as results:
+        assert results.failed == {digest("b"), digest("c")}
+        assert results.done == {digest("a"), digest("d")}
+        assert ids(path) == ["a", "b", "c", "d"]
+        results.begin()
+        results.write(record("b"))
+    assert ids(path) == ["a", "d", "b"]
+
+
+def test_two_runs_cannot_write_one_file(path: Path) -> None:
+    with open_results(str(path)), pytest.raises(UsageError, match="another run"):
+        write(path, record("a"))
+
+
+def test_two_names_of_a_file_have_one_lock_and_the_link_stays(path: Path) -> None:
+    link = path.with_name("link.jsonl")
+    link.symlink_to(path)  # what it leads to need not be there yet
+    for first, second in ((path, link), (link, path)):
+        with open_results(str(first)) as results:
+            results.begin()
+            with pytest.raises(UsageError, match="another run"), open_results(str(second)):
+                pass
+    write(link, record("a"), record("b", "error"))
+    write(link, record("b"))  # the failed one is taken out, which makes the file anew
+    assert link.is_symlink()
+    assert ids(path) == ids(link) == ["a", "b"]
+
+
+def test_a_torn_first_record_is_cut_off(path: Path) -> None:
+    path.write_text('{"line": 1, "sch')
+    write(path, record("a"))
+    assert ids(path) == ["a"]
+
+
+@pytest.mark.parametrize("text", ["hello", '{"a": [', "hello\n", '{"id": "a"}\n', '[1]\n{"a": 1}\n', "\n"])
+def test_what_is_no_output_of_a_batch_is_left_alone(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(UsageError, match="no output of adascale batch"):
+        write(path, record("a"))
+    assert path.read_text() == text
+    with open_results(str(path), overwrite=True) as results:
+        results.begin()
+        results.write(record("a"))
+    assert ids(path) == ["a"]
+
+
+def test_a_directory_or_a_missing_folder_cannot_be_written(tmp_path: Path) -> None:
+    for output in (tmp_path, tmp_path / "no" / "out.jsonl"):
+        with pytest.raises(UsageError, match="cannot write"):
+            write(output, record("a"))
+
+
+def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None:
+    write(path, record("x", "error"), record("a", **made(1)))
+    before = path.read_bytes() + b'{"line": 3, "torn'
+    path.write_bytes(before)
+    with open_results(str(path)) as results:
+        results.write(record("y", "error"))
+        with pytest.raises(UsageError, match="made by another run") as error:
+            results.begin(made_with(made(2)))
+    assert error.value.facts == ("seed: 1 there, 2 now",)
+    assert path.read_bytes() == before
+    with open_results(str(path)) as results:
+        results.write(record("y", "error"))
+        results.begin(made_with(made(1)))
+    assert ids(path) == ["a", "y"]
+
+
+def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write(path, record("a"))
+    with open_results(str(path)) as results:
+        results.begin()
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(DiskFullError, match="No space left") as error:
+            results.write(record("b"))
+        monkeypatch.undo()
+    assert "run the same command again" in error.value.hint
+    assert ids(path) == ["a"]
+    write(path, record("b"))
+    assert ids(path) == ["a", "b"]

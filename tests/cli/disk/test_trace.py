@@ -1,0 +1,181 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sample_log import Log, pens
+
+from adascale.cli.disk.trace import TraceWriter, read_trace
+from adascale.engine.errors import TraceError, UsageError
+from adascale.engine.search.events import Event
+
+
+def written(path: Path, events: list[Event]) -> Path:
+    with TraceWriter(path) as writer:
+        for event in events:
+            writer.write(event)
+    return path
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    log = pens()
+    log.end()
+    return written(tmp_path / "trace.jsonl", log.events)
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    log = pens()
+    log.end()
+
+    assert read_trace(written(tmp_path / "t.jsonl", log.events)) == log.events
+
+
+def test_odd_text_survives(tmp_path: Path) -> None:
+    events = Log("三 \x1b[2J \u2028 \udcff\r\n \U0001f58a").events
+
+    assert read_trace(written(tmp_path / "t.jsonl", events)) == events
+
+
+def test_each_event_is_on_disk_as_soon_as_it_happened(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    events = pens().events
+    with TraceWriter(path) as writer:
+        for count, event in enumerate(events, 1):
+            writer.write(event)
+            assert read_trace(path) == events[:count]
+
+
+def test_a_trace_is_written_anew(trace: Path) -> None:
+    events = Log("another").events
+
+    assert read_trace(written(trace, events)) == events
+
+
+def test_a_torn_last_line_is_left_out_with_a_warning(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = read_trace(trace)
+    trace.write_bytes(trace.read_bytes()[:-20])
+
+    assert read_trace(trace) == whole[:-1]
+    assert capsys.readouterr().err.startswith(
+        f"warning[torn-trace]: {trace} line {len(whole)} is not complete"
+    )
+
+
+def test_a_last_line_that_lacks_only_its_newline_is_whole(trace: Path) -> None:
+    whole = read_trace(trace)
+    trace.write_bytes(trace.read_bytes()[:-1])
+    torn: list[int] = []
+
+    assert read_trace(trace, lambda path, line: torn.append(line)) == whole
+    assert torn == []
+
+
+def test_a_broken_line_in_the_middle_is_an_error(trace: Path) -> None:
+    lines = trace.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4][:-20] + b"\n"
+    trace.write_bytes(b"".join(lines))
+
+    with pytest.raises(TraceError, match="line 5: not valid JSON"):
+        read_trace(trace)
+
+
+def changed(trace: Path, line: int, **fields: object) -> Path:
+    """The trace with other values in one line; None takes the field out."""
+    lines = trace.read_text().splitlines()
+    record = {**json.loads(lines[line - 1]), **fields}
+    lines[line - 1] = json.dumps({key: value for key, value in record.items() if value is not None})
+    trace.write_text("\n".join(lines) + "\n")
+    return trace
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "message"),
+    [
+        (1, {"schema": "adascale.trace/9"}, "line 1: the trace is 'adascale.trace/9', this version reads"),
+        (1, {"kind": "warned", "code": "a", "message": "b"}, "line 1: a trace is one search"),
+        (3, {"kind": "invented"}, "line 3: unknown event kind 'invented'"),
+        (3, {"reward": None}, "line 3: event 'step_scored' is malformed"),
+        (3, {"node": 77}, "line 3: event 2 names a node"),
+        (3, {"seq": 3}, "line 3: event 2 is missing, 3 follows"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_line(
+    trace: Path, line: int, fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(TraceError) as caught:
+        read_trace(changed(trace, line, **fields))
+    assert f"{trace} {message}" in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty"),
+        (b'{"kind": "search', "line 1: not valid JSON"),
+        (b"\xff\xfe\n", "line 1: not UTF-8 text"),
+        (b"[1]\n", "line 1: not a JSON object"),
+        (b"\n", "line 1: not valid JSON"),
+        (b'{"kind": NaN}\n', "line 1: not valid JSON: NaN is no JSON number"),
+        (b"[" * 100_000 + b"\n", "line 1: not valid JSON"),
+        (b'{"kind": 9' + b"9" * 5000 + b"}\n", "line 1: not valid JSON"),
+    ],
+)
+def test_what_is_no_trace_is_an_error(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(data)
+
+    with pytest.raises(TraceError) as caught:
+        read_trace(path)
+    assert message in caught.value.message
+
+
+def test_two_searches_are_no_trace(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", [*Log("one").events, *Log("two").events])
+
+    with pytest.raises(TraceError, match="line 2: a trace is one search"):
+        read_trace(path)
+
+
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="no such file"):
+        read_trace(tmp_path / "none.jsonl")
+    with pytest.raises(TraceError, match="is a directory"):
+        read_trace(tmp_path)
+
+
+def test_a_trace_that_cannot_be_created_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or directory") as caught:
+        TraceWriter(tmp_path / "none" / "t.jsonl")
+    assert caught.value.hint
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_ends_the_trace_and_not_the_search(capsys: pytest.CaptureFixture[str]) -> None:
+    with TraceWriter(Path("/dev/full")) as writer:
+        for event in pens().events:
+            writer.write(event)
+
+    assert capsys.readouterr().err.count("warning[trace-stopped]: cannot write /dev/full: no space left") == 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObject) -> None:
+    log = pens()
+    log.end()
+    whole = written(trace, log.events).read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    trace.write_bytes(
+        whole[:at] + data.draw(st.binary(max_size=4)) + whole[at + data.draw(st.integers(0, 40)) :]
+    )
+
+    try:
+        events = read_trace(trace, lambda path, line: None)
+    except TraceError:
+        return
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert len(events) <= len(log.events)

@@ -1,0 +1,129 @@
+"""The views of a batch: a bar over the searches in flight, and plain lines."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from searches import searched
+from terminal import environment, on_terminal
+
+from adascale.cli.render import batch, batch_live
+from adascale.cli.render.batch import PlainBatch, make_batch_view
+from adascale.cli.render.batch_live import LiveBatch
+from adascale.cli.report.batch_counts import Tally
+
+SHOW = "\x1b[?25h"
+
+
+def flying(view: LiveBatch, *names: str) -> None:
+    """Searches that have not come to their end."""
+    for seed, name in enumerate(names):
+        for event in searched("vote", seed, None)[:-1]:
+            view.on(name, event)
+
+
+@pytest.fixture
+def view(monkeypatch: pytest.MonkeyPatch) -> LiveBatch:
+    """Of twelve questions; nothing is drawn unless it is asked for."""
+    monkeypatch.setattr(LiveBatch, "_start", lambda self: None)
+    return LiveBatch(Tally(done=3, skipped=1, graded=3, right=2, tokens=300), 12, show_tree=False)
+
+
+def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
+    flying(view, "first", "second")
+    head, one, two = view.picture(100, 24).plain.split("\n")
+    assert "4 of 12" in head
+    assert "0.667 right" in head
+    assert "100 tokens a question" in head
+    assert one[2:].startswith("first ")
+    assert two[2:].startswith("second ")
+    assert "6 of 6 solutions" in one
+
+
+def test_a_search_that_has_ended_leaves_the_picture(view: LiveBatch) -> None:
+    flying(view, "first", "second")
+    view.on("first", searched("vote", 0, None)[-1])
+    assert "first" not in view.picture(100, 24).plain
+
+
+def test_more_searches_than_lines_are_counted(view: LiveBatch) -> None:
+    flying(view, *(f"q{n}" for n in range(20)))
+    lines = view.picture(80, 10).plain.split("\n")
+    assert len(lines) == 9
+    assert lines[-1] == "  and 13 more"
+
+
+def test_the_tree_is_that_of_the_oldest(view: LiveBatch) -> None:
+    view._show_tree = True
+    flying(view, "first", "second")
+    lines = view.picture(80, 20).plain.split("\n")
+    assert lines[1].startswith("Q  what?")
+    assert len(lines) <= 19
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("show_tree", [False, True])
+def test_no_line_is_wider_than_the_terminal(view: LiveBatch, width: int, show_tree: bool) -> None:
+    view._show_tree = show_tree
+    flying(view, "短い名前の問題" * 4, "[bold]second\x1b[2J")
+    lines = view.picture(width, 30).plain.split("\n")
+    assert max(map(cell_len, lines)) <= width
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_the_time_left_counts_searches_in_flight_as_half_done(
+    view: LiveBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flying(view, "first", "second")
+    begun = view._begun or 0.0
+    monkeypatch.setattr(batch_live.time, "monotonic", lambda: begun + 40.0)
+    # (3 + 1) done in 40 s; of the 8 that are left one counts as done.
+    assert "about 1:10 left" in view.picture(120, 24).plain
+
+
+def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LiveBatch, "_start", lambda self: None)
+    view = LiveBatch(Tally(done=3), None, show_tree=False)
+    flying(view, "first")
+    assert view.picture(80, 24).plain.startswith("3 done")
+
+
+def test_plain_lines_come_every_ten_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally, log = Tally(done=1, tokens=70), searched("vote", 0, None)
+    for quiet in (0, 1):
+        moments = iter((0.0, 4.0, 10.0, 12.0, 20.5))
+        monkeypatch.setattr(batch.time, "monotonic", lambda moments=moments: next(moments))
+        view = PlainBatch(tally, quiet)
+        for _ in range(4):
+            for event in log:
+                view.on("q", event)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"adascale: 1 done, 70 tokens a question, {n} s" for n in (10, 20)]
+
+
+def test_a_pipe_gets_the_plain_view() -> None:
+    assert isinstance(make_batch_view(Tally(), None, live=False), PlainBatch)
+
+
+@pytest.mark.parametrize("more", [(), ("--show-tree",)])
+def test_a_batch_on_a_terminal(chain_gguf: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rng = random.Random(0)
+    asked = [{"id": n, "question": f"What is {rng.random()}?", "answer": 18} for n in range(40)]
+    source.write_text("\n".join(map(json.dumps, asked)))
+    env = environment(HOME=str(tmp_path), HF_HOME=str(tmp_path / "hf"))
+    outcome = on_terminal(
+        ["-m", "adascale", "batch", str(source), "-o", str(out), "-g", str(chain_gguf), "--seed", "1", *more],
+        env,
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert len(out.read_text().splitlines()) == 40
+    assert "of 40" in outcome.stderr
+    assert outcome.stderr.rstrip().rpartition(SHOW)[2].count("\n") <= 6  # the summary alone is left
+    assert "40 done" in outcome.stderr

@@ -1,0 +1,184 @@
+"""What gives way when a tree does not fit, and in which order."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_log import Log, wide
+from searches import searched
+
+from adascale.cli.render.rows import tree_rows
+from adascale.cli.render.state import ViewState, reduce
+from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import ROOT
+
+
+def test_pruned_subtrees_fold_first() -> None:
+    log = Log()
+    dead = [log.step(ROOT, f"dead {n}\n", 0.1) for n in range(3)]
+    log.step(dead[0], "below\n", 0.1)
+    log.step(ROOT, "alive\n", 0.9)
+    log.prune(*dead)
+
+    assert [row.text.strip() for row in tree_rows(log.state(), 3)] == ["question", "alive", "3 pruned"]
+    assert [row.text.strip() for row in tree_rows(log.state(), 4)][-1] == "2 pruned"
+    assert len(tree_rows(log.state(), 6)) == 6
+
+
+def test_finished_paths_fold_by_answer_then_all_other_answers() -> None:
+    state = wide(samples=9, steps=2).state()
+
+    assert [row.text for row in tree_rows(state, 13)][-2:] == ["so 27", "4 more paths to 27"]
+    assert [row.text for row in tree_rows(state, 5)] == [
+        "question",
+        "sample 8 step 0",
+        "so 27",
+        "5 more paths to 27",
+        "3 paths to 3 other answers",
+    ]
+    # Where there is room, the most promising of the others are shown.
+    assert [row.text for row in tree_rows(state, 7)] == [
+        "question",
+        "sample 6 step 0",
+        "so 6",
+        "sample 8 step 0",
+        "so 27",
+        "5 more paths to 27",
+        "2 paths to 2 other answers",
+    ]
+
+
+def test_paths_without_an_answer_fold_as_such() -> None:
+    log = Log()
+    for n in range(4):
+        log.finish_path(ROOT, f"no idea {n}", 0.5, None)
+    log.finish_path(ROOT, "it is 3", 0.4, "3")
+
+    assert [row.text for row in tree_rows(log.state(), 3)] == [
+        "question",
+        "it is 3",
+        "4 paths without an answer",
+    ]
+
+
+def test_waiting_siblings_fold_and_are_left_open_at_the_end() -> None:
+    log = Log()
+    log.finish_path(ROOT, "it is 3", 0.4, "3")
+    for n in range(5):
+        log.step(ROOT, f"idea {n}\n", 0.5 + n / 100)
+
+    assert [row.text for row in tree_rows(log.state(), 3)][-1] == "5 waiting"
+    # As many as fit are shown, the most promising first.
+    assert [row.text.strip() for row in tree_rows(log.state(), 5)] == [
+        "question",
+        "it is 3",
+        "idea 3",
+        "idea 4",
+        "3 waiting",
+    ]
+    log.end()
+    assert [row.text for row in tree_rows(log.state(), 3)][-1] == "5 left open"
+
+
+def branches(count: int) -> Log:
+    """A best path of two steps beside ``count`` subtrees of three nodes, the later the better."""
+    log = Log()
+    log.finish_path(log.step(ROOT, "good\n", 0.9), "it is 3", 0.9, "3")
+    for n in range(count):
+        node = log.step(ROOT, f"idea {n}\n", 0.1)
+        log.step(node, "open\n", 0.2 + n / 10)
+        log.finish_path(node, f"it is 4{n}", 0.1, f"4{n}")
+    return log
+
+
+def test_subtrees_off_the_best_path_close_the_least_promising_first() -> None:
+    rows = tree_rows(branches(3).state(), 10)
+
+    assert [row.text.strip() for row in rows][3:5] == ["... 3 nodes, best .20", "idea 1"]
+    assert rows[3].label == "2"
+
+
+def test_where_that_is_too_much_one_row_stands_for_all_of_them() -> None:
+    rows = tree_rows(branches(3).state(), 4)
+
+    assert [row.text.strip() for row in rows] == ["question", "good", "it is 3", "3 more, 9 nodes, best .40"]
+
+
+def test_running_branches_take_the_place_of_the_steps_before_them() -> None:
+    log = Log()
+    for n in range(4):
+        log.start(log.step(log.step(ROOT, f"first {n}\n", 0.5), "second\n", 0.5), f"writing {n}", 3)
+
+    assert [(row.label, row.text) for row in tree_rows(log.state(), 5)] == [
+        ("", "question"),
+        *((f"{n + 1}.1.1", f"writing {n}") for n in range(4)),
+    ]
+
+
+def test_running_branches_share_no_row_where_skipping_steps_was_enough() -> None:
+    log = Log()
+    for n in range(2):
+        log.start(log.step(ROOT, f"first {n}\n", 0.5), f"writing {n}", 3)
+    for n in range(2, 4):
+        log.start(ROOT, f"writing {n}", 3)
+
+    assert [row.text for row in tree_rows(log.state(), 5)] == [
+        "question",
+        *(f"writing {n}" for n in range(4)),
+    ]
+
+
+def test_many_running_branches_share_a_row() -> None:
+    log = Log()
+    for _ in range(16):
+        log.start(ROOT, "writing", 3)
+
+    assert [row.text for row in tree_rows(log.state(), 8)] == ["question", "16 running"]
+
+
+def test_a_path_that_no_fold_shortens_loses_its_middle() -> None:
+    log, node = Log(), ROOT
+    for n in range(20):
+        node = log.step(node, f"step {n}\n", 0.5)
+    log.finish_path(node, "it is 3", 0.9, "3")
+
+    assert [row.text.strip() for row in tree_rows(log.state(), 5)] == [
+        "question",
+        "step 0",
+        "18 more rows",
+        "step 19",
+        "it is 3",
+    ]
+
+
+def test_of_too_many_running_rows_the_best_path_stays() -> None:
+    log = Log()
+    for n in range(9):
+        log.start(log.step(ROOT, f"first {n}\n", 0.5), f"writing {n}", 3)
+    log.finish_path(ROOT, "it is 3", 0.9, "3")
+
+    assert [row.text for row in tree_rows(log.state(), 5)] == [
+        "question",
+        "writing 0",
+        "writing 1",
+        "it is 3",
+        "7 more rows, 7 running",
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(STRATEGIES)), st.integers(0, 1000), st.floats(0.1, 1.0), st.integers(1, 40))
+def test_folds_hide_nothing_that_fits_and_keep_the_best(
+    strategy: str, seed: int, share: float, room: int
+) -> None:
+    log = searched(strategy, seed, None)
+    state = ViewState()
+    for event in log[: max(1, int(share * len(log)))]:
+        state = reduce(state, event)
+    full = tree_rows(state)
+    rows = tree_rows(state, room)
+
+    assert len(full) == len(state.tree) + len(state.running)
+    assert len(rows) <= room
+    if len(full) <= room:
+        assert rows == full
+    if state.best is not None and state.tree[state.best].depth + 2 <= room:
+        assert any(row.mark == "best" for row in rows)

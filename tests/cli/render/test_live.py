@@ -1,0 +1,113 @@
+import io
+import sys
+
+import pytest
+from rich.console import Console
+from sample_log import pens
+
+from adascale.cli.render import live
+from adascale.cli.render.live import LiveRenderer
+from adascale.cli.terminal.console import say
+from adascale.engine.search.events import SearchFailed
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is written to a terminal of 80 columns that knows no colour."""
+    console = Console(
+        file=io.StringIO(), force_terminal=True, width=80, height=24, color_system=None, markup=False
+    )
+    monkeypatch.setattr(live, "stderr_console", lambda: console)
+    monkeypatch.setattr("adascale.cli.terminal.console.stderr_console", lambda: console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file
+
+
+def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.StringIO) -> None:
+    with LiveRenderer() as renderer:
+        assert "Loading..." in screen.getvalue()
+        renderer.status("")
+        assert screen.getvalue().endswith("\x1b[2K")
+        screen.truncate(0)
+
+    assert screen.getvalue() == ""
+
+
+def test_a_status_is_shown_at_once_and_leaves_no_trace(screen: io.StringIO) -> None:
+    with LiveRenderer(show_tree=True) as renderer:
+        renderer.status("Loading tiny (0.1 GB, CPU)...")
+        shown = screen.getvalue()
+
+    assert "Loading tiny (0.1 GB, CPU)..." in shown
+    assert screen.getvalue().endswith("\x1b[2K")
+
+
+def test_the_tree_stays_with_the_summary_below(screen: io.StringIO) -> None:
+    log = pens(running=False, pace=0.3)
+    log.end()
+    with LiveRenderer(show_tree=True) as renderer:
+        for event in log.events:
+            renderer.on(event)
+
+    after = screen.getvalue().rpartition("\x1b[2K")[2]
+    assert "★ 1.1.1 = 27. So you can buy 27 pens." in after
+    assert "Ctrl-C" not in after
+    assert "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 9.6 s\n" in after
+    why = "p did not reach .95 after 2 solutions; question .46; the plain vote agrees"
+    assert after.rstrip().endswith(why)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "warned", "summed"), [(0, True, True), (1, True, False), (2, False, False)]
+)
+def test_quiet_drops_the_summary_and_then_warnings(
+    screen: io.StringIO, quiet: int, warned: bool, summed: bool
+) -> None:
+    log = pens(running=False)
+    log.warn("slow", "this takes long")
+    log.warn("slow", "this takes long")
+    log.end()
+    with LiveRenderer(quiet=quiet) as renderer:
+        for event in log.events:
+            renderer.on(event)
+
+    assert screen.getvalue().count("warning[slow]: this takes long") == int(warned)
+    assert ("2 of 2 paths agree, 237 of 2,048 tokens" in screen.getvalue()) is summed
+
+
+def test_stdout_is_left_alone_while_the_view_is_live(screen: io.StringIO) -> None:
+    before = sys.stdout
+    with LiveRenderer() as renderer:
+        renderer.status("Loading tiny...")
+        assert sys.stdout is before
+
+
+def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:
+    with LiveRenderer() as renderer:
+        renderer.status("Loading tiny...")
+        say("by the way")
+
+    assert "by the way\n" in screen.getvalue()
+
+
+def test_a_failed_search_ends_the_display_without_a_summary(screen: io.StringIO) -> None:
+    log = pens()
+    log.add(SearchFailed, code="no-memory", message="too big", facts=(), hint="", exit_code=5)
+    with LiveRenderer(show_tree=True) as renderer:
+        for event in log.events:
+            renderer.on(event)
+        ended = screen.getvalue()
+
+    assert ended.endswith("\x1b[2K")
+    assert screen.getvalue() == ended
+
+
+def test_one_search_after_another(screen: io.StringIO) -> None:
+    log = pens(running=False)
+    log.end()
+    with LiveRenderer() as renderer:
+        for event in [*log.events, *log.events]:
+            renderer.on(event)
+
+    assert screen.getvalue().count("2 of 2 paths agree, 237 of 2,048 tokens") == 2
+    assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 2

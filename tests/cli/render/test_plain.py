@@ -1,0 +1,141 @@
+import sys
+
+import pytest
+from sample_log import Log, pens
+
+from adascale.cli.render.base import choose_progress, make_renderer
+from adascale.cli.render.jsonl import JsonRenderer
+from adascale.cli.render.live import LiveRenderer
+from adascale.cli.render.plain import NullRenderer, PlainRenderer
+from adascale.engine.types import ROOT
+
+
+def lines(log: Log, renderer: NullRenderer, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What a renderer says about a log; stdout must stay empty."""
+    with renderer:
+        for event in log.events:
+            renderer.on(event)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()
+
+
+def finished(**kwargs: float) -> Log:
+    log = pens(running=False, **kwargs)  # type: ignore[arg-type]
+    log.end("confident")
+    return log
+
+
+WHY = "p .93 reached .95 after 2 solutions; question .46; the plain vote agrees"
+
+
+def test_a_short_search_says_its_answer_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lines(finished(pace=0.3), PlainRenderer(), capsys) == [
+        "adascale: 8.1 s  213/2048 tokens  7 nodes  best 27 p=.93",
+        "adascale: done in 9.6 s, stop: confident",
+        "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 9.6 s",
+        WHY,
+    ]
+
+
+def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(calibrated=False, pace=2.0)
+    for n in range(5):
+        log.step(ROOT, f"idea {n}\n", 0.5)
+    said = lines(log, PlainRenderer(), capsys)
+
+    assert said == [
+        "adascale: 10 s  40 tokens  3 nodes",
+        "adascale: 20 s  60 tokens  4 nodes",
+        "adascale: 30 s  100 tokens  6 nodes",
+    ]
+
+
+def test_an_uncalibrated_best_is_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(calibrated=False)
+    log.finish_path(ROOT, "so 8", 0.83, "8")
+
+    assert lines(log, PlainRenderer(), capsys) == ["adascale: 0.0 s  20 tokens  2 nodes  best 8 score=.83"]
+
+
+def test_a_status_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    PlainRenderer().status("Loading tiny (0.1 GB, CPU)...")
+
+    assert capsys.readouterr().err == "adascale: Loading tiny (0.1 GB, CPU)...\n"
+
+
+@pytest.mark.parametrize(("columns", "width"), [("", 100), ("72", 72), ("nonsense", 100), ("3", 100)])
+def test_the_tree_follows_once_at_columns_or_100(
+    columns: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    said = lines(finished(), PlainRenderer(show_tree=True), capsys)
+    tree = said[said.index("adascale: done in 0.0 s, stop: confident") + 1 : -2]
+
+    assert tree[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
+    assert max(map(len, tree)) == width
+    assert sum("question" in line for line in tree) == 1
+    assert all(line == line.rstrip() for line in tree)
+
+
+def test_warnings_come_once_and_not_with_qq(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log()
+    log.warn("slow", "this takes long")
+    log.warn("slow", "this takes long")
+
+    assert lines(log, NullRenderer(quiet=1), capsys) == ["warning[slow]: this takes long"]
+    assert lines(log, NullRenderer(quiet=2), capsys) == []
+
+
+def test_none_shows_the_summary_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    renderer = NullRenderer()
+    renderer.status("Loading tiny...")
+
+    assert lines(finished(), renderer, capsys) == [
+        "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 0.0 s",
+        WHY,
+    ]
+    assert lines(finished(), NullRenderer(quiet=1), capsys) == []
+
+
+def test_a_tree_that_was_asked_for_is_shown_even_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    assert any(
+        "question" in line for line in lines(finished(), NullRenderer(show_tree=True, quiet=1), capsys)
+    )
+
+
+@pytest.mark.parametrize(
+    ("choice", "quiet", "animate", "kind"),
+    [
+        ("auto", 0, True, "live"),
+        ("auto", 0, False, "plain"),
+        ("live", 0, True, "live"),
+        ("live", 0, False, "plain"),
+        ("plain", 0, True, "plain"),
+        ("none", 0, True, "none"),
+        ("auto", 1, True, "none"),
+        ("live", 2, True, "none"),
+        ("plain", 1, False, "none"),
+        ("json", 0, True, "json"),
+        ("json", 2, False, "json"),
+    ],
+)
+def test_which_progress(choice: str, quiet: int, animate: bool, kind: str) -> None:
+    assert choose_progress(choice, quiet, animate) == kind  # type: ignore[arg-type]
+
+
+def test_every_kind_has_its_renderer() -> None:
+    assert type(make_renderer("live")) is LiveRenderer
+    assert type(make_renderer("plain")) is PlainRenderer
+    assert type(make_renderer("json")) is JsonRenderer
+    assert type(make_renderer("none")) is NullRenderer
+
+
+def test_an_ascii_stream_gets_ascii(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(type(sys.stderr), "encoding", "iso-8859-1", raising=False)
+    said = lines(finished(), PlainRenderer(show_tree=True), capsys)
+
+    assert "\n".join(said).isascii()
+    assert any("`-- x 3 Each pen costs $3" in line for line in said)

@@ -1,0 +1,180 @@
+"""Ten recorded searches at four widths, as they looked before; ``--update-golden`` accepts a change."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from sample_log import Log, pens, wide
+
+from adascale.cli.render.frame import final_frame, live_frame, status_line
+from adascale.cli.render.rows import tree_rows
+from adascale.cli.render.theme import ASCII, UNICODE
+from adascale.cli.render.words import summary, why
+from adascale.engine.budget import Budget
+from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
+from adascale.engine.types import ROOT, Estimate, Standing
+
+from .test_rows import shown
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "views"
+WIDTHS = (60, 80, 120, 200)
+HEIGHT = 40
+ADAPTIVE = {"stop_at": 0.95, "min_gain": 0.003, "hopeless": 0.2, "samples": 16}
+
+
+def tiny() -> Log:
+    log = Log("What is 2 + 2?", pace=0.1)
+    log.read_prompt()
+    log.grant(ROOT, 1)
+    log.finish_path(ROOT, "2 + 2 is \\boxed{4}.", (0.9, 0.97, 0.99), "4", tokens=8)
+    return log
+
+
+def deep() -> Log:
+    log = Log("How long is a chain?", pace=0.1)
+    node = ROOT
+    for at in range(40):
+        node = log.step(node, f"{at + 1}. One link more makes \\( {at} + 1 = {at + 1} \\).\n", 0.5 + at / 100)
+    log.finish_path(node, "So \\boxed{40}.", 0.93, "40")
+    return log
+
+
+def cut() -> Log:
+    log = Log("Which of these go on?", params=ADAPTIVE, pace=0.2)
+    log.read_prompt()
+    log.grant(ROOT, 16)
+    for at in range(6):
+        node = log.step(ROOT, f"Way {at}\n", (0.01, 0.03 + at / 50, 0.3))
+        if at % 2:
+            log.prune(node)
+        else:
+            log.finish_path(node, f"so {at}", (0.1, 0.3, 0.6), str(at % 3))
+    running = log.start(ROOT, "An unfinished thought that runs ahead", 12)
+    node = log.step(ROOT, "An unfinished thought that runs ahead of", 0.4, branch=running)
+    log.add(NodesPruned, nodes=(node,), reason=NOT_NEEDED)
+    return log
+
+
+def hopeless() -> Log:
+    log = Log("What does nobody know?", params=ADAPTIVE, pace=0.3)
+    log.read_prompt()
+    log.grant(ROOT, 16)
+    for at in range(5):
+        log.finish_path(
+            log.step(ROOT, f"Guess {at}\n", (0.0, 0.06, 0.2)), f"so {at}", (0, 0.05, 0.2), str(at)
+        )
+    guess = Estimate(0.0, 0.08, 0.2, True)
+    log.add(AnswersJudged, standing=Standing("0", guess, 1, 1, 5, 5, 5, gain=0.001, reach=0.12))
+    return log
+
+
+def wordy() -> Log:
+    log = Log("一支钢笔两元，十八元可以买几支？ 👩‍🚀", pace=0.1)
+    log.read_prompt()
+    log.grant(ROOT, 2)
+    log.finish_path(
+        log.step(ROOT, "先算 18 ÷ 2 = 9，再写下来。\n", 0.7), "所以是 \\boxed{9} 支 ✍️", 0.8, "九支"
+    )
+    log.start(ROOT, "また別の考え方をすると、十八円は", 6)
+    return log
+
+
+def hostile() -> Log:
+    log = Log("[bold]What[/bold] is \x1b[2J[/] $2 \\textbf{and} `this`?", pace=0.1)
+    log.grant(ROOT, 3)
+    log.finish_path(
+        log.step(ROOT, "[red]\x1b]0;title\x07 100% & <b>\n", 0.4),
+        "\\boxed{\\frac{1}{2}} \u202eabc",
+        0.6,
+        "[/]",
+    )
+    log.start(ROOT, "\r\rover\bwritten\t\ttabs", 4)
+    return log
+
+
+def large() -> Log:
+    rng = random.Random(7)
+    log = Log("How does a search of 2,000 nodes fit a screen?", budget=Budget(max_tokens=64_000), pace=0.01)
+    log.read_prompt()
+    open_ = [ROOT]
+    for node in range(1990):
+        parent = open_[rng.randrange(len(open_))]
+        p = rng.random()
+        found = log.step(parent, f"thought {node}\n", (p / 2, p, (1 + p) / 2), tokens=9)
+        if node % 17 == 0:
+            log.prune(found)
+        elif node % 7 == 0:
+            log.finish_path(found, f"so {node % 5}", p, str(node % 5), tokens=5)
+        else:
+            open_.append(found)
+    for node in open_[-5:]:
+        log.start(node, "and here is one that is being written", 7)
+    return log
+
+
+SEARCHES: dict[str, Callable[[], Log]] = {
+    "tiny": tiny,
+    "deep": deep,
+    "wide": lambda: wide(24, 2),
+    "cut": cut,
+    "hopeless": hopeless,
+    "interrupted": lambda: pens(pace=0.3),
+    "uncalibrated": lambda: pens(calibrated=False, pace=0.3),
+    "cjk": wordy,
+    "hostile": hostile,
+    "large": large,
+}
+ENDS = {"hopeless": "hopeless", "interrupted": "interrupted", "cut": "settled"}
+
+
+def snapshot(name: str, width: int) -> str:
+    """The live view, the status line, the end of it, and what is printed below."""
+    log = SEARCHES[name]()
+    state = log.state()
+    parts = ["live", *shown(live_frame(state, width, HEIGHT, UNICODE)).splitlines(), "", "status"]
+    parts += [status_line(state, width, UNICODE).plain, "", "end"]
+    log.end(ENDS.get(name, "exhausted"))  # type: ignore[arg-type]
+    state = log.state()
+    parts += [*shown(final_frame(state, width, UNICODE)).splitlines(), "", "below"]
+    parts += [summary(state, UNICODE).plain, why(state)]
+    return "\n".join(line.rstrip() for line in parts).rstrip() + "\n"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureRequest) -> None:
+    found, path = snapshot(name, width), GOLDEN / f"{name}-{width}.txt"
+    if request.config.getoption("--update-golden"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [20, 59, *WIDTHS, 240])
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_no_line_is_wider_or_more_than_there_is_room(name: str, width: int) -> None:
+    state = SEARCHES[name]().state()
+    for glyphs in (UNICODE, ASCII):
+        lines = live_frame(state, width, 24, glyphs)
+        assert len(lines) <= 24
+        assert max(cell_len(line.plain) for line in lines) <= width
+        assert not any(character < " " for line in lines for character in line.plain)
+
+
+@pytest.mark.parametrize("room", [3, 5, 8, 12, 16, 30, 100])
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_folds_keep_the_best_path_and_name_all_that_runs(name: str, room: int) -> None:
+    state = SEARCHES[name]().state()
+    rows = tree_rows(state, room)
+
+    path = 1 if state.best is None else state.tree[state.best].depth + 1
+    if path < room:
+        assert state.best is None or state.best in {row.node for row in rows}
+    assert len(rows) <= room
+    assert sum(row.branches for row in rows) == len(state.running)
+    if path + len(state.running) < room:
+        assert all(row.mark == "running" for row in rows if row.branches)

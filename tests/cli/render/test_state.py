@@ -1,0 +1,206 @@
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_log import Log, pens
+from searches import searched
+
+from adascale.cli.render.standing import standing
+from adascale.cli.render.state import Running, ViewState, reduce
+from adascale.engine.answers.votes import choose
+from adascale.engine.budget import Usage
+from adascale.engine.errors import TraceError
+from adascale.engine.search.events import (
+    AnswerFound,
+    BranchGrew,
+    BudgetSpent,
+    Event,
+    SearchFailed,
+    SearchFinished,
+    StepScored,
+)
+from adascale.engine.search.replay import replay
+from adascale.engine.strategies import STRATEGIES, SelectRule
+from adascale.engine.types import ROOT, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult
+
+
+def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
+    state = pens(pace=1.0).state()
+
+    assert state.started
+    assert not state.ended
+    assert (state.strategy, state.calibrated, state.budget.max_tokens) == ("beam", True, 2048)
+    assert state.running == {
+        BranchId(4): Running(NodeId(1), "We can buy 18/2 = 9 groups of 3 pens each, which", 44)
+    }
+    assert state.writing() == {NodeId(1): 1}
+    assert state.granted == {ROOT: 8, NodeId(1): 4, NodeId(2): 5, NodeId(4): 3, NodeId(5): 3}
+    assert state.tokens == 61 + 40 + 33 + 38 + 22 + 19 + 24 + 44
+    assert (state.answer, state.best, state.agreement) == ("27", NodeId(6), (2, 2))
+    assert state.confidence == Estimate(0.86, 0.93, 0.97, calibrated=True)
+    assert state.t == pens(pace=1.0).events[-1].t
+
+
+def test_the_tree_is_the_one_that_the_engine_replays() -> None:
+    log = pens()
+    log.end()
+
+    assert log.state().tree == replay(log.events)
+
+
+def test_the_end_brings_the_searchs_own_verdict() -> None:
+    log = pens(running=False)
+    log.end("budget")
+    state = log.state()
+
+    assert state.ended
+    assert state.running == {}
+    assert state.result is not None
+    assert (state.answer, state.best) == (state.result.answer, state.result.best)
+    assert state.usage == log.usage
+
+
+def test_a_branch_that_runs_to_its_answer_hangs_below_its_last_step() -> None:
+    log = Log()
+    branch = log.start(ROOT)
+    node = log.step(ROOT, "first\n", 0.5, branch=branch, ended=False)
+    log.add(BranchGrew, branch=branch, parent=node, text="sec", tokens=3)
+
+    assert log.state().running == {branch: Running(node, "sec", 3)}
+
+
+def test_cutting_a_node_ends_the_branches_below_it() -> None:
+    log = Log()
+    left, right = log.step(ROOT, "left\n", 0.5), log.step(ROOT, "right\n", 0.5)
+    log.start(log.step(left, "deeper\n", 0.5))
+    other = log.start(right)
+    log.prune(left)
+
+    assert log.state().running == {other: Running(right)}
+
+
+def test_the_rate_is_counted_from_the_first_branch() -> None:
+    log = Log(pace=0.0)
+    log.now = 100.0
+    branch = log.start(ROOT)
+    log.now = 102.0
+    log.step(ROOT, "text\n", 0.5, tokens=30, branch=branch)
+
+    assert log.state().rate == 15.0
+    assert Log().state().rate == 0.0
+
+
+def test_usage_between_steps_replaces_the_sum() -> None:
+    log = Log()
+    log.step(ROOT, "text\n", 0.5, tokens=30)
+    log.add(BudgetSpent, usage=Usage(generated_tokens=31))
+
+    assert log.state().tokens == 31
+
+
+def test_each_warning_is_kept_once() -> None:
+    log = Log()
+    log.warn("slow", "this takes long")
+    log.warn("slow", "this takes long")
+    log.warn("slow", "and longer")
+
+    assert log.state().warnings == [Notice("slow", "this takes long"), Notice("slow", "and longer")]
+
+
+def test_a_failed_search_has_ended_without_a_result() -> None:
+    log = Log()
+    log.start(ROOT)
+    log.add(SearchFailed, code="no-memory", message="too big", facts=(), hint="", exit_code=5)
+    state = log.state()
+
+    assert state.ended
+    assert state.result is None
+    assert state.running == {}
+
+
+def test_another_search_starts_afresh() -> None:
+    state = pens().state()
+    state = reduce(state, Log("another question").events[0])
+
+    assert state.tree.problem.question == "another question"
+    assert (len(state.tree), state.answer, state.tokens) == (1, None, 0)
+
+
+NOWHERE = NodeId(9)
+UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        AnswerFound(seq=1, t=0.0, node=NOWHERE, answer="1", estimate=UNKNOWN),
+        StepScored(seq=1, t=0.0, node=NOWHERE, reward=0.5, estimate=UNKNOWN, usage=Usage()),
+        StepScored(seq=1, t=0.0, node=NodeId(-1), reward=0.5, estimate=UNKNOWN, usage=Usage()),
+        BranchGrew(seq=1, t=0.0, branch=BranchId(0), parent=NOWHERE, text="", tokens=1),
+        SearchFinished(
+            seq=1, t=0.0, result=SearchResult(None, None, (), NOWHERE, "exhausted"), usage=Usage()
+        ),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_a_node_that_was_never_made_is_an_error(event: Event) -> None:
+    with pytest.raises(TraceError, match="event 1 names"):
+        reduce(Log().state(), event)
+
+
+def candidates(draw: list[tuple[str | None, float]]) -> list[Candidate]:
+    return [
+        Candidate(NodeId(at), answer, Estimate(score, score, score, calibrated=False))
+        for at, (answer, score) in enumerate(draw, 1)
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["1", "2", "3", None]), st.sampled_from([0.125, 0.5, 0.875])), max_size=9
+    ),
+    st.sampled_from(get_args(SelectRule)),
+)
+def test_the_standing_is_what_the_search_would_choose_now(
+    draw: list[tuple[str | None, float]], select: SelectRule
+) -> None:
+    found = candidates(draw)
+    chosen = choose(found, select, "exhausted")
+
+    assert standing(found, select) == chosen.groups
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(sorted(STRATEGIES)),
+    st.integers(0, 1000),
+    st.sampled_from([None, 30, 120]),
+)
+def test_what_holds_after_every_event_of_any_search(strategy: str, seed: int, budget: int | None) -> None:
+    state, tokens = ViewState(), 0
+    for event in searched(strategy, seed, budget):
+        state = reduce(state, event)
+        assert state.tokens >= tokens
+        assert all(branch.parent < len(state.tree) for branch in state.running.values())
+        assert all(state.tree[branch.parent].status != "terminal" for branch in state.running.values())
+        assert state.best is None or state.tree[state.best].status == "terminal"
+        assert state.t == event.t
+        tokens = state.tokens
+    assert state.result is not None
+    assert state.running == {}
+    nodes = state.tree.usage()
+    assert replace(state.usage, seconds=0.0) == replace(nodes, seconds=0.0)
+    assert state.usage.seconds == pytest.approx(nodes.seconds)
+
+
+def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
+    log = Log()
+    branch = log.start(ROOT)
+    first = log.step(ROOT, "two", 0.5, branch=branch, ended=False)
+    assert [log.state().made(log.state().tree[node]) for node in (ROOT, first)] == [1, 0]
+    log.step(first, "9 + 9 = 17", 0.1, branch=branch, ended=False)
+    log.grant(first, 1)
+    log.start(first)
+    assert [log.state().made(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]

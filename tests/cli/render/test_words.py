@@ -1,0 +1,107 @@
+"""Model text and one-line summaries: harmless, and of a known width."""
+
+import pytest
+from rich.cells import cell_len
+from sample_log import Log, pens
+
+from adascale.cli.render.frame import final_frame, live_frame, status_line
+from adascale.cli.render.theme import ASCII, UNICODE
+from adascale.cli.render.words import summary, why
+from adascale.engine.types import ROOT
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("[/] and [bold] and [link=x]", "[/] and [bold] and [link=x]"),
+        ("clear\x1b[2Jthe\x9b2Jscreen\r\x07", "clear[2Jthe2Jscreen"),
+        ("two\nlines\tand\u2028more", "two lines and more"),
+        ("turned \u202earound\u202c", "turned around"),
+        ("family \U0001f468\u200d\U0001f469 heart \u2764\ufe0f", "family \U0001f468\U0001f469 heart \u2764"),
+        ("half a pair \udcff", "half a pair \ufffd"),
+        ("one pen 三支笔", "one pen 三支笔"),
+    ],
+)
+def test_model_text_is_only_text(text: str, drawn: str) -> None:
+    log = Log(text)
+    log.step(ROOT, text, 0.5)
+    question, _, _, step, *_ = live_frame(log.state(), 80, 24, UNICODE)
+
+    assert question.plain == f"Q  {drawn}"
+    assert step.plain.split(" 1 ")[1].removesuffix(".50").rstrip() == drawn
+
+
+def test_ascii_has_no_other_character() -> None:
+    log = Log("三支笔 é \U0001f58a")
+    log.finish_path(ROOT, "也许 27 ✓", 0.5, "二十七")
+    lines = [*live_frame(log.state(), 80, 24, ASCII), status_line(log.state(), 80, ASCII)]
+    lines.append(summary(log.state(), ASCII))
+
+    assert all(line.plain.isascii() for line in lines)
+    assert lines[0].plain == "Q  ??? ? ?"
+
+
+def test_wide_characters_are_cut_by_cells() -> None:
+    log = Log()
+    log.step(ROOT, "三" * 60, 0.5)
+    line = live_frame(log.state(), 80, 24, UNICODE)[3]
+
+    assert line.plain == f"└── ○ 1 {'三' * 30}…   .50"
+    assert cell_len(line.plain) == 75
+
+
+def test_the_status_line() -> None:
+    state = pens(pace=0.3).state()
+
+    assert (
+        status_line(state, 80, UNICODE).plain == "◐ 281 of 2,048 tokens · 8 nodes · best 27 p .93 · 32 tok/s"
+    )
+    assert status_line(state, 30, UNICODE).plain == "◐ 281 of 2,048 tokens · 8 nod…"
+
+
+def voted(answers: str, *, calibrated: bool) -> Log:
+    log = Log(calibrated=calibrated, pace=1.0)
+    for answer in answers:
+        log.finish_path(
+            ROOT, f"so {answer}", (0.91, 0.96, 0.98) if log.calibrated else 0.83, answer, tokens=70
+        )
+    return log
+
+
+def test_the_summary_says_what_was_found_and_what_it_cost() -> None:
+    log = voted("88818", calibrated=False)
+    log.end()
+    assert summary(log.state(), UNICODE).plain == "8  score .83, 4 of 5 paths agree, 350 tokens, 21 s"
+
+    log = voted("222", calibrated=True)
+    log.end("budget")
+    line = summary(log.state(), UNICODE).plain
+    assert line == "2  p .96 (.91-.98), 3 of 3 paths agree, 210 tokens, 13 s (the budget is spent)"
+
+
+def test_the_summary_without_an_answer_says_why() -> None:
+    log = Log(pace=1.0)
+    log.step(ROOT, "hm\n", 0.5, tokens=352)
+    log.end("budget")
+
+    assert summary(log.state(), UNICODE).plain == "no answer  352 tokens, 4.0 s (the budget is spent)"
+
+
+def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
+    log = Log(params={"samples": 3}, pace=1.0)
+    log.grant(ROOT, 3)
+    for answer in (r"\frac{3}{4}", r"\frac{3}{4}", "7"):
+        log.finish_path(ROOT, "so", 0.5, answer, tokens=10)
+    assert why(log.state()) == ""
+    log.end()
+
+    assert why(log.state()) == "ended after 3 of 3 solutions; the plain vote agrees"
+    assert summary(log.state(), UNICODE).plain.startswith("3/4  ")
+    assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80, UNICODE))
+
+
+def test_one_path_has_nobody_to_agree_with() -> None:
+    log = voted("8", calibrated=False)
+    log.end()
+
+    assert summary(log.state(), UNICODE).plain == "8  score .83, 1 path, 70 tokens, 5.0 s"
