@@ -16,7 +16,7 @@ BENCH = Path(__file__).parent.parent / "bench"
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    sys.path.insert(0, str(BENCH))  # as python bench/renumber.py has it
+    sys.path.insert(0, str(BENCH))  # as python -m bench.evidence.renumber has it
     try:
         return runpy.run_path(str(BENCH / "renumber.py"))
     finally:

@@ -18,7 +18,7 @@ from adascale.models.session import WINDOW
 FITTING = {
     "gsm8k-train.jsonl",
     "math-train.jsonl",
-    "gsm8k-renumbered.jsonl",  # bench/renumber.py
+    "gsm8k-renumbered.jsonl",  # bench/evidence/renumber.py
     "svamp-train.jsonl",
     "multiarith.jsonl",
     "singleop.jsonl",

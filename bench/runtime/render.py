@@ -1,6 +1,6 @@
 """What the live view costs: CPU time of drawing a search of many nodes four times a second.
 
-Usage: ``python bench/render.py [--nodes 1000] [--trace TRACE.jsonl] [--size 120x40]``
+Usage: ``python -m bench.runtime.render [--nodes 1000] [--trace TRACE.jsonl] [--size 120x40]``
 
 Without a trace the search is invented: solutions of eight steps, a few of them being written. Each frame
 folds some new events and is drawn by Rich as on a terminal.
@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common import close
 from rich.console import Console
 from rich.text import Text
 
@@ -32,6 +31,8 @@ from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem, Step
+
+from ..common import close
 
 STEPS = 8
 FRAMES = 40

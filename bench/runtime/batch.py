@@ -1,6 +1,6 @@
 """Wall time and memory of many questions at once, against the same questions one after another.
 
-Usage: ``python bench/batch.py MODEL DATA.jsonl [--questions 16] [--strategy adaptive] [--seed 1]``
+Usage: ``python -m bench.runtime.batch MODEL DATA.jsonl [--questions 16] [--strategy adaptive] [--seed 1]``
 
 A question that is alone lets more of its trajectories run ahead than one that shares the batch.
 ``beyond_mb`` is what the process takes at most beside the weights and the KV cache.
@@ -15,8 +15,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import close, table
-
 from adascale.cli.disk.questions import read_known
 from adascale.engine.answers.extract import same_answer
 from adascale.engine.search.events import SearchFinished
@@ -27,6 +25,8 @@ from adascale.models.calibration.collect import choose
 from adascale.models.files import gguf
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
+
+from ..common import close, table
 
 
 def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Settings) -> tuple[float, int, int]:

@@ -1,6 +1,6 @@
 """How well estimates tell that a wrong step is present so far, on ProcessBench (arXiv 2412.06559).
 
-Usage: ``python bench/processbench.py DATA.jsonl MODEL [--prm none|self|REF] [--limit N]``
+Usage: ``python -m bench.evidence.processbench DATA.jsonl MODEL [--prm none|self|REF] [--limit N]``
 
 The solutions were written by other models: the generator reads them token by token as if it had written
 them, many at once. With ``--prm`` the PRM scores the same steps. AUC is over step prefixes, each solution
@@ -18,7 +18,6 @@ from typing import Any
 
 import llama_cpp.llama_cpp as C
 import numpy as np
-from common import close, table
 
 from adascale.engine.calibration.metrics import Scored, auc, bootstrap
 from adascale.engine.ports import Prefix
@@ -31,6 +30,8 @@ from adascale.models.llama.prefixes import Parked, PrefixCache, prompt_reading, 
 from adascale.models.llama.sampling import SurpriseMeter
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
+
+from ..common import close, table
 
 
 @dataclass

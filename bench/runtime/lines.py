@@ -1,6 +1,6 @@
 """A batch of very many questions: how fast it starts, how fast it goes on, and whether its memory stays flat.
 
-Usage: ``python bench/lines.py MODEL.gguf [--lines 200000] [--seconds 60]``
+Usage: ``python -m bench.runtime.lines MODEL.gguf [--lines 200000] [--seconds 60]``
 
 The model is best a tiny one: what is measured is all but the model. ``start_s`` and ``resume_s`` are the
 seconds to the first new record, of a new output and of one that is half done. ``grown_mb`` is what parent and
@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 import psutil
-from common import close, table
+
+from ..common import close, table
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A decode step with and without flash attention, the two alternating.
 
-Usage: ``python bench/attention.py MODEL [--branches 32] [--depth 350] [--rounds 3]``
+Usage: ``python -m bench.runtime.attention MODEL [--branches 32] [--depth 350] [--rounds 3]``
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import argparse
 import statistics
 import time
 
-from common import close, model_path, table
-
 from adascale.models.llama.batch import Run
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.machine import physical_cores
+
+from ..common import close, model_path, table
 
 STEPS = 5
 

@@ -1,6 +1,6 @@
 """What ``adascale eval`` reports, from recorded solutions: in seconds, without a model.
 
-Usage: ``python bench/frontier.py FILE.jsonl.gz [--strategies vote:16,adaptive] [--set stop_at=.8] ...``
+Usage: ``python -m bench.evidence.frontier FILE.jsonl.gz [--strategies vote:16,adaptive] [--set stop_at=.8] ...``
 
 ``--set`` changes a number of ``SearchParams``. ``--orders K`` plays the samples in K orders and takes means:
 a strategy that stops early is measured with less noise.
@@ -16,15 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import records
-from common import close
-
 from adascale.cli.options.contestants import parse_entries
 from adascale.cli.report.evaluate_report import markdown
 from adascale.cli.report.plots import frontier
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.strategies import SearchParams
+
+from ..common import close
+from . import records
 
 DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"
 

@@ -1,6 +1,6 @@
 """Tokens per second of adascale's runtime against a bare decode loop.
 
-Usage: ``python bench/decode.py MODEL [--branches 1,4,8,16,32] [--tokens 32] [--rounds 3]``
+Usage: ``python -m bench.runtime.decode MODEL [--branches 1,4,8,16,32] [--tokens 32] [--rounds 3]``
 
 The bare loop calls llama_decode and llama_sampler_sample and nothing else, in both KV layouts; the faster
 layout is what adascale is compared with. ``reading`` is adascale with the hidden states of every step pooled,
@@ -15,7 +15,6 @@ import statistics
 import time
 
 import llama_cpp.llama_cpp as C
-from common import STORY, close, model_path, table
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import BranchId, Problem
@@ -27,6 +26,8 @@ from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.llama.sampling_params import SamplingParams
 from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
+
+from ..common import STORY, close, model_path, table
 
 DEPTH = 300
 

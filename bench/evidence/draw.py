@@ -1,6 +1,6 @@
 """Draw solutions for evaluations and studies, and record them (``records.py``).
 
-Usage: ``python bench/draw.py MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--questions N]``
+Usage: ``python -m bench.evidence.draw MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--questions N]``
 
 Each question is appended the moment it is done; the same command goes on, on another machine too. Draws are
 those of ``adascale eval`` with the same questions and seed, and are kept for it.
@@ -15,9 +15,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import records
-from common import close
 
 from adascale.cli.disk.questions import read_known
 from adascale.engine.answers.sums import slips
@@ -36,6 +33,9 @@ from adascale.models.calibration.collect import choose
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
+
+from ..common import close
+from . import records
 
 
 def everything(tree: Tree, params: SearchParams) -> Plan:

@@ -1,6 +1,6 @@
 """How soon ``adascale replay`` of a large trace shows something.
 
-Usage: ``python bench/replay.py [--megabytes 10] [--rounds 3]``
+Usage: ``python -m bench.runtime.replay [--megabytes 10] [--rounds 3]``
 
 The trace is an invented search of as many nodes as fill it; replayed on a terminal of its own, and timed from
 the start of the process to the question above the tree.
@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import close
-from render import invented
-
 from adascale.cli.disk.trace import TraceWriter
+
+from ..common import close
+from .render import invented
 
 
 def first_bytes(trace: Path) -> float:

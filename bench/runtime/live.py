@@ -1,6 +1,6 @@
 """What watching costs: CPU time of the process that draws against that of the one that runs the model.
 
-Usage: ``python bench/live.py MODEL [QUESTION]`` asks with ``--show-tree`` on a terminal of 120 x 40.
+Usage: ``python -m bench.runtime.live MODEL [QUESTION]`` asks with ``--show-tree`` on a terminal of 120 x 40.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import sys
 import termios
 
 import psutil
-from common import close
+
+from ..common import close
 
 QUESTION = (
     "A baker has 3 trays of 12 rolls. She sells 20 and bakes half as many as are left. How many has she?"

@@ -1,6 +1,6 @@
 """Accuracy, tokens and seconds of what ``adascale batch`` wrote.
 
-Usage: ``python bench/accuracy.py DATA.jsonl ANSWERS.jsonl ...``, with ``id`` and ``answer`` in the data.
+Usage: ``python -m bench.evidence.accuracy DATA.jsonl ANSWERS.jsonl ...``, with ``id`` and ``answer`` in the data.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common import close, table
-
 from adascale.engine.answers.extract import same_answer
+
+from ..common import close, table
 
 
 def records(path: str) -> dict[str, dict[str, Any]]:

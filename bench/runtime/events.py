@@ -1,6 +1,6 @@
 """What a search sends from its worker to its parent, and what the parent does with it.
 
-Usage: ``python bench/events.py TRACE.jsonl ...`` (of ``adascale batch --traces DIR``)
+Usage: ``python -m bench.runtime.events TRACE.jsonl ...`` (of ``adascale batch --traces DIR``)
 
 ``kb`` are the pickled events of a question, ``load_ms`` the time to read them, ``record_ms`` to make the
 record of them, ``record_kb`` its size, ``for_the_eye`` the share of events that only a view needs.
@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from common import close, table
-
 from adascale.cli.report.record import answer_record
 from adascale.engine.search.events import BranchGrew, from_json
 from adascale.models.worker.server import Happened
+
+from ..common import close, table
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

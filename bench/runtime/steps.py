@@ -1,6 +1,6 @@
 """The step-cost curve of a model on this machine, and what splitting and padding a batch gains.
 
-Usage: ``python bench/steps.py MODEL [--branches 64]``
+Usage: ``python -m bench.runtime.steps MODEL [--branches 64]``
 
 A decode step is timed at 1 to 64 branches. Then, for batch sizes at which the curve promises a gain, one call
 and the cheapest partition are timed against each other, alternating.
@@ -12,13 +12,13 @@ import argparse
 import statistics
 import time
 
-from common import close, model_path, table
-
 from adascale.models.llama.batch import Run
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.llama.stepcost import Chunk, measure
 from adascale.models.machine import physical_cores
+
+from ..common import close, model_path, table
 
 ROUNDS = 5
 

@@ -1,6 +1,6 @@
 """How good a calibration is, from recorded solutions: what ``adascale calibrate check --json`` says.
 
-Usage: ``python bench/judged.py FILE.jsonl.gz ... > both.json``, then ``bench/calibration.py both=both.json``
+Usage: ``python -m bench.evidence.judged FILE.jsonl.gz ... > both.json``, then ``bench/evidence/calibration.py both=both.json``
 
 Each question has as many outcomes as samples; a step has one, that of its own solution, so the width of step
 intervals cannot be judged. Answers are those of searches of every size, played back from the samples.
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import records
-from common import close
 
 from adascale.engine.answers.extract import same_answer
 from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, scored
 from adascale.engine.calibration.metrics import Scored
 from adascale.engine.calibration.report import report
+
+from ..common import close
+from . import records
 
 Rows = list[tuple[int, Sequence[float], float, float]]
 """Question, quantiles, right and all outcomes of each prefix."""

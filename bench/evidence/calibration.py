@@ -1,6 +1,6 @@
 """Calibrations side by side, as a Markdown table, from what ``adascale calibrate check --json`` wrote.
 
-Usage: ``python bench/calibration.py NAME=CHECK.json ...``; commands are in docs/calibration.md.
+Usage: ``python -m bench.evidence.calibration NAME=CHECK.json ...``; commands are in docs/calibration.md.
 
 Brier, skill and ECE of a raw score read it as if it were a probability; where there is no calibration at all
 the base rate of the same outcomes is the row to beat, and its skill is 0.
@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from common import close
+from ..common import close
 
 _STAGES = {"question": "question", "step": "unfinished", "finished": "finished", "answer": "answer"}
 _SHOWN = ("brier", "skill", "ece", "ece_floor", "auc", "coverage")

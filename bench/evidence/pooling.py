@@ -1,6 +1,6 @@
 """Does learned attention over the tokens of a solution read more than their mean or the last one?
 
-Usage: ``python bench/pooling.py MODEL DATA.jsonl ... [--questions 200] [--seed 1] [--components 64]``
+Usage: ``python -m bench.evidence.pooling MODEL DATA.jsonl ... [--questions 200] [--seed 1] [--components 64]``
 
 Solutions that ``adascale calibrate fit`` kept for these questions are read again, every token's final hidden
 state projected on principal components. Logistic heads on each pooling are compared, cross-validated by
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import close, table
 from numpy.typing import NDArray
 
 from adascale.cli.disk.questions import read_known
@@ -34,6 +33,8 @@ from adascale.models.llama.batch import MAX_BATCH_TOKENS, Run
 from adascale.models.llama.prefixes import evaluate
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
+
+from ..common import close, table
 
 Array = NDArray[np.float32]
 FOLDS, STEPS, RATE, DECAY = 5, 300, 0.02, 10.0

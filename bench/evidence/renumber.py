@@ -1,6 +1,6 @@
 """Questions of GSM8K's training split with other numbers, to fit on questions that no model has seen.
 
-Usage: ``python bench/renumber.py gsm8k-train.jsonl -o gsm8k-renumbered.jsonl [--seed 1]``
+Usage: ``python -m bench.evidence.renumber gsm8k-train.jsonl -o gsm8k-renumbered.jsonl [--seed 1]``
 
 Models have read the training split: what a calibration learns of how they fare on it is too good for new
 questions (docs/calibration.md). The solutions say how each result was computed, so numbers can be drawn anew
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from common import close
+from ..common import close
 
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|\.\d+")
 COMPUTED = re.compile(r"<<([^=<>]+)=([^<>]+)>>")

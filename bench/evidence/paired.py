@@ -1,6 +1,6 @@
 """Strategies that do more than draw whole solutions, run on the questions of recorded ones.
 
-Usage: ``python bench/paired.py DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--strategies adaptive,beam]``
+Usage: ``python -m bench.evidence.paired DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--strategies adaptive,beam]``
 
 The records (``records.py``) give the strategies that these are measured against; a beam, or a step that is
 drawn again on records that do not hold it, cannot be replayed from them. Draws are those of ``adascale eval``
@@ -18,10 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import records
-from common import close
-from frontier import numbers
-
 from adascale.cli.disk.questions import read_known
 from adascale.cli.options.contestants import parse_entries
 from adascale.cli.report.evaluate_report import markdown
@@ -33,6 +29,10 @@ from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
+
+from ..common import close
+from . import records
+from .frontier import numbers
 
 AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency"
 

@@ -1,6 +1,6 @@
 """Best-of-16 on one question against sixteen completions of llama-cpp-python's ``Llama``, one after another.
 
-Usage: ``python bench/vs_llama.py [MODEL] [--samples 16] [--rounds 2]``
+Usage: ``python -m bench.runtime.vs_llama [MODEL] [--samples 16] [--rounds 2]``
 
 Same file, threads, sampler and number of tokens; ``Llama`` keeps the prompt between completions, as it does
 for every user. The two alternate in one run.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import time
 
-from common import close, model_path, table
 from llama_cpp import Llama
 
 from adascale.engine.search.settings import Settings
@@ -20,6 +19,8 @@ from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
+
+from ..common import close, model_path, table
 
 QUESTION = (
     "A shop sells pens at 3 for $2 and notebooks at $1.50 each. Mia has $20. She buys 9 pens and as many "

@@ -1,0 +1,1 @@
+"""Measurements: what the runtime costs, and what the evidence says."""

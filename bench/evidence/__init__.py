@@ -1,0 +1,1 @@
+"""How good it is: draws that are kept, comparisons on them, calibrations on outside data."""

@@ -1,0 +1,1 @@
+"""How fast it is: decode steps, batches, events, frames, whole commands."""
