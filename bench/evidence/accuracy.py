@@ -1,6 +1,6 @@
 """Accuracy, tokens and seconds of what ``adascale batch`` wrote.
 
-Usage: ``python -m bench.evidence.accuracy DATA.jsonl ANSWERS.jsonl ...``, with ``id`` and ``answer`` in the data.
+Usage: ``python -m bench.evidence.accuracy DATA.jsonl ANSWERS.jsonl ...``; the data has ``id`` and ``answer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What ``adascale eval`` reports, from recorded solutions: in seconds, without a model.
 
-Usage: ``python -m bench.evidence.frontier FILE.jsonl.gz [--strategies vote:16,adaptive] [--set stop_at=.8] ...``
+Usage: ``python -m bench.evidence.frontier FILE.jsonl.gz [--strategies vote:16,adaptive] [--set KEY=N] ...``
 
 ``--set`` changes a number of ``SearchParams``. ``--orders K`` plays the samples in K orders and takes means:
 a strategy that stops early is measured with less noise.

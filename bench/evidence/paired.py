@@ -1,6 +1,7 @@
 """Strategies that do more than draw whole solutions, run on the questions of recorded ones.
 
-Usage: ``python -m bench.evidence.paired DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl [--strategies adaptive,beam]``
+Usage: ``python -m bench.evidence.paired DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl
+[--strategies adaptive,beam]``
 
 The records (``records.py``) give the strategies that these are measured against; a beam, or a step that is
 drawn again on records that do not hold it, cannot be replayed from them. Draws are those of ``adascale eval``

@@ -1,6 +1,6 @@
 """Does learned attention over the tokens of a solution read more than their mean or the last one?
 
-Usage: ``python -m bench.evidence.pooling MODEL DATA.jsonl ... [--questions 200] [--seed 1] [--components 64]``
+Usage: ``python -m bench.evidence.pooling MODEL DATA.jsonl ... [--questions N] [--seed 1] [--components 64]``
 
 Solutions that ``adascale calibrate fit`` kept for these questions are read again, every token's final hidden
 state projected on principal components. Logistic heads on each pooling are compared, cross-validated by

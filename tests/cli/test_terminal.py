@@ -120,7 +120,10 @@ def test_no_color_keeps_marks_and_words(trace: str) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colour_that_is_asked_for_comes_before_all_else(more: dict[str, str]) -> None:
-    code = "from adascale.cli.terminal.console import *; use_color('always'); show_warning(Notice('slow', 'takes long'))"
+    code = (
+        "from adascale.cli.terminal.console import *; "
+        "use_color('always'); show_warning(Notice('slow', 'takes long'))"
+    )
     assert "\x1b[33m" in piped(["-c", code], environment(**more)).stderr
 
 

@@ -7,14 +7,13 @@ import pytest
 import typer
 from commands import invoked
 from sample_log import Log, pens
+from traces import written
 
 from adascale.cli.commands.replay import play, replay
 from adascale.cli.report.answer import answer_payload, solution_text
 from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.search.events import Event
 from adascale.engine.types import ROOT
-
-from ..disk.test_trace import written
 
 app = typer.Typer()
 app.command()(replay)

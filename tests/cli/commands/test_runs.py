@@ -4,12 +4,11 @@ from pathlib import Path
 import pytest
 from commands import invoked
 from sample_log import Log, pens
+from traces import written
 
 from adascale.cli.app import app
 from adascale.cli.disk.history import drop_old, keeping, kept_runs, name_of, runs_dir
 from adascale.engine.errors import TraceError, UsageError
-
-from ..disk.test_trace import written
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens, wide
 from searches import searched
+from traces import written
 
 from adascale.cli.commands.tree import tree
 from adascale.cli.export.document import Document
@@ -22,8 +23,6 @@ from adascale.engine.errors import UsageError
 from adascale.engine.search.events import NodesPruned
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
-
-from ..disk.test_trace import written
 
 HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; $y$ \x1b[2J [b]\n'
 

@@ -6,17 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
+from traces import written
 
 from adascale.cli.disk.trace import TraceWriter, read_trace
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.search.events import Event
-
-
-def written(path: Path, events: list[Event]) -> Path:
-    with TraceWriter(path) as writer:
-        for event in events:
-            writer.write(event)
-    return path
 
 
 @pytest.fixture

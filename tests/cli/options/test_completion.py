@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from sample_log import pens
+from traces import written
 
 from adascale.cli.options import completion
-
-from ..disk.test_trace import written
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import random
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-BENCH = Path(__file__).parent.parent / "bench"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    sys.path.insert(0, str(BENCH))  # as python -m bench.evidence.renumber has it
+    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.renumber has it
     try:
-        return runpy.run_path(str(BENCH / "renumber.py"))
+        return vars(importlib.import_module("bench.evidence.renumber"))
     finally:
-        sys.path.remove(str(BENCH))
+        sys.path.remove(str(ROOT))
 
 
 @pytest.fixture
