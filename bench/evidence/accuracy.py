@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.answers.extract import same_answer
+from adascale.engine.answers.equality import is_right
 
 from ..common import close, table
 
@@ -31,8 +31,7 @@ def main() -> None:
     for path in args.answers:
         found = records(path)
         right = sum(
-            record["answer"] is not None and same_answer(str(gold[id_]["answer"]), record["answer"])
-            for id_, record in found.items()
+            is_right(record["answer"], gold=str(gold[id_]["answer"])) for id_, record in found.items()
         )
         tokens = sum(record["usage"]["generated_tokens"] for record in found.values()) / len(found)
         seconds = sum(record["usage"]["seconds"] for record in found.values())

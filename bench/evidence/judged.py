@@ -10,13 +10,12 @@ intervals cannot be judged. Answers are those of searches of every size, played 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from adascale.engine.answers.extract import same_answer
+from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, scored
 from adascale.engine.calibration.metrics import Scored
 from adascale.engine.calibration.report import report
@@ -39,10 +38,6 @@ def judged(rows: Rows, *, independent: bool = True) -> Scored:
     )
 
 
-def is_right(solution: Mapping[str, Any], gold: str) -> bool:
-    return solution["answer"] is not None and same_answer(solution["answer"], gold)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -56,7 +51,7 @@ def main() -> None:
         header, found = records.load(path)
         for record in found:
             at = len(questions)
-            right = [is_right(solution, record["gold"]) for solution in record["samples"]]
+            right = [is_right(solution["answer"], gold=record["gold"]) for solution in record["samples"]]
             questions.append((at, record["question"], sum(right), len(right)))
             first = len(ends)
             for good, solution in zip(right, record["samples"], strict=True):

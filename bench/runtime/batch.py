@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adascale.cli.disk.questions import read_known
-from adascale.engine.answers.extract import same_answer
+from adascale.engine.answers.equality import is_right
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
@@ -37,8 +37,7 @@ def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Setting
         for problem, event in session.driver(time.monotonic).run(group, settings):
             if isinstance(event, SearchFinished):
                 tokens += event.usage.generated_tokens
-                answer = event.result.answer
-                right += answer is not None and same_answer(answer, str(problem.answer))
+                right += is_right(event.result.answer, gold=str(problem.answer))
     return time.monotonic() - started, tokens, right
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale import __version__
-from adascale.engine.answers.extract import same_answer
+from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Notice, Problem
@@ -229,8 +229,7 @@ def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> Batc
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     if problem.answer is None:
         return {}
-    right = answer is not None and same_answer(answer, problem.answer)
-    return {"expected": problem.answer, "correct": right}
+    return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
 
 
 def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from adascale.engine.answers.extract import same_answer
+from adascale.engine.answers.equality import same_answer
 from adascale.engine.types import ROOT, AnswerGroup, Estimate
 
 from .maths import readable

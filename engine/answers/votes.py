@@ -9,7 +9,7 @@ from statistics import fmean
 from ..ports import Calibrator, Prefix
 from ..strategies import SelectRule
 from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, Standing, StopReason
-from .extract import same_answer
+from .equality import same_answer
 from .lookahead import Ballot, log_odds, outlook
 
 Same = Callable[[str, str], bool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..answers.extract import same_answer
+from ..answers.equality import is_right
 from ..budget import Budget, Usage
 from ..search.driver import Driver
 from ..search.events import (
@@ -119,4 +119,4 @@ class _Fold:
 
     def _right(self, answer: str | None) -> bool:
         assert self.problem.answer is not None, "an evaluation needs the right answers"
-        return answer is not None and same_answer(answer, self.problem.answer)
+        return is_right(answer, gold=self.problem.answer)

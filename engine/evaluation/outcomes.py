@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..answers.extract import same_answer
+from ..answers.equality import is_right
 from ..search.events import AnswerFound, BranchStarted, Event, StepProposed
 from ..search.replay import apply
 from ..search.tree import Tree
@@ -57,7 +57,7 @@ class OutcomeFold:
     def _count(self, node: NodeId, answer: str | None) -> None:
         assert self.problem.answer is not None
         self.answers[node] = answer
-        right = answer is not None and same_answer(answer, self.problem.answer)
+        right = is_right(answer, gold=self.problem.answer)
         branch = self.tree[node].branch
         assert branch is not None, "only the root was not drawn"
         origin = self.origins[branch]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from ..answers.extract import same_answer
+from ..answers.equality import same_answer
 from ..answers.votes import group_answers
 from ..search.events import (
     AllocationDecided,

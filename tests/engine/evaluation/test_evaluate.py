@@ -124,6 +124,17 @@ def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     assert report["strategies"][0]["ece_floor"] is None
 
 
+def test_the_known_answer_is_gold() -> None:
+    driver = Driver(
+        ScriptedPolicy(lambda prefix, rng: scripted_step(r"So \boxed{(1,2)}.", "stop")),
+        SequenceLogprob(),
+        Uncalibrated(),
+        lambda: 0.0,
+    )
+    [found] = evaluate(driver, [WIDE], [Problem("q", "Where?", "1 < x < 2")], 1, seed=3)
+    assert (found.right, found.found) == (True, 4)  # math-verify says no with the two exchanged
+
+
 def test_an_interrupted_evaluation_ends() -> None:
     problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
     driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), lambda: 0.0)

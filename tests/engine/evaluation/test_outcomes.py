@@ -269,3 +269,12 @@ def test_rollouts_start_where_a_search_would_go_on() -> None:
         starts = [start for start, *_ in draws(log)]
         assert len(set(starts[-3:])) == 1
         assert not any("17" in step.text for step in fold.tree.steps(starts[-1]))
+
+
+def test_the_known_answer_is_gold() -> None:
+    def interval(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(r"So \boxed{(1,2)}.", "stop")
+
+    problem = Problem("q", "Where?", "1 < x < 2")
+    fold = folded(problem, log_of([problem], SearchParams(samples=2, rollouts=0), script=interval))
+    assert fold.outcomes[ROOT] == Outcome(2, 2)  # math-verify says no with the two exchanged
