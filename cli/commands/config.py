@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
+from adascale.models.kept import atomic_write
 
 from ..disk.files import unwritable
 from ..options import completion
@@ -147,9 +148,7 @@ def _change(changes: dict[str, Value | None]) -> None:
         else:
             document[key] = value
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        partial.write_text(tomlkit.dumps(document), encoding="utf-8")
-        partial.replace(path)
+        with atomic_write(path) as file:
+            file.write(tomlkit.dumps(document).encode())
     except OSError as error:
         raise unwritable(path, error, "ADASCALE_CONFIG names another file") from error

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from adascale.engine.errors import TraceError
+from adascale.models.kept import state_folder
 
 from ..options import completion
 from .trace import TraceWriter
@@ -37,9 +38,7 @@ TraceArgument = Annotated[
 
 def runs_dir() -> Path:
     """Where they are."""
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("adascale")) / "runs"
+    return state_folder() / "runs"
 
 
 def kept_runs() -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import DiskFullError, UsageError
+from adascale.models.kept import atomic_write
 
 from ..report.record import SCHEMA, made_with
 from ..terminal.console import write_payload
@@ -208,15 +209,10 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 def _take_out_failed(path: Path) -> None:
     """Drop the records of questions that are asked again; in one step, or not at all."""
-    kept = path.with_name(path.name + ".new")
     try:
-        with path.open("rb") as old, kept.open("wb") as new:
+        with path.open("rb") as old, atomic_write(path) as new:
             new.writelines(line for line in old if json.loads(line)["status"] not in UNFINISHED)
-            new.flush()
-            os.fsync(new.fileno())
-        kept.replace(path)
     except OSError as exc:
-        kept.unlink(missing_ok=True)
         raise _failed_write(path, exc) from exc
 
 

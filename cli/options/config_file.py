@@ -15,6 +15,7 @@ from typing import Any
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Notice
+from adascale.models.kept import config_folder
 
 from ..terminal.console import show_warning
 from .flatten import env
@@ -26,9 +27,7 @@ def config_path() -> Path:
     """Where the file is, whether it exists or not."""
     if chosen := os.environ.get(env("CONFIG")):
         return Path(chosen)
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("adascale")) / "config.toml"
+    return config_folder() / "config.toml"
 
 
 def read_config(path: Path) -> dict[str, Value]:

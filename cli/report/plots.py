@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import UsageError
+from adascale.models.kept import cache_folder
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..render.text import chance
@@ -133,10 +134,8 @@ def frontier(report: Mapping[str, Any], path: Path) -> None:
 
 
 def _pyplot() -> Any:
-    import platformdirs
-
     # A home that cannot be written to would cost a warning.
-    os.environ.setdefault("MPLCONFIGDIR", str(Path(platformdirs.user_cache_dir("adascale")) / "matplotlib"))
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     import matplotlib
 
     matplotlib.use("agg")

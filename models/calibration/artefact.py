@@ -21,6 +21,8 @@ from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.errors import CalibrationError
 
+from ..kept import atomic_write
+
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
@@ -103,10 +105,8 @@ def save(artefact: Artefact, path: Path) -> None:
     tensors = _tensors(artefact.calibration)
     card = json.dumps(dataclasses.asdict(artefact.card), sort_keys=True)
     metadata = {"schema": SCHEMA, "card": card, "sha256": _digest(tensors, card)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(_settled(serialise(tensors, metadata)))
-    partial.replace(path)
+    with atomic_write(path) as file:
+        file.write(_settled(serialise(tensors, metadata)))
 
 
 def load(path: Path, *, width: int | None = None) -> Artefact:

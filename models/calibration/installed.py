@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-import platformdirs
-
 from adascale.engine.errors import CalibrationError
 from adascale.engine.types import Notice
 
+from ..kept import data_folder
 from ..llama.chat import ChatFormat
 from .artefact import SUFFIX, Artefact, Card, Fingerprint, load
 
@@ -25,7 +24,7 @@ _REMEDY = "adascale calibrate fit makes one for this setting; --calibration none
 
 def own_folder() -> Path:
     """Calibrations that were fitted on this machine."""
-    return Path(platformdirs.user_data_dir("adascale")) / "calibrations"
+    return data_folder() / "calibrations"
 
 
 def shipped_folder() -> Path:

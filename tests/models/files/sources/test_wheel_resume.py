@@ -23,13 +23,13 @@ Clean = Callable[[], bool]
 
 RUN = """
 import json, sys
-from adascale.models import refs, sources
+from adascale.models.files import reference, sources
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 fields = json.load(sys.stdin)
 fields["hub"] = HubRef(**fields["hub"])
 fields["wheel"] = WheelRef(tuple(map(tuple, fields["wheel"]["packages"])), fields["wheel"]["member"])
 spec = ModelSpec(**fields)
-refs.catalog = sources.catalog = lambda: {spec.name: spec}
+reference.catalog = sources.catalog = lambda: {spec.name: spec}
 print(sources.resolve("tiny").source)
 assert "pip" not in sys.modules
 """

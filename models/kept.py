@@ -1,0 +1,86 @@
+"""What adascale keeps between runs: where it lies, and how a file is replaced as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_APP = "adascale"
+
+
+def cache_folder() -> Path:
+    """The folder of what can be computed or fetched again."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path(_APP)
+
+
+def config_folder() -> Path:
+    """The folder of the user's own settings."""
+    from platformdirs import user_config_path
+
+    return user_config_path(_APP)
+
+
+def data_folder() -> Path:
+    """The folder of what took long to make: calibrations, rollouts, draws."""
+    from platformdirs import user_data_path
+
+    return user_data_path(_APP)
+
+
+def state_folder() -> Path:
+    """The folder of what happened: traces of earlier runs."""
+    from platformdirs import user_state_path
+
+    return user_state_path(_APP)
+
+
+def keyed_path(folder: Path, parts: Sequence[object], suffix: str) -> Path:
+    """The file in ``folder`` that belongs to ``parts`` and to nothing else.
+
+    Args:
+        folder: Folder of all files of this kind; it need not exist.
+        parts: JSON values that the contents depend on. The file name is the first 24 hex digits of the
+            sha256 of their JSON with sorted keys.
+        suffix: End of the file name, with its dot.
+    """
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+    return folder / f"{key}{suffix}"
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes the place of ``path`` when the block ends without an error.
+
+    A reader, another writer or a crash sees the old contents or the new ones, never a mixture: the
+    temporary file has a name of its own, lies on the same disk, and is flushed to it before the rename.
+    After an error it is removed and ``path`` is as it was.
+
+    Args:
+        path: File to make or to replace; missing folders are made. Where it is a link, the file that the
+            link leads to is replaced. An existing file passes its permissions on.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{_APP}-{os.urandom(8).hex()}.tmp")
+    try:
+        with draft.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,115 @@
+"""Files are replaced whole, whoever writes beside and whatever goes wrong."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adascale.models.kept import atomic_write, keyed_path
+
+_LENGTH = 1 << 20
+
+
+def _write_often(path: Path, letter: bytes) -> None:
+    for _ in range(20):
+        with atomic_write(path) as file:
+            for _ in range(16):
+                file.write(letter * (_LENGTH // 16))
+
+
+def test_two_writers_never_mix(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_write_often, args=(path, letter)) for letter in (b"a", b"b")]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        if path.exists():
+            data = path.read_bytes()
+            assert data in (b"a" * _LENGTH, b"b" * _LENGTH)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_two_open_drafts_are_two_files(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with atomic_write(path) as first:
+        first.write(b"first")
+        with atomic_write(path) as second:
+            second.write(b"second, and longer")
+        assert path.read_bytes() == b"second, and longer"
+    assert path.read_bytes() == b"first"
+
+
+def _fail_half_way(path: Path, error: BaseException) -> None:
+    with atomic_write(path) as file:
+        file.write(b"half of the n")
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(type(error)):
+        _fail_half_way(path, error)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_failed_rename_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"), atomic_write(tmp_path / "taken") as file:
+        file.write(b"new")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_a_process_that_is_killed_while_it_writes_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    code = (
+        "import os, pathlib, sys\n"
+        "from adascale.models.kept import atomic_write\n"
+        "with atomic_write(pathlib.Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
+    assert path.read_text() == "old"
+    with atomic_write(path) as file:  # what it left is in nobody's way
+        file.write(b"new")
+    assert path.read_text() == "new"
+
+
+def test_permissions_and_links_stay(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to("real")
+    with atomic_write(link) as file:
+        file.write(b"new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_file_and_its_folders_have_the_usual_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    before = os.umask(0o022)
+    try:
+        with atomic_write(path) as file:
+            file.write(b"new")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_keyed_path_depends_on_every_part_and_not_on_the_order_of_keys(tmp_path: Path) -> None:
+    path = keyed_path(tmp_path, ["model", {"b": 1, "a": 2}], ".json")
+    assert path == keyed_path(tmp_path, ["model", {"a": 2, "b": 1}], ".json")
+    assert path != keyed_path(tmp_path, ["model", {"a": 2, "b": 2}], ".json")
+    assert path.parent == tmp_path
+    assert len(path.stem) == 24
+    assert path.suffix == ".json"
