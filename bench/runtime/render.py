@@ -21,7 +21,7 @@ from adascale.cli.disk.trace import read_trace
 from adascale.cli.render.frame import live_frame
 from adascale.cli.render.live import FRAMES_PER_SECOND
 from adascale.cli.render.state import ViewState, reduce
-from adascale.cli.render.theme import UNICODE
+from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.budget import Budget
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -26,9 +25,9 @@ from ..options.run_options import ExtractOption, RunOptions, SaveOption, ShowTre
 from ..render.base import choose_progress, make_renderer
 from ..report.answer import answer_payload
 from ..report.record import answer_record, is_sure
-from ..terminal.console import may_animate, say, write_payload
+from ..terminal.console import may_animate, read_stdin, say, write_payload
+from ..terminal.json_output import write_json
 from ..terminal.signals import graceful
-from ..terminal.stdin import read_stdin
 
 
 @with_options(RunOptions)
@@ -112,8 +111,7 @@ def finish(
     assert isinstance(last, SearchFinished)
     if json_output:
         record = answer_record(log, load_seconds, __version__, options.min_confidence)
-        indent = 2 if sys.stdout.isatty() else None
-        write_payload(json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent))
+        write_json(record)
     elif payload := answer_payload(replay(log), last.result, extract):
         write_payload(payload)
     if last.result.stop_reason == "interrupted":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from ..report.evaluate_report import csv_text, markdown
 from ..report.plots import check_plot, frontier
 from ..terminal.console import say, show_warning, write_payload
 from ..terminal.evaluate_progress import EvalProgress
+from ..terminal.json_output import write_json
 
 SCHEMA = "adascale.eval/1"
 
@@ -104,8 +103,7 @@ def eval_(
 
 def _show(report: Mapping[str, Any], options: EvalOptions) -> None:
     if options.json_output:
-        indent = 2 if sys.stdout.isatty() else None
-        write_payload(json.dumps(report, allow_nan=False, indent=indent))
+        write_json(report)
     elif options.csv_output:
         write_payload(csv_text(report))
     else:

@@ -21,17 +21,18 @@ from adascale.engine.search.replay import replay as rebuild
 from adascale.engine.search.tree import Tree
 from adascale.engine.types import Notice, SearchResult
 
-from ..disk.history import TraceArgument, trace_path
+from ..disk.history import trace_path
 from ..disk.trace import read_trace
+from ..options.arguments import TraceArgument
 from ..options.values import parse_duration
 from ..render.base import Renderer, RendererKind, choose_progress, make_renderer
 from ..render.frame import live_frame
-from ..render.jsonl import json_line
 from ..render.plain import plain_height, plain_width
 from ..render.state import ViewState, reduce, state_after
-from ..render.theme import STYLES, glyphs_for
 from ..report.answer import answer_payload
 from ..terminal.console import may_animate, show_warning, stderr_console, write_payload
+from ..terminal.json_output import json_line
+from ..terminal.theme import STYLES, glyphs_for
 
 SCHEMA = "adascale.replay/1"
 

@@ -14,11 +14,13 @@ from adascale.engine.search.events import SearchFinished, SearchStarted, from_js
 
 from ..disk.history import MOST, MOST_BYTES, kept_runs, name_of, runs_dir, trace_path
 from ..options import completion
+from ..options.arguments import RunArgument
 from ..options.flatten import JsonLinesOption
 from ..render.maths import readable
-from ..render.text import cells, chance, cut, one_line, pad, thousands
-from ..render.theme import UNICODE
 from ..terminal.console import say, write_payload
+from ..terminal.json_output import write_json_lines
+from ..terminal.text import cells, chance, cut, one_line, pad, thousands
+from ..terminal.theme import UNICODE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,17 +35,7 @@ _QUESTION_CELLS = 48
 _TAIL = 1 << 18
 """Bytes at the end of a trace that hold its last event, but for answers of many thousand paths."""
 
-Run = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[RUN]",
-        help="Its name or how that begins; the last one unless given.",
-        autocompletion=completion.runs,
-    ),
-]
 
-
-@app.command("ls", hidden=True)
 @app.command("list")
 def list_runs(
     limit: Annotated[int, typer.Option("--limit", min=1, help="The newest ones only.")] = 20,
@@ -55,7 +47,7 @@ def list_runs(
     """
     facts = [_facts(path) for path in kept_runs()[:limit]]
     if as_json:
-        write_payload("\n".join(json.dumps(fact, ensure_ascii=False) for fact in facts))
+        write_json_lines(facts)
     elif facts:
         write_payload("\n".join(_table(facts)))
     else:
@@ -63,7 +55,7 @@ def list_runs(
 
 
 @app.command()
-def show(run: Run = None) -> None:
+def show(run: RunArgument = None) -> None:
     """Print a run's tree and its outcome.
 
     adascale runs show
@@ -76,7 +68,7 @@ def show(run: Run = None) -> None:
 
 
 @app.command()
-def path(run: Run = None) -> None:
+def path(run: RunArgument = None) -> None:
     """Print where a run's trace is; without a run, and none kept, the folder.
 
     grep answer_found "$(adascale runs path)"

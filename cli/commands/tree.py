@@ -11,8 +11,9 @@ import typer
 from adascale.engine.errors import UsageError
 
 from ..disk.files import check_apart, unwritable
-from ..disk.history import TraceArgument, trace_path
+from ..disk.history import trace_path
 from ..disk.trace import read_trace
+from ..options.arguments import TraceArgument
 from ..terminal.console import say, write_payload
 
 TreeFormat = Literal["html", "svg", "mermaid", "dot", "json", "txt"]

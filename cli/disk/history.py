@@ -7,14 +7,10 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from adascale.engine.errors import TraceError
 from adascale.models.kept import state_folder
 
-from ..options import completion
 from .trace import TraceWriter
 
 MOST = 100
@@ -24,16 +20,6 @@ MOST_BYTES = 100_000_000
 """Size of all of them together."""
 
 _SUFFIX = ".jsonl"
-
-TraceArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[TRACE]",
-        help="A file written by --trace, or a kept run (adascale runs list); the last one unless given.",
-        show_default=False,
-        autocompletion=completion.traces,
-    ),
-]
 
 
 def runs_dir() -> Path:

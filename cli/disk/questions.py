@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 
-from ..render.text import cells
 from ..terminal.console import clean
+from ..terminal.text import cells
 from .files import reason_of
 
 Format = Literal["auto", "jsonl", "csv", "text"]

@@ -13,9 +13,9 @@ from adascale.engine.errors import TraceError
 from adascale.engine.search.events import SCHEMA, Event, SearchStarted, from_json, to_json
 from adascale.engine.types import Notice
 
-from ..render.jsonl import json_line
 from ..render.state import ViewState, reduce
 from ..terminal.console import show_warning
+from ..terminal.json_output import json_line
 from .files import reason_of, unwritable
 
 

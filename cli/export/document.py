@@ -11,9 +11,9 @@ from adascale.engine.search.events import Event, SearchStarted, StepProposed
 from adascale.engine.types import Estimate, NodeId
 
 from ..render.state import ViewState, state_after
-from ..render.text import chance, one_line, thousands
-from ..render.theme import UNICODE
 from ..render.words import summary, why
+from ..terminal.text import chance, one_line, thousands
+from ..terminal.theme import UNICODE
 
 LABEL = 60
 """Characters of a step in formats that show it in a box."""

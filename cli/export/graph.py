@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..render.maths import readable
 from ..render.rows import Row, tree_rows
-from ..render.text import one_line, plural
-from ..render.theme import UNICODE, Level, level
+from ..terminal.text import one_line, plural
+from ..terminal.theme import UNICODE, Level, level
 from .document import LABEL, Document, score
 
 MERMAID_ROWS = 120

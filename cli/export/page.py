@@ -10,10 +10,10 @@ from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.maths import readable
 from ..render.rows import Row, tree_rows
-from ..render.text import cut, one_line, plural
-from ..render.theme import UNICODE, Mark, level
 from ..render.words import backing
 from ..terminal.console import clean
+from ..terminal.text import cut, one_line, plural
+from ..terminal.theme import UNICODE, Mark, level
 from .document import LABEL, Document, score
 
 _WORDS: dict[Mark, str] = {

@@ -6,9 +6,9 @@ from typing import Any
 
 from adascale.engine.search.tree import Tree
 
-from ..render.jsonl import json_line
 from ..render.rows import Row, tree_rows
-from ..render.theme import Mark
+from ..terminal.json_output import json_line
+from ..terminal.theme import Mark
 from .document import Document
 
 SCHEMA = "adascale.tree/1"

@@ -6,7 +6,7 @@ import io
 import re
 
 from ..render.frame import final_frame
-from ..render.theme import UNICODE
+from ..terminal.theme import UNICODE
 from .document import Document
 
 TEXT_WIDTH = 100

@@ -36,11 +36,3 @@ def parse_gpu_layers(text: str) -> int | None:
     if not re.fullmatch(r"-1|\d+", text):
         raise UsageError(f'--gpu-layers "{text}" is not auto, all or a number', hint="--gpu-layers auto")
     return int(text)
-
-
-def rough_duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``2 h 5 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

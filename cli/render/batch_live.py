@@ -16,12 +16,12 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
 from ..report.batch_counts import Tally
 from ..terminal.console import stderr_console
+from ..terminal.text import clock
+from ..terminal.theme import STYLES, glyphs_for
 from .footer import bar_of_facts
 from .frame import live_frame, search_line, waiting_line
 from .live import FRAMES_PER_SECOND
 from .state import ViewState, reduce
-from .text import clock
-from .theme import STYLES, glyphs_for
 
 _SETTLED = 3
 """Questions that must be done before a time left is told."""

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from adascale.engine.types import Estimate
 
+from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
+from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
 from .maths import readable
 from .rows import Row
-from .text import cells, chance, cut, cut_front, one_line, pad
-from .theme import MARK_STYLES, STYLES, Glyphs, level
 
 NARROW = 60
 """Below this width the ``n`` column is dropped."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from ..terminal.text import cells, chance, clock, cut, duration, one_line, plural, thousands
+from ..terminal.theme import STYLES, Glyphs
 from .draw import Frame
 from .maths import readable
 from .state import ViewState
-from .text import cells, chance, clock, cut, duration, one_line, plural, thousands
-from .theme import STYLES, Glyphs
 from .words import answer_text, backing, spent, support
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from ..terminal.text import cut, one_line, pad, plural
+from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .draw import Frame, draw_rows
 from .footer import best_line, budget_line, fitting, rate_text, stop_line, tree_line
 from .maths import readable
 from .rows import tree_rows
 from .state import ViewState
-from .text import cut, one_line, pad, plural
-from .theme import MARK_STYLES, STYLES, Glyphs
 from .words import answer_text, score_text, spent
 
 FULL_TREE = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,10 +9,7 @@ from typing import Any, Self
 
 from adascale.engine.search.events import Event, to_json
 
-
-def json_line(data: Mapping[str, Any]) -> str:
-    """One line of pure ASCII without its newline: safe for any encoding, terminal and line splitter."""
-    return json.dumps(data, allow_nan=False, separators=(",", ":"))
+from ..terminal.json_output import json_line
 
 
 class _JsonLines:

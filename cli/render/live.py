@@ -17,10 +17,10 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished, S
 from adascale.engine.types import Notice
 
 from ..terminal.console import show_warning, stderr_console
+from ..terminal.text import one_line
+from ..terminal.theme import STYLES, Glyphs, glyphs_for
 from .frame import final_frame, live_frame, status_line, waiting_line
 from .state import ViewState, reduce
-from .text import one_line
-from .theme import STYLES, Glyphs, glyphs_for
 from .words import summary, why
 
 FRAMES_PER_SECOND = 4

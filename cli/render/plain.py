@@ -10,10 +10,10 @@ from typing import Self
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..terminal.console import say, show_warning
+from ..terminal.text import chance, duration, one_line, plural
+from ..terminal.theme import glyphs_for
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
 from .state import ViewState, reduce
-from .text import chance, duration, one_line, plural
-from .theme import glyphs_for
 from .words import answer_text, summary, why
 
 INTERVAL = 10.0

@@ -9,10 +9,10 @@ from adascale.engine.search.events import NOT_NEEDED
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
 
+from ..terminal.text import chance, plural
+from ..terminal.theme import Mark
 from .fold import Folds, Group, fold
 from .state import Running, ViewState
-from .text import chance, plural
-from .theme import Mark
 
 
 @dataclass(frozen=True, slots=True)

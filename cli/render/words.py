@@ -7,10 +7,10 @@ from rich.text import Text
 from adascale.engine.answers.equality import same_answer
 from adascale.engine.types import ROOT, AnswerGroup, Estimate
 
+from ..terminal.text import chance, cut, duration, one_line, plural, thousands
+from ..terminal.theme import STYLES, Glyphs
 from .maths import readable
 from .state import ViewState
-from .text import chance, cut, duration, one_line, plural, thousands
-from .theme import STYLES, Glyphs
 
 _ANSWER_CELLS = 40
 

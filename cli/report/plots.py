@@ -17,7 +17,7 @@ from adascale.engine.errors import UsageError
 from adascale.models.kept import cache_folder
 
 from ..disk.files import check_apart, check_writable, unwritable
-from ..render.text import chance
+from ..terminal.text import chance
 
 _STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
 _STYLE = {

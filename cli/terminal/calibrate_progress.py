@@ -6,8 +6,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..options.values import rough_duration
 from .console import clean, may_animate, question_bar, say
+from .text import rough_duration
 
 if TYPE_CHECKING:
     from adascale.models.calibration.collect import Done

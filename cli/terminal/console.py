@@ -1,4 +1,4 @@
-"""The two streams: stdout carries the payload, stderr everything else.
+"""The standard streams: a question comes from stdin, the payload goes to stdout, all else to stderr.
 
 Rich never touches stdout: it would wrap at 80 columns in a pipe. Model, file and GGUF text is
 passed through ``clean`` before it reaches a terminal, since Rich lets escape bytes through.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from adascale.engine.errors import AdascaleError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.types import Notice
 
 if TYPE_CHECKING:
@@ -89,6 +89,23 @@ def may_animate() -> bool:
         and not env.get("CI")
         and env.get("TTY_INTERACTIVE") != "0"
     )
+
+
+def read_stdin() -> str:
+    """All of stdin as UTF-8, without a byte order mark.
+
+    Raises:
+        UsageError: it is not UTF-8; the message names the first bad byte.
+    """
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise UsageError(
+            f"stdin is not UTF-8 (byte {exc.start}, 0x{data[exc.start]:02x})",
+            hint="convert it first, for example: iconv -f latin1 -t utf-8",
+            slug="not-utf8",
+        ) from exc
 
 
 def write_payload(text: str) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..options.values import rough_duration
 from .console import may_animate, question_bar, say
+from .text import rough_duration
 
 if TYPE_CHECKING:
     from adascale.engine.evaluation.evaluate import Outcome

@@ -3,7 +3,8 @@ import json
 import pytest
 from sample_log import Log, pens
 
-from adascale.cli.render.jsonl import JsonRenderer, json_line
+from adascale.cli.render.jsonl import JsonRenderer
+from adascale.cli.terminal.json_output import json_line
 from adascale.engine.search.events import from_json
 
 

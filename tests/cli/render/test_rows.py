@@ -13,7 +13,7 @@ from searches import searched
 from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.state import ViewState, reduce
-from adascale.cli.render.theme import ASCII, UNICODE, Glyphs
+from adascale.cli.terminal.theme import ASCII, UNICODE, Glyphs
 from adascale.engine.budget import Budget
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.strategies import STRATEGIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from ..terminal.console import clean
+from .console import clean
 from .theme import Glyphs
 
 _CHARACTERS_PER_CELL = 4
@@ -107,3 +107,11 @@ def duration(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 119.5 else f"{clock(seconds)} min"
+
+
+def rough_duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
