@@ -14,7 +14,14 @@ import typer.main
 from typer.core import TyperGroup
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import (
+    AdascaleError,
+    DoesNotFitError,
+    ModelError,
+    PartialError,
+    TraceError,
+    UsageError,
+)
 
 from .options.config_file import config_path, defaults_of, read_config, settings_of, warn_unknown
 from .terminal.console import show_error
@@ -32,6 +39,15 @@ _COMMANDS = {
     "config": "config.app",
     "doctor": "doctor.doctor",
 }
+
+_EXIT_CODES: dict[type[Exception], int] = {
+    UsageError: 2,
+    TraceError: 2,
+    ModelError: 4,
+    DoesNotFitError: 5,
+    PartialError: 6,
+}
+"""What the process leaves with by class of error, or else by that of its nearest ancestor; all others: 1."""
 
 _EPILOG = (
     "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer or an unlikely one, "
@@ -104,6 +120,11 @@ def root(
         context.default_map = defaults_of(context.command, found)
 
 
+def exit_code(error: Exception) -> int:
+    """What the process leaves with where ``error`` ends it."""
+    return next((_EXIT_CODES[cls] for cls in type(error).__mro__ if cls in _EXIT_CODES), 1)
+
+
 def main() -> None:
     """Run the command line; every foreseen error is a message and an exit code, never a traceback."""
     try:
@@ -113,7 +134,7 @@ def main() -> None:
         if os.environ.get("ADASCALE_DEBUG"):
             traceback.print_exc()
         show_error(error)
-        _leave(error.exit_code)
+        _leave(exit_code(error))
     except Exception as error:
         if os.environ.get("ADASCALE_DEBUG"):
             raise

@@ -1,25 +1,25 @@
 """Every error a caller can meet, as one tree.
 
     AdascaleError
-    ├── UsageError                 wrong option or input (exit 2)
-    ├── ModelError                 a model is not available (exit 4)
+    ├── UsageError                 wrong option or input
+    ├── ModelError                 a model is not available
     │   ├── ModelNotFoundError     no such name, path, repository or quant
     │   ├── ModelUnavailableError  known, but cannot be fetched: offline, no network, gated
     │   └── ModelCorruptError      a file that is no GGUF, torn, or fails its checksum
-    ├── DoesNotFitError            memory, disk or context window (exit 5)
+    ├── DoesNotFitError            memory, disk or context window
     │   ├── ContextOverflowError   a question longer than the window
     │   ├── MemoryOverflowError    models and context need more memory than there is
     │   └── DiskFullError          a download needs more disk than there is
-    ├── WorkerDiedError            the process that hosts the models has gone (exit 1)
+    ├── WorkerDiedError            the process that hosts the models has gone
     │   └── WorkerAbortedError     llama.cpp ended it, by an assertion or a fault
-    ├── DecodeError                llama.cpp refused a batch (exit 1)
+    ├── DecodeError                llama.cpp refused a batch
     │   ├── NoKVSlotError          the KV cache has no room for it
     │   └── DecodeAbortedError     it was stopped by the abort callback
-    ├── TraceError                 a trace cannot be read (exit 2)
-    └── PartialError               some questions of a batch failed (exit 6)
+    ├── TraceError                 a trace cannot be read
+    └── PartialError               some questions of a batch failed
 
 Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns them into
-``error[slug]: ... / hint: ...`` and an exit code.
+``error[slug]: ... / hint: ...`` and an exit code of the process.
 """
 
 from __future__ import annotations
@@ -35,10 +35,8 @@ class AdascaleError(Exception):
         message: What happened, one line, no full stop.
         facts: Numbers, paths and names that explain it, one per line.
         hint: A command or change that mends it; empty when there is none.
-        exit_code: Process exit code when the error ends a command.
     """
 
-    exit_code: ClassVar[int] = 1
     default_slug: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *facts: str, hint: str = "", slug: str = "") -> None:
@@ -52,14 +50,12 @@ class AdascaleError(Exception):
 class UsageError(AdascaleError):
     """An option, a value or an input file is wrong."""
 
-    exit_code = 2
     default_slug = "usage"
 
 
 class ModelError(AdascaleError):
     """A model is not available."""
 
-    exit_code = 4
     default_slug = "model"
 
 
@@ -90,7 +86,6 @@ class CalibrationError(ModelError):
 class DoesNotFitError(AdascaleError):
     """Memory, disk or context window is too small."""
 
-    exit_code = 5
     default_slug = "does-not-fit"
 
 
@@ -143,12 +138,16 @@ class DecodeAbortedError(DecodeError):
 class TraceError(AdascaleError):
     """A trace file cannot be read."""
 
-    exit_code = 2
     default_slug = "bad-trace"
 
 
 class PartialError(AdascaleError):
     """A batch came to its end, but some of its questions or lines failed."""
 
-    exit_code = 6
     default_slug = "batch-partial"
+
+
+def error_class(name: str) -> type[AdascaleError]:
+    """The class of that name; ``AdascaleError`` itself for a name that this version does not know."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Union
 
 from ..budget import Budget, Usage
-from ..errors import AdascaleError, TraceError
+from ..errors import AdascaleError, TraceError, error_class
 from ..types import BranchId, Estimate, NodeId, Notice, Problem, Reading, SearchResult, Standing, Step, Until
 from .codec import build, to_plain
 
@@ -188,20 +188,22 @@ class SearchFinished(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFailed(_Event):
-    """The search could not run; other problems go on. The fields are those of ``AdascaleError``."""
+    """The search could not run; other problems go on. The fields are those of ``AdascaleError``.
+
+    Attributes:
+        error_type: Name of the error's class; traces of old have none.
+    """
 
     kind: ClassVar[str] = "search_failed"
     code: str
     message: str
     facts: tuple[str, ...]
     hint: str
-    exit_code: int
+    error_type: str = "AdascaleError"
 
     def error(self) -> AdascaleError:
         """The error that it stands for."""
-        error = AdascaleError(self.message, *self.facts, hint=self.hint, slug=self.code)
-        error.exit_code = self.exit_code  # type: ignore[misc]
-        return error
+        return error_class(self.error_type)(self.message, *self.facts, hint=self.hint, slug=self.code)
 
 
 Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below

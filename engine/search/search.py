@@ -298,7 +298,7 @@ class Search:
             message=error.message,
             facts=error.facts,
             hint=error.hint,
-            exit_code=error.exit_code,
+            error_type=type(error).__name__,
         )
         self.finished = True
 

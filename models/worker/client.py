@@ -242,5 +242,5 @@ def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:
         message=error.message,
         facts=error.facts,
         hint=error.hint,
-        exit_code=error.exit_code,
+        error_type=type(error).__name__,
     )

@@ -92,7 +92,9 @@ def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:
 
 def test_a_failed_search_ends_the_display_without_a_summary(screen: io.StringIO) -> None:
     log = pens()
-    log.add(SearchFailed, code="no-memory", message="too big", facts=(), hint="", exit_code=5)
+    log.add(
+        SearchFailed, code="no-memory", message="too big", facts=(), hint="", error_type="MemoryOverflowError"
+    )
     with LiveRenderer(show_tree=True) as renderer:
         for event in log.events:
             renderer.on(event)

@@ -112,7 +112,9 @@ def test_each_warning_is_kept_once() -> None:
 def test_a_failed_search_has_ended_without_a_result() -> None:
     log = Log()
     log.start(ROOT)
-    log.add(SearchFailed, code="no-memory", message="too big", facts=(), hint="", exit_code=5)
+    log.add(
+        SearchFailed, code="no-memory", message="too big", facts=(), hint="", error_type="MemoryOverflowError"
+    )
     state = log.state()
 
     assert state.ended

@@ -1,0 +1,49 @@
+"""The exit code of each class of error, and of an error that a trace tells of."""
+
+from __future__ import annotations
+
+import pytest
+
+from adascale.cli.app import exit_code
+from adascale.engine import errors
+from adascale.engine.search.events import SearchFailed, from_json, to_json
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("x"), 2),
+        (errors.TraceError("x"), 2),
+        (errors.ModelNotFoundError("x"), 4),
+        (errors.CalibrationError("x"), 4),
+        (errors.MemoryOverflowError("x"), 5),
+        (errors.PartialError("x"), 6),
+        (errors.WorkerAbortedError("x"), 1),
+        (errors.AdascaleError("x"), 1),
+        (ValueError("x"), 1),
+    ],
+)
+def test_the_nearest_class_decides(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def told(**fields: object) -> SearchFailed:
+    event = from_json(
+        {"kind": "search_failed", "seq": 1, "t": 0.5, "code": "x", "message": "y", "facts": [], "hint": ""}
+        | fields
+    )
+    assert isinstance(event, SearchFailed)
+    return event
+
+
+def test_a_failed_search_keeps_the_class_of_its_error() -> None:
+    event = told(error_type="MemoryOverflowError")
+    assert exit_code(event.error()) == 5
+    assert "exit_code" not in to_json(event)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"exit_code": 5}, {"error_type": "ErrorOfTomorrow"}, {"error_type": "annotations"}]
+)
+def test_a_trace_with_another_class_or_none_still_reads(fields: dict[str, object]) -> None:
+    assert type(told(**fields).error()) is errors.AdascaleError
