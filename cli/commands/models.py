@@ -37,7 +37,6 @@ Name = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@app.command("ls", hidden=True)
 @app.command("list")
 def list_models(as_json: JsonLinesOption = False) -> None:
     """List the models known by name, and the others in the cache.

@@ -16,7 +16,7 @@ from ..disk.trace import read_trace
 from ..options.arguments import TraceArgument
 from ..terminal.console import say, write_payload
 
-TreeFormat = Literal["html", "svg", "mermaid", "dot", "json", "txt"]
+TreeFormat = Literal["html", "svg", "mermaid", "json", "txt"]
 
 _SUFFIXES: dict[str, TreeFormat] = {
     ".html": "html",
@@ -24,8 +24,6 @@ _SUFFIXES: dict[str, TreeFormat] = {
     ".svg": "svg",
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
-    ".dot": "dot",
-    ".gv": "dot",
     ".json": "json",
     ".txt": "txt",
 }
@@ -46,8 +44,8 @@ def tree(
     adascale tree -o search.html
     adascale tree trace.jsonl -o search.svg
 
-    html is one page that folds and can be searched; svg and txt show what the terminal shows; dot and mermaid
-    are graphs; json has every node.
+    html is one page that folds and can be searched; svg and txt show what the terminal shows; mermaid is a
+    flowchart; json has every node.
     """
     if str(output) == "-":
         output = None
@@ -77,7 +75,7 @@ def _by_name(output: Path | None) -> TreeFormat:
 
 
 def _write(format_: TreeFormat, source: Path) -> str:
-    from ..export import graph, page, table, text
+    from ..export import mermaid, page, table, text
     from ..export.document import Document
 
     document = Document.of(read_trace(source))
@@ -87,9 +85,7 @@ def _write(format_: TreeFormat, source: Path) -> str:
         case "svg":
             return text.to_svg(document)
         case "mermaid":
-            return graph.to_mermaid(document)
-        case "dot":
-            return graph.to_dot(document)
+            return mermaid.to_mermaid(document)
         case "json":
             return table.to_json(document)
         case "txt":

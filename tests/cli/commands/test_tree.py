@@ -15,7 +15,7 @@ from traces import written
 
 from adascale.cli.commands.tree import tree
 from adascale.cli.export.document import Document
-from adascale.cli.export.graph import MERMAID_ROWS, to_dot, to_mermaid
+from adascale.cli.export.mermaid import MERMAID_ROWS, to_mermaid
 from adascale.cli.export.page import to_html
 from adascale.cli.export.table import to_json
 from adascale.cli.export.text import to_svg, to_text
@@ -158,28 +158,25 @@ def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
 
 
 def test_no_format_lets_control_characters_through() -> None:
-    for write in (to_text, to_svg, to_html, to_dot, to_mermaid, to_json):
+    for write in (to_text, to_svg, to_html, to_mermaid, to_json):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe]", write(hostile())), write
 
 
-def test_a_graph_has_every_node_and_every_edge() -> None:
-    log = wide()
+def test_a_flowchart_has_every_node_and_every_edge() -> None:
+    log = wide(samples=20)
     log.end()
     found = document(log)
 
-    lines = to_dot(found).splitlines()
+    lines = to_mermaid(found).splitlines()
 
-    nodes = [line for line in lines if re.match(r"  n\d+ \[label=", line)]
-    edges = [line for line in lines if re.match(r"  n\d+ -> n\d+", line)]
+    nodes = [line for line in lines if re.match(r"  n\d+\[", line)]
+    edges = [line for line in lines if re.match(r"  n\d+ (-->|==>) n\d+$", line)]
     assert len(nodes) == len(found.view.tree)
     assert len(edges) == len(nodes) - 1
-    assert sum("penwidth=3" in line for line in edges) == found.view.tree[found.view.best or ROOT].depth
+    assert sum("==>" in line for line in edges) == found.view.tree[found.view.best or ROOT].depth
 
 
 def test_quotes_and_backslashes_do_not_end_a_label() -> None:
-    for line in to_dot(hostile()).splitlines():
-        # Without escaped characters, what is left between quotes holds none.
-        assert re.sub(r"\\.", "", line).count('"') % 2 == 0
     for line in to_mermaid(hostile()).splitlines():
         assert line.count('"') in (0, 2) or line.startswith("title: ")
         assert "<script" not in line or line.startswith("title: ")
@@ -219,7 +216,7 @@ def test_the_table_has_every_node_below_its_parent(strategy: str, seed: int, sha
         assert node["depth"] == node["id"].count(".") + 1
     written_tokens = sum(node["tokens"] or 0 for node in table["nodes"] if node["state"] != "running")
     assert written_tokens == sum(len(node.step.token_ids) for node in found.view.tree if node.step)
-    for convert in (to_html, to_dot, to_mermaid, to_text):
+    for convert in (to_html, to_mermaid, to_text):
         assert convert(found)
 
 
@@ -244,7 +241,6 @@ def trace(tmp_path: Path) -> str:
         ("t.html", "<!doctype html>"),
         ("t.svg", "<svg"),
         ("t.mmd", "---"),
-        ("t.dot", "digraph"),
         ("t.json", '{"schema":"adascale.tree/1"'),
         ("t.txt", "Q  3 pens"),
     ],
@@ -261,7 +257,7 @@ def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, b
 
 def test_without_an_output_text_goes_to_stdout(trace: str) -> None:
     assert run(trace)[0].startswith("Q  3 pens")
-    assert run(trace, "-o", "-", "--format", "dot")[0].startswith("digraph")
+    assert run(trace, "-o", "-", "--format", "mermaid")[0].startswith("---")
 
 
 def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:

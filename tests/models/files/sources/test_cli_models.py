@@ -44,11 +44,10 @@ def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
         "tiny  18 kB  -     MIT      for tests\n"
     )  # fmt: skip
     run("pull", "tiny")
-    assert "tiny  18 kB  here  MIT" in run("ls").stdout
+    assert "tiny  18 kB  here  MIT" in run("list").stdout
     entry = json.loads(run("list", "--json").stdout)
     assert (entry["schema"], entry["name"], entry["here"]) == ("adascale.model/1", "tiny", True)
     assert (entry["sha256"], entry["sources"]) == (tiny.sha256, ["hub", "wheel"])
-    assert "ls" not in run("--help").stdout.split()
 
 
 def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:

@@ -1,4 +1,4 @@
-"""A tree as a graph: for Graphviz whole, for Mermaid folded to what its pages accept."""
+"""A tree as a Mermaid flowchart, folded to what pages with Mermaid accept."""
 
 from __future__ import annotations
 
@@ -15,25 +15,6 @@ MERMAID_ROWS = 120
 
 _COLOURS: dict[Level, str] = {"high": "#d7efdc", "middle": "#fbf0c9", "low": "#f8d9d5"}
 _PLAIN = "#ffffff"
-
-
-def to_dot(document: Document) -> str:
-    """For Graphviz; the colour of a box is its probability, the best path is bold."""
-    rows = tree_rows(document.view)
-    lines = [
-        "digraph adascale {",
-        f"  label={_dot(_title(document))};",
-        '  labelloc="t"; rankdir="TB"; fontname="sans-serif";',
-        '  node [shape="box", style="rounded,filled", fontname="sans-serif", fontsize="10"];',
-    ]
-    for at, row in enumerate(rows):
-        width = ", penwidth=3" if row.best else ""
-        label = _dot("\n".join(_label(row, document)))
-        lines.append(f'  n{at} [label={label}, fillcolor="{_colour(row)}"{width}];')
-    for parent, at in _edges(rows):
-        width = " [penwidth=3]" if rows[at].best else ""
-        lines.append(f"  n{parent} -> n{at}{width};")
-    return "\n".join([*lines, "}"])
 
 
 def to_mermaid(document: Document) -> str:
@@ -86,11 +67,6 @@ def _edges(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
 def _colour(row: Row) -> str:
     found = level(row.estimate)
     return _COLOURS[found] if found else _PLAIN
-
-
-def _dot(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
 
 
 def _quoted(text: str) -> str:
