@@ -29,6 +29,10 @@ NodeStatus = Literal["open", "pruned", "terminal"]
 StopReason = Literal["confident", "settled", "hopeless", "exhausted", "budget", "interrupted"]
 
 
+OMIT_WHEN_EMPTY: Mapping[str, bool] = {"omit_when_empty": True}
+"""Metadata of a field that the record of a search has only where there is something in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One question.
@@ -76,6 +80,8 @@ class Step:
         logprob: Sum of the token log-probabilities in nats, before temperature and truncation.
         finish: Why it ended.
         reading: The states it was written from, where a calibration wants them; no part of the record.
+        wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
+            them when the step is complete, unless the generator knew them (a record without texts).
     """
 
     text: str
@@ -83,6 +89,7 @@ class Step:
     logprob: float
     finish: Finish
     reading: Reading | None = field(default=None, compare=False, repr=False)
+    wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_WHEN_EMPTY)
 
 
 @dataclass(frozen=True, slots=True)

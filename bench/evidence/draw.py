@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from adascale.cli.disk.questions import read_known
-from adascale.engine.answers.sums import slips
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
@@ -66,7 +65,7 @@ def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> 
         "logprobs": [round(step.logprob, 3) for step in steps],
         "estimates": [numbers(n.estimate) for n in chain],
     }
-    if slipped := [at for at, step in enumerate(steps) if slips(step.text, tree.problem.question)]:
+    if slipped := [at for at, step in enumerate(steps) if step.wrong_sums]:
         found["slips"] = slipped
     # A node's first child is the chain's next step, later ones were drawn in its place.
     again = {at: tree.children(n.id)[1:] for at, n in enumerate(chain, start=1) if at < len(chain)}

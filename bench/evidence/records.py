@@ -37,6 +37,9 @@ from adascale.models.llama.stepcost import StepCosts
 
 SCHEMA = "adascale.draws/1"
 
+_UNKNOWN_SUM = ("a wrong sum",)
+"""A record says which steps have a wrong sum, and not which one."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownStep(Step):
@@ -85,13 +88,12 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
     slips = solution.get("slips", ())
     return tuple(
         KnownStep(
-            ("1 + 1 = 3\n" if at in slips else "")
-            + (f"\\boxed{{{answer}}}" if at == last and answer is not None else ""),
-            (0,) * tokens,
-            solution["logprobs"][at] if "logprobs" in solution else 0.0,
-            solution["finish"] if at == last else "step",
-            None,
-            estimate(solution["estimates"][at]),
+            text=f"\\boxed{{{answer}}}" if at == last and answer is not None else "",
+            token_ids=(0,) * tokens,
+            logprob=solution["logprobs"][at] if "logprobs" in solution else 0.0,
+            finish=solution["finish"] if at == last else "step",
+            wrong_sums=_UNKNOWN_SUM if at in slips else (),
+            estimate=estimate(solution["estimates"][at]),
         )
         for at, tokens in enumerate(solution["tokens"])
     )

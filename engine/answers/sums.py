@@ -1,13 +1,12 @@
 r"""Sums that a solution writes down, done over: ``39 + 10 = 59`` is wrong whoever believes it.
 
 A small model slips in arithmetic where a calculator does not, and its own states hardly tell (docs/LOG.md).
-Only what is plainly a sum of numbers is judged, and a rounded result is no slip.
+Only what is plainly a sum of numbers is judged, and a rounded result is not wrong.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -105,12 +104,18 @@ def _equation(left: str, right: str) -> Equation | None:
     return Equation(left, right, _equal(a, b, right) or _equal(b, a, left))
 
 
-@functools.lru_cache(maxsize=1 << 12)
-def slips(text: str, question: str = "") -> tuple[str, ...]:
-    """Equations between numbers that do not hold: ``39 + 10 = 59``; one that is asked about is no slip."""
-    asked = slips(question) if question else ()
+def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
+    """Equations between numbers in a text that do not hold: ``39 + 10 = 59``.
+
+    Args:
+        text: What a model wrote, usually one step.
+        question: Its wrong sums are asked about ("Is 7 * 8 = 54?"): repeating one is no mistake.
+    """
     wrong = (f"{found.left} = {found.right}" for found in equations(text) if not found.holds)
-    return tuple(found for found in wrong if found not in asked)
+    if not (found := tuple(wrong)) or not question:
+        return found
+    asked = wrong_sums(question)
+    return tuple(equation for equation in found if equation not in asked)
 
 
 def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.sums import slips
 from ..ports import Prefix
 from .logits import Array, logit
 
@@ -108,7 +107,7 @@ class Path:
             last=np.stack([reading.last for reading in known]),
             mean=np.stack([reading.mean for reading in known]),
             cut_off=prefix.steps[-1].finish == "length",
-            slipped=any(slips(step.text, prefix.problem.question) for step in prefix.steps),
+            slipped=any(step.wrong_sums for step in prefix.steps),
             reward=reward,
         )
 

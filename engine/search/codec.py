@@ -13,14 +13,21 @@ from typing import Any, Union
 def to_plain(value: Any) -> Any:
     """A value of dataclasses, tuples and mappings as JSON has it."""
     if dataclasses.is_dataclass(value):
-        # Hidden states are kilobytes a step and no part of the log.
-        fields = [f for f in dataclasses.fields(value) if f.name != "reading"]
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields}
+        return {
+            f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value) if _kept(value, f)
+        }
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+def _kept(value: Any, field: dataclasses.Field[Any]) -> bool:
+    # Hidden states are kilobytes a step and no part of the log.
+    if field.name == "reading":
+        return False
+    return bool(getattr(value, field.name)) or "omit_when_empty" not in field.metadata
 
 
 def build(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
+from ..answers.sums import wrong_sums
 from ..budget import Usage
 from ..errors import AdascaleError
 from ..ports import Calibrator, Clock, Prefix
@@ -187,8 +189,10 @@ class Search:
             self.emit(BranchGrew, branch=id_, parent=branch.parent, text=text, tokens=generated)
 
     def add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
-        """Turn a completed step into a node."""
+        """Turn a completed step into a node; here its sums are done over, once for everyone."""
         branch = self.running[id_]
+        if not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
+            step = replace(step, wrong_sums=wrong)
         node = NodeId(len(self.tree))
         self._charge(
             StepProposed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 
-from ..answers.sums import slips
 from ..search.tree import Tree
 from ..types import ROOT, NodeId
 from .base import Command, Expand
@@ -18,7 +17,7 @@ def slip(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
     step, parent = tree[node].step, tree[node].parent
     if step is None or parent is None or parent == ROOT or tree[node].status != "open":
         return None
-    wrong = slips(step.text, tree.problem.question)
+    wrong = step.wrong_sums
     return (parent, wrong[0]) if wrong and _redrawn(tree, node) < redraws else None
 
 

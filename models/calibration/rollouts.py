@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.answers.sums import slips
 from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, BranchId, Finish, Problem
@@ -66,7 +65,7 @@ class Rollouts:
         """From a finished search whose steps were read."""
         tree, nodes = fold.tree, _in_order(fold.tree)
         row = {node.id: index for index, node in enumerate(nodes)}
-        steps, question = [node.step for node in nodes], fold.problem.question
+        steps = [node.step for node in nodes]
         readings = [tree.reading, *(step.reading for step in steps if step is not None)]
         assert all(reading is not None for reading in readings), "the generator's states were not kept"
         known = [reading for reading in readings if reading is not None]
@@ -85,7 +84,7 @@ class Rollouts:
             total=ints([fold.outcomes[node.id].total for node in nodes]),
             tokens=ints([len(step.token_ids) if step else 0 for step in steps]),
             finish=ints([FINISHES.index(step.finish) if step else 0 for step in steps]),
-            slipped=np.array([step is not None and bool(slips(step.text, question)) for step in steps]),
+            slipped=np.array([step is not None and bool(step.wrong_sums) for step in steps]),
             logprob=floats([step.logprob if step else 0.0 for step in steps]),
             min_logprob=floats([reading.min_logprob for reading in known]),
             entropy=floats([reading.entropy for reading in known]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.answers.sums import equations, slips
+from adascale.engine.answers.sums import equations, wrong_sums
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,19 @@ def test_what_is_no_plain_sum_is_left_alone(text: str) -> None:
 
 
 @given(st.integers(-999, 999), st.integers(1, 999), st.sampled_from("+-*/"), st.integers(1, 50))
-def test_a_right_sum_is_never_a_slip_and_a_wrong_one_always_is(a: int, b: int, op: str, off: int) -> None:
+def test_a_right_sum_is_never_wrong_and_a_wrong_one_always_is(a: int, b: int, op: str, off: int) -> None:
     exact = {"+": a + b, "-": a - b, "*": a * b, "/": a / b}[op]
     right = str(exact) if op != "/" else f"{exact:.3f}"
     wrong = str(exact + off) if op != "/" else f"{exact + off:.3f}"
     for form in ("{} {} {} = {}", r"We get \[ {} {} {} = {} \]", "Total = {} {} {} = {}."):
-        assert slips(form.format(a, op, b, right)) == ()
-        assert slips(form.format(a, op, b, wrong)) == (f"{a} {op} {b} = {wrong}",)
+        assert wrong_sums(form.format(a, op, b, right)) == ()
+        assert wrong_sums(form.format(a, op, b, wrong)) == (f"{a} {op} {b} = {wrong}",)
 
 
-def test_a_sum_that_is_asked_about_is_no_slip() -> None:
+def test_a_sum_that_is_asked_about_is_not_wrong() -> None:
     said = "Tom says that 7 * 8 = 54. It is not: 7 * 8 = 57."
-    assert slips(said) == ("7 * 8 = 54", "7 * 8 = 57")
-    assert slips(said, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
+    assert wrong_sums(said) == ("7 * 8 = 54", "7 * 8 = 57")
+    assert wrong_sums(said, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
 
 
 @given(st.text(alphabet="0123456789+-*/()=.^ \\{}fracx$,\n", max_size=200))

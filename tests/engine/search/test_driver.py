@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -347,3 +348,31 @@ def test_a_budget_that_is_just_enough_is_not_what_ended_the_search(strategy: str
 def test_numbers_that_no_search_could_end_with_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} is 0"):
         SearchParams(**{name: 0})
+
+
+def wrong_sums_of(step: Step, question: str = "?") -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Those of the step in the log of a search that writes it, and the step as a trace has it."""
+    policy = ScriptedPolicy(lambda prefix, rng: step)
+    log = run("greedy", [Problem("q", question)], policy=policy)["q"]
+    [proposed] = [event for event in log if isinstance(event, StepProposed)]
+    trace = to_json(proposed)
+    assert from_json(trace) == proposed
+    return proposed.step.wrong_sums, trace["step"]
+
+
+def test_a_step_says_which_of_its_sums_are_wrong() -> None:
+    wrong, trace = wrong_sums_of(scripted_step("So 39 + 10 = 59.", "stop"))
+    assert wrong == ("39 + 10 = 59",)
+    assert trace["wrong_sums"] == ["39 + 10 = 59"]
+    right, trace = wrong_sums_of(scripted_step("So 39 + 10 = 49.", "stop"))
+    assert right == ()
+    assert "wrong_sums" not in trace  # as in traces from before the field
+
+
+def test_a_wrong_sum_of_the_question_is_not_held_against_a_step() -> None:
+    assert wrong_sums_of(scripted_step("No, 7 * 8 = 54 is false.", "stop"), "Is 7 * 8 = 54?")[0] == ()
+
+
+def test_wrong_sums_that_the_generator_knows_are_kept() -> None:
+    known = replace(scripted_step("18", "stop"), wrong_sums=("1 + 1 = 3",))
+    assert wrong_sums_of(known)[0] == ("1 + 1 = 3",)
