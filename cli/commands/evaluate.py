@@ -89,7 +89,9 @@ def eval_(
             progress = EvalProgress(len(problems), rounds, lambda: policy.drawn_tokens, quiet=quiet)
             replaying = session.driver(lambda: 0.0, policy)
             with stoppable(session, replaying) as driver, progress:
-                for outcome in evaluate(driver, entries, problems, options.repeats, options.seed):
+                for outcome in evaluate(
+                    driver, entries, problems, options.repeats, options.seed, policy.expect
+                ):
                     found.add(outcome)
                     progress.advance(outcome)
             done = sum(map(len, found.outcomes.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..answers.equality import is_right
@@ -67,24 +67,57 @@ class Outcome:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one round of an evaluation may ask for: the first trajectories of each question.
+
+    Attributes:
+        problems: In the order in which they are asked.
+        trajectories: Of each, at most; 0 where the strategy grows trees.
+        seed: Of the round.
+    """
+
+    problems: Sequence[Problem]
+    trajectories: int
+    seed: int
+
+
 def evaluate(
-    driver: Driver, entries: Sequence[Entry], problems: Sequence[Problem], repeats: int, seed: int
+    driver: Driver,
+    entries: Sequence[Entry],
+    problems: Sequence[Problem],
+    repeats: int,
+    seed: int,
+    expect: Callable[[Sequence[Forecast]], None] = lambda rounds: None,
 ) -> Iterator[Outcome]:
     """Search every question with every entry, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
     All entries of a repeat draw with the same random numbers. Ends early where the driver is interrupted.
+
+    Args:
+        driver: Searches.
+        entries: Take part, one round after another.
+        problems: With known answers.
+        repeats: Rounds of each entry.
+        seed: Of the first repeat.
+        expect: Told before each round what it and the later ones may ask for.
     """
-    for repeat in range(repeats):
-        for entry in entries:
-            settings = Settings(entry.strategy, entry.params, Budget(), seed + repeat)
-            folds = {problem.id: _Fold(problem) for problem in problems}
-            for problem, event in driver.run(problems, settings, AT_ONCE):
-                folds[problem.id].add(event)
-                if isinstance(event, SearchFinished | SearchFailed):
-                    outcome = folds.pop(problem.id).outcome(entry.name, repeat, event)
-                    if outcome.stop_reason == "interrupted":
-                        return
-                    yield outcome
+    rounds = [(repeat, entry) for repeat in range(repeats) for entry in entries]
+    forecasts = [
+        Forecast(problems, entry.strategy.recorded(entry.params).get("samples", 0), seed + repeat)
+        for repeat, entry in rounds
+    ]
+    for at, (repeat, entry) in enumerate(rounds):
+        expect(forecasts[at:])
+        settings = Settings(entry.strategy, entry.params, Budget(), seed + repeat)
+        folds = {problem.id: _Fold(problem) for problem in problems}
+        for problem, event in driver.run(problems, settings, AT_ONCE):
+            folds[problem.id].add(event)
+            if isinstance(event, SearchFinished | SearchFailed):
+                outcome = folds.pop(problem.id).outcome(entry.name, repeat, event)
+                if outcome.stop_reason == "interrupted":
+                    return
+                yield outcome
 
 
 @dataclass(slots=True)

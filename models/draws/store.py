@@ -85,6 +85,9 @@ class DrawStore:
             return None
         return steps if until == "answer" else steps[:1]
 
+    def __contains__(self, key: str) -> bool:
+        return self._row("SELECT 1 FROM draws WHERE key = ?", key) is not None
+
     def __len__(self) -> int:
         return int(self._row("SELECT count(*) FROM draws")[0])
 

@@ -1,0 +1,211 @@
+"""Makes the draws that are missing: those that a search waits for, and likely ones in rows that idle."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from adascale.engine.evaluation.evaluate import Forecast
+from adascale.engine.ports import Evaluated, Policy, Prefix
+from adascale.engine.search.branches import branch_seed
+from adascale.engine.types import BranchId, Problem, Step, Until
+
+from .store import DrawStore, Prompt, draw_key
+
+MOST_OPEN = 64
+"""Questions whose prompts the generator keeps at most for draws that no search waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """One draw: where it starts, its random numbers, and how far it runs.
+
+    Attributes:
+        key: What the store knows it by.
+    """
+
+    prefix: Prefix
+    seed: int
+    until: Until
+    greedy: bool
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", draw_key(self.prefix, self.seed, self.greedy))
+
+    @property
+    def problem(self) -> Problem:
+        """Its question."""
+        return self.prefix.problem
+
+
+@dataclass(slots=True)
+class _Running:
+    """A draw that the generator writes; ``wanted`` while a search waits for it."""
+
+    request: DrawRequest
+    wanted: bool
+    steps: list[Step] = field(default_factory=list)
+    tokens: int = 0
+
+
+class DrawMaker:
+    """Lets a generator write what the store does not hold, and keeps it.
+
+    The generator decodes every batch at its full width, so that a draw is the same whoever runs beside it: a
+    row that no search waits for costs nothing. Draws that the strategies are likely to ask for later are
+    written there, and give way when a search waits for a row.
+
+    Args:
+        live: The generator; the same (prefix, seed) must always give it the same tokens.
+        store: Where draws are kept.
+
+    Attributes:
+        tokens: Tokens that the generator had to write so far.
+        batches: Batches that it decoded for them.
+    """
+
+    def __init__(self, live: Policy, store: DrawStore) -> None:
+        self._live = live
+        self._store = store
+        self._waiting: list[DrawRequest] = []
+        self._running: dict[BranchId, _Running] = {}
+        self._searched: list[str] = []
+        self._open: dict[str, Problem] = {}
+        self._rounds: Sequence[Forecast] = ()
+        self._foreseen: Counter[tuple[int, str]] = Counter()
+        self._finished: set[str] = set()
+        self._ids = count()
+        self.tokens = 0
+        self.batches = 0
+
+    def expect(self, rounds: Sequence[Forecast]) -> None:
+        """What the round that begins now and those behind it may ask for."""
+        self._rounds = rounds
+        self._foreseen.clear()
+        self._finished.clear()
+
+    def open(self, problem: Problem) -> Evaluated:
+        """A search begins: read its prompt where the generator has not, and write its draws by its age."""
+        self._searched.append(problem.id)
+        kept = self._store.prompt(problem)
+        if kept is None:
+            cost = self._read(problem)
+            self._store.put_prompt(problem, Prompt(cost.evaluated_tokens + cost.reused_tokens, cost.reading))
+            # Read back, so that what is kept and what was just read are the same to the last bit.
+            kept = self._store.prompt(problem)
+            assert kept is not None
+        return Evaluated(kept.tokens, 0, kept.reading)
+
+    def close(self, problem: Problem) -> None:
+        """A search has ended; where no later round asks for the question, its draws are of no use."""
+        self._searched.remove(problem.id)
+        self._finished.add(problem.id)
+        if problem.id not in self._open or (self._returns(problem) and len(self._open) <= MOST_OPEN):
+            return
+        for id_, running in list(self._running.items()):
+            if running.request.problem.id == problem.id:
+                self._stop(id_)
+        self._live.close_problem(self._open.pop(problem.id))
+
+    def want(self, request: DrawRequest) -> None:
+        """A search waits for a draw that is not kept. Draws of older searches come first."""
+        for running in self._running.values():
+            if running.request.key == request.key and running.request.until in (request.until, "answer"):
+                running.wanted = True
+                return
+        insort(self._waiting, request, key=lambda waiting: self._searched.index(waiting.problem.id))
+
+    def release(self, request: DrawRequest) -> None:
+        """No search waits for a draw any more; what has begun of it goes on while there is room."""
+        if request in self._waiting:
+            self._waiting.remove(request)
+        for running in self._running.values():
+            if running.request.key == request.key:
+                running.wanted = False
+
+    def advance(self) -> None:
+        """Decode one batch, where a search waits for it; keep the draws that it completes."""
+        self._start_wanted()
+        if not any(running.wanted for running in self._running.values()):
+            return
+        self._start_likely()
+        self._decode()
+
+    def _decode(self) -> None:
+        self.batches += 1
+        for growth in self._live.advance():
+            self.tokens += growth.new_tokens
+            running = self._running[growth.branch]
+            running.tokens += growth.new_tokens
+            if growth.step is None:
+                continue
+            running.steps.append(growth.step)
+            if growth.step.finish != "step" or running.request.until == "step":
+                del self._running[growth.branch]
+                self._store.put(running.request.key, tuple(running.steps))
+
+    def _start_wanted(self) -> None:
+        while self._waiting and self._room():
+            self._start(self._waiting.pop(0), wanted=True)
+
+    def _room(self) -> bool:
+        """Whether a row is free; a draw that no search waits for gives way, the shortest first."""
+        if len(self._running) < self._live.slots:
+            return True
+        idle = [(running.tokens, id_) for id_, running in self._running.items() if not running.wanted]
+        if not idle:
+            return False
+        self._stop(min(idle)[1])
+        return True
+
+    def _start_likely(self) -> None:
+        while len(self._running) < self._live.slots and (request := self._likely()) is not None:
+            self._start(request, wanted=False)
+
+    def _likely(self) -> DrawRequest | None:
+        """A draw that is neither kept nor under way, of this round before later ones.
+
+        The first trajectories of all questions come before the second ones: few questions need many.
+        """
+        busy = {running.request.key for running in self._running.values()}
+        for at, ahead in enumerate(self._rounds):
+            problems = [problem for problem in ahead.problems if self._may_be_asked(at, problem)]
+            while left := [p for p in problems if self._foreseen[at, p.id] < ahead.trajectories]:
+                problem = min(left, key=lambda p: self._foreseen[at, p.id])
+                index = self._foreseen[at, problem.id]
+                self._foreseen[at, problem.id] += 1
+                seed = branch_seed(ahead.seed, problem.id, (index,))
+                request = DrawRequest(Prefix(problem), seed, "answer", False)
+                if request.key not in busy and request.key not in self._store:
+                    return request
+        return None
+
+    def _may_be_asked(self, at: int, problem: Problem) -> bool:
+        readable = problem.id in self._open or len(self._open) < MOST_OPEN
+        return readable and (at > 0 or problem.id not in self._finished)
+
+    def _returns(self, problem: Problem) -> bool:
+        """Whether a later round asks for trajectories of a question."""
+        return any(ahead.trajectories and problem in ahead.problems for ahead in self._rounds[1:])
+
+    def _start(self, request: DrawRequest, *, wanted: bool) -> None:
+        if request.problem.id not in self._open:
+            self._read(request.problem)
+        id_ = BranchId(next(self._ids))
+        self._running[id_] = _Running(request, wanted)
+        self._live.start(id_, request.prefix, request.seed, request.until, request.greedy)
+
+    def _read(self, problem: Problem) -> Evaluated:
+        # The generator reads a prompt in a row that no branch holds.
+        while not self._room():
+            self._decode()
+        self._open[problem.id] = problem
+        return self._live.open(problem)
+
+    def _stop(self, id_: BranchId) -> None:
+        self._live.cancel(id_)
+        del self._running[id_]
