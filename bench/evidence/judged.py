@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, scored
-from adascale.engine.calibration.metrics import Scored
+from adascale.engine.calibration.fitting import QuestionSamples, Training, answer_data
+from adascale.engine.calibration.metrics import Forecasts
 from adascale.engine.calibration.report import report
 
 from ..common import close
@@ -27,9 +27,9 @@ Rows = list[tuple[int, Sequence[float], float, float]]
 """Question, quantiles, right and all outcomes of each prefix."""
 
 
-def judged(rows: Rows, *, independent: bool = True) -> Scored:
+def judged(rows: Rows, *, independent: bool = True) -> Forecasts:
     question, quantiles, right, total = zip(*rows, strict=True)
-    return Scored(
+    return Forecasts(
         np.array(question),
         np.array(quantiles),
         np.array(right, float),
@@ -46,7 +46,7 @@ def main() -> None:
     questions: Rows = []
     steps: Rows = []
     ends: Rows = []
-    samples: list[Sampled] = []
+    samples: list[QuestionSamples] = []
     for path in args.files:
         header, found = records.load(path)
         for record in found:
@@ -66,17 +66,17 @@ def main() -> None:
             ]
             answers = tuple(record["samples"][i]["answer"] for i in whole)
             rows = tuple(first + i for i in whole)
-            samples.append(Sampled(at, rows, answers, tuple(right[i] for i in whole)))
+            samples.append(QuestionSamples(at, rows, answers, tuple(right[i] for i in whole)))
     calibration = records.made_with(header, args.calibration)
     stages = {
         "question": judged(questions),
         "step": judged(steps, independent=False),
         "finished": judged(ends),
     }
-    answers_ = answer_fitting(
+    answers_ = answer_data(
         Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0
     )
-    stages["answer"] = scored(answers_, calibration.answer.quantiles(answers_.evidence))
+    stages["answer"] = answers_.forecasts(calibration.answer.quantiles(answers_.evidence))
     close({"model": header["model"], "questions": len(questions), "stages": report(stages)})
 
 

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.cli.disk.questions import read_known
+from adascale.engine.calibration.features import sigmoid
 from adascale.engine.calibration.head import folds_of
-from adascale.engine.calibration.logits import sigmoid
-from adascale.engine.calibration.metrics import METRICS, Scored, bootstrap
+from adascale.engine.calibration.metrics import METRICS, Forecasts, bootstrap
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
@@ -203,13 +203,13 @@ def fit(data: Padded, heads: int, seed: int) -> list[Array]:
     return params
 
 
-def cross_validated(data: Padded, heads: int) -> Scored:
+def cross_validated(data: Padded, heads: int) -> Forecasts:
     folds = folds_of(data.question, FOLDS, 0)
     p = np.empty(len(data.right))
     for fold in range(FOLDS):
         params = fit(data.take(folds != fold), heads, fold)
         p[folds == fold] = sigmoid(forward(params, data.take(folds == fold))[2].astype(float))
-    return Scored(data.question, np.column_stack([p, p, p]), data.right, np.ones(len(p)))
+    return Forecasts(data.question, np.column_stack([p, p, p]), data.right, np.ones(len(p)))
 
 
 def main() -> None:

@@ -19,10 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.calibration.answer import answer_features
-from adascale.engine.calibration.calibration import Calibration
-from adascale.engine.calibration.domain import widened
-from adascale.engine.calibration.features import Evidence
+from adascale.engine.calibration.calibration import Calibration, widen
+from adascale.engine.calibration.features import answer_evidence
 from adascale.engine.ports import Calibrator, Prefix
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.search.driver import Driver
@@ -156,8 +154,8 @@ class RecordedCalibrator:
         return step.estimate
 
     def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
-        [quantiles] = self.calibration.answer.quantiles(Evidence(answer_features(finished)[None], ()))
-        return widened(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
+        [quantiles] = self.calibration.answer.quantiles(answer_evidence([finished]))
+        return widen(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
 
     def outside(self, prefix: Prefix) -> bool:
         return self.distances[prefix.problem.id] > 1.0

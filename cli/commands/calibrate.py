@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adascale.engine.calibration import Method
 from adascale.engine.errors import CalibrationError
 from adascale.engine.types import Notice, Problem
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..open_models import open_session
-from ..options.calibrate_options import CalibrateOptions, Method
+from ..options.calibrate_options import CalibrateOptions
 from ..options.flatten import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
@@ -48,7 +49,7 @@ app = typer.Typer(
 def fit(
     method: Annotated[
         Method,
-        option("--method", panel=SEARCH, help="beta and quantile read the states, the others the reward."),
+        option("--method", panel=SEARCH, help="beta and quantile read the states, isotonic the reward."),
     ] = "beta",
     output: Annotated[
         Path | None,
@@ -181,7 +182,7 @@ def show(
     write_payload(json.dumps(card, indent=2, sort_keys=True) if as_json else card_text(card))
 
 
-def _fitted(session: Session, drawn: Drawn, method: str, options: CalibrateOptions) -> Artefact:
+def _fitted(session: Session, drawn: Drawn, method: Method, options: CalibrateOptions) -> Artefact:
     """Fit on what was drawn, and write on the card how good it is on questions held out."""
     import llama_cpp
     import numpy

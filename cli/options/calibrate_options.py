@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from .flatten import OUTPUT, SEARCH, JsonOption, option
 from .model_options import ModelOptions
-
-Method = Literal["beta", "quantile", "isotonic", "temperature"]
 
 DataOption = Annotated[
     list[Path],

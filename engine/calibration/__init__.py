@@ -1,1 +1,12 @@
-"""Calibration: turning what is seen of a prefix into the probability that it ends in a right answer."""
+"""Calibration: from what is seen of a prefix to the probability that it ends in a right answer.
+
+``features`` turns prefixes and finished searches into evidence; ``projection`` reduces hidden states to a
+few standardised inputs; ``head`` is the small network and its losses; ``models`` has what maps the evidence
+of one stage to quantiles, and fits it; ``calibration`` puts one model for each stage together and is what a
+search asks; ``fitting`` goes from rollouts to a calibration; ``metrics`` and ``report`` say how good it is.
+"""
+
+from typing import Literal
+
+Method = Literal["beta", "quantile", "isotonic"]
+"""How a stage is fitted: ``beta`` and ``quantile`` are heads on the states, ``isotonic`` maps the reward."""

@@ -1,4 +1,8 @@
-"""A calibration: one model per stage, one for answers, and the domain they were fitted on."""
+"""A calibration: one model per stage, one for answers, and the domain that they were fitted on.
+
+The domain tells whether a question is like those that were fitted, by the generator's state behind its
+prompt; outside of it intervals grow with the distance.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,52 @@ import numpy as np
 
 from ..ports import Prefix
 from ..types import Estimate, Finished
-from .answer import answer_features
-from .domain import Domain, widened
-from .features import Evidence, Path, Stage, path_evidence, question_evidence
-from .logits import Array
+from .features import (
+    Array,
+    Evidence,
+    Stage,
+    States,
+    StepArrays,
+    answer_evidence,
+    logit,
+    path_evidence,
+    question_evidence,
+    sigmoid,
+)
 from .models import StageModel
+from .projection import Projection
+
+_COMPONENTS = 16
+_QUESTIONS_PER_COMPONENT = 10
+"""With fewer, the fitted questions lie closer to their own centre than any new one does."""
+_SHARE = 0.99
+"""Of the fitted questions, whose distance is at most 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """Distance of a question from the fitted ones, over a threshold that 99 % of them keep.
+
+    Attributes:
+        projection: To standardised components.
+        threshold: ``[1]`` root mean square component.
+    """
+
+    projection: Projection
+    threshold: Array
+
+    @classmethod
+    def fit(cls, states: States) -> Domain:
+        """From ``[questions, width]`` states."""
+        components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
+        projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
+        distance = _distance(projection, states)
+        # Questions that all look the same would make everything else infinitely far.
+        return cls(projection, np.array([max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3)]))
+
+    def distance(self, states: States) -> Array:
+        """``[n]`` distances; above 1 is outside."""
+        return _distance(self.projection, states) / self.threshold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,37 +82,50 @@ class Calibration:
 
     def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question of which nothing is written yet."""
-        return self._estimate("question", question_evidence(_question(prefix)), prefix)
+        return self._estimate(self.stages["question"], question_evidence(_question_state(prefix)), prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
         stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
-        path = Path.of(prefix, reward)
-        assert path is not None, "the generator's states were not kept"
-        evidence = path_evidence(path.scalars()[None], path.states()[None], np.array([path.slipped]))
-        return self._estimate(stage, evidence, prefix)
+        steps = StepArrays.of(prefix, reward)
+        assert steps is not None, "the generator's states were not kept"
+        evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.slipped]))
+        return self._estimate(self.stages[stage], evidence, prefix)
 
     def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
         """Estimate for the chosen answer of a finished search."""
-        evidence = Evidence(answer_features(finished)[None], ())
-        return self._widened(self.answer.quantiles(evidence), prefix)
+        return self._estimate(self.answer, answer_evidence([finished]), prefix)
 
     def outside(self, prefix: Prefix) -> bool:
         """Whether the question is unlike those that were fitted, so that estimates say little."""
         return self.distance(prefix) > 1.0
 
-    def _estimate(self, stage: Stage, evidence: Evidence, prefix: Prefix) -> Estimate:
-        return self._widened(self.stages[stage].quantiles(evidence), prefix)
-
-    def _widened(self, quantiles: Array, prefix: Prefix) -> Estimate:
-        lower, median, upper = (float(q) for q in quantiles[0])
-        return widened(Estimate(lower, median, upper, calibrated=True), self.distance(prefix))
-
     def distance(self, prefix: Prefix) -> float:
         """How far the question is from those that were fitted; above 1 is outside."""
-        return float(self.domain.distance(_question(prefix))[0])
+        return float(self.domain.distance(_question_state(prefix))[0])
+
+    def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
+        lower, median, upper = (float(q) for q in model.quantiles(evidence)[0])
+        return widen(Estimate(lower, median, upper, calibrated=True), self.distance(prefix))
 
 
-def _question(prefix: Prefix) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def _question_state(prefix: Prefix) -> States:
+    """``[1, width]``."""
     assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
     return prefix.prompt.last.reshape(1, -1)
+
+
+def widen(estimate: Estimate, distance: float) -> Estimate:
+    """The interval stretched around the median, on the logit scale, for a question that lies outside."""
+    if distance <= 1.0:
+        return estimate
+    low, middle, high = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
+    stretched = sigmoid(np.array([middle + distance * (low - middle), middle + distance * (high - middle)]))
+    # A logit is kept away from 0 and 1, so what lies there already would come back from it narrower.
+    lower, upper = min(float(stretched[0]), estimate.lower), max(float(stretched[1]), estimate.upper)
+    return Estimate(lower, estimate.median, upper, estimate.calibrated)
+
+
+def _distance(projection: Projection, states: States) -> Array:
+    square: Array = (projection(states) ** 2).mean(axis=1)
+    return np.sqrt(square)

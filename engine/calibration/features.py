@@ -5,6 +5,7 @@ Everything here was computed while the text was written; reading it evaluates no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ports import Prefix
-from .logits import Array, logit
+from ..types import Finished
+
+Array = NDArray[np.float64]
+States = NDArray[np.float32]
 
 Stage = Literal["question", "step", "finished"]
 STAGES: tuple[Stage, ...] = ("question", "step", "finished")
@@ -43,10 +47,11 @@ SCALARS: dict[Stage, tuple[str, ...]] = {
 SCALARS["finished"] = SCALARS["step"]
 """Numbers beside the states. Counts are logarithms, log-probabilities and entropies nats per token."""
 
+ANSWER_FEATURES = ("question", "share", "lead", "mean", "best", "samples", "groups")
+"""Numbers that the answer of a finished search is judged by."""
+
 _SLIP = -2.5
 """Logits that a wrong sum costs, fitted: the states do not know of it (docs/LOG.md)."""
-
-States = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +73,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Path:
-    """The steps of one prefix as arrays; at least one step.
+class StepArrays:
+    """The steps on the way to one prefix as arrays; at least one step.
 
     Attributes:
         question: ``[width]`` state behind the prompt.
@@ -92,7 +97,7 @@ class Path:
     reward: float
 
     @classmethod
-    def of(cls, prefix: Prefix, reward: float) -> Path | None:
+    def of(cls, prefix: Prefix, reward: float) -> StepArrays | None:
         """From a live prefix; None where the generator's states were not kept."""
         readings = [step.reading for step in prefix.steps]
         known = [reading for reading in readings if reading is not None]
@@ -150,3 +155,34 @@ def path_evidence(scalars: Array, states: States, slipped: NDArray[np.bool_]) ->
         slipped: ``[n]``, whether a step has a wrong sum.
     """
     return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(slipped, _SLIP, 0.0))
+
+
+def answer_evidence(searches: Sequence[Finished]) -> Evidence:
+    """Of finished searches: shares are smoothed by half a vote, probabilities are logits."""
+    rows = np.array([_answer_features(finished) for finished in searches])
+    return Evidence(rows.reshape(-1, len(ANSWER_FEATURES)), ())
+
+
+def _answer_features(finished: Finished) -> Array:
+    """``[len(ANSWER_FEATURES)]``."""
+    n, chosen = len(finished.candidates), finished.groups[0]
+    medians = {c.node: c.estimate.median for c in finished.candidates}
+    members = np.array([medians[node] for node in chosen.nodes])
+    votes = len(chosen.nodes)
+    other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
+    prior = finished.question.median if finished.question is not None else 0.5
+    chances = np.array([prior, (votes + 0.5) / (n + 1), members.mean(), members.max()])
+    question, share, mean, best = logit(chances)
+    lead = (votes - other) / np.sqrt(n)
+    return np.array([question, share, lead, mean, best, np.log(n), np.log(len(finished.groups))])
+
+
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + exp(-x))`` without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def logit(p: Array) -> Array:
+    """The inverse of ``sigmoid``; p is kept 1e-6 away from 0 and 1."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(p) - np.log1p(-p)

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import head
-from .features import SCALARS, Evidence
-from .logits import Array, logit, sigmoid
-from .losses import PRIOR_KAPPA, BetaLoss, Loss, PinballLoss, beta_quantiles
-from .metrics import count_groups
+from . import Method, head
+from .features import SCALARS, Array, Evidence, logit, sigmoid
+from .head import PRIOR_KAPPA, BetaLoss, Loss, PinballLoss, beta_quantiles
+from .metrics import Forecasts, count_groups
 from .projection import Inputs, Projection
 
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 _SCALARS = ("mean", "scale", "low", "high")
 _REWARD = SCALARS["step"].index("reward")
-_LOSSES: dict[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
-METHODS = ("beta", "quantile", "isotonic", "temperature")
+_LOSSES: Mapping[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitting:
+class StageData:
     """Prefixes of one stage with their outcomes.
 
     Attributes:
@@ -41,19 +40,23 @@ class Fitting:
     total: Array
     independent: NDArray[np.bool_] | None = None
 
-    def take(self, rows: NDArray[np.bool_]) -> Fitting:
+    def take(self, rows: NDArray[np.bool_]) -> StageData:
         """Some of the prefixes."""
         states = tuple(s[rows] for s in self.evidence.states)
         offset = np.broadcast_to(self.evidence.offset, len(rows))[rows]
         evidence = Evidence(self.evidence.scalars[rows], states, offset)
         independent = None if self.independent is None else self.independent[rows]
-        return Fitting(evidence, self.question[rows], self.right[rows], self.total[rows], independent)
+        return StageData(evidence, self.question[rows], self.right[rows], self.total[rows], independent)
 
     def weight(self) -> Array:
         """``[n]``, summing to one for every question."""
         _, index, counts = np.unique(self.question, return_inverse=True, return_counts=True)
         weights: Array = 1.0 / counts[index]
         return weights
+
+    def forecasts(self, quantiles: Array) -> Forecasts:
+        """``[n, 3]`` estimates beside the outcomes."""
+        return Forecasts(self.question, quantiles, self.right, self.total, independent=self.independent)
 
 
 class StageModel(Protocol):
@@ -134,7 +137,7 @@ class RewardMap:
 
     def quantiles(self, evidence: Evidence) -> Array:
         """See ``StageModel``."""
-        mean = sigmoid(_mapped(evidence, self.knots, self.values))
+        mean = sigmoid(_logits_of_map(evidence, self.knots, self.values))
         found = beta_quantiles(mean * self.kappa, (1 - mean) * self.kappa)
         return np.column_stack([np.minimum(found[:, 0], mean), mean, np.maximum(found[:, 2], mean)])
 
@@ -148,26 +151,26 @@ class RewardMap:
         return cls(*(arrays[name].astype(np.float64) for name in ("knots", "values", "kappa")))
 
 
-def rewards(evidence: Evidence) -> Array:
+def reward_logits(evidence: Evidence) -> Array:
     """``[n]`` logits of the raw rewards; zeros for questions, where nothing is written yet."""
     has = evidence.scalars.shape[1] > _REWARD
     return evidence.scalars[:, _REWARD] if has else np.zeros(len(evidence))
 
 
-def _mapped(evidence: Evidence, knots: Array, values: Array) -> Array:
+def _logits_of_map(evidence: Evidence, knots: Array, values: Array) -> Array:
     """``[n]`` logits of what a map of the reward says."""
-    mean = np.clip(np.interp(rewards(evidence), knots, values), 1e-5, 1 - 1e-5)
+    mean = np.clip(np.interp(reward_logits(evidence), knots, values), 1e-5, 1 - 1e-5)
     return logit(mean) + evidence.offset
 
 
 def fit_model(
-    data: Fitting, method: str, config: head.HeadConfig, seed: int, base_rate: float = 0.5
+    data: StageData, method: Method, config: head.HeadConfig, seed: int, base_rate: float = 0.5
 ) -> tuple[StageModel, Array]:
     """Fit one stage.
 
     Args:
         data: Its prefixes.
-        method: One of ``METHODS``.
+        method: A head, or a map of the reward.
         config: Of the heads.
         seed: Of folds and first weights.
         base_rate: What is said where fewer than two questions have such prefixes: a model that answers in one
@@ -185,12 +188,12 @@ def fit_model(
     held_out = np.empty((len(data.right), 3))
     for fold in range(config.folds):
         seen = folds != fold
-        held_out[~seen] = _fit_map(data.take(seen), method).quantiles(data.take(~seen).evidence)
-    return _fit_map(data, method), held_out
+        held_out[~seen] = _fit_map(data.take(seen)).quantiles(data.take(~seen).evidence)
+    return _fit_map(data), held_out
 
 
 def _fit_head(
-    data: Fitting, method: str, config: head.HeadConfig, folds: NDArray[np.int64], seed: int
+    data: StageData, method: str, config: head.HeadConfig, folds: NDArray[np.int64], seed: int
 ) -> tuple[HeadModel, Array]:
     weight, loss = data.weight(), _LOSSES[method]
     inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
@@ -213,23 +216,23 @@ def _fit_head(
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
 
 
-def _fit_map(data: Fitting, method: str) -> RewardMap:
-    knots, values = {"isotonic": _isotonic, "temperature": _temperature}[method](_without_offset(data))
-    mapped = _mapped(data.evidence, knots, values)
-    out = np.column_stack([mapped, np.zeros(len(mapped))])
+def _fit_map(data: StageData) -> RewardMap:
+    knots, values = _isotonic(_without_offset(data))
+    logits = _logits_of_map(data.evidence, knots, values)
+    out = np.column_stack([logits, np.zeros(len(logits))])
     return RewardMap(knots, values, np.array([PRIOR_KAPPA * np.exp(_log_width(out, data))]))
 
 
-def _without_offset(data: Fitting) -> Fitting:
+def _without_offset(data: StageData) -> StageData:
     """The prefixes that a map alone is to explain, or all where each has an offset."""
     alone = np.broadcast_to(data.evidence.offset, len(data.right)) == 0
     return data.take(alone) if alone.any() else data
 
 
-def _isotonic(data: Fitting) -> tuple[Array, Array]:
+def _isotonic(data: StageData) -> tuple[Array, Array]:
     """Pool adjacent violators on the weighted rates (Ayer et al. 1955)."""
     # Equal rewards are one point before anything is compared, or the order of rows would decide.
-    x, index = np.unique(rewards(data.evidence), return_inverse=True)
+    x, index = np.unique(reward_logits(data.evidence), return_inverse=True)
     w = np.bincount(index, data.weight())
     y = np.bincount(index, data.weight() * data.right / data.total) / w
     blocks: list[tuple[float, float, float, float]] = []  # mean, weight, first knot, last knot
@@ -242,18 +245,7 @@ def _isotonic(data: Fitting) -> tuple[Array, Array]:
     return knots, np.repeat([block[0] for block in blocks], 2)
 
 
-def _temperature(data: Fitting) -> tuple[Array, Array]:
-    """One temperature on the logit of the reward (Guo et al., arXiv 1706.04599)."""
-    x, rate, w = rewards(data.evidence), data.right / data.total, data.weight()
-    slopes = np.geomspace(0.01, 10, 301)
-    losses = [
-        float(w @ (rate * np.logaddexp(0, -s * x) + (1 - rate) * np.logaddexp(0, s * x))) for s in slopes
-    ]
-    knots = np.linspace(-14.0, 14.0, 561)
-    return knots, sigmoid(slopes[int(np.argmin(losses))] * knots)
-
-
-def _log_width(out: Array, data: Fitting) -> float:
+def _log_width(out: Array, data: StageData) -> float:
     """What to add to log concentrations, by the likelihood of counts given the means (``count_groups``)."""
     groups = count_groups(data.question, data.total, data.independent)
     if not len(groups.rows):

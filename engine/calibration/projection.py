@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .features import Evidence, States
-from .logits import Array
+from .features import Array, Evidence, States
 
 _LEAST = 1e-8
 _CLIP = 4.0

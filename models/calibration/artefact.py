@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.answer import FEATURES
-from adascale.engine.calibration.calibration import Calibration
-from adascale.engine.calibration.domain import Domain
-from adascale.engine.calibration.features import BLOCKS, SCALARS, STAGES, Evidence
+from adascale.engine.calibration.calibration import Calibration, Domain
+from adascale.engine.calibration.features import ANSWER_FEATURES, BLOCKS, SCALARS, STAGES, Evidence
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.errors import CalibrationError
@@ -65,7 +63,7 @@ class Card:
     Attributes:
         name: Generator and PRM as a user calls them.
         fingerprint: What it belongs to.
-        method: ``beta``, ``quantile``, ``isotonic`` or ``temperature``.
+        method: ``beta``, ``quantile`` or ``isotonic``.
         data: Names of the question files.
         questions: What it was fitted on (``question_key``).
         samples, rollouts, seed: How many draws of each, and of which.
@@ -227,7 +225,7 @@ def _try_out(calibration: Calibration) -> None:
     for stage, model in calibration.stages.items():
         states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])
         model.quantiles(Evidence(np.zeros((1, len(SCALARS[stage]))), states))
-    calibration.answer.quantiles(Evidence(np.zeros((1, len(FEATURES))), ()))
+    calibration.answer.quantiles(Evidence(np.zeros((1, len(ANSWER_FEATURES))), ()))
     calibration.domain.distance(np.zeros((1, width), np.float32))
 
 

@@ -10,16 +10,16 @@ import numpy as np
 from adascale.engine.calibration.features import (
     BLOCKS,
     SCALARS,
+    Array,
     Evidence,
-    Path,
     Stage,
     States,
+    StepArrays,
     path_evidence,
     question_evidence,
 )
-from adascale.engine.calibration.fitting import Sampled, Training
-from adascale.engine.calibration.logits import Array
-from adascale.engine.calibration.models import Fitting
+from adascale.engine.calibration.fitting import QuestionSamples, Training
+from adascale.engine.calibration.models import StageData
 
 from .rollouts import FINISHES, FloatArray, Rollouts
 
@@ -43,13 +43,13 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
             if rollouts.total[node]:
                 finished[node] = len(rows[stage])
                 rows[stage].append((index, int(rollouts.right[node]), int(rollouts.total[node])))
-                path = _path(rollouts, node, None if rewards is None else rewards[index])
-                scalars[stage].append(path.scalars())
-                states[stage].append(path.states())
-                slipped[stage].append(path.slipped)
+                steps = _step_arrays(rollouts, node, None if rewards is None else rewards[index])
+                scalars[stage].append(steps.scalars())
+                states[stage].append(steps.states())
+                slipped[stage].append(steps.slipped)
         samples.append(_sampled(index, rollouts, finished))
     prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
-    stages: dict[Stage, Fitting] = {}
+    stages: dict[Stage, StageData] = {}
     for stage, found in rows.items():
         seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
         read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
@@ -63,15 +63,15 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
     return Training(stages, samples)
 
 
-def _fitting(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> Fitting:
+def _fitting(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> StageData:
     question, right, total = np.array(rows, int).reshape(-1, 3).T
-    return Fitting(evidence, question, right.astype(float), total.astype(float))
+    return StageData(evidence, question, right.astype(float), total.astype(float))
 
 
-def _path(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> Path:
+def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> StepArrays:
     chain = rollouts.path(node)
     likelihood = np.exp(rollouts.logprob[chain].sum() / rollouts.tokens[chain].sum())
-    return Path(
+    return StepArrays(
         question=rollouts.last[0].astype(np.float32),
         tokens=rollouts.tokens[chain].astype(float),
         logprob=rollouts.logprob[chain].astype(float),
@@ -85,7 +85,7 @@ def _path(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> Path:
     )
 
 
-def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Sampled:
+def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> QuestionSamples:
     """The samples of a question as ``adaptive`` would end them; later draws share a prefix with one of them.
 
     A search leaves out runs that were cut off without an answer when it chooses, and so does this.
@@ -93,7 +93,7 @@ def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Sampled:
     stop = FINISHES.index("stop")
     ends = map(rollouts.mended, rollouts.samples())
     nodes = [n for n in ends if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
-    return Sampled(
+    return QuestionSamples(
         index,
         tuple(rows[node] for node in nodes),
         tuple(rollouts.answers[node] for node in nodes),

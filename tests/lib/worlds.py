@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration.features import SCALARS, Evidence
-from adascale.engine.calibration.fitting import Fitted, fit_calibration
+from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
 from adascale.engine.calibration.head import HeadConfig
-from adascale.engine.calibration.metrics import Array, Scored
-from adascale.engine.calibration.models import Fitting
+from adascale.engine.calibration.metrics import Array, Forecasts
+from adascale.engine.calibration.models import StageData
 from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Evaluated, Prefix
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
@@ -40,29 +40,29 @@ def scored(
     question: NDArray[np.int64] | None = None,
     lower: Array | None = None,
     upper: Array | None = None,
-) -> Scored:
+) -> Forecasts:
     """Every row its own question and one outcome, unless said otherwise."""
     p, right = np.asarray(p, float), np.asarray(right, float)
     quantiles = np.column_stack([p if lower is None else lower, p, p if upper is None else upper])
     names = np.arange(len(p)) if question is None else np.asarray(question)
-    return Scored(names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float))
+    return Forecasts(names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float))
 
 
 def by_reward(
     reward: Array, right: Array, total: Array | None = None, question: NDArray[np.int64] | None = None
-) -> Fitting:
+) -> StageData:
     """Prefixes of which the logit of the reward alone is known."""
     reward = np.asarray(reward, float)
     scalars = np.zeros((len(reward), len(SCALARS["step"])))
     scalars[:, REWARD] = reward
     names = np.arange(len(reward)) if question is None else np.asarray(question)
     counts = np.ones(len(reward)) if total is None else np.asarray(total, float)
-    return Fitting(Evidence(scalars, ()), names, np.asarray(right, float), counts)
+    return StageData(Evidence(scalars, ()), names, np.asarray(right, float), counts)
 
 
 def beta_world(
     questions: int, prefixes: int = 3, total: int = 4, kappa: float = 8.0, seed: int = 0
-) -> tuple[Fitting, Array]:
+) -> tuple[StageData, Array]:
     """Success probabilities that are Beta around a logistic mean; also ``[n]`` that mean.
 
     The logit of the mean is a direction of the question's state, one of the prefix's, and one scalar.
@@ -79,7 +79,9 @@ def beta_world(
         for along, direction in ((hard, rng.normal(0, 1, WIDTH)), (good, rng.normal(0, 1, WIDTH)))
     )
     evidence = Evidence(np.column_stack([sure, np.ones(n)]), states)
-    return Fitting(evidence, question, rng.binomial(outcomes, p).astype(float), outcomes.astype(float)), mean
+    return StageData(
+        evidence, question, rng.binomial(outcomes, p).astype(float), outcomes.astype(float)
+    ), mean
 
 
 def ease(problem: Problem) -> float:
@@ -145,7 +147,7 @@ def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: 
 
 
 @functools.cache
-def fitted(method: str = "beta", questions: int = 60) -> Fitted:
+def fitted(method: str = "beta", questions: int = 60) -> CalibrationFit:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training_set(drawn(problems(questions))), method, config, seed=0)

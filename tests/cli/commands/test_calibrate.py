@@ -22,8 +22,7 @@ from worlds import fitted
 
 from adascale.cli import app
 from adascale.cli.report import plots
-from adascale.engine.calibration.calibration import Calibration
-from adascale.engine.calibration.domain import Domain
+from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES
 from adascale.engine.calibration.models import RewardMap
 from adascale.engine.errors import UsageError
@@ -125,7 +124,7 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
     assert artefact.read_bytes() == before
 
 
-@pytest.mark.parametrize("method", ["quantile", "isotonic", "temperature"])
+@pytest.mark.parametrize("method", ["quantile", "isotonic"])
 def test_every_method_is_fitted_on_the_same_rollouts(
     home: Home, artefact: Path, tmp_path: Path, method: str
 ) -> None:

@@ -11,11 +11,18 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 from worlds import REWARD, WIDTH, drawn, fitted, problems, searched
 
-from adascale.engine.calibration.domain import widened
-from adascale.engine.calibration.features import BLOCKS, SCALARS, Path, path_evidence, question_evidence
+from adascale.engine.calibration.calibration import widen
+from adascale.engine.calibration.features import (
+    BLOCKS,
+    SCALARS,
+    StepArrays,
+    logit,
+    path_evidence,
+    question_evidence,
+    sigmoid,
+)
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head import HeadConfig
-from adascale.engine.calibration.logits import logit, sigmoid
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
@@ -37,8 +44,8 @@ STEPS = (
 PROMPT = reading(9, 0)
 
 
-def path_of(*steps: Step, reward: float = 0.5, prompt: Reading | None = PROMPT) -> Path:
-    found = Path.of(Prefix(PROBLEM, steps, prompt), reward)
+def path_of(*steps: Step, reward: float = 0.5, prompt: Reading | None = PROMPT) -> StepArrays:
+    found = StepArrays.of(Prefix(PROBLEM, steps, prompt), reward)
     assert found is not None
     return found
 
@@ -77,9 +84,9 @@ def test_a_run_into_a_limit_and_the_reward_are_seen() -> None:
 
 def test_a_path_needs_the_states_of_all_its_steps_and_of_the_prompt() -> None:
     blind = replace(STEPS[1], reading=None)
-    assert Path.of(Prefix(PROBLEM, STEPS), 0.5) is None
-    assert Path.of(Prefix(PROBLEM, (STEPS[0], blind), PROMPT), 0.5) is None
-    assert Path.of(Prefix(PROBLEM, (), PROMPT), 0.5) is None
+    assert StepArrays.of(Prefix(PROBLEM, STEPS), 0.5) is None
+    assert StepArrays.of(Prefix(PROBLEM, (STEPS[0], blind), PROMPT), 0.5) is None
+    assert StepArrays.of(Prefix(PROBLEM, (), PROMPT), 0.5) is None
 
 
 def test_a_wrong_sum_anywhere_on_the_way_is_known_beside_the_states() -> None:
@@ -109,7 +116,7 @@ def test_evidence_has_the_shapes_that_it_says() -> None:
     assert (len(alone), alone.scalars.shape, alone.states[0].shape) == (5, (5, 0), (5, 3))
 
 
-@pytest.mark.parametrize("method", ["beta", "quantile", "isotonic", "temperature"])
+@pytest.mark.parametrize("method", ["beta", "quantile", "isotonic"])
 def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> None:
     """A calibration is fitted on half-precision rows of a store and asked about live prefixes."""
     calibration = fitted(method).calibration
@@ -123,7 +130,7 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
 
     def expected(stage: str, row: int) -> Estimate:
         quantiles = calibration.stages[stage].quantiles(training.stages[stage].evidence)[row]  # type: ignore[index]
-        return widened(Estimate(*map(float, quantiles), calibrated=True), distance)
+        return widen(Estimate(*map(float, quantiles), calibrated=True), distance)
 
     # Rows are in the order of the draws, nodes in that in which steps were finished.
     for node in _in_order(tree)[1:]:
@@ -131,7 +138,7 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
         reward = node.reward
         assert reward is not None
         stage = "step" if prefix.steps[-1].finish == "step" else "finished"
-        live = Path.of(prefix, reward)
+        live = StepArrays.of(prefix, reward)
         assert live is not None
         row = training.stages[stage].evidence
         assert live.scalars() == pytest.approx(row.scalars[at[stage]], rel=1e-5, abs=1e-5)

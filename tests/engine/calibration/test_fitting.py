@@ -9,8 +9,14 @@ import pytest
 from worlds import drawn, fitted, problems, searched
 
 from adascale.engine.answers.votes import group_answers
-from adascale.engine.calibration.answer import FEATURES, answer_features
-from adascale.engine.calibration.fitting import Sampled, Training, answer_fitting, fit_calibration, measure
+from adascale.engine.calibration.features import ANSWER_FEATURES, answer_evidence
+from adascale.engine.calibration.fitting import (
+    QuestionSamples,
+    Training,
+    answer_data,
+    fit_calibration,
+    measure,
+)
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import brier, skill
 from adascale.engine.calibration.models import fit_model
@@ -59,14 +65,16 @@ def test_answers_rise_with_the_question_and_with_the_trajectories() -> None:
 
 
 def test_the_features_of_an_answer_by_hand() -> None:
-    found = dict(zip(FEATURES, answer_features(finished("18", "18", "20", None, median=0.8)), strict=True))
+    search = finished("18", "18", "20", None, median=0.8)
+    [row] = answer_evidence([search]).scalars
+    found = dict(zip(ANSWER_FEATURES, row, strict=True))
     assert found["question"] == pytest.approx(0, abs=1e-9)
     assert found["share"] == pytest.approx(0)  # 2.5 of 5
     assert found["lead"] == pytest.approx(0.5)
     assert found["mean"] == found["best"] == pytest.approx(np.log(4))
     assert found["samples"] == pytest.approx(np.log(4))
     assert found["groups"] == pytest.approx(np.log(2))
-    assert answer_features(finished("18", question=None))[0] == 0
+    assert answer_evidence([finished("18", question=None)]).scalars[0, 0] == 0
 
 
 def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
@@ -100,8 +108,8 @@ def test_searches_of_every_size_are_played_back() -> None:
     kept = drawn(problems(10))
     training = training_set(kept)
     question, rows = (np.full((len(training.stages[s].right), 3), 0.5) for s in ("question", "finished"))
-    answers = answer_fitting(training, question, rows, seed=0)
-    sizes = np.exp(answers.evidence.scalars[:, FEATURES.index("samples")]).round()
+    answers = answer_data(training, question, rows, seed=0)
+    sizes = np.exp(answers.evidence.scalars[:, ANSWER_FEATURES.index("samples")]).round()
     assert set(sizes) == {1, 2, 3, 4}
     assert np.all(np.bincount(answers.question, minlength=10) <= 2 * 13)
     assert set(np.unique(answers.right)) == {0, 1}
@@ -179,13 +187,13 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None
     rng = np.random.default_rng(1)
     rows = rng.random((200, 4)) < 0.6
     samples = [
-        Sampled(
+        QuestionSamples(
             i, tuple(range(4 * i, 4 * i + 4)), tuple("18" if r else "20" for r in own), tuple(map(bool, own))
         )
         for i, own in enumerate(rows)
     ]
     half = np.full((800, 3), 0.6)
-    answers = answer_fitting(Training({}, samples), half[:200], half, 0)
+    answers = answer_data(Training({}, samples), half[:200], half, 0)
     assert answers.independent is not None
     assert answers.independent.sum() == 800
     model, _ = fit_model(answers, "beta", HeadConfig(components=0), 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.calibration.domain import Domain, widened
+from adascale.engine.calibration.calibration import Domain, widen
 from adascale.engine.calibration.features import States
 from adascale.engine.types import Estimate
 
@@ -63,7 +63,7 @@ probabilities = st.floats(0, 1)
 @settings(max_examples=300, deadline=None)
 def test_widened_keeps_the_median_and_never_narrows(quantiles: list[float], distance: float) -> None:
     estimate = Estimate(*quantiles, calibrated=True)
-    found = widened(estimate, distance)
+    found = widen(estimate, distance)
     assert found.median == estimate.median
     assert found.calibrated
     assert 0 <= found.lower <= estimate.lower
@@ -73,5 +73,5 @@ def test_widened_keeps_the_median_and_never_narrows(quantiles: list[float], dist
 
 
 def test_widened_stretches_by_the_distance_on_the_logit_scale() -> None:
-    found = widened(Estimate(0.4, 0.5, 0.6, calibrated=True), 2.0)
+    found = widen(Estimate(0.4, 0.5, 0.6, calibrated=True), 2.0)
     assert (found.lower, found.upper) == pytest.approx((4 / 13, 9 / 13))

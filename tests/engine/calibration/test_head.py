@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from worlds import scored
 
-from adascale.engine.calibration.logits import logit, sigmoid
-from adascale.engine.calibration.losses import BetaLoss, Loss, PinballLoss, beta_quantiles
+from adascale.engine.calibration.features import logit, sigmoid
+from adascale.engine.calibration.head import BetaLoss, Loss, PinballLoss, beta_quantiles
 from adascale.engine.calibration.metrics import LEVELS, Array, pinball
 
 _KAPPA = 8.0
