@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adascale.engine.search.tree import Tree
     from adascale.engine.strategies import Cut, Expand, Plan, SearchParams, Strategy, gather, strategy_named
     from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
-    from adascale.models.options import SessionOptions
+    from adascale.models.options import SamplingOverrides, SessionOptions
     from adascale.models.session import Session
 
     from .asking import ask, search
@@ -41,6 +41,7 @@ _HOMES = {
     "Plan": "adascale.engine.strategies",
     "Problem": "adascale.engine.types",
     "ROOT": "adascale.engine.types",
+    "SamplingOverrides": "adascale.models.options",
     "SearchFinished": "adascale.engine.search.events",
     "SearchParams": "adascale.engine.strategies",
     "SearchResult": "adascale.engine.types",
@@ -70,6 +71,7 @@ __all__ = [
     "Expand",
     "Plan",
     "Problem",
+    "SamplingOverrides",
     "SearchFinished",
     "SearchParams",
     "SearchResult",

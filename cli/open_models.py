@@ -91,7 +91,7 @@ def _session_options(
     options: ModelOptions, calibration: str, branches: int, purpose: Purpose = "search"
 ) -> SessionOptions:
     _set_offline(options)
-    from adascale.models.options import SessionOptions
+    from adascale.models.options import SamplingOverrides, SessionOptions
 
     return SessionOptions(
         generator=options.generator,
@@ -100,9 +100,7 @@ def _session_options(
         ctx_size=options.ctx_size,
         threads=options.threads,
         gpu_layers=parse_gpu_layers(options.gpu_layers),
-        temperature=options.heat(),
-        top_p=options.top_p,
-        max_tokens=options.max_tokens,
+        sampling=SamplingOverrides(options.heat(), options.top_p, options.max_tokens),
         system=options.system,
         offline=options.offline,
         force=options.force,

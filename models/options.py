@@ -1,17 +1,75 @@
-"""How a session is opened, and where it tells what it does."""
+"""How a session is opened, how its trajectories are sampled, and where it reports what it does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from .files.remote_file import Confirm, Report
+from .files.catalog import DEFAULT_GENERATOR
+
+if TYPE_CHECKING:
+    from .files.remote_file import Confirm, Report
 
 Purpose = Literal["search", "rollouts", "replay"]
 """What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
 evaluation, which are kept and played back. A draw of the last two is the same whoever runs beside it."""
+
+SYSTEM_PROMPT = (
+    "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
+    "Do not write code. End with the final answer in \\boxed{}."
+)
+"""The system prompt that ships: compared on fitting questions, docs/LOG.md has the figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How a token is drawn: the filters in this order, then the temperature.
+
+    Attributes:
+        temperature: Above 0; the greedy strategy ignores it.
+        top_k: Candidates kept first; without it top_p alone costs 1.8 ms a token over 152k entries.
+        top_p: Share of probability kept, in (0, 1].
+        max_tokens: Tokens of one trajectory; a longer one ends with finish "length".
+    """
+
+    temperature: float = 0.5
+    top_k: int = 40
+    top_p: float = 0.95
+    max_tokens: int = 768
+
+    @classmethod
+    def fitted(cls, known: Mapping[str, float]) -> Self:
+        """The sampler that a calibration was fitted with, as ``recorded``; what it lacks is as usual."""
+        named: dict[str, Any] = {name: known[name] for name in cls.__slots__ if name in known}
+        return cls(**named)
+
+    def recorded(self) -> dict[str, float]:
+        """Its numbers by name, for logs, calibrations and kept draws; a filter that is off (0) is left out.
+
+        So what was drawn before a filter existed is still found by the record of its sampler.
+        """
+        return {name: value for name, value in dataclasses.asdict(self).items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOverrides:
+    """What a user asks of the sampler.
+
+    None leaves a number as the calibration was fitted, since only so do its probabilities hold, and without
+    a calibration as ``SamplingParams`` has it.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+
+    def over(self, usual: SamplingParams) -> SamplingParams:
+        """The usual sampler with what was asked for."""
+        asked = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return dataclasses.replace(usual, **asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,38 +80,39 @@ class SessionOptions:
         generator: Model reference.
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
-        branches: Branches that run at once, 1 to 64.
+        calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
+        sampling: How trajectories are drawn.
+        system: System prompt; None for the built-in one.
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
         threads: CPU threads; None for the physical cores.
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
-        temperature, top_p, max_tokens: How trajectories are drawn; None for what the calibration was fitted
-            with, since only so do its probabilities hold, and without one for ``SamplingParams``.
-        system: System prompt; None for the built-in one.
         offline: Never touch the network.
         force: Load even if memory looks too small.
+        branches: Branches that run at once, 1 to 64.
         purpose: What it is for; all but ``search`` decode every batch at the same width.
-        calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
     """
 
-    generator: str
+    generator: str = DEFAULT_GENERATOR
     prm: str = "probe"
-    branches: int = 8
+    calibration: str = "auto"
+    sampling: SamplingOverrides = SamplingOverrides()
+    system: str | None = None
     ctx_size: int | None = None
     threads: int | None = None
     gpu_layers: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    system: str | None = None
     offline: bool = False
     force: bool = False
+    branches: int = 8
     purpose: Purpose = "search"
-    calibration: str = "auto"
+
+    def references(self) -> tuple[str, ...]:
+        """What may name files that the models and their calibration are read from."""
+        return self.generator, self.prm.rpartition("=")[2], self.calibration
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a session tells what it does.
+    """Where a session reports what it does.
 
     Attributes:
         status: Status lines.

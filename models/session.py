@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,8 @@ from .llama.chat import ChatFormat
 from .llama.native import AbortFlag, listen, offloaded
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
-from .llama.prompts import SYSTEM_PROMPT
 from .llama.runtime import LlamaContext, LlamaModel
-from .llama.sampling_params import SamplingParams
-from .options import Reporting, SessionOptions
+from .options import SYSTEM_PROMPT, Reporting, SamplingParams, SessionOptions
 from .prm import FORMATS, StepPRM
 from .units import human_bytes
 
@@ -149,7 +146,7 @@ class Session:
             "prm": None,
             "calibration": None,
             "sampling": {
-                **dataclasses.asdict(self.sampling),
+                **self.sampling.recorded(),
                 "prompt": self.fingerprint.prompt,
             },
         }
@@ -167,11 +164,13 @@ class Session:
         threads = options.threads or machine.physical_cores()
         model = self.model = self._load(self.generator)
         self.chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
-        self.sampling = self._asked(SamplingParams())
+        self.sampling = options.sampling.over(SamplingParams())
         self.fingerprint = self._fingerprint()
         self.calibration = self._calibration()
         if self.calibration is not None:
-            self.sampling = self._asked(SamplingParams.fitted(self.calibration.card.fingerprint.sampling))
+            self.sampling = options.sampling.over(
+                SamplingParams.fitted(self.calibration.card.fingerprint.sampling)
+            )
             self.fingerprint = self._fingerprint()
         # Nobody else wants the states: a calibration reads them, and one that is being fitted.
         states = self.calibration is not None or options.purpose != "search"
@@ -187,18 +186,13 @@ class Session:
         self.policy = policy
         self.reward_model = self._open_prm(model, threads)
 
-    def _asked(self, usual: SamplingParams) -> SamplingParams:
-        asked = {name: getattr(self.options, name) for name in ("temperature", "top_p", "max_tokens")}
-        known = {name: value for name, value in asked.items() if value is not None}
-        return dataclasses.replace(usual, **known)
-
     def _fingerprint(self) -> calibrations.Fingerprint:
         return calibrations.Fingerprint(
             self.generator.sha256,
             self.files.prm_sha256(),
             self.files.prm_format,
             shelf.prompt_hash(self.chat),
-            dataclasses.asdict(self.sampling),
+            self.sampling.recorded(),
             self.window,
         )
 

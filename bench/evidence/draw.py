@@ -30,7 +30,7 @@ from adascale.models.calibration import installed as shelf
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.calibration.collect import choose
 from adascale.models.draws.store import DrawStore
-from adascale.models.options import SessionOptions
+from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.session import Session
 
 from ..common import close
@@ -139,7 +139,11 @@ def main() -> None:
     done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(
-        args.model, branches=32, purpose="replay", temperature=args.temperature, calibration=args.calibration
+        args.model,
+        calibration=args.calibration,
+        sampling=SamplingOverrides(temperature=args.temperature),
+        branches=32,
+        purpose="replay",
     )
     logs: dict[str, list[Event]] = {}
     tokens, started = 0, time.monotonic()

@@ -28,7 +28,7 @@ from adascale.engine.search.codec import build, to_plain
 from adascale.engine.strategies import SearchParams
 from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
-from adascale.models.options import SessionOptions
+from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.session import Session
 
 from ..common import close
@@ -40,9 +40,8 @@ AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistenc
 
 def run(header: Mapping[str, Any], todo: Sequence[tuple[Entry, list[Problem]]]) -> Iterator[Outcome]:
     """Search the questions that each entry still lacks."""
-    options = SessionOptions(
-        header["model"], branches=32, temperature=header["temperature"], purpose="replay"
-    )
+    sampling = SamplingOverrides(temperature=header["temperature"])
+    options = SessionOptions(header["model"], sampling=sampling, branches=32, purpose="replay")
     with Session(options) as session, closing(DrawStore(session.draws_path())) as store:
         assert session.calibration is not None
         assert records.digest(session.calibration) == header["calibration_sha256"]

@@ -204,7 +204,7 @@ def _calibration(name: str) -> Check:
     from adascale.models.calibration import installed as shelf
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.sources import resolve
-    from adascale.models.llama.sampling_params import SamplingParams
+    from adascale.models.options import SamplingParams
     from adascale.models.session import WINDOW
 
     try:
@@ -212,7 +212,7 @@ def _calibration(name: str) -> Check:
     except AdascaleError:
         return Check("calibration", "skip", f"{name} is not on this machine")
     broken = "".join(f"; {error.message}" for error in shelf.unreadable())
-    usual = Fingerprint(digest, "", "probe", "", asdict(SamplingParams()), WINDOW)
+    usual = Fingerprint(digest, "", "probe", "", SamplingParams().recorded(), WINDOW)
     found = shelf.find(usual.pair(), usual)
     if found is None:
         return Check(

@@ -36,7 +36,7 @@ class Fingerprint:
         prm_format: ``probe``, or how the PRM reads.
         window: Tokens at which a trajectory is cut off.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
-        sampling: Sampler settings by name.
+        sampling: Sampler settings by name; one that is off is not named.
     """
 
     generator: str

@@ -72,10 +72,11 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     if small < large and small < fitted.sampling.get("max_tokens", 0) + _QUESTION:
         what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
         found.append(_mismatch(card, what))
+    used = fingerprint.sampling
     changed = [
-        f"{name} {fingerprint.sampling.get(name)} instead of {value}"
-        for name, value in fitted.sampling.items()
-        if fingerprint.sampling.get(name) != value
+        f"{name} {used.get(name, 0)} instead of {fitted.sampling.get(name, 0)}"
+        for name in {**fitted.sampling, **used}
+        if used.get(name, 0) != fitted.sampling.get(name, 0)
     ]
     if changed:
         found.append(_mismatch(card, f"another sampler ({', '.join(changed)})"))

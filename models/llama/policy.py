@@ -9,6 +9,7 @@ from adascale.engine.ports import Evaluated, Growth, Prefix
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
 from ..files.gguf import read_info
+from ..options import SamplingParams
 from ..units import human_bytes
 from .batch import Run
 from .branch import Job, Slot
@@ -16,7 +17,6 @@ from .chat import ChatFormat
 from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
 from .runtime import FloatArray, LlamaContext
 from .sampling import Sampler, Stream, SurpriseMeter
-from .sampling_params import SamplingParams
 from .stepcost import StepCosts
 
 ANSWER_RESERVE = 256

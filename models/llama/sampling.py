@@ -10,8 +10,8 @@ from typing import NamedTuple
 import llama_cpp.llama_cpp as C
 import numpy as np
 
+from ..options import SamplingParams
 from .runtime import FloatArray, LlamaContext
-from .sampling_params import SamplingParams
 
 _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 

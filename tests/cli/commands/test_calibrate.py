@@ -31,9 +31,8 @@ from adascale.models.calibration.installed import prompt_hash
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
-from adascale.models.llama.prompts import SYSTEM_PROMPT
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
-from adascale.models.llama.sampling_params import SamplingParams
+from adascale.models.options import SYSTEM_PROMPT, SamplingParams
 
 QUESTIONS = 48
 
@@ -304,7 +303,7 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
         "",
         "probe",
         prompt,
-        {name: getattr(SamplingParams(), name) for name in SamplingParams.__slots__},
+        SamplingParams().recorded(),
         512,
     )
     calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)

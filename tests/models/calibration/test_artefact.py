@@ -348,7 +348,8 @@ MISMATCHES = [
     ({"window": 512}, ["a context of 2,048 tokens, not 512"]),
     ({"prompt": "f" * 64}, ["another chat template or system prompt"]),
     ({"sampling": {**FINGERPRINT.sampling, "top_p": 0.5}}, ["another sampler (top_p 0.5 instead of 0.95)"]),
-    ({"sampling": {}}, ["temperature None instead of 0.8"]),
+    ({"sampling": {}}, ["temperature 0 instead of 0.8"]),
+    ({"sampling": {**FINGERPRINT.sampling, "typical_p": 0.9}}, ["typical_p 0.9 instead of 0"]),
     ({"generator": "f" * 64, "prompt": "f" * 64}, ["another generator", "another chat template"]),
 ]
 

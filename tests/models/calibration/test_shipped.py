@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from adascale.models.calibration.artefact import SUFFIX, load
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.llama.prompts import SYSTEM_PROMPT
-from adascale.models.llama.sampling_params import SamplingParams
+from adascale.models.options import SYSTEM_PROMPT, SamplingParams
 from adascale.models.session import WINDOW
 
 FITTING = {
@@ -39,7 +37,7 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     assert (card.fingerprint.generator, prm) == (catalog()[name].sha256, "probe")
     assert path.stat().st_size <= 4_000_000
     assert set(card.data) <= FITTING
-    usual = asdict(SamplingParams())
+    usual = SamplingParams().recorded()
     assert card.fingerprint.sampling == usual | {"temperature": card.fingerprint.sampling["temperature"]}
     assert len(card.questions) >= 100
     assert card.fingerprint.window == WINDOW

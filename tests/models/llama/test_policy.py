@@ -24,8 +24,8 @@ from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
-from adascale.models.llama.sampling_params import SamplingParams
 from adascale.models.llama.stepcost import StepCosts
+from adascale.models.options import SamplingParams
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 Make = Callable[..., tuple[LlamaPolicy, LlamaContext]]

@@ -28,8 +28,8 @@ from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.pooling import Pool
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel
-from adascale.models.llama.sampling_params import SamplingParams
 from adascale.models.llama.stepcost import Chunk, StepCosts
+from adascale.models.options import SamplingParams
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 SYSTEM = "Be brief."

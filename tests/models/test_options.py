@@ -1,0 +1,16 @@
+"""The sampler: its usual numbers, those of a calibration, and what a user asks for beside."""
+
+from __future__ import annotations
+
+from adascale.models.options import SamplingOverrides, SamplingParams
+
+
+def test_what_is_asked_for_comes_before_what_was_fitted_and_that_before_the_usual() -> None:
+    fitted = SamplingParams.fitted({"temperature": 0.8, "top_k": 40, "max_tokens": 512})
+    sampler = SamplingOverrides(max_tokens=100).over(fitted)
+    assert sampler == SamplingParams(temperature=0.8, top_k=40, top_p=0.95, max_tokens=100)
+
+
+def test_the_record_of_a_sampler_makes_it_again() -> None:
+    sampler = SamplingParams(temperature=0.7, max_tokens=99)
+    assert SamplingParams.fitted(sampler.recorded()) == sampler
