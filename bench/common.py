@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from adascale.models.files.sources import resolve
+from adascale.models.files.library import resolve
 
 STORY = "Write a very long and detailed story about a lighthouse keeper and the sea. Do not stop early. "
 

@@ -21,7 +21,7 @@ from .terminal.transfer import TransferView, announce, ask_consent
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
-    from adascale.models.files.remote_file import DownloadPlan, Transfer
+    from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.options import Purpose, Reporting, SessionOptions
     from adascale.models.session import Session
     from adascale.models.worker.client import Worker

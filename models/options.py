@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
-    from .files.remote_file import Confirm, Report
+    from .files.progress import Confirm, Report
 
 Purpose = Literal["search", "rollouts", "replay"]
 """What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an

@@ -17,9 +17,7 @@ from .calibration import artefact as calibrations
 from .calibration import installed as shelf
 from .draws.playback import ReplayingPolicy
 from .draws.store import DrawStore, draws_path
-from .files import gguf
-from .files.model_files import ModelFiles, fetch
-from .files.remote_file import ModelFile
+from .files.library import ModelFile
 from .llama import stepcost
 from .llama.chat import ChatFormat
 from .llama.native import AbortFlag, listen, offloaded
@@ -28,6 +26,7 @@ from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .options import SYSTEM_PROMPT, Reporting, SamplingParams, SessionOptions
 from .prm import FORMATS, StepPRM
+from .session_files import SessionFiles, fetch
 from .units import human_bytes
 
 WINDOW = 2048
@@ -52,11 +51,11 @@ class Session:
         if (log := reporting.log) is not None:
             listen(lambda level, text: log(text))
         self._stack = ExitStack()
-        self._files: ModelFiles | None = None
+        self._files: SessionFiles | None = None
         self.policy: Policy
         self.reward_model: RewardModel
 
-    def fetch(self) -> ModelFiles:
+    def fetch(self) -> SessionFiles:
         """Find the files, downloading what is missing; opening does it too, where it was not done before.
 
         Raises:
@@ -66,7 +65,7 @@ class Session:
         return self._files
 
     @property
-    def files(self) -> ModelFiles:
+    def files(self) -> SessionFiles:
         """Its files."""
         return self.fetch()
 
@@ -207,7 +206,7 @@ class Session:
         return calibrations.load(Path(wanted), width=self.model.width)
 
     def _window(self, file: ModelFile) -> int:
-        allowed = gguf.read_info(file.path).context_length or WINDOW
+        allowed = file.info.context_length or WINDOW
         wanted = self.options.ctx_size or min(WINDOW, allowed)
         if wanted > allowed:
             raise UsageError(
@@ -217,17 +216,17 @@ class Session:
         return -(-wanted // 256) * 256
 
     def _check_memory(self) -> None:
-        info = gguf.read_info(self.generator.path)
+        info = self.generator.info
         loads: list[fit.Load] = [("generator", info, self.window, self.options.branches)]
         if self.prm is not None:
-            own = info if self.prm.path == self.generator.path else gguf.read_info(self.prm.path)
+            own = info if self.prm.path == self.generator.path else self.prm.info
             loads.append(("PRM", own, self._prm_window(), 1))
         fit.plan_memory(loads, force=self.options.force)
 
     def _prm_window(self) -> int:
         assert self.prm is not None
         # A PRM reads the same text with a few more tokens around each step.
-        return min(2 * self.window, gguf.read_info(self.prm.path).context_length or 2 * self.window)
+        return min(2 * self.window, self.prm.info.context_length or 2 * self.window)
 
     def _load(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"

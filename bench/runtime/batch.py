@@ -22,7 +22,6 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import choose
-from adascale.models.files import gguf
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
@@ -53,7 +52,7 @@ def main() -> None:
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
         settings = Settings(strategy, SearchParams(), seed=args.seed)
-        info = gguf.read_info(session.generator.path)
+        info = session.generator.info
         planned = info.size_bytes + info.kv_bytes_per_token() * session.window * 32
         found = {
             "one after another": run(session, [[problem] for problem in problems], settings),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Card
     from adascale.models.calibration.collect import Draws
     from adascale.models.calibration.rollouts import RolloutStore
-    from adascale.models.files.remote_file import ModelFile
+    from adascale.models.files.library import ModelFile
     from adascale.models.session import Session
 
 

@@ -145,7 +145,7 @@ def _memory(name: str) -> Check:
     """Whether ``ask`` with its usual numbers fits; a model that does not is a failure with a way out."""
     from adascale.models import fit
     from adascale.models.files import gguf
-    from adascale.models.files.sources import locate
+    from adascale.models.files.library import locate
     from adascale.models.session import WINDOW
 
     limit = machine.memory_limit_bytes()
@@ -173,7 +173,7 @@ def _disk(name: str) -> Check:
     """Whether there is room for the model where it is still to be fetched."""
     from adascale.models.files.cache import cache_dir
     from adascale.models.files.catalog import catalog
-    from adascale.models.files.sources import locate
+    from adascale.models.files.library import locate
 
     free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
     said = f"{human_bytes(free)} free in {shown_path(cache_dir())}"
@@ -185,7 +185,7 @@ def _disk(name: str) -> Check:
 
 def _generator(name: str) -> Check:
     from adascale.models.files import gguf
-    from adascale.models.files.sources import locate
+    from adascale.models.files.library import locate
 
     found = locate(name)
     if found is None:
@@ -195,7 +195,7 @@ def _generator(name: str) -> Check:
             f"{name} is not on this machine; ask fetches it",
             f"adascale models pull {name}",
         )
-    gguf.check_gguf(found.path)
+    gguf.read_info(found.path)
     return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {shown_path(found.path)}")
 
 
@@ -203,7 +203,7 @@ def _calibration(name: str) -> Check:
     """The one for the usual sampler, what it was fitted on, and how good it is on held-out questions."""
     from adascale.models.calibration import installed as shelf
     from adascale.models.calibration.artefact import Fingerprint
-    from adascale.models.files.sources import resolve
+    from adascale.models.files.library import resolve
     from adascale.models.options import SamplingParams
     from adascale.models.session import WINDOW
 

@@ -16,7 +16,7 @@ from ..terminal.console import say, write_payload
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.sources import ModelFile
+    from adascale.models.files.library import LocalFile
 
 SCHEMA = "adascale.model/1"
 
@@ -46,7 +46,7 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     The first one is the default. "here" says that nothing has to be downloaded.
     """
     from adascale.models.files.catalog import catalog
-    from adascale.models.files.sources import installed
+    from adascale.models.files.library import installed
 
     here = installed()
     found = {file.name: file for file in here}
@@ -62,12 +62,11 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
     adascale models show qwen2.5-coder-1.5b
     """
     from adascale.models.files.gguf import read_info
-    from adascale.models.files.reference import parse
-    from adascale.models.files.remote_file import Wanted
-    from adascale.models.files.sources import locate
+    from adascale.models.files.library import locate
+    from adascale.models.files.reference import ModelReference, parse
 
-    file, wanted = locate(name), parse(name)
-    spec = wanted.spec if isinstance(wanted, Wanted) else None
+    file, reference = locate(name), parse(name)
+    spec = reference.spec if isinstance(reference, ModelReference) else None
     if file is None and spec is None:
         raise _not_here(name)
     facts = _facts(spec, file)
@@ -101,7 +100,7 @@ def pull(
 
     A download goes on where a killed one stopped, and nothing is used before its sha256 was checked.
     """
-    from adascale.models.files.sources import locate, remove, resolve
+    from adascale.models.files.library import locate, remove, resolve
 
     from ..terminal.transfer import TransferView, announce, ask_consent
 
@@ -129,7 +128,7 @@ def path(
     llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
     """
     from adascale.models.files.cache import cache_dir
-    from adascale.models.files.sources import locate
+    from adascale.models.files.library import locate
 
     file = locate(name) if name is not None else None
     if name is not None and file is None:
@@ -144,7 +143,7 @@ def rm(name: Name, yes: Yes = False) -> None:
 
     adascale models rm qwen2.5-coder-0.5b
     """
-    from adascale.models.files.sources import locate, remove
+    from adascale.models.files.library import locate, remove
     from adascale.models.units import human_bytes
 
     from ..terminal.transfer import confirmed, is_interactive
@@ -158,7 +157,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     say(f"removed {name}, {human_bytes(remove(name))} freed")
 
 
-def _facts(spec: ModelSpec | None, file: ModelFile | None) -> dict[str, Any]:
+def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
     """What JSON and tables are made of; unknown is None."""
     sources = ["hub", "wheel"] if spec and spec.wheel else ["hub"] if spec else []
     return {

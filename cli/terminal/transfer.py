@@ -15,7 +15,7 @@ from .console import clean, may_animate, say, shown_path, stderr_console
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from adascale.models.files.sources import DownloadPlan, Transfer
+    from adascale.models.files.progress import DownloadPlan, Transfer
 
 _PLAIN_EVERY_S = 10.0
 

@@ -24,8 +24,9 @@ from pathlib import Path
 from adascale.engine.errors import ModelCorruptError
 
 from ..kept import atomic_write
-from .forms import is_commit, is_file_name, is_one_name, is_sha256, quoted
-from .remote_file import Artifact, Report, Transfer
+from .progress import Report, Transfer
+from .reference import RemoteFile
+from .validation import is_commit, is_file_name, is_one_name, is_sha256, quoted
 
 _STAGING = ".adascale"
 
@@ -91,13 +92,13 @@ def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
     ]
 
 
-def find(artifact: Artifact) -> Path | None:
+def find(remote: RemoteFile) -> Path | None:
     """The exact file, if it is here: in its snapshot, or as a blob that another snapshot brought.
 
     Raises:
         ModelCorruptError: Its digest, commit or file name is none.
     """
-    link, blob = _places(artifact)
+    link, blob = _places(remote)
     if not link.exists() and blob.exists():
         # A cache that is read-only cannot get the link; its blob can be used all the same.
         with contextlib.suppress(OSError):
@@ -106,26 +107,26 @@ def find(artifact: Artifact) -> Path | None:
 
 
 @contextlib.contextmanager
-def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
+def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
     """A folder of one's own to put a download together in, on the cache's own disk.
 
     One process at a time has it; the lock is the one huggingface_hub takes for the same blob. It is empty
     afterwards, unless the download was interrupted and can be continued: then the next run finds it.
 
     Raises:
-        ModelCorruptError: The digest of the artifact is none.
+        ModelCorruptError: The digest of the file is none.
     """
     from filelock import FileLock, Timeout
 
-    area, resumable = _area(artifact.sha256), False
-    folder = _folder(artifact.repo)
-    lock = FileLock(cache_dir() / ".locks" / folder.name / f"{artifact.sha256}.lock")
+    area, resumable = _area(remote.sha256), False
+    folder = _folder(remote.repo)
+    lock = FileLock(cache_dir() / ".locks" / folder.name / f"{remote.sha256}.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire(timeout=0.1)
     except Timeout:
         if report is not None:
-            report(Transfer(artifact.name, 0, artifact.size_bytes, "waiting"))
+            report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
         lock.acquire()
     try:
         area.mkdir(parents=True, exist_ok=True)
@@ -142,17 +143,17 @@ def staging(artifact: Artifact, report: Report | None = None) -> Iterator[Path]:
         lock.release()
 
 
-def staged_bytes(artifact: Artifact) -> int:
+def staged_bytes(remote: RemoteFile) -> int:
     """Bytes that an interrupted download has already put on the disk."""
-    return sum(path.stat().st_size for path in _area(artifact.sha256).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in _area(remote.sha256).rglob("*") if path.is_file())
 
 
-def publish(staged: Path, artifact: Artifact) -> Path:
+def publish(staged: Path, remote: RemoteFile) -> Path:
     """Give a checked file its place in the cache, in one step.
 
     Args:
         staged: The file in the staging area; it is gone afterwards.
-        artifact: What it is.
+        remote: What it is.
 
     Returns:
         Its path in the snapshot.
@@ -160,17 +161,17 @@ def publish(staged: Path, artifact: Artifact) -> Path:
     Raises:
         ModelCorruptError: The file is not in the staging area, or its place would not be in the cache.
     """
-    link, blob = _places(artifact)
-    if not staged.resolve().is_relative_to(_area(artifact.sha256).resolve()):
+    link, blob = _places(remote)
+    if not staged.resolve().is_relative_to(_area(remote.sha256).resolve()):
         # It is moved away from where it lies.
         raise _refused("file", str(staged))
     blob.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(blob)
-    main = _folder(artifact.repo) / "refs" / "main"
+    main = _folder(remote.repo) / "refs" / "main"
     if not main.exists():
         # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
         with atomic_write(main) as file:
-            file.write(artifact.revision.encode())
+            file.write(remote.revision.encode())
     _link(blob, link)
     return link
 
@@ -223,16 +224,16 @@ def _area(sha256: str) -> Path:
     return cache_dir() / _STAGING / sha256
 
 
-def _places(artifact: Artifact) -> tuple[Path, Path]:
+def _places(remote: RemoteFile) -> tuple[Path, Path]:
     """The link in the snapshot, and the blob."""
-    if not is_sha256(artifact.sha256):
-        raise _refused("sha256", artifact.sha256)
-    if not is_commit(artifact.revision):
-        raise _refused("commit", artifact.revision)
-    if not is_file_name(artifact.file):
-        raise _refused("file name", artifact.file)
-    folder = _folder(artifact.repo)
-    return folder / "snapshots" / artifact.revision / artifact.file, folder / "blobs" / artifact.sha256
+    if not is_sha256(remote.sha256):
+        raise _refused("sha256", remote.sha256)
+    if not is_commit(remote.revision):
+        raise _refused("commit", remote.revision)
+    if not is_file_name(remote.file):
+        raise _refused("file name", remote.file)
+    folder = _folder(remote.repo)
+    return folder / "snapshots" / remote.revision / remote.file, folder / "blobs" / remote.sha256
 
 
 def _refused(what: str, value: str) -> ModelCorruptError:

@@ -11,8 +11,8 @@ from pathlib import Path
 from adascale.engine.errors import ModelCorruptError
 
 from ..kept import atomic_write, cache_folder
-from .forms import is_sha256, quoted
-from .remote_file import Report, Transfer
+from .progress import Report, Transfer
+from .validation import is_sha256, quoted
 
 _CHUNK = 1 << 22
 

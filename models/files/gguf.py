@@ -66,22 +66,12 @@ class GGUFInfo:
         return self.block_count * per_layer * bytes_per_value
 
 
-def check_gguf(path: Path) -> None:
-    """Make sure that ``path`` is a whole GGUF that llama.cpp can read.
+def read_info(path: Path) -> GGUFInfo:
+    """Read the header of a GGUF, and make sure that the file is one that llama.cpp can read, and whole.
 
     Raises:
         ModelNotFoundError: There is no such file.
         ModelCorruptError: It is something else, too new, or torn; the message says which.
-    """
-    _read(path)
-
-
-def read_info(path: Path) -> GGUFInfo:
-    """Read the header of a GGUF.
-
-    Raises:
-        ModelNotFoundError: There is no such file.
-        ModelCorruptError: As for ``check_gguf``.
     """
     header = _read(path)
     arch = header.text("general.architecture")

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
 
 from ..units import human_bytes
-from .forms import is_commit, is_file_name, is_sha256, is_size, quoted
-from .reference import choose_file, model_files, quant_of
-from .remote_file import Artifact, Report, Transfer, Wanted
+from .progress import Report, Transfer
+from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
+from .validation import is_commit, is_file_name, is_sha256, is_size, quoted
 
 # Name look-up has no timeout of its own, so the whole question gets one.
 _ANSWER_WITHIN_S = 3.0
@@ -60,7 +60,7 @@ def check_reachable() -> None:
         raise _no_network(outcome[0])
 
 
-def look_up(wanted: Wanted) -> Artifact:
+def look_up(reference: ModelReference) -> RemoteFile:
     """Ask the Hub which exact file a reference means.
 
     Raises:
@@ -73,27 +73,33 @@ def look_up(wanted: Wanted) -> Artifact:
     api = HfApi(endpoint=endpoint(), library_name="adascale")
     with quiet():
         try:
-            info = api.model_info(wanted.repo, revision=wanted.revision, files_metadata=True, timeout=10)
+            info = api.model_info(
+                reference.repo, revision=reference.revision, files_metadata=True, timeout=10
+            )
         except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-            raise _bad_answer(wanted.name, "it does not describe a repository") from error
+            raise _bad_answer(reference.name, "it does not describe a repository") from error
         except Exception as error:
-            raise explained(error, wanted.repo, wanted.name) from error
+            raise explained(error, reference.repo, reference.name) from error
     siblings = [item for item in info.siblings or () if isinstance(item.rfilename, str)]
     sizes = {item.rfilename: item.size if is_size(item.size) else 0 for item in siblings}
-    file = wanted.file if wanted.file in sizes else choose_file(sizes, wanted.file or wanted.quant)
+    file = (
+        reference.file if reference.file in sizes else choose_file(sizes, reference.file or reference.quant)
+    )
     if file is None:
-        raise _no_such_quant(wanted, sizes)
+        raise _no_such_quant(reference, sizes)
     lfs = next(item.lfs for item in siblings if item.rfilename == file)
     if lfs is None or info.sha is None:
-        raise ModelCorruptError(f"{wanted.name} has no checksum on {host()}, so it cannot be trusted", file)
-    _check_forms(wanted.name, info.sha, file, lfs.size, lfs.sha256)
-    known = wanted.spec.sha256 if wanted.spec else None
+        raise ModelCorruptError(
+            f"{reference.name} has no checksum on {host()}, so it cannot be trusted", file
+        )
+    _check_forms(reference.name, info.sha, file, lfs.size, lfs.sha256)
+    known = reference.spec.sha256 if reference.spec else None
     if known not in (None, lfs.sha256):
-        raise ModelCorruptError(f"{wanted.name} on {host()} is not the file that was published", file)
-    return Artifact(wanted.name, wanted.repo, info.sha, file, lfs.size, lfs.sha256, wanted.spec)
+        raise ModelCorruptError(f"{reference.name} on {host()} is not the file that was published", file)
+    return RemoteFile(reference.name, reference.repo, info.sha, file, lfs.size, lfs.sha256, reference.spec)
 
 
-def download(artifact: Artifact, area: Path, report: Report) -> Path:
+def download(remote: RemoteFile, area: Path, report: Report) -> Path:
     """Fetch a file into the staging area.
 
     Returns:
@@ -113,24 +119,24 @@ def download(artifact: Artifact, area: Path, report: Report) -> Path:
     with quiet():
         try:
             path = hf_hub_download(
-                artifact.repo,
-                artifact.file,
-                revision=artifact.revision,
+                remote.repo,
+                remote.file,
+                revision=remote.revision,
                 # Not as a cache: there the ETag, which is the server's word, becomes a path.
                 local_dir=place,
                 # Else it takes the file from the user's cache, from which --force wants it afresh.
                 cache_dir=place / ".cache",
                 endpoint=endpoint(),
                 library_name="adascale",
-                tqdm_class=_bar_class(artifact, report),
+                tqdm_class=_bar_class(remote, report),
             )
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
             if _cannot_be_made(error, place):
                 # Of what names the files in there only the ETag is unchecked: one with slashes, or too long.
-                raise _bad_answer(artifact.name, "its ETag is no digest") from error
-            raise explained(error, artifact.repo, artifact.name) from error
+                raise _bad_answer(remote.name, "its ETag is no digest") from error
+            raise explained(error, remote.repo, remote.name) from error
     return Path(path).resolve()
 
 
@@ -169,11 +175,11 @@ def _knock(outcome: list[str]) -> None:
         outcome[0] = f"it answers {status}" if status >= 500 else ""
 
 
-def _bar_class(artifact: Artifact, report: Report) -> type[Any]:
+def _bar_class(remote: RemoteFile, report: Report) -> type[Any]:
     """A stand-in for tqdm that passes the bytes on."""
 
     class Bar:
-        total = artifact.size_bytes
+        total = remote.size_bytes
 
         def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
             self.n = initial
@@ -185,7 +191,7 @@ def _bar_class(artifact: Artifact, report: Report) -> type[Any]:
 
         def update(self, count: int = 1) -> None:
             self.n += count
-            report(Transfer(artifact.name, self.n, artifact.size_bytes))
+            report(Transfer(remote.name, self.n, remote.size_bytes))
 
         # Xet counts bytes on the wire and on the disk; whoever has this method gets one bar for both.
         def update_transfer(self, count: int) -> None: ...
@@ -270,17 +276,17 @@ def _bad_answer(name: str, *facts: str) -> ModelCorruptError:
     )
 
 
-def _no_such_quant(wanted: Wanted, sizes: dict[str, int]) -> ModelNotFoundError:
+def _no_such_quant(reference: ModelReference, sizes: dict[str, int]) -> ModelNotFoundError:
     models = model_files(sizes)
     if not models:
         hint = "look for a repository of the same name that ends in -GGUF"
-        return ModelNotFoundError(f"{wanted.repo} has no GGUF file", hint=hint)
+        return ModelNotFoundError(f"{reference.repo} has no GGUF file", hint=hint)
     listing = ", ".join(f"{quant_of(name)} {human_bytes(sizes[name])}" for name in models)
     best = quant_of(choose_file(models, None) or models[0])
     return ModelNotFoundError(
-        f'{wanted.repo} has no quant "{wanted.file or wanted.quant}"',
+        f'{reference.repo} has no quant "{reference.file or reference.quant}"',
         f"it has: {listing}",
-        hint=f"adascale models pull {wanted.repo}:{best}",
+        hint=f"adascale models pull {reference.repo}:{best}",
         slug="no-such-quant",
     )
 

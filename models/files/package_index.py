@@ -17,8 +17,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
-from .forms import is_sha256, quoted
 from .index_settings import IndexSettings
+from .validation import is_sha256, quoted
 
 if TYPE_CHECKING:
     import httpx

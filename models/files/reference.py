@@ -1,18 +1,22 @@
-"""Model references: what a user types, taken apart. No network, no disk but for ``is it a file?``."""
+"""Model references: what a user types, taken apart. No network, no disk but for ``is it a file?``.
+
+"qwen2.5-coder-1.5b", "hf:user/repo:Q4_K_M"  ->  ModelReference  ->  RemoteFile, here or asked of the Hub
+"./model.gguf"                               ->  Path
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from adascale.engine.errors import ModelNotFoundError
 
 from .catalog import ModelSpec, catalog
-from .forms import is_file_name, is_one_name
-from .remote_file import Wanted
+from .validation import is_file_name, is_one_name
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _HUB = re.compile(
@@ -28,7 +32,58 @@ _QUANT = re.compile(_TAG, re.IGNORECASE)
 _NOT_A_MODEL = re.compile(r"mmproj|imatrix|-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 
 
-def parse(ref: str) -> Path | Wanted:
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One exact file: what a download has to yield, whatever its source.
+
+    Attributes:
+        name: How to ask for the model again.
+        repo: ``owner/name`` on the Hub, which is also its place in the cache.
+        revision: Commit hash.
+        file: Path inside the repository, with forward slashes.
+        sha256: Lowercase hex digest.
+        spec: Its catalogue entry, if it has one.
+    """
+
+    name: str
+    repo: str
+    revision: str
+    file: str
+    size_bytes: int
+    sha256: str
+    spec: ModelSpec | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A model of the catalogue or of the Hub, taken apart; what the user leaves open is None.
+
+    Attributes:
+        name: How messages call it.
+        repo: ``owner/name`` on the Hub.
+        revision: Commit, branch or tag.
+        file: File name inside the repository.
+        quant: Quantization tag or file name, to choose among the repository's files.
+        spec: The catalogue entry it is.
+    """
+
+    name: str
+    repo: str
+    revision: str | None = None
+    file: str | None = None
+    quant: str | None = None
+    spec: ModelSpec | None = None
+
+    def exact(self) -> RemoteFile | None:
+        """The exact file, when the catalogue knows all of it."""
+        spec = self.spec
+        if spec is None or spec.hub.revision is None or spec.size_bytes is None or spec.sha256 is None:
+            return None
+        revision, size = spec.hub.revision, spec.size_bytes
+        return RemoteFile(self.name, self.repo, revision, spec.file, size, spec.sha256, spec)
+
+
+def parse(ref: str) -> Path | ModelReference:
     """Take a reference apart.
 
     Args:
@@ -48,18 +103,13 @@ def parse(ref: str) -> Path | Wanted:
         return path
     spec = catalog().get(ref)
     if spec is not None:
-        return from_spec(spec)
+        return _reference_to(spec, spec.name)
     # A repository may be given as "owner/name-GGUF:file.gguf"; any other *.gguf is a path that is missing.
     if path.is_dir() or (ref.endswith(".gguf") and not (hub and hub["quant"])):
         return path
     if hub:
         return _hub_reference(hub)
     raise _unknown(ref)
-
-
-def from_spec(spec: ModelSpec, name: str = "") -> Wanted:
-    """The reference to a catalogue entry."""
-    return Wanted(name or spec.name, spec.hub.repo, spec.hub.revision, spec.file, spec=spec)
 
 
 def choose_file(files: Iterable[str], quant: str | None) -> str | None:
@@ -96,7 +146,11 @@ def _with_tag(models: list[str], tag: str) -> str | None:
     return next(iter(named), None) or next((name for name in models if tagged.search(name.lower())), None)
 
 
-def _hub_reference(match: re.Match[str]) -> Wanted:
+def _reference_to(spec: ModelSpec, name: str) -> ModelReference:
+    return ModelReference(name, spec.hub.repo, spec.hub.revision, spec.file, spec=spec)
+
+
+def _hub_reference(match: re.Match[str]) -> ModelReference:
     repo, quant, file = match["repo"], match["quant"], match["file"]
     revision = match["at"] or match["revision"]
     if revision is not None and not is_one_name(revision):
@@ -110,8 +164,8 @@ def _hub_reference(match: re.Match[str]) -> Wanted:
         for spec in catalog().values():
             # Pinned, verified and perhaps on the package index too: better than whatever main is today.
             if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], file or quant or "Q4_K_M"):
-                return from_spec(spec, name)
-    return Wanted(name, repo, revision, file, quant)
+                return _reference_to(spec, name)
+    return ModelReference(name, repo, revision, file, quant)
 
 
 def _unknown(ref: str) -> ModelNotFoundError:

@@ -19,7 +19,7 @@ from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelU
 from ..kept import atomic_write
 from . import hub
 from .catalog import HubRef
-from .forms import is_file_name, quoted
+from .validation import is_file_name, quoted
 
 Tensors = dict[str, NDArray[np.float32]]
 Read = Callable[[int, int], bytes]

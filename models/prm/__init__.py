@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from adascale.engine.errors import UsageError
 
-from ..files.remote_file import ModelFile
+from ..files.library import ModelFile
 from ..llama.runtime import LlamaModel
 from .head import fetch_head, head_file, qwen_math_prm, skywork_prm
 from .incremental import StepPRM
@@ -84,7 +84,7 @@ def settle_format(
 def _choose_format(file: ModelFile) -> str:
     if file.spec is not None:
         return file.spec.format or "judge"
-    names = names_of(file.path)
+    names = names_of(file.info.name, file.path)
     for name, form in FORMATS.items():
         if any(re.search(form.names, own) for own in names):
             return name

@@ -18,7 +18,8 @@ from adascale.engine.errors import AdascaleError, UsageError
 
 from ..files import hub
 from ..files.catalog import HubRef
-from ..files.remote_file import ModelFile
+from ..files.gguf import read_info
+from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save
 from ..kept import cache_folder
 from ..llama.chat import render
@@ -37,7 +38,6 @@ _OUTPUTS = {"qwen-math-prm": 2, "skywork-prm": 1}
 # Where a head can be fetched, by what the backbone calls itself.
 _PUBLISHED = {
     "qwen2.5-math-prm-7b": HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97"),
-    "qwen2.5-math-prm-72b": HubRef("Qwen/Qwen2.5-Math-PRM-72B", "9df429b02adb5f764cd6e30e76a0cca16d501ae1"),
     "qwen2.5-math-7b-prm800k": HubRef(
         "Qwen/Qwen2.5-Math-7B-PRM800K", "0d04bd1d50d7d36e022a9203128b66583f523276"
     ),
@@ -94,7 +94,7 @@ def load_head(model: LlamaModel, name: str) -> Head:
         UsageError: there is no head, or it is another model's.
         ModelCorruptError: the file lacks its tensors.
     """
-    path = head_file(model.path, name)
+    path = _where(model.path, read_info(model.path).name)
     if path is None:
         raise _no_head(model.path, name)
     tensors = read_local(path, _tensors_of(name))
@@ -118,9 +118,9 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
         ModelUnavailableError, ModelNotFoundError: the Hub cannot be asked, or does not have it.
         ModelCorruptError: the published file lacks the tensors.
     """
-    if name not in LAYERS or _where(file.path) is not None:
+    if name not in LAYERS or head_file(file, name) is not None:
         return
-    source = _published(file.path)
+    source = _published(file.path, file.info.name)
     if source is None or name != "qwen-math-prm":
         raise _no_head(file.path, name)
     if offline or hub.is_offline():
@@ -135,14 +135,14 @@ def _tensors_of(name: str) -> list[str]:
     return [f"{layer}.{part}" for layer in LAYERS[name] for part in ("weight", "bias")]
 
 
-def head_file(gguf: Path, name: str) -> Path | None:
+def head_file(file: ModelFile, name: str) -> Path | None:
     """The head of a backbone read as a PRM of format ``name``; None where it is missing, or needs none."""
-    return _where(gguf) if name in LAYERS else None
+    return _where(file.path, file.info.name) if name in LAYERS else None
 
 
-def _where(gguf: Path) -> Path | None:
+def _where(gguf: Path, own_name: str) -> Path | None:
     """The head's file: the user's own beside the GGUF, else the one that was fetched."""
-    source = _published(gguf)
+    source = _published(gguf, own_name)
     places = [beside(gguf), *([_kept(source)] if source else [])]
     return next((place for place in places if place.is_file()), None)
 
@@ -152,8 +152,8 @@ def beside(gguf: Path) -> Path:
     return gguf.with_suffix(".head.safetensors")
 
 
-def _published(gguf: Path) -> HubRef | None:
-    names = names_of(gguf)
+def _published(gguf: Path, own_name: str) -> HubRef | None:
+    names = names_of(own_name, gguf)
     return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
 
 

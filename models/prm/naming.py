@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..files.gguf import read_info
 
-
-def names_of(gguf: Path) -> tuple[str, str]:
+def names_of(name: str, gguf: Path) -> tuple[str, str]:
     """``general.name`` and the file's name, in lower case with hyphens between the words."""
-    own, file = read_info(gguf).name, gguf.stem
-    return _spelled(own), _spelled(file)
+    return _spelled(name), _spelled(gguf.stem)
 
 
 def _spelled(name: str) -> str:

@@ -14,7 +14,7 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 
-from ..files.remote_file import DownloadPlan, Transfer
+from ..files.progress import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
 from .pipes import Link, Pipes
 from .server import Done, Ended, Happened, Interrupt, Loading, Logged, Open, Opened, Said, Search, Wanted

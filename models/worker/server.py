@@ -24,7 +24,7 @@ from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Notice, Problem
 
-from ..files.remote_file import DownloadPlan
+from ..files.progress import DownloadPlan
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver

@@ -7,8 +7,7 @@ import pytest
 
 import adascale
 from adascale.engine.errors import ModelUnavailableError
-from adascale.models.files.remote_file import ModelFile
-from adascale.models.files.sources import resolve
+from adascale.models.files.library import ModelFile, resolve
 from adascale.models.llama.batch import Run
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import evaluate

@@ -6,7 +6,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.files.forms import is_file_name, is_size
+from adascale.models.files.validation import is_file_name, is_size
 
 PINNED = {
     "qwen2.5-coder-1.5b": (
@@ -55,9 +55,9 @@ def test_every_entry_is_well_formed() -> None:
         assert spec.size_bytes is None or (spec.sha256 is not None and spec.hub.revision is not None)
 
 
-def test_importing_the_sources_imports_nothing_heavy() -> None:
+def test_importing_the_library_imports_nothing_heavy() -> None:
     code = (
-        "import sys, adascale.models.files.sources, adascale.cli.commands.models\n"
+        "import sys, adascale.models.files.library, adascale.cli.commands.models\n"
         "heavy = {'huggingface_hub', 'llama_cpp', 'httpx', 'numpy', 'psutil'}\n"
         "print(*heavy & set(sys.modules))"
     )

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelNotFoundError
-from adascale.models.files.reference import choose_file, parse, quant_of
-from adascale.models.files.remote_file import Wanted
+from adascale.models.files.reference import ModelReference, choose_file, parse, quant_of
 
 FILES = [
     "a-IQ4_0.gguf",
@@ -34,7 +33,7 @@ def test_hub_references(
     ref: str, repo: str, revision: str | None, file: str | None, quant: str | None
 ) -> None:
     wanted = parse(ref)
-    assert isinstance(wanted, Wanted)
+    assert isinstance(wanted, ModelReference)
     assert (wanted.repo, wanted.revision, wanted.file, wanted.quant) == (repo, revision, file, quant)
 
 
@@ -61,16 +60,16 @@ def test_an_existing_file_wins_over_a_repository(tmp_path: Path, monkeypatch: py
 def test_a_directory_does_not_hide_a_catalogue_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "smollm2-135m").mkdir()
-    assert isinstance(parse("smollm2-135m"), Wanted)
+    assert isinstance(parse("smollm2-135m"), ModelReference)
 
 
 def test_the_repository_of_a_known_model_gets_its_pins() -> None:
     wanted = parse("hf:qwen/qwen2.5-coder-1.5b-instruct-gguf:q4_k_m")
-    assert isinstance(wanted, Wanted)
-    assert wanted.artifact() is not None
+    assert isinstance(wanted, ModelReference)
+    assert wanted.exact() is not None
     other = parse("hf:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF:Q8_0")
-    assert isinstance(other, Wanted)
-    assert other.artifact() is None
+    assert isinstance(other, ModelReference)
+    assert other.exact() is None
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

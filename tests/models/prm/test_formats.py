@@ -9,12 +9,13 @@ import tiny_prm
 
 from adascale.engine.errors import UsageError
 from adascale.models.files.catalog import catalog
-from adascale.models.files.remote_file import ModelFile
+from adascale.models.files.gguf import read_info
+from adascale.models.files.library import ModelFile
 from adascale.models.prm import FORMATS, settle_format, split_reference
 
 
 def own(path: Path) -> ModelFile:
-    return ModelFile(str(path), path, "", path.stat().st_size, None, "path")
+    return ModelFile(str(path), path, "", None, "path", read_info(path))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_the_catalogue_says_it_for_its_prms_and_generators_are_judges(tmp_path: 
     for spec in catalog().values():
         assert (spec.role == "prm") == (spec.format is not None)
         assert (spec.format or "judge") in FORMATS
-        file = ModelFile(spec.name, path, "", 1, spec, "cache")
+        file = ModelFile(spec.name, path, "", spec, "cache", read_info(path))
         assert settle_format(file, None, print, offline=True) == (spec.format or "judge")
     formats = {spec.format for spec in catalog().values() if spec.role == "prm"}
     assert formats == {"math-shepherd", "rlhflow-deepseek", "rlhflow-mistral"}

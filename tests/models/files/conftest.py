@@ -14,8 +14,7 @@ import pytest
 from hub import COMMIT
 from loopback import Server, serving
 
-from adascale.models.files import reference as refs
-from adascale.models.files import sources
+from adascale.models.files import library, reference
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 
 FOREIGN = (
@@ -76,7 +75,7 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModelSpec], ModelSpe
     """Make one entry the whole catalogue."""
 
     def use(spec: ModelSpec) -> ModelSpec:
-        for module in (refs, sources):
+        for module in (reference, library):
             monkeypatch.setattr(module, "catalog", lambda: {spec.name: spec})
         return spec
 

@@ -14,7 +14,7 @@ from adascale.engine.errors import ModelUnavailableError
 from adascale.models.files import index_settings as settings
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.index_settings import index_settings
-from adascale.models.files.sources import resolve
+from adascale.models.files.library import resolve
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

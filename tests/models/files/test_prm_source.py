@@ -18,7 +18,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.types import Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog
-from adascale.models.files.sources import resolve
+from adascale.models.files.library import resolve
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 

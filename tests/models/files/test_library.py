@@ -9,7 +9,9 @@ import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.sources import ModelFile, Transfer, locate, resolve
+from adascale.models.files.gguf import read_info
+from adascale.models.files.library import ModelFile, locate, resolve
+from adascale.models.files.progress import Transfer
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -21,7 +23,8 @@ def test_a_file_of_ones_own_is_used_where_it_lies(tmp_path: Path, gguf: bytes) -
     path.write_bytes(gguf)
     for ref in (str(path), f"file:{path}"):
         file = resolve(ref, offline=True)
-        assert file == ModelFile(ref, path, hashlib.sha256(gguf).hexdigest(), len(gguf), None, "path")
+        assert file == ModelFile(ref, path, hashlib.sha256(gguf).hexdigest(), None, "path", read_info(path))
+        assert file.size_bytes == len(gguf)
     assert not (tmp_path / "hf").exists()
 
 
@@ -114,7 +117,7 @@ def test_offline_touches_nothing_and_says_how_to_go_on(
     gguf: bytes, new_spec: New, catalogue: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue(new_spec(gguf, packages=1))
-    monkeypatch.setattr("adascale.models.files.sources.fetch", lambda *_: pytest.fail("went to the network"))
+    monkeypatch.setattr("adascale.models.files.download.fetch", lambda *_: pytest.fail("went to the network"))
     with pytest.raises(ModelUnavailableError, match="offline mode is on") as raised:
         resolve("tiny", offline=True)
     assert raised.value.slug == "offline"

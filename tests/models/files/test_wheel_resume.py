@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.sources import ModelFile, Transfer, resolve
+from adascale.models.files.library import ModelFile, resolve
+from adascale.models.files.progress import Transfer
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -23,14 +24,14 @@ Clean = Callable[[], bool]
 
 RUN = """
 import json, sys
-from adascale.models.files import reference, sources
+from adascale.models.files import library, reference
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 fields = json.load(sys.stdin)
 fields["hub"] = HubRef(**fields["hub"])
 fields["wheel"] = WheelRef(tuple(map(tuple, fields["wheel"]["packages"])), fields["wheel"]["member"])
 spec = ModelSpec(**fields)
-reference.catalog = sources.catalog = lambda: {spec.name: spec}
-print(sources.resolve("tiny").source)
+reference.catalog = library.catalog = lambda: {spec.name: spec}
+print(library.resolve("tiny").source)
 assert "pip" not in sys.modules
 """
 

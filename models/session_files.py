@@ -1,4 +1,4 @@
-"""Which files a session is made of: found, and fetched where they are missing."""
+"""The files that a session opens: found, downloaded where they are missing, and verified."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..options import Reporting, SessionOptions
-from ..prm import head_file, settle_format, split_reference
-from .checksum import file_sha256
-from .remote_file import ModelFile
-from .sources import resolve
+from .files.checksum import file_sha256
+from .files.library import ModelFile, resolve
+from .options import Reporting, SessionOptions
+from .prm import head_file, settle_format, split_reference
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFiles:
+class SessionFiles:
     """A generator, and a PRM where the generator's own states are not what is read.
 
     Attributes:
@@ -34,14 +33,14 @@ class ModelFiles:
         """What a PRM's scores depend on: its GGUF, and its head where it has one; empty without a PRM."""
         if self.prm is None:
             return ""
-        head = head_file(self.prm.path, self.prm_format)
+        head = head_file(self.prm, self.prm_format)
         if head is None:
             return self.prm.sha256
         both = f"{self.prm.sha256} {file_sha256(head, head.name)}"
         return hashlib.sha256(both.encode()).hexdigest()
 
 
-def fetch(options: SessionOptions, reporting: Reporting) -> ModelFiles:
+def fetch(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     """Find the files that the options name, downloading what is missing.
 
     Raises:
@@ -49,14 +48,14 @@ def fetch(options: SessionOptions, reporting: Reporting) -> ModelFiles:
         UsageError: the file is no PRM of the format that was asked for.
     """
 
-    def found(ref: str) -> ModelFile:
+    def model(ref: str) -> ModelFile:
         return resolve(
             ref, offline=options.offline, on_progress=reporting.on_progress, confirm=reporting.confirm
         )
 
-    generator = found(options.generator)
+    generator = model(options.generator)
     if options.prm in ("none", "probe"):
-        return ModelFiles(generator)
+        return SessionFiles(generator)
     wanted, ref = split_reference(options.prm)
-    prm = generator if ref == "self" else found(ref)
-    return ModelFiles(generator, prm, settle_format(prm, wanted, reporting.status, offline=options.offline))
+    prm = generator if ref == "self" else model(ref)
+    return SessionFiles(generator, prm, settle_format(prm, wanted, reporting.status, offline=options.offline))

@@ -9,28 +9,28 @@ import pytest
 from filelock import FileLock, Timeout
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
-from adascale.models.files import cache as store
+from adascale.models.files import cache
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.remote_file import Artifact, Wanted
-from adascale.models.files.sources import installed, locate, remove, resolve
+from adascale.models.files.library import installed, locate, remove, resolve
+from adascale.models.files.reference import ModelReference, RemoteFile
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
 Put = Callable[..., Path]
 
 
-def artifact_of(spec: ModelSpec) -> Artifact:
-    artifact = Wanted(spec.name, spec.hub.repo, spec=spec).artifact()
-    assert artifact is not None
-    return artifact
+def remote_file(spec: ModelSpec) -> RemoteFile:
+    remote = ModelReference(spec.name, spec.hub.repo, spec=spec).exact()
+    assert remote is not None
+    return remote
 
 
 def test_a_file_is_published_by_a_rename(gguf: bytes, new_spec: New, catalogue: Use) -> None:
-    artifact = artifact_of(catalogue(new_spec(gguf)))
-    with store.staging(artifact) as area:
+    remote = remote_file(catalogue(new_spec(gguf)))
+    with cache.staging(remote) as area:
         (area / "model").write_bytes(gguf)
         inode = (area / "model").stat().st_ino
-        assert store.publish(area / "model", artifact).stat().st_ino == inode
+        assert cache.publish(area / "model", remote).stat().st_ino == inode
 
 
 @pytest.mark.parametrize("error", [ModelCorruptError("no GGUF"), OSError("no space"), None])
@@ -38,10 +38,10 @@ def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
     error: Exception | None, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    artifact = artifact_of(catalogue(new_spec(gguf)))
-    lock = hub_cache / ".locks" / "models--someone--tiny-GGUF" / f"{artifact.sha256}.lock"
+    remote = remote_file(catalogue(new_spec(gguf)))
+    lock = hub_cache / ".locks" / "models--someone--tiny-GGUF" / f"{remote.sha256}.lock"
     locked: list[bool] = []
-    discard = store._discard
+    discard = cache._discard
 
     def watch(area: Path) -> None:
         with pytest.raises(Timeout):
@@ -49,9 +49,9 @@ def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
         locked.append(True)
         discard(area)
 
-    monkeypatch.setattr(store, "_discard", watch)
-    with contextlib.suppress(ModelCorruptError, OSError), store.staging(artifact) as area:
-        (area / store.RESUME_FILE).write_text("[1, 2]")
+    monkeypatch.setattr(cache, "_discard", watch)
+    with contextlib.suppress(ModelCorruptError, OSError), cache.staging(remote) as area:
+        (area / cache.RESUME_FILE).write_text("[1, 2]")
         if error is not None:
             raise error
     assert locked == [True]
@@ -61,12 +61,12 @@ def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
 def test_an_interrupted_download_stays_if_it_can_be_continued(
     hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
 ) -> None:
-    artifact = artifact_of(catalogue(new_spec(gguf)))
+    remote = remote_file(catalogue(new_spec(gguf)))
     for record, stays in (("[1, 2]", True), (None, False)):
-        with contextlib.suppress(KeyboardInterrupt), store.staging(artifact) as area:
-            (area / store.RESUME_FILE).unlink(missing_ok=True)
+        with contextlib.suppress(KeyboardInterrupt), cache.staging(remote) as area:
+            (area / cache.RESUME_FILE).unlink(missing_ok=True)
             if record is not None:
-                (area / store.RESUME_FILE).write_text(record)
+                (area / cache.RESUME_FILE).write_text(record)
             raise KeyboardInterrupt
         assert area.exists() is stays
 
@@ -146,4 +146,4 @@ def test_the_cache_is_where_huggingface_hub_has_it(
 ) -> None:
     for key, value in env.items():
         monkeypatch.setenv(key, value)
-    assert store.cache_dir() == Path(folder)
+    assert cache.cache_dir() == Path(folder)

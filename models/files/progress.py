@@ -1,0 +1,54 @@
+"""What a download tells while it runs, and what it asks before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Source = Literal["path", "cache", "hub", "wheel"]
+Activity = Literal["fetching", "checking", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How far something long has come; ``done_bytes`` never goes back for one label and activity.
+
+    Attributes:
+        label: The model's name.
+        activity: Waiting is for another process that downloads the same file.
+    """
+
+    label: str
+    done_bytes: int
+    total_bytes: int
+    activity: Activity = "fetching"
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadPlan:
+    """What a download will do, before its first byte.
+
+    Attributes:
+        source: Where it comes from first.
+        origin: The repository or the packages, for people.
+        size_bytes: Size of the model file.
+        needed_bytes: Disk it takes while it runs.
+        free_bytes: Disk that is free now.
+        folder: The cache it goes to.
+        licence: Licence of the model, empty when unknown.
+    """
+
+    name: str
+    source: Source
+    origin: str
+    size_bytes: int
+    needed_bytes: int
+    free_bytes: int
+    folder: Path
+    licence: str
+
+
+Report = Callable[[Transfer], None]
+Confirm = Callable[[DownloadPlan], bool]
