@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NewType
+from typing import TYPE_CHECKING, Literal, NewType, get_args
 
 if TYPE_CHECKING:
     # A trace is replayed without numpy, which takes longer to import than all the rest.
@@ -20,6 +20,8 @@ ROOT = NodeId(0)
 
 Finish = Literal["step", "stop", "length"]
 """Why a step ended: its delimiter, the model's end of turn, or a token limit."""
+
+FINISHES: tuple[Finish, ...] = get_args(Finish)
 
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""

@@ -28,7 +28,7 @@ from adascale.engine.strategies.redraw import drawn_over
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models.calibration import installed as shelf
 from adascale.models.calibration.artefact import Artefact, question_key
-from adascale.models.calibration.collect import choose
+from adascale.models.calibration.collect import choose_questions
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.session import Session
@@ -135,7 +135,7 @@ def main() -> None:
     files = read_known(args.data)
     if args.unfitted:
         files = [[problem for problem in file if not fitted_on(problem)] for file in files]
-    problems = choose(files, args.questions, args.seed)
+    problems = choose_questions(files, args.questions, args.seed)
     done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(

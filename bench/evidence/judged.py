@@ -17,7 +17,7 @@ import numpy as np
 
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.fitting import QuestionSamples, Training, answer_data
-from adascale.engine.calibration.metrics import Forecasts
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
 
 from ..common import close
@@ -27,9 +27,9 @@ Rows = list[tuple[int, Sequence[float], float, float]]
 """Question, quantiles, right and all outcomes of each prefix."""
 
 
-def judged(rows: Rows, *, independent: bool = True) -> Forecasts:
+def judged(rows: Rows, *, independent: bool = True) -> Predictions:
     question, quantiles, right, total = zip(*rows, strict=True)
-    return Forecasts(
+    return Predictions(
         np.array(question),
         np.array(quantiles),
         np.array(right, float),
@@ -76,7 +76,7 @@ def main() -> None:
     answers_ = answer_data(
         Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0
     )
-    stages["answer"] = answers_.forecasts(calibration.answer.quantiles(answers_.evidence))
+    stages["answer"] = answers_.predictions(calibration.answer.quantiles(answers_.evidence))
     close({"model": header["model"], "questions": len(questions), "stages": report(stages)})
 
 

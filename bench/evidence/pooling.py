@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from adascale.cli.disk.questions import read_known
 from adascale.engine.calibration.features import sigmoid
 from adascale.engine.calibration.head import folds_of
-from adascale.engine.calibration.metrics import METRICS, Forecasts, bootstrap
+from adascale.engine.calibration.metrics import METRICS, Predictions, bootstrap
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
-from adascale.models.calibration.collect import Draws, choose, store_path
+from adascale.models.calibration.collect import DrawPlan, choose_questions, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.llama.batch import MAX_BATCH_TOKENS, Run
 from adascale.models.llama.prefixes import evaluate
@@ -203,13 +203,13 @@ def fit(data: Padded, heads: int, seed: int) -> list[Array]:
     return params
 
 
-def cross_validated(data: Padded, heads: int) -> Forecasts:
+def cross_validated(data: Padded, heads: int) -> Predictions:
     folds = folds_of(data.question, FOLDS, 0)
     p = np.empty(len(data.right))
     for fold in range(FOLDS):
         params = fit(data.take(folds != fold), heads, fold)
         p[folds == fold] = sigmoid(forward(params, data.take(folds == fold))[2].astype(float))
-    return Forecasts(data.question, np.column_stack([p, p, p]), data.right, np.ones(len(p)))
+    return Predictions(data.question, np.column_stack([p, p, p]), data.right, np.ones(len(p)))
 
 
 def main() -> None:
@@ -221,9 +221,9 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=64)
     args = parser.parse_args()
     found: dict[str, list[Row]] = {"finished": [], "unfinished": []}
-    problems: list[Problem] = choose(read_known(args.data), args.questions, args.seed)
+    problems: list[Problem] = choose_questions(read_known(args.data), args.questions, args.seed)
     with Session(SessionOptions(args.model, branches=2, purpose="rollouts")) as session:
-        path = store_path(session.fingerprint, Draws(seed=args.seed))
+        path = rollouts_path(session.fingerprint, DrawPlan(seed=args.seed))
         with closing(RolloutStore(path)) as store:
             for index, problem in enumerate(problems):
                 rollouts = store.get(problem)

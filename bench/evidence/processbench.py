@@ -19,7 +19,7 @@ from typing import Any
 import llama_cpp.llama_cpp as C
 import numpy as np
 
-from adascale.engine.calibration.metrics import Forecasts, auc, bootstrap
+from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix
 from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import Problem, Step
@@ -154,7 +154,7 @@ def main() -> None:
         for part, chosen in (("prefixes", np.ones(len(last), bool)), ("whole solutions", np.array(last))):
             p = np.array(values)[chosen]
             right = 1.0 - np.array(wrong, float)[chosen]
-            data = Forecasts(np.array(question)[chosen], np.column_stack([p, p, p]), right, np.ones(len(p)))
+            data = Predictions(np.array(question)[chosen], np.column_stack([p, p, p]), right, np.ones(len(p)))
             low, high = bootstrap(data, auc)
             figures.setdefault(name, {})[part] = [round(auc(data), 4), round(low, 4), round(high, 4)]
             printed.append([name, part, str(len(p)), f"{auc(data):.3f}", f"{low:.3f} {high:.3f}"])

@@ -21,7 +21,7 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import SearchParams, strategy_named
 from adascale.engine.types import Problem
-from adascale.models.calibration.collect import choose
+from adascale.models.calibration.collect import choose_questions
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--strategy", default="adaptive")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    problems = choose(read_known([args.data]), args.questions, args.seed)
+    problems = choose_questions(read_known([args.data]), args.questions, args.seed)
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
         settings = Settings(strategy, SearchParams(), seed=args.seed)

@@ -26,7 +26,7 @@ from ..terminal.signals import graceful
 if TYPE_CHECKING:
     from adascale.engine.calibration.fitting import Training
     from adascale.models.calibration.artefact import Card
-    from adascale.models.calibration.collect import Draws
+    from adascale.models.calibration.collect import DrawPlan
     from adascale.models.calibration.rollouts import RolloutStore
     from adascale.models.files.library import ModelFile
     from adascale.models.session import Session
@@ -47,7 +47,7 @@ def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
     Raises:
         UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
     """
-    from adascale.models.calibration.collect import choose
+    from adascale.models.calibration.collect import choose_questions
 
     if not options.data:
         raise UsageError("no questions given", hint="--data questions.jsonl")
@@ -55,7 +55,7 @@ def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
     if options.plot is not None:
         check_plot(options.plot, [*options.data, *options.references()])
-    problems = choose(read_known(options.data), options.questions, options.seed)
+    problems = choose_questions(read_known(options.data), options.questions, options.seed)
     _check_enough(len(problems), fewest)
     return problems
 
@@ -77,13 +77,13 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
         UsageError: fewer than ``fewest`` of them could be searched.
     """
     from adascale.models.calibration.artefact import question_key
-    from adascale.models.calibration.collect import Draws, store_path
+    from adascale.models.calibration.collect import DrawPlan, rollouts_path
     from adascale.models.calibration.rollouts import RolloutStore
     from adascale.models.calibration.training import training_set
 
-    draws = Draws(options.samples, options.rollouts, options.seed)
-    with closing(RolloutStore(store_path(session.fingerprint, draws))) as store:
-        _draw_missing(session, problems, store, draws, options)
+    plan = DrawPlan(options.samples, options.rollouts, options.seed)
+    with closing(RolloutStore(rollouts_path(session.fingerprint, plan))) as store:
+        _draw_missing(session, problems, store, plan, options)
         key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
         if session.prm is not None:
             _score_missing(session, problems, store, key, options)
@@ -101,18 +101,18 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
 
 
 def _draw_missing(
-    session: Session, problems: list[Problem], store: RolloutStore, draws: Draws, options: CalibrateOptions
+    session: Session, problems: list[Problem], store: RolloutStore, plan: DrawPlan, options: CalibrateOptions
 ) -> None:
-    from adascale.models.calibration.collect import draw, expected_tokens
+    from adascale.models.calibration.collect import draw_rollouts, expected_tokens
 
     todo = [problem for problem in problems if not store.holds(problem)]
     if not todo:
         return
     progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
-    tokens = expected_tokens(store, problems, len(todo), draws)
+    tokens = expected_tokens(store, problems, len(todo), plan)
     progress.announce(tokens, session.decode_rate())
     with stoppable(session, session.driver(time.monotonic)) as driver, progress:
-        for done in draw(driver, problems, store, draws):
+        for done in draw_rollouts(driver, problems, store, plan):
             progress.advance(done)
     left = [problem for problem in todo if not store.holds(problem)]
     if len(left) > progress.failed:
@@ -124,7 +124,7 @@ def _draw_missing(
 def _score_missing(
     session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
 ) -> None:
-    from adascale.models.calibration.collect import expected_tokens, score
+    from adascale.models.calibration.collect import expected_tokens, score_rollouts
 
     todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
     if not todo:
@@ -137,7 +137,7 @@ def _score_missing(
     progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
     with graceful(session.abort.set), progress:
         try:
-            for done in score(session.reward_model, session.model, todo, store, key):
+            for done in score_rollouts(session.reward_model, session.model, todo, store, key):
                 progress.advance(done)
         except DecodeAbortedError as error:
             left = sum(store.rewards(p, key) is None for p in todo)

@@ -68,7 +68,7 @@ def eval_(
     Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
     """
     from adascale.engine.evaluation.compare import Comparison
-    from adascale.models.calibration.collect import choose
+    from adascale.models.calibration.collect import choose_questions
     from adascale.models.draws.store import DrawStore
 
     entries = parse_entries(options.strategies, options.params())
@@ -76,7 +76,7 @@ def eval_(
         check_plot(options.plot, [*data, *options.references()])
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
-    problems = choose(read_known(data), options.questions, options.seed)
+    problems = choose_questions(read_known(data), options.questions, options.seed)
     with open_session(options, options.calibration, purpose="replay") as session:
         if options.quiet < 2:
             for notice in session.warnings:

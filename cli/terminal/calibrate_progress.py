@@ -10,7 +10,7 @@ from .console import clean, may_animate, question_bar, say
 from .text import rough_duration
 
 if TYPE_CHECKING:
-    from adascale.models.calibration.collect import Done
+    from adascale.models.calibration.collect import Progress
 
 _LINE_EVERY_S = 10.0
 
@@ -60,7 +60,7 @@ class DrawProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, done: Done) -> None:
+    def advance(self, done: Progress) -> None:
         """A question is finished, or could not be searched."""
         self._done += 1
         self._tokens += done.tokens

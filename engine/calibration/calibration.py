@@ -89,7 +89,7 @@ class Calibration:
         stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
         steps = StepArrays.of(prefix, reward)
         assert steps is not None, "the generator's states were not kept"
-        evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.slipped]))
+        evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.wrong_sum]))
         return self._estimate(self.stages[stage], evidence, prefix)
 
     def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:

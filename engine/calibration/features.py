@@ -50,7 +50,7 @@ SCALARS["finished"] = SCALARS["step"]
 ANSWER_FEATURES = ("question", "share", "lead", "mean", "best", "samples", "groups")
 """Numbers that the answer of a finished search is judged by."""
 
-_SLIP = -2.5
+_WRONG_SUM = -2.5
 """Logits that a wrong sum costs, fitted: the states do not know of it (docs/LOG.md)."""
 
 
@@ -81,7 +81,7 @@ class StepArrays:
         tokens, logprob, min_logprob, entropy: ``[steps]``.
         last, mean: ``[steps, width]``.
         cut_off: Whether the last step ran into a limit.
-        slipped: Whether a step has a wrong sum.
+        wrong_sum: Whether a step has a wrong sum.
         reward: Raw reward of the prefix.
     """
 
@@ -93,7 +93,7 @@ class StepArrays:
     last: States
     mean: States
     cut_off: bool
-    slipped: bool
+    wrong_sum: bool
     reward: float
 
     @classmethod
@@ -112,7 +112,7 @@ class StepArrays:
             last=np.stack([reading.last for reading in known]),
             mean=np.stack([reading.mean for reading in known]),
             cut_off=prefix.steps[-1].finish == "length",
-            slipped=any(step.wrong_sums for step in prefix.steps),
+            wrong_sum=any(step.wrong_sums for step in prefix.steps),
             reward=reward,
         )
 
@@ -146,15 +146,15 @@ def question_evidence(states: States) -> Evidence:
     return Evidence(np.empty((len(states), 0)), (states,))
 
 
-def path_evidence(scalars: Array, states: States, slipped: NDArray[np.bool_]) -> Evidence:
+def path_evidence(scalars: Array, states: States, wrong_sum: NDArray[np.bool_]) -> Evidence:
     """Of prefixes that have steps.
 
     Args:
         scalars: ``[n, scalars]`` of their paths.
         states: ``[n, blocks, width]`` of them.
-        slipped: ``[n]``, whether a step has a wrong sum.
+        wrong_sum: ``[n]``, whether a step has a wrong sum.
     """
-    return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(slipped, _SLIP, 0.0))
+    return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(wrong_sum, _WRONG_SUM, 0.0))
 
 
 def answer_evidence(searches: Sequence[Finished]) -> Evidence:

@@ -15,7 +15,7 @@ from . import Method
 from .calibration import Calibration, Domain
 from .features import STAGES, Array, Stage, answer_evidence, sigmoid
 from .head import HeadConfig
-from .metrics import Forecasts
+from .metrics import Predictions
 from .models import StageData, StageModel, fit_model, reward_logits
 
 _SUBSETS = 4
@@ -62,44 +62,44 @@ class CalibrationFit:
     """
 
     calibration: Calibration
-    held_out: Mapping[str, Forecasts]
+    held_out: Mapping[str, Predictions]
 
 
 def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
     """Fit all stages, the domain, and the answer on what the stages say of held-out questions."""
     models: dict[Stage, StageModel] = {}
-    held_out: dict[str, Forecasts] = {}
+    held_out: dict[str, Predictions] = {}
     questions = training.stages["question"]
     base_rate = float(np.mean(questions.right / questions.total))
     for stage in STAGES:
         data = training.stages[stage]
         models[stage], quantiles = fit_model(data, method, config, seed, base_rate)
-        held_out[stage] = data.forecasts(quantiles)
+        held_out[stage] = data.predictions(quantiles)
     answers = answer_data(training, held_out["question"].quantiles, held_out["finished"].quantiles, seed)
     answer, quantiles = fit_model(answers, "beta", replace(_ANSWER_CONFIG, folds=config.folds), seed)
-    held_out["answer"] = answers.forecasts(quantiles)
+    held_out["answer"] = answers.predictions(quantiles)
     domain = Domain.fit(training.stages["question"].evidence.states[0])
     return CalibrationFit(Calibration(models, answer, domain), held_out)
 
 
-def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Forecasts]:
+def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:
     """Estimates of an existing calibration for questions it was not fitted on; None takes the raw rewards."""
     if calibration is None:
         written = {stage: data for stage, data in training.stages.items() if stage != "question"}
-        return {stage: raw_forecasts(data) for stage, data in written.items()}
-    found: dict[str, Forecasts] = {
-        stage: data.forecasts(calibration.stages[stage].quantiles(data.evidence))
+        return {stage: raw_predictions(data) for stage, data in written.items()}
+    found: dict[str, Predictions] = {
+        stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
         for stage, data in training.stages.items()
     }
     answers = answer_data(training, found["question"].quantiles, found["finished"].quantiles, seed)
-    found["answer"] = answers.forecasts(calibration.answer.quantiles(answers.evidence))
+    found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
     return found
 
 
-def raw_forecasts(data: StageData) -> Forecasts:
+def raw_predictions(data: StageData) -> Predictions:
     """The raw reward itself, read as if it were a probability."""
     p: Array = sigmoid(reward_logits(data.evidence))
-    return data.forecasts(np.column_stack([p, p, p]))
+    return data.predictions(np.column_stack([p, p, p]))
 
 
 def answer_data(training: Training, question: Array, finished: Array, seed: int) -> StageData:

@@ -26,7 +26,7 @@ _TAIL = np.log(9.0)  # logit of the upper level
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Forecasts:
+class Predictions:
     """Estimates beside their outcomes.
 
     Attributes:
@@ -58,31 +58,31 @@ class Forecasts:
         weights: Array = 1.0 / (counts[inverse] * len(counts))
         return weights
 
-    def take(self, rows: NDArray[np.int64], weight: Array) -> Forecasts:
+    def take(self, rows: NDArray[np.int64], weight: Array) -> Predictions:
         """Some rows, with new weights."""
         independent = None if self.independent is None else self.independent[rows]
         right, total = self.right[rows], self.total[rows]
-        return Forecasts(self.question[rows], self.quantiles[rows], right, total, weight[rows], independent)
+        return Predictions(self.question[rows], self.quantiles[rows], right, total, weight[rows], independent)
 
 
-def base_rate(data: Forecasts) -> float:
+def base_rate(data: Predictions) -> float:
     """Share of right outcomes."""
     return float(data.weights() @ (data.right / data.total))
 
 
-def brier(data: Forecasts) -> float:
+def brier(data: Predictions) -> float:
     """Mean squared error of the median against single outcomes, in [0, 1]."""
     return _brier(data, data.quantiles[:, 1])
 
 
-def skill(data: Forecasts) -> float:
+def skill(data: Predictions) -> float:
     """Brier skill: 1 is perfect, 0 is no better than the base rate of this very data."""
     constant = _brier(data, np.full(len(data.right), base_rate(data)))
     # Where all outcomes are the same, weights that do not quite sum to one leave a rest of 1e-32 here.
     return 1.0 - brier(data) / constant if constant > 1e-12 else 0.0
 
 
-def _brier(data: Forecasts, p: Array) -> float:
+def _brier(data: Predictions, p: Array) -> float:
     rate = data.right / data.total
     return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
 
@@ -95,7 +95,7 @@ class Bin(NamedTuple):
     observed: float
 
 
-def reliability(data: Forecasts) -> list[Bin]:
+def reliability(data: Predictions) -> list[Bin]:
     """Bins of about equal weight by the median: 10, or one for ten questions where there are fewer."""
     bins, w, p, rate = _bin_of(data), data.weights(), data.quantiles[:, 1], data.right / data.total
     found = []
@@ -107,7 +107,7 @@ def reliability(data: Forecasts) -> list[Bin]:
     return found
 
 
-def _bin_of(data: Forecasts) -> NDArray[np.int64]:
+def _bin_of(data: Predictions) -> NDArray[np.int64]:
     """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
     bins = int(np.clip(data.questions() // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
     values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
@@ -118,12 +118,12 @@ def _bin_of(data: Forecasts) -> NDArray[np.int64]:
     return found
 
 
-def ece(data: Forecasts) -> float:
+def ece(data: Predictions) -> float:
     """Expected calibration error over bins of equal weight, in [0, 1]."""
     return sum(b.weight * abs(b.estimate - b.observed) for b in reliability(data))
 
 
-def ece_floor(data: Forecasts, rounds: int = 200, seed: int = 0) -> float:
+def ece_floor(data: Predictions, rounds: int = 200, seed: int = 0) -> float:
     """Mean ECE that noise alone makes of estimates without any error, on these questions.
 
     What a question adds to the gap of each bin, less the gap itself, with a random sign for each question
@@ -146,7 +146,7 @@ def ece_floor(data: Forecasts, rounds: int = 200, seed: int = 0) -> float:
     return float(np.abs(signs @ added).sum(axis=1).mean())
 
 
-def coverage(data: Forecasts) -> float:
+def coverage(data: Predictions) -> float:
     """Share of outcomes in the central 80 % of what lower, median and upper predict; .8 is right.
 
     The probability itself is never seen, only counts. Its logit is taken as logistic on either
@@ -164,7 +164,7 @@ def coverage(data: Forecasts) -> float:
     return float(data.weights() @ share)
 
 
-def count_together(data: Forecasts) -> Forecasts:
+def count_together(data: Predictions) -> Predictions:
     """What can tell how wide an interval should be: estimates with several outcomes (``count_groups``).
 
     A question's whole weight goes to what is counted of it, evenly.
@@ -173,7 +173,7 @@ def count_together(data: Forecasts) -> Forecasts:
     shares = groups.weights(data.weights())
     right, total = groups.summed(data.right), groups.summed(data.total)
     quantiles = np.column_stack([groups.mean(q) for q in data.quantiles.T])
-    return Forecasts(groups.question, quantiles, right, total, shares)
+    return Predictions(groups.question, quantiles, right, total, shares)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,7 +230,7 @@ def count_groups(
     return CountGroups(rows, index, names, question)
 
 
-def _pit(data: Forecasts) -> tuple[Array, Array]:
+def _pit(data: Predictions) -> tuple[Array, Array]:
     """``[n]`` twice: probability of fewer right outcomes than seen, and of no more than seen."""
     lower, median, upper = (logit(q)[:, None] for q in data.quantiles.T)
     levels = logit(_GRID)
@@ -248,12 +248,12 @@ def _pit(data: Forecasts) -> tuple[Array, Array]:
     return low, np.minimum(high, 1.0)
 
 
-def width(data: Forecasts) -> float:
+def width(data: Predictions) -> float:
     """Mean width of the 10-90 % interval."""
     return float(data.weights() @ (data.quantiles[:, 2] - data.quantiles[:, 0]))
 
 
-def pinball(data: Forecasts) -> float:
+def pinball(data: Predictions) -> float:
     """Pinball loss of the quantiles against the observed rate (arXiv 2506.09338, weighted quantile loss)."""
     levels = np.array(LEVELS)
     miss = (data.right / data.total)[:, None] - data.quantiles
@@ -261,7 +261,7 @@ def pinball(data: Forecasts) -> float:
     return float(data.weights() @ loss.mean(axis=1))
 
 
-def auc(data: Forecasts) -> float:
+def auc(data: Predictions) -> float:
     """Probability that a right outcome had a higher median than a wrong one, ties half; nan without both."""
     w = data.weights()
     good, bad = w * data.right / data.total, w * (data.total - data.right) / data.total
@@ -273,7 +273,7 @@ def auc(data: Forecasts) -> float:
     return float((right * (below + wrong / 2)).sum() / pairs) if pairs > 0 else float("nan")
 
 
-Metric = Callable[[Forecasts], float]
+Metric = Callable[[Predictions], float]
 
 METRICS: dict[str, Metric] = {
     "base_rate": base_rate,
@@ -287,7 +287,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def bootstrap(data: Forecasts, metric: Metric, rounds: int = 400, seed: int = 0) -> tuple[float, float]:
+def bootstrap(data: Predictions, metric: Metric, rounds: int = 400, seed: int = 0) -> tuple[float, float]:
     """95 % interval of a metric over questions drawn with replacement."""
     rng = np.random.default_rng(seed)
     names, index = np.unique(data.question, return_inverse=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import Method, head
 from .features import SCALARS, Array, Evidence, logit, sigmoid
 from .head import PRIOR_KAPPA, BetaLoss, Loss, PinballLoss, beta_quantiles
-from .metrics import Forecasts, count_groups
+from .metrics import Predictions, count_groups
 from .projection import Inputs, Projection
 
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
@@ -54,9 +54,9 @@ class StageData:
         weights: Array = 1.0 / counts[index]
         return weights
 
-    def forecasts(self, quantiles: Array) -> Forecasts:
+    def predictions(self, quantiles: Array) -> Predictions:
         """``[n, 3]`` estimates beside the outcomes."""
-        return Forecasts(self.question, quantiles, self.right, self.total, independent=self.independent)
+        return Predictions(self.question, quantiles, self.right, self.total, independent=self.independent)
 
 
 class StageModel(Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .features import SCALARS
-from .fitting import Training, raw_forecasts
-from .metrics import METRICS, Forecasts, auc, bootstrap, brier, ece, ece_floor, reliability, skill
+from .fitting import Training, raw_predictions
+from .metrics import METRICS, Predictions, auc, bootstrap, brier, ece, ece_floor, reliability, skill
 from .models import StageData
 
 _WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
@@ -19,7 +19,7 @@ _DEPTHS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4-5": (4, 5), "6+": (6, 10**6
 Report = dict[str, Any]
 
 
-def report(scored: Mapping[str, Forecasts], training: Training | None = None, rounds: int = 400) -> Report:
+def report(scored: Mapping[str, Predictions], training: Training | None = None, rounds: int = 400) -> Report:
     """JSON-ready metrics of each stage that occurred.
 
     Keys of a stage: ``n`` prefixes, ``questions``, ``outcomes``, every metric of ``METRICS``, ``ece_floor``
@@ -38,7 +38,7 @@ def report(scored: Mapping[str, Forecasts], training: Training | None = None, ro
     return found
 
 
-def _stage(data: Forecasts, rounds: int) -> Report:
+def _stage(data: Predictions, rounds: int) -> Report:
     found: Report = {
         "n": len(data.right),
         "questions": len(np.unique(data.question)),
@@ -52,17 +52,17 @@ def _stage(data: Forecasts, rounds: int) -> Report:
     return {**found, "reliability": _bins(data)}
 
 
-def _bins(data: Forecasts) -> list[Report]:
+def _bins(data: Predictions) -> list[Report]:
     return [{key: _number(value) for key, value in b._asdict().items()} for b in reliability(data)]
 
 
 def _raw(data: StageData) -> Report:
-    scored = raw_forecasts(data)
+    scored = raw_predictions(data)
     found: Report = {m.__name__: _number(m(scored)) for m in (brier, skill, ece, auc)}
     return {**found, "reliability": _bins(scored)}
 
 
-def _by_depth(scored: Forecasts, data: StageData) -> Report:
+def _by_depth(scored: Predictions, data: StageData) -> Report:
     depth = np.rint(np.exp(data.evidence.scalars[:, SCALARS["step"].index("steps")]))
     weights = scored.weights()
     found = {}
@@ -73,7 +73,7 @@ def _by_depth(scored: Forecasts, data: StageData) -> Report:
     return found
 
 
-def _ended(scored: Forecasts, data: StageData) -> Report:
+def _ended(scored: Predictions, data: StageData) -> Report:
     rows = np.flatnonzero(data.evidence.scalars[:, SCALARS["finished"].index("cut_off")] == 0)
     ended = scored.take(rows, scored.weights())
     return {"n": len(rows), **{m.__name__: _number(m(ended)) for m in (skill, auc) if len(rows)}}

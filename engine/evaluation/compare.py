@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration.metrics import Forecasts, ece, ece_floor
+from ..calibration.metrics import Predictions, ece, ece_floor
 from .evaluate import CLASSES, SURE, Entry, Outcome
 
 Array = NDArray[np.float64]
@@ -150,7 +150,7 @@ def _calibration(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
     question = np.array([names[o.problem] for _, o in known])
     quantiles = np.array([[c.lower, c.median, c.upper] for c, _ in known])
     right = np.array([float(o.right) for _, o in known])
-    data = Forecasts(question, quantiles, right, np.ones(len(known)))
+    data = Predictions(question, quantiles, right, np.ones(len(known)))
     floor = ece_floor(data)
     return {"ece": float(ece(data)), "ece_floor": None if np.isnan(floor) else floor}
 

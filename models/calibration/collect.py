@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.outcomes import OutcomeFold
@@ -20,11 +17,12 @@ from adascale.engine.search.events import SearchFailed, SearchFinished, StepProp
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.base import SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import FINISHES, Problem, Step
 
+from ..kept import data_folder, keyed_path
 from ..llama.runtime import LlamaModel
 from .artefact import Fingerprint
-from .rollouts import FINISHES, FloatArray, Rollouts, RolloutStore
+from .rollouts import FloatArray, Rollouts, RolloutStore
 
 _TOKENS = 350
 """Of a trajectory, where none was seen yet: the fitting draws in bench/draws have 318 to 366 in the mean."""
@@ -36,8 +34,8 @@ _CONTENTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
-    """How many rollouts.
+class DrawPlan:
+    """How many rollouts are drawn of each question.
 
     Attributes:
         samples: Trajectories of each question, at least 1.
@@ -50,7 +48,7 @@ class Draws:
     seed: int = 0
 
 
-def choose(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
+def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
     """As many questions as asked for, spread evenly over the files and taken from each in turn.
 
     A larger number with the same seed contains a smaller one, so what was drawn for it is used again.
@@ -65,12 +63,12 @@ def choose(files: Sequence[Sequence[Problem]], questions: int | None, seed: int)
     return turns if questions is None else turns[:questions]
 
 
-def store_path(fingerprint: Fingerprint, draws: Draws) -> Path:
+def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
     """Where the rollouts of a generator are kept; what a draw is drawn with changes the name.
 
     Args:
         fingerprint: Of the generator, its prompt and its sampler.
-        draws: How many rollouts.
+        plan: How many rollouts.
     """
     import llama_cpp
 
@@ -79,28 +77,27 @@ def store_path(fingerprint: Fingerprint, draws: Draws) -> Path:
         fingerprint.generator,
         fingerprint.prompt,
         dict(fingerprint.sampling),
-        draws.samples,
-        draws.rollouts,
-        draws.seed,
+        plan.samples,
+        plan.rollouts,
+        plan.seed,
         fingerprint.window,
         llama_cpp.__version__,
     ]
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return Path(platformdirs.user_data_dir("adascale")) / "rollouts" / f"{key}.sqlite"
+    return keyed_path(data_folder() / "rollouts", parts, ".sqlite")
 
 
 def expected_tokens(
-    store: RolloutStore, problems: Sequence[Problem], todo: int, draws: Draws = Draws()
+    store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan = DrawPlan()
 ) -> int:
     """Tokens that ``todo`` questions have or will take, by those that are kept or else by a guess."""
     kept = [found for problem in problems[:_LOOKED_AT] if (found := store.get(problem)) is not None]
-    guess = _TOKENS * (draws.samples + draws.rollouts / 2)
+    guess = _TOKENS * (plan.samples + plan.rollouts / 2)
     each = float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
     return round(each * todo)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Progress:
     """A question that was finished in this run, or could not be searched (``error``).
 
     Attributes:
@@ -116,33 +113,37 @@ class Done:
     error: str = ""
 
 
-def draw(driver: Driver, problems: Sequence[Problem], store: RolloutStore, draws: Draws) -> Iterator[Done]:
+def draw_rollouts(
+    driver: Driver, problems: Sequence[Problem], store: RolloutStore, plan: DrawPlan
+) -> Iterator[Progress]:
     """Draw what the store lacks; each question is kept before it is reported.
 
-    The driver must decode at an even width (``SessionOptions.even``): then a question's draws do not depend
-    on which others are in flight, and a run that was killed and resumed ends with the same rollouts.
+    The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
+    question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
+    with the same rollouts.
     """
     todo = [problem for problem in problems if not store.holds(problem)]
     folds: dict[str, OutcomeFold] = {}
-    params, spent = SearchParams(samples=draws.samples, rollouts=draws.rollouts), 0
-    for problem, event in driver.run(todo, Settings(ROLLOUTS, params, seed=draws.seed)):
-        fold = folds.setdefault(problem.id, OutcomeFold(problem))
-        fold.add(event)
+    params, spent = SearchParams(samples=plan.samples, rollouts=plan.rollouts), 0
+    for problem, event in driver.run(todo, Settings(ROLLOUTS, params, seed=plan.seed)):
+        if problem.id not in folds:
+            folds[problem.id] = OutcomeFold(problem)
+        folds[problem.id].add(event)
         if isinstance(event, StepProposed):
             spent += event.usage.generated_tokens
         elif isinstance(event, SearchFailed):
             del folds[problem.id]
-            yield Done(problem, 0, spent, event.message)
+            yield Progress(problem, 0, spent, event.message)
         elif isinstance(event, SearchFinished):
-            del folds[problem.id]
+            fold = folds.pop(problem.id)
             if event.result.stop_reason == "exhausted":
                 store.put(Rollouts.of(fold))
-                yield Done(problem, event.usage.generated_tokens, spent)
+                yield Progress(problem, event.usage.generated_tokens, spent)
 
 
-def score(
+def score_rollouts(
     prm: RewardModel, model: LlamaModel, problems: Sequence[Problem], store: RolloutStore, key: str
-) -> Iterator[Done]:
+) -> Iterator[Progress]:
     """Score every prefix of the kept rollouts with a PRM, where the store lacks its rewards.
 
     A question that the PRM cannot read (too long for its window) is reported with its error.
@@ -155,11 +156,11 @@ def score(
         try:
             rewards, tokens = _rewards(prm, model, rollouts)
         except ContextOverflowError as error:
-            yield Done(problem, 0, spent, error.message)
+            yield Progress(problem, 0, spent, error.message)
         else:
             store.put_rewards(problem, key, rewards)
             spent += tokens
-            yield Done(problem, tokens, spent)
+            yield Progress(problem, tokens, spent)
         finally:
             prm.close_problem(problem)
 
@@ -168,13 +169,18 @@ def _rewards(prm: RewardModel, model: LlamaModel, rollouts: Rollouts) -> tuple[F
     rewards = np.zeros(len(rollouts.parent), np.float32)
     paths: list[tuple[Step, ...]] = [()]
     tokens = 0
-    ends = np.cumsum(rollouts.tokens)
     for node in range(1, len(rewards)):
-        ids = tuple(int(t) for t in rollouts.token_ids[ends[node - 1] : ends[node]])
-        text = b"".join(map(model.piece, ids)).decode("utf-8", "replace")
-        step = Step(text, ids, float(rollouts.logprob[node]), FINISHES[rollouts.finish[node]])
-        paths.append((*paths[rollouts.parent[node]], step))
+        paths.append((*paths[rollouts.parent[node]], _step(model, rollouts, node)))
         [found] = prm.score([Prefix(rollouts.problem, paths[node])])
         rewards[node] = found.reward
         tokens += found.prm_tokens
     return rewards, tokens
+
+
+def _step(model: LlamaModel, rollouts: Rollouts, node: int) -> Step:
+    """What a node wrote; rollouts of an older version have no texts, so those are spelled from the tokens."""
+    start, end = (int(rollouts.tokens[:at].sum()) for at in (node, node + 1))
+    ids = tuple(map(int, rollouts.token_ids[start:end]))
+    spelled = b"".join(map(model.piece, ids)).decode("utf-8", "replace")
+    text = rollouts.texts[node] if rollouts.texts else spelled
+    return Step(text, ids, float(rollouts.logprob[node]), FINISHES[rollouts.finish[node]])

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.answers.equality import is_right
 from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import ROOT, BranchId, Finish, Problem
+from adascale.engine.types import FINISHES, ROOT, BranchId, Problem
 
-FINISHES: tuple[Finish, ...] = ("step", "stop", "length")
+from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
+
+_JUDGE = 1
+"""Raised when what counts as a right answer changes: older rollouts are judged again as they are read."""
 
 HalfArray = NDArray[np.float16]
 IntArray = NDArray[np.int32]
@@ -37,11 +37,12 @@ class Rollouts:
         origin: ``[nodes]``, where the draw that wrote the node started: 0 for the question.
         right, total: ``[nodes]``, outcomes of the draws through each node (engine/evaluation/outcomes.py).
         tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
-        slipped: ``[nodes]``, whether the step has a wrong sum.
+        wrong_sum: ``[nodes]``, whether the step has a wrong sum.
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.
         last, mean: ``[nodes, width]`` float16, the pooled states of the step (``engine.types.Reading``).
         token_ids: ``[sum of tokens]``, all steps one after another.
         answers: Final answer of each node, None where it is no end or has none.
+        texts: Text of each step, empty for the question; none at all in rollouts of an older version.
     """
 
     problem: Problem
@@ -51,7 +52,7 @@ class Rollouts:
     total: IntArray
     tokens: IntArray
     finish: IntArray
-    slipped: BoolArray
+    wrong_sum: BoolArray
     logprob: FloatArray
     min_logprob: FloatArray
     entropy: FloatArray
@@ -59,6 +60,7 @@ class Rollouts:
     mean: HalfArray
     token_ids: IntArray
     answers: tuple[str | None, ...]
+    texts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, fold: OutcomeFold) -> Rollouts:
@@ -84,7 +86,7 @@ class Rollouts:
             total=ints([fold.outcomes[node.id].total for node in nodes]),
             tokens=ints([len(step.token_ids) if step else 0 for step in steps]),
             finish=ints([FINISHES.index(step.finish) if step else 0 for step in steps]),
-            slipped=np.array([step is not None and bool(step.wrong_sums) for step in steps]),
+            wrong_sum=np.array([step is not None and bool(step.wrong_sums) for step in steps]),
             logprob=floats([step.logprob if step else 0.0 for step in steps]),
             min_logprob=floats([reading.min_logprob for reading in known]),
             entropy=floats([reading.entropy for reading in known]),
@@ -92,6 +94,7 @@ class Rollouts:
             mean=np.array([reading.mean for reading in known], np.float16),
             token_ids=ints([token for step in steps if step for token in step.token_ids]),
             answers=tuple(fold.answers.get(node.id) for node in nodes),
+            texts=tuple(step.text if step else "" for step in steps),
         )
 
     def path(self, node: int) -> list[int]:
@@ -106,49 +109,63 @@ class Rollouts:
         """Ends of the draws from the question itself; the others share a prefix with one of them."""
         return [node for node in self._ends() if self.origin[node] == 0]
 
-    def mended(self, end: int) -> int:
-        """The end that ``adaptive`` comes to: where a step slipped, that of what was drawn in its place."""
+    def replacement_of(self, end: int) -> int:
+        """The end that ``adaptive`` comes to: a step with a wrong sum gives way to one drawn in its place."""
         for before, node in pairwise(self.path(end)):
-            if not self.slipped[node] or FINISHES[self.finish[node]] != "step":
+            if not self.wrong_sum[node] or FINISHES[self.finish[node]] != "step":
                 continue
             others = [n for n in self._ends() if self.origin[n] == before]
             firsts = [self.path(n)[len(self.path(before))] for n in others]
-            sound = [n for n, first in zip(others, firsts, strict=True) if not self.slipped[first]]
-            return self.mended(sound[0]) if sound else end
+            sound = [n for n, first in zip(others, firsts, strict=True) if not self.wrong_sum[first]]
+            return self.replacement_of(sound[0]) if sound else end
         return end
+
+    def judge(self) -> Rollouts:
+        """The same rollouts with their answers judged once more."""
+        assert self.problem.answer is not None, "outcomes need the right answer"
+        right = np.zeros_like(self.right)
+        for end in self._ends():
+            if is_right(self.answers[end], gold=self.problem.answer):
+                below = self.path(int(self.origin[end]))
+                right[[self.origin[end], *self.path(end)[len(below) :]]] += 1
+        return replace(self, right=right)
 
     def _ends(self) -> list[int]:
         return [node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step"]
 
     def to_bytes(self) -> bytes:
         """For ``RolloutStore``."""
-        buffer = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez(buffer, **arrays)
-        return buffer.getvalue()
+        arrays = {at: getattr(self, name) for name, at in _ARRAYS.items()}
+        return pack({**arrays, "texts": pack_texts(self.texts), "judge": np.array(_JUDGE)})
 
     @classmethod
     def from_bytes(cls, problem: Problem, answers: tuple[str | None, ...], data: bytes) -> Rollouts:
-        """The inverse of ``to_bytes``."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return cls(problem=problem, answers=answers, **{name: arrays[name] for name in _ARRAYS})
+        """The inverse of ``to_bytes``, by the judge of now."""
+        arrays = unpack(data)
+        texts = unpack_texts(arrays["texts"]) if "texts" in arrays else ()
+        own = {name: arrays[at] for name, at in _ARRAYS.items()}
+        rollouts = cls(problem, **own, answers=answers, texts=texts)
+        return rollouts if arrays.get("judge") == _JUDGE else rollouts.judge()
 
 
-_ARRAYS = (
-    "parent",
-    "origin",
-    "right",
-    "total",
-    "tokens",
-    "finish",
-    "slipped",
-    "logprob",
-    "min_logprob",
-    "entropy",
-    "last",
-    "mean",
-    "token_ids",
-)
+_ARRAYS: Mapping[str, str] = {
+    name: name
+    for name in (
+        "parent",
+        "origin",
+        "right",
+        "total",
+        "tokens",
+        "finish",
+        "logprob",
+        "min_logprob",
+        "entropy",
+        "last",
+        "mean",
+        "token_ids",
+    )
+} | {"wrong_sum": "slipped"}
+"""Fields that are arrays, by their names in a blob."""
 
 
 def _in_order(tree: Tree) -> list[Node]:
@@ -167,14 +184,8 @@ def _in_order(tree: Tree) -> list[Node]:
     return [root, *(node for nodes in sorted(draws.values(), key=key) for node in nodes)]
 
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS rollouts (
-    problem TEXT PRIMARY KEY, answers TEXT NOT NULL, arrays BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS rewards (
-    problem TEXT NOT NULL, prm TEXT NOT NULL, rewards BLOB NOT NULL, PRIMARY KEY (problem, prm)
-);
-"""
+_ROLLOUTS = Table("rollouts", ("problem",), {"answers": "TEXT", "arrays": "BLOB"})
+_REWARDS = Table("rewards", ("problem", "prm"), {"rewards": "BLOB"})
 
 
 class RolloutStore:
@@ -185,42 +196,35 @@ class RolloutStore:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.executescript(_SCHEMA)
+        self._blobs = BlobStore(path, (_ROLLOUTS, _REWARDS))
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._blobs.close()
 
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question; atomic, and for good."""
-        row = (_key(rollouts.problem), json.dumps(rollouts.answers), rollouts.to_bytes())
-        self._db.execute("INSERT OR IGNORE INTO rollouts VALUES (?, ?, ?)", row)
+        self._blobs.add(
+            _ROLLOUTS, [_key(rollouts.problem)], json.dumps(rollouts.answers), rollouts.to_bytes()
+        )
 
     def holds(self, problem: Problem) -> bool:
         """Whether a question with this id and answer is done."""
-        return self._row("SELECT 1 FROM rollouts WHERE problem = ?", _key(problem)) is not None
+        return self._blobs.holds(_ROLLOUTS, _key(problem))
 
     def get(self, problem: Problem) -> Rollouts | None:
         """A question that is done."""
-        row = self._row("SELECT answers, arrays FROM rollouts WHERE problem = ?", _key(problem))
+        row = self._blobs.get(_ROLLOUTS, _key(problem))
         return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1])
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
-        row = (_key(problem), prm, rewards.astype(np.float32).tobytes())
-        self._db.execute("INSERT OR REPLACE INTO rewards VALUES (?, ?, ?)", row)
+        self._blobs.put(_REWARDS, [_key(problem), prm], rewards.astype(np.float32).tobytes())
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """What ``put_rewards`` kept."""
-        row = self._row("SELECT rewards FROM rewards WHERE problem = ? AND prm = ?", _key(problem), prm)
+        row = self._blobs.get(_REWARDS, _key(problem), prm)
         return None if row is None else np.frombuffer(row[0], np.float32)
-
-    def _row(self, query: str, *values: str) -> Any:
-        with closing(self._db.execute(query, values)) as rows:
-            return rows.fetchone()
 
 
 def _key(problem: Problem) -> str:

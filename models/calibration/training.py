@@ -20,8 +20,9 @@ from adascale.engine.calibration.features import (
 )
 from adascale.engine.calibration.fitting import QuestionSamples, Training
 from adascale.engine.calibration.models import StageData
+from adascale.engine.types import FINISHES
 
-from .rollouts import FINISHES, FloatArray, Rollouts
+from .rollouts import FloatArray, Rollouts
 
 
 def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None = None) -> Training:
@@ -34,7 +35,7 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
     rows: dict[Stage, list[tuple[int, int, int]]] = {"step": [], "finished": []}
     scalars: dict[Stage, list[Array]] = {"step": [], "finished": []}
     states: dict[Stage, list[States]] = {"step": [], "finished": []}
-    slipped: dict[Stage, list[bool]] = {"step": [], "finished": []}
+    wrong_sum: dict[Stage, list[bool]] = {"step": [], "finished": []}
     samples = []
     for index, rollouts in enumerate(questions):
         finished = {}
@@ -46,14 +47,14 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
                 steps = _step_arrays(rollouts, node, None if rewards is None else rewards[index])
                 scalars[stage].append(steps.scalars())
                 states[stage].append(steps.states())
-                slipped[stage].append(steps.slipped)
+                wrong_sum[stage].append(steps.wrong_sum)
         samples.append(_sampled(index, rollouts, finished))
     prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
     stages: dict[Stage, StageData] = {}
     for stage, found in rows.items():
         seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
         read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
-        stages[stage] = _fitting(path_evidence(seen, read, np.array(slipped[stage], bool)), found)
+        stages[stage] = _fitting(path_evidence(seen, read, np.array(wrong_sum[stage], bool)), found)
     roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
     # Draws from one prefix share its fate, and are not counted as if each were new.
     whole = [row for sampled in samples for row in sampled.rows]
@@ -80,7 +81,7 @@ def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> S
         last=rollouts.last[chain].astype(np.float32),
         mean=rollouts.mean[chain].astype(np.float32),
         cut_off=FINISHES[rollouts.finish[node]] == "length",
-        slipped=bool(rollouts.slipped[chain].any()),
+        wrong_sum=bool(rollouts.wrong_sum[chain].any()),
         reward=float(likelihood if rewards is None else rewards[node]),
     )
 
@@ -91,7 +92,7 @@ def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> QuestionSa
     A search leaves out runs that were cut off without an answer when it chooses, and so does this.
     """
     stop = FINISHES.index("stop")
-    ends = map(rollouts.mended, rollouts.samples())
+    ends = map(rollouts.replacement_of, rollouts.samples())
     nodes = [n for n in ends if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
     return QuestionSamples(
         index,

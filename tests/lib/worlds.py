@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from adascale.engine.calibration.features import SCALARS, Evidence
 from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
 from adascale.engine.calibration.head import HeadConfig
-from adascale.engine.calibration.metrics import Array, Forecasts
+from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
 from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Evaluated, Prefix
@@ -40,12 +40,14 @@ def scored(
     question: NDArray[np.int64] | None = None,
     lower: Array | None = None,
     upper: Array | None = None,
-) -> Forecasts:
+) -> Predictions:
     """Every row its own question and one outcome, unless said otherwise."""
     p, right = np.asarray(p, float), np.asarray(right, float)
     quantiles = np.column_stack([p if lower is None else lower, p, p if upper is None else upper])
     names = np.arange(len(p)) if question is None else np.asarray(question)
-    return Forecasts(names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float))
+    return Predictions(
+        names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float)
+    )
 
 
 def by_reward(

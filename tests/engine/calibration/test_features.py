@@ -25,8 +25,8 @@ from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
-from adascale.engine.types import Estimate, Problem, Reading, Step
-from adascale.models.calibration.rollouts import FINISHES, Rollouts, _in_order
+from adascale.engine.types import FINISHES, Estimate, Problem, Reading, Step
+from adascale.models.calibration.rollouts import Rollouts, _in_order
 from adascale.models.calibration.training import training_set
 
 PROBLEM = Problem("p", "?", "18")
@@ -92,18 +92,18 @@ def test_a_path_needs_the_states_of_all_its_steps_and_of_the_prompt() -> None:
 def test_a_wrong_sum_anywhere_on_the_way_is_known_beside_the_states() -> None:
     wrong = replace(STEPS[0], wrong_sums=("7 * 8 = 54",))
     paths = [path_of(wrong, STEPS[1]), path_of(*STEPS)]
-    assert [path.slipped for path in paths] == [True, False]
+    assert [path.wrong_sum for path in paths] == [True, False]
     assert np.array_equal(paths[0].scalars(), paths[1].scalars())
     scalars, states = np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths])
-    evidence = path_evidence(scalars, states, np.array([path.slipped for path in paths]))
+    evidence = path_evidence(scalars, states, np.array([path.wrong_sum for path in paths]))
     assert np.array_equal(evidence.offset, [-2.5, 0.0])
 
 
 def test_evidence_has_the_shapes_that_it_says() -> None:
     paths = [path_of(*STEPS), path_of(STEPS[0])]
-    slipped = np.array([p.slipped for p in paths])
+    wrong_sum = np.array([p.wrong_sum for p in paths])
     evidence = path_evidence(
-        np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths]), slipped
+        np.stack([p.scalars() for p in paths]), np.stack([p.states() for p in paths]), wrong_sum
     )
     assert len(evidence) == 2
     assert np.array_equal(evidence.offset, [0.0, 0.0])

@@ -22,8 +22,7 @@ from adascale.engine.calibration.metrics import brier, skill
 from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import report
 from adascale.engine.ports import Prefix
-from adascale.engine.types import Candidate, Estimate, Finished, NodeId
-from adascale.models.calibration.rollouts import FINISHES
+from adascale.engine.types import FINISHES, Candidate, Estimate, Finished, NodeId
 from adascale.models.calibration.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}

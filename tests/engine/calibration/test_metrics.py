@@ -16,7 +16,7 @@ from adascale.engine.calibration.metrics import (
     LEVELS,
     METRICS,
     Array,
-    Forecasts,
+    Predictions,
     auc,
     base_rate,
     bootstrap,
@@ -33,19 +33,19 @@ from adascale.engine.calibration.metrics import (
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Forecasts:
+def tables(draw: st.DrawFn) -> Predictions:
     """Up to 30 prefixes of up to 8 questions, with ties among the estimates."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n = draw(st.integers(2, 30))
     question = rng.integers(0, draw(st.integers(1, 8)), n)
     quantiles = np.sort(rng.integers(0, 11, (n, 3)) / 10, axis=1)
     total = rng.integers(1, 6, n)
-    return Forecasts(
+    return Predictions(
         question, quantiles, rng.binomial(total, rng.random(n)).astype(float), total.astype(float)
     )
 
 
-def outcomes(data: Forecasts) -> tuple[Array, Array, Array]:
+def outcomes(data: Predictions) -> tuple[Array, Array, Array]:
     """Every single outcome, its median, its weight: what scikit-learn wants."""
     y, p, w = [], [], []
     for weight, (_, median, _), right, total in zip(
@@ -59,7 +59,7 @@ def outcomes(data: Forecasts) -> tuple[Array, Array, Array]:
 
 @given(tables())
 @settings(max_examples=60, deadline=None)
-def test_brier_and_auc_are_scikit_learns(data: Forecasts) -> None:
+def test_brier_and_auc_are_scikit_learns(data: Predictions) -> None:
     y, p, w = outcomes(data)
     assert brier(data) == pytest.approx(brier_score_loss(y, p, sample_weight=w, pos_label=1.0))
     if len(set(y)) == 2:
@@ -70,7 +70,7 @@ def test_brier_and_auc_are_scikit_learns(data: Forecasts) -> None:
 
 @given(tables())
 @settings(max_examples=40, deadline=None)
-def test_pinball_is_scikit_learns(data: Forecasts) -> None:
+def test_pinball_is_scikit_learns(data: Predictions) -> None:
     rate = data.right / data.total
     expected = [
         mean_pinball_loss(rate, data.quantiles[:, i], alpha=level, sample_weight=data.weights())
@@ -81,7 +81,7 @@ def test_pinball_is_scikit_learns(data: Forecasts) -> None:
 
 @given(tables())
 @settings(max_examples=40, deadline=None)
-def test_every_question_weighs_the_same(data: Forecasts) -> None:
+def test_every_question_weighs_the_same(data: Predictions) -> None:
     weights = data.weights()
     shares = [weights[data.question == q].sum() for q in np.unique(data.question)]
     assert np.allclose(shares, 1 / len(shares))
@@ -92,17 +92,17 @@ def test_every_question_weighs_the_same(data: Forecasts) -> None:
 
 @given(tables(), st.integers(2, 5))
 @settings(max_examples=40, deadline=None)
-def test_repeating_the_rows_of_one_question_changes_nothing(data: Forecasts, times: int) -> None:
+def test_repeating_the_rows_of_one_question_changes_nothing(data: Predictions, times: int) -> None:
     first = np.flatnonzero(data.question == data.question[0])
     rows = np.concatenate([np.arange(len(data.right)), *[first] * (times - 1)])
-    more = Forecasts(data.question[rows], data.quantiles[rows], data.right[rows], data.total[rows])
+    more = Predictions(data.question[rows], data.quantiles[rows], data.right[rows], data.total[rows])
     for name in set(METRICS) - {"coverage"}:  # which takes the outcomes of a question together
         assert METRICS[name](more) == pytest.approx(METRICS[name](data), nan_ok=True), name
 
 
 @given(tables())
 @settings(max_examples=40, deadline=None)
-def test_bins_hold_everything_once(data: Forecasts) -> None:
+def test_bins_hold_everything_once(data: Predictions) -> None:
     bins = reliability(data)
     assert sum(b.weight for b in bins) == pytest.approx(1)
     assert sum(b.weight * b.observed for b in bins) == pytest.approx(base_rate(data))
@@ -157,7 +157,7 @@ def test_the_floor_of_ece_knows_that_steps_of_a_solution_share_its_outcome() -> 
     rng = np.random.default_rng(4)
     question, p = np.repeat(np.arange(200), 6), np.repeat(rng.uniform(0, 1, 200), 6)
 
-    def world() -> Forecasts:
+    def world() -> Predictions:
         return scored(p, np.repeat((rng.random(200) < p[::6]).astype(float), 6), question=question)
 
     true = np.mean([ece(world()) for _ in range(100)])
@@ -172,7 +172,7 @@ def test_the_floor_of_ece_knows_that_steps_of_a_solution_share_its_outcome() -> 
 
 @given(tables())
 @settings(max_examples=40, deadline=None)
-def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Forecasts) -> None:
+def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Predictions) -> None:
     constant = np.full(len(data.right), base_rate(data))
     assert skill(scored(constant, data.right, data.total, data.question)) == pytest.approx(0, abs=1e-9)
     single = scored(data.right >= 1, data.right >= 1, question=data.question)
@@ -242,7 +242,7 @@ def test_what_was_next_to_impossible_is_not_covered() -> None:
 
 @given(tables())
 @settings(max_examples=40, deadline=None)
-def test_coverage_is_a_share(data: Forecasts) -> None:
+def test_coverage_is_a_share(data: Predictions) -> None:
     found = coverage(data)
     assert np.isnan(found) == (len(count_groups(data.question, data.total).rows) == 0)
     assert np.isnan(found) or 0 <= found <= 1 + 1e-12
@@ -293,7 +293,7 @@ def test_equal_estimates_share_a_bin_whatever_their_order() -> None:
     assert len(reliability(data)) == 1
 
 
-def brier_world(questions: int, rng: np.random.Generator) -> Forecasts:
+def brier_world(questions: int, rng: np.random.Generator) -> Predictions:
     p = rng.uniform(0.1, 0.9, questions)
     return scored(p, (rng.random(questions) < p).astype(float))
 
@@ -313,7 +313,7 @@ def test_repeated_rows_are_no_new_questions(seed: int) -> None:
     many = brier_world(400, rng)
     few = many.take(np.arange(100), np.ones(400))
     rows = np.tile(np.arange(100), 4)
-    repeated = Forecasts(few.question[rows], few.quantiles[rows], few.right[rows], few.total[rows])
+    repeated = Predictions(few.question[rows], few.quantiles[rows], few.right[rows], few.total[rows])
     (a, b), (c, d), (e, f) = (bootstrap(x, brier) for x in (many, few, repeated))
     assert (e, f) == pytest.approx((c, d))
     assert f - e > 1.3 * (b - a)  # 2 is expected

@@ -123,16 +123,16 @@ def test_a_feature_that_names_the_question_is_worth_nothing_held_out() -> None:
     data = StageData(Evidence(names, ()), question, right, np.ones(len(right)))
     for method in ("beta", "quantile"):
         model, held_out = fit_model(data, method, HeadConfig(decay=0.1), seed=0)
-        assert skill(data.forecasts(held_out)) <= 0.02
-        assert skill(data.forecasts(model.quantiles(data.evidence))) > 0.3
+        assert skill(data.predictions(held_out)) <= 0.02
+        assert skill(data.predictions(model.quantiles(data.evidence))) > 0.3
 
 
 @pytest.mark.parametrize("method", ["beta", "quantile"])
 def test_a_head_finds_a_world_of_logistic_means(method: str) -> None:
     data, mean = beta_world(500)
-    oracle = skill(data.forecasts(np.column_stack([mean, mean, mean])))
+    oracle = skill(data.predictions(np.column_stack([mean, mean, mean])))
     model, held_out = fit_model(data, method, HeadConfig(), seed=0)
-    assert skill(data.forecasts(held_out)) > (0.85 if method == "beta" else 0.7) * oracle
+    assert skill(data.predictions(held_out)) > (0.85 if method == "beta" else 0.7) * oracle
     fresh, mean = beta_world(500)
     assert np.corrcoef(model.quantiles(fresh.evidence)[:, 1], mean)[0, 1] > 0.95
 
@@ -141,7 +141,7 @@ def test_a_head_finds_a_world_of_logistic_means(method: str) -> None:
 def test_the_interval_of_a_beta_head_holds_eighty_percent(kappa: float) -> None:
     data, mean = beta_world(350, total=8, kappa=kappa)
     _, held_out = fit_model(data, "beta", HeadConfig(), seed=0)
-    assert coverage(data.forecasts(held_out)) == pytest.approx(0.82, abs=0.05)
+    assert coverage(data.predictions(held_out)) == pytest.approx(0.82, abs=0.05)
     truth = np.random.default_rng(1).beta(mean * kappa, (1 - mean) * kappa)
     inside = (held_out[:, 0] < truth) & (truth < held_out[:, 2])
     assert inside.mean() == pytest.approx(0.8, abs=0.08)
@@ -161,7 +161,7 @@ def test_a_hidden_layer_learns_what_a_line_cannot() -> None:
     right = rng.binomial(1, sigmoid(4 * np.abs(x) - 3)).astype(float)
     data = StageData(Evidence(x[:, None], ()), np.arange(800), right, np.ones(800))
     line, curve = (
-        skill(data.forecasts(fit_model(data, "beta", HeadConfig(hidden=hidden), seed=0)[1]))
+        skill(data.predictions(fit_model(data, "beta", HeadConfig(hidden=hidden), seed=0)[1]))
         for hidden in (0, 8)
     )
     assert line < 0.05
@@ -251,7 +251,7 @@ def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: floa
     data = StageData(Evidence(noise, ()), question, right, np.ones(600))
     _, held_out = fit_model(data, "beta", HeadConfig(), seed=0)
     assert held_out[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
-    assert skill(data.forecasts(held_out)) > -0.03
+    assert skill(data.predictions(held_out)) > -0.03
 
 
 def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
@@ -261,10 +261,10 @@ def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
     right = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6)).astype(float)
     data = StageData(Evidence(rng.standard_normal((1800, 3)), ()), question, right, np.ones(1800))
     model, held_out = fit_model(data, "beta", HeadConfig(), seed=0)
-    assert coverage(data.forecasts(held_out)) == pytest.approx(0.8, abs=0.06)
+    assert coverage(data.predictions(held_out)) == pytest.approx(0.8, abs=0.06)
     fresh = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6)).astype(float)
     again = StageData(data.evidence, question, fresh, data.total)
-    assert coverage(again.forecasts(model.quantiles(data.evidence))) == pytest.approx(0.8, abs=0.06)
+    assert coverage(again.predictions(model.quantiles(data.evidence))) == pytest.approx(0.8, abs=0.06)
 
 
 def test_a_head_does_not_extrapolate_beyond_the_scalars_it_was_fitted_on() -> None:

@@ -234,7 +234,7 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
         expected[ROOT] = 4
         assert starts == +expected
         rollouts = Rollouts.of(fold)
-        assert rollouts.slipped.sum() == sum("17 " not in t and "= 17" in t for t in texts(fold))
+        assert rollouts.wrong_sum.sum() == sum("17 " not in t and "= 17" in t for t in texts(fold))
         ends = [rollouts.mended(end) for end in rollouts.samples()]
         assert [rollouts.answers[end] for end in ends] == ["18"] * 4
         assert len(set(ends)) == 4

@@ -18,7 +18,7 @@ from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Problem
-from adascale.models.calibration.collect import Done, Draws, draw, score
+from adascale.models.calibration.collect import DrawPlan, Progress, draw_rollouts, score_rollouts
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.llama.runtime import LlamaModel
 
@@ -58,35 +58,35 @@ def driver_of(policy: ReadingPolicy) -> Driver:
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:
     policy = Counting(solve)
     found = []
-    for done in draw(driver_of(policy), ASKED, store, Draws()):
+    for done in draw_rollouts(driver_of(policy), ASKED, store, DrawPlan()):
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
-        assert done == Done(done.problem, int(kept.tokens.sum()), done.spent)
+        assert done == Progress(done.problem, int(kept.tokens.sum()), done.spent)
         found.append(done)
     assert all(map(store.holds, ASKED))
     assert policy.opened == len(ASKED)
     # The first to finish is not alone in the batch; in the end all that was spent belongs to somebody.
     assert found[0].spent > found[0].tokens
     assert found[-1].spent == sum(done.tokens for done in found)
-    assert list(draw(driver_of(policy), ASKED, store, Draws())) == []
+    assert list(draw_rollouts(driver_of(policy), ASKED, store, DrawPlan())) == []
     assert policy.opened == len(ASKED)
 
 
 def test_what_was_not_finished_is_not_kept_and_drawn_later(store: RolloutStore) -> None:
     driver = driver_of(Counting(solve))
-    for number, _ in enumerate(draw(driver, ASKED, store, Draws())):
+    for number, _ in enumerate(draw_rollouts(driver, ASKED, store, DrawPlan())):
         if number == 4:
             driver.interrupt()
     held = [problem.id for problem in ASKED if store.holds(problem)]
     assert 5 <= len(held) < len(ASKED)
-    again = [done.problem.id for done in draw(driver_of(Counting(solve)), ASKED, store, Draws())]
+    again = [done.problem.id for done in draw_rollouts(driver_of(Counting(solve)), ASKED, store, DrawPlan())]
     assert sorted(held + again) == sorted(problem.id for problem in ASKED)
 
 
 def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutStore) -> None:
     bad = Problem("bad", "too long", "18")
-    found = list(draw(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, Draws()))
+    found = list(draw_rollouts(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, DrawPlan()))
     assert [done.problem for done in found if done.error] == [bad]
     assert "too long" in next(done.error for done in found if done.error)
     assert not store.holds(bad)
@@ -94,7 +94,7 @@ def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutS
 
 
 def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
-    list(draw(driver_of(Counting(solve)), ASKED[:5], store, Draws()))
+    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:5], store, DrawPlan()))
     closed: list[str] = []
 
     class Judge(ScriptedPRM):
@@ -105,7 +105,7 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
         return len("".join(step.text for step in prefix.steps)) / 1000
 
     model = cast(LlamaModel, Spelling())
-    done = list(score(Judge(reward), model, ASKED, store, "judge"))
+    done = list(score_rollouts(Judge(reward), model, ASKED, store, "judge"))
     assert [d.problem.id for d in done] == closed == [p.id for p in ASKED[:5]]
     for problem, told in zip(ASKED, done, strict=False):
         kept: Any = store.get(problem)
@@ -114,18 +114,18 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
         lengths = [sum(int(kept.tokens[n]) for n in kept.path(i)) / 1000 for i in range(len(kept.parent))]
         assert rewards == pytest.approx(np.array(lengths))
         assert told.tokens == kept.tokens.sum()
-    assert list(score(Judge(reward), model, ASKED, store, "judge")) == []
-    assert len(list(score(Judge(reward), model, ASKED, store, "another"))) == 5
+    assert list(score_rollouts(Judge(reward), model, ASKED, store, "judge")) == []
+    assert len(list(score_rollouts(Judge(reward), model, ASKED, store, "another"))) == 5
 
 
 def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: RolloutStore) -> None:
-    list(draw(driver_of(Counting(solve)), ASKED[:3], store, Draws()))
+    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:3], store, DrawPlan()))
 
     def reward(prefix: Prefix) -> float:
         if prefix.problem == ASKED[1]:
             raise ContextOverflowError("the PRM's window is too small")
         return 0.5
 
-    done = list(score(ScriptedPRM(reward), cast(LlamaModel, Spelling()), ASKED[:3], store, "judge"))
+    done = list(score_rollouts(ScriptedPRM(reward), cast(LlamaModel, Spelling()), ASKED[:3], store, "judge"))
     assert [bool(d.error) for d in done] == [False, True, False]
     assert [store.rewards(p, "judge") is None for p in ASKED[:3]] == [False, True, False]

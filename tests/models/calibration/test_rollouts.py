@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,7 +23,7 @@ from worlds import drawn, problems, searched
 
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Fingerprint
-from adascale.models.calibration.collect import Draws, choose, expected_tokens, store_path
+from adascale.models.calibration.collect import DrawPlan, choose_questions, expected_tokens, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 
@@ -47,8 +51,54 @@ def test_what_was_put_comes_back(store: RolloutStore, tmp_path: Path) -> None:
             assert found is not None
             assert again.holds(rollouts.problem)
             assert same(found, rollouts)
-            dtypes = [getattr(found, f.name).dtype for f in fields(Rollouts)[1:-1]]
-            assert dtypes == [getattr(rollouts, f.name).dtype for f in fields(Rollouts)[1:-1]]
+            arrays = [f.name for f in fields(Rollouts) if f.name not in ("problem", "answers", "texts")]
+            assert all(getattr(found, n).dtype == getattr(rollouts, n).dtype for n in arrays)
+
+
+def kept_by_an_older_version(path: Path, rollouts: Rollouts) -> None:
+    """As it was written before texts were kept: not compressed, by a judge that is not named."""
+    buffer = io.BytesIO()
+    names = [f.name for f in fields(Rollouts) if f.name not in ("problem", "answers", "texts", "wrong_sum")]
+    arrays = {name: getattr(rollouts, name) for name in names}
+    np.savez(buffer, **arrays, slipped=rollouts.wrong_sum)
+    problem = rollouts.problem
+    key = json.dumps([problem.id, problem.question, problem.answer])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TABLE rollouts (problem TEXT PRIMARY KEY, answers TEXT NOT NULL, arrays BLOB NOT NULL)"
+        )
+        db.execute(
+            "INSERT INTO rollouts VALUES (?, ?, ?)", (key, json.dumps(rollouts.answers), buffer.getvalue())
+        )
+        db.commit()
+
+
+def test_rollouts_of_an_older_version_are_read_and_judged_by_the_judge_of_now(tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.sqlite"
+    [rollouts] = drawn(problems(1))
+    assert rollouts.right[0] > 0
+    kept_by_an_older_version(path, replace(rollouts, right=np.zeros_like(rollouts.right)))
+    with closing(RolloutStore(path)) as store:
+        found = store.get(rollouts.problem)
+        assert found is not None
+        assert found.texts == ()
+        assert same(replace(found, texts=rollouts.texts), rollouts)
+        [other] = drawn(problems(1, 1))
+        store.put(other)
+        assert same(cast(Rollouts, store.get(other.problem)), other)
+
+
+def test_judging_again_counts_as_the_search_did() -> None:
+    for rollouts in drawn(problems(12)):
+        assert same(replace(rollouts, right=rollouts.right * 0).judge(), rollouts)
+
+
+def test_texts_are_kept_step_by_step(store: RolloutStore) -> None:
+    [fold] = searched(problems(1)).values()
+    store.put(Rollouts.of(fold))
+    found = store.get(fold.problem)
+    assert found is not None
+    assert Counter(found.texts) == Counter(node.step.text if node.step else "" for node in fold.tree)
 
 
 def test_a_question_with_another_answer_or_id_is_another_question(store: RolloutStore) -> None:
@@ -99,6 +149,7 @@ _LOOP = """
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from worlds import drawn, problems
 from adascale.models.calibration.rollouts import RolloutStore
 store = RolloutStore(Path(sys.argv[1]))
@@ -137,9 +188,9 @@ def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
     sizes: list[int], questions: int, seed: int
 ) -> None:
     files = [[Problem(f"{name}:{i}", "?", "1") for i in range(size)] for name, size in enumerate(sizes)]
-    every = choose(files, None, seed)
+    every = choose_questions(files, None, seed)
     assert Counter(p.id for p in every) == Counter(p.id for file in files for p in file)
-    found = choose(files, questions, seed)
+    found = choose_questions(files, questions, seed)
     assert found == every[:questions]
     counts = Counter(p.id.split(":")[0] for p in found)
     most = max(counts.values(), default=0)
@@ -149,37 +200,37 @@ def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
 
 def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
     file = problems(50)
-    assert choose([file], 20, 1) == choose([list(file)], 20, 1)
-    assert choose([file], 20, 1) != choose([file], 20, 2)
-    assert choose([file], 20, 1) != file[:20]
+    assert choose_questions([file], 20, 1) == choose_questions([list(file)], 20, 1)
+    assert choose_questions([file], 20, 1) != choose_questions([file], 20, 2)
+    assert choose_questions([file], 20, 1) != file[:20]
 
 
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     fingerprint = Fingerprint("g" * 64, "", "probe", "p" * 64, {"temperature": 0.8}, 2048)
-    base = store_path(fingerprint, Draws())
+    base = rollouts_path(fingerprint, DrawPlan())
     others = [
-        (replace(fingerprint, generator="h" * 64), Draws()),
-        (replace(fingerprint, prompt="q" * 64), Draws()),
-        (replace(fingerprint, sampling={"temperature": 0.7}), Draws()),
-        (replace(fingerprint, window=1024), Draws()),
-        (fingerprint, Draws(samples=5)),
-        (fingerprint, Draws(rollouts=3)),
-        (fingerprint, Draws(seed=1)),
+        (replace(fingerprint, generator="h" * 64), DrawPlan()),
+        (replace(fingerprint, prompt="q" * 64), DrawPlan()),
+        (replace(fingerprint, sampling={"temperature": 0.7}), DrawPlan()),
+        (replace(fingerprint, window=1024), DrawPlan()),
+        (fingerprint, DrawPlan(samples=5)),
+        (fingerprint, DrawPlan(rollouts=3)),
+        (fingerprint, DrawPlan(seed=1)),
     ]
-    assert len({base, *(store_path(*other) for other in others)}) == 1 + len(others)
+    assert len({base, *(rollouts_path(*other) for other in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
-    assert store_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), Draws()) == base
+    assert rollouts_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), DrawPlan()) == base
 
 
 def test_the_expected_cost_is_that_of_what_is_kept(store: RolloutStore) -> None:
     asked = problems(8)
-    guess = expected_tokens(store, asked, 8, Draws())
+    guess = expected_tokens(store, asked, 8, DrawPlan())
     assert guess == 8 * 350 * 5
     kept = drawn(asked[:3])
     for rollouts in kept:
         store.put(rollouts)
     mean = sum(int(r.tokens.sum()) for r in kept) / 3
-    assert expected_tokens(store, asked, 5, Draws()) == pytest.approx(5 * mean, abs=1)
+    assert expected_tokens(store, asked, 5, DrawPlan()) == pytest.approx(5 * mean, abs=1)
 
 
 def test_paths_lead_from_the_first_step_to_the_node() -> None:

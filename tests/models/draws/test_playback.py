@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import random
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -194,6 +196,28 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     store.put_prompt(PROBLEMS[0], Prompt(12, None))
     assert store.prompt(PROBLEMS[0]) == Prompt(12, None)
     assert store.prompt(PROBLEMS[1]) is None
+
+
+def test_draws_that_an_older_version_did_not_compress_are_read(tmp_path: Path) -> None:
+    path, buffer = tmp_path / "old.sqlite", io.BytesIO()
+    np.savez(
+        buffer,
+        texts=np.frombuffer(b'["a", "18"]', np.uint8),
+        tokens=np.array([1, 2], np.int32),
+        token_ids=np.array([97, 49, 56], np.int32),
+        logprob=np.array([-0.5, -0.25]),
+        finish=np.array([0, 1], np.int8),
+        readings=np.frombuffer((2).to_bytes(4, "little"), np.uint8),
+    )
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE draws (key TEXT PRIMARY KEY, steps BLOB NOT NULL)")
+        db.execute("INSERT INTO draws VALUES ('k', ?)", (buffer.getvalue(),))
+        db.commit()
+    with closing(DrawStore(path)) as store:
+        steps = store.get("k", "answer")
+        assert steps == (Step("a", (97,), -0.5, "step"), Step("18", (49, 56), -0.25, "stop"))
+        store.put("new", steps)
+        assert (store.get("new", "answer"), len(store)) == (steps, 2)
 
 
 def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
