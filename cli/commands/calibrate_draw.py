@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,14 +20,15 @@ from ..disk.questions import read_known
 from ..open_models import stoppable
 from ..options.calibrate_options import CalibrateOptions
 from ..report.plots import check_plot
-from ..terminal.calibrate_progress import DrawProgress
-from ..terminal.console import say
+from ..terminal.console import clean, say
+from ..terminal.progress import Progress
 from ..terminal.signals import graceful
+from ..terminal.text import rough_duration
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.fitting import Training
     from adascale.models.calibration.artefact import Card
-    from adascale.models.calibration.collect import DrawPlan
+    from adascale.models.calibration.collect import DrawPlan, FinishedQuestion
     from adascale.models.calibration.rollouts import RolloutStore
     from adascale.models.files.library import ModelFile
     from adascale.models.session import Session
@@ -108,14 +110,15 @@ def _draw_missing(
     todo = [problem for problem in problems if not store.holds(problem)]
     if not todo:
         return
-    progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
-    tokens = expected_tokens(store, problems, len(todo), plan)
-    progress.announce(tokens, session.decode_rate())
-    with stoppable(session, session.driver(time.monotonic)) as driver, progress:
-        for done in draw_rollouts(driver, problems, store, plan):
-            progress.advance(done)
+    if not options.quiet:
+        tokens = expected_tokens(store, problems, len(todo), plan)
+        say(_cost(len(problems), len(todo), tokens, session.decode_rate()))
+    progress = Progress("questions", quiet=bool(options.quiet))
+    with stoppable(session, session.driver(time.monotonic)) as driver:
+        finished = draw_rollouts(driver, problems, store, plan)
+        failed = _follow("drawing", finished, len(todo), len(problems), progress)
     left = [problem for problem in todo if not store.holds(problem)]
-    if len(left) > progress.failed:
+    if len(left) > failed:
         kept = len(problems) - len(left)
         say(f"adascale: {kept} of {len(problems)} questions are kept; the same command goes on")
         raise typer.Exit(130)
@@ -134,15 +137,46 @@ def _score_missing(
             f"adascale: scoring the solutions of {len(todo)} questions with {pair_name(session)}: about "
             f"{expected_tokens(store, todo, len(todo)):,} tokens. Stop at any time; the same command goes on."
         )
-    progress = DrawProgress(len(problems), len(todo), quiet=bool(options.quiet))
-    with graceful(session.abort.set), progress:
+    progress = Progress("questions", quiet=bool(options.quiet))
+    with graceful(session.abort.set):
         try:
-            for done in score_rollouts(session.reward_model, session.model, todo, store, key):
-                progress.advance(done)
+            finished = score_rollouts(session.reward_model, session.model, todo, store, key)
+            _follow("scoring", finished, len(todo), len(problems), progress)
         except DecodeAbortedError as error:
             left = sum(store.rewards(p, key) is None for p in todo)
             say(f"adascale: {len(todo) - left} of {len(todo)} questions are scored; the same command goes on")
             raise typer.Exit(130) from error
+
+
+def _cost(total: int, todo: int, tokens: int, rate: float) -> str:
+    """What drawing will take, at ``rate`` tokens per second as just measured."""
+    here = f" ({total - todo} are here already)" if todo < total else ""
+    return (
+        f"adascale: drawing on {total} questions{here}: about {tokens:,} tokens, "
+        f"{rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
+        "Stop at any time; the same command goes on."
+    )
+
+
+def _follow(
+    task: str, finished: Iterable[FinishedQuestion], todo: int, total: int, progress: Progress
+) -> int:
+    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed."""
+    failed = tokens = 0
+    started, here = time.monotonic(), total - todo
+    with progress:
+        progress.show(task, here, total)
+        for count, done in enumerate(finished, start=1):
+            tokens += done.tokens
+            if done.error:
+                failed += 1
+                say(f"adascale: {clean(done.problem.id)} is left out: {clean(done.error)}")
+            speed = done.spent / max(time.monotonic() - started, 1e-9)
+            # Tokens of unfinished questions are spent already; early on that is nearly all of them.
+            ahead = max(0.0, tokens / count * todo - done.spent)
+            left = rough_duration(ahead / max(speed, 1e-9))
+            progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
+    return failed
 
 
 def pair_name(session: Session) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.engine.evaluation.evaluate import evaluate
+from adascale.engine.evaluation.evaluate import Outcome, evaluate
 
 from ..disk.questions import read_known
 from ..open_models import open_session, stoppable
@@ -22,8 +23,12 @@ from ..options.search_options import SearchOptions
 from ..report.evaluate_report import csv_text, markdown
 from ..report.plots import check_plot, frontier
 from ..terminal.console import say, show_warning, write_payload
-from ..terminal.evaluate_progress import EvalProgress
 from ..terminal.json_output import write_json
+from ..terminal.progress import Progress
+from ..terminal.text import rough_duration
+
+if TYPE_CHECKING:
+    from adascale.models.draws.playback import ReplayingPolicy
 
 SCHEMA = "adascale.eval/1"
 
@@ -85,15 +90,12 @@ def eval_(
             policy = session.replaying(store)
             found = Comparison(entries, [problem.id for problem in problems])
             rounds = len(entries) * options.repeats
-            quiet = bool(options.quiet)
-            progress = EvalProgress(len(problems), rounds, lambda: policy.drawn_tokens, quiet=quiet)
             replaying = session.driver(lambda: 0.0, policy)
+            progress = Progress("questions", quiet=bool(options.quiet))
             with stoppable(session, replaying) as driver, progress:
-                for outcome in evaluate(
-                    driver, entries, problems, options.repeats, options.seed, policy.expect
-                ):
+                outcomes = evaluate(driver, entries, problems, options.repeats, options.seed, policy.expect)
+                for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                     found.add(outcome)
-                    progress.advance(outcome)
             done = sum(map(len, found.outcomes.values()))
             if done < rounds * len(problems):
                 say(f"adascale: {len(store):,} draws are kept; the same command goes on")
@@ -101,6 +103,31 @@ def eval_(
         described = session.describe()
     names = [path.name for path in data]
     _show({"schema": SCHEMA, "data": names, "seed": options.seed, **described, **found.report()}, options)
+
+
+def _show_rounds(
+    outcomes: Iterable[Outcome], questions: int, rounds: int, policy: ReplayingPolicy, progress: Progress
+) -> Iterator[Outcome]:
+    """Pass outcomes on, and show how each round goes, which is one strategy in one repeat.
+
+    Args:
+        outcomes: Round by round.
+        questions: Of each round.
+        rounds: In all.
+        policy: Counts the tokens that the generator draws.
+        progress: Where to show it.
+    """
+    began, before = time.monotonic(), policy.drawn_tokens
+    for count, outcome in enumerate(outcomes):
+        yield outcome
+        number, done = count // questions + 1, count % questions + 1
+        seconds = max(time.monotonic() - began, 1e-9)
+        # What later rounds lack is not known yet: the time left is that of this one.
+        left = rough_duration(seconds / done * (questions - done))
+        note = f"{(policy.drawn_tokens - before) / seconds:.0f} tokens/s, {left} left of this strategy"
+        progress.show(f"{outcome.entry} ({number}/{rounds}):", done, questions, note)
+        if done == questions:
+            began, before = time.monotonic(), policy.drawn_tokens
 
 
 def _show(report: Mapping[str, Any], options: EvalOptions) -> None:

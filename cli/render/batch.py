@@ -9,10 +9,8 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
 from ..report.batch_counts import Tally
 from ..terminal.console import clean, say
+from ..terminal.progress import Cadence
 from .base import Display
-
-_EVERY = 10.0
-"""Seconds between two plain lines."""
 
 
 class BatchView(Display, Protocol):
@@ -28,7 +26,8 @@ class PlainBatch:
     def __init__(self, tally: Tally, quiet: bool) -> None:
         self._tally = tally
         self._quiet = quiet
-        self._started = self._told = time.monotonic()
+        self._started = time.monotonic()
+        self._cadence = Cadence(self._started)
 
     def __enter__(self) -> Self:
         return self
@@ -46,8 +45,7 @@ class PlainBatch:
         if self._quiet or not isinstance(event, SearchFinished | SearchFailed):
             return
         now = time.monotonic()
-        if now - self._told >= _EVERY:
-            self._told = now
+        if self._cadence.is_due(now):
             say(f"adascale: {self._tally.counts()}, {now - self._started:.0f} s")
 
 

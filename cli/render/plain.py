@@ -10,14 +10,12 @@ from typing import Self
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..terminal.console import say, show_warning
+from ..terminal.progress import Cadence
 from ..terminal.text import chance, duration, one_line, plural
 from ..terminal.theme import glyphs_for
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
 from .state import ViewState, reduce
 from .words import answer_text, summary, why
-
-INTERVAL = 10.0
-"""Seconds between two progress lines of a search in which nothing changes."""
 
 _TREE_WIDTH = 100
 _NARROWEST = 20
@@ -71,7 +69,7 @@ class PlainRenderer(NullRenderer):
 
     def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
         super().__init__(show_tree=show_tree, quiet=quiet)
-        self._said_at = 0.0
+        self._cadence = Cadence(0.0)
         self._said_answer: str | None = None
 
     def status(self, text: str) -> None:
@@ -82,11 +80,11 @@ class PlainRenderer(NullRenderer):
     def _progress(self, event: Event) -> None:
         state = self._state
         if isinstance(event, SearchStarted):
-            self._said_at, self._said_answer = state.t, None
+            self._cadence, self._said_answer = Cadence(state.t), None
         elif isinstance(event, SearchFinished):
             self._say(f"done in {duration(state.t)}, stop: {event.result.stop_reason}")
-        elif state.answer != self._said_answer or state.t - self._said_at >= INTERVAL:
-            self._said_at, self._said_answer = state.t, state.answer
+        elif state.answer != self._said_answer or self._cadence.is_due(state.t):
+            self._cadence, self._said_answer = Cadence(state.t), state.answer
             self._say(self._line())
 
     def _line(self) -> str:

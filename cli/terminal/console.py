@@ -18,7 +18,6 @@ from adascale.engine.types import Notice
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 ColorChoice = Literal["auto", "always", "never"]
 
@@ -61,22 +60,6 @@ def stderr_console() -> Console:
         no_color={"auto": None, "always": False, "never": True}[color],  # a flag comes before NO_COLOR
         force_terminal=color == "always" or may_animate(),
         color_system=None if color == "never" else "auto" if may_animate() or color == "auto" else "standard",
-    )
-
-
-def question_bar() -> Progress:
-    """A bar of questions, each task with a field ``rate``; it leaves nothing behind."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", markup=False),
-        console=stderr_console(),
-        transient=True,
-        redirect_stdout=False,
-        disable=not may_animate(),
     )
 
 

@@ -97,7 +97,7 @@ def expected_tokens(
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FinishedQuestion:
     """A question that was finished in this run, or could not be searched (``error``).
 
     Attributes:
@@ -115,7 +115,7 @@ class Progress:
 
 def draw_rollouts(
     driver: Driver, problems: Sequence[Problem], store: RolloutStore, plan: DrawPlan
-) -> Iterator[Progress]:
+) -> Iterator[FinishedQuestion]:
     """Draw what the store lacks; each question is kept before it is reported.
 
     The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
@@ -133,17 +133,17 @@ def draw_rollouts(
             spent += event.usage.generated_tokens
         elif isinstance(event, SearchFailed):
             del folds[problem.id]
-            yield Progress(problem, 0, spent, event.message)
+            yield FinishedQuestion(problem, 0, spent, event.message)
         elif isinstance(event, SearchFinished):
             fold = folds.pop(problem.id)
             if event.result.stop_reason == "exhausted":
                 store.put(Rollouts.of(fold))
-                yield Progress(problem, event.usage.generated_tokens, spent)
+                yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
 
 
 def score_rollouts(
     prm: RewardModel, model: LlamaModel, problems: Sequence[Problem], store: RolloutStore, key: str
-) -> Iterator[Progress]:
+) -> Iterator[FinishedQuestion]:
     """Score every prefix of the kept rollouts with a PRM, where the store lacks its rewards.
 
     A question that the PRM cannot read (too long for its window) is reported with its error.
@@ -156,11 +156,11 @@ def score_rollouts(
         try:
             rewards, tokens = _rewards(prm, model, rollouts)
         except ContextOverflowError as error:
-            yield Progress(problem, 0, spent, error.message)
+            yield FinishedQuestion(problem, 0, spent, error.message)
         else:
             store.put_rewards(problem, key, rewards)
             spent += tokens
-            yield Progress(problem, tokens, spent)
+            yield FinishedQuestion(problem, tokens, spent)
         finally:
             prm.close_problem(problem)
 

@@ -18,7 +18,7 @@ from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Problem
-from adascale.models.calibration.collect import DrawPlan, Progress, draw_rollouts, score_rollouts
+from adascale.models.calibration.collect import DrawPlan, FinishedQuestion, draw_rollouts, score_rollouts
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.llama.runtime import LlamaModel
 
@@ -62,7 +62,7 @@ def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: Rollo
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
-        assert done == Progress(done.problem, int(kept.tokens.sum()), done.spent)
+        assert done == FinishedQuestion(done.problem, int(kept.tokens.sum()), done.spent)
         found.append(done)
     assert all(map(store.holds, ASKED))
     assert policy.opened == len(ASKED)

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from adascale.cli.commands import models as command
-from adascale.cli.terminal import transfer
+from adascale.cli.terminal import progress, transfer
 from adascale.cli.terminal.transfer import TransferView, ask_consent
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
 from adascale.models.files import catalog
@@ -147,9 +147,9 @@ def test_bars_are_drawn_on_a_terminal_and_gone_afterwards(
     from rich.console import Console
 
     screen = StringIO()
-    monkeypatch.setattr(transfer, "may_animate", lambda: True)
+    monkeypatch.setattr(progress, "may_animate", lambda: True)
     monkeypatch.setattr(
-        transfer, "stderr_console", lambda: Console(file=screen, force_terminal=True, width=90)
+        progress, "stderr_console", lambda: Console(file=screen, force_terminal=True, width=90)
     )
     with TransferView() as view:
         assert screen.getvalue() == ""

@@ -1,0 +1,135 @@
+"""Progress of long work: bars on a terminal, a line every ten seconds elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+from .console import clean, may_animate, say, stderr_console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+LINE_EVERY_S: Final = 10.0
+"""Seconds between two lines of progress."""
+
+Unit = Literal["questions", "bytes"]
+
+_IN_WORDS: Final[dict[Unit, tuple[int, str]]] = {"questions": (1, "questions"), "bytes": (10**6, "MB")}
+
+
+@dataclass(slots=True)
+class Cadence:
+    """Says when a line of progress is due: ten seconds after the last one.
+
+    Attributes:
+        last: Time of the last line, or of the start, in seconds of any one clock.
+    """
+
+    last: float
+
+    def is_due(self, now: float) -> bool:
+        """Whether a line is due; the next one is due ten seconds after ``now`` then."""
+        if now - self.last < LINE_EVERY_S:
+            return False
+        self.last = now
+        return True
+
+
+class Progress:
+    """One bar for each task that is not complete, or lines where the cursor may not move.
+
+    Nothing is shown before the first ``show``, so that a question has the terminal to itself until then.
+
+    Args:
+        unit: What is counted; bytes are shown with their speed and the time left.
+        quiet: Show nothing.
+        first_line_s: Seconds from now until the first line is due.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        *,
+        quiet: bool = False,
+        first_line_s: float = LINE_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._unit, self._quiet, self._clock = unit, quiet, clock
+        self._cadence = Cadence(clock() + first_line_s - LINE_EVERY_S)
+        self._bars: Bars | None = None
+        self._ids: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bars away."""
+        if self._bars is not None:
+            self._bars.stop()
+
+    def show(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Show how far a task is.
+
+        Args:
+            task: What is done, such as ``drawing``; it names the bar.
+            done: Questions or bytes.
+            total: Of them, at the end.
+            note: What else there is to say, such as the speed.
+        """
+        if self._quiet:
+            return
+        if may_animate():
+            self._draw(clean(task), done, total, note)
+        elif self._cadence.is_due(self._clock()):
+            scale, unit = _IN_WORDS[self._unit]
+            amount = f"{done // scale}/{total // scale} {unit}"
+            say(f"adascale: {task} {amount}" + (f", {note}" if note else ""))
+
+    def _draw(self, task: str, done: int, total: int, note: str) -> None:
+        if self._bars is None:
+            self._bars = _bars(self._unit)
+            self._bars.start()
+        if task not in self._ids:
+            self._drop_complete(self._bars)
+            self._ids[task] = self._bars.add_task(task, total=total, note="")
+        self._bars.update(self._ids[task], completed=done, note=note)
+
+    def _drop_complete(self, bars: Bars) -> None:
+        complete = {task.id for task in bars.tasks if task.finished}
+        for id_ in complete:
+            bars.remove_task(id_)
+        self._ids = {task: id_ for task, id_ in self._ids.items() if id_ not in complete}
+
+
+def _bars(unit: Unit) -> Bars:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    counts = (
+        (MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
+        if unit == "questions"
+        else (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    )
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *counts,
+        console=stderr_console(),
+        transient=True,
+        # Redirecting would send the answer on stdout to the terminal.
+        redirect_stdout=False,
+        # A question that is asked below the bars of a download has no line end, and would be held back.
+        redirect_stderr=unit == "questions",
+    )

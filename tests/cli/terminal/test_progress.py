@@ -1,0 +1,88 @@
+"""Progress of long work: bars, lines every ten seconds, or nothing."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from adascale.cli.terminal import progress
+from adascale.cli.terminal.progress import Cadence, Progress
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """A terminal on which the cursor may move."""
+    drawn = StringIO()
+    monkeypatch.setattr(progress, "may_animate", lambda: True)
+    monkeypatch.setattr(
+        progress, "stderr_console", lambda: Console(file=drawn, force_terminal=True, width=90, height=20)
+    )
+    return drawn
+
+
+def test_a_line_is_due_ten_seconds_after_the_last_one() -> None:
+    cadence = Cadence(100.0)
+    assert [cadence.is_due(now) for now in (100.0, 109.9, 110.5, 120.0, 120.5)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_lines_name_the_task_the_count_and_the_note(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("questions", clock=clock) as shown:
+        for done in range(5):
+            shown.show("drawing", done, 4, f"{10 * done} tokens/s" if done else "")
+            clock.now += 6
+    assert capsys.readouterr().err.splitlines() == [
+        "adascale: drawing 2/4 questions, 20 tokens/s",
+        "adascale: drawing 4/4 questions, 40 tokens/s",
+    ]
+
+
+def test_the_first_line_may_come_at_once_and_bytes_are_megabytes(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("bytes", first_line_s=0.0, clock=clock) as shown:
+        shown.show("fetching m\x1b[2J", 1_999_999, 7 * 10**6)
+        shown.show("fetching m", 3 * 10**6, 7 * 10**6)
+    assert capsys.readouterr().err == "adascale: fetching m[2J 1/7 MB\n"
+
+
+def test_quiet_shows_nothing_at_all(
+    clock: Clock, screen: StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for animate in (True, False):
+        monkeypatch.setattr(progress, "may_animate", lambda animate=animate: animate)
+        with Progress("questions", quiet=True, first_line_s=0.0, clock=clock) as shown:
+            shown.show("drawing", 1, 2)
+    assert (screen.getvalue(), capsys.readouterr().err) == ("", "")
+
+
+def test_a_bar_shows_the_note_and_leaves_when_its_task_is_complete(screen: StringIO) -> None:
+    with Progress("questions") as shown:
+        assert screen.getvalue() == ""
+        shown.show("vote:4 (1/2):", 2, 3, "44 tokens/s")
+        shown.show("vote:4 (1/2):", 3, 3, "45 tokens/s")
+        shown.show("adaptive (2/2):", 1, 3, "30 tokens/s")
+        assert shown._bars is not None
+        assert [task.description for task in shown._bars.tasks] == ["adaptive (2/2):"]
+        shown._bars.refresh()
+    assert "adaptive (2/2):" in screen.getvalue()
+    assert "30 tokens/s" in screen.getvalue()
