@@ -35,7 +35,8 @@ class Usage:
         reused_tokens: Prefix tokens that another branch had evaluated.
         generated_tokens: Tokens sampled.
         prm_tokens: Tokens evaluated by the process reward model.
-        flops: About 2 x parameters x tokens evaluated, of generator and PRM, so that a PRM never looks free.
+        flops: About 2 x parameters that a token is multiplied by x tokens evaluated, of generator and PRM, so
+            that a PRM never looks free.
         seconds: Share of the decode and scoring time; a batch's time is split evenly over its branches.
     """
 

@@ -57,7 +57,7 @@ class Policy(Protocol):
 
     @property
     def flops_per_token(self) -> float:
-        """About 2 x parameters."""
+        """About 2 x parameters that a token is multiplied by."""
 
     @property
     def slots(self) -> int:
@@ -92,7 +92,7 @@ class RewardModel(Protocol):
 
     @property
     def flops_per_token(self) -> float:
-        """About 2 x parameters; 0 where nothing is evaluated."""
+        """About 2 x parameters that a token is multiplied by; 0 where nothing is evaluated."""
 
     def score(self, prefixes: Sequence[Prefix]) -> Sequence[Score]:
         """Score prefixes that end in a new step; only the new step's tokens are evaluated."""

@@ -115,7 +115,7 @@ def header(session: Session, artefact: Artefact, seed: int, samples: int) -> Map
         "seed": seed,
         "samples": samples,
         "temperature": session.sampling.temperature,
-        "flops_per_token": 2.0 * session.model.parameters,
+        "flops_per_token": session.model.flops_per_token,
         "step_seconds": {size: round(s, 5) for size, s in session.step_costs.curve.items()},
     }
 

@@ -41,6 +41,8 @@ class GGUFInfo:
         key_length: Dimension of one head's key.
         value_length: Dimension of one head's value.
         parameter_count: Sum of the elements of all tensors.
+        active_parameters: Those that one token is multiplied by: no table that it is looked up in, unless the
+            input embedding is the output matrix too, and of a mixture's experts only as many as are in use.
         file_type: Quantization by name, such as ``Q4_K_M``.
         size_bytes: Size of the file, about what the weights take in memory.
     """
@@ -57,6 +59,7 @@ class GGUFInfo:
     vocab_size: int
     chat_template: str
     parameter_count: int
+    active_parameters: int
     file_type: str
     size_bytes: int
 
@@ -91,10 +94,30 @@ def read_info(path: Path) -> GGUFInfo:
         value_length=header.number(f"{arch}.attention.value_length", head_size),
         vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
         chat_template=header.text("tokenizer.chat_template"),
-        parameter_count=header.parameters,
+        parameter_count=sum(header.elements.values()),
+        active_parameters=_active_parameters(header),
         file_type=_FILE_TYPES.get(file_type, f"type {file_type}" if file_type >= 0 else ""),
         size_bytes=header.size_bytes,
     )
+
+
+# Tensors with one row per token or position, of which a token reads its own and multiplies none.
+_INPUT_EMBEDDING = "token_embd.weight"
+_LOOKUP_TABLES = {
+    _INPUT_EMBEDDING, "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight",
+}  # fmt: skip
+
+
+def _active_parameters(header: GGUFHeader) -> int:
+    arch = header.text("general.architecture")
+    experts, used = header.number(f"{arch}.expert_count"), header.number(f"{arch}.expert_used_count")
+    # llama.cpp takes the input embedding where a file has no output matrix.
+    looked_up = _LOOKUP_TABLES if "output.weight" in header.elements else _LOOKUP_TABLES - {_INPUT_EMBEDDING}
+    active = 0
+    for name, count in header.elements.items():
+        if name not in looked_up:
+            active += count * used // experts if experts and "_exps." in name else count
+    return active
 
 
 # What llama.cpp logs, and how it is said to a user; the first match counts.

@@ -36,7 +36,7 @@ class GGUFHeader:
     Attributes:
         values: Scalars and short number arrays by key.
         lengths: Number of elements of every array.
-        parameters: Sum of the elements of all tensors.
+        elements: Number of elements of every tensor.
         ends: (tensor, byte after its last one), counted from the start of the file.
     """
 
@@ -44,7 +44,7 @@ class GGUFHeader:
         self.size_bytes = len(data)
         self.values: dict[str, Scalar | list[float]] = {}
         self.lengths: dict[str, int] = {}
-        self.parameters = 0
+        self.elements: dict[str, int] = {}
         self.ends: list[tuple[str, int]] = []
         self._data = data
         self._at = 8
@@ -95,7 +95,7 @@ class GGUFHeader:
         shape = [int(self._scalar("Q")) for _ in range(int(self._scalar("I")))]
         kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
         count = prod(shape)
-        self.parameters += count
+        self.elements[name] = count
         # A type that this table does not know is left to llama.cpp: only its start is checked.
         per_block, size = _BLOCKS.get(kind, (1, 0))
         return name, offset + count // per_block * size

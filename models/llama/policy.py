@@ -8,7 +8,6 @@ from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Evaluated, Growth, Prefix
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
-from ..files.gguf import read_info
 from ..options import SamplingParams
 from ..units import human_bytes
 from .batch import Run
@@ -62,8 +61,8 @@ class LlamaPolicy:
 
     @property
     def flops_per_token(self) -> float:
-        """2 x parameters."""
-        return 2.0 * self._model.parameters
+        """That of the model."""
+        return self._model.flops_per_token
 
     @property
     def slots(self) -> int:
@@ -100,8 +99,9 @@ class LlamaPolicy:
         allowed = self._model.context_train
         if window > allowed:
             return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
-        info = read_info(self._model.path)
-        more = (window - self._context.window) * self._context.sequences * info.kv_bytes_per_token()
+        more = (
+            (window - self._context.window) * self._context.sequences * self._model.info.kv_bytes_per_token()
+        )
         return f"--ctx-size {window} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
 
     def close_problem(self, problem: Problem) -> None:

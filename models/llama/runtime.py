@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.errors import DecodeAbortedError, MemoryOverflowError, NoKVSlotError
 
-from ..files.gguf import explain_load_failure
+from ..files.gguf import GGUFInfo, explain_load_failure, read_info
 from . import native
 from .batch import MAX_BATCH_TOKENS, Batch, Run
 
@@ -60,7 +60,6 @@ class LlamaModel:
         self._stack.callback(C.llama_model_free, handle)
         self.vocab = C.llama_model_get_vocab(handle)
         self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
-        self.parameters: int = C.llama_model_n_params(handle)
         self.width: int = C.llama_model_n_embd(handle)
         self.context_train: int = C.llama_model_n_ctx_train(handle)
         self.on_gpu = gpu_layers != 0
@@ -70,6 +69,16 @@ class LlamaModel:
     def close(self) -> None:
         """Free the weights; every context of the model must be closed before."""
         self._stack.close()
+
+    @cached_property
+    def info(self) -> GGUFInfo:
+        """What its file says about itself."""
+        return read_info(self.path)
+
+    @property
+    def flops_per_token(self) -> float:
+        """2 x the parameters that a token is multiplied by; attention over the context is left out."""
+        return 2.0 * self.info.active_parameters
 
     @cached_property
     def chat_template(self) -> str | None:

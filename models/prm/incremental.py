@@ -51,8 +51,8 @@ class StepPRM:
 
     @property
     def flops_per_token(self) -> float:
-        """2 x parameters."""
-        return 2.0 * self._model.parameters
+        """That of the PRM's model."""
+        return self._model.flops_per_token
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
         """P(good) of the last step of each prefix, in [0, 1].

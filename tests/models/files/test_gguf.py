@@ -53,6 +53,26 @@ def test_explicit_head_sizes_and_heads_per_layer(tmp_path: Path, make_gguf: Make
     assert (info.key_length, info.value_length, info.head_count_kv) == (24, 8, 2)
 
 
+EMBEDDING, OUTPUT, LAYER = {"token_embd.weight": (4, 100)}, {"output.weight": (4, 100)}, {"blk.0.a": (4, 6)}
+EXPERTS = {"blk.0.ffn_up_exps.weight": (4, 5, 8)}
+MIXTURE = METADATA | {"qwen2.expert_count": 8, "qwen2.expert_used_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "active"),
+    [
+        pytest.param(EMBEDDING | LAYER | OUTPUT, 424, id="an input embedding is looked up"),
+        pytest.param(EMBEDDING | LAYER, 424, id="a tied embedding is the output matrix"),
+        pytest.param(LAYER | OUTPUT | {"position_embd.weight": (4, 9)}, 424, id="positions are looked up"),
+        pytest.param(LAYER | OUTPUT | EXPERTS, 464, id="experts that are not in use rest"),
+    ],
+)
+def test_active_parameters_are_those_that_a_token_is_multiplied_by(
+    tmp_path: Path, make_gguf: Make, tensors: dict[str, tuple[int, ...]], active: int
+) -> None:
+    assert read_info(write(tmp_path, make_gguf(MIXTURE, tensors))).active_parameters == active
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
