@@ -21,7 +21,7 @@ Message = dict[str, str]
 
 
 def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool) -> str:
-    """Render messages with the GGUF's template in Jinja's immutable sandbox.
+    """Render messages with the GGUF's template in Jinja's immutable sandbox, set up as in transformers.
 
     Raises:
         ModelCorruptError: the template cannot be rendered.
@@ -32,7 +32,9 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
     def refuse(message: str) -> Any:
         raise TemplateError(message)
 
-    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    env = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
     try:
         template = env.from_string(model.chat_template or _PLAIN)
