@@ -20,7 +20,7 @@ from .draws.store import DrawStore, draws_path
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.chat import ChatFormat
-from .llama.native import AbortFlag, listen, offloaded
+from .llama.native import AbortFlag, log_to, offloaded
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
@@ -48,8 +48,6 @@ class Session:
         self.abort = AbortFlag()
         self._gpu_layers = offloaded(options.gpu_layers)
         self._reporting = reporting
-        if (log := reporting.log) is not None:
-            listen(lambda level, text: log(text))
         self._stack = ExitStack()
         self._files: SessionFiles | None = None
         self.policy: Policy
@@ -91,7 +89,11 @@ class Session:
         self._stack.close()
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
-        """A driver over the open models; a ``policy`` in the generator's place runs nothing ahead."""
+        """A driver over the open models; a ``policy`` in the generator's place runs nothing ahead.
+
+        An abort that was asked for before counts no longer.
+        """
+        self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
         if self.options.purpose == "rollouts":
@@ -157,6 +159,8 @@ class Session:
 
     def _open(self) -> None:
         options = self.options
+        if (log := self._reporting.log) is not None:
+            self._stack.enter_context(log_to(lambda level, text: log(text)))
         self.fetch()
         self.window = self._window(self.generator)
         self._check_memory()

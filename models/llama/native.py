@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import llama_cpp.llama_cpp as C
 
@@ -21,7 +22,10 @@ _CONT = 5
 log_lines: deque[str] = deque(maxlen=50)
 """The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
 
-_listeners: list[Callable[[int, str], None]] = []
+LogListener = Callable[[int, str], None]
+"""Gets a level as in ggml.h and a text, which may be a part of a line."""
+
+_listeners: list[LogListener] = []
 
 
 @C.llama_log_callback  # type: ignore[untyped-decorator]
@@ -31,13 +35,18 @@ def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
         log_lines[-1] += line.rstrip("\n")
     else:
         log_lines.append(line.rstrip("\n"))
-    for listener in _listeners:
+    for listener in tuple(_listeners):
         listener(level, line)
 
 
-def listen(listener: Callable[[int, str], None]) -> None:
-    """Also pass llama.cpp's log (level as in ggml.h, text) to ``listener``."""
+@contextmanager
+def log_to(listener: LogListener) -> Iterator[None]:
+    """Also pass llama.cpp's log to ``listener`` for as long as the context lasts."""
     _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 @functools.cache

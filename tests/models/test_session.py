@@ -1,0 +1,36 @@
+"""What a session leaves behind, and what one search leaves to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import adascale
+from adascale.models.llama import native
+from adascale.models.options import Reporting
+from adascale.models.session import Session
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_a_closed_session_listens_to_no_log(chain_gguf: Path) -> None:
+    before = list(native._listeners)
+    heard: list[str] = []
+    with Session(adascale.SessionOptions(str(chain_gguf), branches=2), Reporting(log=heard.append)):
+        assert heard
+    assert native._listeners == before
+
+
+def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
+    with Session(adascale.SessionOptions(str(chain_gguf), branches=2)) as session:
+        events = adascale.search("What is 9 * 2?", session, strategy="greedy")
+        next(events)
+        session.abort.set()
+        *_, last = events
+        assert isinstance(last, adascale.SearchFinished)
+        assert last.result.stop_reason == "interrupted"
+        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
