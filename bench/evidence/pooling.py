@@ -29,8 +29,8 @@ from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import DrawPlan, choose_questions, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
-from adascale.models.llama.batch import MAX_BATCH_TOKENS, Run
 from adascale.models.llama.prefixes import evaluate
+from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 

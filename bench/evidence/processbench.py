@@ -24,9 +24,9 @@ from adascale.engine.ports import Prefix
 from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import Problem, Step
 from adascale.models.calibration import installed as shelf
-from adascale.models.llama.batch import Run
-from adascale.models.llama.pooling import Pool
+from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import Parked, PrefixCache, prompt_reading, read_prompt
+from adascale.models.llama.runtime import Run
 from adascale.models.llama.sampling import SurpriseMeter
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session

@@ -9,9 +9,8 @@ import argparse
 import statistics
 import time
 
-from adascale.models.llama.batch import Run
 from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.machine import physical_cores
 
 from ..common import close, model_path, table

@@ -65,8 +65,9 @@ class Decoder:
         import llama_cpp  # noqa: F401  # before adascale, which sets what is unset
 
         from adascale.models.llama.native import AbortFlag
-        from adascale.models.llama.runtime import LlamaContext, LlamaModel
+        from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 
+        self._run = Run
         model = LlamaModel(load.path)
         self._context: LlamaContext = LlamaContext(model, WINDOW, load.branches, load.threads, AbortFlag())
         self._sequences = range(load.branches)
@@ -78,21 +79,15 @@ class Decoder:
             self._begin()
         started = time.perf_counter()
         for _ in range(steps):
-            self._decode([0])
+            self._context.decode([self._run(sequence, self._length, [0]) for sequence in self._sequences])
+            self._length += 1
         return (time.perf_counter() - started) / steps
 
     def _begin(self) -> None:
         for sequence in self._sequences:
             self._context.clear(sequence)
-        self._length = 0
-        for _ in range(DEPTH):
-            self._decode([0])
-
-    def _decode(self, tokens: list[int]) -> None:
-        from adascale.models.llama.batch import Run
-
-        self._context.decode([Run(sequence, self._length, tokens) for sequence in self._sequences])
-        self._length += len(tokens)
+            self._context.decode([self._run(sequence, 0, [0] * DEPTH)])
+        self._length = DEPTH
 
 
 def answer_with_seconds(calls: Connection, load: Load, environment: Environment) -> None:
@@ -136,6 +131,7 @@ def start(stack: ExitStack, main: Callable[..., None], *args: Any) -> Child:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=main, args=(theirs, *args), daemon=True)
     process.start()
+    theirs.close()  # or the end of the process would not be noticed
     stack.callback(process.kill)
     ours.recv()
     return Child(process, ours)

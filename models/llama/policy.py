@@ -10,11 +10,10 @@ from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
 from ..options import SamplingParams
 from ..units import human_bytes
-from .batch import Run
 from .branch import Job, Slot
 from .chat import ChatFormat
 from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
-from .runtime import FloatArray, LlamaContext
+from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import StepCosts
 

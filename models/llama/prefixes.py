@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,7 @@ from dataclasses import dataclass
 from adascale.engine.ports import Evaluated
 from adascale.engine.types import Reading
 
-from .batch import MAX_BATCH_TOKENS, Run
-from .runtime import ByteArray, FloatArray, LlamaContext
+from .runtime import MAX_BATCH_TOKENS, ByteArray, FloatArray, LlamaContext, Run
 
 Tokens = tuple[int, ...]
 
@@ -31,52 +31,51 @@ class Parked:
 
     @property
     def nbytes(self) -> int:
-        """Host memory it takes."""
-        return self.state.nbytes + (0 if self.logits is None else self.logits.nbytes)
+        """Host memory of its arrays."""
+        return sum(array.nbytes for array in (self.state, self.logits, self.hidden) if array is not None)
 
 
 class PrefixCache:
-    """Parked prefixes by their tokens, least recently used dropped first; pinned ones stay.
+    """Parked prefixes by their tokens; one that is not pinned goes when it is the least recently used.
 
     Args:
-        capacity_bytes: Host memory for all of them; a dropped prefix is evaluated again on demand.
+        capacity_bytes: Host memory for all entries and their keys; a dropped prefix is evaluated again on
+            demand.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
-        self._parked: OrderedDict[Tokens, Parked] = OrderedDict()
-        self._pinned: set[Tokens] = set()
+        self._pinned: dict[Tokens, Parked] = {}
+        self._recent: OrderedDict[Tokens, Parked] = OrderedDict()
         self._bytes = 0
 
     def get(self, tokens: Tokens) -> Parked | None:
         """The entry for exactly these tokens."""
-        found = self._parked.get(tokens)
-        if found is not None:
-            self._parked.move_to_end(tokens)
+        found = self._recent.get(tokens)
+        if found is None:
+            return self._pinned.get(tokens)
+        self._recent.move_to_end(tokens)
         return found
 
     def put(self, tokens: Tokens, parked: Parked, *, pin: bool = False) -> None:
-        """Keep an entry, dropping older ones if they no longer fit."""
+        """Keep an entry, and drop older ones if it does not fit beside them."""
         self.drop(tokens)
-        self._parked[tokens] = parked
-        self._bytes += parked.nbytes
-        if pin:
-            self._pinned.add(tokens)
-        for old in [key for key in self._parked if key not in self._pinned and key != tokens]:
-            if self._bytes <= self._capacity:
-                break
-            self.drop(old)
+        size = _size(tokens, parked)
+        while self._recent and self._bytes + size > self._capacity:
+            self._bytes -= _size(*self._recent.popitem(last=False))
+        (self._pinned if pin else self._recent)[tokens] = parked
+        self._bytes += size
 
     def drop(self, tokens: Tokens) -> None:
         """Forget an entry, pinned or not."""
-        self._pinned.discard(tokens)
-        old = self._parked.pop(tokens, None)
+        old = self._recent.pop(tokens, None) or self._pinned.pop(tokens, None)
         if old is not None:
-            self._bytes -= old.nbytes
+            self._bytes -= _size(tokens, old)
 
     def drop_below(self, tokens: Tokens) -> None:
         """Forget every entry that begins with these tokens."""
-        for key in [key for key in self._parked if key[: len(tokens)] == tokens]:
+        below = [key for key in (*self._pinned, *self._recent) if key[: len(tokens)] == tokens]
+        for key in below:
             self.drop(key)
 
     def longest(self, tokens: Tokens, boundaries: Iterable[int]) -> Tokens:
@@ -85,6 +84,11 @@ class PrefixCache:
             if 0 < length < len(tokens) and self.get(tokens[:length]) is not None:
                 return tokens[:length]
         return ()
+
+
+def _size(tokens: Tokens, parked: Parked) -> int:
+    """Bytes of an entry with its key."""
+    return parked.nbytes + sys.getsizeof(tokens)
 
 
 def evaluate(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:

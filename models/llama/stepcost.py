@@ -18,8 +18,7 @@ import numpy as np
 
 from .. import machine
 from ..kept import atomic_write, cache_folder, keyed_path
-from .batch import Run
-from .runtime import LlamaContext
+from .runtime import LlamaContext, Run
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)
 """Branches at which the curve is measured; between them it is a line."""

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem, Step
-from adascale.models.llama.batch import Run
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.prm import FORMATS, Adapter, StepPRM
 from adascale.models.prm.readout import TokenPair
 

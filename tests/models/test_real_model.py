@@ -8,10 +8,9 @@ import pytest
 import adascale
 from adascale.engine.errors import ModelUnavailableError
 from adascale.models.files.library import ModelFile, resolve
-from adascale.models.llama.batch import Run
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import evaluate
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 
 pytestmark = pytest.mark.model
 

@@ -16,10 +16,10 @@ from adascale.engine.errors import (
     ModelCorruptError,
     NoKVSlotError,
 )
-from adascale.models.llama.batch import Run
+from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, decode_error
 from adascale.models.llama.prefixes import Parked, PrefixCache, evaluate
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.sampling import SurpriseMeter
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
@@ -161,20 +161,52 @@ def test_a_broken_file_is_explained(tmp_path: Path, random_gguf: Path) -> None:
         LlamaModel(torn)
 
 
-def parked(size: int) -> Parked:
+def parked(size: int = 10_000) -> Parked:
     return Parked(np.zeros(size, np.uint8), None)
 
 
 def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:
-    cache = PrefixCache(30)
-    cache.put((1,), parked(10), pin=True)
-    cache.put((1, 2), parked(10))
-    cache.put((1, 3), parked(10))
+    cache = PrefixCache(31_000)
+    cache.put((1,), parked(), pin=True)
+    cache.put((1, 2), parked())
+    cache.put((1, 3), parked())
     assert cache.get((1, 2)) is not None
-    cache.put((1, 4), parked(10))
+    cache.put((1, 4), parked())
     assert cache.get((1, 3)) is None
     assert cache.get((1,)) is not None
     assert cache.longest((1, 2, 9, 9), [1, 2, 4]) == (1, 2)
     assert cache.longest((7, 7), [1]) == ()
     cache.drop_below((1,))
     assert cache.longest((1, 2, 9), [1, 2]) == ()
+
+
+def test_a_parked_prefix_weighs_its_state_its_logits_and_its_hidden_state() -> None:
+    numbers = np.zeros(100, np.float32)
+    assert Parked(np.zeros(10, np.uint8), numbers, numbers).nbytes == 810
+
+
+def test_keys_of_the_cache_count_against_its_capacity() -> None:
+    cache = PrefixCache(20_000)
+    long = tuple(range(2000))
+    cache.put(long, parked(1000))
+    cache.put((1,), parked(4000))
+    assert cache.get(long) is None
+    assert cache.get((1,)) is not None
+
+
+def test_an_entry_that_is_put_again_counts_once() -> None:
+    cache = PrefixCache(21_000)
+    cache.put((1,), parked())
+    for _ in range(5):
+        cache.put((2,), parked())
+    assert cache.get((1,)) is not None
+
+
+def test_a_listener_hears_the_log_only_inside_its_context(random_gguf: Path) -> None:
+    heard: list[str] = []
+    with native.log_to(lambda level, text: heard.append(text)):
+        LlamaModel(random_gguf).close()
+    assert heard
+    heard.clear()
+    LlamaModel(random_gguf).close()
+    assert not heard

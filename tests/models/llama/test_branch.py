@@ -21,13 +21,12 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, SearchParams
 from adascale.engine.strategies.rollouts import ROLLOUTS
 from adascale.engine.types import NodeId, Problem, Reading, Step
-from adascale.models.llama.batch import Run
+from adascale.models.llama.branch import Pool
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.pooling import Pool
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel
+from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
 from adascale.models.llama.stepcost import Chunk, StepCosts
 from adascale.models.options import SamplingParams
 
