@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from adascale.cli.report.tables import columns
 from adascale.models.files.library import resolve
 
 STORY = "Write a very long and detailed story about a lighthouse keeper and the sea. Do not stop early. "
@@ -23,6 +24,4 @@ def close(figures: dict[str, Any]) -> None:
 
 def table(header: list[str], rows: list[list[str]]) -> None:
     """Columns aligned to the right, for people."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), flush=True)
+    print(columns([header, *rows], ">" * len(header)), flush=True)

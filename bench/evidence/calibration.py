@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
+
+from adascale.engine.decimals import decimal
 
 from ..common import close
 
@@ -22,7 +23,7 @@ _SHOWN = ("brier", "skill", "ece", "ece_floor", "auc", "coverage")
 
 def cell(value: float | None) -> str:
     """Two digits without the leading zero."""
-    return "" if value is None else re.sub(r"^(-?)0\.", r"\1.", f"{value:.2f}")
+    return "" if value is None else decimal(value, ".2f")
 
 
 def base_rate(data: dict[str, Any]) -> dict[str, Any]:

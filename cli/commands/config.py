@@ -16,6 +16,7 @@ from ..disk.files import unwritable
 from ..options import completion
 from ..options.config_file import Value, config_path, read_config, settings_of, suggestion
 from ..options.flatten import JsonOption
+from ..report.tables import columns
 from ..terminal.console import say, write_payload
 
 app = typer.Typer(
@@ -47,8 +48,7 @@ def show(context: typer.Context, json_output: JsonOption = False) -> None:
         write_payload(json.dumps({"schema": SCHEMA, "path": str(path), "settings": rows}))
         return
     cells = [(row["key"], _word(row["value"]), row["origin"]) for row in rows]
-    widths = [max(len(cell[at]) for cell in cells) for at in (0, 1)]
-    write_payload("\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in cells))
+    write_payload(columns(cells, "<<<"))
 
 
 @app.command("set")

@@ -23,6 +23,7 @@ from adascale.models.units import human_bytes
 
 from ..options import completion
 from ..options.config_file import config_path, read_config
+from ..report.tables import columns
 from ..terminal.console import shown_path, write_payload
 
 Word = Literal["ok", "warn", "FAIL", "skip"]
@@ -81,21 +82,21 @@ def doctor(
     if json_output:
         write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
     else:
-        write_payload("\n".join(_lines(checks)))
+        write_payload(_text(checks))
     if any(check.result == "FAIL" for check in checks):
         raise typer.Exit(1)
 
 
-def _lines(checks: list[Check]) -> list[str]:
-    width = max(len(check.name) for check in checks)
-    lines = []
+def _text(checks: list[Check]) -> str:
+    """A line for each check, below it how to mend it, and what that comes to."""
+    rows = []
     for check in checks:
-        lines.append(f"{check.result:<4}  {check.name:<{width}}  {check.detail}")
+        rows.append((f"{check.result:<4}", check.name, check.detail))
         if check.fix:
-            lines.append(f"      {'':<{width}}  fix: {check.fix}")
+            rows.append(("", "", f"fix: {check.fix}"))
     open_points = sum(check.result in ("warn", "FAIL") for check in checks)
-    lines.append(f"{open_points} of {len(checks)} checks need attention." if open_points else "all is well.")
-    return lines
+    end = f"{open_points} of {len(checks)} checks need attention." if open_points else "all is well."
+    return f"{columns(rows, '<<<')}\n{end}"
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:

@@ -12,6 +12,7 @@ from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, Us
 
 from ..options import completion
 from ..options.flatten import JsonLinesOption
+from ..report.tables import columns
 from ..terminal.console import say, write_payload
 
 if TYPE_CHECKING:
@@ -185,9 +186,7 @@ def _table(entries: Iterable[dict[str, Any]]) -> str:
         size = human_bytes(entry["size_bytes"]) if entry["size_bytes"] else "?"
         here = "here" if entry["here"] else "-"
         rows.append((entry["name"], size, here, entry["licence"] or "?", entry["summary"] or ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return columns(rows, "<<<<<")
 
 
 def _listing(facts: dict[str, Any]) -> str:

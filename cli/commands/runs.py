@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +16,10 @@ from ..options import completion
 from ..options.arguments import RunArgument
 from ..options.flatten import JsonLinesOption
 from ..render.maths import readable
+from ..report.tables import columns
 from ..terminal.console import say, write_payload
 from ..terminal.json_output import write_json_lines
-from ..terminal.text import cells, chance, cut, one_line, pad, thousands
+from ..terminal.text import chance, cut, one_line, thousands
 from ..terminal.theme import UNICODE
 
 app = typer.Typer(
@@ -49,7 +49,7 @@ def list_runs(
     if as_json:
         write_json_lines(facts)
     elif facts:
-        write_payload("\n".join(_table(facts)))
+        write_payload(_table(facts))
     else:
         say('adascale: no run is kept yet; adascale ask "What is 17 * 23?" makes one')
 
@@ -139,7 +139,7 @@ def _event(line: bytes) -> Any:
         return None
 
 
-def _table(facts: list[dict[str, Any]]) -> Iterator[str]:
+def _table(facts: list[dict[str, Any]]) -> str:
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
         answer = "(unfinished)" if fact["stop_reason"] is None else fact["answer"] or "(none)"
@@ -153,6 +153,4 @@ def _table(facts: list[dict[str, Any]]) -> Iterator[str]:
                 cut(one_line(fact["question"] or "(unreadable)", UNICODE), _QUESTION_CELLS, UNICODE),
             )
         )
-    widths = [max(cells(row[at]) for row in rows) for at in range(3)]
-    for run, tokens, answer, question in rows:
-        yield f"{pad(run, widths[0])}  {tokens:>{widths[1]}}  {pad(answer, widths[2])}  {question}"
+    return columns(rows, "<><<")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from adascale.engine.decimals import decimal
+
 from ..terminal.text import cells, chance, clock, cut, duration, one_line, plural, thousands
 from ..terminal.theme import STYLES, Glyphs
 from .draw import Frame
@@ -65,14 +67,9 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
         return _facts("stops", [drawn], frame)
     facts = [f"at {chance(float(state.params['stop_at']))}", drawn]
     if standing is not None and standing.gain is not None:
-        least = float(state.params["min_gain"])
-        facts.append(f"next adds {_small(standing.gain)}, ends below {_small(least)}")
+        gain, least = (decimal(value, "+.2g") for value in (standing.gain, state.params["min_gain"]))
+        facts.append(f"next adds {gain}, ends below {least}")
     return _facts("stops", facts, frame)
-
-
-def _small(gain: float) -> str:
-    """``+.012``, ``+.0005``."""
-    return f"{gain:+.2g}".replace("0.", ".", 1)
 
 
 def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from adascale.engine.decimals import decimal
+
+from .tables import columns
 
 _NAMES = {"question": "question", "step": "unfinished", "finished": "finished", "answer": "answer"}
 _HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", "BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "COVERAGE")
@@ -19,7 +22,7 @@ def report_text(stages: Mapping[str, Any]) -> str:
             raw = data["raw"]
             cells = (f"{_NAMES[name]}, raw score", "", "", "", raw["brier"], raw["skill"], "", raw["ece"], "")
             rows.append((*map(_cell, cells), _cell(raw["auc"]), ""))
-    parts = [_columns(rows)]
+    parts = [columns(rows, "<" + ">" * (len(_HEADER) - 1))]
     for name, data in _ordered(stages):
         parts.append(f"{_NAMES[name]}: estimated, observed\n" + _reliability(data["reliability"]))
     return "\n\n".join(parts)
@@ -65,7 +68,7 @@ def list_text(cards: Sequence[Mapping[str, Any]]) -> str:
                 card["file"],
             )
         )
-    return _columns(rows)
+    return columns(rows, "<" + ">" * (len(rows[0]) - 1))
 
 
 def _row(name: str, data: Mapping[str, Any]) -> tuple[str, ...]:
@@ -92,7 +95,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     assert isinstance(value, int | float)
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
+    return decimal(value)
 
 
 def _reliability(bins: Iterable[Mapping[str, float]]) -> str:
@@ -105,14 +108,4 @@ def _reliability(bins: Iterable[Mapping[str, float]]) -> str:
         lines.append(
             f"  {_cell(b['estimate'])}  {_cell(b['observed'])}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip()
         )
-    return "\n".join(lines)
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        first = row[0].ljust(widths[0])
-        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([first, *rest]).rstrip())
     return "\n".join(lines)

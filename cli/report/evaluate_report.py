@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adascale.engine.decimals import decimal
 from adascale.engine.evaluation.evaluate import CLASSES, SURE
 
 _COLUMNS = (
@@ -121,7 +122,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}".replace("0.", ".", 1)
+    return "" if value is None else decimal(value)
 
 
 def _ratio(value: float | None) -> str:

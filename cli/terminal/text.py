@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from adascale.engine.decimals import decimal
+
 from .console import clean
 from .theme import Glyphs
 
@@ -79,10 +81,8 @@ def pad(text: str, width: int) -> str:
 
 def chance(value: float) -> str:
     """A number in [0, 1] in three cells: ``.46``, ``1.0``."""
-    text = f"{value:.2f}"
-    if text == "1.00":
-        return "1.0"
-    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+    text = decimal(value, ".2f")
+    return "1.0" if text == "1.00" else text
 
 
 def thousands(number: int) -> str:

@@ -1,0 +1,25 @@
+"""Columns that stand below each other."""
+
+import pytest
+from rich.cells import cell_len
+
+from adascale.cli.report.tables import columns
+
+
+def test_each_column_has_its_side_and_lines_end_with_their_text() -> None:
+    rows = [("NAME", "N", "WHAT"), ("a", "1,234", ""), ("longer", "5", "of it")]
+    assert columns(rows, "<><").split("\n") == [
+        "NAME        N  WHAT",
+        "a       1,234",
+        "longer      5  of it",
+    ]
+
+
+def test_wide_characters_take_two_cells() -> None:
+    lines = columns([("三支笔", "x"), ("pens", "y")], "<<").split("\n")
+    assert [cell_len(line[: line.index(last)]) for line, last in zip(lines, "xy", strict=True)] == [8, 8]
+
+
+def test_a_row_that_is_too_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        columns([("a", "b"), ("c",)], "<<")
