@@ -165,11 +165,11 @@ def _check_forms(name: str, commit: object, file: object, size: object, sha256: 
 
 
 def _knock(outcome: list[str]) -> None:
-    import httpx
+    import httpx2
 
     try:
-        status = httpx.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        status = httpx2.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         outcome[0] = _reason(error)
     else:
         outcome[0] = f"it answers {status}" if status >= 500 else ""

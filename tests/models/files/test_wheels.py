@@ -188,7 +188,7 @@ def test_a_wheel_without_the_member_or_no_wheel_at_all(
         archive.writestr("README", "nothing")
     path = "/files/tiny_part1-1.0-py3-none-any.whl"
     page = {"files": [{"filename": path.rpartition("/")[2], "url": path}]}
-    server.add("/simple/tiny-part1/", page, Content_Type="application/json")
+    server.add("/simple/tiny-part1/", page, Content_Type="application/vnd.pypi.simple.v1+json")
     server.add(path, (tmp_path / "w").read_bytes())
     with pytest.raises(ModelCorruptError, match="has 0 files"):
         resolve("tiny")
