@@ -1,0 +1,67 @@
+"""math-verify in a process of its own: every comparison ends."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from adascale.engine.answers.verifier import CPU_SECONDS, Verifier
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[Verifier]:
+    found = Verifier()
+    yield found
+    found._stop()
+
+
+def test_a_verdict_depends_on_which_answer_is_gold(verifier: Verifier) -> None:
+    assert verifier("1 < x < 2", "(1,2)") is True
+    assert verifier("(1,2)", "1 < x < 2") is False
+    assert verifier(r"\frac{1}{", "}{") is False
+
+
+@pytest.mark.parametrize("hostile", ["10^{10^{10}}", "(x+1)^{5000}"])
+def test_a_hostile_answer_ends_in_any_thread_and_takes_no_one_with_it(
+    hostile: str, verifier: Verifier
+) -> None:
+    verifier("1/2", "0.5")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found: list[bool | None] = []
+    thread = threading.Thread(target=lambda: found.append(verifier("1+x", hostile)))
+    thread.start()
+    thread.join(60)
+    assert found == [None]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert CPU_SECONDS <= spent < CPU_SECONDS + 3.0  # the child's start and its earlier comparisons are in it
+    assert verifier(r"2\sqrt{3}", r"\sqrt{12}") is True
+
+
+def test_threads_share_a_child(verifier: Verifier) -> None:
+    found: list[bool | None] = []
+    pairs = [(str(n), f"{n - 1}+1") for n in range(20)]
+    threads = [threading.Thread(target=lambda p=pair: found.append(verifier(*p))) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [True] * 20
+
+
+def test_a_child_that_was_killed_is_replaced(verifier: Verifier) -> None:
+    assert verifier("1/2", "0.5")
+    assert verifier._child is not None
+    verifier._child.kill()
+    verifier._child.wait()
+    assert verifier("2/3", "4/6") is None
+    assert verifier("2/3", "4/6") is True
+
+
+def test_a_child_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adascale.engine.answers.verifier._CHILD", "import no_such_module")
+    with pytest.raises(RuntimeError, match="does not start"):
+        Verifier()("1", "2")
