@@ -53,7 +53,7 @@ def check_reachable() -> None:
     """
     outcome = ["no answer in 3 s"]
     # A thread, because a name look-up that hangs cannot be interrupted; it dies with the process.
-    thread = threading.Thread(target=_knock, args=(outcome,), daemon=True)
+    thread = threading.Thread(target=_probe, args=(outcome,), daemon=True)
     thread.start()
     thread.join(_ANSWER_WITHIN_S)
     if outcome[0]:
@@ -79,7 +79,7 @@ def look_up(reference: ModelReference) -> RemoteFile:
         except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
             raise _bad_answer(reference.name, "it does not describe a repository") from error
         except Exception as error:
-            raise explained(error, reference.repo, reference.name) from error
+            raise explain(error, reference.repo, reference.name) from error
     siblings = [item for item in info.siblings or () if isinstance(item.rfilename, str)]
     sizes = {item.rfilename: item.size if is_size(item.size) else 0 for item in siblings}
     file = (
@@ -136,7 +136,7 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
             if _cannot_be_made(error, place):
                 # Of what names the files in there only the ETag is unchecked: one with slashes, or too long.
                 raise _bad_answer(remote.name, "its ETag is no digest") from error
-            raise explained(error, remote.repo, remote.name) from error
+            raise explain(error, remote.repo, remote.name) from error
     return Path(path).resolve()
 
 
@@ -164,7 +164,7 @@ def _check_forms(name: str, commit: object, file: object, size: object, sha256: 
         raise _bad_answer(name, *wrong)
 
 
-def _knock(outcome: list[str]) -> None:
+def _probe(outcome: list[str]) -> None:
     import httpx2
 
     try:
@@ -219,7 +219,7 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def explained(error: Exception, repo: str, name: str) -> ModelError:
+def explain(error: Exception, repo: str, name: str) -> ModelError:
     """Our error for one of huggingface_hub's; subclasses are tested before their bases."""
     from huggingface_hub import errors
 

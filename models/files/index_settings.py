@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import configparser
 import os
-import ssl
 import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import ModelUnavailableError
+
+if TYPE_CHECKING:
+    import ssl
 
 _PUBLIC = "https://pypi.org/simple"
 _SYSTEM_FILES = (Path("/Library/Application Support/pip/pip.conf"), Path("/etc/pip.conf"))
@@ -40,6 +42,8 @@ class IndexSettings:
         Raises:
             ModelUnavailableError: The certificates cannot be read.
         """
+        import ssl
+
         if self.ca_file is None:
             return True
         try:

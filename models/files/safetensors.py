@@ -135,7 +135,7 @@ def _remote(ref: HubRef, file: str) -> Read:
                         hf_raise_for_status(answer)
                     data = answer.read() if answer.status_code == 206 or not part else b""
             except Exception as error:
-                raise hub.explained(error, ref.repo, f"{ref.repo}/{file}") from error
+                raise hub.explain(error, ref.repo, f"{ref.repo}/{file}") from error
         if part and len(data) != stop - start:
             raise ModelUnavailableError(
                 f"{hub.host()} does not serve parts of files", f"{file}, bytes {start:,} to {stop:,}"

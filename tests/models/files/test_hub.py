@@ -166,7 +166,7 @@ def test_a_hub_that_does_not_answer_is_given_up_within_three_seconds(
     spec = catalogue(new_spec(gguf, packages=1))
     index(spec, gguf)
     monkeypatch.setattr(hub, "_ANSWER_WITHIN_S", 0.2)
-    monkeypatch.setattr(hub, "_knock", lambda _: time.sleep(5))
+    monkeypatch.setattr(hub, "_probe", lambda _: time.sleep(5))
     started = time.monotonic()
     assert resolve("tiny").source == "wheel"
     assert time.monotonic() - started < 3
