@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     from adascale.engine.search.replay import replay
     from adascale.engine.search.settings import Settings
     from adascale.engine.search.tree import Tree
-    from adascale.engine.strategies import Cut, Expand, Plan, SearchParams, Strategy, gather, strategy_named
+    from adascale.engine.strategies import (
+        DVTS,
+        Adaptive,
+        AdaptiveConsistency,
+        Beam,
+        BestOfN,
+        Cut,
+        Expand,
+        Greedy,
+        Margin,
+        Plan,
+        Strategy,
+        Vote,
+        gather,
+    )
     from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
     from adascale.models.options import SamplingOverrides, SessionOptions
     from adascale.models.session import Session
@@ -31,19 +45,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DVTS": "adascale.engine.strategies",
+    "ROOT": "adascale.engine.types",
+    "Adaptive": "adascale.engine.strategies",
+    "AdaptiveConsistency": "adascale.engine.strategies",
     "AdascaleError": "adascale.engine.errors",
+    "Beam": "adascale.engine.strategies",
+    "BestOfN": "adascale.engine.strategies",
     "Budget": "adascale.engine.budget",
     "Cut": "adascale.engine.strategies",
     "Driver": "adascale.engine.search.driver",
     "Estimate": "adascale.engine.types",
     "Event": "adascale.engine.search.events",
     "Expand": "adascale.engine.strategies",
+    "Greedy": "adascale.engine.strategies",
+    "Margin": "adascale.engine.strategies",
     "Plan": "adascale.engine.strategies",
     "Problem": "adascale.engine.types",
-    "ROOT": "adascale.engine.types",
     "SamplingOverrides": "adascale.models.options",
     "SearchFinished": "adascale.engine.search.events",
-    "SearchParams": "adascale.engine.strategies",
     "SearchResult": "adascale.engine.types",
     "SearchStarted": "adascale.engine.search.events",
     "Session": "adascale.models.session",
@@ -53,27 +73,33 @@ _HOMES = {
     "Strategy": "adascale.engine.strategies",
     "Tree": "adascale.engine.search.tree",
     "Usage": "adascale.engine.budget",
+    "Vote": "adascale.engine.strategies",
     "ask": "adascale.asking",
     "gather": "adascale.engine.strategies",
     "replay": "adascale.engine.search.replay",
     "search": "adascale.asking",
-    "strategy_named": "adascale.engine.strategies",
 }
 
 __all__ = [
+    "DVTS",
     "ROOT",
+    "Adaptive",
+    "AdaptiveConsistency",
     "AdascaleError",
+    "Beam",
+    "BestOfN",
     "Budget",
     "Cut",
     "Driver",
     "Estimate",
     "Event",
     "Expand",
+    "Greedy",
+    "Margin",
     "Plan",
     "Problem",
     "SamplingOverrides",
     "SearchFinished",
-    "SearchParams",
     "SearchResult",
     "SearchStarted",
     "Session",
@@ -83,12 +109,12 @@ __all__ = [
     "Strategy",
     "Tree",
     "Usage",
+    "Vote",
     "__version__",
     "ask",
     "gather",
     "replay",
     "search",
-    "strategy_named",
 ]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from adascale.engine.budget import Budget
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import SearchParams, Strategy, strategy_named
+from adascale.engine.strategies import Strategy, strategy_named
 from adascale.engine.strategies.effort import EFFORTS, Effort
 from adascale.engine.types import Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
@@ -27,7 +27,7 @@ def ask(
     model: str | Session = DEFAULT_GENERATOR,
     *,
     strategy: str | Strategy = "adaptive",
-    effort: Effort | SearchParams = "medium",
+    effort: Effort = "medium",
     budget: Budget = Budget(),
     seed: int = 0,
 ) -> SearchResult:
@@ -37,8 +37,8 @@ def ask(
         question: What to ask.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is fetched if need be, opened and
             closed again; or an open ``Session``, which stays open: the way to ask several questions.
-        strategy: Name of a strategy, or one of your own.
-        effort: How hard to try: ``low``, ``medium``, ``high``, ``max``, or the numbers themselves.
+        strategy: A strategy with its parameters, such as ``Vote(samples=8)`` or one of your own; or a name.
+        effort: How hard a strategy tries that is given by its name: ``low``, ``medium``, ``high``, ``max``.
         budget: Limits of the search.
         seed: The same seed gives the same draws on the same machine.
 
@@ -55,7 +55,7 @@ def search(
     model: str | Session = DEFAULT_GENERATOR,
     *,
     strategy: str | Strategy = "adaptive",
-    effort: Effort | SearchParams = "medium",
+    effort: Effort = "medium",
     budget: Budget = Budget(),
     seed: int = 0,
 ) -> Iterator[Event]:
@@ -66,15 +66,15 @@ def search(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    chosen = strategy_named(strategy) if isinstance(strategy, str) else strategy
-    params = effort if isinstance(effort, SearchParams) else EFFORTS[effort]
-    return _events(Problem("1", question.strip()), model, Settings(chosen, params, budget, seed))
+    if isinstance(strategy, str):
+        strategy = strategy_named(strategy, **asdict(EFFORTS[effort]))
+    return _events(Problem("1", question.strip()), model, Settings(strategy, budget, seed))
 
 
 def _events(problem: Problem, model: str | Session, settings: Settings) -> Iterator[Event]:
     with ExitStack() as opened:
         if isinstance(model, str):
-            branches = min(_BRANCHES, settings.strategy.width(settings.params))
+            branches = min(_BRANCHES, settings.strategy.branches)
             model = opened.enter_context(Session(SessionOptions(model, branches=branches)))
         settings = replace(settings, models=model.describe(), warnings=tuple(model.warnings))
         for _, event in model.driver(time.monotonic).run([problem], settings):

@@ -152,7 +152,6 @@ def settings_for(options: RunOptions, worker: Worker | Cluster) -> Settings:
         say(f"seed {seed}")
     return Settings(
         strategy=options.chosen(),
-        params=options.params(),
         budget=options.limits(),
         seed=seed,
         models=worker.opened.models,

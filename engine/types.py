@@ -26,6 +26,10 @@ FINISHES: tuple[Finish, ...] = get_args(Finish)
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
+SelectRule = Literal["vote", "best", "weighted"]
+"""How the answer is chosen: the largest group of equal answers, the highest median estimate, or the group
+with the largest sum of medians."""
+
 NodeStatus = Literal["open", "pruned", "terminal"]
 
 StopReason = Literal["confident", "settled", "hopeless", "exhausted", "budget", "interrupted"]

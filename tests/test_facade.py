@@ -22,7 +22,7 @@ def test_every_public_name_exists_and_is_listed() -> None:
 def test_a_search_in_python(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     options = adascale.SessionOptions(generator=str(chain_gguf), branches=4)
-    settings = adascale.Settings(adascale.strategy_named("vote"), adascale.SearchParams(samples=4), seed=1)
+    settings = adascale.Settings(adascale.Vote(4), seed=1)
     with adascale.Session(options) as session:
         clock = itertools.count()
         driver = session.driver(lambda: float(next(clock)))
@@ -46,9 +46,9 @@ def test_events_of_several_questions_in_one_session(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
-        params = adascale.SearchParams(samples=3)
-        log = list(adascale.search("What is 9 * 2?", session, strategy="vote", effort=params))
-        again = adascale.ask("What is 9 * 2?", session, strategy="vote", effort=params)
+        strategy = adascale.Vote(3)
+        log = list(adascale.search("What is 9 * 2?", session, strategy=strategy))
+        again = adascale.ask("What is 9 * 2?", session, strategy=strategy)
 
     first, last = log[0], log[-1]
     assert isinstance(first, adascale.SearchStarted)

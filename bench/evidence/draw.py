@@ -13,8 +13,9 @@ import functools
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from adascale.cli.disk.questions import read_known
 from adascale.engine.evaluation.evaluate import AT_ONCE
@@ -23,7 +24,7 @@ from adascale.engine.search.events import AnswerFound, Event, PromptRead, Search
 from adascale.engine.search.replay import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import Expand, Plan, SearchParams, Strategy
+from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.redraw import drawn_over
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models.calibration import installed as shelf
@@ -37,14 +38,30 @@ from ..common import close
 from . import records
 
 
-def everything(tree: Tree, params: SearchParams) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Everything(Strategy):
     """``samples`` solutions and a greedy one, and what ``adaptive`` would draw again in them."""
-    greedy = Expand(ROOT, 1, until="answer", greedy=True)
-    yield from drawn_over(tree, [Expand(ROOT, params.samples, until="answer"), greedy], params.redraws)
-    return None
 
+    name: ClassVar[str] = "everything"
 
-EVERYTHING = Strategy("everything", everything, "vote", lambda params: params.samples, ("samples",))
+    samples: int = 16
+    redraws: int = 2
+
+    @property
+    def at_most(self) -> None:
+        """Unknown: every step with a wrong sum adds one."""
+        return None
+
+    @property
+    def branches(self) -> int:
+        """The solutions."""
+        return self.samples + 1
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw them all at once."""
+        greedy = Expand(ROOT, 1, until="answer", greedy=True)
+        yield from drawn_over(tree, [Expand(ROOT, self.samples, until="answer"), greedy], self.redraws)
+        return None
 
 
 def numbers(estimate: Estimate | None) -> list[float]:
@@ -156,7 +173,7 @@ def main() -> None:
         if not args.output.exists():
             records.append(args.output, [header(session, artefact, args.seed, args.samples)])
         policy = session.replaying(store)
-        settings = Settings(EVERYTHING, SearchParams(samples=args.samples), seed=args.seed)
+        settings = Settings(Everything(args.samples), seed=args.seed)
         for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished):

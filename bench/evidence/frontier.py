@@ -2,8 +2,8 @@
 
 Usage: ``python -m bench.evidence.frontier FILE.jsonl.gz [--strategies vote:16,adaptive] [--set KEY=N] ...``
 
-``--set`` changes a number of ``SearchParams``. ``--orders K`` plays the samples in K orders and takes means:
-a strategy that stops early is measured with less noise.
+``--set`` changes a parameter of the strategies that have it. ``--orders K`` plays the samples in K orders
+and takes means: a strategy that stops early is measured with less noise.
 
 Strategies that draw whole solutions only; figures are those of ``adascale eval`` on the same draws, up to the
 four digits of the recorded estimates.
@@ -12,16 +12,14 @@ four digits of the recorded estimates.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from adascale.cli.options.contestants import parse_entries
+from adascale.cli.options.contestants import parse_contestants
 from adascale.cli.report.evaluate_report import markdown
 from adascale.cli.report.plots import frontier
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.evaluate import evaluate
-from adascale.engine.strategies import SearchParams
 
 from ..common import close
 from . import records
@@ -55,11 +53,10 @@ def main() -> None:
         calibrated=not args.uncalibrated,
         join=args.join,
     )
-    entries = parse_entries(
-        args.strategies, replace(SearchParams(samples=header["samples"]), **numbers(args.set))
-    )
-    found = Comparison(entries, [problem.id for problem in problems])
-    for outcome in evaluate(driver, entries, problems, args.orders, header["seed"]):
+    parameters = {"samples": header["samples"], **numbers(args.set)}
+    contestants = parse_contestants(args.strategies, parameters)
+    found = Comparison(contestants, [problem.id for problem in problems])
+    for outcome in evaluate(driver, contestants, problems, args.orders, header["seed"]):
         found.add(outcome)
     report = {**records.made(header), **found.report()}
     print(markdown(report))

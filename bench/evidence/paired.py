@@ -15,17 +15,15 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from adascale.cli.disk.questions import read_known
-from adascale.cli.options.contestants import parse_entries
+from adascale.cli.options.contestants import parse_contestants
 from adascale.cli.report.evaluate_report import markdown
 from adascale.engine.evaluation.compare import Comparison
-from adascale.engine.evaluation.evaluate import Entry, Outcome, evaluate
+from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.search.codec import build, to_plain
-from adascale.engine.strategies import SearchParams
 from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
@@ -38,7 +36,7 @@ from .frontier import numbers
 AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency"
 
 
-def run(header: Mapping[str, Any], todo: Sequence[tuple[Entry, list[Problem]]]) -> Iterator[Outcome]:
+def run(header: Mapping[str, Any], todo: Sequence[tuple[Contestant, list[Problem]]]) -> Iterator[Outcome]:
     """Search the questions that each entry still lacks."""
     sampling = SamplingOverrides(temperature=header["temperature"])
     options = SessionOptions(header["model"], sampling=sampling, branches=32, purpose="replay")
@@ -63,9 +61,9 @@ def main() -> None:
     args = parser.parse_args()
     header, driver, recorded = records.replaying(args.draws, args.orders)
     recorded = recorded[: args.questions]
-    params = SearchParams(samples=header["samples"])
-    played = parse_entries(args.against, params)
-    live = parse_entries(args.strategies, replace(params, **numbers(args.set)))
+    samples = {"samples": header["samples"]}
+    played = parse_contestants(args.against, samples)
+    live = parse_contestants(args.strategies, {**samples, **numbers(args.set)})
     kept = args.output.read_text(encoding="utf-8").splitlines() if args.output.exists() else []
     found = {(o.entry, o.problem): o for o in (build(Outcome, json.loads(line)) for line in kept)}
     known = {problem.id: problem for file in read_known(args.data) for problem in file}

@@ -19,7 +19,7 @@ from adascale.cli.disk.questions import read_known
 from adascale.engine.answers.equality import is_right
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import choose_questions
 from adascale.models.options import SessionOptions
@@ -51,7 +51,7 @@ def main() -> None:
     problems = choose_questions(read_known([args.data]), args.questions, args.seed)
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
-        settings = Settings(strategy, SearchParams(), seed=args.seed)
+        settings = Settings(strategy, seed=args.seed)
         info = session.generator.info
         planned = info.size_bytes + info.kv_bytes_per_token() * session.window * 32
         found = {

@@ -22,14 +22,13 @@ from adascale.cli.render.frame import live_frame
 from adascale.cli.render.live import FRAMES_PER_SECOND
 from adascale.cli.render.state import ViewState, reduce
 from adascale.cli.terminal.theme import UNICODE
-from adascale.engine.budget import Budget
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem, Step
 
 from ..common import close
@@ -49,8 +48,7 @@ def invented(nodes: int) -> Iterator[Event]:
 
     policy = ScriptedPolicy(script, slots=8)
     driver = Driver(policy, ScriptedPRM(lambda prefix: 0.5), Uncalibrated(), time.monotonic)
-    params = SearchParams(samples=nodes // STEPS)
-    settings = Settings(strategy_named("vote"), params, Budget())
+    settings = Settings(Vote(samples=nodes // STEPS))
     return (event for _, event in driver.run([Problem("1", "What is it?")], settings))
 
 

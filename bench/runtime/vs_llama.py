@@ -14,7 +14,7 @@ import time
 from llama_cpp import Llama
 
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores
 from adascale.models.options import SessionOptions
@@ -31,7 +31,7 @@ QUESTION = (
 def best_of_n(session: Session, samples: int, seed: int) -> tuple[int, float]:
     """Tokens and seconds of one search."""
     driver = session.driver(time.perf_counter)
-    settings = Settings(strategy_named("best-of-n"), SearchParams(samples=samples), seed=seed)
+    settings = Settings(BestOfN(samples), seed=seed)
     started = time.perf_counter()
     for _, event in driver.run([Problem(f"bench-{seed}", QUESTION)], settings):
         last = event

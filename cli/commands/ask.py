@@ -62,7 +62,7 @@ def ask(
     started = time.monotonic()
     with ExitStack() as stack:
         renderer = stack.enter_context(make_renderer(kind, show_tree=show_tree, quiet=options.quiet))
-        branches = options.chosen().width(options.params())
+        branches = options.chosen().branches
         worker = stack.enter_context(open_worker(options, branches, renderer.status))
         loaded = time.monotonic() - started
         writer = stack.enter_context(_writer(trace, save))  # where there is no search there is no trace

@@ -37,6 +37,7 @@ from ..report.batch_counts import Tally
 from ..report.record import answer_record, error_record, made_with, run_record
 from ..terminal.console import may_animate, say, show_error, show_warning
 from ..terminal.signals import graceful
+from ..terminal.text import plural
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
@@ -247,7 +248,9 @@ def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions
     say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    say(f"adascale: {options.strategy}, at most {options.params().samples} solutions each")
+    most = options.chosen().at_most
+    limit = "until every prefix has ended" if most is None else f"at most {plural(most, 'solution')} each"
+    say(f"adascale: {options.strategy}, {limit}")
     if bad:
         raise typer.Exit(6)
 

@@ -16,7 +16,7 @@ import typer
 
 from adascale import __version__
 from adascale.engine.errors import AdascaleError, ModelError
-from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.units import human_bytes
@@ -161,7 +161,7 @@ def _memory(name: str) -> Check:
     if info is None:
         return Check("memory", "ok", said)
     window = min(WINDOW, info.context_length or WINDOW)
-    plan = fit.plan_memory([("generator", info, window, SearchParams().samples)])
+    plan = fit.plan_memory([("generator", info, window, Adaptive().branches)])
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
         return Check(

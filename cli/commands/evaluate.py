@@ -17,7 +17,7 @@ from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from ..disk.questions import read_known
 from ..open_models import open_session, stoppable
 from ..options.calibrate_options import QuestionsOption
-from ..options.contestants import parse_entries
+from ..options.contestants import parse_contestants
 from ..options.flatten import OUTPUT, SEARCH, JsonOption, option, with_options
 from ..options.search_options import SearchOptions
 from ..report.evaluate_report import csv_text, markdown
@@ -76,7 +76,7 @@ def eval_(
     from adascale.models.calibration.collect import choose_questions
     from adascale.models.draws.store import DrawStore
 
-    entries = parse_entries(options.strategies, options.params())
+    contestants = parse_contestants(options.strategies, options.parameters())
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.references()])
     if options.csv_output and options.json_output:
@@ -88,12 +88,14 @@ def eval_(
                 show_warning(notice)
         with closing(DrawStore(session.draws_path())) as store:
             policy = session.replaying(store)
-            found = Comparison(entries, [problem.id for problem in problems])
-            rounds = len(entries) * options.repeats
+            found = Comparison(contestants, [problem.id for problem in problems])
+            rounds = len(contestants) * options.repeats
             replaying = session.driver(lambda: 0.0, policy)
             progress = Progress("questions", quiet=bool(options.quiet))
             with stoppable(session, replaying) as driver, progress:
-                outcomes = evaluate(driver, entries, problems, options.repeats, options.seed, policy.expect)
+                outcomes = evaluate(
+                    driver, contestants, problems, options.repeats, options.seed, policy.expect
+                )
                 for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                     found.add(outcome)
             done = sum(map(len, found.outcomes.values()))

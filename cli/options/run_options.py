@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from adascale.engine.budget import Budget
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import STRATEGIES, SearchParams, Strategy, strategy_named
-from adascale.engine.strategies.base import Adapt
+from adascale.engine.strategies import STRATEGIES, Adapt, InstanceAdaptive, Strategy, strategy_named
 
 from ..render.base import ProgressChoice
 from .flatten import OUTPUT, SEARCH, env, option
 from .search_options import SearchOptions
 from .values import parse_count, parse_duration
 
-StrategyName = Literal["greedy", "vote", "best-of-n", "beam", "dvts", "adaptive", "adaptive-consistency"]
+StrategyName = Literal[
+    "greedy", "vote", "best-of-n", "beam", "dvts", "adaptive", "adaptive-consistency", "margin"
+]
 ADAPT_HINT = "--strategy best-of-n --adapt n, or --strategy beam --adapt km"
 assert set(STRATEGIES) == set(StrategyName.__args__)  # type: ignore[attr-defined]
 
@@ -68,19 +69,16 @@ class RunOptions(SearchOptions):
         ),
     ] = "auto"  # fmt: skip
 
-    def params(self) -> SearchParams:
-        """The strategy's numbers.
+    def chosen(self) -> Strategy:
+        """The strategy with its parameters.
 
         Raises:
             UsageError: a rule that the strategy does not have.
         """
-        if self.adapt != "none" and self.adapt not in self.chosen().adapts:
+        kind = STRATEGIES[self.strategy]
+        if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
             raise UsageError(f"--adapt {self.adapt} is no rule of {self.strategy}", hint=ADAPT_HINT)
-        return replace(SearchOptions.params(self), adapt=self.adapt)
-
-    def chosen(self) -> Strategy:
-        """The strategy."""
-        return strategy_named(self.strategy)
+        return strategy_named(self.strategy, **self.parameters(), adapt=self.adapt)
 
     def limits(self) -> Budget:
         """The budget of one question.

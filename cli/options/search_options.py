@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
-from adascale.engine.strategies import SearchParams
 from adascale.engine.strategies.effort import EFFORTS, PAPER, PAPER_TEMPERATURE, Effort
 
 from . import completion
@@ -15,7 +14,7 @@ from .model_options import ModelOptions
 
 def _of_efforts(name: str) -> str:
     """What the help says of a default that the effort sets."""
-    values = (f"{getattr(params, name):g}" for params in EFFORTS.values())
+    values = (f"{getattr(preset, name):g}" for preset in EFFORTS.values())
     return "from effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
 
 
@@ -118,11 +117,21 @@ class SearchOptions(ModelOptions):
     confidence: ConfidenceOption = None
     paper: PaperOption = False
 
-    def params(self) -> SearchParams:
-        """Of the paper or of the effort, and what was given beside."""
-        names = ("samples", "beam_width", "branching", "stop_at", "min_gain", "confidence")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(PAPER if self.paper else EFFORTS[self.effort], **given)
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of strategies by name: of the paper or the effort, and what was given beside.
+
+        A strategy takes those that it has (``strategy_named``).
+        """
+        given = {
+            "samples": self.samples,
+            "width": self.beam_width,
+            "branching": self.branching,
+            "stop_at": self.stop_at,
+            "min_gain": self.min_gain,
+            "confidence": self.confidence,
+        }
+        preset = PAPER if self.paper else asdict(EFFORTS[self.effort])
+        return {**preset, **{name: value for name, value in given.items() if value is not None}}
 
     def references(self) -> tuple[str, ...]:
         """What may name files that the models and their calibration are read from."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from adascale.engine.answers.votes import choose
-from adascale.engine.strategies import SelectRule
-from adascale.engine.types import AnswerGroup, Candidate
+from adascale.engine.types import AnswerGroup, Candidate, SelectRule
 
 
 def standing(candidates: Sequence[Candidate], select: str) -> tuple[AnswerGroup, ...]:

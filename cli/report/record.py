@@ -79,10 +79,7 @@ def run_record(settings: Settings, version: str) -> dict[str, Any]:
             "time_s": {"limit": settings.budget.max_seconds},
         },
         **_search_fields(
-            settings.models,
-            settings.strategy.name,
-            settings.strategy.recorded(settings.params),
-            settings.seed,
+            settings.models, settings.strategy.name, settings.strategy.recorded(), settings.seed
         ),
         "version": version,
     }

@@ -7,8 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from ..ports import Calibrator, Prefix
-from ..strategies import SelectRule
-from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, Standing, StopReason
+from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, SelectRule, Standing, StopReason
 from .equality import same_answer
 from .lookahead import Ballot, log_odds, outlook
 
@@ -17,7 +16,7 @@ Same = Callable[[str, str], bool]
 
 
 def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:
-    """Groups of equal answers, most votes first; equal votes by the sum of median estimates.
+    """Groups of equal answers, most votes first; of equal votes the one whose first answer was drawn first.
 
     Args:
         candidates: In the order in which they were drawn, which decides between equals.
@@ -34,7 +33,7 @@ def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> 
         else:
             groups.append([candidate])
     total = sum(len(group) for group in groups)
-    return sorted((_group(group, total) for group in groups), key=lambda g: (-len(g.nodes), -g.weight))
+    return sorted((_group(group, total) for group in groups), key=lambda g: -len(g.nodes))
 
 
 def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
@@ -94,7 +93,11 @@ def judge(
 
 
 def standing(
-    result: SearchResult, shown: Sequence[Candidate], finished: int, left: int, question: Estimate | None
+    result: SearchResult,
+    shown: Sequence[Candidate],
+    finished: int,
+    left: int | None,
+    question: Estimate | None,
 ) -> Standing:
     """Where a running search stands, from what ``judge`` says of it now.
 
@@ -102,12 +105,12 @@ def standing(
         result: Of ``judge``.
         shown: Finished trajectories that could be shown.
         finished: How many have ended, those that were cut too.
-        left: How many may still be drawn.
+        left: How many may still be drawn; None where no lookahead is asked for.
         question: Estimate for the question itself.
     """
     votes = [len(group.nodes) for group in result.groups] or [0]
     ahead = None
-    if question is not None and question.calibrated:
+    if left is not None and question is not None and question.calibrated:
         odds = {c.node: log_odds(c.estimate.median) for c in shown}
         ballots = [Ballot(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
         ahead = outlook(question, ballots, finished, left)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.metrics import Predictions, ece, ece_floor
-from .evaluate import CLASSES, SURE, Entry, Outcome
+from .evaluate import CLASSES, SURE, Contestant, Outcome
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class Comparison:
         outcomes: Of each entry and question, one for each repeat.
     """
 
-    entries: Sequence[Entry]
+    entries: Sequence[Contestant]
     problems: Sequence[str]
     outcomes: dict[tuple[str, str], list[Outcome]] = field(default_factory=dict)
 
@@ -63,14 +63,14 @@ class Comparison:
         most = max(totals, key=lambda name: totals[name])
         return [_difficulty(self.outcomes[most, problem]) for problem in self.problems]
 
-    def _strategy(self, entry: Entry, classes: Sequence[str]) -> dict[str, Any]:
+    def _strategy(self, entry: Contestant, classes: Sequence[str]) -> dict[str, Any]:
         right = self.column(entry.name, "right")
         covered = self.column(entry.name, "covered")
         every = [o for problem in self.problems for o in self.outcomes[entry.name, problem]]
         return {
             "name": entry.name,
             "strategy": entry.strategy.name,
-            "settings": entry.strategy.recorded(entry.params),
+            "settings": entry.strategy.recorded(),
             "questions": len(self.problems),
             "repeats": len(every) // len(self.problems),
             "accuracy": right.mean(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..answers.equality import is_right
-from ..budget import Budget, Usage
+from ..budget import Usage
 from ..search.driver import Driver
 from ..search.events import (
     AnswerFound,
@@ -18,7 +18,7 @@ from ..search.events import (
     StepScored,
 )
 from ..search.settings import Settings
-from ..strategies import SearchParams, Strategy
+from ..strategies import Strategy
 from ..types import Estimate, Problem, StopReason
 
 SURE = 0.8
@@ -32,20 +32,19 @@ AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Contestant:
     """A strategy that takes part; names are unique."""
 
     name: str
     strategy: Strategy
-    params: SearchParams
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One search of one entry.
+    """One search of one contestant.
 
     Attributes:
-        entry: Its name.
+        entry: The contestant's name.
         repeat: 0, 1, ...
         problem: Id of the question.
         right: Whether the chosen answer is right.
@@ -84,37 +83,37 @@ class Forecast:
 
 def evaluate(
     driver: Driver,
-    entries: Sequence[Entry],
+    contestants: Sequence[Contestant],
     problems: Sequence[Problem],
     repeats: int,
     seed: int,
     expect: Callable[[Sequence[Forecast]], None] = lambda rounds: None,
 ) -> Iterator[Outcome]:
-    """Search every question with every entry, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
+    """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
-    All entries of a repeat draw with the same random numbers. Ends early where the driver is interrupted.
+    All contestants of a repeat draw with the same random numbers. Ends early where the driver is interrupted.
 
     Args:
         driver: Searches.
-        entries: Take part, one round after another.
+        contestants: Take part, one round after another.
         problems: With known answers.
-        repeats: Rounds of each entry.
+        repeats: Rounds of each contestant.
         seed: Of the first repeat.
         expect: Told before each round what it and the later ones may ask for.
     """
-    rounds = [(repeat, entry) for repeat in range(repeats) for entry in entries]
+    rounds = [(repeat, contestant) for repeat in range(repeats) for contestant in contestants]
     forecasts = [
-        Forecast(problems, entry.strategy.recorded(entry.params).get("samples", 0), seed + repeat)
-        for repeat, entry in rounds
+        Forecast(problems, contestant.strategy.recorded().get("samples", 0), seed + repeat)
+        for repeat, contestant in rounds
     ]
-    for at, (repeat, entry) in enumerate(rounds):
+    for at, (repeat, contestant) in enumerate(rounds):
         expect(forecasts[at:])
-        settings = Settings(entry.strategy, entry.params, Budget(), seed + repeat)
+        settings = Settings(contestant.strategy, seed=seed + repeat)
         folds = {problem.id: _Fold(problem) for problem in problems}
         for problem, event in driver.run(problems, settings, AT_ONCE):
             folds[problem.id].add(event)
             if isinstance(event, SearchFinished | SearchFailed):
-                outcome = folds.pop(problem.id).outcome(entry.name, repeat, event)
+                outcome = folds.pop(problem.id).outcome(contestant.name, repeat, event)
                 if outcome.stop_reason == "interrupted":
                     return
                 yield outcome

@@ -58,9 +58,9 @@ class Search:
         self.finishing = False
         self.log = EventLog(self.tree, clock)
         self.emit = self.log.emit
-        self._plan = settings.strategy.plan(self.tree, settings.params)
+        self._plan = settings.strategy.plan(self.tree)
         self._verdict: StopReason = "exhausted"
-        self._counted = Counted(self.tree, settings.strategy.select, settings.params)
+        self._counted = Counted(self.tree, settings.strategy)
 
     def begin(self) -> None:
         """Log what is searched and how."""
@@ -69,7 +69,7 @@ class Search:
             SearchStarted,
             problem=self.problem,
             strategy=s.strategy.name,
-            params=s.strategy.recorded(s.params),
+            params=s.strategy.recorded(),
             models=s.models,
             select=s.strategy.select,
             budget=s.budget,

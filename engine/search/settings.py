@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..budget import Budget
-from ..strategies import SearchParams, Strategy
+from ..strategies import Strategy
 from ..types import Notice
 
 
@@ -17,7 +17,6 @@ class Settings:
 
     Attributes:
         strategy: Decides what to draw.
-        params: Its numbers.
         budget: Limits per problem.
         seed: With the problem's id and the path, the seed of every branch.
         models: Description of generator and PRM, for the log.
@@ -25,7 +24,6 @@ class Settings:
     """
 
     strategy: Strategy
-    params: SearchParams = SearchParams()
     budget: Budget = Budget()
     seed: int = 0
     models: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..answers.extract import extract_answer, last_boxed
 from ..answers.votes import choose, judge, standing
 from ..ports import Calibrator, Prefix
-from ..strategies import SearchParams, SelectRule
+from ..strategies import Strategy
 from ..strategies.allocation import chance_needed
 from ..types import ROOT, Candidate, Estimate, NodeId, SearchResult, Standing, StopReason
 from .branches import Draw
@@ -28,16 +28,14 @@ class Counted:
 
     Args:
         tree: Of the search.
-        rule: How the answer is chosen.
-        params: Of the strategy.
+        strategy: Chooses the answer, and says what a further trajectory is worth.
     """
 
-    def __init__(self, tree: Tree, rule: SelectRule, params: SearchParams) -> None:
+    def __init__(self, tree: Tree, strategy: Strategy) -> None:
         self.sure = 0
         self.judged = 0
         self._tree = tree
-        self._rule = rule
-        self._params = params
+        self._strategy = strategy
         self._candidates: list[Candidate] = []
         self._cut = 0
         self._ahead: dict[int, Candidate | None] = {}
@@ -61,8 +59,8 @@ class Counted:
 
     def _surplus(self) -> float | None:
         """What each trajectory more promises, over what it must; None where that is not known."""
-        standing, least = self._tree.standing, self._params.min_gain
-        return None if standing is None or standing.gain is None or least <= 0.0 else standing.gain / least
+        standing = self._tree.standing
+        return None if standing is None else self._strategy.surplus(standing)
 
     def candidate(self, node: NodeId, estimate: Estimate) -> Candidate | None:
         """The trajectory that ends at ``node``; None where it goes on."""
@@ -110,10 +108,12 @@ class Counted:
         shown = self._shown()
         result = self._result(shown, "exhausted", calibrator)
         ended = len(self._candidates) + self._cut
-        return standing(result, shown, ended, self._params.samples - ended, self._tree[ROOT].estimate)
+        most = self._strategy.at_most if self._strategy.looks_ahead else None
+        left = None if most is None else most - ended
+        return standing(result, shown, ended, left, self._tree[ROOT].estimate)
 
     def _result(self, shown: Sequence[Candidate], reason: StopReason, calibrator: Calibrator) -> SearchResult:
-        result = choose(shown, self._rule, reason)
+        result = choose(shown, self._strategy.select, reason)
         prefix = Prefix(self._tree.problem, (), self._tree.reading)
         return judge(result, shown, self._tree[ROOT].estimate, prefix, calibrator)
 

@@ -1,37 +1,51 @@
-"""Strategies: pure generators that decide what to draw next, and the one table that names them."""
+"""Strategies: frozen parameters with a plan that decides what to draw next, and the one table of names."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from ..errors import UsageError
-from .adaptive import ADAPTIVE, ADAPTIVE_CONSISTENCY
-from .base import Command, Cut, Expand, Plan, SearchParams, SelectRule, Strategy, gather
-from .beam import BEAM, DVTS
-from .sampling import BEST_OF_N, GREEDY, VOTE
+from .adaptive import Adaptive
+from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
+from .beam import DVTS, Beam
+from .sampling import BestOfN, Greedy, Vote
+from .stopping import AdaptiveConsistency, Margin
 
 __all__ = [
+    "DVTS",
     "STRATEGIES",
+    "Adapt",
+    "Adaptive",
+    "AdaptiveConsistency",
+    "Beam",
+    "BestOfN",
     "Command",
     "Cut",
     "Expand",
+    "Greedy",
+    "InstanceAdaptive",
+    "Margin",
     "Plan",
-    "SearchParams",
-    "SelectRule",
     "Strategy",
+    "Vote",
     "gather",
     "strategy_named",
 ]
 
-STRATEGIES: dict[str, Strategy] = {
-    s.name: s for s in (GREEDY, VOTE, BEST_OF_N, BEAM, DVTS, ADAPTIVE, ADAPTIVE_CONSISTENCY)
+STRATEGIES: dict[str, type[Strategy]] = {
+    cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, DVTS, Adaptive, AdaptiveConsistency, Margin)
 }
 
 
-def strategy_named(name: str) -> Strategy:
-    """The strategy of that name.
+def strategy_named(name: str, **parameters: Any) -> Strategy:
+    """The strategy of that name, with those of the parameters that it has; others are left out.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or a parameter that no search could end with.
     """
     if name not in STRATEGIES:
         raise UsageError(f'no strategy called "{name}"', hint=f"use one of {', '.join(STRATEGIES)}")
-    return STRATEGIES[name]
+    strategy = STRATEGIES[name]
+    own = {field.name for field in fields(strategy)}
+    return strategy(**{key: value for key, value in parameters.items() if key in own})

@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+CONFIDENCE = 0.99
+"""The paper's C: wanted P(one of the samples is right)."""
+
 _TOKENS = 0.25
 """What a token weighs beside time, where the time of a token of one branch alone weighs 1."""
 

@@ -1,21 +1,19 @@
-"""What a strategy is: a generator without I/O that yields commands and receives scored nodes.
+"""What a strategy is: its parameters, and a plan without I/O that yields commands and receives scored nodes.
 
-The shape is httpx's ``auth_flow``: the strategy decides, one driver samples, scores, meters and cancels.
+The shape is httpx's ``auth_flow``: the plan decides, one driver samples, scores, meters and cancels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
 
 from ..errors import UsageError
 from ..search.tree import Tree
-from ..types import NodeId, StopReason, Until
-
-SelectRule = Literal["vote", "best", "weighted"]
-"""How the answer is chosen: the largest group of equal answers, the highest median estimate, or the group
-with the largest sum of medians."""
+from ..types import NodeId, SelectRule, Standing, StopReason, Until
+from .allocation import CONFIDENCE
 
 Adapt = Literal["none", "n", "k", "m", "km"]
 """Which number an allocation rule of the paper sets from lower estimates: the samples of a question, the
@@ -67,71 +65,90 @@ run when it returns are stopped.
 
 
 @dataclass(frozen=True, slots=True)
-class SearchParams:
-    """Every number a built-in strategy reads.
+class Strategy(ABC):
+    """How one question is searched. Its fields are its parameters, recorded with every search.
+
+    A strategy of one's own is a frozen dataclass below this one, with a ``name``, a ``plan`` and ``at_most``.
 
     Attributes:
-        samples: Trajectories of vote and best-of-n, and the most that an adaptive strategy draws; at least 1.
-        beam_width: Prefixes that beam search keeps, at least 1.
-        branching: Children of each kept prefix, at least 1.
-        rollouts: More trajectories from one prefix, when rollouts are drawn for a calibration.
-        adapt: What the paper's rules set.
-        confidence: The C of those rules, in (0, 1).
-        prune_every: Steps between two prunings of a beam; in between each kept prefix goes on alone.
-        least: Finished trajectories before an adaptive strategy may stop early.
-        stop_at: Probability of the answer at which ``adaptive`` stops, in [0, 1].
-        min_gain: It stops where each further trajectory adds less than this to that probability.
-        hopeless: It gives up where no number of trajectories would raise that probability to this.
-        cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
-        redraws: Steps of one trajectory that are drawn again at most, where they slip in arithmetic.
+        name: As users and records call it.
+        select: How the answer is chosen among finished trajectories.
+        looks_ahead: Whether the plan reads ``Standing.gain`` and ``reach``; else they are not computed.
     """
 
-    samples: int = 16
-    beam_width: int = 4
-    branching: int = 4
-    rollouts: int = 0
-    adapt: Adapt = "none"
-    confidence: float = 0.99
-    prune_every: int = 1
-    least: int = 2
-    stop_at: float = 0.95
-    min_gain: float = 0.002
-    hopeless: float = 0.1
-    cut: float = 0.25
-    redraws: int = 2
+    name: ClassVar[str]
+    select: ClassVar[SelectRule] = "vote"
+    looks_ahead: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        """Refuse what no plan could end with.
+    @abstractmethod
+    def plan(self, tree: Tree) -> Plan:
+        """Decide what to draw in ``tree``; may read estimates and the standing, never rewards."""
 
-        Raises:
-            UsageError: a number of trajectories, prefixes or steps below 1.
+    @property
+    @abstractmethod
+    def at_most(self) -> int | None:
+        """Trajectories that are finished at most; None where no number bounds them."""
+
+    @property
+    def branches(self) -> int:
+        """Branches that are of use at the same time."""
+        return self.at_most or 1
+
+    def surplus(self, standing: Standing) -> float | None:
+        """What a further trajectory promises, over what it must promise for the search to go on.
+
+        By it branches run ahead of their turn (``scheduling.chance_needed``); None where nothing is known.
         """
-        for name in ("samples", "beam_width", "branching", "prune_every", "least"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, it must be 1 or more")
+        return None
+
+    def recorded(self) -> dict[str, Any]:
+        """The parameters as JSON has them, for the log."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
-class Strategy:
-    """A named plan, how its answer is chosen, and how many branches it runs at once."""
+class InstanceAdaptive(Strategy):
+    """A strategy with allocation rules of the paper (arXiv 2506.09338), each off unless asked for.
 
-    name: str
-    plan: Callable[[Tree, SearchParams], Plan]
-    select: SelectRule
-    width: Callable[[SearchParams], int]
-    used: tuple[str, ...] = ()
-    adapts: tuple[Adapt, ...] = ()
+    Attributes:
+        rules: Which rules the strategy has.
+        adapt: The rule in use.
+        confidence: The C of the rules, in (0, 1): wanted P(some trajectory is right).
+    """
 
-    def __reduce__(self) -> tuple[Callable[[str], Strategy], tuple[str]]:
-        """Built-in strategies are pickled by their names."""
-        from . import strategy_named
+    rules: ClassVar[tuple[Adapt, ...]]
 
-        return strategy_named, (self.name,)
+    adapt: Adapt = field(default="none", kw_only=True)
+    confidence: float = field(default=CONFIDENCE, kw_only=True)
 
-    def recorded(self, params: SearchParams) -> dict[str, Any]:
-        """The parameters that this strategy reads, for the event log: as JSON has them."""
-        adapting = ("adapt", "confidence") if params.adapt != "none" and self.adapts else ()
-        return {name: getattr(params, name) for name in (*self.used, *adapting)}
+    def __post_init__(self) -> None:
+        """Refuse a rule that the strategy does not have.
+
+        Raises:
+            UsageError: the rule, or a confidence outside (0, 1).
+        """
+        if self.adapt not in ("none", *self.rules):
+            raise UsageError(f"{self.name} has no rule {self.adapt}", hint=f"it has {', '.join(self.rules)}")
+        if not 0.0 < self.confidence < 1.0:
+            raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
+
+    def recorded(self) -> dict[str, Any]:
+        """The parameters; those of the rules only where one is in use."""
+        # Not super(): slots=True makes a second class, which its zero-argument form does not know.
+        found = Strategy.recorded(self)
+        rule = {name: found.pop(name) for name in ("adapt", "confidence")}
+        return found if self.adapt == "none" else {**found, **rule}
+
+
+def require_positive(strategy: Strategy, *names: str) -> None:
+    """Refuse numbers of trajectories, prefixes or steps that no plan could end with.
+
+    Raises:
+        UsageError: one of the parameters is below 1.
+    """
+    for name in names:
+        if getattr(strategy, name) < 1:
+            raise UsageError(f"{name} is {getattr(strategy, name)}, it must be 1 or more")
 
 
 def gather(

@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from ..search.tree import Tree
-from ..types import ROOT
+from ..types import ROOT, SelectRule
 from .allocation import required_samples
-from .base import Expand, Plan, SearchParams, Strategy, gather
+from .base import Adapt, Expand, InstanceAdaptive, Plan, Strategy, gather, require_positive
 
 
-def greedy(tree: Tree, params: SearchParams) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Greedy(Strategy):
     """One trajectory of most likely tokens."""
-    yield from gather(tree, [Expand(ROOT, 1, until="answer", greedy=True)])
-    return None
+
+    name: ClassVar[str] = "greedy"
+
+    @property
+    def at_most(self) -> int:
+        """One."""
+        return 1
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw it."""
+        yield from gather(tree, [Expand(ROOT, 1, until="answer", greedy=True)])
+        return None
 
 
-def independent_samples(tree: Tree, params: SearchParams) -> Plan:
-    """Independent trajectories (self-consistency: Wang et al., arXiv 2203.11171).
+@dataclass(frozen=True, slots=True)
+class _IndependentSamples(InstanceAdaptive):
+    """Independent trajectories.
 
-    ``samples`` of them, or with ``adapt="n"`` as many as the question's own lower estimate requires
-    (arXiv 2506.09338: best-of-n with IAS), never more than ``samples``.
+    Attributes:
+        samples: How many; with ``adapt="n"`` as many as the question's own lower estimate requires
+            (arXiv 2506.09338: best-of-n with IAS), never more than this.
     """
-    yield from gather(tree, [_samples_of_question(tree, params)])
-    return None
+
+    rules: ClassVar[tuple[Adapt, ...]] = ("n",)
+
+    samples: int = 16
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        InstanceAdaptive.__post_init__(self)
+        require_positive(self, "samples")
+
+    @property
+    def at_most(self) -> int:
+        """All samples."""
+        return self.samples
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw them all at once and wait for them."""
+        yield from gather(tree, [self._samples_of(tree)])
+        return None
+
+    def _samples_of(self, tree: Tree) -> Expand:
+        estimate = tree[ROOT].estimate
+        if self.adapt == "none" or estimate is None:
+            return Expand(ROOT, self.samples, until="answer")
+        required = required_samples(estimate.lower, self.confidence)
+        granted = min(required, self.samples)
+        return Expand(ROOT, granted, until="answer", lower=estimate.lower, required=required)
 
 
-def _samples_of_question(tree: Tree, params: SearchParams) -> Expand:
-    estimate = tree[ROOT].estimate
-    if params.adapt != "n" or estimate is None:
-        return Expand(ROOT, params.samples, until="answer")
-    required = required_samples(estimate.lower, params.confidence)
-    granted = min(required, params.samples)
-    return Expand(ROOT, granted, until="answer", lower=estimate.lower, required=required)
+@dataclass(frozen=True, slots=True)
+class Vote(_IndependentSamples):
+    """Self-consistency (Wang et al., arXiv 2203.11171): the answer that most samples give."""
+
+    name: ClassVar[str] = "vote"
 
 
-GREEDY = Strategy("greedy", greedy, select="vote", width=lambda params: 1)
-VOTE = Strategy(
-    "vote",
-    independent_samples,
-    select="vote",
-    width=lambda params: params.samples,
-    used=("samples",),
-    adapts=("n",),
-)
-BEST_OF_N = Strategy(
-    "best-of-n",
-    independent_samples,
-    select="best",
-    width=lambda params: params.samples,
-    used=("samples",),
-    adapts=("n",),
-)
+@dataclass(frozen=True, slots=True)
+class BestOfN(_IndependentSamples):
+    """The answer of the sample with the highest estimate."""
+
+    name: ClassVar[str] = "best-of-n"
+    select: ClassVar[SelectRule] = "best"

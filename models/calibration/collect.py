@@ -15,8 +15,7 @@ from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.base import SearchParams
-from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import FINISHES, Problem, Step
 
 from ..kept import data_folder, keyed_path
@@ -124,8 +123,8 @@ def draw_rollouts(
     """
     todo = [problem for problem in problems if not store.holds(problem)]
     folds: dict[str, OutcomeFold] = {}
-    params, spent = SearchParams(samples=plan.samples, rollouts=plan.rollouts), 0
-    for problem, event in driver.run(todo, Settings(ROLLOUTS, params, seed=plan.seed)):
+    strategy, spent = PrefixRollouts(plan.samples, plan.rollouts), 0
+    for problem, event in driver.run(todo, Settings(strategy, seed=plan.seed)):
         if problem.id not in folds:
             folds[problem.id] = OutcomeFold(problem)
         folds[problem.id].add(event)

@@ -11,7 +11,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem, Step
 
 
@@ -30,6 +30,6 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     driver = Driver(
         ScriptedPolicy(script, slots=5), ScriptedPRM(reward), Uncalibrated(), lambda: next(ticks) / 100
     )
-    params = SearchParams(samples=6, beam_width=2, branching=3)
-    chosen = Settings(STRATEGIES[strategy], params, Budget(max_tokens=budget), seed=seed)
+    small = strategy_named(strategy, samples=6, width=2, branching=3)
+    chosen = Settings(small, Budget(max_tokens=budget), seed=seed)
     return [event for _, event in driver.run([Problem("q", "what?")], chosen)]

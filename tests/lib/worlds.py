@@ -23,8 +23,7 @@ from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import SearchParams
-from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
@@ -136,8 +135,7 @@ def searched(
         ReadingPolicy(solve, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
     )
     folds = {problem.id: OutcomeFold(problem) for problem in asked}
-    params = SearchParams(samples=samples, rollouts=rollouts)
-    for problem, event in driver.run(asked, Settings(ROLLOUTS, params)):
+    for problem, event in driver.run(asked, Settings(PrefixRollouts(samples, rollouts))):
         folds[problem.id].add(event)
     return folds
 

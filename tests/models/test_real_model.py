@@ -44,13 +44,10 @@ def test_a_fork_predicts_what_a_fresh_evaluation_predicts(smollm: ModelFile) -> 
     model.close()
 
 
-@pytest.mark.parametrize("strategy", ["vote", "beam"])
-def test_a_search_with_a_judge_ends_with_an_answer(smollm: ModelFile, strategy: str) -> None:
+@pytest.mark.parametrize("strategy", [adascale.Vote(4), adascale.Beam(2, 2)])
+def test_a_search_with_a_judge_ends_with_an_answer(smollm: ModelFile, strategy: adascale.Strategy) -> None:
     options = adascale.SessionOptions(generator="smollm2-135m", prm="self", branches=4)
-    params = adascale.SearchParams(samples=4, beam_width=2, branching=2)
-    settings = adascale.Settings(
-        adascale.strategy_named(strategy), params, adascale.Budget(max_tokens=600), seed=5
-    )
+    settings = adascale.Settings(strategy, adascale.Budget(max_tokens=600), seed=5)
     with adascale.Session(options) as session:
         ticks = iter(range(10**9))
         driver = session.driver(lambda: float(next(ticks)))

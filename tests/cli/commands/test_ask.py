@@ -270,7 +270,7 @@ def test_the_papers_numbers_and_rules(ask) -> None:  # type: ignore[no-untyped-d
         "What is 9 * 2?", "--strategy", "beam", "--paper", "--adapt", "km", "--budget", "300", "--json"
     )
     search = json.loads(done.stdout)["search"]
-    assert (search["beam_width"], search["branching"], search["prune_every"]) == (8, 8, 5)
+    assert (search["width"], search["branching"], search["prune_every"]) == (8, 8, 5)
     assert (search["adapt"], search["confidence"]) == ("km", 0.99)
 
 

@@ -175,6 +175,18 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "out.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--strategy", "greedy"), "greedy, at most 1 solution each"),
+        (("--strategy", "beam", "--beam-width", "8", "--branching", "8"), "beam, at most 64 solutions each"),
+        (("--strategy", "dvts"), "dvts, until every prefix has ended"),
+    ],
+)
+def test_a_dry_run_says_what_the_strategy_draws_at_most(batch: Any, options: Any, said: str) -> None:
+    assert said in batch(LINES, "--dry-run", *options).stderr
+
+
 @pytest.mark.parametrize("text", ["", "\n \n"])
 def test_a_file_without_a_question_is_told(batch: Any, text: str) -> None:
     done = batch(text)

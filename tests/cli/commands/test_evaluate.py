@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from home import Home, write_questions
 
-from adascale.cli.options.contestants import parse_entries
+from adascale.cli.options.contestants import parse_contestants
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import SearchParams
+from adascale.engine.strategies import Adaptive, Beam, BestOfN, Margin, Vote
 from adascale.engine.strategies.effort import EFFORTS
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,dvts:4,adaptive-consistency,adaptive"
@@ -128,19 +128,24 @@ def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
     assert data.read_bytes() == before
 
 
-def test_entries_say_what_they_fix() -> None:
-    params = SearchParams(samples=9, beam_width=3, branching=5, min_gain=0.5)
-    text = "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high"
-    found = {entry.name: entry for entry in parse_entries(text, params)}
-    assert found["vote:4"].params.samples == 4
-    assert found["vote"].params.samples == 9
-    wide = found["beam:16+km"].params
-    assert (wide.beam_width, wide.branching, wide.adapt) == (4, 4, "km")
-    assert (found["beam"].params.beam_width, found["beam"].params.branching) == (3, 5)
-    assert (found["best-of-n:8+n"].params.samples, found["best-of-n:8+n"].params.adapt) == (8, "n")
-    assert (found["adaptive"].params.samples, found["adaptive"].params.min_gain) == (9, 0.5)
-    assert found["adaptive@low"].params == EFFORTS["low"]
-    assert found["adaptive:4@high"].params == replace(EFFORTS["high"], samples=4)
+def test_contestants_say_what_they_fix() -> None:
+    parameters = {"samples": 9, "width": 3, "branching": 5, "min_gain": 0.5}
+    text = (
+        "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:8"
+    )
+    found = {each.name: each.strategy for each in parse_contestants(text, parameters)}
+    assert found == {
+        "vote:4": Vote(4),
+        "vote": Vote(9),
+        "beam:16+km": Beam(4, 4, adapt="km"),
+        "beam": Beam(3, 5),
+        "best-of-n:8+n": BestOfN(8, adapt="n"),
+        "adaptive": Adaptive(9, min_gain=0.5),
+        "adaptive@low": EFFORTS["low"],
+        "adaptive:4@high": replace(EFFORTS["high"], samples=4),
+        "vote@low": Vote(EFFORTS["low"].samples),
+        "margin:8": Margin(8, lead=2),
+    }
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_entries_say_what_they_fix() -> None:
         ("beam+none", "no such rule"),
     ],
 )
-def test_an_entry_that_is_none_is_explained(text: str, said: str) -> None:
+def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_entries(text, SearchParams())
+        parse_contestants(text, {})
     assert said in caught.value.message

@@ -29,9 +29,10 @@ def test_a_score_does_not_overrule_a_majority_in_a_vote() -> None:
     assert (result.answer, result.best) == ("18.0", 2)
 
 
-def test_a_tie_goes_to_the_higher_sum_of_estimates() -> None:
+def test_a_tie_of_a_vote_goes_to_the_first_drawn_whatever_the_estimates() -> None:
     tied = [candidate(1, "18", 0.2), candidate(2, "20", 0.4)]
-    assert choose(tied, "vote", "exhausted").answer == "20"
+    assert choose(tied, "vote", "exhausted").answer == "18"
+    assert choose(tied, "weighted", "exhausted").answer == "20"
 
 
 def test_best_of_n_takes_the_best_candidate_that_has_an_answer() -> None:

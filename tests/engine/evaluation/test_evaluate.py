@@ -12,16 +12,16 @@ import pytest
 from adascale.engine.budget import Usage
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import Comparison, interval
-from adascale.engine.evaluation.evaluate import CLASSES, Entry, Outcome, evaluate
+from adascale.engine.evaluation.evaluate import CLASSES, Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, Score
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import Adaptive, Greedy, Vote
 from adascale.engine.types import Estimate, Problem, Step
 
-WIDE = Entry("vote:4", STRATEGIES["vote"], SearchParams(samples=4))
-LEAN = Entry("adaptive", STRATEGIES["adaptive"], SearchParams(samples=4))
+WIDE = Contestant("vote:4", Vote(4))
+LEAN = Contestant("adaptive", Adaptive(4))
 
 
 def outcome(
@@ -105,7 +105,7 @@ def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
     clock = itertools.count()
     driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
-    entries = [WIDE, LEAN, Entry("greedy", STRATEGIES["greedy"], SearchParams())]
+    entries = [WIDE, LEAN, Contestant("greedy", Greedy())]
     found = Comparison(entries, [problem.id for problem in problems])
     outcomes = list(evaluate(driver, entries, problems, 2, seed=3))
     assert len(outcomes) == 3 * 2 * 6

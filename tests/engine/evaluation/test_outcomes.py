@@ -21,15 +21,14 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import SearchParams
-from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
 
 
 def log_of(
     asked: list[Problem],
-    params: SearchParams,
+    strategy: PrefixRollouts,
     slots: int = 8,
     seed: int = 0,
     script: Callable[[Prefix, random.Random], Step] = solve,
@@ -39,7 +38,7 @@ def log_of(
     driver = Driver(
         ReadingPolicy(script, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
     )
-    return [e for p, e in driver.run(asked, Settings(ROLLOUTS, params, seed=seed)) if p == asked[-1]]
+    return [e for p, e in driver.run(asked, Settings(strategy, seed=seed)) if p == asked[-1]]
 
 
 def folded(problem: Problem, log: list[Event]) -> OutcomeFold:
@@ -71,7 +70,7 @@ def test_a_draw_counts_from_its_own_start_down(
     question: int, samples: int, rollouts: int, slots: int
 ) -> None:
     [problem] = problems(1, question)
-    log = log_of([problem], SearchParams(samples=samples, rollouts=rollouts), slots)
+    log = log_of([problem], PrefixRollouts(samples=samples, rollouts=rollouts), slots)
     fold = folded(problem, log)
     expected = {node.id: Outcome() for node in fold.tree}
     for start, nodes, answer in draws(log):
@@ -87,7 +86,7 @@ def test_samples_from_the_question_and_rollouts_from_one_prefix(
     question: int, samples: int, rollouts: int
 ) -> None:
     [problem] = problems(1, question)
-    log = log_of([problem], SearchParams(samples=samples, rollouts=rollouts))
+    log = log_of([problem], PrefixRollouts(samples=samples, rollouts=rollouts))
     fold = folded(problem, log)
     starts = [start for start, _, _ in draws(log)]
 
@@ -128,8 +127,8 @@ def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bo
     problem = Problem(id_, text, "18")
     clock = itertools.count()
     driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
-    params = SearchParams(samples=3, rollouts=2)
-    fold = folded(problem, [e for _, e in driver.run([problem], Settings(ROLLOUTS, params))])
+    strategy = PrefixRollouts(samples=3, rollouts=2)
+    fold = folded(problem, [e for _, e in driver.run([problem], Settings(strategy))])
     [prefix] = [node for node, found in fold.outcomes.items() if found.total == 3 and node != ROOT]
     for node, total in ((ROOT, 3), (prefix, 3)):
         assert fold.outcomes[node] == Outcome(total * right, total)
@@ -149,18 +148,18 @@ def prefix_of(log: list[Event]) -> list[str]:
 
 
 def test_the_prefix_is_the_same_every_time_and_not_always_the_first() -> None:
-    params = SearchParams(samples=4, rollouts=2)
+    strategy = PrefixRollouts(samples=4, rollouts=2)
     depths = set()
     for problem in problems(30):
-        first = prefix_of(log_of([problem], params))
-        assert prefix_of(log_of([problem], params)) == first
+        first = prefix_of(log_of([problem], strategy))
+        assert prefix_of(log_of([problem], strategy)) == first
         depths.add(len(first))
     assert {1, 2} <= depths
 
 
 def test_more_rollouts_start_from_the_same_prefix() -> None:
     for problem in problems(20):
-        few, many = (log_of([problem], SearchParams(samples=4, rollouts=n)) for n in (1, 6))
+        few, many = (log_of([problem], PrefixRollouts(samples=4, rollouts=n)) for n in (1, 6))
         assert prefix_of(few) == prefix_of(many)
 
 
@@ -195,7 +194,7 @@ def spelled(rollouts: Rollouts, node: int) -> tuple[int, ...]:
 @pytest.mark.parametrize("slots", [1, 3, 32])
 def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int) -> None:
     for problem in problems(20):
-        log = log_of([problem], SearchParams(samples=4, rollouts=2), slots)
+        log = log_of([problem], PrefixRollouts(samples=4, rollouts=2), slots)
         fold = folded(problem, log)
         rollouts = Rollouts.of(fold)
         drawn = [nodes[-1] for start, nodes, _ in draws(log) if start == ROOT]
@@ -217,10 +216,10 @@ def sloppy(prefix: Prefix, rng: random.Random) -> Step:
 
 @pytest.mark.parametrize("slots", [1, 3, 32])
 def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int) -> None:
-    params = SearchParams(samples=4, rollouts=0, redraws=50)
+    strategy = PrefixRollouts(samples=4, rollouts=0, redraws=50)
     again = 0
     for problem in problems(10):
-        log = log_of([problem], params, slots, script=sloppy)
+        log = log_of([problem], strategy, slots, script=sloppy)
         fold = folded(problem, log)
         slipped = {n.id for n in fold.tree if n.step is not None and "17" in n.step.text}
         found = draws(log)
@@ -255,7 +254,7 @@ def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
             return 0.0
 
     [problem] = problems(1)
-    log = log_of([problem], SearchParams(samples=2, rollouts=0), script=always)
+    log = log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=always)
     rollouts = Rollouts.of(folded(problem, log))
     assert len(draws(log)) == 2 * 3
     for end in rollouts.samples():
@@ -264,7 +263,7 @@ def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
 
 def test_rollouts_start_where_a_search_would_go_on() -> None:
     for problem in problems(20):
-        log = log_of([problem], SearchParams(samples=2, rollouts=3), script=sloppy)
+        log = log_of([problem], PrefixRollouts(samples=2, rollouts=3), script=sloppy)
         fold = folded(problem, log)
         starts = [start for start, *_ in draws(log)]
         assert len(set(starts[-3:])) == 1
@@ -276,5 +275,5 @@ def test_the_known_answer_is_gold() -> None:
         return scripted_step(r"So \boxed{(1,2)}.", "stop")
 
     problem = Problem("q", "Where?", "1 < x < 2")
-    fold = folded(problem, log_of([problem], SearchParams(samples=2, rollouts=0), script=interval))
+    fold = folded(problem, log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=interval))
     assert fold.outcomes[ROOT] == Outcome(2, 2)  # math-verify says no with the two exchanged

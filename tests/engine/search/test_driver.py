@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.budget import Budget, Usage
-from adascale.engine.errors import ContextOverflowError, DecodeAbortedError, UsageError
+from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
 from adascale.engine.ports import Evaluated, Growth, Prefix, Score
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
@@ -31,11 +31,16 @@ from adascale.engine.search.replay import replay
 from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, SearchParams, Strategy, gather
+from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
 from adascale.engine.types import ROOT, Problem, Step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 
+
+SMALL = {"samples": 5, "width": 2, "branching": 2}
+PARAMETERS = st.fixed_dictionaries(
+    {"samples": st.integers(1, 6), "width": st.integers(1, 3), "branching": st.integers(1, 3)}
+)
 
 LONGEST = 4 * len("multiply\n\n") + len("Answer: 18.")
 """Tokens of the longest solution of ``script``: one per character."""
@@ -62,7 +67,7 @@ def run(
     slots: int = 4,
     seed: int = 0,
     budget: Budget = Budget(),
-    params: SearchParams = SearchParams(samples=5, beam_width=2, branching=2),
+    params: Mapping[str, int] = SMALL,
     policy: Any = None,
     costs: Sequence[float] = (),
 ) -> dict[str, list[Event]]:
@@ -75,9 +80,41 @@ def run(
         costs,
     )
     logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(problems, Settings(STRATEGIES[strategy], params, budget, seed)):
+    for problem, event in driver.run(problems, Settings(strategy_named(strategy, **params), budget, seed)):
         logs.setdefault(problem.id, []).append(event)
     return logs
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting(Strategy):
+    """Cuts the first step that is scored, and waits for the rest."""
+
+    name = "cutting"
+    at_most = 3
+
+    def plan(self, tree: Tree) -> Plan:
+        first = yield [Expand(ROOT, 3, until="answer")]
+        yield [Cut((first[0],), "no good")]
+        while any(node.status == "open" and not tree.children(node.id) for node in tree):
+            if not (yield []):
+                break
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Again(Strategy):
+    """Judges two in order, then goes on from the first step."""
+
+    name = "again"
+    at_most = 4
+
+    def plan(self, tree: Tree) -> Plan:
+        yield [Expand(ROOT, 2, until="answer", sure=2)]
+        while tree.standing is None or tree.standing.finished < 2:
+            yield []
+        first = tree.children(ROOT)[0]
+        yield from gather(tree, [Expand(first, 2, until="answer")])
+        return None
 
 
 def close(a: Usage, b: Usage) -> bool:
@@ -93,14 +130,14 @@ runs = given(
     seed=st.integers(0, 10_000),
     slots=st.integers(1, 9),
     limit=st.one_of(st.none(), st.integers(1, 150)),
-    params=st.builds(SearchParams, st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    params=PARAMETERS,
 )
 
 
 @runs
 @settings(max_examples=60, deadline=None)
 def test_the_log_is_the_tree_and_the_costs_add_up(
-    strategy: str, seed: int, slots: int, limit: int | None, params: SearchParams
+    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, int]
 ) -> None:
     logs = run(strategy, QUESTIONS, slots=slots, seed=seed, budget=Budget(limit), params=params)
     assert set(logs) == {problem.id for problem in QUESTIONS}
@@ -122,7 +159,7 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
 @runs
 @settings(max_examples=40, deadline=None)
 def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
-    strategy: str, seed: int, slots: int, limit: int | None, params: SearchParams
+    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, int]
 ) -> None:
     if limit is None:
         return
@@ -164,7 +201,7 @@ def test_slots_are_kept_full_across_problems() -> None:
             widths.append(len(growths))
             return growths
 
-    run("vote", [Problem(str(i), "?") for i in range(12)], params=SearchParams(samples=2), policy=Watched())
+    run("vote", [Problem(str(i), "?") for i in range(12)], params={"samples": 2}, policy=Watched())
     busy = widths[: -len(widths) // 3]
     assert sum(busy) / len(busy) > 7
 
@@ -185,7 +222,7 @@ def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
         ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), itertools.count().__next__
     )
     ends: list[SearchFinished] = []
-    for _, event in driver.run(QUESTIONS, Settings(STRATEGIES["vote"], SearchParams(samples=5))):
+    for _, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
         if isinstance(event, AnswerFound) and event.answer:
             driver.interrupt()
         if isinstance(event, SearchFinished):
@@ -234,7 +271,7 @@ def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
 
     driver = Driver(ScriptedPolicy(script, 6), Short(reward), Uncalibrated(), lambda: 0.0)
     logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(QUESTIONS, Settings(STRATEGIES["vote"], SearchParams(samples=5))):
+    for problem, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
         logs.setdefault(problem.id, []).append(event)
     assert isinstance(logs["q1"][-1], SearchFailed)
     assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
@@ -251,14 +288,7 @@ def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
 
 
 def test_a_cut_stops_the_branches_that_run_below_it() -> None:
-    def plan(tree: Tree, params: SearchParams) -> Plan:
-        first = yield [Expand(ROOT, 3, until="answer")]
-        yield [Cut((first[0],), "no good")]
-        while any(node.status == "open" and not tree.children(node.id) for node in tree):
-            if not (yield []):
-                return
-
-    settings = Settings(Strategy("cutting", plan, "vote", lambda params: 3), seed=2)
+    settings = Settings(Cutting(), seed=2)
     ticks = itertools.count()
     driver = Driver(
         ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: float(next(ticks))
@@ -290,11 +320,11 @@ def outcome(log: Sequence[Event]) -> list[Any]:
     seed=st.integers(0, 10_000),
     slots=st.integers(2, 9),
     costs=st.lists(st.floats(1.0, 4.0), max_size=9).map(sorted),
-    params=st.builds(SearchParams, st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    params=PARAMETERS,
 )
 @settings(max_examples=80, deadline=None)
 def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
-    strategy: str, seed: int, slots: int, costs: list[float], params: SearchParams
+    strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, int]
 ) -> None:
     """Equal texts have equal rewards here, so that equals have to be told apart too."""
     alone = {
@@ -307,15 +337,6 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
 
 
 def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
-    def plan(tree: Tree, params: SearchParams) -> Plan:
-        yield [Expand(ROOT, 2, until="answer", sure=2)]
-        while tree.standing is None or tree.standing.finished < 2:
-            yield []
-        first = tree.children(ROOT)[0]
-        yield from gather(tree, [Expand(first, 2, until="answer")])
-        return None
-
-    again = Strategy("again", plan, "vote", lambda params: 2)
     two_steps = ScriptedPolicy(
         lambda prefix, rng: (
             scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("add\n\n", "step")
@@ -323,7 +344,7 @@ def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
         4,
     )
     driver = Driver(two_steps, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
-    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(again, SearchParams()))]
+    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Again()))]
 
     assert isinstance(log[-1], SearchFinished)
     assert sum(isinstance(event, AnswerFound) for event in log) == 4
@@ -342,12 +363,6 @@ def test_a_budget_that_is_just_enough_is_not_what_ended_the_search(strategy: str
     [short] = run(strategy, budget=Budget(tokens - 1)).values()
     assert isinstance(short[-1], SearchFinished)
     assert short[-1].result.stop_reason == "budget"
-
-
-@pytest.mark.parametrize("name", ["samples", "beam_width", "branching", "prune_every", "least"])
-def test_numbers_that_no_search_could_end_with_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} is 0"):
-        SearchParams(**{name: 0})
 
 
 def wrong_sums_of(step: Step, question: str = "?") -> tuple[tuple[str, ...], dict[str, Any]]:

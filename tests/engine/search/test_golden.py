@@ -17,7 +17,7 @@ from adascale.engine.search.events import from_json, to_json
 from adascale.engine.search.replay import replay
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import STRATEGIES, strategy_named
 from adascale.engine.types import Problem, Step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -35,8 +35,8 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 def lines(strategy: str) -> list[str]:
     ticks = itertools.count()
     driver = Driver(ScriptedPolicy(script, 4), SequenceLogprob(), Uncalibrated(), lambda: next(ticks) / 64)
-    params = SearchParams(samples=3, beam_width=2, branching=2)
-    settings = Settings(STRATEGIES[strategy], params, Budget(400), seed=11)
+    small = strategy_named(strategy, samples=3, width=2, branching=2)
+    settings = Settings(small, Budget(400), seed=11)
     return [json.dumps(to_json(event)) for _, event in driver.run([PROBLEM], settings)]
 
 

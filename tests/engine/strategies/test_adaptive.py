@@ -26,13 +26,21 @@ from adascale.engine.search.replay import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.turns import Counted
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import (
+    Adaptive,
+    AdaptiveConsistency,
+    Beam,
+    BestOfN,
+    Strategy,
+    Vote,
+    strategy_named,
+)
 from adascale.engine.strategies.allocation import chance_needed
 from adascale.engine.types import ROOT, Estimate, Finished, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
-PARAMS = SearchParams(samples=16, least=2, stop_at=0.9)
+ADAPTIVE = Adaptive(samples=16, least=2, stop_at=0.9)
 EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
 
 
@@ -77,15 +85,14 @@ def search(
     question: float,
     *,
     seed: int = 0,
-    strategy: str = "adaptive",
-    params: SearchParams = PARAMS,
+    strategy: Strategy = ADAPTIVE,
     reward: Callable[[Prefix], float] = lambda prefix: 0.5,
     calibrator: Any = None,
     costs: Sequence[float] = (),
 ) -> list[Event]:
     policy, prm = ScriptedPolicy(world(right)), ScriptedPRM(reward)
     driver = Driver(policy, prm, calibrator or Believing(question), lambda: 0.0, costs)
-    return [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES[strategy], params, seed=seed))]
+    return [event for _, event in driver.run([PROBLEM], Settings(strategy, seed=seed))]
 
 
 def end(log: list[Event]) -> SearchFinished:
@@ -107,7 +114,7 @@ def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) 
     assert end(easy).result.answer == "18"
     assert drawn(easy) <= 3
     assert end(hopeless).result.stop_reason == "hopeless"
-    assert drawn(hopeless) <= PARAMS.least + 2
+    assert drawn(hopeless) <= ADAPTIVE.least + 2
 
 
 def test_a_hard_question_gets_more_than_both() -> None:
@@ -123,14 +130,14 @@ def test_a_hard_question_gets_more_than_both() -> None:
 @given(st.integers(0, 10_000), st.integers(1, 12))
 @settings(max_examples=40, deadline=None)
 def test_never_more_than_the_samples(seed: int, samples: int) -> None:
-    log = search(0.3, 0.5, seed=seed, params=SearchParams(samples=samples, **EVERYTHING))
+    log = search(0.3, 0.5, seed=seed, strategy=Adaptive(samples=samples, **EVERYTHING))
     assert drawn(log) == samples
     assert end(log).result.stop_reason == "exhausted"
 
 
 def test_the_look_ahead_ends_where_the_samples_do() -> None:
     def reaches(samples: int) -> list[float | None]:
-        log = search(0.3, 0.4, params=SearchParams(samples=samples, least=4, **EVERYTHING))
+        log = search(0.3, 0.4, strategy=Adaptive(samples=samples, least=4, **EVERYTHING))
         judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
         return [standing.reach for standing in judged if standing.finished <= 3]
 
@@ -148,12 +155,11 @@ def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
     def misled(prefix: Prefix) -> float:
         return 0.4 if "18" in prefix.steps[-1].text else 0.9
 
-    params = SearchParams(samples=16, **EVERYTHING)
-    votes = [end(search(0.6, 0.5, seed=s, params=params, reward=misled)).result.answer for s in range(20)]
+    strategy = Adaptive(samples=16, **EVERYTHING)
+    votes = [end(search(0.6, 0.5, seed=s, strategy=strategy, reward=misled)).result.answer for s in range(20)]
     assert votes.count("18") == 20
     best = [
-        end(search(0.6, 0.5, seed=s, strategy="best-of-n", params=params, reward=misled)).result.answer
-        for s in range(20)
+        end(search(0.6, 0.5, seed=s, strategy=BestOfN(16), reward=misled)).result.answer for s in range(20)
     ]
     assert best.count("18") == 0
 
@@ -162,8 +168,8 @@ def test_two_equal_votes_are_decided_by_their_estimates() -> None:
     def judged(prefix: Prefix) -> float:
         return 0.8 if "18" in prefix.steps[-1].text else 0.3
 
-    params = SearchParams(samples=2, **EVERYTHING)
-    logs = [search(0.5, 0.5, seed=seed, params=params, reward=judged) for seed in range(40)]
+    strategy = Adaptive(samples=2, **EVERYTHING)
+    logs = [search(0.5, 0.5, seed=seed, strategy=strategy, reward=judged) for seed in range(40)]
     split = [end(log).result for log in logs if len(end(log).result.groups) == 2]
     with_right = [r for r in split if any(group.answer == "18" for group in r.groups)]
     assert with_right
@@ -174,8 +180,8 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
     def lost(prefix: Prefix) -> float:
         return 0.01 if len(prefix.steps) == 1 else 0.5
 
-    params = SearchParams(samples=6, cut=0.2, **EVERYTHING)
-    log = search(1.0, 0.9, params=params, reward=lost)
+    strategy = Adaptive(samples=6, cut=0.2, **EVERYTHING)
+    log = search(1.0, 0.9, strategy=strategy, reward=lost)
     cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
     assert sum(len(event.nodes) for event in cut) == 6
     assert end(log).result.best is None
@@ -186,7 +192,7 @@ def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
     def lost(prefix: Prefix) -> float:
         return 0.001 if len(prefix.steps) == 1 else 0.5
 
-    log = search(1.0, 0.01, params=SearchParams(samples=64), reward=lost)
+    log = search(1.0, 0.01, strategy=Adaptive(samples=64), reward=lost)
     assert end(log).result.stop_reason == "hopeless"
     judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
     assert [standing.finished for standing in judged] == list(range(1, drawn(log) + 1))
@@ -194,7 +200,7 @@ def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
 
 
 def test_votes_alone_cut_nothing() -> None:
-    log = search(1.0, 0.9, strategy="adaptive-consistency", reward=lambda prefix: 0.01)
+    log = search(1.0, 0.9, strategy=AdaptiveConsistency(), reward=lambda prefix: 0.01)
     assert not [event for event in log if isinstance(event, NodesPruned)]
 
 
@@ -205,8 +211,7 @@ def test_every_allocation_says_what_it_was_decided_by() -> None:
 
 
 def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
-    params = SearchParams(samples=40)
-    log = search(1.0, 0.0, strategy="adaptive-consistency", params=params)
+    log = search(1.0, 0.0, strategy=AdaptiveConsistency(samples=40))
     assert end(log).result.stop_reason == "confident"
     assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
 
@@ -214,14 +219,14 @@ def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
 def test_without_a_calibration_votes_decide() -> None:
     from adascale.engine.search.scoring import Uncalibrated
 
-    log = search(1.0, 0.0, calibrator=Uncalibrated(), params=SearchParams(samples=40))
+    log = search(1.0, 0.0, calibrator=Uncalibrated(), strategy=Adaptive(samples=40))
     assert drawn(log) == 4
     assert not end(log).result.confidence.calibrated  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("strategy", ["adaptive", "adaptive-consistency", "vote", "beam"])
 def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
-    log = search(0.5, 0.5, strategy=strategy)
+    log = search(0.5, 0.5, strategy=strategy_named(strategy))
     judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
     result = end(log).result
     assert (judged[-1].answer, judged[-1].confidence) == (result.answer, result.confidence)
@@ -235,10 +240,10 @@ def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
         return scripted_step(rng.choice(["Light scatters.", "Blue light bends."]), "stop")
 
     driver = Driver(ScriptedPolicy(essay), ScriptedPRM(lambda prefix: 0.01), Believing(0.01), lambda: 0.0)
-    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
+    log = [event for _, event in driver.run([PROBLEM], Settings(ADAPTIVE))]
     assert end(log).result.stop_reason == "exhausted"
     assert end(log).result.best is not None
-    assert drawn(log) == PARAMS.least
+    assert drawn(log) == ADAPTIVE.least
 
 
 FREE = (1.0,) * 8
@@ -264,7 +269,7 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
             ScriptedPolicy(script, slots), ScriptedPRM(judged), Believing(0.4), lambda: 0.0, costs
         )
         found: dict[str, Any] = {}
-        for problem, event in driver.run(asked, Settings(STRATEGIES["adaptive"], PARAMS, seed=seed)):
+        for problem, event in driver.run(asked, Settings(ADAPTIVE, seed=seed)):
             if isinstance(event, AnswersJudged):
                 found.setdefault(problem.id, []).append(event.standing)
             elif isinstance(event, SearchFinished):
@@ -282,7 +287,7 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
 
 def test_a_question_alone_lets_one_more_run_ahead_where_that_is_free() -> None:
     def before_the_first_is_judged(costs: Sequence[float]) -> int:
-        log = search(0.3, 0.5, params=SearchParams(samples=8, **EVERYTHING), costs=costs)
+        log = search(0.3, 0.5, strategy=Adaptive(samples=8, **EVERYTHING), costs=costs)
         kinds = [type(event) for event in log if isinstance(event, BranchStarted | AnswersJudged)]
         return kinds.index(AnswersJudged)
 
@@ -294,7 +299,7 @@ def test_less_runs_ahead_where_the_standing_promises_little() -> None:
     def chance(gain: float | None, min_gain: float) -> float:
         tree = Tree(PROBLEM)
         tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
-        counted = Counted(tree, "weighted", SearchParams(min_gain=min_gain))
+        counted = Counted(tree, Adaptive(min_gain=min_gain))
         counted.sure = 1
         return counted.chance(Draw(ROOT, "answer", greedy=False, key=(2,)))
 
@@ -321,8 +326,8 @@ def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, 
     def searched(at_all: float, redraws: int) -> list[Event]:
         policy, prm = ScriptedPolicy(slipping(at_all), slots), ScriptedPRM(lambda prefix: 0.4)
         driver = Driver(policy, prm, Believing(0.4), lambda: 0.0, FREE if free else ())
-        params = SearchParams(samples=6, redraws=redraws, **EVERYTHING)
-        return [e for _, e in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], params, seed=seed))]
+        strategy = Adaptive(samples=6, redraws=redraws, **EVERYTHING)
+        return [e for _, e in driver.run([PROBLEM], Settings(strategy, seed=seed))]
 
     for at_all, redraws in ((0.6, 50), (0.6, 0), (1.0, 2)):
         log = searched(at_all, redraws)
@@ -349,10 +354,10 @@ def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None
         return scripted_step("9 + 9 = 17\n\n" if prefix.steps else "Two.\n\n")
 
     driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
-    params = SearchParams(samples=3, **EVERYTHING)
-    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], params))]
+    strategy = Adaptive(samples=3, **EVERYTHING)
+    log = [event for _, event in driver.run([PROBLEM], Settings(strategy))]
     cut = [event for event in log if isinstance(event, NodesPruned) and "wrong" in event.reason]
-    assert len(cut) == 3 * params.redraws
+    assert len(cut) == 3 * strategy.redraws
     assert [len(group.nodes) for group in end(log).result.groups] == [3]
 
 
@@ -361,6 +366,13 @@ def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
         return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
 
     driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
-    log = [event for _, event in driver.run([PROBLEM], Settings(STRATEGIES["adaptive"], PARAMS))]
+    log = [event for _, event in driver.run([PROBLEM], Settings(ADAPTIVE))]
     assert not any(isinstance(event, NodesPruned) for event in log)
     assert end(log).result.answer == "18"
+
+
+@pytest.mark.parametrize(("strategy", "looked"), [(Adaptive(4), True), (Vote(4), False), (Beam(2, 2), False)])
+def test_only_a_strategy_that_asks_for_it_is_looked_ahead_for(strategy: Strategy, looked: bool) -> None:
+    judged = [e.standing for e in search(0.3, 0.5, strategy=strategy) if isinstance(e, AnswersJudged)]
+    assert judged
+    assert all((standing.reach is not None) is looked for standing in judged)

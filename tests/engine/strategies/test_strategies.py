@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import dataclass
+
 import pytest
 
 from adascale.engine.errors import UsageError
 from adascale.engine.scripted import scripted_step
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import STRATEGIES, Cut, Expand, SearchParams, gather, strategy_named
-from adascale.engine.types import ROOT, Estimate, NodeId, Problem
-
-PARAMS = SearchParams(samples=3, beam_width=2, branching=2)
+from adascale.engine.strategies import (
+    DVTS,
+    STRATEGIES,
+    Adaptive,
+    Beam,
+    BestOfN,
+    Cut,
+    Expand,
+    Greedy,
+    Margin,
+    Plan,
+    Strategy,
+    Vote,
+    gather,
+    strategy_named,
+)
+from adascale.engine.types import ROOT, Estimate, NodeId, Problem, Standing
 
 
 def grow(tree: Tree, parent: NodeId, score: float, finish: str = "step") -> NodeId:
@@ -25,12 +41,12 @@ def tree() -> Tree:
 
 
 def test_greedy_asks_for_one_trajectory_of_most_likely_tokens(tree: Tree) -> None:
-    assert next(STRATEGIES["greedy"].plan(tree, PARAMS)) == (Expand(ROOT, 1, "answer", greedy=True),)
+    assert next(Greedy().plan(tree)) == (Expand(ROOT, 1, "answer", greedy=True),)
 
 
 @pytest.mark.parametrize("name", ["vote", "best-of-n"])
 def test_samples_are_asked_for_at_once_and_waited_for(tree: Tree, name: str) -> None:
-    plan = STRATEGIES[name].plan(tree, PARAMS)
+    plan = strategy_named(name, samples=3).plan(tree)
     assert next(plan) == (Expand(ROOT, 3, "answer"),)
     step = grow(tree, ROOT, 0.5)
     assert plan.send([step]) == ()
@@ -41,7 +57,7 @@ def test_samples_are_asked_for_at_once_and_waited_for(tree: Tree, name: str) -> 
 
 
 def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tree) -> None:
-    plan = STRATEGIES["beam"].plan(tree, PARAMS)
+    plan = Beam(width=2, branching=2).plan(tree)
     assert next(plan) == (Expand(ROOT, 4),)
     low, high, answer, middle = (
         grow(tree, ROOT, s, f) for s, f in ((0.1, "step"), (0.9, "step"), (0.99, "stop"), (0.5, "step"))
@@ -58,7 +74,7 @@ def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tr
 
 
 def test_ties_keep_the_older_node(tree: Tree) -> None:
-    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=1, branching=3))
+    plan = Beam(width=1, branching=3).plan(tree)
     next(plan)
     nodes = [grow(tree, ROOT, 0.5) for _ in range(3)]
     assert plan.send(nodes) == (Cut((nodes[1], nodes[2]), "outside the beam"), Expand(nodes[0], 3))
@@ -90,17 +106,17 @@ def between(tree: Tree, node: NodeId, lower: float, median: float) -> NodeId:
 def test_ias_draws_what_the_question_requires(tree: Tree, lower: float, granted: int, required: int) -> None:
     between(tree, ROOT, lower, 0.9)
     for name in ("vote", "best-of-n"):
-        plan = STRATEGIES[name].plan(tree, SearchParams(samples=16, adapt="n"))
+        plan = strategy_named(name, samples=16, adapt="n").plan(tree)
         assert next(plan) == (Expand(ROOT, granted, "answer", lower=lower, required=required),)
 
 
 def test_ias_without_an_estimate_of_the_question_draws_everything(tree: Tree) -> None:
-    plan = STRATEGIES["best-of-n"].plan(tree, SearchParams(samples=16, adapt="n"))
+    plan = BestOfN(samples=16, adapt="n").plan(tree)
     assert next(plan) == (Expand(ROOT, 16, "answer"),)
 
 
 def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> None:
-    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=3, branching=4, adapt="k"))
+    plan = Beam(width=3, branching=4, adapt="k").plan(tree)
     assert next(plan) == (Expand(ROOT, 12),)
     nodes = [between(tree, grow(tree, ROOT, 0), 0.45 - at / 100, 0.9 - at / 10) for at in range(4)]
     rest = [between(tree, grow(tree, ROOT, 0), 0.01, 0.01) for _ in range(8)]
@@ -113,7 +129,7 @@ def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> No
 
 
 def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> None:
-    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=2, branching=4, adapt="m"))
+    plan = Beam(width=2, branching=4, adapt="m").plan(tree)
     next(plan)
     a, b = (between(tree, grow(tree, ROOT, 0), lower, 0.9) for lower in (0.9, 0.6))
     rest = [between(tree, grow(tree, ROOT, 0), 0.0, 0.1) for _ in range(6)]
@@ -126,7 +142,7 @@ def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> No
 
 
 def test_both_rules_together(tree: Tree) -> None:
-    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=2, branching=4, adapt="km"))
+    plan = Beam(width=2, branching=4, adapt="km").plan(tree)
     next(plan)
     nodes = [between(tree, grow(tree, ROOT, 0), 0.9, 0.9 - at / 10) for at in range(8)]
     assert plan.send(nodes) == (
@@ -136,7 +152,7 @@ def test_both_rules_together(tree: Tree) -> None:
 
 
 def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
-    plan = STRATEGIES["beam"].plan(tree, SearchParams(beam_width=1, branching=2, prune_every=2))
+    plan = Beam(width=1, branching=2, prune_every=2).plan(tree)
     assert next(plan) == (Expand(ROOT, 2),)
     a, b = grow(tree, ROOT, 0.2), grow(tree, ROOT, 0.1)
     assert plan.send([a, b]) == (Expand(a), Expand(b))
@@ -145,7 +161,7 @@ def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
 
 
 def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
-    plan = STRATEGIES["dvts"].plan(tree, PARAMS)
+    plan = DVTS(width=2, branching=2).plan(tree)
     assert next(plan) == (Expand(ROOT, 4),)
     first = [grow(tree, ROOT, score) for score in (0.9, 0.8, 0.1, 0.2)]
     for branch, node in enumerate(first):
@@ -164,3 +180,101 @@ def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
     )
     with pytest.raises(StopIteration):
         plan.send([grow(tree, goes_on[1], 0.1, "stop"), grow(tree, goes_on[1], 0.05, "stop")])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parameter"),
+    [
+        ("vote", "samples"),
+        ("best-of-n", "samples"),
+        ("adaptive", "samples"),
+        ("adaptive", "least"),
+        ("adaptive-consistency", "samples"),
+        ("margin", "samples"),
+        ("margin", "lead"),
+        ("beam", "width"),
+        ("beam", "branching"),
+        ("beam", "prune_every"),
+        ("dvts", "width"),
+        ("dvts", "branching"),
+    ],
+)
+def test_parameters_that_no_search_could_end_with_are_refused(strategy: str, parameter: str) -> None:
+    with pytest.raises(UsageError, match=f"{parameter} is 0"):
+        strategy_named(strategy, **{parameter: 0})
+
+
+def test_a_rule_that_a_strategy_does_not_have_is_refused() -> None:
+    with pytest.raises(UsageError, match="vote has no rule km"):
+        Vote(adapt="km")
+    with pytest.raises(UsageError, match="confidence is 1"):
+        Beam(adapt="km", confidence=1.0)
+
+
+def test_what_is_recorded_are_the_parameters_and_a_rule_where_one_is_used() -> None:
+    assert Vote(4).recorded() == {"samples": 4}
+    assert Beam(adapt="k").recorded() == {
+        "width": 4, "branching": 4, "prune_every": 1, "adapt": "k", "confidence": 0.99
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mine(Strategy):
+    """A strategy of a user that has the name of a built-in one."""
+
+    name = "vote"
+    at_most = 1
+
+    first: int = 3
+
+    def plan(self, tree: Tree) -> Plan:
+        yield [Expand(ROOT, self.first)]
+        return None
+
+
+@pytest.mark.parametrize("strategy", [Mine(2), Beam(adapt="m"), *(cls() for cls in STRATEGIES.values())])
+def test_a_strategy_is_pickled_as_itself(strategy: Strategy) -> None:
+    again = pickle.loads(pickle.dumps(strategy))
+    assert type(again) is type(strategy)
+    assert again == strategy
+
+
+def judge(tree: Tree, votes: int, second: int) -> None:
+    n = votes + second
+    tree.standing = Standing("18", None, votes, second, n, n, n)
+
+
+def test_margin_stops_where_one_answer_is_so_many_votes_ahead(tree: Tree) -> None:
+    plan = Margin(lead=2, samples=5).plan(tree)
+    assert next(plan) == [Expand(ROOT, 5, "answer", sure=2)]
+    for votes, second in ((1, 0), (1, 1), (2, 1)):
+        judge(tree, votes, second)
+        assert plan.send([]) == ()
+    judge(tree, 3, 1)
+    with pytest.raises(StopIteration) as done:
+        plan.send([])
+    assert done.value.value == "confident"
+
+
+def test_margin_ends_with_its_samples(tree: Tree) -> None:
+    plan = Margin(lead=3, samples=3).plan(tree)
+    next(plan)
+    judge(tree, 2, 1)
+    with pytest.raises(StopIteration) as done:
+        plan.send([])
+    assert done.value.value is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "most", "branches"),
+    [
+        (Greedy(), 1, 1),
+        (Vote(40), 40, 40),
+        (Adaptive(40), 40, 16),
+        (Margin(4), 4, 4),
+        (Beam(8, 8), 64, 64),
+        (DVTS(3, 2), None, 6),
+    ],
+)
+def test_a_strategy_knows_what_it_draws_at_most(strategy: Strategy, most: int | None, branches: int) -> None:
+    assert (strategy.at_most, strategy.branches) == (most, branches)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from adascale.engine.evaluation.evaluate import Entry, Forecast, Outcome, evaluate
+from adascale.engine.evaluation.evaluate import Contestant, Forecast, Outcome, evaluate
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
-from adascale.engine.strategies import SearchParams, strategy_named
+from adascale.engine.strategies import Adaptive, Vote
 from adascale.engine.types import Problem, Step
 from adascale.models.draws import drawing
 from adascale.models.draws.drawing import DrawMaker, DrawRequest
@@ -23,8 +23,8 @@ from adascale.models.draws.store import DrawStore
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(40)]
 ENTRIES = [
-    Entry("vote:4", strategy_named("vote"), SearchParams(samples=4)),
-    Entry("adaptive", strategy_named("adaptive"), SearchParams()),
+    Contestant("vote:4", Vote(4)),
+    Contestant("adaptive", Adaptive()),
 ]
 ROWS = 32
 

@@ -21,13 +21,13 @@ from adascale.engine.search.events import Event, SearchFinished, StepProposed, t
 from adascale.engine.search.replay import replay
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
 from adascale.engine.types import BranchId, Problem, Reading, Step
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
-PARAMS = SearchParams(samples=6, beam_width=2, branching=2)
+SMALL = {"samples": 6, "width": 2, "branching": 2}
 EVERY = sorted(STRATEGIES)
 
 
@@ -49,7 +49,7 @@ def run(
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
     logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(problems, Settings(STRATEGIES[strategy], PARAMS, seed=5), at_once):
+    for problem, event in driver.run(problems, Settings(strategy_named(strategy, **SMALL), seed=5), at_once):
         logs.setdefault(problem.id, []).append(event)
     return logs, policy
 
@@ -94,7 +94,7 @@ def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> Non
     clock = itertools.count()
     driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
     live: dict[str, list[Event]] = {}
-    for problem, event in driver.run(PROBLEMS, Settings(STRATEGIES["vote"], PARAMS, seed=5)):
+    for problem, event in driver.run(PROBLEMS, Settings(Vote(6), seed=5)):
         live.setdefault(problem.id, []).append(event)
     for id_, log in logs.items():
         a, b = (sorted(tree.text(node.id) for node in tree) for tree in (replay(log), replay(live[id_])))
@@ -110,7 +110,7 @@ def test_time_is_that_of_a_question_alone_in_its_batches(store: DrawStore) -> No
 
     policy = ReplayingPolicy(ScriptedPolicy(one_step, 2), store, lambda branches: float(10 * branches))
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
-    [*_, (_, last)] = driver.run(PROBLEMS[:1], Settings(STRATEGIES["vote"], SearchParams(samples=4), seed=5))
+    [*_, (_, last)] = driver.run(PROBLEMS[:1], Settings(Vote(4), seed=5))
     assert isinstance(last, SearchFinished)
     assert last.usage.seconds == pytest.approx(10.0 * last.usage.generated_tokens)
 

@@ -15,7 +15,7 @@ from adascale.engine.budget import Budget
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, UsageError
 from adascale.engine.search.replay import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog
 from adascale.models.files.library import resolve
@@ -90,7 +90,7 @@ def rewards(session: Session) -> list[float]:
     """Rewards of a short search with the PRM."""
     ticks = iter(range(10**9))
     driver = session.driver(lambda: float(next(ticks)))
-    settings = Settings(STRATEGIES["best-of-n"], SearchParams(samples=2), Budget(max_tokens=200), seed=1)
+    settings = Settings(BestOfN(2), Budget(max_tokens=200), seed=1)
     tree = replay([event for _, event in driver.run([Problem("1", "What is 9 * 2?")], settings)])
     assert tree.usage().prm_tokens > 0
     found = [node.reward for node in tree if node.reward is not None]

@@ -18,8 +18,8 @@ from adascale.engine.search.replay import replay
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import STRATEGIES, SearchParams
-from adascale.engine.strategies.rollouts import ROLLOUTS
+from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import NodeId, Problem, Reading, Step
 from adascale.models.llama.branch import Pool
 from adascale.models.llama.chat import ChatFormat
@@ -49,12 +49,11 @@ class Machine:
     def search(
         self,
         problems: list[Problem],
-        params: SearchParams,
+        strategy: Strategy,
         *,
         slots: int = 4,
         states: bool = True,
         even: bool = False,
-        strategy: str = "rollouts",
         cache_bytes: int = 1 << 28,
     ) -> dict[str, list[Event]]:
         """Logs by problem."""
@@ -69,8 +68,7 @@ class Machine:
         clock = itertools.count()
         driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
         logs: dict[str, list[Event]] = {}
-        chosen = {**STRATEGIES, "rollouts": ROLLOUTS}[strategy]
-        for problem, event in driver.run(problems, Settings(chosen, params, seed=7)):
+        for problem, event in driver.run(problems, Settings(strategy, seed=7)):
             logs.setdefault(problem.id, []).append(event)
         return logs
 
@@ -107,19 +105,9 @@ def deepest(tree: Tree) -> NodeId:
     return max(tree, key=lambda node: node.depth).id
 
 
-@pytest.mark.parametrize(
-    ("strategy", "params"),
-    [
-        ("rollouts", SearchParams(samples=3, rollouts=2)),
-        ("vote", SearchParams(samples=5)),
-        ("beam", SearchParams(beam_width=2, branching=2)),
-        ("greedy", SearchParams()),
-    ],
-)
-def test_readings_are_the_states_of_the_same_tokens_one_by_one(
-    machine: Machine, strategy: str, params: SearchParams
-) -> None:
-    tree = replay(machine.search([PROBLEM], params, strategy=strategy)["p"])
+@pytest.mark.parametrize("strategy", [PrefixRollouts(3, 2), Vote(5), Beam(2, 2), Greedy()])
+def test_readings_are_the_states_of_the_same_tokens_one_by_one(machine: Machine, strategy: Strategy) -> None:
+    tree = replay(machine.search([PROBLEM], strategy)["p"])
     prompt = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
     ends = [node.id for node in tree if node.step and not tree.children(node.id)]
     checked = 0
@@ -142,7 +130,7 @@ def test_readings_are_the_states_of_the_same_tokens_one_by_one(
 
 
 def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
-    tree = replay(machine.search([PROBLEM], SearchParams(samples=2))["p"])
+    tree = replay(machine.search([PROBLEM], PrefixRollouts(2, 0))["p"])
     context = machine.context()
     tokens = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
     steps = tree.steps(deepest(tree))
@@ -164,8 +152,8 @@ def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
 
 
 def test_without_states_there_is_no_reading_and_nothing_else_changes(machine: Machine) -> None:
-    params = SearchParams(samples=3, rollouts=2)
-    seeing, blind = (replay(machine.search([PROBLEM], params, states=s)["p"]) for s in (True, False))
+    strategy = PrefixRollouts(3, 2)
+    seeing, blind = (replay(machine.search([PROBLEM], strategy, states=s)["p"]) for s in (True, False))
     assert blind.reading is None
     assert all(node.step.reading is None for node in blind if node.step)
     assert all(node.step.reading is not None for node in seeing if node.step)
@@ -173,7 +161,7 @@ def test_without_states_there_is_no_reading_and_nothing_else_changes(machine: Ma
 
 
 def test_a_reading_is_no_part_of_equality_text_or_log(machine: Machine) -> None:
-    log = machine.search([PROBLEM], SearchParams(samples=2))["p"]
+    log = machine.search([PROBLEM], PrefixRollouts(2, 0))["p"]
     steps = [event for event in log if isinstance(event, StepProposed)]
     for event in steps:
         bare = replace(event.step, reading=None)
@@ -202,9 +190,9 @@ NEIGHBOURS = [
 
 @pytest.mark.parametrize("samples", [2, 4])
 def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine, samples: int) -> None:
-    params = SearchParams(samples=samples, rollouts=2)
-    [alone] = machine.search([PROBLEM], params, slots=8, even=True).values()
-    together = machine.search(NEIGHBOURS, params, slots=8, even=True)["p"]
+    strategy = PrefixRollouts(samples, 2)
+    [alone] = machine.search([PROBLEM], strategy, slots=8, even=True).values()
+    together = machine.search(NEIGHBOURS, strategy, slots=8, even=True)["p"]
     assert bits(alone) == bits(together)
 
 
@@ -251,9 +239,9 @@ def test_a_pool_copies_what_it_is_given() -> None:
 
 
 def test_a_dropped_prefix_is_read_again_with_the_same_states(machine: Machine) -> None:
-    params = SearchParams(samples=2, rollouts=2)
+    strategy = PrefixRollouts(2, 2)
     kept, dropped = (
-        replay(machine.search([PROBLEM], params, cache_bytes=size)["p"]) for size in (1 << 28, 0)
+        replay(machine.search([PROBLEM], strategy, cache_bytes=size)["p"]) for size in (1 << 28, 0)
     )
     assert [kept.text(n.id) for n in kept] == [dropped.text(n.id) for n in dropped]
     for a, b in zip(kept, dropped, strict=True):
@@ -268,7 +256,7 @@ def test_the_chain_reads_the_word_it_stands_on(chain_gguf: Path) -> None:
     model = LlamaModel(chain_gguf)
     with ExitStack() as stack:
         stack.callback(model.close)
-        tree = replay(Machine(model, stack).search([PROBLEM], SearchParams(), strategy="greedy")["p"])
+        tree = replay(Machine(model, stack).search([PROBLEM], Greedy())["p"])
         before = tiny.vocabulary().index(tiny.spelled("\n"))
         for node in tree.path(deepest(tree)):
             assert node.step is not None

@@ -17,7 +17,7 @@ from adascale.engine.search.replay import replay
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import STRATEGIES, SearchParams
+from adascale.engine.strategies import strategy_named
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
@@ -69,7 +69,7 @@ def search(
     clock = itertools.count()
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
     logs: dict[str, list[Event]] = {}
-    settings = Settings(STRATEGIES[strategy], SearchParams(**params), seed=7)
+    settings = Settings(strategy_named(strategy, **params), seed=7)
     for problem, event in driver.run(problems, settings):
         logs.setdefault(problem.id, []).append(event)
     return logs
@@ -86,7 +86,7 @@ def unevaluated(tree: Tree) -> int:
 
 @pytest.mark.parametrize(
     ("strategy", "params"),
-    [("vote", {"samples": 4}), ("vote", {"samples": 9}), ("beam", {"beam_width": 2, "branching": 2})],
+    [("vote", {"samples": 4}), ("vote", {"samples": 9}), ("beam", {"width": 2, "branching": 2})],
 )
 def test_every_unique_token_of_the_tree_is_evaluated_once(
     make: Make, random_gguf: Path, strategy: str, params: dict[str, int]
@@ -114,10 +114,10 @@ def test_a_dropped_prefix_gives_the_same_continuation(
     make: Make, random_gguf: Path, cache_bytes: int
 ) -> None:
     policy, context = make(random_gguf, cache_bytes=cache_bytes)
-    log = search(policy, "beam", [PROBLEM], beam_width=2, branching=2)["p"]
+    log = search(policy, "beam", [PROBLEM], width=2, branching=2)["p"]
     texts = [replay(log).text(node.id) for node in replay(log)]
     kept, kept_context = make(random_gguf)
-    expected = replay(search(kept, "beam", [PROBLEM], beam_width=2, branching=2)["p"])
+    expected = replay(search(kept, "beam", [PROBLEM], width=2, branching=2)["p"])
     assert texts == [expected.text(node.id) for node in expected]
     if cache_bytes == 0:
         assert context.evaluated_tokens > kept_context.evaluated_tokens
