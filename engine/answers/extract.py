@@ -1,4 +1,8 @@
-r"""Reading the final answer of a solution from its text."""
+r"""Reading the final answer of a solution from its text.
+
+A model may fall into endless white space or braces, so every pattern here takes time in proportion to the
+text: what is repeated before something else is never given back (possessive quantifiers).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ _LAST_NUMBER = re.compile(
     r"(?<![\w.])[-+]?\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d)"
 )
 _SAID = re.compile(
-    r"(?:final answer|answer)\s*(?:is|are|=|:)\s*:?\s*(?:```\w*\s|[*$`\s]|\\\[|\\\()*(.+?)\s*(?:\n|$)",
+    r"answer\s*+(?:is|are|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+(.+)",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"####\s*(.+?)\s*(?:\n|$)")
+_HASHES = re.compile(r"####\s*+(.+)")
+_BRACE = re.compile(r"\\boxed\{|[{}]")
 _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 
 
@@ -35,15 +40,14 @@ def extract_answer(text: str) -> str | None:
 
 def last_boxed(text: str) -> str | None:
     r"""Content of the last ``\boxed{...}`` with balanced braces, or None."""
-    start = text.rfind("\\boxed{")
-    while start >= 0:
-        depth = 0
-        for at in range(start + len("\\boxed"), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[at], 0)
-            if depth == 0:
-                return text[start + len("\\boxed{") : at]
-        start = text.rfind("\\boxed{", 0, start)  # it was cut off in the middle of a box
-    return None
+    opened: list[re.Match[str]] = []
+    last: tuple[int, int] | None = None
+    for brace in _BRACE.finditer(text):
+        if brace[0] != "}":
+            opened.append(brace)
+        elif opened and (begin := opened.pop())[0] != "{":
+            last = max(last or (0, 0), (begin.end(), brace.start()))
+    return text[slice(*last)] if last else None
 
 
 def _tidy(answer: str) -> str:

@@ -15,9 +15,11 @@ from fractions import Fraction
 from itertools import pairwise
 
 _NOTATION = [
-    (re.compile(r"[\x01\x02]"), " "),
-    (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\{([^{}]*)\}(?:\^\{?\d\}?)?"), "\x01\\1\x02"),
     (re.compile(r"\\[()\[\]]"), "\n"),
+    # Runs of white space are one character before any pattern looks behind them, from each of their places.
+    (re.compile(r"(?:[^\S\n]|[\x01\x02])+"), " "),
+    (re.compile(r" ?\n[ \n]*"), "\n"),
+    (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\{([^{}]*)\}(?:\^\{?\d\}?)?"), "\x01\\1\x02"),
     (re.compile(r"\\[,;:! ]|\\left|\\right|\\\$|\$|\\displaystyle"), ""),
     (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
     (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]"), "*"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from adascale.engine.answers.extract import extract_answer, last_boxed
@@ -45,3 +47,25 @@ def test_extract(text: str, answer: str | None) -> None:
 def test_boxes_are_balanced() -> None:
     assert last_boxed(r"\boxed{a{b}c}d}") == "a{b}c"
     assert last_boxed("no box") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the answer is a" + " " * 16_000 + "b c",
+        "the answer is" + "\n" * 16_000,
+        "the answer is" + " *" * 8_000,
+        "answer" + " " * 16_000 + "none",
+        "####" + " " * 16_000,
+        r"\boxed{" * 2_300,
+        r"\boxed{" + "{}" * 8_000,
+        "{" * 16_000 + r"\boxed{1",
+        "1" * 16_000,
+        "1," * 8_000,
+        "1 " * 8_000,
+    ],
+)
+def test_a_degenerate_text_is_read_at_once(text: str) -> None:
+    started = time.process_time()
+    extract_answer(text)
+    assert time.process_time() - started < 0.05

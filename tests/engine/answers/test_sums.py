@@ -80,6 +80,22 @@ def test_whatever_is_written_is_read(text: str) -> None:
     list(equations(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the answer is a" + " " * 16_000 + "b c",
+        "a" + "\n" * 16_000 + "b",
+        "a" + " \n" * 8_000 + "b",
+        "\\[" * 8_000,
+        "\x01" * 16_000,
+    ],
+)
+def test_endless_white_space_is_read_at_once(text: str) -> None:
+    started = time.process_time()
+    assert not list(equations(text))
+    assert time.process_time() - started < 0.05
+
+
 @pytest.mark.parametrize("text", ["1 " * 4000, "(" * 4000 + "=", "1+" * 2000 + "1=2", "^9" * 2000 + "= 1"])
 def test_long_steps_take_no_time(text: str) -> None:
     started = time.perf_counter()
