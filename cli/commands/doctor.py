@@ -6,10 +6,8 @@ import json
 import platform
 import shutil
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from queue import Empty, SimpleQueue
 from typing import Annotated, Literal
 
 import typer
@@ -31,10 +29,6 @@ Word = Literal["ok", "warn", "FAIL", "skip"]
 _GPU_FIX = (
     'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir "llama-cpp-python>=0.3.36,<0.4"'
 )
-
-
-_PATIENCE = 3.0
-"""Seconds that the network has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,19 +249,9 @@ def _package_index() -> str:
 
     wheel = catalog()[DEFAULT_GENERATOR].wheel
     assert wheel is not None
-    found: SimpleQueue[str] = SimpleQueue()
-
-    def ask() -> None:
-        try:
-            with PackageIndex(index_settings()) as index:
-                index.find(*wheel.packages[0])
-        except AdascaleError as error:
-            found.put(error.message)
-        else:
-            found.put("built-in models come from the package index, which answers")
-
-    threading.Thread(target=ask, daemon=True).start()
     try:
-        return found.get(timeout=_PATIENCE)
-    except Empty:
-        return f"the package index did not answer in {_PATIENCE:.0f} s"
+        with PackageIndex(index_settings()) as index:
+            index.find(*wheel.packages[0])
+    except AdascaleError as error:
+        return error.message
+    return "built-in models come from the package index, which answers"
