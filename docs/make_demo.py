@@ -25,7 +25,7 @@ from adascale.cli.export.page import to_html
 from adascale.cli.export.text import to_svg
 from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.state import state_after
-from adascale.cli.render.words import summary, why
+from adascale.cli.render.summary import summary, why
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.search.events import Event
 

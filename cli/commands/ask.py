@@ -22,7 +22,7 @@ from ..disk.trace import TraceWriter
 from ..open_models import open_worker, settings_for
 from ..options.flatten import JsonOption, with_options
 from ..options.run_options import ExtractOption, RunOptions, SaveOption, ShowTreeOption, TraceOption
-from ..render.base import choose_progress, make_renderer
+from ..render.renderer import choose_progress, make_renderer
 from ..report.answer import answer_payload
 from ..report.record import answer_record, is_sure
 from ..terminal.console import may_animate, read_stdin, say, write_payload

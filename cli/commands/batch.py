@@ -30,9 +30,9 @@ from ..open_models import MAX_BRANCHES, open_cluster, open_worker, settings_for
 from ..options.batch_options import BatchOptions
 from ..options.flatten import with_options
 from ..options.run_options import RunOptions
-from ..render.base import choose_progress
 from ..render.batch import BatchView, make_batch_view
 from ..render.jsonl import JsonBatch
+from ..render.renderer import choose_progress
 from ..report.batch_counts import Tally
 from ..report.record import answer_record, error_record, made_with, run_record
 from ..terminal.console import may_animate, say, show_error, show_warning

@@ -25,9 +25,9 @@ from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.arguments import TraceArgument
 from ..options.values import parse_duration
-from ..render.base import Renderer, RendererKind, choose_progress, make_renderer
 from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
+from ..render.renderer import Renderer, RendererKind, choose_progress, make_renderer
 from ..render.state import ViewState, reduce, state_after
 from ..report.answer import answer_payload
 from ..terminal.console import may_animate, show_warning, stderr_console, write_payload

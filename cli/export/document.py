@@ -11,7 +11,7 @@ from adascale.engine.search.events import Event, SearchStarted, StepProposed
 from adascale.engine.types import Estimate, NodeId
 
 from ..render.state import ViewState, state_after
-from ..render.words import summary, why
+from ..render.summary import summary, why
 from ..terminal.text import chance, one_line, thousands
 from ..terminal.theme import UNICODE
 

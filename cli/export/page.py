@@ -10,7 +10,7 @@ from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.maths import readable
 from ..render.rows import Row, tree_rows
-from ..render.words import backing
+from ..render.summary import backing
 from ..terminal.console import clean
 from ..terminal.text import cut, one_line, plural
 from ..terminal.theme import UNICODE, Mark, level

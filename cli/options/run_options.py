@@ -10,7 +10,7 @@ from adascale.engine.budget import Budget
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, Adapt, InstanceAdaptive, Strategy, strategy_named
 
-from ..render.base import ProgressChoice
+from ..render.renderer import ProgressChoice
 from .flatten import OUTPUT, SEARCH, env, option
 from .search_options import SearchOptions
 from .values import parse_count, parse_duration

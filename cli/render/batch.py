@@ -1,16 +1,29 @@
-"""How a batch goes: what its views take, and the plain one."""
+"""How a batch goes: lines, or one bar over the searches in flight."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
 import time
+from collections import deque
 from typing import Protocol, Self
+
+from rich.text import Text
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
 from ..report.batch_counts import Tally
-from ..terminal.console import clean, say
+from ..terminal.console import clean, say, stderr_console
 from ..terminal.progress import Cadence
-from .base import Display
+from ..terminal.text import clock
+from ..terminal.theme import STYLES, glyphs_for
+from .frame import FRAMES_PER_SECOND, bar_of_facts, live_frame, search_line, waiting_line
+from .renderer import Display
+from .state import ViewState, reduce
+
+_SETTLED = 3
+"""Questions that must be done before a time left is told."""
 
 
 class BatchView(Display, Protocol):
@@ -49,6 +62,121 @@ class PlainBatch:
             say(f"adascale: {self._tally.counts()}, {now - self._started:.0f} s")
 
 
+class LiveBatch:
+    """Draws four times a second: the bar, then a line for each search in flight, or the tree of the oldest.
+
+    Args:
+        tally: What has become of the questions so far.
+        total: Questions that there will be; None where nobody knows.
+        show_tree: Whether to draw a tree.
+    """
+
+    def __init__(self, tally: Tally, total: int | None, *, show_tree: bool) -> None:
+        from rich.live import Live
+
+        self._tally = tally
+        self._total = total
+        self._show_tree = show_tree
+        self._glyphs = glyphs_for(sys.stderr)
+        self._flying: dict[str, ViewState] = {}
+        self._queue: deque[tuple[str, Event]] = deque()
+        self._lock = threading.Lock()
+        self._message = ""
+        self._begun: float | None = None
+        self._console = stderr_console()
+        self._live = Live(
+            get_renderable=lambda: self.picture(*self._console.size),
+            console=self._console,
+            refresh_per_second=FRAMES_PER_SECOND,
+            redirect_stdout=False,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Something shows at once: imports and a large file take their time."""
+        self.status("Loading...")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def status(self, text: str) -> None:
+        """Shown until the first search begins."""
+        self._message = text
+        if text:
+            self._start()
+        else:
+            self._stop()
+
+    def on(self, problem: str, event: Event) -> None:
+        """Queue the event; it is folded when a frame is drawn."""
+        self._queue.append((problem, event))
+        if self._begun is None:
+            self._begun = time.monotonic()
+            self._start()
+
+    def _start(self) -> None:
+        if not self._live.is_started:
+            self._live.start()
+
+    def _stop(self) -> None:
+        # A terminal that has gone away must not hide why the program ends.
+        with contextlib.suppress(OSError):
+            self._live.stop()
+
+    def picture(self, width: int, height: int) -> Text:
+        """The present frame."""
+        tick = int(time.monotonic() * FRAMES_PER_SECOND)
+        with self._lock:
+            self._catch_up()
+            if self._begun is None:
+                return waiting_line(self._message, width, self._glyphs, tick)
+            seconds = time.monotonic() - self._begun
+            head = bar_of_facts(self._share(), self._facts(seconds), width, self._glyphs)
+            lines = [head, *self._below(width, max(0, height - 2), tick)]
+        return Text("\n", no_wrap=True).join(lines)
+
+    def _below(self, width: int, room: int, tick: int) -> list[Text]:
+        """The searches in flight, the oldest first."""
+        searches = list(self._flying.items())
+        if self._show_tree and searches:
+            return live_frame(searches[0][1], width, room, self._glyphs, tick)
+        shown = searches if len(searches) <= room else searches[: max(0, room - 1)]
+        lines = [search_line(id_, state, width, self._glyphs, tick) for id_, state in shown]
+        if len(shown) < len(searches) and room:
+            lines.append(Text(f"  and {len(searches) - len(shown)} more", STYLES["faint"]))
+        return lines
+
+    def _share(self) -> float | None:
+        if not self._total:
+            return None
+        return (self._tally.done + self._tally.failures.total() + self._tally.skipped) / self._total
+
+    def _facts(self, seconds: float) -> list[str]:
+        tally = self._tally
+        done = tally.done + tally.failures.total()
+        there = done + tally.skipped
+        facts = [f"{there:,} of {self._total:,}" if self._total else f"{there:,} done"]
+        facts += tally.facts()
+        tokens = tally.tokens + sum(state.tokens for state in self._flying.values())
+        if seconds > 1.0:
+            facts.append(f"{tokens / seconds:.0f} tok/s")
+        if self._total and done >= _SETTLED:
+            # Easy questions end first: those in flight count as half done, or the time would look too short.
+            half = len(self._flying) / 2
+            left = max(0.0, self._total - there - half) * seconds / (done + half)
+            facts.append(f"about {clock(left)} left")
+        return facts
+
+    def _catch_up(self) -> None:
+        while self._queue:
+            id_, event = self._queue.popleft()
+            if isinstance(event, SearchFinished | SearchFailed):
+                self._flying.pop(id_, None)
+            else:
+                self._flying[id_] = reduce(self._flying.get(id_, ViewState()), event)
+
+
 def make_batch_view(
     tally: Tally, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
 ) -> BatchView:
@@ -63,6 +191,4 @@ def make_batch_view(
     """
     if not live:
         return PlainBatch(tally, quiet)
-    from .batch_live import LiveBatch
-
     return LiveBatch(tally, total, show_tree=show_tree)

@@ -19,11 +19,9 @@ from adascale.engine.types import Notice
 from ..terminal.console import show_warning, stderr_console
 from ..terminal.text import one_line
 from ..terminal.theme import STYLES, Glyphs, glyphs_for
-from .frame import final_frame, live_frame, status_line, waiting_line
+from .frame import FRAMES_PER_SECOND, final_frame, live_frame, status_line, waiting_line
 from .state import ViewState, reduce
-from .words import summary, why
-
-FRAMES_PER_SECOND = 4
+from .summary import summary, why
 
 
 class LiveRenderer:

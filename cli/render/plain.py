@@ -15,7 +15,7 @@ from ..terminal.text import chance, duration, one_line, plural
 from ..terminal.theme import glyphs_for
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
 from .state import ViewState, reduce
-from .words import answer_text, summary, why
+from .summary import answer_text, summary, why
 
 _TREE_WIDTH = 100
 _NARROWEST = 20

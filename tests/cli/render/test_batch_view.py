@@ -11,9 +11,8 @@ from rich.cells import cell_len
 from searches import searched
 from terminal import environment, on_terminal
 
-from adascale.cli.render import batch, batch_live
-from adascale.cli.render.batch import PlainBatch, make_batch_view
-from adascale.cli.render.batch_live import LiveBatch
+from adascale.cli.render import batch
+from adascale.cli.render.batch import LiveBatch, PlainBatch, make_batch_view
 from adascale.cli.report.batch_counts import Tally
 
 SHOW = "\x1b[?25h"
@@ -80,7 +79,7 @@ def test_the_time_left_counts_searches_in_flight_as_half_done(
 ) -> None:
     flying(view, "first", "second")
     begun = view._begun or 0.0
-    monkeypatch.setattr(batch_live.time, "monotonic", lambda: begun + 40.0)
+    monkeypatch.setattr(batch.time, "monotonic", lambda: begun + 40.0)
     # (3 + 1) done in 40 s; of the 8 that are left one counts as done.
     assert "about 1:10 left" in view.picture(120, 24).plain
 

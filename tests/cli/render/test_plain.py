@@ -3,10 +3,10 @@ import sys
 import pytest
 from sample_log import Log, pens
 
-from adascale.cli.render.base import choose_progress, make_renderer
 from adascale.cli.render.jsonl import JsonRenderer
 from adascale.cli.render.live import LiveRenderer
 from adascale.cli.render.plain import NullRenderer, PlainRenderer
+from adascale.cli.render.renderer import choose_progress, make_renderer
 from adascale.engine.types import ROOT
 
 

@@ -12,7 +12,7 @@ from sample_log import Log, pens, wide
 
 from adascale.cli.render.frame import final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
-from adascale.cli.render.words import summary, why
+from adascale.cli.render.summary import summary, why
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.budget import Budget
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned

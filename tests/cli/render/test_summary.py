@@ -5,7 +5,7 @@ from rich.cells import cell_len
 from sample_log import Log, pens
 
 from adascale.cli.render.frame import final_frame, live_frame, status_line
-from adascale.cli.render.words import summary, why
+from adascale.cli.render.summary import summary, why
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.types import ROOT
 
