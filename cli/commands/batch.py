@@ -33,7 +33,7 @@ from ..options.run_options import RunOptions
 from ..render.batch import BatchView, make_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
-from ..report.batch_counts import Tally
+from ..report.batch_counts import BatchCounts
 from ..report.record import answer_record, error_record, made_with, run_record
 from ..terminal.console import may_animate, say, show_error, show_warning
 from ..terminal.signals import graceful
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from adascale.models.worker.ray_cluster import Cluster
 
 
-_TOLD = 5
-"""Failures that are told one by one."""
+_WARNED = 5
+"""Failures that get a warning each; the summary counts the others."""
 
 
 @with_options(BatchOptions)
@@ -76,21 +76,30 @@ def batch(
     if options.dry_run:
         _plan(lines, output, options)
         return
-    tally = Tally()
+    counts = BatchCounts()
     with open_results(output, overwrite=options.overwrite) as results:
-        run = _Run(options, results, source, tally, _view(tally, source, output, options), output != "-")
+        run = _Run(options, results, source, counts, _view(counts, source, output, options), output != "-")
         run.go(lines)
     run.close()
 
 
 @dataclass(slots=True)
 class _Run:
-    """What is asked, and where its records go."""
+    """One run of the command: asks what has no record yet, and writes a record for each question.
+
+    Attributes:
+        options: As typed.
+        results: Where the records go.
+        source: File of the questions, or ``-``.
+        counts: What has become of the questions so far.
+        view: Shows it.
+        resumable: Whether the same command can go on, as it can with an output file.
+    """
 
     options: BatchOptions
     results: Results
     source: str
-    tally: Tally
+    counts: BatchCounts
     view: BatchView
     resumable: bool
     _started: float = field(default_factory=time.monotonic)
@@ -101,7 +110,7 @@ class _Run:
         todo = self._todo(lines)
         first = next(todo, None)
         if first is None:
-            if not self.tally.read:
+            if not self.counts.read:
                 raise UsageError(f"{self._source_name()} holds no question", slug="no-question")
             self.results.begin()
             return
@@ -115,7 +124,7 @@ class _Run:
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
             self._ask(worker.run(chain([first], todo), settings))
-            self.tally.interrupted = worker.interrupted
+            self.counts.interrupted = worker.interrupted
 
     def _source_name(self) -> str:
         return "stdin" if self.source == "-" else Path(self.source).name
@@ -132,49 +141,57 @@ class _Run:
             return self.options
         return replace(self.options, seed=before["seed"])
 
-    def _ask(self, happening: Iterator[tuple[Problem, Event]]) -> None:
+    def _ask(self, events: Iterator[tuple[Problem, Event]]) -> None:
         logs: dict[str, list[Event]] = {}
-        for problem, event in happening:
+        for problem, event in events:
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished | SearchFailed):
                 log = logs.pop(problem.id)
                 if self.options.traces is not None:
                     _keep_trace(self.options.traces, problem, log)
-                self._finished(problem, log)
+                self._write_record(problem, log)
             self.view.on(problem.id, event)
 
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""
         for line in lines:
-            self.tally.read += 1
+            self.counts.read += 1
             key = digest(_id_of(line))
             if key in self.results.done or (self.options.only_failed and key not in self.results.failed):
-                self.tally.skipped += 1
+                self.counts.skipped += 1
             elif isinstance(line, BadLine):
                 stub = Problem(_id_of(line), line.text, meta={"line": line.number})
                 record = {**stub.meta, **error_record(stub, line.error, __version__)}
                 said = f"{self._source_name()} {line.error.message}"
-                self._failed(f"line {line.number}", said, record, line.error)
+                self._write_failure(f"line {line.number}", said, record, line.error)
             else:
                 yield line
 
-    def _finished(self, problem: Problem, log: list[Event]) -> None:
+    def _write_record(self, problem: Problem, log: list[Event]) -> None:
+        """Write what became of a question, by the log of its search."""
         record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
         if isinstance(log[-1], SearchFailed):
             error = log[-1].error()
-            self._failed(problem.id, f"{problem.id}: {error.message}", {**problem.meta, **record}, error)
+            self._write_failure(
+                problem.id, f"{problem.id}: {error.message}", {**problem.meta, **record}, error
+            )
         elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
             record |= _grade(problem, record["answer"])
-            self.tally.answered(record)
+            self.counts.add_record(record)
             self.results.write({**problem.meta, **record})
 
-    def _failed(self, name: str, said: str, record: dict[str, Any], error: AdascaleError) -> None:
-        self.tally.failed(error.slug, name)
+    def _write_failure(self, name: str, said: str, record: dict[str, Any], error: AdascaleError) -> None:
+        """Count a failure and write its record; the first few are warnings too.
+
+        Raises:
+            AdascaleError: ``error`` itself, with --fail-on-error.
+        """
+        self.counts.add_failure(error.slug, name)
         self.results.write(record)
         if self.options.fail_on_error:
             self.results.begin()
             raise error
-        if self.tally.failures.total() <= _TOLD:
+        if self.counts.failed <= _WARNED:
             self._warn(Notice(error.slug, said, error.facts, error.hint))
 
     def _warn(self, notice: Notice) -> None:
@@ -184,23 +201,22 @@ class _Run:
     def close(self) -> None:
         """Say what has become of everything, and leave with its exit code."""
         if not self.options.quiet:
-            for line in self.tally.summary():
+            for line in self.counts.summary():
                 say(f"adascale: {line}")
         again = "mend them and run the same command: only these are asked again"
-        failure = self.tally.failure(
-            again if self.resumable else "-o FILE keeps what is done for another run"
-        )
-        if self.tally.interrupted:
+        failure = self.counts.error(again if self.resumable else "-o FILE keeps what is done for another run")
+        if self.counts.interrupted:
             if failure is not None:
                 show_error(failure)
-            say(f"adascale: {self._stopped()}")
+            say(f"adascale: {self._way_on()}")
             raise typer.Exit(130)
         if failure is not None:
             raise failure
 
-    def _stopped(self) -> str:
+    def _way_on(self) -> str:
+        """Where an interrupted run stopped, and the command that continues it."""
         total = count_lines(self.source, self.options.form)
-        there = self.tally.done + self.tally.skipped
+        there = self.counts.done + self.counts.skipped
         at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
         if not self.resumable:
             return f"{at}; with -o FILE it could be continued"
@@ -215,7 +231,7 @@ def _other_name(source: str) -> str:
     return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
 
 
-def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> BatchView:
+def _view(counts: BatchCounts, source: str, output: str, options: BatchOptions) -> BatchView:
     kind = choose_progress(options.progress, options.quiet, may_animate())
     if kind == "json":
         return JsonBatch()
@@ -224,10 +240,11 @@ def _view(tally: Tally, source: str, output: str, options: BatchOptions) -> Batc
     total = count_lines(source, options.form) if live else None
     if total is not None and options.limit is not None:
         total = min(total, options.limit)
-    return make_batch_view(tally, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
+    return make_batch_view(counts, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
+    """Whether the answer is right, as fields of a record; nothing where the right answer is not known."""
     if problem.answer is None:
         return {}
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
@@ -269,7 +286,7 @@ def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:
 
 
 def _file_name(id_: str) -> str:
-    """The id where every file system takes it as it is; else what it takes of it, and a hash."""
+    """The id itself where every file system takes it, else its harmless characters and a hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
     return safe if safe == id_ else f"{safe}-{digest(id_):016x}"
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
-from ..report.batch_counts import Tally
+from ..report.batch_counts import BatchCounts
 from ..terminal.console import clean, say, stderr_console
 from ..terminal.progress import Cadence
 from ..terminal.text import clock
@@ -23,7 +23,7 @@ from .renderer import Display
 from .state import ViewState, reduce
 
 _SETTLED = 3
-"""Questions that must be done before a time left is told."""
+"""Questions that must be done before a time left is shown: fewer are no measurement."""
 
 
 class BatchView(Display, Protocol):
@@ -36,8 +36,8 @@ class BatchView(Display, Protocol):
 class PlainBatch:
     """A line every ten seconds; nothing where it is quiet."""
 
-    def __init__(self, tally: Tally, quiet: bool) -> None:
-        self._tally = tally
+    def __init__(self, counts: BatchCounts, quiet: bool) -> None:
+        self._counts = counts
         self._quiet = quiet
         self._started = time.monotonic()
         self._cadence = Cadence(self._started)
@@ -46,7 +46,7 @@ class PlainBatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """There is nothing to end."""
+        """Nothing is pending: every line was flushed."""
 
     def status(self, text: str) -> None:
         """A line of its own."""
@@ -54,27 +54,27 @@ class PlainBatch:
             say(f"adascale: {clean(text)}")
 
     def on(self, problem: str, event: Event) -> None:
-        """Where a question has ended, tell the counts, if the last time is long ago."""
+        """Write the counts where a question has ended and a line is due."""
         if self._quiet or not isinstance(event, SearchFinished | SearchFailed):
             return
         now = time.monotonic()
         if self._cadence.is_due(now):
-            say(f"adascale: {self._tally.counts()}, {now - self._started:.0f} s")
+            say(f"adascale: {self._counts.headline()}, {now - self._started:.0f} s")
 
 
 class LiveBatch:
     """Draws four times a second: the bar, then a line for each search in flight, or the tree of the oldest.
 
     Args:
-        tally: What has become of the questions so far.
+        counts: What has become of the questions so far.
         total: Questions that there will be; None where nobody knows.
         show_tree: Whether to draw a tree.
     """
 
-    def __init__(self, tally: Tally, total: int | None, *, show_tree: bool) -> None:
+    def __init__(self, counts: BatchCounts, total: int | None, *, show_tree: bool) -> None:
         from rich.live import Live
 
-        self._tally = tally
+        self._counts = counts
         self._total = total
         self._show_tree = show_tree
         self._glyphs = glyphs_for(sys.stderr)
@@ -150,15 +150,14 @@ class LiveBatch:
     def _share(self) -> float | None:
         if not self._total:
             return None
-        return (self._tally.done + self._tally.failures.total() + self._tally.skipped) / self._total
+        return self._counts.settled / self._total
 
     def _facts(self, seconds: float) -> list[str]:
-        tally = self._tally
-        done = tally.done + tally.failures.total()
-        there = done + tally.skipped
+        counts = self._counts
+        done, there = counts.done + counts.failed, counts.settled
         facts = [f"{there:,} of {self._total:,}" if self._total else f"{there:,} done"]
-        facts += tally.facts()
-        tokens = tally.tokens + sum(state.tokens for state in self._flying.values())
+        facts += counts.facts()
+        tokens = counts.tokens + sum(state.tokens for state in self._flying.values())
         if seconds > 1.0:
             facts.append(f"{tokens / seconds:.0f} tok/s")
         if self._total and done >= _SETTLED:
@@ -178,17 +177,17 @@ class LiveBatch:
 
 
 def make_batch_view(
-    tally: Tally, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
+    counts: BatchCounts, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
 ) -> BatchView:
     """A view of that kind.
 
     Args:
-        tally: What has become of the questions so far.
+        counts: What has become of the questions so far.
         total: Questions that there will be; None where nobody knows.
         live: Whether the cursor may move.
         show_tree: Draw the tree of a search where the view is live.
         quiet: Plain lines are left out.
     """
     if not live:
-        return PlainBatch(tally, quiet)
-    return LiveBatch(tally, total, show_tree=show_tree)
+        return PlainBatch(counts, quiet)
+    return LiveBatch(counts, total, show_tree=show_tree)

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adascale.engine.decimals import decimal
 from adascale.engine.errors import PartialError
 
 _NAMED = 5
+"""Failures of one kind that are named; the others are counted."""
 
 
 @dataclass(slots=True)
-class Tally:
+class BatchCounts:
     """Counts of one run.
 
     Attributes:
@@ -22,11 +24,13 @@ class Tally:
         skipped: Of them, those that had a record already.
         done: Questions that were searched to an end.
         abstained: Of them, those without an answer that is sure enough.
-        graded, right: Of them, those whose answer is known, and those that were right.
-        tokens, fixed_tokens: Generated, and what a fixed width would have generated.
-        failures: By slug.
-        failed_names: Of each slug the first few questions or lines.
-        interrupted: Whether the run was told to stop.
+        graded: Of them, those whose right answer is known.
+        right: Of the graded ones, those that were answered right.
+        tokens: Generated for all that are done.
+        fixed_tokens: What a fixed width would have generated for them.
+        failures: Questions and lines that failed, by the slug of their error.
+        failure_names: Of each slug the first few ids or line numbers.
+        interrupted: Whether the run was stopped.
     """
 
     read: int = 0
@@ -38,12 +42,22 @@ class Tally:
     tokens: int = 0
     fixed_tokens: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    failed_names: dict[str, list[str]] = field(default_factory=dict)
+    failure_names: dict[str, list[str]] = field(default_factory=dict)
     interrupted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answered(self, record: Mapping[str, Any]) -> None:
-        """Take the record of a search that came to its end."""
+    @property
+    def failed(self) -> int:
+        """Questions and lines that failed, whatever the reason."""
+        return self.failures.total()
+
+    @property
+    def settled(self) -> int:
+        """Questions and lines that need nothing more in this run."""
+        return self.done + self.failed + self.skipped
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
+        """Count a search that came to its end, by its record (``adascale.answer/1``)."""
         tokens = record["usage"]["generated_tokens"]
         self.done += 1
         self.abstained += record["status"] != "answered"
@@ -52,46 +66,46 @@ class Tally:
         self.tokens += tokens
         self.fixed_tokens += record["why"]["fixed_tokens"] or tokens
 
-    def failed(self, slug: str, name: str) -> None:
-        """Count a failure; bad lines come from the thread that reads."""
+    def add_failure(self, slug: str, name: str) -> None:
+        """Count a failure of the question or line ``name``; safe from any thread."""
         with self._lock:
             self.failures[slug] += 1
-            names = self.failed_names.setdefault(slug, [])
+            names = self.failure_names.setdefault(slug, [])
             if len(names) < _NAMED:
                 names.append(name)
 
-    def counts(self) -> str:
-        """``12 done, 1 failed, .75 right, 980 tokens a question``."""
+    def headline(self) -> str:
+        """``12 done, 1 failed, .750 right, 980 tokens a question``."""
         return ", ".join([f"{self.done:,} done", *self.facts()])
 
     def facts(self) -> list[str]:
-        """What there is to tell beside the number that are done."""
-        facts = [f"{self.failures.total():,} failed"] if self.failures else []
+        """Failures, share of right answers and tokens a question, where there are any."""
+        facts = [f"{self.failed:,} failed"] if self.failures else []
         if self.graded:
-            facts.append(f"{self.right / self.graded:.3f} right")
+            facts.append(f"{decimal(self.right / self.graded)} right")
         if self.done:
             facts.append(f"{self.tokens / self.done:,.0f} tokens a question")
         return facts
 
     def summary(self) -> Iterator[str]:
-        """A few lines for the end."""
+        """Up to three lines for the end of the run."""
         already = f", {self.skipped:,} there already" if self.skipped else ""
-        yield self.counts() + already
+        yield self.headline() + already
         if self.abstained:
             yield f"{self.abstained:,} of them without an answer that is sure enough"
         if self.fixed_tokens > self.tokens:
             yield f"{self.tokens:,} tokens; a fixed width would have cost about {self.fixed_tokens:,}"
 
-    def failure(self, hint: str) -> PartialError | None:
-        """What failed, and a ``hint`` how to go on; None where nothing did."""
+    def error(self, hint: str) -> PartialError | None:
+        """What failed, with a ``hint`` how to go on; None where nothing did."""
         if not self.failures:
             return None
         facts = []
         for slug, count in self.failures.most_common():
-            names = self.failed_names[slug]
+            names = self.failure_names[slug]
             more = f" and {count - len(names):,} more" if count > len(names) else ""
             facts.append(f"{slug}: {', '.join(names)}{more}")
-        answered, failed = self.done + self.skipped, self.failures.total()
+        answered = self.done + self.skipped
         return PartialError(
-            f"{answered:,} of {answered + failed:,} are done, {failed:,} failed", *facts, hint=hint
+            f"{answered:,} of {answered + self.failed:,} are done, {self.failed:,} failed", *facts, hint=hint
         )

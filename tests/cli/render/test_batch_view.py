@@ -13,7 +13,7 @@ from terminal import environment, on_terminal
 
 from adascale.cli.render import batch
 from adascale.cli.render.batch import LiveBatch, PlainBatch, make_batch_view
-from adascale.cli.report.batch_counts import Tally
+from adascale.cli.report.batch_counts import BatchCounts
 
 SHOW = "\x1b[?25h"
 
@@ -29,14 +29,14 @@ def flying(view: LiveBatch, *names: str) -> None:
 def view(monkeypatch: pytest.MonkeyPatch) -> LiveBatch:
     """Of twelve questions; nothing is drawn unless it is asked for."""
     monkeypatch.setattr(LiveBatch, "_start", lambda self: None)
-    return LiveBatch(Tally(done=3, skipped=1, graded=3, right=2, tokens=300), 12, show_tree=False)
+    return LiveBatch(BatchCounts(done=3, skipped=1, graded=3, right=2, tokens=300), 12, show_tree=False)
 
 
 def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     flying(view, "first", "second")
     head, one, two = view.picture(100, 24).plain.split("\n")
     assert "4 of 12" in head
-    assert "0.667 right" in head
+    assert ".667 right" in head
     assert "100 tokens a question" in head
     assert one[2:].startswith("first ")
     assert two[2:].startswith("second ")
@@ -86,7 +86,7 @@ def test_the_time_left_counts_searches_in_flight_as_half_done(
 
 def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LiveBatch, "_start", lambda self: None)
-    view = LiveBatch(Tally(done=3), None, show_tree=False)
+    view = LiveBatch(BatchCounts(done=3), None, show_tree=False)
     flying(view, "first")
     assert view.picture(80, 24).plain.startswith("3 done")
 
@@ -94,11 +94,11 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_plain_lines_come_every_ten_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tally, log = Tally(done=1, tokens=70), searched("vote", 0, None)
+    counts, log = BatchCounts(done=1, tokens=70), searched("vote", 0, None)
     for quiet in (0, 1):
         moments = iter((0.0, 4.0, 10.0, 12.0, 20.5))
         monkeypatch.setattr(batch.time, "monotonic", lambda moments=moments: next(moments))
-        view = PlainBatch(tally, quiet)
+        view = PlainBatch(counts, quiet)
         for _ in range(4):
             for event in log:
                 view.on("q", event)
@@ -107,7 +107,7 @@ def test_plain_lines_come_every_ten_seconds(
 
 
 def test_a_pipe_gets_the_plain_view() -> None:
-    assert isinstance(make_batch_view(Tally(), None, live=False), PlainBatch)
+    assert isinstance(make_batch_view(BatchCounts(), None, live=False), PlainBatch)
 
 
 @pytest.mark.parametrize("more", [(), ("--show-tree",)])
