@@ -8,6 +8,7 @@ from typing import Any
 
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Clock, Policy, RewardModel
+from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Notice
@@ -154,7 +155,7 @@ class Session:
         if self.prm is not None:
             described["prm"] = {**_describe(self.prm), "format": self.files.prm_format}
         if self.calibration is not None:
-            described["calibration"] = calibrations.describe(self.calibration)
+            described["calibration"] = to_plain(calibrations.describe(self.calibration))
         return described
 
     def _open(self) -> None:

@@ -19,6 +19,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.fitting import QuestionSamples, Training, answer_data
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
+from adascale.engine.search.codec import to_plain
 
 from ..common import close
 from . import records
@@ -77,7 +78,7 @@ def main() -> None:
         Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0
     )
     stages["answer"] = answers_.predictions(calibration.answer.quantiles(answers_.evidence))
-    close({"model": header["model"], "questions": len(questions), "stages": report(stages)})
+    close({"model": header["model"], "questions": len(questions), "stages": to_plain(report(stages))})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import typer
 
 from adascale.engine.calibration import Method
 from adascale.engine.errors import CalibrationError
+from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Notice, Problem
 
 from ..disk.files import check_apart, check_writable, unwritable
@@ -24,6 +25,7 @@ from ..terminal.console import say, show_warning, shown_path, write_payload
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
 
 if TYPE_CHECKING:
+    from adascale.engine.calibration.report import StageReport
     from adascale.models.calibration.artefact import Artefact
     from adascale.models.session import Session
 
@@ -36,6 +38,8 @@ _NO_SKILL = Notice(
     "these estimates are no better than the base rate",
     hint="fit on more questions, or on some that the model answers more often",
 )
+
+FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
 
 app = typer.Typer(
     name="calibrate",
@@ -84,9 +88,9 @@ def fit(
     path = _saved(artefact, output)
     if not options.quiet:
         say(f"adascale: wrote {shown_path(path)}")
-    if options.quiet < 2 and (artefact.card.held_out["finished"]["skill"] or 0) <= 0:
+    if options.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
         show_warning(_NO_SKILL)
-    described = describe(artefact)
+    described = to_plain(describe(artefact))
     _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
 
 
@@ -131,15 +135,15 @@ def check(
         # A raw score is not shown a second time beside itself.
         beside = None if artefact is None else drawn.training
         stages = report(measure(fitted, drawn.training, options.seed), beside)
-        described = None if artefact is None else describe(artefact)
+        described = None if artefact is None else to_plain(describe(artefact))
     texts = [notice.message for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
     _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
 
 
 @app.command("list")
-def list_(as_json: JsonLinesOption = False) -> None:
-    """List the calibrations on this machine.
+def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> None:
+    """List the calibrations on this machine; -v shows their files.
 
     adascale calibrate list
     """
@@ -152,9 +156,9 @@ def list_(as_json: JsonLinesOption = False) -> None:
         if isinstance(artefact, CalibrationError):
             say(f"adascale: {artefact.message}")
     if as_json:
-        write_payload("\n".join(json.dumps(card, sort_keys=True) for card in good))
+        write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in good))
     else:
-        write_payload(list_text(good))
+        write_payload(list_text(good, files=verbose))
 
 
 @app.command()
@@ -179,7 +183,8 @@ def show(
             f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
         )
     card = describe(found)
-    write_payload(json.dumps(card, indent=2, sort_keys=True) if as_json else card_text(card))
+    as_text = json.dumps(to_plain(card), indent=2, sort_keys=True) if as_json else card_text(card)
+    write_payload(as_text)
 
 
 def _fitted(session: Session, drawn: Drawn, method: Method, options: CalibrateOptions) -> Artefact:
@@ -234,12 +239,15 @@ def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[Notic
 
 
 def _show(
-    stages: Mapping[str, Any], options: CalibrateOptions, more: dict[str, Any], label: str = "calibrated"
+    stages: Mapping[str, StageReport],
+    options: CalibrateOptions,
+    more: Mapping[str, Any],
+    label: str = "calibrated",
 ) -> None:
     if options.json_output:
         indent = 2 if sys.stdout.isatty() else None
         write_payload(
-            json.dumps({"schema": SCHEMA, **more, "stages": stages}, allow_nan=False, indent=indent)
+            json.dumps({"schema": SCHEMA, **more, "stages": to_plain(stages)}, allow_nan=False, indent=indent)
         )
     else:
         write_payload(report_text(stages))

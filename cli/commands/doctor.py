@@ -219,12 +219,12 @@ def _calibration(name: str) -> Check:
     card, finished = found.card, found.card.held_out["finished"]
     fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
     fitted += f" at temperature {card.fingerprint.sampling.get('temperature', '?')}"
-    known = [(name, finished[name]) for name in ("skill", "ece", "auc") if finished[name] is not None]
-    good = ", ".join(f"{name} {value:.2f}" for name, value in known)
+    metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
+    good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)
     said = f"{card.name}, {fitted}; held out, finished answers: {good}{broken}"
     if broken:
         return Check("calibration", "warn", said, "adascale calibrate list")
-    if (finished["skill"] or 0) <= 0:
+    if (finished.skill or 0) <= 0:
         fix = f"adascale calibrate fit -g {name} --data questions.jsonl --questions 600"
         return Check("calibration", "warn", f"{said}: no better than the base rate", fix)
     return Check("calibration", "ok", said)

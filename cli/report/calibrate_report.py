@@ -3,109 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import decimal
 
+from ..terminal.console import shown_path
 from .tables import columns
+
+if TYPE_CHECKING:
+    from adascale.engine.calibration.metrics import Bin
+    from adascale.engine.calibration.report import Number, RawReport, StageReport
+    from adascale.models.calibration.artefact import Description
 
 _NAMES = {"question": "question", "step": "unfinished", "finished": "finished", "answer": "answer"}
 _HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", "BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "COVERAGE")
 _BAR = 30
 
 
-def report_text(stages: Mapping[str, Any]) -> str:
+def report_text(stages: Mapping[str, StageReport]) -> str:
     """Metrics of all stages, then one reliability table per stage."""
-    rows = [_HEADER, *(_row(_NAMES[name], data) for name, data in _ordered(stages))]
-    for name, data in _ordered(stages):
-        if "raw" in data:
-            raw = data["raw"]
-            cells = (f"{_NAMES[name]}, raw score", "", "", "", raw["brier"], raw["skill"], "", raw["ece"], "")
-            rows.append((*map(_cell, cells), _cell(raw["auc"]), ""))
-    parts = [columns(rows, "<" + ">" * (len(_HEADER) - 1))]
-    for name, data in _ordered(stages):
-        parts.append(f"{_NAMES[name]}: estimated, observed\n" + _reliability(data["reliability"]))
-    return "\n\n".join(parts)
+    ordered = _ordered(stages)
+    rows = [_HEADER, *(_row(name, stage) for name, stage in ordered)]
+    rows += [_raw_row(name, stage.raw) for name, stage in ordered if stage.raw is not None]
+    tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
+    return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
 
 
-def _ordered(stages: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """As a search goes through them; JSON has them in alphabetical order."""
-    return [(name, stages[name]) for name in _NAMES if name in stages]
+def _ordered(stages: Mapping[str, StageReport]) -> list[tuple[str, StageReport]]:
+    """With the names that people read, in the order in which a search goes through them."""
+    return [(shown, stages[name]) for name, shown in _NAMES.items() if name in stages]
 
 
-def card_text(card: Mapping[str, Any]) -> str:
+def card_text(card: Description) -> str:
     """One calibration: what it was fitted on, what it belongs to, how good it is."""
-    print_ = card["fingerprint"]
+    fingerprint = card.fingerprint
     facts = [
-        ("name", card["name"]),
-        ("file", card["file"]),
-        ("method", card["method"]),
-        ("data", ", ".join(card["data"])),
-        ("questions", f"{card['questions']:,}"),
-        ("draws", f"{card['samples']} samples, {card['rollouts']} rollouts, seed {card['seed']}"),
-        ("generator", print_["generator"]),
-        ("prm", print_["prm"] or print_["prm_format"]),
-        ("sampler", ", ".join(f"{k} {v}" for k, v in print_["sampling"].items())),
-        ("versions", ", ".join(f"{k} {v}" for k, v in card["versions"].items())),
+        ("name", card.name),
+        ("file", card.file),
+        ("method", card.method),
+        ("data", ", ".join(card.data)),
+        ("questions", f"{card.questions:,}"),
+        ("draws", f"{card.samples} samples, {card.rollouts} rollouts, seed {card.seed}"),
+        ("generator", fingerprint.generator),
+        ("prm", fingerprint.prm or fingerprint.prm_format),
+        ("sampler", ", ".join(f"{k} {v}" for k, v in fingerprint.sampling.items())),
+        ("versions", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
     ]
     table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
-    return f"{table}\n\nHeld out by question:\n\n{report_text(card['held_out'])}"
+    return f"{table}\n\nHeld out by question:\n\n{report_text(card.held_out)}"
 
 
-def list_text(cards: Sequence[Mapping[str, Any]]) -> str:
-    """One line per calibration."""
-    rows = [("NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA", "FILE")]
+def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
+    """One line per calibration; ``files`` adds where each lies."""
+    rows = [("NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in cards:
-        finished = card["held_out"]["finished"]
-        rows.append(
-            (
-                card["name"],
-                card["method"],
-                f"{card['questions']:,}",
-                _cell(finished["skill"]),
-                _cell(finished["ece"]),
-                ", ".join(card["data"]),
-                card["file"],
-            )
-        )
-    return columns(rows, "<" + ">" * (len(rows[0]) - 1))
+        finished = card.held_out["finished"]
+        data = ", ".join(card.data)
+        cells = (f"{card.questions:,}", _cell(finished.skill), _cell(finished.ece), data)
+        rows.append((card.name, card.method, *cells))
+    align = "<<>>><"
+    if not files:
+        return columns(rows, align)
+    places = ["FILE", *(shown_path(Path(card.file)) if card.file else "" for card in cards)]
+    return columns([(*row, place) for row, place in zip(rows, places, strict=True)], f"{align}<")
 
 
-def _row(name: str, data: Mapping[str, Any]) -> tuple[str, ...]:
-    low, high = data["intervals"]["skill"]
+def _row(name: str, stage: StageReport) -> tuple[str, ...]:
+    low, high = stage.intervals["skill"]
     return (
         name,
-        f"{data['n']:,}",
-        f"{data['questions']:,}",
-        _cell(data["base_rate"]),
-        _cell(data["brier"]),
-        _cell(data["skill"]),
+        f"{stage.n:,}",
+        f"{stage.questions:,}",
+        _cell(stage.base_rate),
+        _cell(stage.brier),
+        _cell(stage.skill),
         f"({_cell(low)} {_cell(high)})",
-        _cell(data["ece"]),
-        _cell(data["ece_floor"]),
-        _cell(data["auc"]),
-        _cell(data["coverage"]),
+        _cell(stage.ece),
+        _cell(stage.ece_floor),
+        _cell(stage.auc),
+        _cell(stage.coverage),
     )
 
 
-def _cell(value: object) -> str:
-    """``.812`` for numbers, ``-`` for what is not defined."""
-    if isinstance(value, str):
-        return value
+def _raw_row(name: str, raw: RawReport) -> tuple[str, ...]:
+    cells = (_cell(raw.brier), _cell(raw.skill), "", _cell(raw.ece), "", _cell(raw.auc), "")
+    return (f"{name}, raw score", "", "", "", *cells)
+
+
+def _cell(value: Number) -> str:
+    """``.812``, or ``-`` for what is not defined."""
     if value is None:
         return "-"
-    assert isinstance(value, int | float)
     return decimal(value)
 
 
-def _reliability(bins: Iterable[Mapping[str, float]]) -> str:
+def _reliability(bins: Iterable[Bin]) -> str:
     lines = []
     for b in bins:
-        bar = "#" * round(b["observed"] * _BAR)
-        at = min(round(b["estimate"] * _BAR), _BAR - 1)
+        bar = "#" * round(b.observed * _BAR)
+        at = min(round(b.estimate * _BAR), _BAR - 1)
         # The estimate's own place is marked, so that the eye compares the bar's end with it.
         drawn = bar.ljust(_BAR)
-        lines.append(
-            f"  {_cell(b['estimate'])}  {_cell(b['observed'])}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip()
-        )
+        lines.append(f"  {_cell(b.estimate)}  {_cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
     return "\n".join(lines)

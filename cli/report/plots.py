@@ -11,13 +11,17 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import UsageError
 from adascale.models.kept import cache_folder
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..terminal.text import chance
+
+if TYPE_CHECKING:
+    from adascale.engine.calibration.metrics import Bin
+    from adascale.engine.calibration.report import StageReport
 
 _STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
 _STYLE = {
@@ -66,7 +70,7 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
         )
 
 
-def reliability_diagram(stages: Mapping[str, Any], path: Path, label: str = "calibrated") -> None:
+def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: str = "calibrated") -> None:
     """Estimated against observed by stage, the raw score beside it; PNG or SVG by the file's name.
 
     Bars are 90 % Wilson intervals that count questions, since the steps of one question go together.
@@ -83,14 +87,13 @@ def reliability_diagram(stages: Mapping[str, Any], path: Path, label: str = "cal
     ordered = [(name, stages[name]) for name in _STAGES if name in stages]
     size = (2.6 * len(ordered) + 0.6, 3.6)
     figure, [axes] = pyplot.subplots(1, len(ordered), figsize=size, sharey=True, squeeze=False)
-    for axis, (name, data) in zip(axes, ordered, strict=True):
+    for axis, (name, stage) in zip(axes, ordered, strict=True):
         axis.plot([0, 1], [0, 1], color="0.7")
-        if "raw" in data:
-            raw = data["raw"]["reliability"]
-            axis.plot(*_points(raw), "x--", color=_GREY, markersize=5, label="raw score")
-        _with_intervals(axis, data, label)
+        if stage.raw is not None:
+            axis.plot(*_points(stage.raw.reliability), "x--", color=_GREY, markersize=5, label="raw score")
+        _draw_bins(axis, stage, label)
         axis.set(title=_STAGES[name], xlabel="estimated", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        axis.text(0.97, 0.03, _figures(data), transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
+        axis.text(0.97, 0.03, _figures(stage), transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
     axes[0].set_ylabel("observed")
     axes[0].legend(*_legend(axes), fontsize=7, loc="upper left")
     _save(figure, path, "How likely it was said to be, and how often it was right")
@@ -157,15 +160,14 @@ def _save(figure: Any, path: Path, title: str, description: str = "") -> None:
         _pyplot().close(figure)
 
 
-def _points(bins: Iterable[Mapping[str, float]]) -> tuple[list[float], list[float]]:
-    return [b["estimate"] for b in bins], [b["observed"] for b in bins]
+def _points(bins: Iterable[Bin]) -> tuple[list[float], list[float]]:
+    return [b.estimate for b in bins], [b.observed for b in bins]
 
 
-def _with_intervals(axis: Any, data: Mapping[str, Any], label: str) -> None:
+def _draw_bins(axis: Any, stage: StageReport, label: str) -> None:
     """The bins, each with how sure its observed share is."""
-    bins = data["reliability"]
-    x, y = _points(bins)
-    ends = (wilson(b["observed"], b["weight"] * data["questions"]) for b in bins)
+    x, y = _points(stage.reliability)
+    ends = (wilson(b.observed, b.weight * stage.questions) for b in stage.reliability)
     axis.errorbar(x, y, _bars(y, ends), fmt="o-", color=_DARK, markersize=4, elinewidth=0.6, label=label)
 
 
@@ -179,11 +181,10 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
-def _figures(data: Mapping[str, Any]) -> str:
-    noise = f" (noise {_short(data['ece_floor'])})" if data["ece_floor"] is not None else ""
-    figures = [f"ECE {_short(data['ece'])}{noise}"]
-    figures += [f"{name} {_short(data[key])}" for name, key in (("AUC", "auc"), ("skill", "skill"))]
-    return "\n".join([*figures, f"{data['questions']:,} questions"])
+def _figures(stage: StageReport) -> str:
+    noise = f" (noise {_short(stage.ece_floor)})" if stage.ece_floor is not None else ""
+    figures = [f"ECE {_short(stage.ece)}{noise}", f"AUC {_short(stage.auc)}", f"skill {_short(stage.skill)}"]
+    return "\n".join([*figures, f"{stage.questions:,} questions"])
 
 
 def _short(value: float | None) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +86,8 @@ def _brier(data: Predictions, p: Array) -> float:
     return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
 
 
-class Bin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bin:
     """One bin of a reliability diagram: weight, mean estimate, observed share of right outcomes."""
 
     weight: float

@@ -1,84 +1,170 @@
-"""Metrics as a report: per stage, with intervals, beside the raw score that they are made from."""
+"""How good a calibration is, as a report: metrics by stage with intervals, beside those of the raw score."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..types import OMIT_WHEN_EMPTY
 from .features import SCALARS
 from .fitting import Training, raw_predictions
-from .metrics import METRICS, Predictions, auc, bootstrap, brier, ece, ece_floor, reliability, skill
+from .metrics import (
+    METRICS,
+    Bin,
+    Predictions,
+    auc,
+    base_rate,
+    bootstrap,
+    brier,
+    coverage,
+    ece,
+    ece_floor,
+    pinball,
+    reliability,
+    skill,
+    width,
+)
 from .models import StageData
 
 _WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
 _DEPTHS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4-5": (4, 5), "6+": (6, 10**6)}
 
-Report = dict[str, Any]
+Number = float | None
+"""Four digits; None for what is not defined, which JSON has no number for."""
 
 
-def report(scored: Mapping[str, Predictions], training: Training | None = None, rounds: int = 400) -> Report:
-    """JSON-ready metrics of each stage that occurred.
+@dataclass(frozen=True, slots=True)
+class RawReport:
+    """The raw reward of a stage, read as if it were a probability: see ``metrics``."""
 
-    Keys of a stage: ``n`` prefixes, ``questions``, ``outcomes``, every metric of ``METRICS``, ``ece_floor``
-    (what noise alone would show), ``intervals`` (95 %, over questions), ``reliability``; with ``training``
-    also ``raw``, the same for the raw reward taken as a probability, ``auc_by_depth``, and for finished ones
-    ``ended``, skill and AUC without the runs that were cut off, whose failure is plain to see.
+    brier: Number
+    skill: Number
+    ece: Number
+    auc: Number
+    reliability: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedReport:
+    """Finished prefixes without the runs that were cut off, whose failure is plain to see.
+
+    Attributes:
+        n: How many.
+        skill, auc: See ``metrics``; None without any.
     """
-    found = {name: _stage(data, rounds) for name, data in scored.items() if len(data.right)}
+
+    n: int
+    skill: Number = None
+    auc: Number = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """How good the estimates of one stage are on questions that were not fitted.
+
+    Attributes:
+        n: Prefixes.
+        questions: Questions that they belong to.
+        outcomes: Draws through all prefixes.
+        base_rate, brier, skill, ece, auc, coverage, width, pinball: See ``metrics``.
+        ece_floor: ECE that noise alone would show.
+        intervals: 95 % over questions, of some of the metrics by name.
+        reliability: Bins of the reliability diagram.
+        raw: The raw reward on the same prefixes, where it was given and the stage has one.
+        auc_by_depth: Of unfinished prefixes by their number of steps.
+        ended: Of finished prefixes, those that were not cut off.
+    """
+
+    n: int
+    questions: int
+    outcomes: int
+    base_rate: Number
+    brier: Number
+    skill: Number
+    ece: Number
+    auc: Number
+    coverage: Number
+    width: Number
+    pinball: Number
+    ece_floor: Number
+    intervals: Mapping[str, tuple[Number, Number]]
+    reliability: tuple[Bin, ...]
+    raw: RawReport | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    auc_by_depth: Mapping[str, Number] | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    ended: EndedReport | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+
+
+def report(
+    predictions: Mapping[str, Predictions], training: Training | None = None, rounds: int = 400
+) -> dict[str, StageReport]:
+    """Metrics of each stage that occurred.
+
+    Args:
+        predictions: Estimates of each stage beside their outcomes.
+        training: The prefixes themselves, for what is said beside the metrics.
+        rounds: Of each bootstrap.
+    """
+    stages = {name: _stage(data, rounds) for name, data in predictions.items() if len(data.right)}
     for stage, data in training.stages.items() if training is not None else ():
-        if stage in found and stage != "question":
-            found[stage]["raw"] = _raw(data)
-        if stage in found and stage == "step":
-            found[stage]["auc_by_depth"] = _by_depth(scored[stage], data)
-        if stage in found and stage == "finished":
-            found[stage]["ended"] = _ended(scored[stage], data)
-    return found
+        if stage in stages and stage != "question":
+            stages[stage] = replace(stages[stage], raw=_raw(data))
+        if stage in stages and stage == "step":
+            stages[stage] = replace(stages[stage], auc_by_depth=_by_depth(predictions[stage], data))
+        if stage in stages and stage == "finished":
+            stages[stage] = replace(stages[stage], ended=_ended(predictions[stage], data))
+    return stages
 
 
-def _stage(data: Predictions, rounds: int) -> Report:
-    found: Report = {
-        "n": len(data.right),
-        "questions": len(np.unique(data.question)),
-        "outcomes": int(data.total.sum()),
-        **{name: _number(metric(data)) for name, metric in METRICS.items()},
-        "ece_floor": _number(ece_floor(data)),
-        "intervals": {
-            name: [_number(x) for x in bootstrap(data, METRICS[name], rounds)] for name in _WITH_INTERVAL
-        },
-    }
-    return {**found, "reliability": _bins(data)}
+def _stage(data: Predictions, rounds: int) -> StageReport:
+    low_high = {name: bootstrap(data, METRICS[name], rounds) for name in _WITH_INTERVAL}
+    return StageReport(
+        n=len(data.right),
+        questions=len(np.unique(data.question)),
+        outcomes=int(data.total.sum()),
+        base_rate=_number(base_rate(data)),
+        brier=_number(brier(data)),
+        skill=_number(skill(data)),
+        ece=_number(ece(data)),
+        auc=_number(auc(data)),
+        coverage=_number(coverage(data)),
+        width=_number(width(data)),
+        pinball=_number(pinball(data)),
+        ece_floor=_number(ece_floor(data)),
+        intervals={name: (_number(low), _number(high)) for name, (low, high) in low_high.items()},
+        reliability=_bins(data),
+    )
 
 
-def _bins(data: Predictions) -> list[Report]:
-    return [{key: _number(value) for key, value in b._asdict().items()} for b in reliability(data)]
+def _bins(data: Predictions) -> tuple[Bin, ...]:
+    return tuple(
+        Bin(round(b.weight, 4), round(b.estimate, 4), round(b.observed, 4)) for b in reliability(data)
+    )
 
 
-def _raw(data: StageData) -> Report:
-    scored = raw_predictions(data)
-    found: Report = {m.__name__: _number(m(scored)) for m in (brier, skill, ece, auc)}
-    return {**found, "reliability": _bins(scored)}
+def _raw(data: StageData) -> RawReport:
+    raw = raw_predictions(data)
+    return RawReport(
+        _number(brier(raw)), _number(skill(raw)), _number(ece(raw)), _number(auc(raw)), _bins(raw)
+    )
 
 
-def _by_depth(scored: Predictions, data: StageData) -> Report:
+def _by_depth(predictions: Predictions, data: StageData) -> dict[str, Number]:
     depth = np.rint(np.exp(data.evidence.scalars[:, SCALARS["step"].index("steps")]))
-    weights = scored.weights()
-    found = {}
-    for name, (low, high) in _DEPTHS.items():
-        rows = np.flatnonzero((depth >= low) & (depth <= high))
-        if len(rows):
-            found[name] = _number(auc(scored.take(rows, weights)))
-    return found
+    weights = predictions.weights()
+    rows = {name: np.flatnonzero((depth >= low) & (depth <= high)) for name, (low, high) in _DEPTHS.items()}
+    return {name: _number(auc(predictions.take(at, weights))) for name, at in rows.items() if len(at)}
 
 
-def _ended(scored: Predictions, data: StageData) -> Report:
+def _ended(predictions: Predictions, data: StageData) -> EndedReport:
     rows = np.flatnonzero(data.evidence.scalars[:, SCALARS["finished"].index("cut_off")] == 0)
-    ended = scored.take(rows, scored.weights())
-    return {"n": len(rows), **{m.__name__: _number(m(ended)) for m in (skill, auc) if len(rows)}}
+    if not len(rows):
+        return EndedReport(0)
+    ended = predictions.take(rows, predictions.weights())
+    return EndedReport(len(rows), _number(skill(ended)), _number(auc(ended)))
 
 
-def _number(value: float) -> float | None:
-    """Four digits; None for what is not defined, which JSON has no number for."""
+def _number(value: float) -> Number:
     return None if math.isnan(value) else round(float(value), 4)

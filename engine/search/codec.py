@@ -55,6 +55,8 @@ def _reader(hint: Any) -> Reader:
         return _reader(hint.__supertype__)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
+        if set(args) == {int, float}:
+            return _number
         present = _reader(next(a for a in args if a is not type(None)))
         return lambda value: None if value is None else present(value)
     if dataclasses.is_dataclass(hint):
@@ -62,11 +64,21 @@ def _reader(hint: Any) -> Reader:
     if origin is tuple:
         item = _reader(args[0])
         return lambda value: tuple(map(item, value))
+    if origin is Mapping:
+        of_value = _reader(args[1])
+        return lambda value: {key: of_value(item) for key, item in value.items()}
     if hint is float:
         return float
     if hint in (int, str, bool):
         return functools.partial(_checked, hint)
     return lambda value: value
+
+
+def _number(value: Any) -> int | float:
+    """A number as JSON has it: a whole one stays whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {value!r}")
+    return value
 
 
 def _checked(kind: type[Any], value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.calibration import Method
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import ANSWER_FEATURES, BLOCKS, SCALARS, STAGES, Evidence
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
+from adascale.engine.calibration.report import StageReport
 from adascale.engine.errors import CalibrationError
+from adascale.engine.search.codec import build, to_plain
 
 from ..kept import atomic_write
 
@@ -34,16 +36,16 @@ class Fingerprint:
     Attributes:
         generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
         prm_format: ``probe``, or how the PRM reads.
-        window: Tokens at which a trajectory is cut off.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
+        window: Tokens at which a trajectory is cut off.
     """
 
     generator: str
     prm: str
     prm_format: str
     prompt: str
-    sampling: Mapping[str, float]
+    sampling: Mapping[str, int | float]
     window: int
 
     def pair(self) -> tuple[str, str, str]:
@@ -73,14 +75,23 @@ class Card:
 
     name: str
     fingerprint: Fingerprint
-    method: str
+    method: Method
     data: tuple[str, ...]
     questions: tuple[str, ...]
     samples: int
     rollouts: int
     seed: int
     versions: Mapping[str, str]
-    held_out: Mapping[str, Mapping[str, Any]]
+    held_out: Mapping[str, StageReport]
+
+    def __post_init__(self) -> None:
+        """Refuse a card that does not say how good its calibration is.
+
+        Raises:
+            ValueError: it has no metrics of finished solutions.
+        """
+        if "finished" not in self.held_out:
+            raise ValueError("metrics of finished solutions")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +112,10 @@ def save(artefact: Artefact, path: Path) -> None:
     from safetensors.numpy import save as serialise
 
     tensors = _tensors(artefact.calibration)
-    card = json.dumps(dataclasses.asdict(artefact.card), sort_keys=True)
+    card = json.dumps(to_plain(artefact.card), sort_keys=True)
     metadata = {"schema": SCHEMA, "card": card, "sha256": _digest(tensors, card)}
     with atomic_write(path) as file:
-        file.write(_settled(serialise(tensors, metadata)))
+        file.write(_with_sorted_header(serialise(tensors, metadata)))
 
 
 def load(path: Path, *, width: int | None = None) -> Artefact:
@@ -117,7 +128,7 @@ def load(path: Path, *, width: int | None = None) -> Artefact:
     Raises:
         CalibrationError: the file is missing, torn, tampered with, something else, or of another width.
     """
-    artefact = _parsed(path)
+    artefact = _parse(path)
     if width not in (None, artefact.calibration.width):
         raise CalibrationError(
             f"{path} reads hidden states of {artefact.calibration.width:,} numbers, "
@@ -128,10 +139,10 @@ def load(path: Path, *, width: int | None = None) -> Artefact:
     return artefact
 
 
-def _parsed(path: Path) -> Artefact:
+def _parse(path: Path) -> Artefact:
     tensors, metadata = _read(path)
     if metadata.get("schema") != SCHEMA:
-        raise CalibrationError(f"{path} is no calibration of this version", *_found(metadata))
+        raise CalibrationError(f"{path} is no calibration of this version", *_schema_of(metadata))
     if metadata.get("sha256") != _digest(tensors, metadata.get("card", "")):
         raise CalibrationError(
             f"{path} was changed after it was written",
@@ -139,7 +150,7 @@ def _parsed(path: Path) -> Artefact:
             hint="fit it again with: adascale calibrate fit",
         )
     try:
-        card = _card(json.loads(metadata["card"]))
+        card: Card = build(Card, json.loads(metadata["card"]))
         calibration = _calibration(tensors, card.method)
         _try_out(calibration)
         return Artefact(calibration, card, path)
@@ -147,11 +158,39 @@ def _parsed(path: Path) -> Artefact:
         raise CalibrationError(f"{path} lacks a part: {error}") from error
 
 
-def describe(artefact: Artefact) -> dict[str, Any]:
-    """What is shown of a calibration: its card and its file."""
-    card = dataclasses.asdict(artefact.card)
-    card["questions"] = len(artefact.card.questions)
-    return {**card, "file": str(artefact.path) if artefact.path else None}
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is shown of a calibration: its ``Card`` with the number of its questions, and its file."""
+
+    name: str
+    fingerprint: Fingerprint
+    method: Method
+    data: tuple[str, ...]
+    questions: int
+    samples: int
+    rollouts: int
+    seed: int
+    versions: Mapping[str, str]
+    held_out: Mapping[str, StageReport]
+    file: str | None
+
+
+def describe(artefact: Artefact) -> Description:
+    """What is shown of a calibration."""
+    card = artefact.card
+    return Description(
+        card.name,
+        card.fingerprint,
+        card.method,
+        card.data,
+        len(card.questions),
+        card.samples,
+        card.rollouts,
+        card.seed,
+        card.versions,
+        card.held_out,
+        str(artefact.path) if artefact.path else None,
+    )
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
@@ -168,7 +207,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise CalibrationError(f"{path} cannot be read: it is torn or no safetensors file") from error
 
 
-def _settled(data: bytes) -> bytes:
+def _with_sorted_header(data: bytes) -> bytes:
     """The same file with the keys of its header in order: safetensors writes metadata in a random one."""
     size = int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
@@ -176,7 +215,7 @@ def _settled(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
-def _found(metadata: Mapping[str, str]) -> tuple[str, ...]:
+def _schema_of(metadata: Mapping[str, str]) -> tuple[str, ...]:
     return (f"it says {metadata['schema']}, this version reads {SCHEMA}",) if "schema" in metadata else ()
 
 
@@ -232,13 +271,3 @@ def _try_out(calibration: Calibration) -> None:
 def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
     own = {name.removeprefix(f"{stage}."): t for name, t in tensors.items() if name.startswith(f"{stage}.")}
     return HeadModel.of(own, method) if "head.0" in own else RewardMap.of(own)
-
-
-def _card(data: dict[str, Any]) -> Card:
-    values = {field.name: data[field.name] for field in dataclasses.fields(Card)}
-    values["fingerprint"] = Fingerprint(**data["fingerprint"])
-    # Or it is no card: whoever uses it samples with these numbers.
-    [float(number) for number in values["fingerprint"].sampling.values()]
-    values["held_out"]["finished"].items()
-    values["data"], values["questions"] = tuple(data["data"]), tuple(data["questions"])
-    return Card(**values)

@@ -17,6 +17,7 @@ from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
+from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Evaluated, Prefix
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
@@ -151,3 +152,9 @@ def fitted(method: str = "beta", questions: int = 60) -> CalibrationFit:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training_set(drawn(problems(questions))), method, config, seed=0)
+
+
+@functools.cache
+def fitted_report() -> dict[str, StageReport]:
+    """How good that fit is on its own questions, each held out; few rounds of the bootstrap."""
+    return report(fitted().held_out, rounds=5)

@@ -18,13 +18,15 @@ import numpy as np
 import pytest
 import tiny
 from home import Home, write_questions
-from worlds import fitted
+from worlds import fitted, fitted_report
 
 from adascale.cli import app
 from adascale.cli.report import plots
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES
+from adascale.engine.calibration.metrics import Bin
 from adascale.engine.calibration.models import RewardMap
+from adascale.engine.calibration.report import RawReport
 from adascale.engine.errors import UsageError
 from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, load, save
 from adascale.models.calibration.installed import prompt_hash
@@ -191,10 +193,13 @@ def test_list_and_show(
         return out
 
     listed = run("list").splitlines()
-    assert listed[0].split() == ["NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA", "FILE"]
+    assert listed[0].split() == ["NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA"]
     [line] = [line for line in listed if line.startswith("chain+probe ")]
     assert line.split()[1:3] == ["beta", str(QUESTIONS)]
-    assert line.endswith(str(artefact))
+    assert line.endswith("train.jsonl")
+    assert not any("/" in line for line in listed)
+    [line] = [line for line in run("list", "-v").splitlines() if line.startswith("chain+probe ")]
+    assert line.endswith(f"~/{artefact.relative_to(home.folder)}")
     cards = [json.loads(line) for line in run("list", "--json").splitlines()]
     [card] = [card for card in cards if card["name"] == "chain+probe"]
     assert json.loads(run("show", "chain+probe", "--json")) == card
@@ -307,7 +312,7 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
         512,
     )
     calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
-    card = Card("far+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, {"finished": {}})
+    card = Card("far+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / f"far{SUFFIX}"
     save(Artefact(calibration, card), path)
     found = {}
@@ -334,7 +339,7 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
     sampling = {"temperature": 0.9, "top_k": 40, "top_p": 0.8, "max_tokens": 768}
     calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
     fingerprint = Fingerprint(sha256, "", "probe", prompt, sampling, 512)
-    card = Card("warm+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, {"finished": {}})
+    card = Card("warm+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / f"warm{SUFFIX}"
     save(Artefact(calibration, card), path)
 
@@ -475,18 +480,16 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     assert "there is no calibration at nowhere.safetensors" in missing.stderr
 
 
-STAGE = {
-    "questions": 40,
-    "ece": 0.1,
-    "ece_floor": None,
-    "auc": 0.8,
-    "skill": -0.05,
-    "reliability": [
-        {"weight": 0.5, "estimate": 0.2, "observed": 0.3},
-        {"weight": 0.5, "estimate": 0.7, "observed": 1.0},
-    ],
-    "raw": {"reliability": [{"estimate": 0.4, "observed": 0.5}]},
-}
+STAGE = replace(
+    fitted_report()["answer"],
+    questions=40,
+    ece=0.1,
+    ece_floor=None,
+    auc=0.8,
+    skill=-0.05,
+    reliability=(Bin(0.5, 0.2, 0.3), Bin(0.5, 0.7, 1.0)),
+    raw=RawReport(0.2, None, 0.1, 0.6, (Bin(1.0, 0.4, 0.5),)),
+)
 
 
 def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:

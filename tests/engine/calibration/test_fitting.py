@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +21,9 @@ from adascale.engine.calibration.fitting import (
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import brier, skill
 from adascale.engine.calibration.models import fit_model
-from adascale.engine.calibration.report import report
+from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Prefix
+from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import FINISHES, Candidate, Estimate, Finished, NodeId
 from adascale.models.calibration.training import training_set
 
@@ -167,18 +169,20 @@ def test_the_report_is_json_with_all_that_is_promised() -> None:
     found = report(fit.held_out, training, rounds=20)
     assert set(found) == STAGES
     for stage, data in found.items():
-        assert data["questions"] <= 40
-        assert data["n"] >= data["questions"]
-        assert data["outcomes"] >= data["n"]
+        assert data.questions <= 40
+        assert data.n >= data.questions
+        assert data.outcomes >= data.n
+        plain = to_plain(data)
         for name in ("brier", "skill", "ece", "auc", "coverage"):
-            low, high = data["intervals"][name]
+            low, high = plain["intervals"][name]
             assert low <= high
-            assert data[name] == round(data[name], 4)
-        assert ("raw" in data) == (stage in ("step", "finished"))
-        assert sum(b["weight"] for b in data["reliability"]) == pytest.approx(1, abs=1e-3)
-    assert {"1", "2"} <= set(found["step"]["auc_by_depth"])
+            assert plain[name] == round(plain[name], 4)
+        assert ("raw" in plain) == (stage in ("step", "finished"))
+        assert sum(b.weight for b in data.reliability) == pytest.approx(1, abs=1e-3)
+        assert build(StageReport, json.loads(json.dumps(plain, allow_nan=False))) == data
+    assert {"1", "2"} <= set(found["step"].auc_by_depth or ())
     constant = {k: replace(v, right=v.total) for k, v in fit.held_out.items()}
-    assert report(constant, rounds=5)["answer"]["auc"] is None
+    assert report(constant, rounds=5)["answer"].auc is None
 
 
 def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save as serialise
-from worlds import drawn, fitted, problems, searched
+from worlds import drawn, fitted, fitted_report, problems, searched
 
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.models import METHODS
 from adascale.engine.errors import CalibrationError
 from adascale.engine.ports import Prefix
+from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed as shelf
@@ -47,7 +48,7 @@ CARD = Card(
     rollouts=2,
     seed=0,
     versions={"adascale": "0.1.0"},
-    held_out={"finished": {"brier": 0.2, "auc": None, "intervals": {"brier": [0.1, 0.3]}}},
+    held_out={**fitted_report(), "finished": replace(fitted_report()["finished"], auc=None)},
 )
 
 
@@ -271,9 +272,28 @@ def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
 
 def test_a_description_names_the_file_and_is_json(path: Path) -> None:
     described = describe(load(path))
-    assert described["file"] == str(path)
-    assert json.loads(json.dumps(described, allow_nan=False))["fingerprint"]["generator"] == "a" * 64
-    assert describe(artefact())["file"] is None
+    assert (described.file, described.questions) == (str(path), 60)
+    record = json.loads(json.dumps(to_plain(described), allow_nan=False))
+    card = json.loads(parts(path)[1]["card"])
+    assert record == {**card, "questions": 60, "file": str(path)}
+    assert describe(artefact()).file is None
+
+
+def test_a_sampler_stays_as_it_was_recorded(path: Path) -> None:
+    sampling = load(path).card.fingerprint.sampling
+    assert {name: repr(value) for name, value in sampling.items()} == {
+        name: repr(value) for name, value in FINGERPRINT.sampling.items()
+    }
+
+
+@pytest.mark.parametrize("value", ["0.8", None, True, [1]])
+def test_a_sampler_that_is_no_number_is_told(path: Path, value: object) -> None:
+    tensors, metadata = parts(path)
+    card = json.loads(metadata["card"])
+    card["fingerprint"]["sampling"]["temperature"] = value
+    rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
+    with pytest.raises(CalibrationError, match="lacks a part"):
+        load(path)
 
 
 @pytest.fixture
