@@ -17,7 +17,7 @@ from adascale.engine.search.replay import replay
 from adascale.engine.types import Problem
 
 from ..disk.files import check_writable
-from ..disk.history import keeping
+from ..disk.history import open_run
 from ..disk.trace import TraceWriter
 from ..open_models import open_worker, settings_for
 from ..options.flatten import JsonOption, with_options
@@ -79,7 +79,7 @@ def ask(
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
     if trace is not None:
         return TraceWriter(trace)
-    return keeping() if save else nullcontext()
+    return open_run() if save else nullcontext()
 
 
 def question_text(argument: str | None) -> str:

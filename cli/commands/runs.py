@@ -11,7 +11,7 @@ import typer
 from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.search.events import SearchFinished, SearchStarted, from_json
 
-from ..disk.history import MOST, MOST_BYTES, kept_runs, name_of, runs_dir, trace_path
+from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
 from ..options import completion
 from ..options.arguments import RunArgument
 from ..options.flatten import JsonLinesOption
@@ -25,7 +25,7 @@ from ..terminal.theme import UNICODE
 app = typer.Typer(
     no_args_is_help=True,
     help="What was asked before: each ask keeps its search, "
-    f"the newest {MOST} of them or {MOST_BYTES // 1_000_000} MB; --no-save keeps nothing.\n\n"
+    f"the newest {MAX_RUNS} of them or {MAX_BYTES // 1_000_000} MB; --no-save keeps nothing.\n\n"
     "adascale replay and adascale tree take the last run, or one by (the beginning of) its name.",
 )
 
@@ -33,7 +33,7 @@ SCHEMA = "adascale.run/1"
 
 _QUESTION_CELLS = 48
 _TAIL = 1 << 18
-"""Bytes at the end of a trace that hold its last event, but for answers of many thousand paths."""
+"""Bytes at the end of a trace that are read; a last event beyond it has answers of many thousand paths."""
 
 
 @app.command("list")
@@ -45,7 +45,7 @@ def list_runs(
 
     adascale runs list --limit 5
     """
-    facts = [_facts(path) for path in kept_runs()[:limit]]
+    facts = [_facts(path) for path in past_runs()[:limit]]
     if as_json:
         write_json_lines(facts)
     elif facts:
@@ -73,7 +73,7 @@ def path(run: RunArgument = None) -> None:
 
     grep answer_found "$(adascale runs path)"
     """
-    write_payload(str(trace_path(run) if run or kept_runs() else runs_dir()))
+    write_payload(str(trace_path(run) if run or past_runs() else runs_dir()))
 
 
 @app.command()
@@ -90,7 +90,7 @@ def rm(
     """
     if bool(runs) == all_:
         raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
-    inside = set(kept_runs())
+    inside = set(past_runs())
     doomed = sorted(inside) if all_ else [trace_path(name) for name in runs or []]
     for found in doomed:
         if found not in inside:
@@ -101,13 +101,13 @@ def rm(
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    """What is told of a run without reading all of it; unknown is None."""
+    """The record (``adascale.run/1``) of a run, from its first and last event; unknown is None."""
     first, last = _ends(path)
     result = last.result if isinstance(last, SearchFinished) else None
     p = result.confidence if result else None
     return {
         "schema": SCHEMA,
-        "run": name_of(path),
+        "run": run_name(path),
         "question": first.problem.question if first else None,
         "strategy": first.strategy if first else None,
         "answer": result.answer if result else None,
@@ -120,19 +120,20 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _ends(path: Path) -> tuple[SearchStarted | None, SearchFinished | None]:
-    """The first and the last event; None for what is not there, or torn."""
+    """The first and the last event of a trace; None for one that is not there, or torn."""
     with path.open("rb") as file:
         first = file.readline()
         file.seek(max(0, path.stat().st_size - _TAIL))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    begun, ended = _event(first), _event(last)
+    begin, end = _event(first), _event(last)
     return (
-        begun if isinstance(begun, SearchStarted) else None,
-        ended if isinstance(ended, SearchFinished) else None,
+        begin if isinstance(begin, SearchStarted) else None,
+        end if isinstance(end, SearchFinished) else None,
     )
 
 
 def _event(line: bytes) -> Any:
+    """The event of a line; None where the line is no event."""
     try:
         return from_json(json.loads(line))
     except (ValueError, TraceError):

@@ -1,4 +1,4 @@
-"""Files that a user names and that cannot be used: said in one way, and where possible before the work."""
+"""Files that a user names: checked before the work where possible, and refused in one way."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from adascale.engine.errors import UsageError
 
 
 def reason_of(error: OSError) -> str:
-    """Why, in the system's words: ``no such file or directory``."""
+    """The reason in the system's words: ``no such file or directory``."""
     return (error.strerror or str(error)).lower()
 
 
 def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError:
-    """What is told of a file that could not be written."""
+    """The error for a file that could not be written; without a ``hint`` it names the usual fix."""
     usual = "name a file in a folder that exists" if isinstance(error, FileNotFoundError) else ""
     return UsageError(f"cannot write {path}: {reason_of(error)}", hint=hint or usual, slug="unwritable")
 
@@ -36,11 +36,11 @@ def check_writable(path: Path) -> None:
 
 
 def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) -> None:
-    """Refuse to write over what is being read, whatever the two are called: links count as what they lead to.
+    """Refuse an output that is one of the inputs, whatever their names; a link counts as what it leads to.
 
     Args:
         output: What will be written; ``-`` is stdout.
-        sources: What is read; ``-`` is stdin, and what is no file is passed over.
+        sources: What is read; ``-`` is stdin, and only regular files count.
         hint: A fix to paste.
 
     Raises:
@@ -63,7 +63,7 @@ def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) ->
 
 
 def _status(name: str | Path, standard: int) -> os.stat_result | None:
-    """Of a regular file; None for all else, since a terminal or /dev/null may well be both."""
+    """Status of a regular file; None for all else: a terminal or /dev/null may be input and output both."""
     try:
         found = os.fstat(standard) if str(name) == "-" else os.stat(name)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Traces of what was asked, kept in the state folder: the newest ones, up to a number and a size."""
+"""The run history: traces of past questions in the state folder, the newest up to a number and a size."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from adascale.models.kept import state_folder
 
 from .trace import TraceWriter
 
-MOST = 100
-"""Runs that are kept."""
+MAX_RUNS = 100
+"""Runs in the history."""
 
-MOST_BYTES = 100_000_000
-"""Size of all of them together."""
+MAX_BYTES = 100_000_000
+"""Size of all runs together."""
 
 _SUFFIX = ".jsonl"
 
 
 def runs_dir() -> Path:
-    """Where they are."""
+    """Folder of the history; it may not exist yet."""
     return state_folder() / "runs"
 
 
-def kept_runs() -> list[Path]:
-    """What is kept, the newest first."""
+def past_runs() -> list[Path]:
+    """Traces in the history, the newest first."""
     # Names begin with the time, and a listing must not depend on when a file was copied.
     return sorted(runs_dir().glob(f"*{_SUFFIX}"), reverse=True)
 
 
-def name_of(path: Path) -> str:
-    """What a kept run is called."""
+def run_name(path: Path) -> str:
+    """Name of a run, by which ``trace_path`` finds it: ``20260131-235959-1a2b``."""
     return path.name.removesuffix(_SUFFIX)
 
 
 @contextlib.contextmanager
-def keeping() -> Iterator[TraceWriter | None]:
-    """A writer for a new run, after which old ones go; None where the folder cannot be written."""
+def open_run() -> Iterator[TraceWriter | None]:
+    """A writer for a new run; the oldest runs go when it ends. None where the folder cannot be written."""
     with contextlib.ExitStack() as stack:
         writer = None
         with contextlib.suppress(OSError, TraceError):
@@ -49,25 +49,28 @@ def keeping() -> Iterator[TraceWriter | None]:
             writer = stack.enter_context(TraceWriter(runs_dir() / name))
         yield writer
     with contextlib.suppress(OSError):
-        drop_old(MOST, MOST_BYTES)
+        drop_old(MAX_RUNS, MAX_BYTES)
 
 
-def drop_old(most: int, most_bytes: int) -> None:
+def drop_old(max_runs: int, max_bytes: int) -> None:
     """Delete the oldest runs beyond a number or a total size; the newest one stays whatever its size."""
     total = 0
-    for at, path in enumerate(kept_runs()):
+    for at, path in enumerate(past_runs()):
         total += path.stat().st_size
-        if at and (at >= most or total > most_bytes):
+        if at and (at >= max_runs or total > max_bytes):
             path.unlink(missing_ok=True)
 
 
 def trace_path(name: str | None) -> Path:
-    """The file of a trace: itself, a kept run by (the beginning of) its name, or the newest run.
+    """The file of a trace.
+
+    Args:
+        name: A file, (the beginning of) the name of a run, or None for the newest run.
 
     Raises:
-        TraceError: there is none, or more than one begins like this.
+        TraceError: there is no such run, or several names begin like this.
     """
-    runs = kept_runs()
+    runs = past_runs()
     if name is None:
         if not runs:
             raise TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
@@ -80,6 +83,6 @@ def trace_path(name: str | None) -> Path:
             f"{name} is neither a file nor a kept run", hint="adascale runs list shows what there is"
         )
     if len(found) > 1:
-        names = " ".join(map(name_of, found[:5]))
+        names = " ".join(map(run_name, found[:5]))
         raise TraceError(f"{len(found)} runs begin with {name}", hint=f"one of {names}")
     return found[0]

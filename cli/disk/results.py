@@ -1,4 +1,4 @@
-"""The output of a batch: a record a line, each on disk before the next; a run goes on after a crash."""
+"""The output of a batch: one record a line, each on disk before the next; a run goes on after a crash."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
 
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
-"""Ends of lines for some readers, though not for JSON."""
+"""Characters that JSON allows in a string and that some readers take for the end of a line."""
 
 _BEGIN = b'{"line": '
-"""Of every record of a batch: tells a torn first one from a file of something else."""
+"""How every record of a batch begins: tells a torn first one from a file of something else."""
 
 
 class Results:
-    """Records that are there already, and a place for more.
+    """Records of earlier runs, and a place for more.
 
-    Nothing is changed before ``begin``: what is written earlier is held until then.
+    The output is not touched before ``begin``; records that are written earlier wait until then.
 
     Attributes:
-        done: Digests of the ids that need not be asked again.
-        failed: Of those that failed or were interrupted before, and are asked again.
-        made_with: What the records that are there were made with; None where none says it.
+        done: Digests of the ids of questions that have their record.
+        failed: Digests of the ids of questions that failed or were interrupted, and are asked again.
+        made_with: Models, sampler, search and limits of the earlier records; None where none says them.
     """
 
     def __init__(self, start: Callable[[Results], Callable[[str], None]]) -> None:
@@ -51,17 +51,17 @@ class Results:
         self.made_with: dict[str, Any] | None = None
 
     def begin(self, now: Mapping[str, Any] | None = None) -> None:
-        """Make ready to write, unless that is done.
+        """Make the output ready and write the records that wait; a second call does nothing.
 
         Args:
             now: What new records will be made with; None where nothing is searched.
 
         Raises:
-            UsageError: the records that are there were made with something else; it names what.
-            DiskFullError: what is there could not be mended.
+            UsageError: the earlier records were made with something else; the facts name each difference.
+            DiskFullError: the output could not be repaired.
         """
         if now is not None and self.made_with not in (None, now):
-            raise _other_run(self.made_with or {}, now)
+            raise _different_run(self.made_with or {}, now)
         with self._lock:
             if self._write is None:
                 self._write = self._start(self)
@@ -86,8 +86,8 @@ class Results:
 def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     """The records of a file, locked against other runs, or stdout for ``-``.
 
-    When writing begins, a record that a crash has torn is cut off, and records of questions that failed are
-    taken out: they are written anew, so that every question is there once.
+    When writing begins, a record that a crash has torn is cut off, and the records of questions that failed
+    are dropped: those questions are asked again, so each of them has one record in the end.
 
     Raises:
         UsageError: the file cannot be written, is no output of a batch, or another run writes it.
@@ -95,15 +95,15 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     if output == "-":
         yield Results(lambda results: write_payload)
         return
-    path = _real(Path(output))
+    path = _target(Path(output))
     with ExitStack() as stack:
-        stack.enter_context(_locked(path))
+        stack.enter_context(_lock(path))
 
         def start(results: Results) -> Callable[[str], None]:
-            _mend(path, whole)
+            _repair(path, whole)
             if results.failed:
-                _take_out_failed(path)
-            out = stack.enter_context(_opened(path))
+                _drop_failed(path)
+            out = stack.enter_context(_open_to_append(path))
             return lambda text: _append(out, path, text)
 
         results = Results(start)
@@ -111,29 +111,29 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         yield results
 
 
-def _real(path: Path) -> Path:
-    """What a link leads to: two names of one file have one lock, and a link stays one when it is mended."""
+def _target(path: Path) -> Path:
+    """What a link leads to: two names of one file share a lock, and the link survives a replaced file."""
     # A folder that is a link needs nothing: the lock lies in the same folder by either name.
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def _other_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
+def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return UsageError(
         "the output was made by another run",
-        *(f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in names),
+        *(f"{name}: {_shorten(before.get(name))} there, {_shorten(now.get(name))} now" for name in names),
         hint="another --output, or --overwrite to begin anew",
         slug="other-run",
     )
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     check_writable(path)
@@ -151,7 +151,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _opened(path: Path) -> FileIO:
+def _open_to_append(path: Path) -> FileIO:
     try:
         # Unbuffered: what a full disk did not take must not come back when the file is closed.
         return path.open("ab", buffering=0)
@@ -160,7 +160,7 @@ def _opened(path: Path) -> FileIO:
 
 
 def _read(path: Path, results: Results) -> int:
-    """Take in what is there; returns the bytes that whole records take."""
+    """Fill ``results`` from the file; returns how many bytes its whole records take."""
     whole = 0
     try:
         with path.open("rb") as file:
@@ -183,8 +183,8 @@ def _read(path: Path, results: Results) -> int:
     return whole
 
 
-def _mend(path: Path, whole: int) -> None:
-    """Cut off what is behind whole records, and give the last one its line end if it has none."""
+def _repair(path: Path, whole: int) -> None:
+    """Truncate the file to its whole records, and end the last one with a newline."""
     try:
         with path.open("a+b") as file:
             file.truncate(whole)
@@ -193,7 +193,7 @@ def _mend(path: Path, whole: int) -> None:
                 if file.read(1) != b"\n":
                     file.write(b"\n")
     except OSError as exc:
-        raise _failed_write(path, exc) from exc
+        raise _write_error(path, exc) from exc
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
@@ -207,13 +207,13 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if ours else None
 
 
-def _take_out_failed(path: Path) -> None:
-    """Drop the records of questions that are asked again; in one step, or not at all."""
+def _drop_failed(path: Path) -> None:
+    """Replace the file by one without the records of questions that are asked again, in one rename."""
     try:
         with path.open("rb") as old, atomic_write(path) as new:
             new.writelines(line for line in old if json.loads(line)["status"] not in UNFINISHED)
     except OSError as exc:
-        raise _failed_write(path, exc) from exc
+        raise _write_error(path, exc) from exc
 
 
 def _append(out: FileIO, path: Path, text: str) -> None:
@@ -226,10 +226,10 @@ def _append(out: FileIO, path: Path, text: str) -> None:
     except OSError as exc:
         with suppress(OSError):  # else the next run cuts it off
             out.truncate(before)
-        raise _failed_write(path, exc) from exc
+        raise _write_error(path, exc) from exc
 
 
-def _failed_write(path: Path, exc: OSError) -> DiskFullError | UsageError:
+def _write_error(path: Path, exc: OSError) -> DiskFullError | UsageError:
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
             f"{path} cannot grow: {exc.strerror}",

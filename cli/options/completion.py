@@ -33,9 +33,9 @@ def traces(incomplete: str) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """Kept runs, the newest first."""
-    from ..disk.history import kept_runs, name_of
+    from ..disk.history import past_runs, run_name
 
-    return _beginning(map(name_of, kept_runs()), incomplete)
+    return _beginning(map(run_name, past_runs()), incomplete)
 
 
 def settings(incomplete: str) -> list[str]:

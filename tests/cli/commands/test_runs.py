@@ -7,7 +7,7 @@ from sample_log import Log, pens
 from traces import written
 
 from adascale.cli.app import app
-from adascale.cli.disk.history import drop_old, keeping, kept_runs, name_of, runs_dir
+from adascale.cli.disk.history import drop_old, open_run, past_runs, run_name, runs_dir
 from adascale.engine.errors import TraceError, UsageError
 
 
@@ -99,17 +99,17 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
         keep(name)
 
     run("runs", "rm", "20260102")
-    assert [name_of(path) for path in kept_runs()] == ["20260103-c", "20260101-a"]
+    assert [run_name(path) for path in past_runs()] == ["20260103-c", "20260101-a"]
 
     mine = written(tmp_path / "mine.jsonl", pens().events)
     for wrong in (["rm"], ["rm", "--all", "20260101"], ["rm", "20260101", str(mine)]):
         with pytest.raises(UsageError):
             run("runs", *wrong)
     assert mine.exists()
-    assert len(kept_runs()) == 2
+    assert len(past_runs()) == 2
 
     run("runs", "rm", "--all")
-    assert kept_runs() == []
+    assert past_runs() == []
     assert "no run is kept yet" in run("runs", "list")[1]
 
 
@@ -121,20 +121,20 @@ def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
 
     drop_old(most, most_bytes)
 
-    assert [name_of(path) for path in kept_runs()] == names[::-1][:left]
+    assert [run_name(path) for path in past_runs()] == names[::-1][:left]
 
 
 def test_a_run_is_kept_while_it_goes_on() -> None:
     log = Log()
-    with keeping() as writer:
+    with open_run() as writer:
         assert writer is not None
         writer.write(log.events[0])
-        [path] = kept_runs()
+        [path] = past_runs()
         assert path.read_bytes().count(b"\n") == 1
 
 
 def test_where_nothing_can_be_kept_the_search_goes_on(state: Path) -> None:
     (state / "state").write_text("a file where the folder should be")
 
-    with keeping() as writer:
+    with open_run() as writer:
         assert writer is None
