@@ -1,1 +1,14 @@
-"""llama.cpp: one context, many branches, each prefix evaluated once."""
+"""llama.cpp: one context, many branches, each prefix evaluated once.
+
+``openmp`` sets how threads wait, before anything here loads the library. ``native`` is the seam to it: its
+log, abort flag and return codes. ``runtime`` has the model, and the context with its batch. ``chat`` turns a
+question into prompt tokens, ``sampling`` draws tokens, ``prefixes`` keeps evaluated prefixes, ``stepcost``
+knows what a batch costs. ``policy`` is the engine's generator: it runs the branches (``branch``) of all
+problems in one batch.
+"""
+
+import os
+
+from .openmp import limit_spinning
+
+limit_spinning(os.environ)
