@@ -65,9 +65,9 @@ class Decoder:
         import llama_cpp  # noqa: F401  # before adascale, which sets what is unset
 
         from adascale.models.llama.native import AbortFlag
-        from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+        from adascale.models.llama.runtime import MAX_BATCH_TOKENS, LlamaContext, LlamaModel, Run
 
-        self._run = Run
+        self._run, self._room = Run, MAX_BATCH_TOKENS
         model = LlamaModel(load.path)
         self._context: LlamaContext = LlamaContext(model, WINDOW, load.branches, load.threads, AbortFlag())
         self._sequences = range(load.branches)
@@ -86,8 +86,8 @@ class Decoder:
     def _begin(self) -> None:
         for sequence in self._sequences:
             self._context.clear(sequence)
-            self._context.decode([self._run(sequence, 0, [0] * DEPTH)])
-        self._length = DEPTH
+        self._length = min(DEPTH, self._room // len(self._sequences))
+        self._context.decode([self._run(sequence, 0, [0] * self._length) for sequence in self._sequences])
 
 
 def answer_with_seconds(calls: Connection, load: Load, environment: Environment) -> None:
