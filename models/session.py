@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
+from adascale.engine.description import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Clock, Policy, RewardModel
 from adascale.engine.search.codec import to_plain
@@ -137,26 +137,16 @@ class Session:
         """What the generator reads for a question, up to its own first token."""
         return self.chat.prompt(question)
 
-    def describe(self) -> dict[str, Any]:
-        """Generator and PRM for the event log and JSON output."""
-        described: dict[str, Any] = {
-            "generator": {
-                **_describe(self.generator),
-                "n_ctx": self.window,
-                "device": "gpu" if self._gpu_layers else "cpu",
-            },
-            "prm": None,
-            "calibration": None,
-            "sampling": {
-                **self.sampling.recorded(),
-                "prompt": self.fingerprint.prompt,
-            },
-        }
-        if self.prm is not None:
-            described["prm"] = {**_describe(self.prm), "format": self.files.prm_format}
-        if self.calibration is not None:
-            described["calibration"] = to_plain(calibrations.describe(self.calibration))
-        return described
+    def describe(self) -> ModelDescription:
+        """What searches, for the event log and JSON output."""
+        generator, prm, calibration = self.generator, self.prm, self.calibration
+        device = "gpu" if self._gpu_layers else "cpu"
+        return ModelDescription(
+            GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
+            PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
+            to_plain(calibrations.describe(calibration)) if calibration else None,
+            {**self.sampling.recorded(), "prompt": self.fingerprint.prompt},
+        )
 
     def _open(self) -> None:
         options = self.options
@@ -269,7 +259,3 @@ class Session:
             known = stepcost.measure(context)
             stepcost.save(path, known)
         return known
-
-
-def _describe(file: ModelFile) -> dict[str, Any]:
-    return {"name": file.name, "file": file.path.name, "sha256": file.sha256}

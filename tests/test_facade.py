@@ -52,7 +52,8 @@ def test_events_of_several_questions_in_one_session(
 
     first, last = log[0], log[-1]
     assert isinstance(first, adascale.SearchStarted)
-    assert first.models["generator"]["sha256"]  # the log says what it was made with
+    assert first.models.generator is not None
+    assert first.models.generator.sha256  # the log says what it was made with
     assert isinstance(last, adascale.SearchFinished)
     assert last.result == again
     assert len(adascale.replay(log)) > 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,7 +102,7 @@ def eval_(
             if done < rounds * len(problems):
                 say(f"adascale: {len(store):,} draws are kept; the same command goes on")
                 raise typer.Exit(130)
-        described = session.describe()
+        described = asdict(session.describe())
     names = [path.name for path in data]
     _show({"schema": SCHEMA, "data": names, "seed": options.seed, **described, **found.report()}, options)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from adascale import __version__
 from adascale.engine.search.events import Event, SearchStarted, StepProposed
@@ -58,13 +57,13 @@ class Document:
 
     def facts(self) -> list[tuple[str, str]]:
         """What it was made with: name and value."""
-        generator: Mapping[str, Any] = self.started.models.get("generator") or {}
+        generator = self.started.models.generator
         budget = self.started.budget
         limits = [f"{thousands(budget.max_tokens)} tokens"] if budget.max_tokens is not None else []
         limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
         found = [
-            ("model", str(generator.get("name") or "")),
-            ("sha256", str(generator.get("sha256") or "")),
+            ("model", generator.name if generator else ""),
+            ("sha256", generator.sha256 if generator else ""),
             ("strategy", self.started.strategy),
             ("budget", ", ".join(limits) or "none"),
             ("seed", str(self.started.seed)),

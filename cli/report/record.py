@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.evaluation.summary import Account
 from adascale.engine.search.events import (
@@ -86,13 +87,13 @@ def run_record(settings: Settings, version: str) -> dict[str, Any]:
 
 
 def _search_fields(
-    models: Mapping[str, Any], strategy: str, params: Mapping[str, Any], seed: int
+    models: ModelDescription, strategy: str, params: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     return {
-        "model": models.get("generator"),
-        "prm": models.get("prm"),
-        "calibration": _calibration(models.get("calibration")),
-        "sampling": models.get("sampling"),
+        "model": models.generator and dataclasses.asdict(models.generator),
+        "prm": models.prm and dataclasses.asdict(models.prm),
+        "calibration": _calibration(models.calibration),
+        "sampling": models.sampling,
         "search": {"strategy": strategy, **params, "seed": seed},
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Union
 
 from ..budget import Budget, Usage
+from ..description import ModelDescription
 from ..errors import AdascaleError, TraceError, error_class
 from ..types import BranchId, Estimate, NodeId, Notice, Problem, Reading, SearchResult, Standing, Step, Until
 from .codec import build, to_plain
@@ -30,13 +31,13 @@ class _Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted(_Event):
-    """A search begins. ``params`` are the strategy's, ``models`` describe generator and PRM."""
+    """A search begins. ``params`` are the strategy's, ``models`` are what searches."""
 
     kind: ClassVar[str] = "search_started"
     problem: Problem
     strategy: str
     params: Mapping[str, Any]
-    models: Mapping[str, Any]
+    models: ModelDescription
     select: str
     budget: Budget
     seed: int

@@ -74,7 +74,7 @@ class Search:
             select=s.strategy.select,
             budget=s.budget,
             seed=s.seed,
-            calibrated=s.models.get("calibration") is not None,
+            calibrated=s.models.calibration is not None,
         )
         for notice in s.warnings:
             self.warn(notice)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from ..budget import Budget
+from ..description import ModelDescription
 from ..strategies import Strategy
 from ..types import Notice
 
@@ -19,12 +18,12 @@ class Settings:
         strategy: Decides what to draw.
         budget: Limits per problem.
         seed: With the problem's id and the path, the seed of every branch.
-        models: Description of generator and PRM, for the log.
+        models: What searches, for the log.
         warnings: What a user should know before each search.
     """
 
     strategy: Strategy
     budget: Budget = Budget()
     seed: int = 0
-    models: Mapping[str, Any] = field(default_factory=dict)
+    models: ModelDescription = ModelDescription()
     warnings: tuple[Notice, ...] = ()

@@ -6,13 +6,15 @@ What a node was searching when it was lost ends as interrupted; all else goes to
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any, Self
 
+from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError, ModelError, WorkerDiedError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
@@ -164,15 +166,16 @@ def _all(enter: Callable[[Worker], Any], workers: list[Worker]) -> None:
         raise errors[0]
 
 
-def _check_equal(described: list[Mapping[str, Any]]) -> None:
+def _check_equal(described: list[ModelDescription]) -> None:
     """Records of one run are made with the same things."""
     first = described[0]
     for other in described[1:]:
-        differ = [name for name in {**first, **other} if first.get(name) != other.get(name)]
+        names = (field.name for field in dataclasses.fields(first))
+        differ = [name for name in names if getattr(first, name) != getattr(other, name)]
         if differ:
             raise ModelError(
                 f"the nodes differ in their {', '.join(differ)}",
-                *(f"{first.get(name)} and {other.get(name)}" for name in differ),
+                *(f"{getattr(first, name)} and {getattr(other, name)}" for name in differ),
                 hint="--generator as a name from the catalogue, and the same --ctx-size and files everywhere",
                 slug="nodes-differ",
             )

@@ -13,12 +13,13 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
@@ -100,7 +101,7 @@ class Opened:
         files: Label, path and sha256 of each model.
     """
 
-    models: Mapping[str, Any]
+    models: ModelDescription
     warnings: tuple[Notice, ...]
     files: tuple[tuple[str, Path, str], ...]
 

@@ -8,6 +8,7 @@ from typing import Any
 from adascale.cli.render.state import ViewState, reduce
 from adascale.engine.answers.votes import standing
 from adascale.engine.budget import Budget, Usage
+from adascale.engine.description import ModelDescription
 from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
@@ -65,7 +66,7 @@ class Log:
             problem=Problem("q1", question),
             strategy="beam",
             params=params or {},
-            models={},
+            models=ModelDescription(),
             select=select,
             budget=Budget() if budget is None else budget,
             seed=7,
