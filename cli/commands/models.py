@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,7 @@ from ..terminal.console import say, write_payload
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
+    from adascale.models.files.gguf import GGUFInfo
     from adascale.models.files.library import LocalFile
 
 SCHEMA = "adascale.model/1"
@@ -38,6 +40,37 @@ Name = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the list: what is known of a model without a look into its file; None is unknown."""
+
+    name: str
+    role: str | None = None
+    format: str | None = None
+    here: bool = False
+    path: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    parameters: int | None = None
+    licence: str | None = None
+    repository: str | None = None
+    sources: tuple[str, ...] = ()
+    summary: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a model file says about itself."""
+
+    architecture: str
+    quant: str
+    context: int
+    layers: int
+    vocabulary: int
+    chat_template: bool
+    kv_bytes_per_token: int
+
+
 @app.command("list")
 def list_models(as_json: JsonLinesOption = False) -> None:
     """List the models known by name, and the others in the cache.
@@ -51,9 +84,9 @@ def list_models(as_json: JsonLinesOption = False) -> None:
 
     here = installed()
     found = {file.name: file for file in here}
-    entries = [_facts(spec, found.get(name)) for name, spec in catalog().items()]
-    entries += [_facts(None, file) for file in here if file.spec is None]
-    write_payload(_json_lines(entries) if as_json else _table(entries))
+    entries = [_of_catalogue(spec, found.get(name)) for name, spec in catalog().items()]
+    entries += [_of_file(file) for file in here if file.spec is None]
+    write_payload("\n".join(_json(asdict(entry)) for entry in entries) if as_json else _table(entries))
 
 
 @app.command()
@@ -68,22 +101,17 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
 
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
-    if file is None and spec is None:
+    if spec is not None:
+        entry = _of_catalogue(spec, file)
+    elif file is not None:
+        entry = _of_file(file)
+    else:
         raise _not_here(name)
-    facts = _facts(spec, file)
+    facts = asdict(entry)
     if file is not None:
         info = read_info(file.path)
-        facts |= {
-            "architecture": info.architecture,
-            "parameters": info.parameter_count,
-            "quant": info.file_type,
-            "context": info.context_length,
-            "layers": info.block_count,
-            "vocabulary": info.vocab_size,
-            "chat_template": bool(info.chat_template),
-            "kv_bytes_per_token": info.kv_bytes_per_token(),
-        }
-    write_payload(_json_lines([facts]) if as_json else _listing(facts))
+        facts |= {"parameters": info.parameter_count, **asdict(_header(info))}
+    write_payload(_json(facts) if as_json else _listing(facts))
 
 
 @app.command()
@@ -158,41 +186,59 @@ def rm(name: Name, yes: Yes = False) -> None:
     say(f"removed {name}, {human_bytes(remove(name))} freed")
 
 
-def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
-    """What JSON and tables are made of; unknown is None."""
-    sources = ["hub", "wheel"] if spec and spec.wheel else ["hub"] if spec else []
-    return {
-        "schema": SCHEMA,
-        "name": spec.name if spec else file.name if file else None,
-        "role": spec.role if spec else None,
-        "format": spec.format if spec else None,
-        "here": file is not None,
-        "path": str(file.path) if file else None,
-        "size_bytes": file.size_bytes if file else spec.size_bytes if spec else None,
-        "sha256": (file and file.sha256) or (spec and spec.sha256),
-        "parameters": spec.parameters if spec else None,
-        "licence": spec.licence if spec else None,
-        "repository": spec.hub.repo if spec else None,
-        "sources": sources,
-        "summary": spec.summary if spec else None,
-    }
+def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
+    return Entry(
+        name=spec.name,
+        role=spec.role,
+        format=spec.format,
+        here=file is not None,
+        path=str(file.path) if file else None,
+        size_bytes=file.size_bytes if file else spec.size_bytes,
+        sha256=(file and file.sha256) or spec.sha256,
+        parameters=spec.parameters,
+        licence=spec.licence,
+        repository=spec.hub.repo,
+        sources=("hub", "wheel") if spec.wheel else ("hub",),
+        summary=spec.summary,
+    )
 
 
-def _table(entries: Iterable[dict[str, Any]]) -> str:
+def _of_file(file: LocalFile) -> Entry:
+    return Entry(
+        name=file.name,
+        here=True,
+        path=str(file.path),
+        size_bytes=file.size_bytes,
+        sha256=file.sha256 or None,
+    )
+
+
+def _header(info: GGUFInfo) -> Header:
+    return Header(
+        architecture=info.architecture,
+        quant=info.file_type,
+        context=info.context_length,
+        layers=info.block_count,
+        vocabulary=info.vocab_size,
+        chat_template=bool(info.chat_template),
+        kv_bytes_per_token=info.kv_bytes_per_token(),
+    )
+
+
+def _table(entries: Iterable[Entry]) -> str:
     from adascale.models.units import human_bytes
 
     rows = [("NAME", "SIZE", "HERE", "LICENCE", "WHAT IT IS")]
     for entry in entries:
-        size = human_bytes(entry["size_bytes"]) if entry["size_bytes"] else "?"
-        here = "here" if entry["here"] else "-"
-        rows.append((entry["name"], size, here, entry["licence"] or "?", entry["summary"] or ""))
+        size = human_bytes(entry.size_bytes) if entry.size_bytes else "?"
+        here = "here" if entry.here else "-"
+        rows.append((entry.name, size, here, entry.licence or "?", entry.summary or ""))
     return columns(rows, "<<<<<")
 
 
-def _listing(facts: dict[str, Any]) -> str:
+def _listing(facts: Mapping[str, object]) -> str:
     """One fact a line; what is unknown is left out."""
-    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, [], "")}
-    del known["schema"]
+    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, (), "")}
     return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
 
 
@@ -201,11 +247,11 @@ def _words(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _json_lines(entries: Iterable[dict[str, Any]]) -> str:
-    return "\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries)
+def _json(facts: Mapping[str, object]) -> str:
+    return json.dumps({"schema": SCHEMA, **facts}, ensure_ascii=False, allow_nan=False)
 
 
 def _not_here(name: str) -> ModelNotFoundError:
