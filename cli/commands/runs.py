@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.search.events import SearchFinished, SearchStarted, from_json
 
@@ -15,7 +16,6 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, t
 from ..options import completion
 from ..options.arguments import RunArgument
 from ..options.flatten import JsonLinesOption
-from ..render.maths import readable
 from ..report.tables import columns
 from ..terminal.console import say, write_payload
 from ..terminal.json_output import write_json_lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..render.maths import readable
+from adascale.engine.answers.latex import readable
+
 from ..render.rows import Row, tree_rows
 from ..terminal.text import one_line, plural
 from ..terminal.theme import UNICODE, Level, level

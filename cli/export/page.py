@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
-from ..render.maths import readable
 from ..render.rows import Row, tree_rows
 from ..render.summary import backing
 from ..terminal.console import clean

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.types import Estimate
 
 from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
-from .maths import readable
 from .rows import Row
 
 NARROW = 60

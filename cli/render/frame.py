@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.decimals import decimal
 
 from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural, thousands
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .draw import Frame, draw_rows
-from .maths import readable
 from .rows import tree_rows
 from .state import ViewState
 from .summary import answer_text, backing, score_text, spent, support

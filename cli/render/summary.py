@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.text import Text
 
 from adascale.engine.answers.equality import same_answer
+from adascale.engine.answers.latex import readable
 from adascale.engine.types import ROOT, AnswerGroup, Estimate
 
 from ..terminal.text import chance, cut, duration, one_line, plural, thousands
 from ..terminal.theme import STYLES, Glyphs
-from .maths import readable
 from .state import ViewState
 
 _ANSWER_CELLS = 40

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.search.tree import Tree
 from adascale.engine.types import SearchResult
-
-from ..render.maths import readable
 
 
 def solution_text(tree: Tree, result: SearchResult) -> str:

@@ -13,14 +13,11 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from .latex import bare
 from .numbers import number, plain_number
 from .verifier import Verifier
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
-_WRAPPERS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\{([^{}]*)\}")
-_NOISE = re.compile(
-    r"\\[!,;: ]|~|\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![a-zA-Z])|\\?\$|[*`]|\\\(|\\\)|\\\[|\\\]|\\?%"
-)
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
 """White space that only sets the parts of an answer apart. Behind a comma it tells 3, 500 from 3,500."""
 
@@ -67,10 +64,7 @@ def _settled(left: str, right: str, x: Fraction | None, y: Fraction | None) -> b
 
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
-    while (unwrapped := _WRAPPERS.sub(r" \1", answer)) != answer:
-        answer = unwrapped
-    answer = answer.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("−", "-")
-    return re.sub(r"\s+", " ", _NOISE.sub("", answer)).strip().rstrip(".").lower()
+    return bare(answer).rstrip(".").lower()
 
 
 def _compact(normal: str) -> str:

@@ -14,22 +14,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-_NOTATION = [
-    (re.compile(r"\\[()\[\]]"), "\n"),
-    # Runs of white space are one character before any pattern looks behind them, from each of their places.
-    (re.compile(r"(?:[^\S\n]|[\x01\x02])+"), " "),
-    (re.compile(r" ?\n[ \n]*"), "\n"),
-    (re.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)\{([^{}]*)\}(?:\^\{?\d\}?)?"), "\x01\\1\x02"),
-    (re.compile(r"\\[,;:! ]|\\left|\\right|\\\$|\$|\\displaystyle"), ""),
-    (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
-    (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]"), "*"),
-    (re.compile(r"\\div|\u00f7"), "/"),
-    (re.compile(r"[\u2212\u2013]"), "-"),
-    (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"(?<=\d)\s+([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])"), "\x01\\1\x02"),
-    (re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.)]) |`"), ""),
-]
-"""LaTeX, thousands separators and emphasis, until only the sum is left; units stay, in control characters."""
+from .latex import arithmetic
+
+_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_UNIT_BEHIND = re.compile(r"(?<=\d)\s+([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])")
+_MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.)]) |`")
 
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
@@ -70,8 +59,8 @@ def equations(text: str) -> Iterator[Equation]:
     Args:
         text: With or without LaTeX. Units are ignored, and so is everything that has a variable.
     """
-    for pattern, by in _NOTATION:
-        text = pattern.sub(by, text)
+    text = _UNIT_BEHIND.sub("\x01\\1\x02", _SEPARATOR.sub("", arithmetic(text)))
+    text = _MARKDOWN.sub("", text)
     for match in _CHAIN.finditer(text):
         sums, behind = match["sums"], match["behind"]
         start = match.end("sums") - len(sums.lstrip())

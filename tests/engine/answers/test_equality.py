@@ -63,6 +63,8 @@ def test_same(a: str, b: str) -> None:
         ("D", "d = 5"),
         ("A", "A and B"),
         ("a", "a cat"),
+        ("2*3", "23"),
+        (r"0.\overline{3}", "0.3"),
     ],
 )
 def test_different(a: str, b: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.cli.render.maths import readable
+from adascale.engine.answers.latex import bare, readable
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ from adascale.cli.render.maths import readable
         (r"2\frac{1}{2}, 5\frac{3}{4}\text{ cups}", "2 1/2, 5 3/4 cups"),
         (r"\frac{1}{2}\frac{3}{4} \frac{2x}{3}y x\frac12 \frac12^2", "(1/2)(3/4) (2x/3)y x(1/2) (1/2)^2"),
         (r"\boxed{\{1, 2\}}, \boxed{5{,}000}", "[{1, 2}], [5,000]"),
+        (r"\displaystyle\frac{1}{2}\left(x + 1\right)", "(1/2)(x + 1)"),
+        (r"16 \text{ eggs/d", "16 eggs/d"),  # still being written
     ],
 )
 def test_what_is_understood_is_plain(latex: str, plain: str) -> None:
@@ -44,3 +46,18 @@ def test_text_without_latex_stays(text: str) -> None:
 @pytest.mark.timeout(5)
 def test_a_hostile_step_takes_no_time() -> None:
     readable("\\frac{" * 20_000 + "}" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        (r"\text{She makes } \$18 \text{ a day}", "She makes 18 a day"),
+        (r"\dfrac12 + \tfrac{3}{4}", r"\frac{1}{2} + \frac{3}{4}"),
+        (r"\left(1,\, 2\right)", "(1, 2)"),
+        (r"\(50\%\)", "50"),
+        (r"0.\overline{3}", r"0.\overline{3}"),
+        ("**2*3**", "2*3"),
+    ],
+)
+def test_an_answer_is_bare(answer: str, left: str) -> None:
+    assert bare(answer) == left

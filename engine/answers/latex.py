@@ -1,0 +1,119 @@
+r"""LaTeX, as much of it as small models write: the one place that knows its commands.
+
+Three readers, each with a spelling of its own: ``readable`` for a person, ``bare`` for comparing answers and
+``arithmetic`` for doing sums over. What is not understood stays as it was written.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+_DEEPEST = 8
+"""Braces within braces that are followed."""
+
+_SYMBOLS: Final = {
+    "times": "×", "cdot": "·", "div": "÷", "pm": "±", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠",
+    "neq": "≠", "approx": "≈", "equiv": "≡", "infty": "∞", "pi": "π", "theta": "θ", "alpha": "α", "beta": "β",
+    "circ": "°", "angle": "∠", "ldots": "…", "cdots": "…", "dots": "…", "to": "→", "rightarrow": "→",
+    "Rightarrow": "⇒", "implies": "⇒", "therefore": "∴", "cup": "∪", "cap": "∩", "in": "∈", "sum": "∑",
+    "quad": " ", "qquad": " ",
+}  # fmt: skip
+
+_INNER = r"\{((?:[^{}\\]|\\.)*)\}"
+_WORDS = r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)"
+_SPACING = r"\\[,;:! ]"
+_DELIMITER = r"\\[()\[\]]"
+_SIZE = r"\\(?:left|right|displaystyle)(?![A-Za-z])"
+
+_TEXT = re.compile(rf"{_WORDS}\s*{_INNER}")
+_FRACTION = re.compile(rf"\\[dt]?frac\s*{_INNER}\s*{_INNER}")
+_SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)")
+
+_NAME = re.compile(rf"(?:{_WORDS}|\\operatorname|\\overline)\s*{_INNER}")
+_CUT_OFF = re.compile(rf"{_WORDS}\s*\{{([^{{}}\\]*)$")
+_ROOT = re.compile(rf"\\sqrt\s*{_INNER}")
+_BOXED = re.compile(rf"\\f?boxed\s*{_INNER}")
+_SCRIPT = re.compile(rf"([\^_]){_INNER}")
+_MODULO = re.compile(rf"\\pmod\s*{_INNER}")
+_SYMBOL = re.compile(rf"\\({'|'.join(sorted(_SYMBOLS, key=len, reverse=True))})(?![A-Za-z])")
+_ENVIRONMENT = re.compile(rf"{_DELIMITER}|\\(?:begin|end)\{{[a-z*]+\}}")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
+_ESCAPED = re.compile(r"\\([%$#&_{}])")
+_SPACE = re.compile(rf" ?{_SPACING} ?|\\\\(?=\s|$)")
+_SIZED = re.compile(_SIZE)
+
+_UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\?[$%]|[~`]")
+
+_ARITHMETIC = [
+    (re.compile(_DELIMITER), "\n"),
+    # Runs of white space are one character before any pattern looks behind them, from each of their places.
+    (re.compile(r"(?:[^\S\n]|[\x01\x02])+"), " "),
+    (re.compile(r" ?\n[ \n]*"), "\n"),
+    (re.compile(rf"{_WORDS}\s*{_INNER}(?:\^\{{?\d\}}?)?"), "\x01\\1\x02"),
+    (re.compile(rf"{_SPACING}|{_SIZE}|\\?\$"), ""),
+    (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
+    (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]"), "*"),
+    (re.compile(r"\\div|\u00f7"), "/"),
+    (re.compile(r"[\u2212\u2013]"), "-"),
+]
+
+
+def arithmetic(text: str) -> str:
+    """``text`` with the operators of Python, words that LaTeX marks as such between the characters 1 and 2.
+
+    A formula stands in a line of its own, and every run of white space is one character.
+    """
+    for pattern, by in _ARITHMETIC:
+        text = pattern.sub(by, text)
+    return text
+
+
+def bare(answer: str) -> str:
+    r"""An answer without what only sets it: words, spacing, sizes, currency and percent signs, emphasis.
+
+    Fractions are all ``\frac{1}{2}``, and every run of white space is one space.
+    """
+    while (unwrapped := _TEXT.sub(r" \1", answer)) != answer:
+        answer = unwrapped
+    answer = _FRACTION.sub(r"\\frac{\1}{\2}", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", answer))
+    return " ".join(_UNSEEN.sub("", answer).replace("\u2212", "-").split()).strip("* ")
+
+
+@functools.lru_cache(maxsize=4096)
+def readable(text: str) -> str:
+    r"""``text`` as a person reads it: ``\frac{3}{4}`` as ``3/4``, ``\boxed{27}`` as ``[27]``."""
+    if "\\" not in text:
+        return text
+    text = _SIZED.sub("", _ENVIRONMENT.sub("", text)).replace("{,}", ",")
+    for _ in range(_DEEPEST):
+        before = text
+        text = _NAME.sub(r"\1", text)
+        text = _MODULO.sub(r"(mod \1)", text)
+        text = _FRACTION.sub(_fraction, text)
+        text = _ROOT.sub(lambda part: f"√{_factor(part[1])}", text)
+        text = _SCRIPT.sub(lambda part: part[1] + _factor(part[2]), text)
+        text = _BOXED.sub(r"[\1]", text)
+        if text == before:
+            break
+    text = _CUT_OFF.sub(r"\1", _SHORT_FRACTION.sub(_fraction, text))
+    text = _SYMBOL.sub(lambda part: _SYMBOLS[part[1]], text).replace("^°", "°")
+    # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
+    return _GAP.sub(" ", _ESCAPED.sub(r"\1", _SPACE.sub(" ", text)))
+
+
+def _fraction(part: re.Match[str]) -> str:
+    """``3/4``, apart from a number before it, and in brackets where something is multiplied by it."""
+    shown = f"{_factor(part[1])}/{_factor(part[2])}"
+    before, after = part.string[: part.start()][-1:], part.string[part.end() :][:5]
+    if before.isdigit():
+        return f" {shown}"
+    by = before.isalpha() or before in (")", "}") or re.match(r"[\w(^]|\\[dt]?frac", after)
+    return f"({shown})" if by else shown
+
+
+def _factor(part: str) -> str:
+    """In brackets where it is more than one thing."""
+    part = part.strip()
+    return part if re.fullmatch(r"\\?\w+|[\d.,]+", part) else f"({part})"
