@@ -23,11 +23,11 @@ from adascale.engine.errors import (
     UsageError,
 )
 
-from .options.config_file import config_path, defaults_of, read_config, settings_of, warn_unknown
+from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .terminal.console import show_error
 from .terminal.signals import unwinding
 
-_COMMANDS = {
+_HOMES = {
     "ask": "ask.ask",
     "batch": "batch.batch",
     "eval": "evaluate.eval_",
@@ -59,7 +59,7 @@ class _Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is wanted: a command should not wait for the others."""
 
     def __getitem__(self, name: str) -> Any:
-        module, _, attribute = _COMMANDS[name].partition(".")
+        module, _, attribute = _HOMES[name].partition(".")
         if self.data[name] is None:
             found = getattr(import_module(f".commands.{module}", __package__), attribute)
             table = typer.Typer()
@@ -71,10 +71,13 @@ class _Commands(UserDict[str, Any]):
         return self.data[name]
 
 
+COMMANDS = _Commands(dict.fromkeys(_HOMES))
+
+
 class _Root(TyperGroup):
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
-        self.commands = _Commands(dict.fromkeys(_COMMANDS))
+        self.commands = COMMANDS
 
 
 app = typer.Typer(
@@ -115,9 +118,9 @@ def root(
         if context.invoked_subcommand == "doctor" or {"-h", "--help"} & set(sys.argv):
             return
         raise
-    if found:
-        warn_unknown(found, settings_of(context.command), path)
-        context.default_map = defaults_of(context.command, found)
+    if found and (name := context.invoked_subcommand):
+        warn_unknown(found, path)
+        context.default_map = {name: defaults_of(COMMANDS[name], found)}
 
 
 def exit_code(error: Exception) -> int:

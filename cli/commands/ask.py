@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,8 @@ from ..disk.files import check_writable
 from ..disk.history import open_run
 from ..disk.trace import TraceWriter
 from ..open_models import open_worker, settings_for
-from ..options.flatten import JsonOption, with_options
-from ..options.run_options import ExtractOption, RunOptions, SaveOption, ShowTreeOption, TraceOption
+from ..options.flatten import with_options
+from ..options.groups import MAX_BRANCHES, Ask
 from ..render.renderer import choose_progress, make_renderer
 from ..report.answer import answer_payload
 from ..report.record import answer_record, is_sure
@@ -30,7 +31,7 @@ from ..terminal.json_output import write_json
 from ..terminal.signals import graceful
 
 
-@with_options(RunOptions)
+@with_options(Ask)
 def ask(
     question: Annotated[
         str | None,
@@ -40,13 +41,8 @@ def ask(
             help="The question; - or nothing reads it from stdin. Put -- before one that begins with a dash.",
         ),
     ] = None,
-    show_tree: ShowTreeOption = False,
-    extract: ExtractOption = False,
-    trace: TraceOption = None,
-    save: SaveOption = True,
-    json_output: JsonOption = False,
     *,
-    options: RunOptions,
+    options: Ask,
 ) -> None:
     """Answer one question by searching over reasoning steps.
 
@@ -55,25 +51,28 @@ def ask(
     adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
     problem = Problem("1", question_text(question))
-    options.limits()  # a wrong value is told before a model is loaded
-    if trace is not None:
-        check_writable(trace)
-    kind = choose_progress(options.progress, options.quiet, may_animate())
+    if options.trace is not None:
+        check_writable(options.trace)
+    search, terminal = options.search, options.terminal
+    branches = min(search.chosen().branches, MAX_BRANCHES)
+    session = replace(options.session, branches=branches)
+    kind = choose_progress(options.progress, terminal.quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
-        renderer = stack.enter_context(make_renderer(kind, show_tree=show_tree, quiet=options.quiet))
-        branches = options.chosen().branches
-        worker = stack.enter_context(open_worker(options, branches, renderer.status))
+        renderer = stack.enter_context(make_renderer(kind, show_tree=options.show_tree, quiet=terminal.quiet))
+        worker = stack.enter_context(open_worker(session, terminal, renderer.status))
         loaded = time.monotonic() - started
-        writer = stack.enter_context(_writer(trace, save))  # where there is no search there is no trace
+        writer = stack.enter_context(
+            _writer(options.trace, options.save)
+        )  # where there is no search there is no trace
         log: list[Event] = []
         with graceful(worker.interrupt):
-            for _, event in worker.run([problem], settings_for(options, worker)):
+            for _, event in worker.run([problem], settings_for(search, terminal, worker)):
                 log.append(event)
                 if writer is not None:
                     writer.write(event)
                 renderer.on(event)
-    finish(log, loaded, options, extract=extract, json_output=json_output)
+    finish(log, loaded, options)
 
 
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
@@ -101,23 +100,22 @@ def question_text(argument: str | None) -> str:
     return text.strip()
 
 
-def finish(
-    log: list[Event], load_seconds: float, options: RunOptions, *, extract: bool, json_output: bool
-) -> None:
+def finish(log: list[Event], load_seconds: float, options: Ask) -> None:
     """Write the payload and leave with the exit code of the outcome."""
     last = log[-1]
     if isinstance(last, SearchFailed):
         raise last.error()
     assert isinstance(last, SearchFinished)
-    if json_output:
-        record = answer_record(log, load_seconds, __version__, options.min_confidence)
+    min_confidence = options.search.min_confidence
+    if options.json_output:
+        record = answer_record(log, load_seconds, __version__, min_confidence)
         write_json(record)
-    elif payload := answer_payload(replay(log), last.result, extract):
+    elif payload := answer_payload(replay(log), last.result, options.extract):
         write_payload(payload)
     if last.result.stop_reason == "interrupted":
         raise typer.Exit(130)
-    unsure = not is_sure(last.result, options.min_confidence)
-    if unsure and last.result.stop_reason != "hopeless" and not options.quiet:
-        say(f"adascale: less sure than --min-confidence {options.min_confidence:g}")
-    if unsure or last.result.best is None or (extract and last.result.answer is None):
+    unsure = not is_sure(last.result, min_confidence)
+    if unsure and last.result.stop_reason != "hopeless" and not options.terminal.quiet:
+        say(f"adascale: less sure than --min-confidence {min_confidence:g}")
+    if unsure or last.result.best is None or (options.extract and last.result.answer is None):
         raise typer.Exit(3)

@@ -26,10 +26,9 @@ from ..disk.files import check_apart, unwritable
 from ..disk.questions import BadLine, count_lines, digest, read_problems
 from ..disk.results import Results, open_results
 from ..disk.trace import TraceWriter
-from ..open_models import MAX_BRANCHES, open_cluster, open_worker, settings_for
-from ..options.batch_options import BatchOptions
+from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
-from ..options.run_options import RunOptions
+from ..options.groups import Batch, Search
 from ..render.batch import BatchView, make_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
@@ -48,17 +47,14 @@ _WARNED = 5
 """Failures that get a warning each; the summary counts the others."""
 
 
-@with_options(BatchOptions)
+@with_options(Batch)
 def batch(
     source: Annotated[
         str,
         typer.Argument(metavar="[FILE|-]", help="JSON Lines, CSV with a header, or one question a line."),
     ] = "-",
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the JSON Lines go.")
-    ] = "-",
     *,
-    options: BatchOptions,
+    options: Batch,
 ) -> None:
     """Answer many questions; writes one JSON object a line as each is done.
 
@@ -68,17 +64,18 @@ def batch(
 
     The same command goes on where it was stopped: what has a record is not asked again, what failed is.
     """
-    options.limits()
-    check_apart(output, [source, *options.references()], f"-o {shlex.quote(_other_name(source))}")
+    check_apart(
+        options.output, [source, *options.session.references()], f"-o {shlex.quote(_other_name(source))}"
+    )
     if options.traces is not None:
         _make_folder(options.traces)
     lines = islice(read_problems(source, options.form, options.question_field), options.limit)
     if options.dry_run:
-        _plan(lines, output, options)
+        _plan(lines, options)
         return
     counts = BatchCounts()
-    with open_results(output, overwrite=options.overwrite) as results:
-        run = _Run(options, results, source, counts, _view(counts, source, output, options), output != "-")
+    with open_results(options.output, overwrite=options.overwrite) as results:
+        run = _Run(options, results, source, counts, _view(counts, source, options))
         run.go(lines)
     run.close()
 
@@ -93,15 +90,13 @@ class _Run:
         source: File of the questions, or ``-``.
         counts: What has become of the questions so far.
         view: Shows it.
-        resumable: Whether the same command can go on, as it can with an output file.
     """
 
-    options: BatchOptions
+    options: Batch
     results: Results
     source: str
     counts: BatchCounts
     view: BatchView
-    resumable: bool
     _started: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
 
@@ -117,7 +112,7 @@ class _Run:
         with ExitStack() as stack:
             stack.enter_context(self.view)
             worker = stack.enter_context(self._open())
-            settings = settings_for(self._with_seed(), worker)
+            settings = settings_for(self._with_seed(), self.options.terminal, worker)
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(made_with(run_record(settings, __version__)))
@@ -130,16 +125,17 @@ class _Run:
         return "stdin" if self.source == "-" else Path(self.source).name
 
     def _open(self) -> AbstractContextManager[Worker | Cluster]:
+        session, terminal = self.options.session, self.options.terminal
         if self.options.ray is None:
-            return open_worker(self.options, MAX_BRANCHES, self.view.status)
-        return open_cluster(self.options, self.options.ray, MAX_BRANCHES, self.view.status)
+            return open_worker(session, terminal, self.view.status)
+        return open_cluster(session, terminal, self.options.ray, self.view.status)
 
-    def _with_seed(self) -> RunOptions:
+    def _with_seed(self) -> Search:
         """The seed of the records that are there, unless another one is asked for."""
-        before = self.results.made_with
-        if self.options.seed is not None or before is None:
-            return self.options
-        return replace(self.options, seed=before["seed"])
+        search, before = self.options.search, self.results.made_with
+        if search.seed is not None or before is None:
+            return search
+        return replace(search, seed=before["seed"])
 
     def _ask(self, events: Iterator[tuple[Problem, Event]]) -> None:
         logs: dict[str, list[Event]] = {}
@@ -169,7 +165,7 @@ class _Run:
 
     def _write_record(self, problem: Problem, log: list[Event]) -> None:
         """Write what became of a question, by the log of its search."""
-        record = answer_record(log, self._loaded, __version__, self.options.min_confidence)
+        record = answer_record(log, self._loaded, __version__, self.options.search.min_confidence)
         if isinstance(log[-1], SearchFailed):
             error = log[-1].error()
             self._write_failure(
@@ -195,16 +191,18 @@ class _Run:
             self._warn(Notice(error.slug, said, error.facts, error.hint))
 
     def _warn(self, notice: Notice) -> None:
-        if self.options.quiet < 2:
+        if self.options.terminal.quiet < 2:
             show_warning(notice)
 
     def close(self) -> None:
         """Say what has become of everything, and leave with its exit code."""
-        if not self.options.quiet:
+        if not self.options.terminal.quiet:
             for line in self.counts.summary():
                 say(f"adascale: {line}")
         again = "mend them and run the same command: only these are asked again"
-        failure = self.counts.error(again if self.resumable else "-o FILE keeps what is done for another run")
+        failure = self.counts.error(
+            again if self._is_resumable else "-o FILE keeps what is done for another run"
+        )
         if self.counts.interrupted:
             if failure is not None:
                 show_error(failure)
@@ -213,12 +211,17 @@ class _Run:
         if failure is not None:
             raise failure
 
+    @property
+    def _is_resumable(self) -> bool:
+        """Whether the same command can go on, as it can with an output file."""
+        return self.options.output != "-"
+
     def _way_on(self) -> str:
         """Where an interrupted run stopped, and the command that continues it."""
         total = count_lines(self.source, self.options.form)
         there = self.counts.done + self.counts.skipped
         at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
-        if not self.resumable:
+        if not self._is_resumable:
             return f"{at}; with -o FILE it could be continued"
         if self.source == "-":
             return f"{at}; the same pipe into the same command continues it"
@@ -231,12 +234,12 @@ def _other_name(source: str) -> str:
     return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
 
 
-def _view(counts: BatchCounts, source: str, output: str, options: BatchOptions) -> BatchView:
-    kind = choose_progress(options.progress, options.quiet, may_animate())
+def _view(counts: BatchCounts, source: str, options: Batch) -> BatchView:
+    kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
     if kind == "json":
         return JsonBatch()
     # Records that go to the same terminal would be written into the picture.
-    live = kind == "live" and not (output == "-" and sys.stdout.isatty())
+    live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
     total = count_lines(source, options.form) if live else None
     if total is not None and options.limit is not None:
         total = min(total, options.limit)
@@ -250,9 +253,9 @@ def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
 
 
-def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions) -> None:
+def _plan(lines: Iterator[Problem | BadLine], options: Batch) -> None:
     """Read everything and say what a run would do."""
-    with open_results(output, overwrite=options.overwrite) as results:
+    with open_results(options.output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()
         questions = there = 0
         for line in lines:
@@ -265,9 +268,9 @@ def _plan(lines: Iterator[Problem | BadLine], output: str, options: BatchOptions
     say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    most = options.chosen().at_most
+    most = options.search.chosen().at_most
     limit = "until every prefix has ended" if most is None else f"at most {plural(most, 'solution')} each"
-    say(f"adascale: {options.strategy}, {limit}")
+    say(f"adascale: {options.search.strategy}, {limit}")
     if bad:
         raise typer.Exit(6)
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adascale.engine.calibration import Method
 from adascale.engine.errors import CalibrationError
 from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Notice, Problem
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..open_models import open_session
-from ..options.calibrate_options import CalibrateOptions
-from ..options.flatten import OUTPUT, SEARCH, JsonLinesOption, JsonOption, option, with_options
+from ..options.flags import JsonLinesOption, JsonOption
+from ..options.flatten import with_options
+from ..options.groups import CalibrationRun, Check, Fit
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
 from ..terminal.console import say, show_warning, shown_path, write_payload
@@ -49,26 +49,8 @@ app = typer.Typer(
 
 
 @app.command()
-@with_options(CalibrateOptions)
-def fit(
-    method: Annotated[
-        Method,
-        option("--method", panel=SEARCH, help="beta and quantile read the states, isotonic the reward."),
-    ] = "beta",
-    output: Annotated[
-        Path | None,
-        option(
-            "--output",
-            "-o",
-            panel=OUTPUT,
-            metavar="FILE",
-            show_default="where ask finds it",
-            help="File to write.",
-        ),
-    ] = None,
-    *,
-    options: CalibrateOptions,
-) -> None:
+@with_options(Fit)
+def fit(*, options: Fit) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
     adascale calibrate fit -g my-model.gguf -d questions.jsonl
@@ -78,67 +60,57 @@ def fit(
     """
     from adascale.models.calibration.artefact import describe
 
-    problems = chosen_problems(options, FEWEST)
+    run, output = options.run, options.output
+    problems = chosen_problems(run, FEWEST)
     if output is not None:
         check_writable(output)
-        check_apart(output, [*options.data, *options.references()], "-o mine.calibration.safetensors")
-    with open_session(options, "none", purpose="rollouts") as session:
-        drawn = drawn_on(session, problems, FEWEST, options)
-        artefact = _fitted(session, drawn, method, options)
+        check_apart(output, [*run.data, *run.session.references()], "-o mine.calibration.safetensors")
+    with open_session(run.session, run.terminal) as session:
+        drawn = drawn_on(session, problems, FEWEST, run)
+        artefact = _fitted(session, drawn, options)
     path = _saved(artefact, output)
-    if not options.quiet:
+    if not run.terminal.quiet:
         say(f"adascale: wrote {shown_path(path)}")
-    if options.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
+    if run.terminal.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
         show_warning(_NO_SKILL)
     described = to_plain(describe(artefact))
-    _show(artefact.card.held_out, options, {"file": str(path), "calibration": described})
+    _show(artefact.card.held_out, run, {"file": str(path), "calibration": described})
 
 
 @app.command()
-@with_options(CalibrateOptions)
-def check(
-    calibration: Annotated[
-        str,
-        option(
-            "--calibration",
-            panel=SEARCH,
-            metavar="auto|none|FILE",
-            help="What to check; none measures the raw scores alone.",
-        ),
-    ] = "auto",
-    *,
-    options: CalibrateOptions,
-) -> None:
+@with_options(Check)
+def check(*, options: Check) -> None:
     """Measure a calibration on questions that it was not fitted on.
 
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
-    problems = chosen_problems(options, 1)
-    with open_session(options, calibration, purpose="rollouts") as session:
+    run = options.run
+    problems = chosen_problems(run, 1)
+    with open_session(run.session, run.terminal) as session:
         from adascale.engine.calibration.fitting import measure
         from adascale.engine.calibration.report import report
         from adascale.models.calibration.artefact import describe
 
         artefact = session.calibration
-        if artefact is None and calibration != "none":
+        if artefact is None and run.session.calibration != "none":
             raise CalibrationError(
                 f"there is no calibration for {pair_name(session)}",
                 slug="no-calibration",
                 hint="adascale calibrate fit --data questions.jsonl",
             )
         warnings = [*session.warnings, *_fitted_on(artefact, problems)]
-        for notice in warnings if options.quiet < 2 else ():
+        for notice in warnings if run.terminal.quiet < 2 else ():
             show_warning(notice)
-        drawn = drawn_on(session, problems, 1, options)
+        drawn = drawn_on(session, problems, 1, run)
         fitted = None if artefact is None else artefact.calibration
         # A raw score is not shown a second time beside itself.
         beside = None if artefact is None else drawn.training
-        stages = report(measure(fitted, drawn.training, options.seed), beside)
+        stages = report(measure(fitted, drawn.training, run.seed), beside)
         described = None if artefact is None else to_plain(describe(artefact))
     texts = [notice.message for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
-    _show(stages, options, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
+    _show(stages, run, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
 
 
 @app.command("list")
@@ -187,7 +159,7 @@ def show(
     write_payload(as_text)
 
 
-def _fitted(session: Session, drawn: Drawn, method: Method, options: CalibrateOptions) -> Artefact:
+def _fitted(session: Session, drawn: Drawn, options: Fit) -> Artefact:
     """Fit on what was drawn, and write on the card how good it is on questions held out."""
     import llama_cpp
     import numpy
@@ -198,16 +170,17 @@ def _fitted(session: Session, drawn: Drawn, method: Method, options: CalibrateOp
     from adascale.engine.calibration.report import report
     from adascale.models.calibration.artefact import Artefact, Card
 
-    fitted = fit_calibration(drawn.training, method, HeadConfig(), options.seed)
+    run = options.run
+    fitted = fit_calibration(drawn.training, options.method, HeadConfig(), run.seed)
     card = Card(
         name=pair_name(session),
         fingerprint=session.fingerprint,
-        method=method,
+        method=options.method,
         data=drawn.names,
         questions=drawn.questions,
-        samples=options.samples,
-        rollouts=options.rollouts,
-        seed=options.seed,
+        samples=run.samples,
+        rollouts=run.rollouts,
+        seed=run.seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
         held_out=report(fitted.held_out, drawn.training),
     )
@@ -240,18 +213,18 @@ def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[Notic
 
 def _show(
     stages: Mapping[str, StageReport],
-    options: CalibrateOptions,
+    run: CalibrationRun,
     more: Mapping[str, Any],
     label: str = "calibrated",
 ) -> None:
-    if options.json_output:
+    if run.json_output:
         indent = 2 if sys.stdout.isatty() else None
         write_payload(
             json.dumps({"schema": SCHEMA, **more, "stages": to_plain(stages)}, allow_nan=False, indent=indent)
         )
     else:
         write_payload(report_text(stages))
-    if options.plot is not None:
-        reliability_diagram(stages, options.plot, label)
-        if not options.quiet:
-            say(f"adascale: drew {options.plot}")
+    if run.plot is not None:
+        reliability_diagram(stages, run.plot, label)
+        if not run.terminal.quiet:
+            say(f"adascale: drew {run.plot}")

@@ -18,7 +18,7 @@ from adascale.engine.types import Problem
 
 from ..disk.questions import read_known
 from ..open_models import stoppable
-from ..options.calibrate_options import CalibrateOptions
+from ..options.groups import CalibrationRun
 from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
@@ -43,7 +43,7 @@ class Drawn:
     questions: tuple[str, ...]
 
 
-def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
+def chosen_problems(options: CalibrationRun, fewest: int) -> list[Problem]:
     """The questions asked for; what cannot work is told before anything is loaded.
 
     Raises:
@@ -53,10 +53,10 @@ def chosen_problems(options: CalibrateOptions, fewest: int) -> list[Problem]:
 
     if not options.data:
         raise UsageError("no questions given", hint="--data questions.jsonl")
-    if options.prm == "none":
+    if options.session.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
     if options.plot is not None:
-        check_plot(options.plot, [*options.data, *options.references()])
+        check_plot(options.plot, [*options.data, *options.session.references()])
     problems = choose_questions(read_known(options.data), options.questions, options.seed)
     _check_enough(len(problems), fewest)
     return problems
@@ -72,7 +72,7 @@ def _check_enough(count: int, fewest: int) -> None:
     )
 
 
-def drawn_on(session: Session, problems: list[Problem], fewest: int, options: CalibrateOptions) -> Drawn:
+def drawn_on(session: Session, problems: list[Problem], fewest: int, options: CalibrationRun) -> Drawn:
     """Rollouts of all problems as training data; what is kept already is not drawn again.
 
     Raises:
@@ -103,17 +103,17 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
 
 
 def _draw_missing(
-    session: Session, problems: list[Problem], store: RolloutStore, plan: DrawPlan, options: CalibrateOptions
+    session: Session, problems: list[Problem], store: RolloutStore, plan: DrawPlan, options: CalibrationRun
 ) -> None:
     from adascale.models.calibration.collect import draw_rollouts, expected_tokens
 
     todo = [problem for problem in problems if not store.holds(problem)]
     if not todo:
         return
-    if not options.quiet:
+    if not options.terminal.quiet:
         tokens = expected_tokens(store, problems, len(todo), plan)
         say(_cost(len(problems), len(todo), tokens, session.decode_rate()))
-    progress = Progress("questions", quiet=bool(options.quiet))
+    progress = Progress("questions", quiet=bool(options.terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
         finished = draw_rollouts(driver, problems, store, plan)
         failed = _follow("drawing", finished, len(todo), len(problems), progress)
@@ -125,19 +125,19 @@ def _draw_missing(
 
 
 def _score_missing(
-    session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrateOptions
+    session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrationRun
 ) -> None:
     from adascale.models.calibration.collect import expected_tokens, score_rollouts
 
     todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
     if not todo:
         return
-    if not options.quiet:
+    if not options.terminal.quiet:
         say(
             f"adascale: scoring the solutions of {len(todo)} questions with {pair_name(session)}: about "
             f"{expected_tokens(store, todo, len(todo)):,} tokens. Stop at any time; the same command goes on."
         )
-    progress = Progress("questions", quiet=bool(options.quiet))
+    progress = Progress("questions", quiet=bool(options.terminal.quiet))
     with graceful(session.abort.set):
         try:
             finished = score_rollouts(session.reward_model, session.model, todo, store, key)

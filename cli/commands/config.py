@@ -13,9 +13,16 @@ from adascale.engine.errors import UsageError
 from adascale.models.kept import atomic_write
 
 from ..disk.files import unwritable
-from ..options import completion
-from ..options.config_file import Value, config_path, read_config, settings_of, suggestion
-from ..options.flatten import JsonOption
+from ..options.config_file import (
+    Value,
+    complete_key,
+    config_path,
+    read_config,
+    suggestion,
+    warn_unknown,
+)
+from ..options.flags import JsonOption
+from ..options.flatten import settings
 from ..report.tables import columns
 from ..terminal.console import say, write_payload
 
@@ -36,14 +43,15 @@ def path_() -> None:
 
 
 @app.command()
-def show(context: typer.Context, json_output: JsonOption = False) -> None:
+def show(json_output: JsonOption = False) -> None:
     """Print every setting, its value, and where that comes from.
 
     adascale config show
     """
     path = config_path()
     config = read_config(path)
-    rows = [_row(key, option, config, path) for key, option in _known(context).items()]
+    warn_unknown(config, path)
+    rows = [_row(key, option, config, path) for key, option in settings().items()]
     if json_output:
         write_payload(json.dumps({"schema": SCHEMA, "path": str(path), "settings": rows}))
         return
@@ -56,9 +64,7 @@ def set_(
     context: typer.Context,
     key: Annotated[
         str,
-        typer.Argument(
-            help="An option without its dashes, such as generator.", autocompletion=completion.settings
-        ),
+        typer.Argument(help="An option without its dashes, such as generator.", autocompletion=complete_key),
     ],
     value: Annotated[str, typer.Argument(help="As it would be typed behind the option.")],
 ) -> None:
@@ -67,7 +73,7 @@ def set_(
     adascale config set generator qwen2.5-coder-0.5b
     adascale config set effort high
     """
-    option = _option(context, key)
+    option = _option(key)
     _change({key: _checked(context, option, key, value)})
     if name := _environment(option):
         say(f"adascale: {name} is set and comes before the file")
@@ -75,27 +81,22 @@ def set_(
 
 @app.command()
 def unset(
-    context: typer.Context,
-    key: Annotated[str, typer.Argument(help="The setting to drop.", autocompletion=completion.settings)],
+    key: Annotated[str, typer.Argument(help="The setting to drop.", autocompletion=complete_key)],
 ) -> None:
     """Drop a value from the config file.
 
     adascale config unset effort
     """
     if key not in read_config(config_path()):
-        _option(context, key)
+        _option(key)
         return
     _change({key: None})
 
 
-def _known(context: typer.Context) -> dict[str, Any]:
-    return settings_of(context.find_root().command)
-
-
-def _option(context: typer.Context, key: str) -> Any:
-    known = _known(context)
+def _option(key: str) -> Any:
+    known = settings()
     if key not in known:
-        raise UsageError(f"{key} is no setting", hint=suggestion(key, known))
+        raise UsageError(f"{key} is no setting", hint=suggestion(key))
     return known[key]
 
 
@@ -108,6 +109,8 @@ def _checked(context: typer.Context, option: Any, key: str, text: str) -> Value:
         raise UsageError(
             f"{key} = {text}: {reason}", hint="adascale ask --help says what it takes"
         ) from error
+    if option.type_descriptor.parameter_info.parser is not None:
+        return text  # such as 8k
     return value if isinstance(value, bool | int | float) else text
 
 

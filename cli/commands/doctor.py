@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import typer
 
@@ -19,8 +19,10 @@ from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.units import human_bytes
 
-from ..options import completion
-from ..options.config_file import config_path, read_config
+from ..options.config_file import config_path, read_config, suggestion
+from ..options.flags import SETTINGS
+from ..options.flatten import with_options
+from ..options.groups import Doctor
 from ..report.tables import columns
 from ..terminal.console import shown_path, write_payload
 
@@ -41,27 +43,14 @@ class Check:
     fix: str = ""
 
 
-def doctor(
-    generator: Annotated[
-        str,
-        typer.Option(
-            "--generator",
-            "-g",
-            envvar="ADASCALE_GENERATOR",
-            autocompletion=completion.models,
-            help="Model to check.",
-        ),
-    ] = DEFAULT_GENERATOR,
-    offline: Annotated[
-        bool, typer.Option("--offline", envvar="ADASCALE_OFFLINE", help="Never touch the network.")
-    ] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
-) -> None:
+@with_options(Doctor)
+def doctor(*, options: Doctor) -> None:
     """Check this machine, and say how to mend what is wrong.
 
     adascale doctor
     adascale doctor -g my-model.gguf --offline --json
     """
+    generator = options.generator
     checks = [
         _guarded("python", _python),
         _guarded("config", _config),
@@ -71,9 +60,9 @@ def doctor(
         _guarded("disk", lambda: _disk(generator)),
         _guarded("generator", lambda: _generator(generator)),
         _guarded("calibration", lambda: _calibration(generator)),
-        Check("network", "skip", "offline") if offline else _guarded("network", _network),
+        Check("network", "skip", "offline") if options.offline else _guarded("network", _network),
     ]
-    if json_output:
+    if options.json_output:
         write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
     else:
         write_payload(_text(checks))
@@ -111,6 +100,10 @@ def _config() -> Check:
     path = config_path()
     found = read_config(path)
     said = ", ".join(found) if found else "nothing set" if path.exists() else "none"
+    unknown = [key for key in found if key not in SETTINGS]
+    if unknown:
+        text = f"{unknown[0]} is no setting ({shown_path(path)})"
+        return Check("config", "warn", text, suggestion(unknown[0]))
     return Check("config", "ok", f"{said} ({shown_path(path)})")
 
 

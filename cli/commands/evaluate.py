@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,10 +16,9 @@ from adascale.engine.evaluation.evaluate import Outcome, evaluate
 
 from ..disk.questions import read_known
 from ..open_models import open_session, stoppable
-from ..options.calibrate_options import QuestionsOption
 from ..options.contestants import parse_contestants
-from ..options.flatten import OUTPUT, SEARCH, JsonOption, option, with_options
-from ..options.search_options import SearchOptions
+from ..options.flatten import with_options
+from ..options.groups import Eval
 from ..report.evaluate_report import csv_text, markdown
 from ..report.plots import check_plot, frontier
 from ..terminal.console import say, show_warning, write_payload
@@ -33,37 +32,13 @@ if TYPE_CHECKING:
 SCHEMA = "adascale.eval/1"
 
 
-@dataclass(frozen=True, slots=True)
-class EvalOptions(SearchOptions):
-    """What ``eval`` takes beside its files."""
-
-    strategies: Annotated[
-        str,
-        option(
-            "--strategies", panel=SEARCH, metavar="NAME[:N][@EFFORT][+RULE],...",
-            help="What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules.",
-        ),
-    ] = "greedy,vote:4,vote:16,adaptive"  # fmt: skip
-    questions: QuestionsOption = None
-    repeats: Annotated[
-        int, option("--repeats", panel=SEARCH, min=1, max=1000, help="Times, with other random numbers.")
-    ] = 1
-    seed: Annotated[int, option("--seed", panel=SEARCH, min=0, help="Of the questions and all draws.")] = 0
-    plot: Annotated[
-        Path | None,
-        option("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw accuracy against tokens."),
-    ] = None
-    csv_output: Annotated[bool, option("--csv", panel=OUTPUT, help="Print CSV, one row a strategy.")] = False
-    json_output: JsonOption = False
-
-
-@with_options(EvalOptions)
+@with_options(Eval)
 def eval_(
     data: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="JSON Lines with question and answer.")
     ],
     *,
-    options: EvalOptions,
+    options: Eval,
 ) -> None:
     """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
 
@@ -76,14 +51,14 @@ def eval_(
     from adascale.models.calibration.collect import choose_questions
     from adascale.models.draws.store import DrawStore
 
-    contestants = parse_contestants(options.strategies, options.parameters())
+    contestants = parse_contestants(options.strategies, options.preset.parameters())
     if options.plot is not None:
-        check_plot(options.plot, [*data, *options.references()])
+        check_plot(options.plot, [*data, *options.session.references()])
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
     problems = choose_questions(read_known(data), options.questions, options.seed)
-    with open_session(options, options.calibration, purpose="replay") as session:
-        if options.quiet < 2:
+    with open_session(options.session, options.terminal) as session:
+        if options.terminal.quiet < 2:
             for notice in session.warnings:
                 show_warning(notice)
         with closing(DrawStore(session.draws_path())) as store:
@@ -91,7 +66,7 @@ def eval_(
             found = Comparison(contestants, [problem.id for problem in problems])
             rounds = len(contestants) * options.repeats
             replaying = session.driver(lambda: 0.0, policy)
-            progress = Progress("questions", quiet=bool(options.quiet))
+            progress = Progress("questions", quiet=bool(options.terminal.quiet))
             with stoppable(session, replaying) as driver, progress:
                 outcomes = evaluate(
                     driver, contestants, problems, options.repeats, options.seed, policy.expect
@@ -132,7 +107,7 @@ def _show_rounds(
             began, before = time.monotonic(), policy.drawn_tokens
 
 
-def _show(report: Mapping[str, Any], options: EvalOptions) -> None:
+def _show(report: Mapping[str, Any], options: Eval) -> None:
     if options.json_output:
         write_json(report)
     elif options.csv_output:
@@ -141,5 +116,5 @@ def _show(report: Mapping[str, Any], options: EvalOptions) -> None:
         write_payload(markdown(report))
     if options.plot is not None:
         frontier(report, options.plot)
-        if not options.quiet:
+        if not options.terminal.quiet:
             say(f"adascale: drew {options.plot}")

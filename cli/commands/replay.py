@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -48,7 +49,12 @@ def replay(
         float, typer.Option(help="Times the recorded speed on a terminal; a pipe gets everything at once.")
     ] = 1.0,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Draw the search as it was then, and stop: 12.5s.")
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=partial(parse_duration, "--at"),
+            help="Draw the search as it was then, and stop: 12.5s.",
+        ),
     ] = None,
     step: Annotated[bool, typer.Option("--step", help="Wait for a key after each step.")] = False,
     show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Draw the tree.")] = True,
@@ -66,8 +72,7 @@ def replay(
         )
     events = read_trace(trace_path(trace))
     if at is not None:
-        until = parse_duration("--at", at)
-        draw(state_after(event for event in events if event.t <= until))
+        draw(state_after(event for event in events if event.t <= at))
         return
     if step:
         walk(events)

@@ -13,17 +13,17 @@ def models(incomplete: str) -> list[str]:
     """Names of the catalogue and GGUF files."""
     from adascale.models.files.catalog import catalog
 
-    return [*_beginning(catalog(), incomplete), *_files(incomplete, ".gguf")]
+    return [*beginning(catalog(), incomplete), *_files(incomplete, ".gguf")]
 
 
 def judges(incomplete: str) -> list[str]:
     """What ``--prm`` takes."""
-    return [*_beginning(_JUDGES, incomplete), *models(incomplete)]
+    return [*beginning(_JUDGES, incomplete), *models(incomplete)]
 
 
 def calibrations(incomplete: str) -> list[str]:
     """What ``--calibration`` takes."""
-    return [*_beginning(("auto", "none"), incomplete), *_files(incomplete, ".safetensors")]
+    return [*beginning(("auto", "none"), incomplete), *_files(incomplete, ".safetensors")]
 
 
 def traces(incomplete: str) -> list[str]:
@@ -35,20 +35,11 @@ def runs(incomplete: str) -> list[str]:
     """Kept runs, the newest first."""
     from ..disk.history import past_runs, run_name
 
-    return _beginning(map(run_name, past_runs()), incomplete)
+    return beginning(map(run_name, past_runs()), incomplete)
 
 
-def settings(incomplete: str) -> list[str]:
-    """Keys of the config file."""
-    import typer.main
-
-    from ..app import app
-    from .config_file import settings_of
-
-    return _beginning(settings_of(typer.main.get_command(app)), incomplete)
-
-
-def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+def beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    """The names that begin with what is typed so far."""
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from adascale.engine.types import Notice
 from adascale.models.kept import config_folder
 
 from ..terminal.console import show_warning
-from .flatten import env
+from .completion import beginning
 
 Value = str | int | float | bool
 
 
 def config_path() -> Path:
     """Where the file is, whether it exists or not."""
-    if chosen := os.environ.get(env("CONFIG")):
+    if chosen := os.environ.get("ADASCALE_CONFIG"):
         return Path(chosen)
     return config_folder() / "config.toml"
 
@@ -60,53 +60,47 @@ def _unreadable(path: Path, reason: str) -> UsageError:
     )
 
 
-def settings_of(command: Any) -> dict[str, Any]:
-    """The options of a command and of all below it that may stand in the file, by key.
+def defaults_of(command: Any, config: Mapping[str, Value]) -> dict[str, Any]:
+    """The file as Typer's ``default_map`` of a command: its own defaults, and those of each below it.
 
     Args:
-        command: A command of Typer, as ``Context.command`` has it.
+        command: A command of Typer; no other is looked at, since that would import it.
+        config: The file, by key.
     """
-    found: dict[str, Any] = {}
-    for _, _, parameter in _walk(command, ()):
-        if parameter.envvar:
-            found.setdefault(key_of(parameter), parameter)
-    return dict(sorted(found.items()))
+    defaults: dict[str, Any] = {
+        name: defaults_of(below, config) for name, below in getattr(command, "commands", {}).items()
+    }
+    for parameter in command.params:
+        if parameter.envvar and (key := _key_of(parameter)) in config:
+            defaults[parameter.name] = config[key]
+    return defaults
 
 
-def key_of(parameter: Any) -> str:
+def _key_of(parameter: Any) -> str:
     """``gpu-layers`` of ``--gpu-layers``."""
     return str(max(parameter.opts, key=len)).lstrip("-")
 
 
-def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    for name, below in getattr(command, "commands", {}).items():
-        yield from _walk(below, (*path, name))
-    for parameter in command.params:
-        yield path, command, parameter
-
-
-def defaults_of(command: Any, config: Mapping[str, Value]) -> dict[str, Any]:
-    """The file as Typer's ``default_map``: for each command below ``command`` its own defaults."""
-    defaults: dict[str, Any] = {}
-    for path, _, parameter in _walk(command, ()):
-        if not parameter.envvar or key_of(parameter) not in config:
-            continue
-        into = defaults
-        for name in path:
-            into = into.setdefault(name, {})
-        into[parameter.name] = config[key_of(parameter)]
-    return defaults
-
-
-def warn_unknown(config: Mapping[str, Value], known: Mapping[str, Any], path: Path) -> None:
+def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Say which keys mean nothing."""
+    from .flags import SETTINGS
+
     for key in config:
-        if key not in known:
+        if key not in SETTINGS:
             text = f"{path}: {key} is no setting, and is ignored"
-            show_warning(Notice("unknown-setting", text, hint=suggestion(key, known)))
+            show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
 
 
-def suggestion(key: str, known: Mapping[str, Any]) -> str:
+def suggestion(key: str) -> str:
     """A hint for a key that is none."""
-    near = difflib.get_close_matches(key, known, 1)
+    from .flags import SETTINGS
+
+    near = difflib.get_close_matches(key, sorted(SETTINGS), 1)
     return f"did you mean {near[0]}?" if near else "adascale config show lists them"
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """Keys of the config file, for the shell."""
+    from .flags import SETTINGS
+
+    return beginning(sorted(SETTINGS), incomplete)

@@ -1,7 +1,7 @@
-"""Options that several commands share, each defined once, and commands that take them as one object.
+"""A command's options as one object: its fields become flags, and what was typed becomes its fields again.
 
-Typer reads a function's signature, so ``with_options`` writes the fields of a dataclass into that of a
-command and hands it one object instead of thirty arguments.
+Typer reads a function's signature. ``with_options`` writes one parameter into it for each field that
+``flags.FLAGS`` declares, of a command's dataclass and of the dataclasses inside it.
 """
 
 from __future__ import annotations
@@ -9,180 +9,60 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, get_type_hints
 
 import typer
+import typer.main
+from typer.models import OptionInfo
 
-from ..terminal.console import ColorChoice, use_color
-from . import completion
+from ..terminal.console import use_color
+from .flags import FLAGS, PANELS, env, key_of
+from .groups import COMMANDS, Terminal
 
-MODELS, SEARCH, MACHINE, OUTPUT = _PANELS = "Models", "Search", "Machine", "Output"
-
-
-def option(*names: str, panel: str, help: str, **more: Any) -> Any:
-    """A Typer option in a panel of the help page."""
-    return typer.Option(*names, rich_help_panel=panel, help=help, **more)
-
-
-def env(name: str) -> str:
-    """Name of an environment variable."""
-    return f"ADASCALE_{name}"
+FieldPath = tuple[str, ...]
+"""Names of fields, from a command's dataclass down to a value."""
 
 
-GeneratorOption = Annotated[
-    str,
-    option(
-        "--generator",
-        "-g",
-        panel=MODELS,
-        envvar=env("GENERATOR"),
-        autocompletion=completion.models,
-        help="Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
-    ),
-]
-PrmOption = Annotated[
-    str,
-    option(
-        "--prm",
-        panel=MODELS,
-        envvar=env("PRM"),
-        autocompletion=completion.judges,
-        help="Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name "
-        "or path (FORMAT=PATH if its names do not tell) is a PRM, 'none' judges nothing.",
-    ),
-]
-CtxSizeOption = Annotated[
-    int | None,
-    option(
-        "--ctx-size",
-        "-c",
-        panel=MACHINE,
-        envvar=env("CTX_SIZE"),
-        min=512,
-        show_default="2048",
-        help="Context window of one trajectory: the question, and at most --max-tokens.",
-    ),
-]
-ThreadsOption = Annotated[
-    int | None,
-    option(
-        "--threads",
-        "-t",
-        panel=MACHINE,
-        envvar=env("THREADS"),
-        min=1,
-        max=512,
-        show_default="physical cores",
-        help="CPU threads.",
-    ),
-]
-GpuLayersOption = Annotated[
-    str,
-    option(
-        "--gpu-layers",
-        "-ngl",
-        panel=MACHINE,
-        envvar=env("GPU_LAYERS"),
-        metavar="auto|all|N",
-        help="Layers on the GPU.",
-    ),
-]
-TemperatureOption = Annotated[
-    float | None,
-    option(
-        "--temperature",
-        "--temp",
-        panel=SEARCH,
-        min=0.01,
-        max=5.0,
-        show_default="as the calibration was fitted, else 0.5",
-        help="Of sampling.",
-    ),
-]
-TopPOption = Annotated[
-    float | None,
-    option(
-        "--top-p",
-        panel=SEARCH,
-        min=0.01,
-        max=1.0,
-        show_default="as the calibration was fitted, else 0.95",
-        help="Share of probability sampled from.",
-    ),
-]
-MaxTokensOption = Annotated[
-    int | None,
-    option(
-        "--max-tokens",
-        panel=SEARCH,
-        min=1,
-        show_default="as the calibration was fitted, else 768",
-        help="Tokens of one trajectory; one that is cut there has no answer.",
-    ),
-]
-SystemOption = Annotated[
-    str | None, option("--system", "-s", panel=SEARCH, help="System prompt instead of the built-in one.")
-]
-OfflineOption = Annotated[
-    bool, option("--offline", panel=MACHINE, envvar=env("OFFLINE"), help="Never touch the network.")
-]
-YesOption = Annotated[
-    bool, option("--yes", "-y", panel=MACHINE, envvar=env("YES"), help="Download without asking.")
-]
-ForceOption = Annotated[
-    bool, option("--force", panel=MACHINE, help="Load models even if memory looks too small.")
-]
-ColorOption = Annotated[
-    ColorChoice,
-    option("--color", panel=OUTPUT, envvar=env("COLOR"), help="Colour on stderr; NO_COLOR is honoured."),
-]
-JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-QuietOption = Annotated[
-    int,
-    option(
-        "--quiet",
-        "-q",
-        panel=OUTPUT,
-        count=True,
-        show_default=False,
-        help="No progress; -qq no warnings.",
-    ),
-]
-VerboseOption = Annotated[
-    int,
-    option(
-        "--verbose",
-        "-v",
-        panel=OUTPUT,
-        count=True,
-        show_default=False,
-        help="Say what is used; -vv llama.cpp's log.",
-    ),
-]
-DebugOption = Annotated[
-    bool, option("--debug", panel=OUTPUT, envvar=env("DEBUG"), help="Show tracebacks of errors.")
-]
-JsonOption = Annotated[bool, option("--json", panel=OUTPUT, help="Print one JSON object.")]
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A field that is a flag."""
+
+    path: FieldPath
+    flag: OptionInfo
+    annotation: Any
+    default: Any
+
+    @property
+    def parameter(self) -> inspect.Parameter:
+        """As Typer reads it; flags are unique in a command, names of fields are not."""
+        return inspect.Parameter(
+            key_of(self.flag).replace("-", "_"),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=self.default,
+            annotation=Annotated[self.annotation, self.flag],
+        )
 
 
 def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replace a command's parameter ``options`` by one parameter per field of ``options_type``.
+    """Replace a command's parameter ``options`` by one parameter for each flag of ``options_type``.
 
-    The dataclass has the fields ``color`` and ``debug``.
+    Args:
+        options_type: A dataclass whose fields all have defaults.
     """
+    usual = options_type()
+    flags = list(_flags(usual, options_type))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            options = options_type(**{field.name: values.pop(field.name) for field in fields(options_type)})
-            use_color(options.color)
-            if options.debug:
-                os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up
+            typed = {leaf.path: values.pop(leaf.parameter.name) for leaf in flags}
+            options = _filled(usual, typed)
+            _prepare(options)
             command(options=options, **values)
 
-        parameters = _parameters(command, options_type)
+        parameters = sorted([*_own(command), *(leaf.parameter for leaf in flags)], key=_panel)
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
         del run.__wrapped__  # inspect would look behind the new signature
@@ -191,28 +71,73 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
     return decorate
 
 
-def _parameters(command: Callable[..., None], options_type: type[Any]) -> list[inspect.Parameter]:
-    """Arguments, then panel by panel the options: what is a command's own before what it shares."""
-    hints = get_type_hints(options_type, include_extras=True)
-    defaults = {field.name: field.default for field in fields(options_type)}
-    names = dict.fromkeys(
-        name for cls in options_type.__mro__ for name in vars(cls).get("__annotations__", ())
-    )
-    shared = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name]
-        )
-        for name in names
-    ]
-    own_hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name])
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "options"
-    ]
-    return sorted([*own, *shared], key=_panel)
+def settings() -> dict[str, Any]:
+    """Every flag that may stand in the config file as an option of Typer, by key, in alphabetical order.
+
+    The option knows its default and its variable, and checks values; no command is imported for it.
+    """
+    leaves = [leaf for command in reversed(COMMANDS) for leaf in _flags(command(), command)]
+    by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
+
+    def command(**values: Any) -> None:
+        """Take them all."""
+
+    command.__signature__ = inspect.Signature([leaf.parameter for leaf in by_key.values()])  # type: ignore[attr-defined]
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    parameters = typer.main.get_command(app).params
+    return dict(sorted(zip(by_key, parameters, strict=True)))
+
+
+def _flags(options: Any, root: type[Any], path: FieldPath = ()) -> Iterator[_Leaf]:
+    hints = get_type_hints(type(options))
+    for field in fields(options):
+        value, here = getattr(options, field.name), (*path, field.name)
+        if is_dataclass(value):
+            yield from _flags(value, root, here)
+        elif (flag := _declared(root, here, type(options))) is not None:
+            yield _Leaf(here, flag, hints[field.name], value)
+
+
+def _declared(root: type[Any], path: FieldPath, owner: type[Any]) -> OptionInfo | None:
+    """The flag of a field: of this command, or of all that have the field."""
+    of_command, of_owner = FLAGS.get(root, {}), FLAGS.get(owner, {})
+    name = ".".join(path)
+    return of_command[name] if name in of_command else of_owner.get(path[-1])
+
+
+def _filled(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) -> Any:
+    """The options with what was typed in place of the defaults."""
+    changes = {}
+    for field in fields(options):
+        value, here = getattr(options, field.name), (*path, field.name)
+        if here in typed:
+            changes[field.name] = typed[here]
+        elif is_dataclass(value):
+            changes[field.name] = _filled(value, typed, here)
+    return replace(options, **changes)
+
+
+def _prepare(options: Any) -> None:
+    """Do what holds for all that a command says, errors and warnings too."""
+    for value in (getattr(options, field.name) for field in fields(options)):
+        if isinstance(value, Terminal):
+            use_color(value.color)
+            if value.debug:
+                os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up
+        elif is_dataclass(value):
+            _prepare(value)
+
+
+def _own(command: Callable[..., None]) -> Iterator[inspect.Parameter]:
+    """The parameters that a command has beside its options."""
+    hints = get_type_hints(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name != "options":
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
 
 
 def _panel(parameter: inspect.Parameter) -> int:
+    """Arguments come first, then panel by panel the flags."""
     [info] = parameter.annotation.__metadata__
-    return _PANELS.index(info.rich_help_panel) if info.rich_help_panel in _PANELS else -1
+    return PANELS.index(info.rich_help_panel)

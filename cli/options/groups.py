@@ -1,0 +1,204 @@
+"""What each command takes: one frozen dataclass a command, made of objects that are handed on as they are.
+
+A field without a flag (``flags.FLAGS``) is not the user's to set: it says what the command always does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from adascale.engine.budget import Budget
+from adascale.engine.calibration import Method
+from adascale.engine.errors import UsageError
+from adascale.engine.strategies import STRATEGIES, Adapt, InstanceAdaptive, Strategy, strategy_named
+from adascale.engine.strategies.effort import EFFORTS, PAPER, Effort
+from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.options import SessionOptions
+
+from ..disk.questions import Format
+from ..render.renderer import ProgressChoice
+from ..terminal.console import ColorChoice
+
+if TYPE_CHECKING:
+    StrategyName = str
+else:
+    StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
+
+MAX_BRANCHES = 32
+"""Branches that run at once; more samples wait for a free one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """How a command talks with the person who typed it.
+
+    Attributes:
+        color: Colour on stderr.
+        quiet: 0, 1 for no progress, 2 for no warnings either.
+        verbose: 0, 1 to say what is used, 2 for llama.cpp's log.
+        debug: Show tracebacks.
+        yes: Download without asking.
+    """
+
+    color: ColorChoice = "auto"
+    quiet: int = 0
+    verbose: int = 0
+    debug: bool = False
+    yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOverrides:
+    """Parameters of strategies that a user sets, named as theirs; None leaves one as its preset has it."""
+
+    samples: int | None = None
+    width: int | None = None
+    branching: int | None = None
+    stop_at: float | None = None
+    min_gain: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A set of parameters by name, and what is changed in it.
+
+    Attributes:
+        effort: How hard to try.
+        paper: The paper's numbers instead; the flag sets the sampling temperature too.
+    """
+
+    effort: Effort = "medium"
+    overrides: StrategyOverrides = StrategyOverrides()
+    paper: bool = False
+
+    def parameters(self) -> dict[str, Any]:
+        """All of them; a strategy takes those that it has (``strategy_named``)."""
+        given = {name: value for name, value in asdict(self.overrides).items() if value is not None}
+        return {**(PAPER if self.paper else asdict(EFFORTS[self.effort])), **given}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How one question is searched, and from which probability its answer is taken for known."""
+
+    strategy: StrategyName = "adaptive"
+    adapt: Adapt = "none"
+    min_confidence: float = 0.0
+    budget: Budget = Budget()
+    seed: int | None = None
+    preset: Preset = Preset()
+
+    def chosen(self) -> Strategy:
+        """The strategy with its parameters.
+
+        Raises:
+            UsageError: a rule that the strategy does not have.
+        """
+        kind = STRATEGIES[self.strategy]
+        if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
+            raise UsageError(
+                f"--adapt {self.adapt} is no rule of {self.strategy}",
+                hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
+            )
+        return strategy_named(self.strategy, **self.preset.parameters(), adapt=self.adapt)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What ``ask`` takes beside the question."""
+
+    show_tree: bool = False
+    extract: bool = False
+    trace: Path | None = None
+    save: bool = True
+    json_output: bool = False
+    search: Search = Search()
+    session: SessionOptions = SessionOptions()
+    progress: ProgressChoice = "auto"
+    terminal: Terminal = Terminal()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What ``batch`` takes beside the questions."""
+
+    output: str = "-"
+    form: Format = "auto"
+    question_field: str = "question"
+    show_tree: bool = False
+    traces: Path | None = None
+    limit: int | None = None
+    only_failed: bool = False
+    overwrite: bool = False
+    fail_on_error: bool = False
+    ray: str | None = None
+    dry_run: bool = False
+    search: Search = Search()
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    progress: ProgressChoice = "auto"
+    terminal: Terminal = Terminal()
+
+
+@dataclass(frozen=True, slots=True)
+class Eval:
+    """What ``eval`` takes beside the questions."""
+
+    strategies: str = "greedy,vote:4,vote:16,adaptive"
+    questions: int | None = None
+    repeats: int = 1
+    seed: int = 0
+    plot: Path | None = None
+    csv_output: bool = False
+    json_output: bool = False
+    preset: Preset = Preset()
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
+    terminal: Terminal = Terminal()
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRun:
+    """What ``calibrate fit`` and ``calibrate check`` share: questions, draws, models, and what is shown."""
+
+    data: list[Path] = field(default_factory=list)
+    questions: int | None = None
+    samples: int = 4
+    rollouts: int = 2
+    seed: int = 0
+    plot: Path | None = None
+    json_output: bool = False
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
+    terminal: Terminal = Terminal()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What ``calibrate fit`` takes."""
+
+    method: Method = "beta"
+    output: Path | None = None
+    run: CalibrationRun = CalibrationRun(
+        session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What ``calibrate check`` takes."""
+
+    run: CalibrationRun = CalibrationRun()
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """What ``doctor`` takes."""
+
+    generator: str = DEFAULT_GENERATOR
+    offline: bool = False
+    json_output: bool = False
+
+
+COMMANDS = (Ask, Batch, Eval, Fit, Check, Doctor)
+"""All of them; where two have the same setting, the first one's default is shown."""

@@ -1,0 +1,102 @@
+"""Every flag is declared once, fits its field, and comes back as the object that the program works with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from adascale.cli.options.flags import FLAGS, SETTINGS
+from adascale.cli.options.flatten import settings, with_options
+from adascale.cli.options.groups import COMMANDS, Ask, Check, Doctor, Eval, Fit
+from adascale.engine.budget import Budget
+from adascale.models.options import SamplingOverrides
+
+
+def parsed(group: type[Any], *args: str) -> Any:
+    """What a command gets that takes ``group``."""
+    taken: list[Any] = []
+    app = typer.Typer()
+
+    @app.command()
+    @with_options(group)
+    def command(*, options: Any) -> None:
+        taken.append(options)
+
+    result = CliRunner().invoke(app, args, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return taken[0]
+
+
+def owners(options: Any, path: str = "") -> Iterator[tuple[type[Any], str, str]]:
+    """Class, field and path of all that is in the options."""
+    for field in fields(options):
+        value, here = getattr(options, field.name), f"{path}{field.name}"
+        if is_dataclass(value):
+            yield from owners(value, f"{here}.")
+        yield type(options), field.name, here
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nothing_typed_is_the_default(command: type[Any]) -> None:
+    assert parsed(command) == command()
+
+
+def test_every_flag_has_its_field() -> None:
+    found = {(owner, name) for command in COMMANDS for owner, name, _ in owners(command())}
+    found |= {(command, path) for command in COMMANDS for _, _, path in owners(command())}
+    assert {(owner, name) for owner, flags in FLAGS.items() for name in flags} <= found
+
+
+def test_a_flag_arrives_where_its_field_is() -> None:
+    ask = parsed(
+        Ask, "--budget", "8k", "--max-tokens", "99", "--temp", "0.7", "-ngl", "all", "-vv", "--seed", "3"
+    )
+    assert ask.search.budget == Budget(max_tokens=8000)
+    assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
+    assert (ask.session.gpu_layers, ask.terminal.verbose, ask.search.seed) == (-1, 2, 3)
+    assert parsed(Ask, "-ngl", "auto").session.gpu_layers is None
+
+
+@pytest.mark.parametrize("command", [Ask, Eval])
+def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
+    assert parsed(command, "--paper").session.sampling.temperature == 0.7
+    assert parsed(command, "--temperature", "1", "--paper").session.sampling.temperature == 1.0
+
+
+def test_what_a_command_always_does_is_no_flag() -> None:
+    assert parsed(Fit).run.session.calibration == "none"
+    with pytest.raises(AssertionError, match="No such option"):
+        parsed(Fit, "--calibration", "auto")
+    assert parsed(Check, "--calibration", "none").run.session.calibration == "none"
+
+
+def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
+    assert settings().keys() == SETTINGS
+    assert settings()["seed"].default is None
+
+
+def test_a_flag_of_two_commands_is_the_same() -> None:
+    assert FLAGS[Doctor]["offline"] is not None
+    assert parsed(Doctor, "--offline").offline
+
+
+def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('effort = "high"\n')
+    code = (
+        "import sys; sys.argv = ['adascale', 'runs', 'path']\n"
+        "from adascale.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted(name for name in sys.modules if name.startswith('adascale.cli.commands.')))\n"
+    )
+    env = {**os.environ, "ADASCALE_CONFIG": str(tmp_path / "config.toml"), "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.splitlines()[-1] == "['adascale.cli.commands.runs']", done.stderr
