@@ -1,4 +1,4 @@
-"""What every format of a tree is made from."""
+"""A recorded search, with the facts that every format shows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from adascale import __version__
 from adascale.engine.search.events import Event, SearchStarted, StepProposed
-from adascale.engine.types import Estimate, NodeId
+from adascale.engine.types import NodeId
 
 from ..render.state import ViewState, state_after
 from ..render.summary import summary, why
-from ..terminal.text import chance, one_line, thousands
+from ..terminal.text import one_line, thousands
 from ..terminal.theme import UNICODE
 
 LABEL = 60
@@ -23,22 +23,22 @@ class Document:
     """A search that was recorded.
 
     Attributes:
-        view: Everything that its log says.
-        started: How it was begun.
-        made: Seconds at which each node was there.
+        view: State after the last event.
+        started: The first event: question, models, strategy, limits.
+        proposed_at: By node, seconds since the search started at which its step was complete.
     """
 
     view: ViewState
     started: SearchStarted
-    made: Mapping[NodeId, float]
+    proposed_at: Mapping[NodeId, float]
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> Document:
         """From the events of a trace that was checked (``read_trace``)."""
         first = events[0]
         assert isinstance(first, SearchStarted)
-        made = {event.node: event.t for event in events if isinstance(event, StepProposed)}
-        return cls(state_after(events), first, made)
+        proposed_at = {event.node: event.t for event in events if isinstance(event, StepProposed)}
+        return cls(state_after(events), first, proposed_at)
 
     @property
     def question(self) -> str:
@@ -56,7 +56,7 @@ class Document:
         return one_line(why(self.view), UNICODE)
 
     def facts(self) -> list[tuple[str, str]]:
-        """What it was made with: name and value."""
+        """Name and value of what the search ran with; what is not known is left out."""
         generator = self.started.models.generator
         budget = self.started.budget
         limits = [f"{thousands(budget.max_tokens)} tokens"] if budget.max_tokens is not None else []
@@ -70,12 +70,3 @@ class Document:
             ("adascale", __version__),
         ]
         return [(name, value) for name, value in found if value]
-
-
-def score(estimate: Estimate | None) -> str:
-    """``p .81 (.66-.91)``, ``score .83``, or nothing."""
-    if estimate is None:
-        return ""
-    if not estimate.calibrated:
-        return f"score {chance(estimate.median)}"
-    return f"p {chance(estimate.median)} ({chance(estimate.lower)}-{chance(estimate.upper)})"

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from adascale.engine.answers.latex import readable
 
 from ..render.rows import Row, tree_rows
+from ..render.summary import interval_text
 from ..terminal.text import one_line, plural
 from ..terminal.theme import UNICODE, Level, level
-from .document import LABEL, Document, score
+from .document import LABEL, Document
 
 MERMAID_ROWS = 120
 """Its pages stop at 500 edges and 50,000 characters unless their owner says otherwise."""
@@ -45,7 +46,10 @@ def _title(document: Document) -> str:
 def _label(row: Row, document: Document) -> list[str]:
     mark = UNICODE.marks[row.mark] if row.mark else UNICODE.ellipsis
     parts = [f"{mark} {row.label}".strip(), _short(row.text) or "…"]
-    said = (score(row.estimate), *(one_line(readable(text), UNICODE) for text in (row.count, row.why)))
+    said = (
+        interval_text(row.estimate),
+        *(one_line(readable(text), UNICODE) for text in (row.count, row.why)),
+    )
     parts += [part for part in said if part]
     return parts
 

@@ -10,13 +10,13 @@ from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.rows import Row, tree_rows
-from ..render.summary import backing
+from ..render.summary import backing, interval_text
 from ..terminal.console import clean
 from ..terminal.text import cut, one_line, plural
 from ..terminal.theme import UNICODE, Mark, level
-from .document import LABEL, Document, score
+from .document import LABEL, Document
 
-_WORDS: dict[Mark, str] = {
+_MARK_NAMES: dict[Mark, str] = {
     "expanded": "goes on",
     "running": "being written",
     "waiting": "left open",
@@ -121,17 +121,17 @@ class _Tree:
                 continue
             end = item
             yield self._step(end)
-            while len(below := self._tree.children(end)) == 1 and not self._written(end):
+            while len(below := self._tree.children(end)) == 1 and not self._running_below(end):
                 [end] = below
                 yield self._step(end)
-            stack += reversed(list(self._fork(end, below)))
+            stack += reversed(list(self._branches(end, below)))
         yield "</ol>"
 
-    def _written(self, node: NodeId) -> list[Row]:
+    def _running_below(self, node: NodeId) -> list[Row]:
         return self._running.get(self._rows[node].label, [])
 
-    def _fork(self, node: NodeId, children: tuple[NodeId, ...] | list[NodeId]) -> Iterator[NodeId | str]:
-        running = self._written(node)
+    def _branches(self, node: NodeId, children: tuple[NodeId, ...] | list[NodeId]) -> Iterator[NodeId | str]:
+        running = self._running_below(node)
         if not children and not running:
             return
         yield "<li><ol>"
@@ -146,32 +146,32 @@ class _Tree:
     def _step(self, node: NodeId) -> str:
         row = self._rows[node]
         text = self._document.question if node == ROOT else row.text
-        words = "the question" if node == ROOT else _WORDS[row.mark] if row.mark else ""
+        words = "the question" if node == ROOT else _MARK_NAMES[row.mark] if row.mark else ""
         if reason := self._document.view.cut.get(node):
             words = f"{row.count}: {reason}"
         classes = " ".join(
             ["step", *(["best"] if row.best else []), *(["pruned"] if row.mark == "pruned" else [])]
         )
-        made = self._document.made.get(node)
+        proposed_at = self._document.proposed_at.get(node)
         facts = [words, *([plural(row.tokens, "token")] if row.tokens else [])]
-        facts += [f"{made:.1f} s"] if made is not None else []
+        facts += [f"{proposed_at:.1f} s"] if proposed_at is not None else []
         answer = f" <strong>{_text(row.count)}</strong>" if row.count.startswith("=") else ""
         return (
-            f'<li class="{classes}">{_label(row)}{_p(row.estimate)}{answer}'
+            f'<li class="{classes}">{_label(row)}{_estimate_html(row.estimate)}{answer}'
             f' <span class="words">{_text(", ".join(facts))}</span><pre>{_text(text.strip())}</pre></li>'
         )
 
     def _summary(self, child: NodeId) -> str:
         """What is in a fold: how it begins, and where it leads."""
-        row, below = self._rows[child], list(self._below(child))
+        row, below = self._rows[child], list(self._subtree(child))
         mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
         text = cut(one_line(readable(row.text), UNICODE), LABEL, UNICODE)
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
-        return f"{mark} {_label(row)}{_p(row.estimate)} {_text(text)} {_words(', '.join(facts))}"
+        return f"{mark} {_label(row)}{_estimate_html(row.estimate)} {_text(text)} {_note(', '.join(facts))}"
 
-    def _below(self, root: NodeId) -> Iterator[Node]:
+    def _subtree(self, root: NodeId) -> Iterator[Node]:
         stack = [root]
         while stack:
             node = stack.pop()
@@ -180,26 +180,24 @@ class _Tree:
 
 
 def _running(row: Row) -> str:
-    return (
-        f'<li class="step">{_label(row)} {_words("being written")}<pre>{_text(row.text.strip())}</pre></li>'
-    )
+    return f'<li class="step">{_label(row)} {_note("being written")}<pre>{_text(row.text.strip())}</pre></li>'
 
 
 def _label(row: Row) -> str:
     return f'<span class="label">{row.label}</span> ' if row.label else ""
 
 
-def _words(text: str) -> str:
+def _note(text: str) -> str:
     return f'<span class="words">{_text(text)}</span>'
 
 
-def _p(estimate: Estimate | None) -> str:
+def _estimate_html(estimate: Estimate | None) -> str:
     """The number in words, and a bar beside it; colour only where it is a probability."""
     if estimate is None:
         return ""
     value = estimate.median
     bar = f'<span class="bar" aria-hidden="true"><i style="width:{round(100 * value)}%"></i></span>'
-    return f'<span class="p {level(estimate) or ""}">{bar} {_text(score(estimate))}</span>'
+    return f'<span class="p {level(estimate) or ""}">{bar} {_text(interval_text(estimate))}</span>'
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A tree as one JSON object: a flat list of nodes, parents first, the source of every other use."""
+"""A tree as one JSON object (``adascale.tree/1``): a flat list of nodes, parents before children."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "state": _STATES[row.mark] if row.mark else None,
         "why": row.why or None,
         "best": row.best,
-        "t": document.made.get(row.node) if row.node is not None else None,
+        "t": document.proposed_at.get(row.node) if row.node is not None else None,
     }

@@ -128,7 +128,7 @@ class LiveBatch:
         """The present frame."""
         tick = int(time.monotonic() * FRAMES_PER_SECOND)
         with self._lock:
-            self._catch_up()
+            self._fold_queue()
             if self._begun is None:
                 return waiting_line(self._message, width, self._glyphs, tick)
             seconds = time.monotonic() - self._begun
@@ -167,7 +167,7 @@ class LiveBatch:
             facts.append(f"about {clock(left)} left")
         return facts
 
-    def _catch_up(self) -> None:
+    def _fold_queue(self) -> None:
         while self._queue:
             id_, event = self._queue.popleft()
             if isinstance(event, SearchFinished | SearchFailed):

@@ -20,7 +20,7 @@ from .state import ViewState
 FoldKind = Literal["pruned", "finished", "waiting", "others", "rest"]
 
 Key = tuple[FoldKind, str | None]
-"""What makes siblings alike: their kind, and the answer of finished ones."""
+"""What makes siblings fold_alike: their kind, and the answer of finished ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ def fold(state: ViewState, room: int | None) -> Folds:
     if room is None:
         return folder.folds
     stages: tuple[Callable[[], Iterable[_Saving]], ...] = (
-        partial(folder.alike, "pruned"),
-        partial(folder.alike, "finished"),
-        partial(folder.alike, "waiting"),
-        folder.others,
-        folder.expanded,
-        folder.rest,
-        folder.ways,
-        folder.running,
+        partial(folder.fold_alike, "pruned"),
+        partial(folder.fold_alike, "finished"),
+        partial(folder.fold_alike, "waiting"),
+        folder.fold_losing,
+        folder.fold_expanded,
+        folder.fold_rest,
+        folder.skip_ways,
+        folder.bundle_running,
     )
     for stage in stages:
         over = folder.measure() - room
@@ -89,18 +89,19 @@ def fold(state: ViewState, room: int | None) -> Folds:
 
 @dataclass(frozen=True, slots=True)
 class _Saving:
-    """One possible fold: its place in the order, and how to do it.
+    """One possible fold.
 
     Attributes:
-        apply: Is told how many rows are too many; returns how many it has freed.
+        order: Folds with a lower value come first.
+        apply: Does it: takes how many rows are too many, returns how many it has freed.
     """
 
     order: tuple[float, int]
     apply: Callable[[int], int]
 
 
-def _whole(rows: int, do: Callable[[], None]) -> Callable[[int], int]:
-    """A fold that is done or not."""
+def _all_or_nothing(rows: int, do: Callable[[], None]) -> Callable[[int], int]:
+    """A fold that frees ``rows`` rows, however many are too many."""
 
     def apply(_: int) -> int:
         do()
@@ -110,7 +111,7 @@ def _whole(rows: int, do: Callable[[], None]) -> Callable[[int], int]:
 
 
 class _Folder:
-    """Facts about every subtree, taken bottom up: a child's id is always greater than its parent's."""
+    """Finds the savings of each stage; ids grow with depth, so subtrees add up from the last node back."""
 
     def __init__(self, state: ViewState) -> None:
         self.folds = Folds()
@@ -118,17 +119,17 @@ class _Folder:
         self._writing = state.writing()
         best = [] if state.best is None else state.tree.path(state.best)
         self._best_path = {ROOT, *(node.id for node in best)}
-        self._kept = self._always_shown()
+        self._kept = self._nodes_to_keep()
         self._keys = subtree_keys(state)
         self._answer = state.answer
         self._rows: list[int] = []
 
     @cached_property
     def _best(self) -> list[float]:
-        """By node id: the highest estimate below; most trees fit and need none."""
+        """By node id the highest estimate in its subtree; computed late, since most trees fit without."""
         return best_below(self._tree)
 
-    def _always_shown(self) -> set[NodeId]:
+    def _nodes_to_keep(self) -> set[NodeId]:
         """The best path, and the way to every running branch."""
         kept = set(self._best_path)
         for parent in self._writing:
@@ -136,7 +137,7 @@ class _Folder:
         return kept
 
     def measure(self) -> int:
-        """Rows of the whole tree under the present folds; remembers those of every subtree."""
+        """Rows of the whole tree under the present folds; keeps those of every subtree in ``_rows``."""
         folds = self.folds
         self._rows = rows = [0] * len(self._tree)
         for node in reversed(self._tree.nodes):
@@ -152,7 +153,7 @@ class _Folder:
                 rows[node.parent] += rows[node.id]
         return rows[ROOT]
 
-    def alike(self, kind: FoldKind) -> Iterator[_Saving]:
+    def fold_alike(self, kind: FoldKind) -> Iterator[_Saving]:
         """Siblings of one kind (and answer) become one row, as many as need be; the most rows first."""
         covered = set(self.folds.hidden)
         for parent, children in self._families(covered):
@@ -170,11 +171,11 @@ class _Folder:
 
     def _hide_some(self, parent: NodeId, group: Group, over: int) -> int:
         """The least promising of a group share a row, no more of them than there are rows too many."""
-        taken, freed = self._enough(group.nodes, over, -1)
+        taken, freed = self._take_enough(group.nodes, over, -1)
         self.folds.hide(parent, replace(group, nodes=tuple(sorted(taken))))
         return freed
 
-    def expanded(self) -> Iterator[_Saving]:
+    def fold_expanded(self) -> Iterator[_Saving]:
         """Subtrees off the best path become the row of their first node; the least promising first."""
         covered = set(self.folds.hidden)
         for _, children in self._families(covered):
@@ -182,28 +183,28 @@ class _Folder:
                 saved = self._rows[child] - 1
                 if saved > 0:
                     covered.add(child)
-                    close = _whole(saved, partial(self.folds.closed.add, child))
+                    close = _all_or_nothing(saved, partial(self.folds.closed.add, child))
                     yield _Saving((self._best[child], child), close)
 
-    def others(self) -> Iterator[_Saving]:
+    def fold_losing(self) -> Iterator[_Saving]:
         """All finished paths below one node that do not lead to the best answer become one row."""
         covered = set(self.folds.hidden)
         for parent, children in self._families(covered):
-            loose = [c for c in children if (key := self._keys[c]) and self._loses(*key)]
+            loose = [c for c in children if (key := self._keys[c]) and self._is_losing(*key)]
             covered.update(loose)
-            groups = [g for g in self.folds.groups.get(parent, ()) if self._loses(g.kind, g.answer)]
-            yield from self._merged("others", parent, loose, groups)
+            groups = [g for g in self.folds.groups.get(parent, ()) if self._is_losing(g.kind, g.answer)]
+            yield from self._merge_saving("others", parent, loose, groups)
 
-    def _loses(self, kind: FoldKind, answer: str | None) -> bool:
+    def _is_losing(self, kind: FoldKind, answer: str | None) -> bool:
         return kind == "finished" and answer != self._answer
 
-    def rest(self) -> Iterator[_Saving]:
+    def fold_rest(self) -> Iterator[_Saving]:
         """All that is off the best path below one node becomes one row."""
         for parent in self._kept:
             loose = [c for c in self._tree.children(parent) if c not in self._kept | self.folds.hidden]
-            yield from self._merged("rest", parent, loose, self.folds.groups.get(parent, []))
+            yield from self._merge_saving("rest", parent, loose, self.folds.groups.get(parent, []))
 
-    def _merged(
+    def _merge_saving(
         self, kind: FoldKind, parent: NodeId, loose: Sequence[NodeId], groups: Sequence[Group]
     ) -> Iterator[_Saving]:
         """One row in place of loose children and of rows that stand for several already."""
@@ -214,12 +215,12 @@ class _Folder:
 
     def _merge_some(self, loose: Group, parent: NodeId, groups: Sequence[Group], over: int) -> int:
         """Of loose children only as many as need be, the least promising."""
-        taken, freed = self._enough(loose.nodes, over, len(groups) - 1)
+        taken, freed = self._take_enough(loose.nodes, over, len(groups) - 1)
         nodes = sorted([*taken, *(node for group in groups for node in group.nodes)])
         self.folds.merge(parent, groups, replace(loose, nodes=tuple(nodes)))
         return freed
 
-    def _enough(self, nodes: Sequence[NodeId], over: int, freed: int) -> tuple[Sequence[NodeId], int]:
+    def _take_enough(self, nodes: Sequence[NodeId], over: int, freed: int) -> tuple[Sequence[NodeId], int]:
         """The first nodes that free ``over`` rows with those that are free already, and how many that are."""
         count = 0
         while freed < over and count < len(nodes):
@@ -230,20 +231,20 @@ class _Folder:
     def _least_first(self, nodes: Sequence[NodeId]) -> tuple[NodeId, ...]:
         return tuple(sorted(nodes, key=lambda node: self._best[node]))
 
-    def ways(self) -> Iterator[_Saving]:
+    def skip_ways(self) -> Iterator[_Saving]:
         """The steps on the way to a lone running branch give way to it; its label tells where it is."""
         for node in self._kept - self._best_path:
             children = [c for c in self._tree.children(node) if c not in self.folds.hidden]
             below = len(children) + self._writing.get(node, 0) + len(self.folds.groups.get(node, ()))
             if below == 1:
-                skip = _whole(1, partial(self.folds.skipped.add, node))
+                skip = _all_or_nothing(1, partial(self.folds.skipped.add, node))
                 yield _Saving((self._tree[node].depth, node), skip)
 
-    def running(self) -> Iterator[_Saving]:
+    def bundle_running(self) -> Iterator[_Saving]:
         """Branches that are written below one node share a row."""
         for parent, count in self._writing.items():
             if count > 1:
-                bundle = _whole(count - 1, partial(self.folds.bundled.add, parent))
+                bundle = _all_or_nothing(count - 1, partial(self.folds.bundled.add, parent))
                 yield _Saving((1 - count, parent), bundle)
 
     def _families(self, covered: set[NodeId]) -> Iterator[tuple[NodeId, list[NodeId]]]:
@@ -271,13 +272,13 @@ def subtree_keys(state: ViewState) -> list[Key | None]:
         elif node.status == "terminal":
             keys[node.id] = ("finished", answers.get(node.id))
         elif node.id not in writing:
-            keys[node.id] = _shared(below[node.id])
+            keys[node.id] = _common_key(below[node.id])
         if node.parent is not None:
             below[node.parent].add(keys[node.id])
     return keys
 
 
-def _shared(below: set[Key | None]) -> Key | None:
+def _common_key(below: set[Key | None]) -> Key | None:
     """The key of a node that is not written below; waiting children fold among themselves only."""
     if not below:
         return ("waiting", None)

@@ -1,4 +1,4 @@
-"""Whole pictures of a view: the live frame, the finished tree, the status line, one of several lines."""
+"""Whole pictures of a view: the live frame, the final tree, and one line for a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .draw import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
-from .summary import answer_text, backing, score_text, spent, support
+from .summary import answer_text, backing, score_text, support, tokens_text
 
 FRAMES_PER_SECOND = 4
 """Of a live view."""
@@ -23,7 +23,7 @@ FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
 
 FOLDED_ROWS = 30
-"""Rows that a larger tree is folded to: the best path, and what lies beside it in a few words."""
+"""Rows to which a larger tree is folded."""
 
 HINT = "Ctrl-C: stop now and print the best answer."
 
@@ -37,7 +37,7 @@ def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: 
     """The running search in at most ``height`` lines."""
     frame = Frame(width, glyphs, state.calibrated, tick)
     rows = tree_rows(state, max(1, height - AROUND))
-    lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
+    lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
     lines += [best_line(state, frame), stop_line(state, frame)]
     lines.append(Text(cut(HINT, width, glyphs), STYLES["faint"]))
@@ -50,7 +50,7 @@ def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = F
     frame = Frame(width, glyphs, state.calibrated)
     large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
-    lines = [_question(state, frame), *draw_rows(rows, frame), Text()]
+    lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
     if large:
         nodes = plural(len(state.tree), "node")
@@ -61,7 +61,7 @@ def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = F
 
 def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:
     """``◐ 281 of 2,048 tokens · 8 nodes · best 27 p .93 · 31 tok/s``."""
-    facts = [spent(state), plural(len(state.tree), "node")]
+    facts = [tokens_text(state), plural(len(state.tree), "node")]
     if state.answer is not None:
         facts.append(f"best {answer_text(state, glyphs)} {score_text(state)}")
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
@@ -71,13 +71,13 @@ def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> 
 
 
 def waiting_line(message: str, width: int, glyphs: Glyphs, tick: int) -> Text:
-    """What happens before the first search."""
+    """What is shown before a search begins, such as the loading of a model."""
     line = Text(no_wrap=True).append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
     return line.append(cut(one_line(message, glyphs), max(0, width - 2), glyphs))
 
 
 def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:
-    """One of several searches: ``◐ gsm8k-0001      3 of 16 solutions · 18 p .73 · 412 tokens``."""
+    """A search among others: ``◐ gsm8k-0001      3 of 16 solutions · 18 p .73 · 412 tokens``."""
     done, most = len(state.account.candidates), state.account.at_most
     facts = [f"{done} of {plural(most, 'solution')}" if most else plural(done, "solution")]
     if state.answer is not None:
@@ -85,12 +85,12 @@ def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: in
     facts.append(plural(state.tokens, "token"))
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
     line.append(pad(cut(one_line(id_, glyphs), _ID_CELLS, glyphs), _ID_CELLS) + "  ", STYLES["question"])
-    line.append(glyphs.dot.join(fitting(facts, width - _ID_CELLS - 4, glyphs)), STYLES["faint"])
+    line.append(glyphs.dot.join(fit_facts(facts, width - _ID_CELLS - 4, glyphs)), STYLES["faint"])
     line.truncate(width)
     return line
 
 
-def _question(state: ViewState, frame: Frame) -> Text:
+def _question_line(state: ViewState, frame: Frame) -> Text:
     text = Text().append("Q  ", STYLES["faint"])
     question = one_line(readable(state.tree.problem.question), frame.glyphs)
     text.append(cut(question, max(0, frame.width - 3), frame.glyphs), STYLES["question"])
@@ -100,8 +100,8 @@ def _question(state: ViewState, frame: Frame) -> Text:
 
 def budget_line(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
-    facts = [spent(state), *rate_text(state)]
-    share, left = _limits(state)
+    facts = [tokens_text(state), *rate_text(state)]
+    share, left = _nearest_limit(state)
     if fixed := state.account.fixed_tokens(state.tree):
         facts.insert(1, f"all {state.account.at_most}: about {thousands(fixed)}")
         share = state.tokens / fixed if share is None else share
@@ -111,8 +111,8 @@ def budget_line(state: ViewState, frame: Frame) -> Text:
         gone = f"{clock(state.t)} gone, " if frame.width >= 100 else ""
         facts.append(f"{gone}at most {clock(left)} left")
     if share is None:
-        return _facts("budget", facts, frame)
-    return _facts("budget", facts, frame, _bar(share, frame.width, frame.glyphs))
+        return _fact_line("budget", facts, frame)
+    return _fact_line("budget", facts, frame, _bar(share, frame.width, frame.glyphs))
 
 
 def tree_line(state: ViewState, frame: Frame) -> Text:
@@ -127,15 +127,15 @@ def tree_line(state: ViewState, frame: Frame) -> Text:
     unused = "left open" if state.ended else "waiting"
     counts = ((pruned, "pruned"), (len(state.running), "running"), (idle, unused))
     facts = [plural(len(nodes), "node"), f"depth {max(node.depth for node in nodes)}"]
-    return _facts("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
+    return _fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
 
 
 def best_line(state: ViewState, frame: Frame) -> Text:
     """The best answer, how sure it is, and what else was answered."""
     if state.answer is None:
-        return _facts("best", ["no answer yet"], frame)
+        return _fact_line("best", ["no answer yet"], frame)
     facts = [answer_text(state, frame.glyphs), *support(state), *_rivals(state, frame.glyphs)]
-    line = _facts("best", facts, frame)
+    line = _fact_line("best", facts, frame)
     line.stylize(STYLES["answer"], 7, 7 + len(facts[0]))
     return line
 
@@ -146,12 +146,12 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
     if "stop_at" not in state.params:
-        return _facts("stops", [drawn], frame)
+        return _fact_line("stops", [drawn], frame)
     facts = [f"at {chance(float(state.params['stop_at']))}", drawn]
     if standing is not None and standing.gain is not None:
         gain, least = (decimal(value, "+.2g") for value in (standing.gain, state.params["min_gain"]))
         facts.append(f"next adds {gain}, ends below {least}")
-    return _facts("stops", facts, frame)
+    return _fact_line("stops", facts, frame)
 
 
 def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
@@ -168,11 +168,11 @@ def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
 
 
 def bar_of_facts(share: float | None, facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
-    """A bar, where the share that is done is known, and as many facts as fit behind it."""
+    """As many facts as fit, behind a bar where the share in [0, 1] that is done is known."""
     line = Text()
     if share is not None:
         line.append_text(_bar(share, width, glyphs)).append("  ")
-    line.append(glyphs.dot.join(fitting(facts, width - line.cell_len, glyphs)))
+    line.append(glyphs.dot.join(fit_facts(facts, width - line.cell_len, glyphs)))
     line.truncate(width)
     return line
 
@@ -183,8 +183,8 @@ def rate_text(state: ViewState) -> list[str]:
     return [f"{rate:.0f} tok/s" if rate >= 9.5 else f"{rate:.1f} tok/s"] if rate > 0 else []
 
 
-def _limits(state: ViewState) -> tuple[float | None, float | None]:
-    """Share of the nearer limit that is used, and the seconds until it is reached at most."""
+def _nearest_limit(state: ViewState) -> tuple[float | None, float | None]:
+    """Share in [0, 1] of the nearer limit that is used, and seconds until it is reached at most."""
     budget, shares, left = state.budget, list[float](), list[float]()
     if budget.max_tokens is not None:
         shares.append(state.tokens / max(1, budget.max_tokens))
@@ -203,19 +203,19 @@ def _bar(share: float, width: int, glyphs: Glyphs) -> Text:
     return bar.append(glyphs.left * (size - spent), STYLES["left"])
 
 
-def _facts(name: str, facts: Sequence[str], frame: Frame, bar: Text | None = None) -> Text:
+def _fact_line(name: str, facts: Sequence[str], frame: Frame, bar: Text | None = None) -> Text:
     """A line of the footer; facts that do not fit are left out whole, from the end."""
     line = Text().append(f"{name:<7}", STYLES["faint"])
     if bar is not None:
         line.append_text(bar).append("  ")
     room = max(0, frame.width - line.cell_len)
-    kept = fitting(facts, room, frame.glyphs)
+    kept = fit_facts(facts, room, frame.glyphs)
     line.append(cut(frame.glyphs.dot.join(kept), room, frame.glyphs))
     line.truncate(frame.width)
     return line
 
 
-def fitting(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
+def fit_facts(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
     """The first facts that fit side by side; one stays whatever its length."""
     while len(facts) > 1 and cells(glyphs.dot.join(facts)) > room:
         facts = facts[:-1]

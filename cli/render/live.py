@@ -109,7 +109,7 @@ class _View:
     def has_tree(self) -> bool:
         """Whether there is a tree that should stay: none where the search could not run."""
         with self._lock:
-            state = self._caught_up()
+            state = self._fold_queue()
             return state.started and not state.failed
 
     def queue(self, event: Event) -> None:
@@ -125,7 +125,7 @@ class _View:
     def summary(self) -> Text:
         """The lines for the end of the search."""
         with self._lock:
-            state = self._caught_up()
+            state = self._fold_queue()
             lines = [summary(state, self._glyphs)]
             if line := why(state):
                 lines.append(Text(one_line(line, self._glyphs), STYLES["faint"]))
@@ -134,7 +134,7 @@ class _View:
     def picture(self, width: int, height: int) -> Text:
         """The present frame."""
         with self._lock:
-            state = self._caught_up()
+            state = self._fold_queue()
             tick = int(time.monotonic() * FRAMES_PER_SECOND)
             if not state.started:
                 return waiting_line(self.message, width, self._glyphs, tick)
@@ -146,7 +146,8 @@ class _View:
                 lines = live_frame(state, width, height, self._glyphs, tick)
             return Text("\n", no_wrap=True).join(lines)
 
-    def _caught_up(self) -> ViewState:
+    def _fold_queue(self) -> ViewState:
+        """The state after all queued events; the caller holds the lock."""
         while self._queue:
             self._state = reduce(self._state, self._queue.popleft())
         return self._state

@@ -1,4 +1,4 @@
-"""From a view to the rows of its tree: what stands in each, not yet how wide it is."""
+"""From a view to the rows of its tree: what each row says, before anything is cut to a width."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ class Row:
     Attributes:
         lasts: For each level from the top, whether the row's ancestor there (at the end: the row itself) is
             the last child; empty for the root.
-        mark: What it stands for; None for a gap.
-        label: Position in the tree; empty for the root and for folds.
-        text: Model text, or what was folded.
-        folded: Whether ``text`` is ours.
+        mark: Kind of the row, which decides its glyph and style; None for a gap.
+        label: Path of child numbers from the root, such as ``1.3.2``; empty for the root and for folds.
+        text: The step as the model wrote it, or a description of what is folded.
+        folded: Whether ``text`` is such a description.
         estimate: Of the node.
-        count: Children made and granted, the answer, ``cut``, or ``unused`` of what ran ahead for nothing.
-        tokens: Of the step.
-        why: Why it was cut.
-        best: Whether it lies on the best path.
-        node: What it shows; None for folds, gaps and branches that are being written.
-        branches: Running branches that it stands for.
+        count: Of an open node the children drawn and granted (``3/8``), of a finished one its answer
+            (``=27``), else ``cut``, ``ahead`` (drawn before its turn) or ``unused`` (drawn for nothing).
+        tokens: Length of the step.
+        why: Reason for which the node was pruned.
+        best: Whether the row lies on the path to the leading answer.
+        node: The node; None for folds, gaps and running branches.
+        branches: Running branches that the row stands for.
     """
 
     lasts: tuple[bool, ...]
@@ -54,13 +55,14 @@ def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
     rows = _Walk(state, fold(state, room)).rows()
     if room is None or len(rows) <= room:
         return rows
-    return _elided(rows, room)
+    return _elide(rows, room)
 
 
-def _elided(rows: list[Row], room: int) -> list[Row]:
-    """What fits of a tree that no fold brings down to ``room``: the best path, then what runs, then the rest.
+def _elide(rows: list[Row], room: int) -> list[Row]:
+    """Rows of a tree that no fold brings down to ``room``, with a gap in place of those that do not fit.
 
-    Of a best path that is too long by itself both ends are shown.
+    The best path is kept before running branches, and these before the rest. Of a best path that is too long
+    by itself both ends are kept.
     """
     over = len(rows) - room + 1
     running = [at for at, row in enumerate(rows) if not row.best and row.mark == "running"]
@@ -76,22 +78,22 @@ def _elided(rows: list[Row], room: int) -> list[Row]:
 
 
 def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
-    """What stands in the place of rows; what runs among them is told."""
+    """One row in place of those left out: how many they are, and how many branches run among them."""
     running = sum(row.branches for row in left_out)
-    told = f", {running} running" if running else ""
-    return Row(lasts, None, text=plural(len(left_out), "more row") + told, folded=True, branches=running)
+    note = f", {running} running" if running else ""
+    return Row(lasts, None, text=plural(len(left_out), "more row") + note, folded=True, branches=running)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a row hangs."""
+    """Guides and label of a row, before it is known what the row shows."""
 
     lasts: tuple[bool, ...]
     label: str
 
 
 _Item = Node | Group | Running | int
-"""What a row is made from: a node, a fold, a running branch, or a number of running branches."""
+"""Source of a row: a node, a fold, a running branch, or a number of running branches."""
 
 _Labelled = tuple[_Item, str]
 
@@ -119,10 +121,10 @@ class _Walk:
             item, place = stack.pop()
             match item:
                 case Node():
-                    rows.append(self._node(item, place))
-                    stack += reversed(self._below(item, place))
+                    rows.append(self._node_row(item, place))
+                    stack += reversed(self._children(item, place))
                 case Group():
-                    rows.append(self._group(item, place))
+                    rows.append(self._group_row(item, place))
                 case Running():
                     written = Row(
                         place.lasts, "running", place.label, item.text, tokens=item.tokens, branches=1
@@ -133,14 +135,14 @@ class _Walk:
                     rows.append(bundle)
         return rows
 
-    def _below(self, node: Node, place: _Place) -> list[tuple[_Item, _Place]]:
-        """What hangs below a node, with its place."""
+    def _children(self, node: Node, place: _Place) -> list[tuple[_Item, _Place]]:
+        """Visible children of a node, then its folds and running branches, each with its place."""
         if node.id in self._folds.closed:
             return []
         prefix = f"{place.label}." if place.label else ""
         children = self._tree.children(node.id)
         items: list[_Labelled] = [
-            self._beyond(self._tree[child], f"{prefix}{position}")
+            self._resolve_skips(self._tree[child], f"{prefix}{position}")
             for position, child in enumerate(children, 1)
             if child not in self._folds.hidden
         ]
@@ -154,8 +156,8 @@ class _Walk:
         last = len(items) - 1
         return [(item, _Place((*place.lasts, at == last), label)) for at, (item, label) in enumerate(items)]
 
-    def _beyond(self, node: Node, label: str) -> _Labelled:
-        """What is shown in the place of a node: itself, or the one thing below it if it is skipped."""
+    def _resolve_skips(self, node: Node, label: str) -> _Labelled:
+        """The node itself, or the one node or branch below it that takes its place where it is skipped."""
         while node.id in self._folds.skipped:
             label += ".1"
             children = self._tree.children(node.id)
@@ -164,7 +166,7 @@ class _Walk:
             node = self._tree[children[0]]
         return node, label
 
-    def _node(self, node: Node, place: _Place) -> Row:
+    def _node_row(self, node: Node, place: _Place) -> Row:
         closed = node.id in self._folds.closed
         text = node.step.text if node.step else "question"
         return Row(
@@ -176,7 +178,7 @@ class _Walk:
             estimate=node.estimate,
             count=self._count(node),
             tokens=len(node.step.token_ids) if node.step else None,
-            why=self._why(node),
+            why=self._cut_reason(node),
             best=node.id in self._best,
             node=node.id,
         )
@@ -190,7 +192,7 @@ class _Walk:
             return "finished"
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
 
-    def _why(self, node: Node) -> str:
+    def _cut_reason(self, node: Node) -> str:
         reason = self._state.cut.get(node.id, "")
         return "" if reason == NOT_NEEDED else reason
 
@@ -204,7 +206,7 @@ class _Walk:
         granted = self._state.granted.get(node.id, 0)
         return f"{self._state.made(node)}/{granted}" if granted else ""
 
-    def _group(self, group: Group, place: _Place) -> Row:
+    def _group_row(self, group: Group, place: _Place) -> Row:
         number = len(group.nodes)
         mark: Mark = "expanded"
         match group.kind:
@@ -220,7 +222,7 @@ class _Walk:
 
     def _paths(self, group: Group) -> str:
         """``4 more paths to 27``, ``2 paths to 13``, ``9 paths to 7 other answers``."""
-        below = _subtrees(self._tree, group.nodes)
+        below = _subtree_nodes(self._tree, group.nodes)
         ends = [node.id for node in below if node.status == "terminal"]
         answers = {answer for end in ends if (answer := self._answers.get(end)) is not None}
         if not answers:
@@ -232,14 +234,14 @@ class _Walk:
 
     def _extent(self, roots: Iterable[NodeId]) -> str:
         """``14 nodes, best .66``."""
-        nodes = _subtrees(self._tree, roots)
+        nodes = _subtree_nodes(self._tree, roots)
         scores = [node.estimate.median for node in nodes if node.estimate]
         best = f", best {chance(max(scores))}" if scores else ""
         return f"{plural(len(nodes), 'node')}{best}"
 
 
-def _subtrees(tree: Tree, roots: Iterable[NodeId]) -> list[Node]:
-    """Roots and everything below them."""
+def _subtree_nodes(tree: Tree, roots: Iterable[NodeId]) -> list[Node]:
+    """The roots and all their descendants."""
     found = [tree[root] for root in roots]
     for node in found:
         found += (tree[child] for child in tree.children(node.id))

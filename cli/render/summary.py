@@ -1,4 +1,4 @@
-"""What is said of a search in words: its answer and how sure it is, what decided, what it has cost."""
+"""A search in words: its answer, how likely that is, what decided it, and what it cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
 def summary(state: ViewState, glyphs: Glyphs) -> Text:
     """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
-    facts = [spent(state), duration(state.t)]
+    facts = [tokens_text(state), duration(state.t)]
     if state.answer is not None:
         facts = [*support(state), *facts]
     text = ", ".join(facts)
@@ -35,21 +35,22 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
 
 
 def why(state: ViewState) -> str:
-    """What decided, what was known before, what a fixed width would cost; empty before the end.
+    """What ended a search, its question's estimate, the price of a fixed width; empty before the end.
 
     ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
     """
     account, result = state.account, state.result
     if result is None or state.strategy == "greedy":
         return ""
-    parts = [_decided(state, result.stop_reason), *_before(state)]
+    parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
     fixed = account.fixed_tokens(state.tree)
     if fixed is not None and account.started < (account.at_most or 0):
         parts.append(f"all {account.at_most}: about {thousands(fixed)} tokens")
-    return "; ".join([*parts, *_others(state)])
+    return "; ".join([*parts, *_baselines(state)])
 
 
-def _decided(state: ViewState, reason: str) -> str:
+def _decision(state: ViewState, reason: str) -> str:
+    """What ended the search, from its stop reason."""
     estimate, standing = state.confidence, state.tree.standing
     done = standing.finished if standing else 0
     most = state.account.at_most
@@ -74,13 +75,14 @@ def _decided(state: ViewState, reason: str) -> str:
             return f"stopped {after}"
 
 
-def _before(state: ViewState) -> list[str]:
+def _question_estimate(state: ViewState) -> list[str]:
+    """``question .54``: the calibrated estimate before anything was drawn."""
     question = state.tree[ROOT].estimate
     return [f"question {chance(question.median)}"] if question and question.calibrated else []
 
 
-def _others(state: ViewState) -> list[str]:
-    """What the plain vote and greedy say, where they were drawn."""
+def _baselines(state: ViewState) -> list[str]:
+    """Whether greedy and the plain vote agree, as far as the search has drawn them."""
     assert state.result is not None
     answer, account = state.result.answer, state.account
     others = {"greedy": account.greedy(state.tree), "the plain vote": account.vote()}
@@ -91,7 +93,7 @@ def _others(state: ViewState) -> list[str]:
     return [*differ, *both]
 
 
-def spent(state: ViewState) -> str:
+def tokens_text(state: ViewState) -> str:
     """``204 tokens``, or ``204 of 2,048 tokens`` where there is a cap."""
     if state.budget.max_tokens is None:
         return plural(state.tokens, "token")
@@ -107,24 +109,29 @@ def answer_text(state: ViewState, glyphs: Glyphs) -> str:
 
 def score_text(state: ViewState) -> str:
     """``p .96`` or ``score .83``: an uncalibrated number is never called a probability."""
-    return _scored(state.confidence)
+    return _estimate_text(state.confidence)
 
 
-def _scored(estimate: Estimate | None) -> str:
+def _estimate_text(estimate: Estimate | None) -> str:
     return "" if estimate is None else f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+
+
+def interval_text(estimate: Estimate | None) -> str:
+    """``p .81 (.66-.91)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate."""
+    text = _estimate_text(estimate)
+    if estimate is None or not estimate.calibrated:
+        return text
+    return f"{text} ({chance(estimate.lower)}-{chance(estimate.upper)})"
 
 
 def backing(state: ViewState, group: AnswerGroup) -> str:
     """``p .31``: the estimate of the best path to an answer."""
-    return _scored(state.tree[group.nodes[0]].estimate)
+    return _estimate_text(state.tree[group.nodes[0]].estimate)
 
 
 def support(state: ViewState) -> list[str]:
     """``p .96 (.91-.98)`` and ``3 of 3 paths agree``."""
-    facts = []
-    if (estimate := state.confidence) is not None:
-        spread = f" ({chance(estimate.lower)}-{chance(estimate.upper)})" if estimate.calibrated else ""
-        facts.append(score_text(state) + spread)
+    facts = [interval_text(state.confidence)] if state.confidence is not None else []
     agree, paths = state.agreement
     facts.append(f"{agree} of {paths} paths agree" if paths > 1 else "1 path")
     return facts
