@@ -172,6 +172,14 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             show_default=_as_fitted("0.95"),
             help="Share of probability sampled from.",
         ),
+        "min_p": flag(
+            "--min-p",
+            panel=SEARCH,
+            min=0.0,
+            max=0.99,
+            show_default=_as_fitted("0"),
+            help="Drop candidates less likely than this share of the likeliest one; 0 is off.",
+        ),
         "max_tokens": flag(
             "--max-tokens",
             panel=SEARCH,

@@ -17,7 +17,7 @@ _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float3
 
 
 class Sampler:
-    """Top_k, top_p and temperature for all branches, and a random stream per branch.
+    """Top_k, top_p, min_p and temperature for all branches, and a random stream per branch.
 
     There is one chain, because each keeps a buffer of the whole vocabulary whose first use costs as much as
     fifty draws; the branch's own stream is put at its end for each draw.
@@ -27,6 +27,8 @@ class Sampler:
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_k(params.top_k))
         C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_p(params.top_p, 1))
+        if params.min_p:
+            C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_min_p(params.min_p, 1))
         C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_temp(params.temperature))
         self._last = C.llama_sampler_chain_n(self._chain)
         self._ids = np.arange(vocab_size, dtype=np.int32)

@@ -14,3 +14,10 @@ def test_what_is_asked_for_comes_before_what_was_fitted_and_that_before_the_usua
 def test_the_record_of_a_sampler_makes_it_again() -> None:
     sampler = SamplingParams(temperature=0.7, max_tokens=99)
     assert SamplingParams.fitted(sampler.recorded()) == sampler
+
+
+def test_min_p_is_part_of_what_a_calibration_is_fitted_for_where_it_is_on() -> None:
+    assert "min_p" not in SamplingParams().recorded()  # nor in what was kept before there was one
+    fitted = SamplingParams.fitted(SamplingParams(min_p=0.1).recorded())
+    assert fitted.min_p == 0.1
+    assert SamplingOverrides(min_p=0.0).over(fitted).min_p == 0.0
