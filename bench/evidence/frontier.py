@@ -15,11 +15,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from adascale.cli.options.contestants import parse_contestants
-from adascale.cli.report.evaluate_report import markdown
 from adascale.cli.report.plots import frontier
 from adascale.engine.evaluation.compare import Comparison
+from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
+from adascale.engine.evaluation.tables import markdown
+from adascale.engine.search.codec import to_plain
 
 from ..common import close
 from . import records
@@ -58,11 +59,11 @@ def main() -> None:
     found = Comparison(contestants, [problem.id for problem in problems])
     for outcome in evaluate(driver, contestants, problems, args.orders, header["seed"]):
         found.add(outcome)
-    report = {**records.made(header), **found.report()}
+    report, described = found.report(), records.described(header)
     print(markdown(report))
     if args.plot is not None:
-        frontier(report, args.plot)
-    close(report)
+        frontier(report, described, args.plot)
+    close({**described, **to_plain(report)})
 
 
 if __name__ == "__main__":

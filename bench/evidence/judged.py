@@ -68,7 +68,7 @@ def main() -> None:
             answers = tuple(record["samples"][i]["answer"] for i in whole)
             rows = tuple(first + i for i in whole)
             samples.append(QuestionSamples(at, rows, answers, tuple(right[i] for i in whole)))
-    calibration = records.made_with(header, args.calibration)
+    calibration = records.calibration_of(header, args.calibration)
     stages = {
         "question": judged(questions),
         "step": judged(steps, independent=False),

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from adascale.cli.disk.questions import read_known
-from adascale.cli.options.contestants import parse_contestants
-from adascale.cli.report.evaluate_report import markdown
 from adascale.engine.evaluation.compare import Comparison
+from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
+from adascale.engine.evaluation.tables import markdown
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
@@ -80,9 +80,9 @@ def main() -> None:
         comparison.add(each)
     for entry, id_ in asked:
         comparison.add(found[entry.name, id_])
-    report = {**records.made(header), **comparison.report()}
+    report = comparison.report()
     print(markdown(report))
-    close(report)
+    close({**records.described(header), **to_plain(report)})
 
 
 if __name__ == "__main__":

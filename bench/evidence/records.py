@@ -188,10 +188,10 @@ class _NoGenerator:
         pass
 
 
-def made(header: Mapping[str, Any]) -> dict[str, Any]:
+def described(header: Mapping[str, Any]) -> dict[str, Any]:
     """What a report says of the draws that it is made from."""
-    told = ("model", "generator", "calibration", "calibration_sha256", "seed")
-    return {name: header[name] for name in told}
+    known = ("model", "generator", "calibration", "calibration_sha256", "seed")
+    return {name: header[name] for name in known}
 
 
 def digest(artefact: Artefact) -> str:
@@ -200,7 +200,7 @@ def digest(artefact: Artefact) -> str:
     return hashlib.sha256(artefact.path.read_bytes()).hexdigest()
 
 
-def made_with(header: Mapping[str, Any], given: Path | None) -> Calibration:
+def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration:
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
     found = shelf.artefacts() if given is None else iter([calibrations.load(given)])
     for artefact in found:
@@ -246,7 +246,7 @@ def replaying(
     calibrator: Calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})
     if calibrated:
         calibrator = RecordedCalibrator(
-            made_with(header, calibration),
+            calibration_of(header, calibration),
             {record["id"]: estimate(record["question"]) for record in records},
             {record["id"]: record["distance"] for record in records},
         )

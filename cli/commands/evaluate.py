@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
+from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Outcome, evaluate
+from adascale.engine.search.codec import to_plain
 
 from ..disk.questions import read_known
 from ..open_models import open_session, stoppable
-from ..options.contestants import parse_contestants
 from ..options.flatten import with_options
 from ..options.groups import Eval
-from ..report.evaluate_report import csv_text, markdown
 from ..report.plots import check_plot, frontier
 from ..terminal.console import say, show_warning, write_payload
 from ..terminal.json_output import write_json
@@ -27,6 +27,7 @@ from ..terminal.progress import Progress
 from ..terminal.text import rough_duration
 
 if TYPE_CHECKING:
+    from adascale.engine.evaluation.compare import EvaluationReport
     from adascale.models.draws.playback import ReplayingPolicy
 
 SCHEMA = "adascale.eval/1"
@@ -79,7 +80,7 @@ def eval_(
                 raise typer.Exit(130)
         described = asdict(session.describe())
     names = [path.name for path in data]
-    _show({"schema": SCHEMA, "data": names, "seed": options.seed, **described, **found.report()}, options)
+    _show(found.report(), {"schema": SCHEMA, "data": names, "seed": options.seed, **described}, options)
 
 
 def _show_rounds(
@@ -107,14 +108,16 @@ def _show_rounds(
             began, before = time.monotonic(), policy.drawn_tokens
 
 
-def _show(report: Mapping[str, Any], options: Eval) -> None:
+def _show(report: EvaluationReport, described: Mapping[str, Any], options: Eval) -> None:
+    from adascale.engine.evaluation.tables import csv_text, markdown
+
     if options.json_output:
-        write_json(report)
+        write_json({**described, **to_plain(report)})
     elif options.csv_output:
         write_payload(csv_text(report))
     else:
         write_payload(markdown(report))
     if options.plot is not None:
-        frontier(report, options.plot)
+        frontier(report, described, options.plot)
         if not options.terminal.quiet:
             say(f"adascale: drew {options.plot}")

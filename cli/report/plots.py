@@ -22,6 +22,7 @@ from ..terminal.text import chance
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Bin
     from adascale.engine.calibration.report import StageReport
+    from adascale.engine.evaluation.compare import EvaluationReport, PairReport, StrategyReport
 
 _STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
 _STYLE = {
@@ -45,6 +46,11 @@ _LOOKS = tuple(
     )
 )
 _DARK, _GREY = "#0072b2", "0.55"
+_INSIDE = (0, 0.03, 1, 1)
+_MARK = 5
+"""Half the side of the square that a marker covers, in pixels."""
+_PLACES = tuple((x, y) for y in (6, -8, 16, -18, 26, -28, 36, -38) for x in (6, -6))
+"""Where a label is put beside its point, the best first; in points of the page."""
 _WILSON = 1.6449
 """Standard errors of a 90 % interval."""
 
@@ -99,41 +105,83 @@ def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: st
     _save(figure, path, "How likely it was said to be, and how often it was right")
 
 
-def frontier(report: Mapping[str, Any], path: Path) -> None:
+def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path) -> None:
     """Accuracy with its 95 % interval against tokens a question; PNG or SVG by the file's name.
 
-    A line joins the settings of one strategy. Below stands what the last strategy does against the one that
-    costs most.
+    A line joins the settings of one strategy. Beside it stands how many points of accuracy the last strategy
+    is ahead of each other one on the same questions, and its tokens as a share of theirs.
 
     Args:
         report: Of an evaluation.
+        described: Data, seed and models, for whoever finds the picture.
         path: Is overwritten.
 
     Raises:
         UsageError: the file cannot be written.
     """
     pyplot = _pyplot()
-    figure, axis = pyplot.subplots(figsize=(6.4, 4.8))
-    strategies = report["strategies"]
+    pairs = [pair for pair in report.pairs if pair.a == report.strategies[-1].name]
+    panels = 2 if pairs else 1
+    shape = {"width_ratios": [3, 2][:panels]}
+    size = (6.4 + 4.0 * (panels - 1), 4.8)
+    figure, [axes] = pyplot.subplots(1, panels, figsize=size, squeeze=False, gridspec_kw=shape)
+    _draw_costs(axes[0], report.strategies)
+    if pairs:
+        _draw_differences(axes[1], pairs)
+    figure.tight_layout(rect=_INSIDE)
+    _label(axes[0], {s.name: (_cost(s), s.accuracy) for s in report.strategies})
+    known = ("data", "seed", "generator", "prm", "calibration")
+    about = {name: described[name] for name in known if name in described}
+    _save(figure, path, "Accuracy against compute", json.dumps(about, sort_keys=True))
+
+
+def _draw_costs(axis: Any, strategies: Sequence[StrategyReport]) -> None:
     for number, members in enumerate(_families(strategies)):
         color, marker = _LOOKS[number % len(_LOOKS)]
-        x, y = [_cost(s) for s in members], [s["accuracy"] for s in members]
-        error = _bars(y, (s["accuracy_ci"] for s in members))
+        x, y = [_cost(s) for s in members], [s.accuracy for s in members]
+        error = _bars(y, (s.accuracy_ci for s in members))
         axis.errorbar(x, y, error, color=color, marker=marker, elinewidth=0.6, linestyle=":", capsize=2)
-        for strategy, at in zip(members, zip(x, y, strict=True), strict=True):
-            beside = (6, 4 if number % 2 else -11)
-            axis.annotate(strategy["name"], at, xytext=beside, textcoords="offset points", fontsize=8)
     axis.set_xscale("log", base=2)
     axis.margins(x=0.12)
     axis.xaxis.set_major_formatter(lambda tokens, _: f"{tokens:,.0f}")
-    judged = any(s["prm_tokens"] for s in strategies)
+    judged = any(s.prm_tokens for s in strategies)
     axis.set(xlabel=f"tokens a question{', those a PRM reads too' if judged else ''}", ylabel="accuracy")
-    if verdict := _verdict(report):
-        figure.text(0.01, 0.01, verdict, fontsize=8, color="0.3")
-    told = {
-        name: report[name] for name in ("data", "seed", "generator", "prm", "calibration") if name in report
-    }
-    _save(figure, path, "Accuracy against compute", json.dumps(told, sort_keys=True))
+
+
+def _draw_differences(axis: Any, pairs: Sequence[PairReport]) -> None:
+    """One row for each other strategy, in the order of the report from above."""
+    rows = range(len(pairs), 0, -1)
+    points = [100 * pair.accuracy_diff for pair in pairs]
+    ends = ((100 * low, 100 * high) for low, high in (pair.accuracy_diff_ci for pair in pairs))
+    axis.axvline(0, color="0.7")
+    axis.errorbar(points, rows, xerr=_bars(points, ends), fmt="o", color=_DARK, elinewidth=0.8, capsize=2)
+    axis.set_yticks(rows, [_against(pair) for pair in pairs])
+    axis.set(xlabel=f"points of accuracy that {pairs[0].a} is ahead", ylim=(0.5, len(pairs) + 0.5))
+
+
+def _against(pair: PairReport) -> str:
+    ratio = pair.tokens_ratio
+    if ratio is None:
+        return pair.b
+    return f"{pair.b}\nat " + (f"{ratio:.0%} of its tokens" if ratio < 2 else f"{ratio:.1f} times its tokens")
+
+
+def _label(axis: Any, points: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name beside its point, where it covers no other name and no point."""
+    from matplotlib.transforms import Bbox
+
+    renderer = axis.figure.canvas.get_renderer()
+    centres = axis.transData.transform(list(points.values()))
+    taken = [Bbox.from_bounds(x - _MARK, y - _MARK, 2 * _MARK, 2 * _MARK) for x, y in centres]
+    for name, at in points.items():
+        text = axis.annotate(name, at, _PLACES[0], textcoords="offset points", fontsize=8, va="center")
+        for place in _PLACES:
+            text.set_position(place)
+            text.set_horizontalalignment("left" if place[0] > 0 else "right")
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)
 
 
 def _pyplot() -> Any:
@@ -151,7 +199,7 @@ def _pyplot() -> Any:
 def _save(figure: Any, path: Path, title: str, description: str = "") -> None:
     metadata: dict[str, str | None] = {"Title": title, "Description": description}
     metadata |= {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
-    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    figure.tight_layout(rect=_INSIDE)
     try:
         figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
@@ -206,25 +254,14 @@ def _legend(axes: Any) -> tuple[list[Any], list[str]]:
     return list(found.values()), list(found)
 
 
-def _families(strategies: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def _families(strategies: Sequence[StrategyReport]) -> list[list[StrategyReport]]:
     """Settings of one strategy and rule together, the cheapest first."""
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    families: dict[tuple[str, object], list[StrategyReport]] = {}
     for strategy in sorted(strategies, key=_cost):
-        key = strategy["strategy"], strategy["settings"].get("adapt", "none")
-        found.setdefault(key, []).append(strategy)
-    return list(found.values())
+        key = strategy.strategy, strategy.settings.get("adapt", "none")
+        families.setdefault(key, []).append(strategy)
+    return list(families.values())
 
 
-def _cost(strategy: Mapping[str, Any]) -> float:
-    return float(strategy["generated_tokens"] + strategy["prm_tokens"])
-
-
-def _verdict(report: Mapping[str, Any]) -> str:
-    """What the last strategy gains and saves against the one that costs most."""
-    last, dearest = report["strategies"][-1], max(report["strategies"], key=_cost)
-    for pair in report["pairs"]:
-        if (pair["a"], pair["b"]) == (last["name"], dearest["name"]) and pair["tokens_ratio"] is not None:
-            low, high = (100 * end for end in pair["accuracy_diff_ci"])
-            points = f"{100 * pair['accuracy_diff']:+.1f} points ({low:+.1f} to {high:+.1f})"
-            return f"{pair['a']} against {pair['b']}: {points} at {pair['tokens_ratio']:.0%} of its tokens"
-    return ""
+def _cost(strategy: StrategyReport) -> float:
+    return strategy.generated_tokens + strategy.prm_tokens

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +18,109 @@ ROUNDS = 2000
 """Of every bootstrap."""
 
 
-@dataclass(slots=True)
-class Comparison:
-    """Outcomes by entry and question, and what follows from them.
+Interval = tuple[float, float]
+"""95 % over questions drawn with replacement."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """Questions of one class of difficulty; means are None where there are none."""
+
+    questions: int
+    accuracy: float | None
+    generated_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SureReport:
+    """Searches whose answer has at least the probability ``at``.
 
     Attributes:
-        entries: In the order of the report.
-        problems: Ids, in order.
-        outcomes: Of each entry and question, one for each repeat.
+        at: ``SURE``.
+        share: Of all searches.
+        accuracy: Share of them that are right; None without any.
     """
 
-    entries: Sequence[Contestant]
+    at: float
+    share: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyReport:
+    """What one contestant gets right and what it costs: means over questions.
+
+    Attributes:
+        name: The contestant's.
+        strategy, settings: What it is.
+        questions, repeats: How many searches of each question.
+        accuracy, accuracy_ci: Share of right answers.
+        coverage: Share of searches with a right trajectory.
+        selection: Right answers by right trajectories; None where there are none.
+        generated_tokens, prm_tokens, flops, seconds, samples: Of a question.
+        ece: Of the answers' probabilities, None where nothing is calibrated.
+        ece_floor: What noise alone makes of it, None where that is not known.
+        sure: Answers that are likely enough to be given.
+        stopped: Searches by why they ended.
+        by_difficulty: By ``CLASSES``.
+    """
+
+    name: str
+    strategy: str
+    settings: Mapping[str, object]
+    questions: int
+    repeats: int
+    accuracy: float
+    accuracy_ci: Interval
+    coverage: float
+    selection: float | None
+    generated_tokens: float
+    prm_tokens: float
+    flops: float
+    seconds: float
+    samples: float
+    ece: float | None
+    ece_floor: float | None
+    sure: SureReport
+    stopped: Mapping[str, int]
+    by_difficulty: Mapping[str, ClassReport]
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """Contestant ``a`` against ``b`` on the same questions; ratios are None where ``b`` cost nothing."""
+
+    a: str
+    b: str
+    accuracy_diff: float
+    accuracy_diff_ci: Interval
+    tokens_ratio: float | None
+    tokens_ratio_ci: Interval | None
+    flops_ratio: float | None
+    flops_ratio_ci: Interval | None
+    seconds_ratio: float | None
+    seconds_ratio_ci: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """Every contestant in order, and every pair of them."""
+
+    strategies: tuple[StrategyReport, ...]
+    pairs: tuple[PairReport, ...]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Outcomes by contestant and question, and what follows from them.
+
+    Attributes:
+        contestants: In the order of the report.
+        problems: Ids, in order.
+        outcomes: Of each contestant and question, one for each repeat.
+    """
+
+    contestants: Sequence[Contestant]
     problems: Sequence[str]
     outcomes: dict[tuple[str, str], list[Outcome]] = field(default_factory=dict)
 
@@ -37,91 +128,97 @@ class Comparison:
         """Take the next outcome."""
         self.outcomes.setdefault((outcome.entry, outcome.problem), []).append(outcome)
 
-    def report(self) -> dict[str, Any]:
-        """``strategies`` and ``pairs``: means over questions, ratios of means, 95 % intervals."""
+    def report(self) -> EvaluationReport:
+        """Means over questions, ratios of means, 95 % intervals."""
         classes = self.classes()
-        return {
-            "strategies": [self._strategy(entry, classes) for entry in self.entries],
-            "pairs": [
-                self._pair(a.name, b.name) for i, a in enumerate(self.entries) for b in self.entries[:i]
-            ],
-        }
+        names = [contestant.name for contestant in self.contestants]
+        return EvaluationReport(
+            tuple(self._strategy(contestant, classes) for contestant in self.contestants),
+            tuple(self._pair(a, b) for i, a in enumerate(names) for b in names[:i]),
+        )
 
-    def column(self, entry: str, name: str) -> Array:
+    def column(self, contestant: str, name: str) -> Array:
         """``[questions]`` means over repeats of a number of ``Outcome`` or its usage."""
-        found = [self.outcomes[entry, problem] for problem in self.problems]
-        return np.array([np.mean([_number(o, name) for o in outcomes]) for outcomes in found])
+        outcomes = [self.outcomes[contestant, problem] for problem in self.problems]
+        return np.array([np.mean([_number(o, name) for o in repeats]) for repeats in outcomes])
 
     def classes(self) -> list[str]:
-        """``[questions]``, from all draws of the entry that drew most."""
-        totals: Mapping[str, int] = Counter(
-            {
-                e.name: sum(o.finished for p in self.problems for o in self.outcomes[e.name, p])
-                for e in self.entries
-            }
-        )
+        """``[questions]``, from all draws of the contestant that drew most."""
+        totals = {
+            contestant.name: sum(self.column(contestant.name, "samples")) for contestant in self.contestants
+        }
         most = max(totals, key=lambda name: totals[name])
         return [_difficulty(self.outcomes[most, problem]) for problem in self.problems]
 
-    def _strategy(self, entry: Contestant, classes: Sequence[str]) -> dict[str, Any]:
-        right = self.column(entry.name, "right")
-        covered = self.column(entry.name, "covered")
-        every = [o for problem in self.problems for o in self.outcomes[entry.name, problem]]
-        return {
-            "name": entry.name,
-            "strategy": entry.strategy.name,
-            "settings": entry.strategy.recorded(),
-            "questions": len(self.problems),
-            "repeats": len(every) // len(self.problems),
-            "accuracy": right.mean(),
-            "accuracy_ci": interval(lambda at: right[at].mean(axis=-1), len(right)),
-            "coverage": covered.mean(),
-            "selection": right.sum() / covered.sum() if covered.any() else None,
-            **{
-                name: self.column(entry.name, name).mean()
-                for name in ("generated_tokens", "prm_tokens", "flops", "seconds", "samples")
-            },
-            **_calibration(every),
-            "sure": _sure(every),
-            "stopped": dict(Counter(o.stop_reason or "failed" for o in every)),
-            "by_difficulty": {name: self._class(entry.name, classes, name) for name in CLASSES},
-        }
+    def _strategy(self, contestant: Contestant, classes: Sequence[str]) -> StrategyReport:
+        name = contestant.name
+        right, covered = self.column(name, "right"), self.column(name, "covered")
+        every = [o for problem in self.problems for o in self.outcomes[name, problem]]
+        error, floor = _calibration(every)
+        return StrategyReport(
+            name=name,
+            strategy=contestant.strategy.name,
+            settings=contestant.strategy.recorded(),
+            questions=len(self.problems),
+            repeats=len(every) // len(self.problems),
+            accuracy=float(right.mean()),
+            accuracy_ci=interval(lambda at: right[at].mean(axis=-1), len(right)),
+            coverage=float(covered.mean()),
+            selection=float(right.sum() / covered.sum()) if covered.any() else None,
+            generated_tokens=self._mean(name, "generated_tokens"),
+            prm_tokens=self._mean(name, "prm_tokens"),
+            flops=self._mean(name, "flops"),
+            seconds=self._mean(name, "seconds"),
+            samples=self._mean(name, "samples"),
+            ece=error,
+            ece_floor=floor,
+            sure=_sure(every),
+            stopped=dict(Counter(o.stop_reason or "failed" for o in every)),
+            by_difficulty={each: self._class(name, classes, each) for each in CLASSES},
+        )
 
-    def _class(self, entry: str, classes: Sequence[str], name: str) -> dict[str, Any]:
+    def _mean(self, contestant: str, name: str) -> float:
+        return float(self.column(contestant, name).mean())
+
+    def _class(self, contestant: str, classes: Sequence[str], name: str) -> ClassReport:
         rows = np.array([c == name for c in classes])
-        tokens, right = self.column(entry, "generated_tokens"), self.column(entry, "right")
-        return {
-            "questions": int(rows.sum()),
-            "accuracy": right[rows].mean() if rows.any() else None,
-            "generated_tokens": tokens[rows].mean() if rows.any() else None,
-        }
+        if not rows.any():
+            return ClassReport(0, None, None)
+        tokens, right = self.column(contestant, "generated_tokens"), self.column(contestant, "right")
+        return ClassReport(int(rows.sum()), float(right[rows].mean()), float(tokens[rows].mean()))
 
-    def _pair(self, a: str, b: str) -> dict[str, Any]:
-        """``a`` against ``b`` on the same questions; ratios are None where ``b`` cost nothing."""
+    def _pair(self, a: str, b: str) -> PairReport:
         difference = self.column(a, "right") - self.column(b, "right")
-        pair = {
-            "a": a,
-            "b": b,
-            "accuracy_diff": difference.mean(),
-            "accuracy_diff_ci": interval(lambda at: difference[at].mean(axis=-1), len(difference)),
-        }
-        for short, name in (("tokens", "generated_tokens"), ("flops", "flops"), ("seconds", "seconds")):
-            x, y = self.column(a, name), self.column(b, name)
-            known = bool(y.any())
-            pair[f"{short}_ratio"] = x.mean() / y.mean() if known else None
-            pair[f"{short}_ratio_ci"] = _ratio_interval(x, y) if known else None
-        return pair
+        tokens, flops, seconds = (
+            _ratio(self.column(a, name), self.column(b, name))
+            for name in ("generated_tokens", "flops", "seconds")
+        )
+        return PairReport(
+            a,
+            b,
+            float(difference.mean()),
+            interval(lambda at: difference[at].mean(axis=-1), len(difference)),
+            *tokens,
+            *flops,
+            *seconds,
+        )
 
 
-def interval(statistic: Callable[[NDArray[np.int64]], Array], questions: int) -> list[float]:
+def interval(statistic: Callable[[NDArray[np.int64]], Array], questions: int) -> Interval:
     """95 % bootstrap interval; ``statistic`` maps ``[rounds, questions]`` indices to ``[rounds]``."""
     rng = np.random.default_rng(0)
-    found = statistic(rng.integers(0, questions, (ROUNDS, questions)))
-    return [float(q) for q in np.quantile(found, [0.025, 0.975])]
+    values = statistic(rng.integers(0, questions, (ROUNDS, questions)))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
 
 
-def _ratio_interval(x: Array, y: Array) -> list[float]:
-    return interval(lambda at: x[at].sum(axis=-1) / np.maximum(y[at].sum(axis=-1), 1e-12), len(x))
+def _ratio(x: Array, y: Array) -> tuple[float, Interval] | tuple[None, None]:
+    """Ratio of two means with its interval; None where the second is nothing."""
+    if not y.any():
+        return None, None
+    return float(x.mean() / y.mean()), interval(
+        lambda at: x[at].sum(axis=-1) / np.maximum(y[at].sum(axis=-1), 1e-12), len(x)
+    )
 
 
 def _number(outcome: Outcome, name: str) -> float:
@@ -141,22 +238,21 @@ def _difficulty(outcomes: Sequence[Outcome]) -> str:
     return CLASSES[(share > 0) + (share >= 0.25) + (share > 0.75)]
 
 
-def _calibration(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+def _calibration(outcomes: Sequence[Outcome]) -> tuple[float | None, float | None]:
     """ECE of the answers' probabilities, and what noise alone makes of it; None where that is not known."""
     known = [(o.confidence, o) for o in outcomes if o.confidence is not None and o.confidence.calibrated]
     if not known:
-        return {"ece": None, "ece_floor": None}
+        return None, None
     names = {problem: at for at, problem in enumerate({o.problem: None for _, o in known})}
     question = np.array([names[o.problem] for _, o in known])
     quantiles = np.array([[c.lower, c.median, c.upper] for c, _ in known])
     right = np.array([float(o.right) for _, o in known])
     data = Predictions(question, quantiles, right, np.ones(len(known)))
     floor = ece_floor(data)
-    return {"ece": float(ece(data)), "ece_floor": None if np.isnan(floor) else floor}
+    return float(ece(data)), None if np.isnan(floor) else floor
 
 
-def _sure(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Share of searches whose answer has at least ``SURE``, and how many of those are right."""
+def _sure(outcomes: Sequence[Outcome]) -> SureReport:
     sure = [o for o in outcomes if o.confidence and o.confidence.calibrated and o.confidence.median >= SURE]
     accuracy = sum(o.right for o in sure) / len(sure) if sure else None
-    return {"at": SURE, "share": len(sure) / max(1, len(outcomes)), "accuracy": accuracy}
+    return SureReport(SURE, len(sure) / max(1, len(outcomes)), accuracy)

@@ -11,7 +11,7 @@ import pytest
 
 from adascale.engine.budget import Usage
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.evaluation.compare import Comparison, interval
+from adascale.engine.evaluation.compare import ClassReport, Comparison, SureReport, interval
 from adascale.engine.evaluation.evaluate import CLASSES, Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, Score
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
@@ -45,38 +45,39 @@ def evaluation() -> Comparison:
 
 
 def test_means_shares_and_classes(evaluation: Comparison) -> None:
-    wide, lean = evaluation.report()["strategies"]
-    assert (wide["name"], wide["strategy"], wide["settings"]) == ("vote:4", "vote", {"samples": 4})
-    assert (wide["questions"], wide["repeats"]) == (4, 1)
-    assert (wide["accuracy"], wide["coverage"], wide["selection"]) == (0.5, 0.75, pytest.approx(2 / 3))
-    assert (lean["accuracy"], lean["coverage"], lean["selection"]) == (0.75, 0.75, 1.0)
-    assert (wide["generated_tokens"], wide["flops"], wide["seconds"], wide["samples"]) == (400, 805, 40, 4)
-    assert (lean["generated_tokens"], lean["samples"]) == (150, 1.75)
-    assert wide["ece"] == pytest.approx(0.4)  # .9 said, .5 right
+    wide, lean = evaluation.report().strategies
+    assert (wide.name, wide.strategy, wide.settings) == ("vote:4", "vote", {"samples": 4})
+    assert (wide.questions, wide.repeats) == (4, 1)
+    assert (wide.accuracy, wide.coverage, wide.selection) == (0.5, 0.75, pytest.approx(2 / 3))
+    assert (lean.accuracy, lean.coverage, lean.selection) == (0.75, 0.75, 1.0)
+    assert (wide.generated_tokens, wide.flops, wide.seconds, wide.samples) == (400, 805, 40, 4)
+    assert (lean.generated_tokens, lean.samples) == (150, 1.75)
+    assert wide.ece == pytest.approx(0.4)  # .9 said, .5 right
     # Two misses of .1 and two of -.9, less their mean: four of half that size and any sign, of 3 degrees.
-    assert wide["ece_floor"] == pytest.approx(0.5 * (4 / 3) ** 0.5 * 0.375, abs=0.03)
-    assert wide["sure"] == {"at": 0.8, "share": 1.0, "accuracy": 0.5}
-    assert lean["sure"] == {"at": 0.8, "share": 0.75, "accuracy": 1.0}
-    assert wide["stopped"] == {"exhausted": 4}
-    low, high = wide["accuracy_ci"]
+    assert wide.ece_floor == pytest.approx(0.5 * (4 / 3) ** 0.5 * 0.375, abs=0.03)
+    assert wide.sure == SureReport(0.8, 1.0, 0.5)
+    assert lean.sure == SureReport(0.8, 0.75, 1.0)
+    assert wide.stopped == {"exhausted": 4}
+    low, high = wide.accuracy_ci
     assert 0.0 <= low <= 0.5 <= high <= 1.0
     # Of the widest entry's draws: 4 of 4, 2 of 4, 1 of 4 (.25 is middle), none.
-    assert [wide["by_difficulty"][name]["questions"] for name in CLASSES] == [1, 0, 2, 1]
-    assert lean["by_difficulty"]["middle"] == {"questions": 2, "accuracy": 1.0, "generated_tokens": 200.0}
-    assert lean["by_difficulty"]["hard"] == {"questions": 0, "accuracy": None, "generated_tokens": None}
+    assert [wide.by_difficulty[name].questions for name in CLASSES] == [1, 0, 2, 1]
+    assert lean.by_difficulty["middle"] == ClassReport(2, 1.0, 200.0)
+    assert lean.by_difficulty["hard"] == ClassReport(0, None, None)
 
 
 def test_pairs_are_differences_of_the_same_questions(evaluation: Comparison) -> None:
-    [pair] = evaluation.report()["pairs"]
-    assert (pair["a"], pair["b"]) == ("adaptive", "vote:4")
-    assert pair["accuracy_diff"] == 0.25
-    assert pair["tokens_ratio"] == 150 / 400
-    assert pair["flops_ratio"] == pytest.approx(305 / 805)
-    assert pair["seconds_ratio"] == pytest.approx(150 / 400)
-    low, high = pair["accuracy_diff_ci"]
+    [pair] = evaluation.report().pairs
+    assert (pair.a, pair.b) == ("adaptive", "vote:4")
+    assert pair.accuracy_diff == 0.25
+    assert pair.tokens_ratio == 150 / 400
+    assert pair.flops_ratio == pytest.approx(305 / 805)
+    assert pair.seconds_ratio == pytest.approx(150 / 400)
+    low, high = pair.accuracy_diff_ci
     assert low == 0.0  # never worse on any question
     assert 0.25 <= high <= 1.0
-    assert pair["tokens_ratio_ci"][0] <= 150 / 400 <= pair["tokens_ratio_ci"][1]
+    assert pair.tokens_ratio_ci is not None
+    assert pair.tokens_ratio_ci[0] <= 150 / 400 <= pair.tokens_ratio_ci[1]
 
 
 def test_repeats_are_averaged_within_a_question_before_questions_are_resampled() -> None:
@@ -84,11 +85,11 @@ def test_repeats_are_averaged_within_a_question_before_questions_are_resampled()
     for repeat, right in ((0, True), (1, False)):
         for problem in ("a", "b"):
             found.add(outcome("vote:4", problem, right, 1, 4, 100 + 200 * repeat, 0.5, repeat))
-    [strategy] = found.report()["strategies"]
-    assert strategy["accuracy"] == 0.5
-    assert strategy["accuracy_ci"] == [0.5, 0.5]
-    assert strategy["generated_tokens"] == 200
-    assert strategy["repeats"] == 2
+    [strategy] = found.report().strategies
+    assert strategy.accuracy == 0.5
+    assert strategy.accuracy_ci == (0.5, 0.5)
+    assert strategy.generated_tokens == 200
+    assert strategy.repeats == 2
 
 
 def test_a_bootstrap_interval_is_as_wide_as_the_standard_error_says() -> None:
@@ -115,13 +116,13 @@ def test_every_search_becomes_one_outcome_that_adds_up() -> None:
         assert not (one.right and not one.found)
         assert one.stop_reason is not None
     report = found.report()
-    assert [s["name"] for s in report["strategies"]] == ["vote:4", "adaptive", "greedy"]
-    assert [(p["a"], p["b"]) for p in report["pairs"]] == [
+    assert [s.name for s in report.strategies] == ["vote:4", "adaptive", "greedy"]
+    assert [(p.a, p.b) for p in report.pairs] == [
         ("adaptive", "vote:4"), ("greedy", "vote:4"), ("greedy", "adaptive"),
     ]  # fmt: skip
-    assert report["strategies"][0]["samples"] == 4
-    assert report["strategies"][0]["ece"] is None  # nothing is calibrated
-    assert report["strategies"][0]["ece_floor"] is None
+    assert report.strategies[0].samples == 4
+    assert report.strategies[0].ece is None  # nothing is calibrated
+    assert report.strategies[0].ece_floor is None
 
 
 def test_the_known_answer_is_gold() -> None:

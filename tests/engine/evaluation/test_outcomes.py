@@ -234,7 +234,7 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
         assert starts == +expected
         rollouts = Rollouts.of(fold)
         assert rollouts.wrong_sum.sum() == sum("17 " not in t and "= 17" in t for t in texts(fold))
-        ends = [rollouts.mended(end) for end in rollouts.samples()]
+        ends = [rollouts.replacement_of(end) for end in rollouts.samples()]
         assert [rollouts.answers[end] for end in ends] == ["18"] * 4
         assert len(set(ends)) == 4
         again += len(found) - 4
@@ -258,7 +258,7 @@ def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
     rollouts = Rollouts.of(folded(problem, log))
     assert len(draws(log)) == 2 * 3
     for end in rollouts.samples():
-        assert rollouts.mended(end) == end
+        assert rollouts.replacement_of(end) == end
 
 
 def test_rollouts_start_where_a_search_would_go_on() -> None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
-from adascale.engine.errors import UsageError
-from adascale.engine.evaluation.evaluate import Contestant
-from adascale.engine.strategies import InstanceAdaptive, Strategy, strategy_named
-from adascale.engine.strategies.effort import EFFORTS, Effort
+from ..errors import UsageError
+from ..strategies import InstanceAdaptive, Strategy, strategy_named
+from ..strategies.effort import EFFORTS, Effort
+from .evaluate import Contestant
 
 _CONTESTANT = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?")
 
@@ -29,9 +29,9 @@ def parse_contestants(text: str, parameters: Mapping[str, Any]) -> list[Contesta
     names = [contestant.name for contestant in contestants]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"--strategies names {name} twice")
+            raise UsageError(f"{name} takes part twice")
     if not contestants:
-        raise UsageError("--strategies is empty", hint="--strategies vote:4,vote:16,adaptive")
+        raise UsageError("no strategy takes part", hint="for example vote:4,vote:16,adaptive")
     return contestants
 
 

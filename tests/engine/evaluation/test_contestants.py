@@ -1,0 +1,54 @@
+"""What takes part in an evaluation, as typed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from adascale.engine.errors import UsageError
+from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.strategies import Adaptive, Beam, BestOfN, Margin, Vote
+from adascale.engine.strategies.effort import EFFORTS
+
+
+def test_contestants_say_what_they_fix() -> None:
+    parameters = {"samples": 9, "width": 3, "branching": 5, "min_gain": 0.5}
+    text = (
+        "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:8"
+    )
+    found = {each.name: each.strategy for each in parse_contestants(text, parameters)}
+    assert found == {
+        "vote:4": Vote(4),
+        "vote": Vote(9),
+        "beam:16+km": Beam(4, 4, adapt="km"),
+        "beam": Beam(3, 5),
+        "best-of-n:8+n": BestOfN(8, adapt="n"),
+        "adaptive": Adaptive(9, min_gain=0.5),
+        "adaptive@low": EFFORTS["low"],
+        "adaptive:4@high": replace(EFFORTS["high"], samples=4),
+        "vote@low": Vote(EFFORTS["low"].samples),
+        "margin:8": Margin(8, lead=2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no strategy takes part"),
+        ("vote:4,vote:4", "twice"),
+        ("vots", "no strategy"),
+        ("adaptive@hardest", "no such effort"),
+        ("vote:x", "is no strategy"),
+        ("vote:0", "at least one"),
+        ("beam:5", "do not fit"),
+        ("greedy:3", "do not fit"),
+        ("vote+k", "no such rule"),
+        ("greedy+n", "no such rule"),
+        ("beam+none", "no such rule"),
+    ],
+)
+def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_contestants(text, {})
+    assert said in caught.value.message
