@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         gather,
     )
     from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
+    from adascale.models.open_session import OpenSession
     from adascale.models.options import SamplingOverrides, SessionOptions
     from adascale.models.session import Session
 
@@ -60,6 +61,7 @@ _HOMES = {
     "Expand": "adascale.engine.strategies",
     "Greedy": "adascale.engine.strategies",
     "Margin": "adascale.engine.strategies",
+    "OpenSession": "adascale.models.open_session",
     "Plan": "adascale.engine.strategies",
     "Problem": "adascale.engine.types",
     "SamplingOverrides": "adascale.models.options",
@@ -96,6 +98,7 @@ __all__ = [
     "Expand",
     "Greedy",
     "Margin",
+    "OpenSession",
     "Plan",
     "Problem",
     "SamplingOverrides",

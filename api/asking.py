@@ -15,6 +15,7 @@ from adascale.engine.strategies import Strategy, strategy_named
 from adascale.engine.strategies.effort import EFFORTS, Effort
 from adascale.engine.types import Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
@@ -24,7 +25,7 @@ _BRANCHES = 16
 
 def ask(
     question: str,
-    model: str | Session = DEFAULT_GENERATOR,
+    model: str | OpenSession = DEFAULT_GENERATOR,
     *,
     strategy: str | Strategy = "adaptive",
     effort: Effort = "medium",
@@ -36,7 +37,7 @@ def ask(
     Args:
         question: What to ask.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is fetched if need be, opened and
-            closed again; or an open ``Session``, which stays open: the way to ask several questions.
+            closed again; or an ``OpenSession``, which stays open: the way to ask several questions.
         strategy: A strategy with its parameters, such as ``Vote(samples=8)`` or one of your own; or a name.
         effort: How hard a strategy tries that is given by its name: ``low``, ``medium``, ``high``, ``max``.
         budget: Limits of the search.
@@ -52,7 +53,7 @@ def ask(
 
 def search(
     question: str,
-    model: str | Session = DEFAULT_GENERATOR,
+    model: str | OpenSession = DEFAULT_GENERATOR,
     *,
     strategy: str | Strategy = "adaptive",
     effort: Effort = "medium",
@@ -71,7 +72,7 @@ def search(
     return _events(Problem("1", question.strip()), model, Settings(strategy, budget, seed))
 
 
-def _events(problem: Problem, model: str | Session, settings: Settings) -> Iterator[Event]:
+def _events(problem: Problem, model: str | OpenSession, settings: Settings) -> Iterator[Event]:
     with ExitStack() as opened:
         if isinstance(model, str):
             branches = min(_BRANCHES, settings.strategy.branches)

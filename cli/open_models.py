@@ -21,7 +21,7 @@ from .terminal.transfer import TransferView, announce, ask_consent
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
     from adascale.models.files.progress import DownloadPlan, Transfer
-    from adascale.models.session import Session
+    from adascale.models.open_session import OpenSession
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray_cluster import Cluster
 
@@ -63,7 +63,7 @@ def open_cluster(
 
 
 @contextmanager
-def open_session(options: SessionOptions, terminal: Terminal) -> Iterator[Session]:
+def open_session(options: SessionOptions, terminal: Terminal) -> Iterator[OpenSession]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
     _set_offline(options)
     from adascale.models.session import Session
@@ -73,12 +73,12 @@ def open_session(options: SessionOptions, terminal: Terminal) -> Iterator[Sessio
             say(f"adascale: {clean(text)}")
 
     with TransferView() as transfers:
-        session = Session(options, _reporting(terminal, status, transfers))
-        session.fetch()
-    with ExitStack() as opened:
+        models = Session(options, _reporting(terminal, status, transfers))
+        models.fetch()
+    with ExitStack() as stack:
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
-        with graceful(session.abort.set, ends=SIGNALS):
-            opened.enter_context(session)
+        with graceful(models.abort.set, ends=SIGNALS):
+            session = stack.enter_context(models)
         _say_files(terminal, session.files.listed())
         yield session
 
@@ -133,7 +133,7 @@ def settings_for(search: Search, terminal: Terminal, worker: Worker | Cluster) -
 
 
 @contextmanager
-def stoppable(session: Session, driver: Driver) -> Iterator[Driver]:
+def stoppable(session: OpenSession, driver: Driver) -> Iterator[Driver]:
     """The driver, which the first Ctrl-C stops in the middle of a batch."""
 
     def stop() -> None:

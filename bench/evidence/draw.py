@@ -31,6 +31,7 @@ from adascale.models.calibration import installed as shelf
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.calibration.collect import choose_questions
 from adascale.models.draws.store import DrawStore
+from adascale.models.open_session import OpenSession
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.session import Session
 
@@ -122,7 +123,7 @@ def _fitted() -> set[str]:
     return {key for artefact in found for key in artefact.card.questions}
 
 
-def header(session: Session, artefact: Artefact, seed: int, samples: int) -> Mapping[str, Any]:
+def header(session: OpenSession, artefact: Artefact, seed: int, samples: int) -> Mapping[str, Any]:
     return {
         "schema": records.SCHEMA,
         "model": session.generator.name,

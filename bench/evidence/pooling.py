@@ -31,6 +31,7 @@ from adascale.models.calibration.collect import DrawPlan, choose_questions, roll
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.llama.prefixes import evaluate
 from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
+from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
@@ -51,7 +52,7 @@ class Row:
     states: Array
 
 
-def token_states(session: Session, prompt: tuple[int, ...], tokens: list[int]) -> Array:
+def token_states(session: OpenSession, prompt: tuple[int, ...], tokens: list[int]) -> Array:
     """``[tokens, width]``, the state that each token was drawn from; sequence 0 holds the prompt after."""
     context, at, found = session.context, len(prompt) - 1, []
     # One run a token: then the context keeps the state of each.
@@ -64,7 +65,7 @@ def token_states(session: Session, prompt: tuple[int, ...], tokens: list[int]) -
     return np.concatenate(found)
 
 
-def rows_of(session: Session, index: int, rollouts: Rollouts) -> Iterator[tuple[str, Row]]:
+def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tuple[str, Row]]:
     """A row of each finished sample, and one of an unfinished step of each."""
     context, problem = session.context, rollouts.problem
     prompt = session.prompt_tokens(problem.question)

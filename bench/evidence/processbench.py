@@ -28,6 +28,7 @@ from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import Parked, PrefixCache, prompt_reading, read_prompt
 from adascale.models.llama.runtime import Run
 from adascale.models.llama.sampling import SurpriseMeter
+from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
@@ -68,7 +69,7 @@ class Solution:
         return len(self.done) == len(self.steps)
 
 
-def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
+def solutions(path: str, session: OpenSession, limit: int | None) -> list[Solution]:
     model = session.model
     end = C.llama_vocab_eot(model.vocab)
     end = end if end >= 0 else C.llama_vocab_eos(model.vocab)
@@ -86,7 +87,7 @@ def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
     return found
 
 
-def read(session: Session, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Parked]]:
+def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Parked]]:
     """Read all solutions, a full batch at a time."""
     context, chat = session.context, session.chat
     meter = SurpriseMeter(session.model.vocab_size)

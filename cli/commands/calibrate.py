@@ -27,7 +27,7 @@ from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_na
 if TYPE_CHECKING:
     from adascale.engine.calibration.report import StageReport
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.session import Session
+    from adascale.models.open_session import OpenSession
 
 SCHEMA = "adascale.calibrate/1"
 FEWEST = 20
@@ -159,7 +159,7 @@ def show(
     write_payload(as_text)
 
 
-def _fitted(session: Session, drawn: Drawn, options: Fit) -> Artefact:
+def _fitted(session: OpenSession, drawn: Drawn, options: Fit) -> Artefact:
     """Fit on what was drawn, and write on the card how good it is on questions held out."""
     import llama_cpp
     import numpy

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from adascale.models.calibration.collect import DrawPlan, FinishedQuestion
     from adascale.models.calibration.rollouts import RolloutStore
     from adascale.models.files.library import ModelFile
-    from adascale.models.session import Session
+    from adascale.models.open_session import OpenSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _check_enough(count: int, fewest: int) -> None:
     )
 
 
-def drawn_on(session: Session, problems: list[Problem], fewest: int, options: CalibrationRun) -> Drawn:
+def drawn_on(session: OpenSession, problems: list[Problem], fewest: int, options: CalibrationRun) -> Drawn:
     """Rollouts of all problems as training data; what is kept already is not drawn again.
 
     Raises:
@@ -103,7 +103,11 @@ def drawn_on(session: Session, problems: list[Problem], fewest: int, options: Ca
 
 
 def _draw_missing(
-    session: Session, problems: list[Problem], store: RolloutStore, plan: DrawPlan, options: CalibrationRun
+    session: OpenSession,
+    problems: list[Problem],
+    store: RolloutStore,
+    plan: DrawPlan,
+    options: CalibrationRun,
 ) -> None:
     from adascale.models.calibration.collect import draw_rollouts, expected_tokens
 
@@ -125,7 +129,7 @@ def _draw_missing(
 
 
 def _score_missing(
-    session: Session, problems: list[Problem], store: RolloutStore, key: str, options: CalibrationRun
+    session: OpenSession, problems: list[Problem], store: RolloutStore, key: str, options: CalibrationRun
 ) -> None:
     from adascale.models.calibration.collect import expected_tokens, score_rollouts
 
@@ -179,7 +183,7 @@ def _follow(
     return failed
 
 
-def pair_name(session: Session) -> str:
+def pair_name(session: OpenSession) -> str:
     """Generator and PRM as a user calls them."""
     prm = session.fingerprint.prm_format if session.prm is None else _short(session.prm)
     return f"{_short(session.generator)}+{prm}"

@@ -43,18 +43,20 @@ class LlamaModel:
     Args:
         path: The file.
         gpu_layers: Layers to offload; -1 for all.
+        info: What its header says, where it was read before.
 
     Raises:
         ModelCorruptError: the file is torn or no GGUF.
         MemoryOverflowError: the weights could not be allocated.
     """
 
-    def __init__(self, path: Path, gpu_layers: int = 0) -> None:
+    def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None) -> None:
         native.initialise()
         native.log_lines.clear()
         params = C.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         self.path = path
+        self._info = info
         handle = C.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
             raise explain_load_failure(list(native.log_lines), path)
@@ -75,8 +77,8 @@ class LlamaModel:
 
     @cached_property
     def info(self) -> GGUFInfo:
-        """What its file says about itself."""
-        return read_info(self.path)
+        """What its header says."""
+        return self._info or read_info(self.path)
 
     @property
     def flops_per_token(self) -> float:

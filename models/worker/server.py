@@ -30,8 +30,8 @@ from ..files.progress import DownloadPlan
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
 
+    from ..open_session import OpenSession
     from ..options import SessionOptions
-    from ..session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Opened:
     """Worker: the models are open.
 
     Attributes:
-        models: As ``Session.describe`` tells.
-        warnings: As ``Session.warnings`` tells.
+        models: As ``OpenSession.describe`` tells.
+        warnings: As ``OpenSession.warnings`` tells.
         files: Label, path and sha256 of each model.
     """
 
@@ -161,7 +161,7 @@ class Server:
     def __init__(self, tell: Callable[[Any], None]) -> None:
         self._send = tell
         self._inbox: SimpleQueue[Any] = SimpleQueue()
-        self._session: Session | None = None
+        self._session: OpenSession | None = None
         self._driver: Driver | None = None
         self._telling = threading.Lock()
 
@@ -199,8 +199,7 @@ class Server:
             log=(lambda text: self._tell(Logged(text))) if wanted.verbose else None,
             loading=lambda path: self._tell(Loading(path.name)),
         )
-        session = Session(wanted.options, reporting)
-        with session:
+        with Session(wanted.options, reporting) as session:
             self._session = session
             self._tell(Opened(session.describe(), tuple(session.warnings), tuple(session.files.listed())))
             while True:
@@ -208,7 +207,7 @@ class Server:
                 if isinstance(message, Search):
                     self._search(session, message)
 
-    def _search(self, session: Session, wanted: Search) -> None:
+    def _search(self, session: OpenSession, wanted: Search) -> None:
         driver = self._driver = session.driver(time.monotonic)
         for problem, event in driver.run(self._questions(driver), wanted.settings):
             self._tell(Happened(problem.id, event))

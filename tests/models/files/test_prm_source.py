@@ -19,6 +19,7 @@ from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog
 from adascale.models.files.library import resolve
+from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
@@ -88,7 +89,7 @@ def unpinned(spec: ModelSpec) -> ModelSpec:
     return replace(spec, sha256=None, size_bytes=None, hub=HubRef(spec.hub.repo))
 
 
-def rewards(session: Session) -> list[float]:
+def rewards(session: OpenSession) -> list[float]:
     """Rewards of a short search with the PRM."""
     ticks = iter(range(10**9))
     driver = session.driver(lambda: float(next(ticks)))
