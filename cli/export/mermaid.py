@@ -8,6 +8,7 @@ from adascale.engine.answers.latex import readable
 
 from ..render.rows import Row, tree_rows
 from ..render.summary import interval_text
+from ..terminal.prose import plain
 from ..terminal.text import one_line, plural
 from ..terminal.theme import UNICODE, Level, level
 from .document import LABEL, Document
@@ -55,7 +56,7 @@ def _label(row: Row, document: Document) -> list[str]:
 
 
 def _short(text: str) -> str:
-    line = one_line(readable(text), UNICODE)
+    line = one_line(plain(text), UNICODE)
     return line if len(line) <= LABEL else line[:LABEL].rstrip() + "..."
 
 

@@ -12,6 +12,7 @@ from adascale.engine.types import ROOT, Estimate, NodeId
 from ..render.rows import Row, tree_rows
 from ..render.summary import backing, interval_text
 from ..terminal.console import clean
+from ..terminal.prose import html, plain
 from ..terminal.text import cut, one_line, plural
 from ..terminal.theme import UNICODE, Mark, level
 from .document import LABEL, Document
@@ -158,14 +159,14 @@ class _Tree:
         answer = f" <strong>{_text(row.count)}</strong>" if row.count.startswith("=") else ""
         return (
             f'<li class="{classes}">{_label(row)}{_estimate_html(row.estimate)}{answer}'
-            f' <span class="words">{_text(", ".join(facts))}</span><pre>{_text(text.strip())}</pre></li>'
+            f' <span class="words">{_text(", ".join(facts))}</span><pre>{html(text.strip())}</pre></li>'
         )
 
     def _summary(self, child: NodeId) -> str:
         """What is in a fold: how it begins, and where it leads."""
         row, below = self._rows[child], list(self._subtree(child))
         mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
-        text = cut(one_line(readable(row.text), UNICODE), LABEL, UNICODE)
+        text = cut(one_line(plain(row.text), UNICODE), LABEL, UNICODE)
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
@@ -180,7 +181,7 @@ class _Tree:
 
 
 def _running(row: Row) -> str:
-    return f'<li class="step">{_label(row)} {_note("being written")}<pre>{_text(row.text.strip())}</pre></li>'
+    return f'<li class="step">{_label(row)} {_note("being written")}<pre>{html(row.text.strip())}</pre></li>'
 
 
 def _label(row: Row) -> str:

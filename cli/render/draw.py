@@ -10,7 +10,8 @@ from rich.text import Text
 from adascale.engine.answers.latex import readable
 from adascale.engine.types import Estimate
 
-from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
+from ..terminal.prose import styled_line
+from ..terminal.text import cells, chance, cut, one_line
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
 from .rows import Row
 
@@ -145,10 +146,11 @@ def _left(row: Row, width: int, step: int, frame: Frame) -> Text:
     if cells(why) > room - _LEAST_TEXT:
         why = ""
     room -= cells(why)
-    text = one_line(readable(row.text), glyphs)
     # Of what is being written the end is new.
-    text = (cut_front if row.mark == "running" and not row.folded else cut)(text, room, glyphs)
-    line.append(pad(text, room), _text_style(row)).append(why, STYLES["low"])
+    text = styled_line(row.text, room, glyphs, end=row.mark == "running" and not row.folded)
+    text.append(" " * (room - text.cell_len))
+    text.stylize_before(_text_style(row))
+    line.append_text(text).append(why, STYLES["low"])
     line.truncate(width)
     return line
 

@@ -96,6 +96,7 @@ STYLES: Final = {
     "faint": "dim",
     "running_text": "italic",
     "best_path": "bold",
+    "emphasis": "bold",
     "high": "green",
     "middle": "yellow",
     "low": "red",

@@ -1,0 +1,69 @@
+"""A model's text as a person reads it: its LaTeX in plain characters, its Markdown without marks.
+
+Only what is shown goes through here. JSON, traces and the extracted answer have the source.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING
+
+from adascale.engine.answers.latex import readable
+
+from .console import clean
+from .text import cut, cut_front, one_line
+from .theme import STYLES, Glyphs
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_FENCE = re.compile(r"(?m)^[ ]{0,3}```[^\n`]*(?:\n|\Z)")
+_CODE = re.compile(r"(`{1,2})([^`\n]+)\1")
+_RULE = re.compile(r"(?m)^[ ]{0,3}(?:-{3,}|\*{3,}|_{3,})[ ]*$")
+_HEADING = re.compile(r"(?m)^[ ]{0,3}#{1,6}[ ]+([^\n]+)$")
+_ITALIC = re.compile(r"(?<![\w*])\*([A-Za-z][A-Za-z ,.'-]+)\*(?![\w*])")
+_BOLD = re.compile(r"(?m)(?<![\w*])\*\*(?=[^\s*])(.+?)(?:(?<=\S)\*\*|$)")
+"""What a step that is still being written has opened is bold to the end of its line; ``2**3`` is a power."""
+
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
+
+
+def plain(text: str) -> str:
+    """``text`` without marks, at most one blank line in a row."""
+    return _BOLD.sub(r"\1", _marked(text))
+
+
+def html(text: str) -> str:
+    """The same for a page: escaped, and bold where it was marked."""
+    return _BOLD.sub(r"<strong>\1</strong>", escape(clean(_marked(text))))
+
+
+def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> Text:
+    """``text`` in one line of at most ``width`` cells, bold where it was marked.
+
+    Args:
+        text: Of the model.
+        width: Cells; what is longer is cut off behind, or before with ``end``.
+        glyphs: Of the terminal.
+        end: Whether its end matters, as that of a text that is being written.
+    """
+    from rich.text import Text
+
+    marked = one_line(_marked(text), glyphs)
+    bare = _BOLD.sub(r"\1", marked)
+    line = Text((cut_front if end else cut)(bare, width, glyphs))
+    shift = len(line) - len(bare) if end else 0
+    first = len(glyphs.ellipsis) if shift else 0
+    for at, bold in enumerate(_BOLD.finditer(marked)):
+        start = bold.start() - 4 * at + shift  # four asterisks for each one before
+        line.stylize(STYLES["emphasis"], max(first, start), max(first, start + len(bold[1])))
+    return line
+
+
+def _marked(text: str) -> str:
+    """Readable, with no other marks than asterisks around what is bold."""
+    text = _FENCE.sub("", readable(text))
+    text = _ITALIC.sub(r"\1", _CODE.sub(r"\2", _RULE.sub("", text)))
+    text = _HEADING.sub(lambda heading: f"**{heading[1].replace('**', '').strip()}**", text)
+    return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"**\1**", text))
