@@ -21,7 +21,7 @@ from ..options.flatten import with_options
 from ..options.groups import CalibrationRun, Check, Fit
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
-from ..terminal.console import say, show_warning, shown_path, write_payload
+from ..terminal.console import say, short_path, show_warning, write_payload
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def fit(*, options: Fit) -> None:
         artefact = _fitted(session, drawn, options)
     path = _saved(artefact, output)
     if not run.terminal.quiet:
-        say(f"adascale: wrote {shown_path(path)}")
+        say(f"adascale: wrote {short_path(path)}")
     if run.terminal.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
         show_warning(_NO_SKILL)
     described = to_plain(describe(artefact))

@@ -55,7 +55,7 @@ def show(json_output: JsonOption = False) -> None:
     if json_output:
         write_payload(json.dumps({"schema": SCHEMA, "path": str(path), "settings": rows}))
         return
-    cells = [(row["key"], _word(row["value"]), row["origin"]) for row in rows]
+    cells = [(row["key"], _value_text(row["value"]), row["origin"]) for row in rows]
     write_payload(columns(cells, "<<<"))
 
 
@@ -74,7 +74,7 @@ def set_(
     adascale config set effort high
     """
     option = _option(key)
-    _change({key: _checked(context, option, key, value)})
+    _change({key: _parse_value(context, option, key, value)})
     if name := _environment(option):
         say(f"adascale: {name} is set and comes before the file")
 
@@ -94,14 +94,23 @@ def unset(
 
 
 def _option(key: str) -> Any:
+    """The option that a key of the file stands for.
+
+    Raises:
+        UsageError: there is none.
+    """
     known = settings()
     if key not in known:
         raise UsageError(f"{key} is no setting", hint=suggestion(key))
     return known[key]
 
 
-def _checked(context: typer.Context, option: Any, key: str, text: str) -> Value:
-    """The value as the option would take it, as TOML writes it."""
+def _parse_value(context: typer.Context, option: Any, key: str, text: str) -> Value:
+    """A value of TOML, checked by the option that it is for.
+
+    Raises:
+        UsageError: the option does not take it.
+    """
     try:
         value = option.process_value(context, text)
     except typer.BadParameter as error:
@@ -115,11 +124,13 @@ def _checked(context: typer.Context, option: Any, key: str, text: str) -> Value:
 
 
 def _environment(option: Any) -> str | None:
+    """Name of the environment variable that sets the option now; None where none does."""
     names = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar)
     return next((name for name in names if os.environ.get(name)), None)
 
 
 def _row(key: str, option: Any, config: dict[str, Value], path: Path) -> dict[str, Any]:
+    """Key, present value and origin of a setting: environment before file before default."""
     value: Value | None
     if name := _environment(option):
         value, origin = os.environ[name], f"environment ({name})"
@@ -131,19 +142,23 @@ def _row(key: str, option: Any, config: dict[str, Value], path: Path) -> dict[st
     return {"key": key, "value": value, "origin": origin}
 
 
-def _word(value: Value | None) -> str:
-    """As TOML and the options write it."""
+def _value_text(value: Value | None) -> str:
+    """A value as TOML and the options write it."""
     if value is None:
         return "-"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _change(changes: dict[str, Value | None]) -> None:
-    """Write the file with other values; comments and order stay, and a reader never sees half of it."""
+    """Set or (with None) drop values of the file, in one rename; its comments and order stay.
+
+    Raises:
+        UsageError: the file is broken or cannot be written.
+    """
     import tomlkit
 
     path = config_path()
-    read_config(path)  # what is broken is not overwritten
+    read_config(path)  # a broken file is not overwritten
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
     for key, value in changes.items():
         if value is None:

@@ -1,4 +1,4 @@
-"""``adascale doctor``: what this machine has, what is wrong, and how to mend it."""
+"""``adascale doctor``: what this machine has, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from ..options.flags import SETTINGS
 from ..options.flatten import with_options
 from ..options.groups import Doctor
 from ..report.tables import columns
-from ..terminal.console import shown_path, write_payload
+from ..terminal.console import short_path, write_payload
 
-Word = Literal["ok", "warn", "FAIL", "skip"]
+Verdict = Literal["ok", "warn", "FAIL", "skip"]
 
 _GPU_FIX = (
     'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir "llama-cpp-python>=0.3.36,<0.4"'
@@ -35,10 +35,17 @@ _GPU_FIX = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding."""
+    """One finding.
+
+    Attributes:
+        name: What was checked.
+        result: ``FAIL`` alone makes the command fail.
+        detail: What was found.
+        fix: A command or setting to paste; empty where nothing is wrong.
+    """
 
     name: str
-    result: Word
+    result: Verdict
     detail: str
     fix: str = ""
 
@@ -52,15 +59,15 @@ def doctor(*, options: Doctor) -> None:
     """
     generator = options.generator
     checks = [
-        _guarded("python", _python),
-        _guarded("config", _config),
-        _guarded("llama.cpp", _llama),
-        _guarded("gpu", _gpu),
-        _guarded("memory", lambda: _memory(generator)),
-        _guarded("disk", lambda: _disk(generator)),
-        _guarded("generator", lambda: _generator(generator)),
-        _guarded("calibration", lambda: _calibration(generator)),
-        Check("network", "skip", "offline") if options.offline else _guarded("network", _network),
+        _run_check("python", _python),
+        _run_check("config", _config),
+        _run_check("llama.cpp", _llama),
+        _run_check("gpu", _gpu),
+        _run_check("memory", lambda: _memory(generator)),
+        _run_check("disk", lambda: _disk(generator)),
+        _run_check("generator", lambda: _generator(generator)),
+        _run_check("calibration", lambda: _calibration(generator)),
+        Check("network", "skip", "offline") if options.offline else _run_check("network", _network),
     ]
     if options.json_output:
         write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
@@ -71,7 +78,7 @@ def doctor(*, options: Doctor) -> None:
 
 
 def _text(checks: list[Check]) -> str:
-    """A line for each check, below it how to mend it, and what that comes to."""
+    """A line for each check with its fix below, and how many need attention."""
     rows = []
     for check in checks:
         rows.append((f"{check.result:<4}", check.name, check.detail))
@@ -82,7 +89,7 @@ def _text(checks: list[Check]) -> str:
     return f"{columns(rows, '<<<')}\n{end}"
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
+def _run_check(name: str, check: Callable[[], Check]) -> Check:
     """A check that breaks is a finding, never a crash."""
     try:
         return check()
@@ -102,9 +109,9 @@ def _config() -> Check:
     said = ", ".join(found) if found else "nothing set" if path.exists() else "none"
     unknown = [key for key in found if key not in SETTINGS]
     if unknown:
-        text = f"{unknown[0]} is no setting ({shown_path(path)})"
+        text = f"{unknown[0]} is no setting ({short_path(path)})"
         return Check("config", "warn", text, suggestion(unknown[0]))
-    return Check("config", "ok", f"{said} ({shown_path(path)})")
+    return Check("config", "ok", f"{said} ({short_path(path)})")
 
 
 def _llama() -> Check:
@@ -130,7 +137,7 @@ def _gpu() -> Check:
 
 
 def _memory(name: str) -> Check:
-    """Whether ``ask`` with its usual numbers fits; a model that does not is a failure with a way out."""
+    """Whether ``ask`` with its default context and samples fits into memory."""
     from adascale.models import fit
     from adascale.models.files import gguf
     from adascale.models.files.library import locate
@@ -158,13 +165,13 @@ def _memory(name: str) -> Check:
 
 
 def _disk(name: str) -> Check:
-    """Whether there is room for the model where it is still to be fetched."""
+    """Whether a model that is still to be fetched fits on the disk."""
     from adascale.models.files.cache import cache_dir
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import locate
 
     free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
-    said = f"{human_bytes(free)} free in {shown_path(cache_dir())}"
+    said = f"{human_bytes(free)} free in {short_path(cache_dir())}"
     if spec is None or (spec.size_bytes or 0) < free or locate(name) is not None:
         return Check("disk", "ok", said)
     fix = f"HF_HOME=/data/hf adascale models pull {name}"
@@ -184,11 +191,11 @@ def _generator(name: str) -> Check:
             f"adascale models pull {name}",
         )
     gguf.read_info(found.path)
-    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {shown_path(found.path)}")
+    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {short_path(found.path)}")
 
 
 def _calibration(name: str) -> Check:
-    """The one for the usual sampler, what it was fitted on, and how good it is on held-out questions."""
+    """The calibration for the default sampler: its data, and its figures on held-out questions."""
     from adascale.models.calibration import installed as shelf
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
@@ -235,7 +242,7 @@ def _network() -> Check:
 
 
 def _package_index() -> str:
-    """Whether built-in models can be fetched from there, in words."""
+    """Whether the package index offers the built-in models, in words."""
     from adascale.models.files.catalog import catalog
     from adascale.models.files.index_settings import index_settings
     from adascale.models.files.package_index import PackageIndex

@@ -132,7 +132,7 @@ def draw(state: ViewState, below: str = "") -> None:
 
 
 def replay_record(tree: Tree, result: SearchResult | None) -> dict[str, Any]:
-    """What ``--json`` prints; everything about the result is null when the trace has none."""
+    """What ``--json`` prints (``adascale.replay/1``); answer and stop reason are None without a result."""
     usage = tree.usage()
     return {
         "schema": SCHEMA,

@@ -52,7 +52,7 @@ def tree(
     form, source = format_ or _by_name(output), trace_path(trace)
     if output is not None:
         check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
-    text = _write(form, source)
+    text = _render(form, source)
     if output is None:
         write_payload(text)
         return
@@ -64,6 +64,11 @@ def tree(
 
 
 def _by_name(output: Path | None) -> TreeFormat:
+    """The format that the name of the output ends in; txt for stdout.
+
+    Raises:
+        UsageError: it ends in no format.
+    """
     if output is None:
         return "txt"
     if output.suffix.lower() not in _SUFFIXES:
@@ -74,7 +79,8 @@ def _by_name(output: Path | None) -> TreeFormat:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _write(format_: TreeFormat, source: Path) -> str:
+def _render(format_: TreeFormat, source: Path) -> str:
+    """A recorded search in one format."""
     from ..export import mermaid, page, table, text
     from ..export.document import Document
 

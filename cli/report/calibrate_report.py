@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import decimal
 
-from ..terminal.console import shown_path
+from ..terminal.console import short_path
 from .tables import columns
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
     align = "<<>>><"
     if not files:
         return columns(rows, align)
-    places = ["FILE", *(shown_path(Path(card.file)) if card.file else "" for card in cards)]
+    places = ["FILE", *(short_path(Path(card.file)) if card.file else "" for card in cards)]
     return columns([(*row, place) for row, place in zip(rows, places, strict=True)], f"{align}<")
 
 

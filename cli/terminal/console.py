@@ -23,12 +23,12 @@ ColorChoice = Literal["auto", "always", "never"]
 
 # C0 without tab and newline, DEL, and C1: what a terminal could take for a command.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# Half a surrogate pair, and what Unicode keeps from ever being a character: no encoding or no XML has them.
+# Halves of surrogate pairs, which no encoding has, and U+FFFE and U+FFFF, which XML does not allow.
 _NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
-    """Drop control characters except newline and tab, so that model text is only text."""
+    """Model text without control characters, but for newline and tab; half surrogates become U+FFFD."""
     return _NO_CHARACTER.sub("\ufffd", _CONTROL.sub("", text))
 
 
@@ -105,23 +105,26 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def shown_path(path: Path) -> str:
-    """A path for people: with ~ for the home folder."""
+def short_path(path: Path) -> str:
+    """A path for people, with ``~`` for the home folder."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def show_warning(notice: Notice) -> None:
     """Write a warning that states its consequence."""
-    _labelled("warning", "yellow", notice.code, notice.message, notice.facts, notice.hint)
+    _write_labelled("warning", "yellow", notice.code, notice.message, notice.facts, notice.hint)
 
 
 def show_error(error: AdascaleError) -> None:
     """Write what happened, the facts and a fix, the most important line last."""
-    _labelled("error", "bold red", error.slug, error.message, error.facts, error.hint)
+    _write_labelled("error", "bold red", error.slug, error.message, error.facts, error.hint)
 
 
-def _labelled(kind: str, style: str, slug: str, message: str, facts: tuple[str, ...], hint: str) -> None:
+def _write_labelled(
+    kind: str, style: str, slug: str, message: str, facts: tuple[str, ...], hint: str
+) -> None:
+    """``error[slug]: message``, a line for each fact, and ``hint: ...``, the fix, at the end."""
     from rich.text import Text
 
     # The constructor's style would be the base of the whole text; only the label is coloured.

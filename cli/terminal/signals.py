@@ -27,7 +27,7 @@ def unwinding() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    with _handling({signal.SIGTERM: leave, signal.SIGHUP: leave}):
+    with _handle({signal.SIGTERM: leave, signal.SIGHUP: leave}):
         yield
 
 
@@ -45,8 +45,8 @@ def graceful(
     ends the program. ``on_first`` must only set flags: it is called at once from a thread, because the main
     thread runs signal handlers only when its call into llama.cpp returns.
     """
-    asked: list[int] = []
-    told: list[threading.Thread] = []
+    received: list[int] = []
+    messages: list[threading.Thread] = []
     once = threading.Lock()
 
     def ask() -> None:
@@ -54,33 +54,33 @@ def graceful(
             on_first()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise _ending(number)
-        asked.append(number)
+        if received:
+            raise _exit_for(number)
+        received.append(number)
         ask()
         if number == signal.SIGINT:
             # From a thread: this one may be in the middle of a write to stderr, or hold a live view's lock.
-            told.append(threading.Thread(target=say, args=(STOPPING,), daemon=True))
-            told[0].start()
+            messages.append(threading.Thread(target=say, args=(STOPPING,), daemon=True))
+            messages[-1].start()
 
     try:
-        with _handling(dict.fromkeys(SIGNALS, stop)), _watching(SIGNALS, ask):
+        with _handle(dict.fromkeys(SIGNALS, stop)), _watch(SIGNALS, ask):
             yield
     finally:
-        for thread in told:
+        for thread in messages:
             thread.join(timeout=1)
-        if asked and asked[0] in ends:
+        if received and received[0] in ends:
             # Also in place of the error that stopping has caused.
-            raise _ending(asked[0]) from None
+            raise _exit_for(received[0]) from None
 
 
-def _ending(number: int) -> BaseException:
-    """What ends the program for a signal."""
+def _exit_for(number: int) -> BaseException:
+    """The exception that ends the program: KeyboardInterrupt for SIGINT, else SystemExit(128 + number)."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
-def _watching(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) -> Iterator[None]:
+def _watch(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) -> Iterator[None]:
     """Call ``on_signal`` from a thread as soon as a signal arrives, whatever the main thread does."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -106,7 +106,7 @@ def _watching(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) 
 
 
 @contextmanager
-def _handling(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
+def _handle(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
     """Install handlers until the block ends; does nothing outside of the main thread, where none can be.
 
     A signal that the parent has set to be ignored (``nohup``, a background job) stays ignored.

@@ -1,4 +1,4 @@
-"""Words, numbers and widths: how model text and figures become parts of one terminal line."""
+"""Text, numbers and widths: how model text and figures become parts of one terminal line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .console import clean
 from .theme import Glyphs
 
 _CHARACTERS_PER_CELL = 4
-"""More than any honest text needs; bounds the work on a step of stacked combining marks."""
+"""Characters that are looked at for each cell: bounds the work on stacked combining marks."""
 
 
 _IN_ASCII = str.maketrans(
@@ -75,7 +75,7 @@ def cut_front(text: str, width: int, glyphs: Glyphs) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """``text`` with spaces on its right up to ``width`` cells."""
+    """``text`` with spaces on its right up to ``width`` cells; a wider text stays as it is."""
     return text + " " * (width - cells(text))
 
 
@@ -86,31 +86,31 @@ def chance(value: float) -> str:
 
 
 def thousands(number: int) -> str:
-    """``2,048``."""
+    """An integer with separators: ``2,048``."""
     return f"{number:,}"
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
+    """A count with its noun: ``1 node``, ``2 nodes``."""
     return f"{thousands(number)} {noun}" + ("" if number == 1 else "s")
 
 
 def clock(seconds: float) -> str:
-    """``0:57``, ``1:02:03``."""
+    """Seconds as a clock shows them: ``0:57``, ``1:02:03``; negative ones are zero."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def duration(seconds: float) -> str:
-    """``6.2 s``, ``11 s``, ``3:05 min``."""
+    """Seconds as a measurement: ``6.2 s``, ``11 s``, ``3:05 min``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 119.5 else f"{clock(seconds)} min"
 
 
 def rough_duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``2 h 5 min``."""
+    """Seconds as a forecast, to the second below 90 s, else to the minute: ``12 min``, ``2 h 5 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from adascale.models.units import human_bytes
 
-from .console import clean, say, shown_path
+from .console import clean, say, short_path
 from .progress import Progress
 from .text import clock
 
@@ -55,7 +55,7 @@ def announce(plan: DownloadPlan) -> bool:
     """Say what will be downloaded; always True, so that it can stand for a given consent."""
     licence = f", {plan.licence}" if plan.licence else ""
     say(f"adascale: {plan.name} is not here yet: {human_bytes(plan.size_bytes)}{licence}, from {plan.origin}")
-    say(f"adascale: it goes to {shown_path(plan.folder)}, where {human_bytes(plan.free_bytes)} are free")
+    say(f"adascale: it goes to {short_path(plan.folder)}, where {human_bytes(plan.free_bytes)} are free")
     return True
 
 

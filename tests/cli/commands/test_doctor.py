@@ -88,8 +88,8 @@ def test_what_does_not_fit_is_a_failure_with_a_way_out(
     for free, result, told in ((10**12, "ok", " needs "), (10**8, "FAIL", "")):
         monkeypatch.setattr(machine, "free_memory_bytes", lambda free=free: free)
         monkeypatch.setattr(machine, "free_disk_bytes", lambda path, free=free: free)
-        memory = doctor._guarded("memory", lambda: doctor._memory(str(chain_gguf)))
-        disk = doctor._guarded("disk", lambda: doctor._disk(DEFAULT_GENERATOR))
+        memory = doctor._run_check("memory", lambda: doctor._memory(str(chain_gguf)))
+        disk = doctor._run_check("disk", lambda: doctor._disk(DEFAULT_GENERATOR))
         assert (memory.result, disk.result) == (result, result), (memory, disk)
         assert told in memory.detail
     assert memory.fix.startswith(("--ctx-size", "--samples", "a smaller model"))
