@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adascale.engine.errors import MemoryOverflowError
+from adascale.engine.remedies import command, setting
 
 from . import machine
 from .files.gguf import GGUFInfo
@@ -106,13 +107,18 @@ def _advice(plan: MemoryPlan, loads: Sequence[Load]) -> str:
     """Halve the context until it fits, then the number of branches; else only a smaller model helps."""
     tokens = _halvings(max(n_ctx for _, _, n_ctx, _ in loads), _SMALLEST_CONTEXT)
     samples = _halvings(max(n_seq for _, _, _, n_seq in loads), 1)
-    changes = [(f"--ctx-size {n}", [(w, i, min(ctx, n), seq) for w, i, ctx, seq in loads]) for n in tokens]
-    changes += [(f"--samples {n}", [(w, i, ctx, min(seq, n)) for w, i, ctx, seq in loads]) for n in samples]
-    for option, changed in changes:
+    changes = [
+        (setting("ctx_size", n), [(w, i, min(ctx, n), seq) for w, i, ctx, seq in loads]) for n in tokens
+    ]
+    changes += [
+        (setting("samples", n), [(w, i, ctx, min(seq, n)) for w, i, ctx, seq in loads]) for n in samples
+    ]
+    anyway = f"{setting('force', True)} tries anyway"
+    for change, changed in changes:
         smaller = _plan(changed, plan.available_bytes)
         if smaller.verdict != "too-big":
-            return f"{option} needs {gigabytes(smaller.total_bytes)} GB; --force tries anyway"
-    return "a smaller model: adascale models list; --force tries anyway"
+            return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
+    return f"a smaller model: {command('models', 'list')}; {anyway}"
 
 
 def _halvings(start: int, smallest: int) -> Iterator[int]:

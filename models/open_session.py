@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adascale.engine.description import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.ports import Clock, Policy, RewardModel
+from adascale.engine.remedies import command, setting
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
@@ -100,9 +101,9 @@ class OpenSession:
         """What has no effect, or does not match the calibration in use or cannot be read."""
         found: list[Notice] = []
         if self.options.gpu_layers and not self.gpu_layers:
-            text = f"--gpu-layers {self.options.gpu_layers} has no effect"
+            text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
             why = "this llama.cpp was built without GPU support; running on CPU"
-            hint = "adascale doctor shows how to install a GPU build"
+            hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
         if self.options.calibration == "auto" and self.options.prm != "none":
             found += [Notice("calibration-unreadable", error.message) for error in shelf.unreadable()]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import RewardModel
+from adascale.engine.remedies import setting
 from adascale.engine.search.scoring import SequenceLogprob
 
 from . import fit, machine
@@ -123,7 +124,8 @@ class Session:
     ) -> calibrations.Artefact | None:
         wanted, prm = self._options.calibration, self._options.prm
         if prm == "none" and wanted not in ("auto", "none"):
-            raise UsageError(f"--prm none leaves nothing to calibrate with {wanted}", hint="--prm probe")
+            text = f"{setting('prm', 'none')} leaves nothing to calibrate with {wanted}"
+            raise UsageError(text, hint=setting("prm", "probe"))
         if wanted == "none" or prm == "none":
             return None
         if wanted == "auto":
@@ -135,8 +137,8 @@ class Session:
         wanted = self._options.ctx_size or min(WINDOW, allowed)
         if wanted > allowed:
             raise UsageError(
-                f"--ctx-size {wanted:,} is more than {file.name} was trained for ({allowed:,})",
-                hint=f"--ctx-size {allowed}",
+                f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
+                hint=setting("ctx_size", allowed),
             )
         return -(-wanted // 256) * 256
 

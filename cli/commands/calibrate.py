@@ -21,7 +21,7 @@ from ..options.flatten import with_options
 from ..options.groups import CalibrationRun, Check, Fit
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
-from ..terminal.console import say, short_path, show_warning, write_payload
+from ..terminal.console import as_typed, say, short_path, show_warning, write_payload
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def check(*, options: Check) -> None:
         beside = None if artefact is None else drawn.training
         stages = report(measure(fitted, drawn.training, run.seed), beside)
         described = None if artefact is None else to_plain(describe(artefact))
-    texts = [notice.message for notice in warnings]
+    texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
     _show(stages, run, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
 

@@ -24,7 +24,7 @@ from ..options.flags import SETTINGS
 from ..options.flatten import with_options
 from ..options.groups import Doctor
 from ..report.tables import columns
-from ..terminal.console import short_path, write_payload
+from ..terminal.console import as_typed, short_path, write_payload
 
 Verdict = Literal["ok", "warn", "FAIL", "skip"]
 
@@ -94,7 +94,7 @@ def _run_check(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except AdascaleError as error:
-        return Check(name, "FAIL", error.message, error.hint)
+        return Check(name, "FAIL", as_typed(error.message), as_typed(error.hint))
     except Exception as error:
         return Check(name, "warn", f"could not be checked: {type(error).__name__}: {error}")
 
@@ -237,7 +237,7 @@ def _network() -> Check:
     try:
         hub.check_reachable()
     except AdascaleError as error:
-        return Check("network", "warn", f"{error.message}; {_package_index()}", error.hint)
+        return Check("network", "warn", f"{error.message}; {_package_index()}", as_typed(error.hint))
     return Check("network", "ok", f"{hub.host()} answers")
 
 

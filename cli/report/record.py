@@ -24,6 +24,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.types import Problem, SearchResult
 
+from ..terminal.console import as_typed
 from .answer import solution_text
 
 SCHEMA = "adascale.answer/1"
@@ -67,7 +68,7 @@ def answer_record(
             "tokens_per_s": round(usage.generated_tokens / last.t, 1) if last.t else None,
         },
         **_search_fields(first.models, first.strategy, first.params, first.seed),
-        "warnings": [event.message for event in log if isinstance(event, Warned)],
+        "warnings": [as_typed(event.message) for event in log if isinstance(event, Warned)],
         "version": version,
     }
 
@@ -143,7 +144,7 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
         "question": problem.question,
         "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",
         "answer": None,
-        "error": {"code": error.slug, "message": error.message, "hint": error.hint},
+        "error": {"code": error.slug, "message": as_typed(error.message), "hint": as_typed(error.hint)},
         "version": version,
     }
 

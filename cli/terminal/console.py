@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.remedies import spelled
 from adascale.engine.types import Notice
 
 if TYPE_CHECKING:
@@ -111,6 +113,16 @@ def short_path(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
+def as_typed(text: str) -> str:
+    """The text of an error or a warning, with settings spelled as flags."""
+
+    def flag(name: str, value: str | None) -> str:
+        option = f"--{name.replace('_', '-')}"
+        return option if value in (None, "True") else f"{option} {shlex.quote(value)}"
+
+    return spelled(text, flag)
+
+
 def show_warning(notice: Notice) -> None:
     """Write a warning that states its consequence."""
     _write_labelled("warning", "yellow", notice.code, notice.message, notice.facts, notice.hint)
@@ -129,10 +141,10 @@ def _write_labelled(
 
     # The constructor's style would be the base of the whole text; only the label is coloured.
     body = Text().append(f"{kind}[{slug}]", style=style)
-    body.append(f": {clean(message)}")
+    body.append(f": {clean(as_typed(message))}")
     for fact in facts:
-        body.append(f"\n  {clean(fact)}")
+        body.append(f"\n  {clean(as_typed(fact))}")
     if hint:
         body.append("\nhint: ", style="cyan")
-        body.append(clean(hint))
+        body.append(clean(as_typed(hint)))
     stderr_console().print(body, soft_wrap=True)

@@ -19,6 +19,7 @@ from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
 from adascale.engine.errors import CalibrationError
+from adascale.engine.remedies import command
 from adascale.engine.search.codec import build, to_plain
 
 from ..kept import atomic_write
@@ -134,7 +135,7 @@ def load(path: Path, *, width: int | None = None) -> Artefact:
             f"{path} reads hidden states of {artefact.calibration.width:,} numbers, "
             f"this generator's have {width:,}",
             f"it was fitted for {artefact.card.name}",
-            hint="adascale calibrate list",
+            hint=command("calibrate", "list"),
         )
     return artefact
 
@@ -147,7 +148,7 @@ def _parse(path: Path) -> Artefact:
         raise CalibrationError(
             f"{path} was changed after it was written",
             "its contents do not match the checksum inside it",
-            hint="fit it again with: adascale calibrate fit",
+            hint=f"fit it again with: {command('calibrate', 'fit')}",
         )
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
@@ -201,7 +202,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CalibrationError(
-            f"there is no calibration at {path}", hint="adascale calibrate list"
+            f"there is no calibration at {path}", hint=command("calibrate", "list")
         ) from error
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
         raise CalibrationError(f"{path} cannot be read: it is torn or no safetensors file") from error

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from adascale.engine.errors import CalibrationError
+from adascale.engine.remedies import command, setting
 from adascale.engine.types import Notice
 
 from ..kept import data_folder
@@ -19,7 +20,10 @@ _QUESTION = 512
 """Tokens that a question may have without its solutions being cut off by the context."""
 
 _FAR_OFF = "it is right for the models that it was fitted with and no others: its estimates may be far off"
-_REMEDY = "adascale calibrate fit makes one for this setting; --calibration none shows scores as scores"
+_REMEDY = (
+    f"{command('calibrate', 'fit')} makes one for this setting; "
+    f"{setting('calibration', 'none')} shows scores as scores"
+)
 
 
 def own_folder() -> Path:

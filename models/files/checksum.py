@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
+from adascale.engine.remedies import command
 
 from ..kept import atomic_write, cache_folder
 from .progress import Report, Transfer
@@ -52,7 +53,7 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
         raise ModelCorruptError(
             f"{name} has no checksum that it could be checked against",
             f"sha256 expected {quoted(expected)}, not 64 lowercase hex digits",
-            hint=f"adascale models pull {name} --force",
+            hint=command("models", "pull", name, force=True),
             slug="bad-checksum",
         )
     digest = file_sha256(path, name, report)
@@ -61,7 +62,7 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
             f"{name} is not the file that was published",
             f"sha256 expected {expected}",
             f"sha256 found    {digest}",
-            hint=f"adascale models pull {name} --force",
+            hint=command("models", "pull", name, force=True),
             slug="bad-checksum",
         )
     return digest

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from adascale.engine.errors import DiskFullError, ModelError, ModelNotFoundError, ModelUnavailableError
+from adascale.engine.remedies import command
 
 from .. import machine
 from ..units import human_bytes
@@ -119,7 +120,7 @@ def _check_disk(plan: DownloadPlan) -> None:
             f"the download needs {human_bytes(plan.needed_bytes)}, "
             f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
             "nothing was downloaded",
-            hint="adascale models list shows what is there; another disk: HF_HOME=/data/hf",
+            hint=f"{command('models', 'list')} shows what is there; another disk: HF_HOME=/data/hf",
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError, ModelNotFoundError
+from adascale.engine.remedies import setting
 
 from ..units import human_bytes
 from .gguf_header import GGUFHeader
@@ -144,7 +145,7 @@ def explain_load_failure(log_lines: Sequence[str], path: Path) -> ModelError | M
             return ModelCorruptError(f"{path.name} {words.format(*found.groups())}")
     refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
     if refused:
-        hint = "a smaller --ctx-size, fewer --samples or a smaller model needs less"
+        hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
         return MemoryOverflowError(f"llama.cpp got no memory for {path.name}", refused[0], hint=hint)
     last = [line.strip() for line in log_lines if line.strip()][-3:]
     return ModelError(f"llama.cpp cannot load {path.name}", *last, slug="load-failed")

@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
+from adascale.engine.remedies import command, setting
 
 from ..units import human_bytes
 from .progress import Report, Transfer
@@ -245,7 +246,7 @@ def offline_error(name: str) -> ModelUnavailableError:
     return ModelUnavailableError(
         "offline mode is on",
         f"{name} is not in the cache, so it has to be downloaded once",
-        hint="leave out --offline, unset HF_HUB_OFFLINE, then run the same command again",
+        hint=f"leave out {setting('offline')}, unset HF_HUB_OFFLINE, then run the same command again",
         slug="offline",
     )
 
@@ -286,7 +287,7 @@ def _no_such_quant(reference: ModelReference, sizes: dict[str, int]) -> ModelNot
     return ModelNotFoundError(
         f'{reference.repo} has no quant "{reference.file or reference.quant}"',
         f"it has: {listing}",
-        hint=f"adascale models pull {reference.repo}:{best}",
+        hint=command("models", "pull", f"{reference.repo}:{best}"),
         slug="no-such-quant",
     )
 

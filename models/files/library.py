@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from adascale.engine.remedies import command
 
 from . import cache, download, hub
 from .catalog import ModelSpec, catalog
@@ -97,10 +98,12 @@ def resolve(
     reference = parse(ref)
     if isinstance(reference, Path):
         own = LocalFile(ref, reference.absolute(), "", None, "path")
-        return _verify(own, "fetch the file again, or take a known model: adascale models list", report)
+        return _verify(
+            own, f"fetch the file again, or take a known model: {command('models', 'list')}", report
+        )
     found = _find(reference)
     if found is not None:
-        return _verify(found, f"adascale models pull {found.name} --force", report)
+        return _verify(found, command("models", "pull", found.name, force=True), report)
     if offline or hub.is_offline():
         raise hub.offline_error(reference.name)
     remote, path, source = download.fetch(reference, report, confirm)
@@ -147,7 +150,7 @@ def remove(ref: str) -> int:
         raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are removed")
     cached = _find_cached(reference)
     if cached is None:
-        raise ModelNotFoundError(f"{reference.name} is not on this machine", hint="adascale models list")
+        raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
     return cache.remove(cached)
 
 

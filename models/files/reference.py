@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from adascale.engine.errors import ModelNotFoundError
+from adascale.engine.remedies import command
 
 from .catalog import ModelSpec, catalog
 from .validation import is_file_name, is_one_name
@@ -174,5 +175,5 @@ def _unknown(ref: str) -> ModelNotFoundError:
     return ModelNotFoundError(
         f'no model called "{ref}" on this machine or in the catalogue',
         "looked in: Hugging Face cache, catalogue",
-        hint=f"{question}adascale models list shows what is here",
+        hint=f"{question}{command('models', 'list')} shows what is here",
     )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import llama_cpp.llama_cpp as C
 
 from adascale.engine.errors import AdascaleError, DecodeAbortedError, DecodeError, NoKVSlotError
+from adascale.engine.remedies import setting
 
 # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
 _CONT = 5
@@ -97,7 +98,7 @@ def decode_error(code: int, tokens: int) -> AdascaleError | None:
         return None
     if code == 1:
         return NoKVSlotError(
-            f"the KV cache has no room for {tokens} more tokens", hint="use a larger --ctx-size"
+            f"the KV cache has no room for {tokens} more tokens", hint=f"use a larger {setting('ctx_size')}"
         )
     if code == 2:
         return DecodeAbortedError("the decode was stopped")

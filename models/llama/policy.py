@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Evaluated, Growth, Prefix
+from adascale.engine.remedies import setting
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
 from ..options import SamplingParams
@@ -101,7 +102,8 @@ class LlamaPolicy:
         more = (
             (window - self._context.window) * self._context.sequences * self._model.info.kv_bytes_per_token()
         )
-        return f"--ctx-size {window} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
+        larger = setting("ctx_size", window)
+        return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
 
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.errors import DecodeAbortedError, MemoryOverflowError, NoKVSlotError
+from adascale.engine.remedies import setting
 
 from ..files.gguf import GGUFInfo, explain_load_failure, read_info
 from . import native
@@ -227,7 +228,7 @@ class LlamaContext:
             raise MemoryOverflowError(
                 f"a context of {sequences} x {window:,} tokens could not be allocated",
                 *list(native.log_lines)[-2:],
-                hint="use a smaller --ctx-size or fewer --samples",
+                hint=f"use a smaller {setting('ctx_size')} or fewer {setting('samples')}",
             )
         self.handle = handle
         self._stack = ExitStack()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from adascale.engine.errors import UsageError
+from adascale.engine.remedies import setting
 
 from ..files.library import ModelFile
 from ..llama.runtime import LlamaModel
@@ -56,7 +57,7 @@ def split_reference(ref: str) -> tuple[str | None, str]:
     if name not in FORMATS:
         near = get_close_matches(name, FORMATS, 1) or ["judge"]
         message, facts = f'there is no PRM format "{name}"', f"formats: {', '.join(FORMATS)}"
-        raise UsageError(message, facts, hint=f"--prm {near[0]}={rest}", slug="unknown-prm-format")
+        raise UsageError(message, facts, hint=setting("prm", f"{near[0]}={rest}"), slug="unknown-prm-format")
     return name, rest
 
 
@@ -92,7 +93,7 @@ def _choose_format(file: ModelFile) -> str:
         raise UsageError(
             f"{file.path.name} calls itself a PRM, of which format is not clear",
             f"formats: {', '.join(FORMATS)}",
-            hint=f"--prm FORMAT={file.name}",
+            hint=setting("prm", f"FORMAT={file.name}"),
             slug="unknown-prm-format",
         )
     return "judge"

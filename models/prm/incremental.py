@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, Score
+from adascale.engine.remedies import setting
 from adascale.engine.types import Problem, Step
 
 from ..llama.prefixes import Parked, PrefixCache, Tokens, evaluate
@@ -95,7 +96,7 @@ class StepPRM:
         if len(tokens) > self._context.window:
             raise ContextOverflowError(
                 f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
-                hint="use a larger --ctx-size",
+                hint=f"use a larger {setting('ctx_size')}",
             )
         known = self._rewards.get(tokens)
         if known is not None:

@@ -10,6 +10,7 @@ import llama_cpp.llama_cpp as C
 
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
+from adascale.engine.remedies import setting
 
 from ..llama.chat import Message, render
 from ..llama.prefixes import Tokens
@@ -20,6 +21,7 @@ QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASC
 
 # Never part of a longer token, so what follows it is tokenized as inside a text.
 _ANCHOR = "\x01"
+_WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
 _NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
 
 
@@ -140,8 +142,8 @@ def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = 
 def not_a_prm(model: LlamaModel, name: str, why: str, *facts: str) -> UsageError:
     """The refusal of a model that cannot be a PRM of this format."""
     if name == "judge":
-        message, hint = f"{model.path.name} cannot judge steps: {why}", "--prm none searches without a PRM"
+        message, hint = f"{model.path.name} cannot judge steps: {why}", _WITHOUT
     else:
         message = f"{model.path.name} is no {name} PRM: {why}"
-        hint = "--prm judge=NAME asks an ordinary model instead, --prm none searches without a PRM"
+        hint = f"{setting('prm', 'judge=NAME')} asks an ordinary model instead, {_WITHOUT}"
     return UsageError(message, *facts, slug="not-a-prm", hint=hint)

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
+from adascale.engine.remedies import command
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
@@ -230,7 +231,7 @@ def _refused(file: str, error: WorkerAbortedError) -> ModelCorruptError:
     return ModelCorruptError(
         f"{file} makes llama.cpp abort while it is opened",
         *(error.facts or (error.message,)),
-        hint="fetch the file again, or take a known model: adascale models list",
+        hint=f"fetch the file again, or take a known model: {command('models', 'list')}",
     )
 
 

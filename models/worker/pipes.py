@@ -13,8 +13,11 @@ from contextlib import suppress
 from typing import IO, Any, Protocol
 
 from adascale.engine.errors import WorkerAbortedError, WorkerDiedError
+from adascale.engine.remedies import setting
 
 _COMMAND = "from adascale.models.worker.server import main; main()"
+
+_LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')} or fewer {setting('samples')}"
 
 _FAULTS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 """What a process dies of by its own doing; SIGILL is a library that was built for another machine."""
@@ -124,7 +127,7 @@ class Pipes:
         return kind(
             f"the process that runs the models {how}",
             *self._said.last_words,
-            hint="if memory ran out: a smaller --ctx-size or fewer --samples" if memory else "",
+            hint=_LESS_MEMORY if memory else "",
         )
 
 

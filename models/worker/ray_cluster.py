@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError, ModelError, WorkerDiedError
+from adascale.engine.remedies import setting
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
@@ -176,6 +177,7 @@ def _check_equal(described: list[ModelDescription]) -> None:
             raise ModelError(
                 f"the nodes differ in their {', '.join(differ)}",
                 *(f"{getattr(first, name)} and {getattr(other, name)}" for name in differ),
-                hint="--generator as a name from the catalogue, and the same --ctx-size and files everywhere",
+                hint=f"{setting('generator')} as a name from the catalogue, "
+                f"and the same {setting('ctx_size')} and files everywhere",
                 slug="nodes-differ",
             )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError
+from adascale.engine.remedies import setting
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Notice, Problem
@@ -186,7 +187,11 @@ class Server:
             if os.environ.get("ADASCALE_DEBUG"):
                 raise
             text = f"something unexpected went wrong: {type(error).__name__}: {error}"
-            self._tell(AdascaleError(text, hint="--debug shows where; please report it", slug="unexpected"))
+            self._tell(
+                AdascaleError(
+                    text, hint=f"{setting('debug')} shows where; please report it", slug="unexpected"
+                )
+            )
 
     def _open(self, wanted: Open) -> None:
         from ..options import Reporting

@@ -11,7 +11,7 @@ from adascale.models.fit import plan_memory
 
 GB = 10**9
 # 28 layers x 2 heads x (128 + 128) x 2 bytes = 28,672 bytes a token.
-SMALL = GGUFInfo("qwen2", "", 32768, 28, 1536, 12, 2, 128, 128, 151936, "", 0, "Q4_K_M", 1_117_320_768)
+SMALL = GGUFInfo("qwen2", "", 32768, 28, 1536, 12, 2, 128, 128, 151936, "", 0, 0, "Q4_K_M", 1_117_320_768)
 LARGE = replace(SMALL, size_bytes=4_700_000_000)
 
 
@@ -52,7 +52,7 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
     error = raised.value
     assert error.message == "the two models need 7.4 GB, 7.0 GB are free (container limit 8.0 GB)"
     assert error.facts == ("generator 1.1 GB + PRM 4.7 GB + context 16,384: 0.9 GB + buffers 0.7 GB",)
-    assert error.hint == "--ctx-size 8192 needs 7.0 GB; --force tries anyway"
+    assert error.hint == "`ctx_size=8192` needs 7.0 GB; `force=True` tries anyway"
 
 
 def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
@@ -60,7 +60,7 @@ def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
         plan_memory([("generator", SMALL, 600, 64)], available=2 * GB)
     assert "context 600 x 64: 1.1 GB" in raised.value.facts[0]
     assert raised.value.message.startswith("the model needs 2.4 GB")
-    assert raised.value.hint.startswith("--samples 32 needs 1.9 GB")
+    assert raised.value.hint.startswith("`samples=32` needs 1.9 GB")
 
 
 def test_only_a_smaller_model_helps_when_the_weights_do_not_fit() -> None:

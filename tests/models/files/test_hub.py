@@ -79,7 +79,7 @@ def test_a_wrong_quant_is_answered_with_what_there_is(unknown: None, gguf: bytes
     error = raised.value
     assert (error.slug, error.message) == ("no-such-quant", 'a/b has no quant "Q4_K_X"')
     assert error.facts == ("it has: Q4_K_M 18 kB, Q8_0 18 kB",)
-    assert error.hint == "adascale models pull a/b:Q4_K_M"
+    assert error.hint == "`adascale models pull a/b:Q4_K_M`"
     fake_hub("a/c", {"README.md": b"#"})
     with pytest.raises(ModelNotFoundError, match="a/c has no GGUF file"):
         resolve("a/c")

@@ -51,7 +51,7 @@ def test_a_prm_of_another_format_is_not_read_as_a_judge(named: str, file: str, t
     with pytest.raises(UsageError, match="of which format is not clear") as raised:
         settle_format(own(path), None, print, offline=True)
     assert "math-shepherd" in raised.value.facts[0]
-    assert raised.value.hint.startswith("--prm FORMAT=")
+    assert raised.value.hint.startswith('`prm="FORMAT=')
     assert settle_format(own(path), "judge", print, offline=True) == "judge"
 
 

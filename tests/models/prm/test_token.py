@@ -177,7 +177,7 @@ def test_the_self_test_refuses_a_model_that_was_not_trained_to_answer(name: str,
     ):
         prm.prm.self_test()
     assert raised.value.slug == "not-a-prm"
-    assert "--prm judge=NAME" in raised.value.hint
+    assert 'prm="judge=NAME"' in raised.value.hint
 
 
 @pytest.mark.parametrize("missing", ["▁ки", "▁+", "▁-"])

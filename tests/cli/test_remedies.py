@@ -1,0 +1,52 @@
+"""What errors of the layers below tell to change: flags of the command line, words of Python elsewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from adascale.cli.options.flags import FLAGS, key_of
+from adascale.cli.terminal.console import as_typed
+from adascale.engine.remedies import command, setting
+
+ROOT = Path(__file__).parents[2]
+LEAK = re.compile(r"(?<![\w-])--(?!head|address)[a-z]|\badascale (?:models|calibrate|ask|doctor)\b")
+"""A flag or a command of ours; ``ray start`` has flags of its own."""
+BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        (setting("ctx_size", 1024), "--ctx-size 1024"),
+        (setting("force", True), "--force"),
+        (setting("gpu_layers"), "--gpu-layers"),
+        (setting("prm", "judge=my model.gguf"), "--prm 'judge=my model.gguf'"),
+        (command("models", "list"), "adascale models list"),
+    ],
+)
+def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:
+    assert as_typed(f"use {text} or not") == f"use {typed} or not"
+
+
+def test_every_setting_that_an_error_names_is_a_flag() -> None:
+    flags = {key_of(flag) for flags in FLAGS.values() for flag in flags.values() if flag is not None}
+    named = {name for path in BELOW for name in re.findall(r"setting\(['\"](\w+)", path.read_text("utf-8"))}
+    assert len(named) > 5
+    assert {name.replace("_", "-") for name in named} <= flags
+
+
+def test_below_the_command_line_nobody_spells_a_flag_or_a_command() -> None:
+    leaks = [(path, text) for path in BELOW for text in texts(path) if LEAK.search(text)]
+    assert leaks == [(ROOT / "engine" / "remedies.py", "--force")]
+
+
+def texts(path: Path) -> list[str]:
+    """Texts in the code of a file, without its docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    docs = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in docs]
+    return [node.value for node in found if isinstance(node.value, str)]
