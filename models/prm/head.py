@@ -18,7 +18,6 @@ from adascale.engine.errors import AdascaleError, UsageError
 
 from ..files import hub
 from ..files.catalog import HubRef
-from ..files.gguf import read_info
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save
 from ..kept import cache_folder
@@ -94,7 +93,7 @@ def load_head(model: LlamaModel, name: str) -> Head:
         UsageError: there is no head, or it is another model's.
         ModelCorruptError: the file lacks its tensors.
     """
-    path = _find_head(model.path, read_info(model.path).name)
+    path = _find_head(model.path, model.info.name)
     if path is None:
         raise _no_head(model.path, name)
     tensors = read_local(path, _tensors_of(name))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import adascale
 from adascale.models.files.gguf_header import GGUFHeader
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
@@ -25,6 +26,6 @@ def test_a_session_reads_the_header_of_each_file_once(
         parse(header)
 
     monkeypatch.setattr(GGUFHeader, "parse", count)
-    with Session(SessionOptions(str(chain_gguf), prm=prm.format(other=other), branches=2)):
-        pass
+    with Session(SessionOptions(str(chain_gguf), prm=prm.format(other=other), branches=2)) as session:
+        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
     assert len(headers) == files
