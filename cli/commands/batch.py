@@ -24,7 +24,7 @@ from adascale.engine.types import Notice, Problem
 
 from ..disk.files import check_apart, unwritable
 from ..disk.questions import BadLine, count_lines, digest, read_problems
-from ..disk.results import Results, open_results
+from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace import TraceWriter
 from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
@@ -33,7 +33,7 @@ from ..render.batch import BatchView, make_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
-from ..report.record import answer_record, error_record, made_with, run_record
+from ..report.record import answer_record, error_record, run_record
 from ..terminal.console import may_animate, say, show_error, show_warning
 from ..terminal.signals import graceful
 from ..terminal.text import plural
@@ -115,7 +115,7 @@ class _Run:
             settings = settings_for(self._with_seed(), self.options.terminal, worker)
             for notice in settings.warnings:
                 self._warn(notice)
-            self.results.begin(made_with(run_record(settings, __version__)))
+            self.results.begin(run_conditions(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
             self._ask(worker.run(chain([first], todo), settings))
@@ -132,7 +132,7 @@ class _Run:
 
     def _with_seed(self) -> Search:
         """The seed of the records that are there, unless another one is asked for."""
-        search, before = self.options.search, self.results.made_with
+        search, before = self.options.search, self.results.conditions
         if search.seed is not None or before is None:
             return search
         return replace(search, seed=before["seed"])

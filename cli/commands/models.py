@@ -175,13 +175,13 @@ def rm(name: Name, yes: Yes = False) -> None:
     from adascale.models.files.library import locate, remove
     from adascale.models.units import human_bytes
 
-    from ..terminal.transfer import confirmed, is_interactive
+    from ..terminal.transfer import confirm, is_interactive
 
     file = locate(name)
     if file is not None and file.source != "path" and not yes:
         if not is_interactive():
             raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
-        if not confirmed(f"delete {file.path} ({human_bytes(file.size_bytes)})?"):
+        if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?"):
             raise ModelUnavailableError("nothing was deleted", slug="declined")
     say(f"removed {name}, {human_bytes(remove(name))} freed")
 

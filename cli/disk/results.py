@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import threading
@@ -15,10 +16,12 @@ from typing import Any
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.models.kept import atomic_write
 
-from ..report.record import SCHEMA, made_with
 from ..terminal.console import write_payload
 from .files import check_writable, unwritable
 from .questions import digest
+
+SCHEMA = "adascale.answer/1"
+"""Of the records: what ``report.record`` makes of a search."""
 
 UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
@@ -38,7 +41,7 @@ class Results:
     Attributes:
         done: Digests of the ids of questions that have their record.
         failed: Digests of the ids of questions that failed or were interrupted, and are asked again.
-        made_with: Models, sampler, search and limits of the earlier records; None where none says them.
+        conditions: ``run_conditions`` of the earlier records; None where there are none.
     """
 
     def __init__(self, start: Callable[[Results], Callable[[str], None]]) -> None:
@@ -48,20 +51,20 @@ class Results:
         self._lock = threading.Lock()
         self.done: set[int] = set()
         self.failed: set[int] = set()
-        self.made_with: dict[str, Any] | None = None
+        self.conditions: dict[str, Any] | None = None
 
     def begin(self, now: Mapping[str, Any] | None = None) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.
 
         Args:
-            now: What new records will be made with; None where nothing is searched.
+            now: ``run_conditions`` of the new records; None where nothing is searched.
 
         Raises:
-            UsageError: the earlier records were made with something else; the facts name each difference.
+            UsageError: the earlier records were made under other conditions; the facts name each difference.
             DiskFullError: the output could not be repaired.
         """
-        if now is not None and self.made_with not in (None, now):
-            raise _different_run(self.made_with or {}, now)
+        if now is not None and self.conditions not in (None, now):
+            raise _different_run(self.conditions or {}, now)
         with self._lock:
             if self._write is None:
                 self._write = self._start(self)
@@ -115,6 +118,39 @@ def _target(path: Path) -> Path:
     """What a link leads to: two names of one file share a lock, and the link survives a replaced file."""
     # A folder that is a link needs nothing: the lock lies in the same folder by either name.
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What decides a record beside its question, and is the same in a whole run.
+
+    Args:
+        record: Of an answered question, or the part of one that its run decides.
+
+    Returns:
+        Version, models by sha256, sampler, search and limits by name; None for a record without a search.
+    """
+    if "search" not in record:
+        return None
+    generator, prm, calibration = (record.get(name) or {} for name in ("model", "prm", "calibration"))
+    return {
+        "version": record["version"],
+        "model": generator.get("sha256"),
+        "context": generator.get("n_ctx"),
+        "prm": prm.get("sha256"),
+        "prm format": prm.get("format"),
+        "calibration": _fingerprint(calibration),
+        "budget": record["budget"]["tokens"]["limit"],
+        "time limit": record["budget"]["time_s"]["limit"],
+        **(record["sampling"] or {}),
+        **record["search"],
+    }
+
+
+def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
+    """Name of a calibration and a hash of its description, wherever its file lies; None without one."""
+    described = {name: value for name, value in calibration.items() if name != "file"}
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return f"{described.get('name')} {digest[:12]}" if described else None
 
 
 def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
@@ -176,7 +212,7 @@ def _read(path: Path, results: Results) -> int:
                     )
                 failed = record["status"] in UNFINISHED
                 (results.failed if failed else results.done).add(digest(str(record["id"])))
-                results.made_with = results.made_with or made_with(record)
+                results.conditions = results.conditions or run_conditions(record)
                 whole += len(line)
     except OSError as exc:
         raise unwritable(path, exc) from exc

@@ -23,11 +23,11 @@ _PLAIN = "#ffffff"
 def to_mermaid(document: Document) -> str:
     """A flowchart that GitHub and GitLab draw inside Markdown; a large tree is folded."""
     rows = tree_rows(document.view, MERMAID_ROWS)
-    lines = ["---", f"title: {_quoted(_title(document))}", "---", "flowchart TD"]
+    lines = ["---", f"title: {_yaml_string(_title(document))}", "---", "flowchart TD"]
     if len(rows) < len(document.view.tree):
         lines.append(f"  %% folded: {len(rows)} boxes for {plural(len(document.view.tree), 'node')}")
     for at, row in enumerate(rows):
-        text = "<br/>".join(_mermaid(part) for part in _label(row, document))
+        text = "<br/>".join(_escape(part) for part in _label(row, document))
         lines.append(f'  n{at}["{text}"]')
     lines += [f"  n{parent} {'==>' if rows[at].best else '-->'} n{at}" for parent, at in _edges(rows)]
     for colour in (*_COLOURS.values(), _PLAIN):
@@ -75,13 +75,13 @@ def _colour(row: Row) -> str:
     return _COLOURS[found] if found else _PLAIN
 
 
-def _quoted(text: str) -> str:
+def _yaml_string(text: str) -> str:
     """A YAML string in double quotes, on one line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " | ")
     return f'"{escaped}"'
 
 
-def _mermaid(text: str) -> str:
+def _escape(text: str) -> str:
     """Inside double quotes Mermaid reads entities, HTML and Markdown; none of them is ours to give away."""
     special = '#"&<>`*_[]{}()\\|~$'
     return "".join(f"#{ord(c)};" if c in special else c for c in text)

@@ -71,7 +71,7 @@ def draw_rows(rows: Sequence[Row], frame: Frame) -> list[Text]:
     deepest = max((len(row.lasts) for row in rows), default=0)
     step = 4 if deepest * 4 <= left // 2 else 2
     for at, row in enumerate(rows):
-        line = _left(row, left, step, frame)
+        line = _tree_text(row, left, step, frame)
         for column in columns:
             value = column.values[at]
             line.append(" " * (_GAP + column.width - cells(value)))
@@ -130,7 +130,7 @@ def _tokens(row: Row) -> str:
     return "" if row.tokens is None else str(row.tokens)
 
 
-def _left(row: Row, width: int, step: int, frame: Frame) -> Text:
+def _tree_text(row: Row, width: int, step: int, frame: Frame) -> Text:
     """Guides, mark, label and text in exactly ``width`` cells."""
     glyphs = frame.glyphs
     line = Text().append(_guides(row, step, width // 2, glyphs), STYLES["guide"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,10 +22,9 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.types import Problem, SearchResult
 
+from ..disk.results import SCHEMA
 from ..terminal.console import as_typed
 from .answer import solution_text
-
-SCHEMA = "adascale.answer/1"
 
 _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
@@ -99,25 +96,6 @@ def _search_fields(
     }
 
 
-def made_with(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What decides a record beside its question, the same in a whole run; None where it is not told."""
-    if "search" not in record:
-        return None
-    generator, prm, calibration = (record.get(name) or {} for name in ("model", "prm", "calibration"))
-    return {
-        "version": record["version"],
-        "model": generator.get("sha256"),
-        "context": generator.get("n_ctx"),
-        "prm": prm.get("sha256"),
-        "prm format": prm.get("format"),
-        "calibration": _fingerprint(calibration),
-        "budget": record["budget"]["tokens"]["limit"],
-        "time limit": record["budget"]["time_s"]["limit"],
-        **(record["sampling"] or {}),
-        **record["search"],
-    }
-
-
 def _calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What was measured of it in a few figures: a record is there for every question."""
     if described is None:
@@ -127,13 +105,6 @@ def _calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
         for stage, found in (described.get("held_out") or {}).items()
     }
     return {**described, "held_out": held_out}
-
-
-def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
-    """Its name, and a hash of all that is told of it but the place of its file."""
-    told = {name: value for name, value in calibration.items() if name != "file"}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    return f"{told.get('name')} {digest[:12]}" if told else None
 
 
 def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:

@@ -17,9 +17,9 @@ def columns(rows: Sequence[Sequence[str]], align: str) -> str:
     """
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(starmap(_aligned, zip(row, widths, align, strict=True))).rstrip() for row in rows
+        "  ".join(starmap(_align, zip(row, widths, align, strict=True))).rstrip() for row in rows
     )
 
 
-def _aligned(text: str, width: int, side: str) -> str:
+def _align(text: str, width: int, side: str) -> str:
     return pad(text, width) if side == "<" else " " * (width - cells(text)) + text

@@ -48,7 +48,7 @@ class TransferView:
 def ask_consent(plan: DownloadPlan) -> bool:
     """Ask whether to download; without a terminal, say what will happen and go ahead."""
     announce(plan)
-    return confirmed("download it?") if is_interactive() else True
+    return confirm("download it?") if is_interactive() else True
 
 
 def announce(plan: DownloadPlan) -> bool:
@@ -64,7 +64,7 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 
-def confirmed(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Ask on stderr; Return means yes, the end of input means no."""
     sys.stderr.write(f"{clean(question)} [Y/n] ")
     sys.stderr.flush()

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from adascale.cli.disk.questions import digest
-from adascale.cli.disk.results import open_results
-from adascale.cli.report.record import made_with
+from adascale.cli.disk.results import open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
 
 
@@ -134,12 +133,12 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
         with pytest.raises(UsageError, match="made by another run") as error:
-            results.begin(made_with(made(2)))
+            results.begin(run_conditions(made(2)))
     assert error.value.facts == ("seed: 1 there, 2 now",)
     assert path.read_bytes() == before
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
-        results.begin(made_with(made(1)))
+        results.begin(run_conditions(made(1)))
     assert ids(path) == ["a", "y"]
 
 

@@ -96,7 +96,7 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
         run("rm", "tiny")
     assert raised.value.hint == "adascale models rm tiny --yes"
     monkeypatch.setattr(transfer, "is_interactive", lambda: True)
-    monkeypatch.setattr(transfer, "confirmed", lambda _: False)
+    monkeypatch.setattr(transfer, "confirm", lambda _: False)
     with pytest.raises(ModelUnavailableError, match="nothing was deleted"):
         run("rm", "tiny")
     assert Path(run("path", "tiny").stdout.strip()).exists()
