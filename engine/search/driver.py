@@ -110,6 +110,7 @@ class Driver:
         search = Search(problem, settings, self._clock)
         search.begin()
         self._active.append(search)
+        yield from self._events(search)  # before its prompt is read: reading it may be the end of the process
         started = self._clock()
         try:
             cost = self._policy.open(problem)
