@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.open_session import OpenSession
     from adascale.models.worker.client import Worker
-    from adascale.models.worker.ray_cluster import Cluster
+    from adascale.models.worker.ray import Cluster
 
 
 @contextmanager
@@ -54,10 +54,9 @@ def open_cluster(
 ) -> Iterator[Cluster]:
     """Open the models of a run on every node of a Ray cluster."""
     _set_offline(options)
-    from adascale.models.worker.ray_cluster import Cluster
+    from adascale.models.worker.ray import Cluster
 
-    reporting = Reporting(status, log=_write_log if terminal.verbose > 1 else None)
-    with Cluster(address, options, reporting) as cluster:
+    with Cluster(address, options, status) as cluster:
         _say_files(terminal, cluster.opened.files)
         yield cluster
 

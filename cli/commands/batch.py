@@ -40,7 +40,7 @@ from ..terminal.text import plural
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
-    from adascale.models.worker.ray_cluster import Cluster
+    from adascale.models.worker.ray import Cluster
 
 
 _WARNED = 5

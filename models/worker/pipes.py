@@ -1,19 +1,27 @@
-"""The way to a worker: a process of its own on this machine, spoken to through pipes."""
+"""A worker process on this machine: its pipes, its last words, and what its end means."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from adascale.engine.errors import WorkerAbortedError, WorkerDiedError
 from adascale.engine.remedies import setting
+
+from .messages import FromParent, decode, encode
+
+ENVIRONMENT = {
+    # An abort is told in one line, not by a debugger.
+    "GGML_NO_BACKTRACE": "1",
+}
+"""What libraries read when they are loaded, unless the user has set it."""
 
 _COMMAND = "from adascale.models.worker.server import main; main()"
 
@@ -31,131 +39,120 @@ _PATIENCE = 1.0
 """Seconds to wait for the end of a dead worker's stderr, which a child of its own may still hold."""
 
 
-class Link(Protocol):
-    """Starts a worker and carries messages to and from it."""
-
-    def start(self) -> None:
-        """Start a worker; one that runs is stopped."""
-
-    def stop(self) -> None:
-        """End it; nothing happens where none runs."""
-
-    def send(self, message: Any) -> None:
-        """Send a message; safe from any thread.
-
-        Raises:
-            WorkerDiedError: there is nobody to read it.
-        """
-
-    def receive(self) -> Any:
-        """The next message.
-
-        Raises:
-            WorkerDiedError: there will be none.
-        """
-
-
 class Pipes:
-    """A worker in a process of its own."""
+    """A worker in a process of its own, spoken to through its stdin and stdout.
 
-    def __init__(self) -> None:
+    Args:
+        deliver: Called from a thread with each message of the worker, and with a WorkerDiedError as the last
+            one where the worker has ended by itself.
+    """
+
+    def __init__(self, deliver: Callable[[Any], None]) -> None:
+        self._deliver = deliver
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
-        self._said: _Overheard | None = None
+        self._stderr: _Stderr
+        self._reader: threading.Thread
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker was started and not stopped; it may have died since."""
+        return self._process is not None
 
     def start(self) -> None:
-        """Start the process."""
-        self.stop()
-        self._process = subprocess.Popen(
+        """Start the process; none may be running."""
+        process = subprocess.Popen(
             [sys.executable, "-P", "-c", _COMMAND],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # An abort is told in one line, not by a debugger; ggml reads this when it is loaded.
-            env={"GGML_NO_BACKTRACE": "1", **os.environ},
+            env={**ENVIRONMENT, **os.environ},
             # Ctrl-C is for the parent, which passes it on as a message.
             start_new_session=True,
         )
-        assert self._process.stderr is not None
-        self._said = _Overheard(self._process.stderr)
+        assert process.stderr is not None
+        self._process = process
+        self._stderr = _Stderr(process.stderr)
+        self._reader = threading.Thread(target=self._read, args=(process, self._stderr), daemon=True)
+        self._reader.start()
 
     def stop(self) -> None:
-        """Kill it."""
+        """Kill it; nothing happens where none runs."""
         process, self._process = self._process, None
         if process is None:
             return
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            with suppress(OSError):  # what was still to be sent has nobody to read it
-                pipe.close()
-        if self._said is not None:
-            self._said.wait()
-
-    def send(self, message: Any) -> None:
-        """Pickle it into the process's stdin."""
-        process = self._running()
         assert process.stdin is not None
-        with self._sending:
-            try:
-                pickle.dump(message, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
-                process.stdin.flush()
-            except BrokenPipeError:
-                raise self._died() from None
+        with suppress(OSError):  # what was still to be sent has nobody to read it
+            process.stdin.close()
+        self._reader.join(_PATIENCE)
+        self._stderr.wait()
 
-    def receive(self) -> Any:
-        """Unpickle from its stdout."""
-        process = self._running()
+    def send(self, message: FromParent) -> None:
+        """Send a message; safe from any thread. It is lost where the worker has ended, which is delivered."""
+        process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None
+        line = encode(message)
+        with self._sending, suppress(OSError, ValueError):  # its reader has gone, or ``stop`` has closed it
+            process.stdin.write(line)
+            process.stdin.flush()
+
+    def _read(self, process: subprocess.Popen[bytes], stderr: _Stderr) -> None:
         assert process.stdout is not None
-        try:
-            return pickle.load(process.stdout)
-        except (EOFError, pickle.UnpicklingError):
-            raise self._died() from None
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "the worker is open"
-        return self._process
-
-    def _died(self) -> WorkerDiedError:
-        code = self._running().wait()
-        assert self._said is not None, "it has been started"
-        self._said.wait()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        memory = code == -signal.SIGKILL
-        kind = WorkerAbortedError if -code in _FAULTS else WorkerDiedError
-        return kind(
-            f"the process that runs the models {how}",
-            *self._said.last_words,
-            hint=_LESS_MEMORY if memory else "",
-        )
+        garbled = ""
+        with process.stdout:
+            try:
+                for line in process.stdout:
+                    self._deliver(decode(line))
+            except ValueError as error:
+                process.kill()
+                garbled = str(error)
+        code = process.wait()
+        stderr.wait()
+        if self._process is process:
+            self._deliver(_death(code, (garbled,) if garbled else stderr.last_words))
 
 
-class _Overheard:
+def _death(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
+    """What the exit code of a worker means."""
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    memory = code == -signal.SIGKILL and not facts
+    kind = WorkerAbortedError if -code in _FAULTS else WorkerDiedError
+    return kind(
+        f"the process that runs the models {how}",
+        *facts,
+        hint=_LESS_MEMORY if memory else "",
+    )
+
+
+class _Stderr:
     """Passes a worker's stderr on as it comes; what ggml and C++ say at its end is kept for an error."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._held: list[bytes] = []
-        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
     @property
     def last_words(self) -> tuple[str, ...]:
         """Failed assertions with file and line, or an exception's text; each once."""
-        found = [_LAST_WORDS.match(line) for line in self._held]
-        words = [word for match in found if match for word in match.groups() if word]
+        matches = [_LAST_WORDS.match(line) for line in self._held]
+        words = [word for match in matches if match for word in match.groups() if word]
         return tuple(dict.fromkeys(word.decode("utf-8", "replace").strip() for word in words))
 
     def wait(self) -> None:
-        """Until its end has been heard, or nearly so."""
+        """Until its end has been read, or nearly so."""
         self._thread.join(_PATIENCE)
 
-    def _listen(self) -> None:
+    def _pass_on(self) -> None:
         with self._stream:
             for line in self._stream:
                 self._held.append(line)
-                if not _LAST_WORDS.match(line):  # whatever was held was not the end
+                if not _LAST_WORDS.match(line):  # what was held was not the end
                     with suppress(OSError):
                         os.write(2, b"".join(self._held))
                     self._held.clear()

@@ -1,128 +1,49 @@
-"""A process that hosts the models, spoken to by messages (``remote.py`` is the other side).
+"""A process that hosts the models, spoken to by messages (``client.py`` is the other side).
 
 llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
-message to the parent, which still has everything that was answered. Messages are pickled dataclasses, one
-after another. The worker asks for questions one by one as it has room for them. It ends when its stdin does,
-in the middle of a batch if need be, so that no parent that was killed leaves one behind.
+message to the parent, which still has everything that was answered. A worker ends when its stdin does, in the
+middle of a batch if need be, so that no parent that was killed leaves one behind.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
-from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError
 from adascale.engine.remedies import setting
-from adascale.engine.search.events import Event
-from adascale.engine.search.settings import Settings
-from adascale.engine.types import Notice, Problem
+from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan
+from .messages import (
+    AllSearched,
+    Consent,
+    Failed,
+    FromParent,
+    FromWorker,
+    Happened,
+    Interrupt,
+    Loading,
+    LogText,
+    NoMore,
+    Open,
+    Opened,
+    Question,
+    Search,
+    Status,
+    decode,
+    encode,
+)
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
 
     from ..open_session import OpenSession
-    from ..options import SessionOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Parent: open these models.
-
-    Attributes:
-        options: Of the session.
-        confirm: Whether the parent wants to be asked before a download.
-        verbose: Whether the parent wants llama.cpp's log.
-    """
-
-    options: SessionOptions
-    confirm: bool
-    verbose: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Parent: search what ``Wanted`` will be answered with."""
-
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupt:
-    """Parent: stop after the current batch, or in the middle of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Parent: there are no more questions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Worker: what it is doing."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """Worker: llama.cpp is about to open this file.
-
-    Attributes:
-        file: Its name.
-    """
-
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """Worker: what llama.cpp logs."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Worker: the models are open.
-
-    Attributes:
-        models: As ``OpenSession.describe`` tells.
-        warnings: As ``OpenSession.warnings`` tells.
-        files: Label, path and sha256 of each model.
-    """
-
-    models: ModelDescription
-    warnings: tuple[Notice, ...]
-    files: tuple[tuple[str, Path, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """Worker: an event of a question."""
-
-    problem: str
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Worker: room for one more question; answered with a ``Problem`` when there is one, or ``Ended``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Worker: all searches have ended."""
 
 
 def main() -> None:
@@ -131,9 +52,9 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
-    def tell(message: Any) -> None:
+    def tell(message: FromWorker) -> None:
         try:
-            pickle.dump(message, out, protocol=pickle.HIGHEST_PROTOCOL)
+            out.write(encode(message))
             out.flush()
         except BrokenPipeError:
             os._exit(1)
@@ -143,13 +64,15 @@ def main() -> None:
     server.serve()
 
 
-def _listen(source: BinaryIO, server: Server) -> None:
-    """Pass messages on; the end of the parent counts at once."""
-    while True:
-        try:
-            server.take(pickle.load(source))
-        except (EOFError, pickle.UnpicklingError):
-            os._exit(0)
+def _listen(lines: Iterable[bytes], server: Server) -> None:
+    """Pass messages on; the end of the parent counts at once, and so does what cannot be understood."""
+    try:
+        for line in lines:
+            server.take(decode(line))
+    except BaseException as error:
+        print(f"the worker cannot go on listening: {error!r}", file=sys.stderr, flush=True)
+        os._exit(1)
+    os._exit(0)
 
 
 class Server:
@@ -159,83 +82,87 @@ class Server:
         tell: Sends a message to the parent.
     """
 
-    def __init__(self, tell: Callable[[Any], None]) -> None:
+    def __init__(self, tell: Callable[[FromWorker], None]) -> None:
         self._send = tell
-        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._inbox: SimpleQueue[FromParent] = SimpleQueue()
         self._session: OpenSession | None = None
         self._driver: Driver | None = None
+        self._interrupted = False
         self._telling = threading.Lock()
 
-    def take(self, message: Any) -> None:
+    def take(self, message: FromParent) -> None:
         """A message of the parent; an interruption counts at once."""
-        if isinstance(message, Interrupt):
-            if self._driver is not None:
-                self._driver.interrupt()
-            if self._session is not None:
-                self._session.abort.set()
-            self._inbox.put(Ended())  # whoever waits for a question waits no longer
-        else:
-            self._inbox.put(message)
+        match message:
+            case Interrupt():
+                self._interrupted = True
+                if self._driver is not None:
+                    self._driver.interrupt()
+                if self._session is not None:
+                    self._session.abort.set()
+                self._inbox.put(NoMore())  # whoever waits for a question waits no longer
+            case Search():
+                self._interrupted = False
+                self._inbox.put(message)
+            case _:
+                self._inbox.put(message)
 
     def serve(self) -> None:
         """Do what the messages say, for ever; what fails is told."""
         try:
             self._open(self._inbox.get())
         except AdascaleError as error:
-            self._tell(error)
+            self._tell(Failed.of(error))
         except Exception as error:
             if os.environ.get("ADASCALE_DEBUG"):
                 raise
             text = f"something unexpected went wrong: {type(error).__name__}: {error}"
-            self._tell(
-                AdascaleError(
-                    text, hint=f"{setting('debug')} shows where; please report it", slug="unexpected"
-                )
-            )
+            hint = f"{setting('debug')} shows where; please report it"
+            self._tell(Failed.of(AdascaleError(text, hint=hint, slug="unexpected")))
 
-    def _open(self, wanted: Open) -> None:
+    def _open(self, wanted: FromParent) -> None:
         from ..options import Reporting
         from ..session import Session
 
+        assert isinstance(wanted, Open), "the first message opens the models"
         reporting = Reporting(
-            status=lambda text: self._tell(Said(text)),
+            status=lambda text: self._tell(Status(text)),
             on_progress=self._tell,
             confirm=self._confirm if wanted.confirm else None,
-            log=(lambda text: self._tell(Logged(text))) if wanted.verbose else None,
+            log=(lambda text: self._tell(LogText(text))) if wanted.verbose else None,
             loading=lambda path: self._tell(Loading(path.name)),
         )
         with Session(wanted.options, reporting) as session:
             self._session = session
-            self._tell(Opened(session.describe(), tuple(session.warnings), tuple(session.files.listed())))
+            self._tell(Opened.of(session))
             while True:
                 message = self._inbox.get()
-                if isinstance(message, Search):
+                if isinstance(message, Search):  # else it was for a search that has ended
                     self._search(session, message)
 
     def _search(self, session: OpenSession, wanted: Search) -> None:
         driver = self._driver = session.driver(time.monotonic)
-        for problem, event in driver.run(self._questions(driver), wanted.settings):
-            self._tell(Happened(problem.id, event))
-        self._tell(Done())
+        if self._interrupted:  # before there was a driver to interrupt
+            driver.interrupt()
+        for problem, event in driver.run(self._questions(driver), wanted.settings()):
+            self._tell(Happened.of(problem, event))
+        self._tell(AllSearched())
 
     def _questions(self, driver: Driver) -> Iterator[Problem | None]:
-        """What the parent has, one at a time; None while it has none yet and there is something to do."""
+        """What the parent sends; None while there is nothing yet and something to do."""
         while True:
-            self._tell(Wanted())
-            while True:
-                try:
-                    answer: Problem | Ended = self._inbox.get(block=not driver.busy)
-                    break
-                except Empty:
-                    yield None
-            if isinstance(answer, Ended):
+            try:
+                message = self._inbox.get(block=not driver.busy)
+            except Empty:
+                yield None
+                continue
+            if not isinstance(message, Question):
                 return
-            yield answer
+            yield message.problem
 
     def _confirm(self, plan: DownloadPlan) -> bool:
         self._tell(plan)
-        return self._inbox.get() is True  # an interruption is no consent
+        return self._inbox.get() == Consent(True)  # an interruption is no consent
 
-    def _tell(self, message: Any) -> None:
+    def _tell(self, message: FromWorker) -> None:
         with self._telling:  # llama.cpp may log from a thread of its own
             self._send(message)

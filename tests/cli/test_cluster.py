@@ -55,7 +55,7 @@ def alone(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
 
 def engines() -> list[psutil.Process]:
     """Processes that serve as workers on the nodes."""
-    return [p for p in psutil.process_iter(["cmdline"]) if "ray::Host" in " ".join(p.info["cmdline"] or [])]
+    return [p for p in psutil.process_iter(["cmdline"]) if "ray::Engine" in " ".join(p.info["cmdline"] or [])]
 
 
 def test_two_nodes_give_the_same_records_as_none(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from queue import SimpleQueue
 
 import pytest
 
@@ -10,13 +11,13 @@ from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbort
 from adascale.models.options import SessionOptions
 from adascale.models.worker import pipes as link
 from adascale.models.worker.client import Worker
+from adascale.models.worker.messages import Interrupt
 from adascale.models.worker.pipes import Pipes
 
 ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
 LOADING = """
-import pickle
-from adascale.models.worker.server import Loading
-pickle.dump(Loading("my.gguf"), open(1, "wb"))
+from adascale.models.worker.messages import Loading, encode
+open(1, "wb").write(encode(Loading("my.gguf")))
 """
 
 
@@ -27,13 +28,15 @@ def dying(says: str, number: signal.Signals, before: str = "") -> str:
 
 
 def ending(monkeypatch: pytest.MonkeyPatch, command: str) -> WorkerDiedError:
+    """What is delivered at last."""
     monkeypatch.setattr(link, "_COMMAND", command)
-    pipes = Pipes()
+    delivered: SimpleQueue[object] = SimpleQueue()
+    pipes = Pipes(delivered.put)
     pipes.start()
-    with pytest.raises(WorkerDiedError) as caught:
-        pipes.receive()
+    error = delivered.get(timeout=30)
     pipes.stop()
-    return caught.value
+    assert isinstance(error, WorkerDiedError)
+    return error
 
 
 @pytest.mark.parametrize(
@@ -99,3 +102,39 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
     else:
         assert caught.value.message.endswith(number.name)
         assert ("memory" in caught.value.hint) == (number == signal.SIGKILL)
+
+
+def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
+    assert error.facts == ("no message: b'hello\\n'",)
+
+
+def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
+    delivered: SimpleQueue[object] = SimpleQueue()
+    pipes = Pipes(delivered.put)
+    pipes.start()
+    assert pipes._process is not None
+    assert pipes._process.stdin is not None
+    pipes._process.stdin.write(b'["Question", 1]\n')
+    pipes._process.stdin.flush()
+    error = delivered.get(timeout=30)
+    pipes.stop()
+    assert isinstance(error, WorkerDiedError)
+    assert error.message.endswith("exit code 1")
+    said = capfd.readouterr().err
+    assert "cannot go on listening" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("ended", ["never started", "stopped", "dead"])
+def test_what_is_sent_to_nobody_is_lost_without_an_error(monkeypatch: pytest.MonkeyPatch, ended: str) -> None:
+    monkeypatch.setattr(link, "_COMMAND", "")
+    delivered: SimpleQueue[object] = SimpleQueue()
+    pipes = Pipes(delivered.put)
+    if ended != "never started":
+        pipes.start()
+        delivered.get(timeout=30)
+    if ended == "stopped":
+        pipes.stop()
+    pipes.send(Interrupt())
+    pipes.stop()

@@ -1,0 +1,167 @@
+"""Who asks which question: questions as they are drawn, and those that an engine has.
+
+An engine gets its next question when it has begun the last one, so none waits at one engine while another
+is idle, and the parent knows of each whether it was lost with its engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Self
+
+from adascale.engine.errors import WorkerDiedError
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.search.search import Search
+from adascale.engine.search.settings import Settings
+from adascale.engine.types import Problem
+
+
+class Source:
+    """Questions, drawn one at a time in a thread of its own: the next one may be long in coming.
+
+    Use it as a context manager. All methods are for the thread that made it.
+
+    Args:
+        problems: Read by the drawing thread alone.
+        wake: Called by that thread when ``take`` has something new to say.
+    """
+
+    def __init__(self, problems: Iterable[Problem], wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._requests: SimpleQueue[bool] = SimpleQueue()
+        self._drawn: SimpleQueue[Problem | BaseException | None] = SimpleQueue()
+        self._drawing = False
+        self._drained = False
+        self._returned: deque[Problem] = deque()
+        self._returned_before: set[str] = set()
+        threading.Thread(target=self._draw, args=(iter(problems),), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._requests.put(False)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there are no more questions."""
+        return self._drained and not self._returned
+
+    def take(self) -> Problem | None:
+        """The next question; None while it is being drawn, and when the source is ``exhausted``.
+
+        Raises:
+            BaseException: what reading the questions has raised.
+        """
+        if self._returned:
+            return self._returned.popleft()
+        if self._drained:
+            return None
+        if not self._drawing:
+            self._drawing = True
+            self._requests.put(True)
+        try:
+            drawn = self._drawn.get_nowait()
+        except Empty:
+            return None
+        self._drawing = False
+        if isinstance(drawn, BaseException):
+            raise drawn
+        self._drained = drawn is None
+        return drawn
+
+    def give_back(self, problem: Problem) -> bool:
+        """Return a question that was lost before it began, to be taken again; False the second time."""
+        if problem.id in self._returned_before:
+            return False
+        self._returned_before.add(problem.id)
+        self._returned.append(problem)
+        return True
+
+    def _draw(self, problems: Iterator[Problem]) -> None:
+        while self._requests.get():
+            try:
+                drawn: Problem | BaseException | None = next(problems, None)
+            except BaseException as error:
+                drawn = error
+            self._drawn.put(drawn)
+            self._wake()
+
+
+class Flight:
+    """The questions that one engine has, and how far the log of each has come.
+
+    Args:
+        settings: Of their searches.
+
+    Attributes:
+        deaths: Times in a row that the engine died, without an answer in between or a question to blame.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.deaths = 0
+        self._settings = settings
+        self._questions: dict[str, tuple[Problem, Event | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._questions)
+
+    @property
+    def all_begun(self) -> bool:
+        """Whether the engine has begun every question that it has, so that it is ready for one more."""
+        return all(last is not None for _, last in self._questions.values())
+
+    def add(self, problem: Problem) -> None:
+        """The engine gets a question."""
+        self._questions[problem.id] = problem, None
+
+    def follow(self, id_: str, event: Event) -> Problem:
+        """The question of an event; the engine has it no longer when its search has ended."""
+        problem, _ = self._questions[id_]
+        if isinstance(event, SearchFinished | SearchFailed):
+            del self._questions[id_]
+            self.deaths = 0
+        else:
+            self._questions[id_] = problem, event
+        return problem
+
+    def lose(self, error: WorkerDiedError, source: Source) -> Iterator[tuple[Problem, Event]]:
+        """The engine has died: the last events of what it had begun. Other questions go back to ``source``.
+
+        A question whose prompt was being read is to blame, and so is one that was lost twice before it began.
+        """
+        questions, self._questions = list(self._questions.values()), {}
+        blamed = False
+        for problem, last in questions:
+            if last is None and source.give_back(problem):
+                continue
+            blamed |= last is None or isinstance(last, SearchStarted | Warned)
+            failed = (
+                _failed_at_once(problem, self._settings, error) if last is None else [_failed(last, error)]
+            )
+            for event in failed:
+                yield problem, event
+        self.deaths = 0 if blamed else self.deaths + 1
+
+
+def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:
+    return SearchFailed(
+        seq=last.seq + 1,
+        t=last.t,
+        code=error.slug,
+        message=error.message,
+        facts=error.facts,
+        hint=error.hint,
+        error_type=type(error).__name__,
+    )
+
+
+def _failed_at_once(problem: Problem, settings: Settings, error: WorkerDiedError) -> list[Event]:
+    """The whole log of a search that could not begin."""
+    search = Search(problem, settings, clock=lambda: 0.0)
+    search.begin()
+    search.fail(error)
+    return search.log.drain()

@@ -1,0 +1,233 @@
+"""What a parent and its worker tell each other, and the lines of JSON that carry it.
+
+A message is a dataclass whose fields have a JSON form; a line is ``[name, field, ...]``, in the order of the
+fields (``codec.to_row``). Parent and worker are the same installation, so no line names a field twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Union
+
+from adascale.engine.budget import Budget
+from adascale.engine.description import ModelDescription
+from adascale.engine.errors import AdascaleError, UsageError, error_class
+from adascale.engine.search.codec import from_row, to_row
+from adascale.engine.search.events import Event
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import STRATEGIES, strategy_named
+from adascale.engine.types import Notice, Problem
+
+from ..files.progress import DownloadPlan, Transfer
+from ..options import SessionOptions
+
+if TYPE_CHECKING:
+    from ..open_session import OpenSession
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Parent: open these models.
+
+    Attributes:
+        options: Of the session.
+        confirm: Whether the parent wants to be asked before a download.
+        verbose: Whether the parent wants llama.cpp's log.
+    """
+
+    options: SessionOptions
+    confirm: bool
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Parent: whether a ``DownloadPlan`` may be carried out."""
+
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Parent: search the questions that follow, in this way.
+
+    Attributes:
+        strategy: Name of a built-in one.
+        parameters: Its fields by name.
+        budget, seed, models, warnings: As ``Settings`` has them.
+    """
+
+    strategy: str
+    parameters: Mapping[str, Any]
+    budget: Budget
+    seed: int
+    models: ModelDescription
+    warnings: tuple[Notice, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The message for settings.
+
+        Raises:
+            UsageError: the strategy is not built in. Code does not travel: such a one is for a ``Session``.
+        """
+        s, name = settings, settings.strategy.name
+        if type(s.strategy) is not STRATEGIES.get(name):
+            raise UsageError(
+                f'the strategy "{name}" is not built in, so no worker process knows it',
+                hint="search in this process: adascale.search(question, strategy=...)",
+            )
+        return cls(name, dataclasses.asdict(s.strategy), s.budget, s.seed, s.models, s.warnings)
+
+    def settings(self) -> Settings:
+        """The inverse of ``of``."""
+        strategy = strategy_named(self.strategy, **self.parameters)
+        return Settings(strategy, self.budget, self.seed, self.models, self.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Parent: one more to search."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class NoMore:
+    """Parent: there are no more questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Parent: stop, in the middle of a batch if need be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Worker: what it is doing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Worker: llama.cpp is about to open the file of this name."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogText:
+    """Worker: a piece of llama.cpp's log."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Worker: the models are open.
+
+    Attributes:
+        models: As ``OpenSession.describe`` tells.
+        warnings: As ``OpenSession.warnings`` tells.
+        files: Label, path and sha256 of each model.
+    """
+
+    models: ModelDescription
+    warnings: tuple[Notice, ...]
+    files: tuple[tuple[str, Path, str], ...]
+
+    @classmethod
+    def of(cls, session: OpenSession) -> Self:
+        """What an open session has."""
+        return cls(session.describe(), tuple(session.warnings), tuple(session.files.listed()))
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Worker: an event of a question.
+
+    Attributes:
+        problem: Id of the question.
+        kind: Of the event.
+        row: Its fields, without hidden states.
+    """
+
+    problem: str
+    kind: str
+    row: Sequence[Any]
+
+    @classmethod
+    def of(cls, problem: Problem, event: Event) -> Self:
+        """The message for an event."""
+        return cls(problem.id, event.kind, to_row(event))
+
+    def event(self) -> Event:
+        """The inverse of ``of``."""
+        event: Event = from_row(_EVENTS[self.kind], self.row)
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class AllSearched:
+    """Worker: every question has ended, and no more are coming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Worker: an error that ends it.
+
+    Attributes:
+        kind: Name of its class.
+        notice: What it says.
+    """
+
+    kind: str
+    notice: Notice
+
+    @classmethod
+    def of(cls, error: AdascaleError) -> Self:
+        """The message for an error."""
+        return cls(type(error).__name__, Notice(error.slug, error.message, error.facts, error.hint))
+
+    def error(self) -> AdascaleError:
+        """The inverse of ``of``."""
+        notice = self.notice
+        return error_class(self.kind)(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
+
+
+FromParent = Union[Open, Consent, Search, Question, NoMore, Interrupt]  # noqa: UP007 - for get_args
+FromWorker = Union[  # noqa: UP007 - for get_args
+    Status, Loading, LogText, Transfer, DownloadPlan, Opened, Happened, AllSearched, Failed
+]
+Message = FromParent | FromWorker
+
+_EVENTS: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
+_MESSAGES: Mapping[str, type[Any]] = {
+    cls.__name__: cls for cls in (*typing.get_args(FromParent), *typing.get_args(FromWorker))
+}
+
+
+def encode(message: Message) -> bytes:
+    """One line."""
+    line = json.dumps([type(message).__name__, *to_row(message)], ensure_ascii=False, separators=(",", ":"))
+    # A question may hold half of a surrogate pair, as JSON can say it.
+    return line.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """The message of a line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        name, *row = json.loads(line)
+        return from_row(_MESSAGES[name], row)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ValueError(f"no message: {line[:80]!r}") from exc

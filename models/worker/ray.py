@@ -1,0 +1,368 @@
+"""Engines on the nodes of a Ray cluster, as if they were one worker: one for each GPU, or for the node.
+
+An engine is a plain actor that works in calls of a fraction of a second: each brings it at most one question
+and returns what has happened. It gets a question when it has room, so a fast node gets more of them. What a
+node was searching when it was lost ends as interrupted; all else goes to the others.
+
+Ray has no login and executes what any of its nodes sends, so the network of a cluster has to be trusted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Self
+
+from adascale.engine.description import ModelDescription
+from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError
+from adascale.engine.remedies import setting
+from adascale.engine.search.events import Event
+from adascale.engine.search.settings import Settings
+from adascale.engine.types import Problem
+
+from ..options import SessionOptions
+from .client import RESTARTS
+from .dispatch import Flight, Source
+from .messages import Happened, Opened
+from .pipes import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from adascale.engine.search.driver import Driver
+
+    from ..open_session import OpenSession
+
+_CALL_SECONDS = 0.25
+"""An engine returns what has happened at least this often, or after one decode batch."""
+
+_CONNECT_SECONDS = 10.0
+
+_CALLS = 2
+"""Calls that an actor answers at the same time: it can be interrupted while it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an engine did in one call.
+
+    Attributes:
+        events: In order, without hidden states.
+        ready: Whether it has room for one more question.
+    """
+
+    events: tuple[Happened, ...]
+    ready: bool
+
+
+class Engine:
+    """An actor with open models; they are opened by its first call.
+
+    Args:
+        options: Of the session.
+    """
+
+    def __init__(self, options: SessionOptions) -> None:
+        self._options = options
+        self._opening = ExitStack()  # never closed: a session ends with its process
+        self._session: OpenSession | None = None
+        self._driver: Driver | None = None
+        self._questions: deque[Problem] = deque()
+        self._running: Iterator[tuple[Problem, Event]] | None = None
+        self._ready = False
+
+    def opened(self) -> Opened:
+        """What is open.
+
+        Raises:
+            ModelError, DoesNotFitError, UsageError: it cannot be opened.
+        """
+        return Opened.of(self._open_session())
+
+    def work(self, settings: Settings, problem: Problem | None, more: bool) -> Progress:
+        """Search for a while.
+
+        Args:
+            settings: Of all questions of a run.
+            problem: One more question, where there is one.
+            more: Whether to return as soon as there is room, since there may be another.
+        """
+        if problem is not None:
+            self._questions.append(problem)
+        if self._running is None:
+            driver = self._driver = self._open_session().driver(time.monotonic)
+            self._running = driver.run(self._draw(driver), settings)
+        end = time.monotonic() + _CALL_SECONDS
+        events: list[Happened] = []
+        for asked, event in self._running:
+            events.append(Happened.of(asked, event))
+            if (more and self._ready) or time.monotonic() > end:
+                return Progress(tuple(events), self._ready)
+        self._running = None
+        return Progress(tuple(events), ready=True)
+
+    def interrupt(self) -> None:
+        """Stop all searches in the middle of their batch; ``work`` returns their ends."""
+        if self._session is not None and self._driver is not None:
+            self._driver.interrupt()
+            self._session.abort.set()
+
+    def _open_session(self) -> OpenSession:
+        if self._session is None:
+            for name, value in ENVIRONMENT.items():
+                os.environ.setdefault(name, value)
+            from ..session import Session
+
+            self._session = self._opening.enter_context(Session(self._options))
+        return self._session
+
+    def _draw(self, driver: Driver) -> Iterator[Problem | None]:
+        """Questions as the driver has room for them; a run ends where there is nothing to do."""
+        while self._questions or driver.busy:
+            self._ready = not self._questions
+            yield None if self._ready else self._questions.popleft()
+
+
+class _Place:
+    """Where an engine runs: a node, or one of its GPUs. The engine is started again where it is lost."""
+
+    def __init__(self, node: str, name: str, gpu: bool, options: SessionOptions) -> None:
+        self.name = name
+        self.ready = True
+        self.flight: Flight
+        self._node = node
+        self._gpu = gpu
+        self._options = options
+        self._actor: Any = None
+
+    def start(self) -> None:
+        """Start an actor on the node."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self.stop()
+        self.ready = True
+        self._actor = (
+            ray.remote(Engine)
+            .options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(self._node, soft=False),
+                num_cpus=0,
+                num_gpus=1 if self._gpu else 0,
+                max_concurrency=_CALLS,
+                max_restarts=0,
+            )
+            .remote(self._options)
+        )
+
+    def stop(self) -> None:
+        """Kill it."""
+        import ray
+
+        actor, self._actor = self._actor, None
+        if actor is not None:
+            with suppress(Exception):  # a cluster that has gone away has no actor to kill
+                ray.kill(actor)
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Ray's reference to what a method of the engine will return."""
+        return getattr(self._actor, method).remote(*args)
+
+    def result(self, reference: Any) -> Any:
+        """What a method has returned.
+
+        Raises:
+            AdascaleError: it has raised one.
+            WorkerDiedError: the engine is lost.
+        """
+        import ray
+
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayTaskError as exc:
+            raise exc.cause if isinstance(exc.cause, AdascaleError) else exc from None
+        except ray.exceptions.RayError as exc:
+            raise WorkerDiedError(f"the engine on {self.name} was lost ({type(exc).__name__})") from exc
+
+
+class Cluster:
+    """Engines on all nodes of a Ray cluster; takes the place of a ``Worker``.
+
+    Args:
+        address: Of the cluster, or ``auto`` for the one that this machine belongs to.
+        options: Of each session.
+        status: Told what happens. Downloads are not asked for, since nobody sits at the nodes. What llama.cpp
+            logs there is in Ray's logs.
+
+    Attributes:
+        opened: What was opened, the same everywhere.
+        interrupted: Whether it was told to stop.
+
+    Raises:
+        UsageError: Ray is not installed or the cluster cannot be reached.
+        ModelError: on entry; also where nodes have different model files.
+    """
+
+    def __init__(self, address: str, options: SessionOptions, status: Callable[[str], None]) -> None:
+        self._address = address
+        self._options = options
+        self._status = status
+        self._places: list[_Place] = []
+        self._news: SimpleQueue[tuple[_Place, Any] | None] = SimpleQueue()
+        self.opened: Opened
+        self.interrupted = False
+
+    def __enter__(self) -> Self:
+        _connect(self._address)
+        try:
+            self._places = _places(self._options)
+            self._status(f"Opening {len(self._places)} engines on the cluster...")
+            for place in self._places:
+                place.start()
+            opening = [(place, place.call("opened")) for place in self._places]
+            opened: list[Opened] = [place.result(reference) for place, reference in opening]
+            _check_equal([each.models for each in opened])
+            self.opened = opened[0]
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        import ray
+
+        for place in self._places:
+            place.stop()
+        ray.shutdown()
+
+    def interrupt(self) -> None:
+        """Stop all searches; safe from any thread."""
+        self.interrupted = True
+        threading.Thread(target=self._tell_interrupt, daemon=True).start()
+
+    def _tell_interrupt(self) -> None:
+        for place in list(self._places):
+            place.call("interrupt")
+        self._news.put(None)
+
+    def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
+        """As ``Worker.run``, all engines at once. One that is lost again and again is done without.
+
+        Raises:
+            WorkerDiedError: all of them are lost.
+        """
+        for place in self._places:
+            place.flight = Flight(settings)
+        with Source(problems, wake=lambda: self._news.put(None)) as source:
+            idle = list(self._places)
+            while True:
+                idle = [place for place in idle if not self._go_on(place, source, settings)]
+                if len(idle) == len(self._places) and (source.exhausted or self.interrupted):
+                    return
+                news = self._news.get()
+                if news is None:
+                    continue
+                place, reference = news
+                try:
+                    progress: Progress = place.result(reference)
+                except WorkerDiedError as error:
+                    yield from place.flight.lose(error, source)
+                    idle += self._started_again(place, error)
+                    continue
+                for happened in progress.events:
+                    event = happened.event()
+                    yield place.flight.follow(happened.problem, event), event
+                place.ready = progress.ready
+                idle.append(place)
+
+    def _go_on(self, place: _Place, source: Source, settings: Settings) -> bool:
+        """Let an engine work, on one more question where there is one; False where it has nothing to do."""
+        problem = source.take() if place.ready and not self.interrupted else None
+        if problem is not None:
+            place.flight.add(problem)
+        elif not len(place.flight):
+            return False
+        more = not (source.exhausted or self.interrupted)
+        reference = place.call("work", settings, problem, more)
+        reference.future().add_done_callback(lambda _: self._news.put((place, reference)))
+        return True
+
+    def _started_again(self, place: _Place, error: WorkerDiedError) -> list[_Place]:
+        """The place with a new engine, where that is worth a try.
+
+        Raises:
+            WorkerDiedError: no other place is left.
+        """
+        if self.interrupted or place.flight.deaths <= RESTARTS:
+            self._status(f"{error.message}; starting it again")
+            place.start()
+            return [place]
+        self._places.remove(place)
+        if not self._places:
+            raise error
+        self._status(f"{error.message}; going on without it")
+        return []
+
+
+def _connect(address: str) -> None:
+    """Join a cluster as its driver.
+
+    Raises:
+        UsageError: Ray is not installed or nothing answers.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("Ray is not installed", hint="pip install 'adascale[ray]'", slug="no-ray") from None
+    try:
+        _check_answers(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise UsageError(
+            f"no Ray cluster answers at {address}",
+            str(exc).partition("\n")[0],
+            hint="ray start --head on one machine, ray start --address HOST:6379 on the others",
+            slug="no-cluster",
+        ) from exc
+
+
+def _check_answers(address: str) -> None:
+    """Ray tries an address for minutes; whether anybody listens there is known at once."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+
+
+def _places(options: SessionOptions) -> list[_Place]:
+    """One for each GPU of a node, or for a node without; a cluster must be joined."""
+    import ray
+
+    places = []
+    for node in ray.nodes():
+        if node["Alive"]:
+            gpus = int(node["Resources"].get("GPU", 0))
+            name = node["NodeManagerHostname"]
+            places += [_Place(node["NodeID"], name, gpus > 0, options) for _ in range(max(1, gpus))]
+    return places
+
+
+def _check_equal(described: list[ModelDescription]) -> None:
+    """Records of one run are made with the same things."""
+    first = described[0]
+    names = [field.name for field in dataclasses.fields(first)]
+    for other in described[1:]:
+        differ = [name for name in names if getattr(first, name) != getattr(other, name)]
+        if differ:
+            raise ModelError(
+                f"the nodes differ in their {', '.join(differ)}",
+                *(f"{getattr(first, name)} and {getattr(other, name)}" for name in differ),
+                hint=f"{setting('generator')} as a name from the catalogue, "
+                f"and the same {setting('ctx_size')} and files everywhere",
+                slug="nodes-differ",
+            )

@@ -1,0 +1,120 @@
+"""A worker that dies: what is asked again, what fails, and when it is given up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adascale.engine.errors import WorkerDiedError
+from adascale.engine.search.events import Event, SearchFinished
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import strategy_named
+from adascale.engine.types import Problem
+from adascale.models.options import Reporting, SessionOptions
+from adascale.models.worker import pipes
+from adascale.models.worker.client import RESTARTS, Worker
+
+SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
+DEADLY_TO_READ = SERVING.format(
+    """
+from adascale.models.llama.policy import LlamaPolicy
+read = LlamaPolicy.open
+def open_or_die(policy, problem):
+    return server.os._exit(9) if "deadly" in problem.question else read(policy, problem)
+LlamaPolicy.open = open_or_die
+"""
+)
+DEADLY_TO_RECEIVE = SERVING.format(
+    """
+decode = server.decode
+server.decode = lambda line: server.os._exit(9) if b"deadly" in line else decode(line)
+"""
+)
+DEADLY_TO_SEARCH = SERVING.format("server.Server._search = lambda *_: server.os._exit(9)")
+SETTINGS = Settings(strategy_named("greedy"))
+
+
+def questions(*texts: str) -> list[Problem]:
+    return [Problem(str(n), text) for n, text in enumerate(texts)]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def worker(chain_gguf: Path, said: list[str]) -> Worker:
+    return Worker(SessionOptions(str(chain_gguf), branches=4, threads=1), Reporting(said.append))
+
+
+@pytest.mark.parametrize("command", [DEADLY_TO_READ, DEADLY_TO_RECEIVE])
+def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str], command: str
+) -> None:
+    monkeypatch.setattr(pipes, "_COMMAND", command)
+    logs: dict[str, list[Event]] = {}
+    with worker:
+        for problem, event in worker.run(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?"), SETTINGS):
+            logs.setdefault(problem.id, []).append(event)
+    *failed, answered = logs.values()
+    assert len(failed) == RESTARTS + 1
+    assert isinstance(answered[-1], SearchFinished)
+    for log in failed:
+        assert [(event.seq, event.kind) for event in log] == [(0, "search_started"), (1, "search_failed")]
+    assert any("exit code 9; starting it again" in text for text in said)
+
+
+def test_a_worker_that_dies_for_no_known_reason_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
+) -> None:
+    monkeypatch.setattr(pipes, "_COMMAND", DEADLY_TO_SEARCH)
+    with worker, pytest.raises(WorkerDiedError):
+        list(worker.run(iter([]), SETTINGS))
+    assert sum("starting it again" in text for text in said) == RESTARTS
+
+
+def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
+    with worker:
+        before = set(threading.enumerate())
+        for text in ("1 + 1?", "2 + 2?"):
+            *_, (problem, last) = worker.run(questions(text), SETTINGS)
+            assert problem.question == text
+            assert isinstance(last, SearchFinished)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=10)
+            assert not thread.is_alive()
+
+
+def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worker) -> None:
+    with worker:
+        events = worker.run(questions("1 + 1?"), Settings(strategy_named("vote")))
+        assert isinstance(events, Iterator)
+        next(events)
+        events.close()  # type: ignore[attr-defined]
+        again = [(problem, event) for problem, event in worker.run(questions("2 + 2?"), SETTINGS)]
+        assert {problem.question for problem, _ in again} == {"2 + 2?"}
+        assert isinstance(again[-1][1], SearchFinished)
+
+
+def test_an_interruption_after_the_end_is_for_nobody(worker: Worker) -> None:
+    failed: list[threading.ExceptHookArgs] = []
+    with worker:
+        pass
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", failed.append)
+        before = set(threading.enumerate())
+        worker.interrupt()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=10)
+    assert not failed
+
+
+def test_what_is_interrupted_before_it_began_ends(worker: Worker) -> None:
+    with worker:
+        worker.interrupt()
+        ends = [event for _, event in worker.run(questions("1 + 1?"), SETTINGS)]
+    assert ends == []

@@ -1,0 +1,160 @@
+"""Questions are drawn one at a time, and none is lost with its engine but the one that is to blame."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import pytest
+
+from adascale.engine.errors import WorkerDiedError
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchStarted
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import strategy_named
+from adascale.engine.types import Problem
+from adascale.models.worker.dispatch import Flight, Source
+
+SETTINGS = Settings(strategy_named("greedy"))
+DIED = WorkerDiedError("it died", "a fact", hint="a hint")
+
+
+def question(name: str) -> Problem:
+    return Problem(name, f"{name}?")
+
+
+def log_of(problem: Problem) -> list[Event]:
+    """A whole search."""
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("\\boxed{7}", "stop"))
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    return [event for _, event in driver.run([problem], SETTINGS)]
+
+
+def begun(flight: Flight, problem: Problem, last: type[Event]) -> None:
+    """Give the engine a question, and follow its log up to an event."""
+    flight.add(problem)
+    for event in log_of(problem):
+        flight.follow(problem.id, event)
+        if isinstance(event, last):
+            return
+
+
+class Drawn:
+    """A source whose questions can be waited for."""
+
+    def __init__(self, problems: Iterator[Problem]) -> None:
+        self._news: SimpleQueue[None] = SimpleQueue()
+        self.source = Source(problems, lambda: self._news.put(None))
+
+    def next(self) -> Problem | None:
+        if (found := self.source.take()) is None and not self.source.exhausted:
+            self._news.get(timeout=10)
+            found = self.source.take()
+        return found
+
+
+def test_a_question_is_drawn_when_it_is_asked_for_and_not_before() -> None:
+    drawn: list[str] = []
+
+    def draw() -> Iterator[Problem]:
+        for name in "ab":
+            drawn.append(name)
+            yield question(name)
+
+    questions = Drawn(draw())
+    assert drawn == []
+    assert questions.next() == question("a")
+    assert drawn == ["a"]
+    assert questions.next() == question("b")
+    assert not questions.source.exhausted
+    assert questions.next() is None
+    assert questions.source.exhausted
+
+
+def test_what_reading_the_questions_raises_is_raised_where_they_are_taken() -> None:
+    def draw() -> Iterator[Problem]:
+        yield question("a")
+        raise OSError("the disk is gone")
+
+    questions = Drawn(draw())
+    questions.next()
+    with pytest.raises(OSError, match="gone"):
+        questions.next()
+
+
+def test_the_drawing_thread_ends_with_its_source() -> None:
+    before = set(threading.enumerate())
+    with Source(iter([question("a")]), lambda: None):
+        [thread] = set(threading.enumerate()) - before
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
+    questions = Drawn(iter([question("a"), question("b")]))
+    assert (first := questions.next()) is not None
+    assert questions.source.give_back(first)
+    assert questions.next() == first
+    assert not questions.source.give_back(first)
+    assert questions.next() == question("b")
+    questions.next()
+    assert questions.source.exhausted
+    assert questions.source.give_back(question("b"))
+    assert not questions.source.exhausted
+
+
+def test_an_engine_is_ready_for_more_when_it_has_begun_all() -> None:
+    flight = Flight(SETTINGS)
+    assert flight.all_begun
+    flight.add(question("a"))
+    assert not flight.all_begun
+    begun(flight, question("a"), SearchStarted)
+    assert flight.all_begun
+    assert len(flight) == 1
+
+
+def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
+    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    begun(flight, question("a"), PromptRead)
+    flight.add(question("b"))
+    [(problem, event)] = flight.lose(DIED, source)
+    assert problem == question("a")
+    assert isinstance(event, SearchFailed)
+    assert event.seq == 2
+    assert type(event.error()) is WorkerDiedError
+    assert vars(event.error()) == vars(DIED)
+    assert flight.deaths == 1
+    assert len(flight) == 0
+    assert source.take() == question("b")
+
+
+def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
+    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    begun(flight, question("a"), SearchStarted)
+    assert [type(event) for _, event in flight.lose(DIED, source)] == [SearchFailed]
+    assert flight.deaths == 0
+
+
+def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> None:
+    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    flight.add(question("a"))
+    assert list(flight.lose(DIED, source)) == []
+    assert source.take() == question("a")
+    assert flight.deaths == 1
+    flight.add(question("a"))
+    assert [type(event) for _, event in flight.lose(DIED, source)] == [SearchStarted, SearchFailed]
+    assert flight.deaths == 0
+
+
+def test_an_answer_ends_the_row_of_deaths() -> None:
+    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    for _ in range(3):
+        list(flight.lose(DIED, source))
+    assert flight.deaths == 3
+    flight.add(question("a"))
+    for event in log_of(question("a")):
+        flight.follow("a", event)
+    assert flight.deaths == 0

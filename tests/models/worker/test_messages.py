@@ -1,0 +1,145 @@
+"""Messages survive the way through a pipe; what nobody reads does not travel."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adascale.engine import errors
+from adascale.engine.budget import Budget
+from adascale.engine.description import GeneratorDescription, ModelDescription
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import STRATEGIES, Beam, Vote
+from adascale.engine.types import Notice, Problem, Reading
+from adascale.models.files.progress import DownloadPlan, Transfer
+from adascale.models.options import SessionOptions
+from adascale.models.worker.messages import (
+    AllSearched,
+    Consent,
+    Failed,
+    Happened,
+    Interrupt,
+    Loading,
+    LogText,
+    NoMore,
+    Open,
+    Opened,
+    Question,
+    Search,
+    Status,
+    decode,
+    encode,
+)
+
+ROOT = Path(__file__).parents[3]
+DEMO = ROOT / "docs" / "demo.jsonl"
+GOLDEN = ROOT / "tests" / "golden"
+MODELS = ModelDescription(
+    GeneratorDescription("a", "a.gguf", "00ff", 2048, "cpu"),
+    calibration={"auc": 0.5},
+    sampling={"top_p": 0.9},
+)
+NOTICE = Notice("some-code", "a message", ("a fact", "another"), "a hint")
+ASKED = Problem("q/1", "What is 1 + 1?", None, {"line": 3, "tags": ["a", {"b": None}], "p": 0.5})
+
+
+def events(path: Path) -> list[Event]:
+    return [from_json(json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def sent(event: Event) -> bytes:
+    return encode(Happened.of(ASKED, event))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Open(SessionOptions("some.gguf", offline=True), confirm=True, verbose=False),
+        Consent(True),
+        Search.of(Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,))),
+        Question(ASKED),
+        Question(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n")),
+        NoMore(),
+        Interrupt(),
+        Status("Loading\x1b[1m"),
+        Loading("a.gguf"),
+        LogText("one\ntwo\n"),
+        Transfer("a", 1, 2, "checking"),
+        DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
+        Opened(MODELS, (NOTICE,), (("generator", Path("/a.gguf"), "00ff"),)),
+        AllSearched(),
+        Failed("ModelNotFoundError", NOTICE),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_a_message_comes_out_as_it_went_in(message: Any) -> None:
+    line = encode(message)
+    assert line.count(b"\n") == 1
+    assert decode(line) == message
+
+
+@pytest.mark.parametrize("path", [DEMO, *sorted(GOLDEN.glob("*.jsonl"))], ids=lambda path: path.stem)
+def test_an_event_comes_out_as_it_went_in(path: Path) -> None:
+    for event in events(path):
+        happened = decode(sent(event))
+        assert happened.problem == ASKED.id
+        assert happened.event() == event
+
+
+def test_hidden_states_stay_behind() -> None:
+    reading = Reading(np.ones(896, np.float32), np.ones(896, np.float32))
+    demo = events(DEMO)
+    step = next(event for event in demo if isinstance(event, StepProposed))
+    prompt = next(event for event in demo if isinstance(event, PromptRead))
+    assert sent(replace(step, step=replace(step.step, reading=reading))) == sent(step)
+    assert sent(replace(prompt, reading=reading)) == sent(prompt)
+
+
+def test_the_events_of_a_question_are_few_bytes() -> None:
+    assert sum(len(sent(event)) for event in events(DEMO)) < 40_000
+
+
+@pytest.mark.parametrize("kind", ["ModelNotFoundError", "ContextOverflowError", "AdascaleError"])
+def test_an_error_keeps_its_class(kind: str) -> None:
+    error = getattr(errors, kind)("a message", "a fact", hint="a hint", slug="some-code")
+    same = Failed.of(error).error()
+    assert type(same) is type(error)
+    assert vars(same) == vars(error)
+
+
+def test_an_error_of_another_module_is_one_of_ours() -> None:
+    class OwnError(AdascaleError):
+        pass
+
+    assert type(Failed.of(OwnError("a message")).error()) is AdascaleError
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"1\n", b"[]\n", b'["Nothing"]\n', b'["Loading"]\n', b'["Loading","a","b"]\n', b'["Loading",1]'],
+)
+def test_what_is_no_message_is_told(line: bytes) -> None:
+    with pytest.raises(ValueError, match="no message"):
+        decode(line)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_arrives_with_its_parameters(name: str) -> None:
+    settings = Settings(STRATEGIES[name](), Budget(100), 7, MODELS, (NOTICE,))
+    assert decode(encode(Search.of(settings))).settings() == settings
+
+
+def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
+    @dataclass(frozen=True, slots=True)
+    class OwnVote(Vote):
+        pass
+
+    with pytest.raises(UsageError, match="not built in"):
+        Search.of(Settings(OwnVote()))
