@@ -10,7 +10,7 @@ from adascale.engine.ports import RewardModel
 from adascale.engine.remedies import setting
 from adascale.engine.search.scoring import SequenceLogprob
 
-from . import fit, machine
+from . import machine
 from .calibration import artefact as calibrations
 from .calibration import installed as shelf
 from .files.library import ModelFile
@@ -20,6 +20,7 @@ from .llama.native import AbortFlag, log_to, offloaded
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
+from .memory import ModelLoad, plan_memory
 from .open_session import OpenSession
 from .options import SYSTEM_PROMPT, Reporting, SamplingParams, SessionOptions
 from .prm import FORMATS, StepPRM
@@ -144,11 +145,11 @@ class Session:
 
     def _check_memory(self, files: SessionFiles, window: int) -> None:
         generator, prm = files.generator, files.prm
-        loads: list[fit.Load] = [("generator", generator.info, window, self._options.branches)]
+        loads = [ModelLoad("generator", generator.info, window, self._options.branches)]
         if prm is not None:
             own = generator.info if prm.path == generator.path else prm.info
-            loads.append(("PRM", own, _prm_window(prm, window), 1))
-        fit.plan_memory(loads, force=self._options.force)
+            loads.append(ModelLoad("PRM", own, _prm_window(prm, window), 1))
+        plan_memory(loads, force=self._options.force)
 
     def _load(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"

@@ -138,9 +138,9 @@ def _gpu() -> Check:
 
 def _memory(name: str) -> Check:
     """Whether ``ask`` with its default context and samples fits into memory."""
-    from adascale.models import fit
     from adascale.models.files import gguf
     from adascale.models.files.library import locate
+    from adascale.models.memory import ModelLoad, plan_memory
     from adascale.models.session import WINDOW
 
     limit = machine.memory_limit_bytes()
@@ -155,7 +155,7 @@ def _memory(name: str) -> Check:
     if info is None:
         return Check("memory", "ok", said)
     window = min(WINDOW, info.context_length or WINDOW)
-    plan = fit.plan_memory([("generator", info, window, Adaptive().branches)])
+    plan = plan_memory([ModelLoad("generator", info, window, Adaptive().branches)])
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
         return Check(

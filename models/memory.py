@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from adascale.engine.errors import MemoryOverflowError
@@ -12,9 +12,6 @@ from adascale.engine.remedies import command, setting
 from . import machine
 from .files.gguf import GGUFInfo
 from .units import gigabytes
-
-Load = tuple[str, GGUFInfo, int, int]
-"""What it is called, the file, tokens of context of one sequence, number of sequences."""
 
 # Above this share of the free memory a plan is tight: it works, but the system may begin to swap.
 _TIGHT = 0.9
@@ -27,11 +24,28 @@ _SMALLEST_CONTEXT = 512
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """A model that will be in memory.
+
+    Attributes:
+        role: What it is called beside others, such as "generator".
+        info: Its header; two loads with the same one share the weights.
+        window: Tokens of one sequence.
+        sequences: How many of them its KV cache holds.
+    """
+
+    role: str
+    info: GGUFInfo
+    window: int
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryPlan:
     """What a set of models will take.
 
     Attributes:
-        weights: (what, bytes) of each model, mapped into memory whole.
+        weights: (role, bytes) of each model, mapped into memory whole.
         context_bytes: KV caches of all sequences of all models, 16-bit values.
         buffer_bytes: Estimate for compute buffers.
         available_bytes: Memory that was free when the plan was made.
@@ -55,7 +69,9 @@ class MemoryPlan:
         return "tight" if self.total_bytes > _TIGHT * self.available_bytes else "fits"
 
 
-def plan_memory(loads: Sequence[Load], *, available: int | None = None, force: bool = False) -> MemoryPlan:
+def plan_memory(
+    loads: Sequence[ModelLoad], *, available: int | None = None, force: bool = False
+) -> MemoryPlan:
     """Add up what ``loads`` need.
 
     Args:
@@ -73,24 +89,24 @@ def plan_memory(loads: Sequence[Load], *, available: int | None = None, force: b
     return plan
 
 
-def _plan(loads: Sequence[Load], available: int) -> MemoryPlan:
+def _plan(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
     # A model that judges itself is in memory once.
-    once = list({id(info): (what, info) for what, info, _, _ in reversed(loads)}.values())[::-1]
+    once = list({id(load.info): load for load in reversed(loads)}.values())[::-1]
     return MemoryPlan(
-        weights=tuple((what, info.size_bytes) for what, info in once),
-        context_bytes=sum(info.kv_bytes_per_token() * n_ctx * n_seq for _, info, n_ctx, n_seq in loads),
-        buffer_bytes=sum(max(_BUFFER_MIN, int(info.size_bytes * _BUFFER_SHARE)) for _, info, _, _ in loads),
+        weights=tuple((load.role, load.info.size_bytes) for load in once),
+        context_bytes=sum(load.info.kv_bytes_per_token() * load.window * load.sequences for load in loads),
+        buffer_bytes=sum(max(_BUFFER_MIN, int(load.info.size_bytes * _BUFFER_SHARE)) for load in loads),
         available_bytes=available,
     )
 
 
-def _too_big(plan: MemoryPlan, loads: Sequence[Load]) -> MemoryOverflowError:
+def _too_big(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> MemoryOverflowError:
     who = {1: "the model needs", 2: "the two models need"}.get(len(loads), f"the {len(loads)} models need")
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
-    parts = [f"{what} {gigabytes(size)} GB" for what, size in plan.weights]
-    tokens = max(n_ctx for _, _, n_ctx, _ in loads)
-    branches = max(n_seq for _, _, _, n_seq in loads)
+    parts = [f"{role} {gigabytes(size)} GB" for role, size in plan.weights]
+    tokens = max(load.window for load in loads)
+    branches = max(load.sequences for load in loads)
     times = f" x {branches}" if branches > 1 else ""
     parts += [
         f"context {tokens:,}{times}: {gigabytes(plan.context_bytes)} GB",
@@ -103,15 +119,15 @@ def _too_big(plan: MemoryPlan, loads: Sequence[Load]) -> MemoryOverflowError:
     )
 
 
-def _advice(plan: MemoryPlan, loads: Sequence[Load]) -> str:
+def _advice(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> str:
     """Halve the context until it fits, then the number of branches; else only a smaller model helps."""
-    tokens = _halvings(max(n_ctx for _, _, n_ctx, _ in loads), _SMALLEST_CONTEXT)
-    samples = _halvings(max(n_seq for _, _, _, n_seq in loads), 1)
+    windows = _halvings(max(load.window for load in loads), _SMALLEST_CONTEXT)
+    samples = _halvings(max(load.sequences for load in loads), 1)
     changes = [
-        (setting("ctx_size", n), [(w, i, min(ctx, n), seq) for w, i, ctx, seq in loads]) for n in tokens
+        (setting("ctx_size", n), [replace(x, window=min(x.window, n)) for x in loads]) for n in windows
     ]
     changes += [
-        (setting("samples", n), [(w, i, ctx, min(seq, n)) for w, i, ctx, seq in loads]) for n in samples
+        (setting("samples", n), [replace(x, sequences=min(x.sequences, n)) for x in loads]) for n in samples
     ]
     anyway = f"{setting('force', True)} tries anyway"
     for change, changed in changes:

@@ -7,11 +7,27 @@ import pytest
 from adascale.engine.errors import MemoryOverflowError
 from adascale.models import machine
 from adascale.models.files.gguf import GGUFInfo
-from adascale.models.fit import plan_memory
+from adascale.models.memory import ModelLoad, plan_memory
 
 GB = 10**9
 # 28 layers x 2 heads x (128 + 128) x 2 bytes = 28,672 bytes a token.
-SMALL = GGUFInfo("qwen2", "", 32768, 28, 1536, 12, 2, 128, 128, 151936, "", 0, 0, "Q4_K_M", 1_117_320_768)
+SMALL = GGUFInfo(
+    architecture="qwen2",
+    name="",
+    context_length=32768,
+    block_count=28,
+    embedding_length=1536,
+    head_count=12,
+    head_count_kv=2,
+    key_length=128,
+    value_length=128,
+    vocab_size=151936,
+    chat_template="",
+    parameter_count=0,
+    active_parameters=0,
+    file_type="Q4_K_M",
+    size_bytes=1_117_320_768,
+)
 LARGE = replace(SMALL, size_bytes=4_700_000_000)
 
 
@@ -21,7 +37,7 @@ def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sum() -> None:
-    plan = plan_memory([("generator", SMALL, 4096, 8)], available=8 * GB)
+    plan = plan_memory([ModelLoad("generator", SMALL, 4096, 8)], available=8 * GB)
     assert plan.context_bytes == 28_672 * 4096 * 8
     assert plan.buffer_bytes == 200 * 10**6
     assert plan.total_bytes == 1_117_320_768 + plan.context_bytes + plan.buffer_bytes
@@ -29,26 +45,28 @@ def test_the_sum() -> None:
 
 
 def test_a_model_that_judges_itself_is_counted_once() -> None:
-    twice = [("generator", SMALL, 4096, 8), ("PRM", SMALL, 4096, 1)]
+    twice = [ModelLoad("generator", SMALL, 4096, 8), ModelLoad("PRM", SMALL, 4096, 1)]
     assert plan_memory(twice, available=8 * GB).weights == (("generator", 1_117_320_768),)
     other = replace(SMALL)
-    assert len(plan_memory([twice[0], ("PRM", other, 4096, 1)], available=8 * GB).weights) == 2
+    assert len(plan_memory([twice[0], ModelLoad("PRM", other, 4096, 1)], available=8 * GB).weights) == 2
 
 
 def test_big_models_get_bigger_buffers() -> None:
-    assert plan_memory([("prm", LARGE, 512, 1)], available=8 * GB).buffer_bytes == 470_000_000
+    assert plan_memory([ModelLoad("prm", LARGE, 512, 1)], available=8 * GB).buffer_bytes == 470_000_000
 
 
 def test_over_nine_tenths_is_tight() -> None:
-    need = plan_memory([("generator", SMALL, 4096, 1)], available=8 * GB).total_bytes
-    assert plan_memory([("generator", SMALL, 4096, 1)], available=need).verdict == "tight"
-    assert plan_memory([("generator", SMALL, 4096, 1)], available=int(need / 0.89)).verdict == "fits"
+    need = plan_memory([ModelLoad("generator", SMALL, 4096, 1)], available=8 * GB).total_bytes
+    assert plan_memory([ModelLoad("generator", SMALL, 4096, 1)], available=need).verdict == "tight"
+    assert plan_memory([ModelLoad("generator", SMALL, 4096, 1)], available=int(need / 0.89)).verdict == "fits"
 
 
 def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_limit_bytes", lambda: 8 * GB)
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory([("generator", SMALL, 16384, 1), ("PRM", LARGE, 16384, 1)], available=7 * GB)
+        plan_memory(
+            [ModelLoad("generator", SMALL, 16384, 1), ModelLoad("PRM", LARGE, 16384, 1)], available=7 * GB
+        )
     error = raised.value
     assert error.message == "the two models need 7.4 GB, 7.0 GB are free (container limit 8.0 GB)"
     assert error.facts == ("generator 1.1 GB + PRM 4.7 GB + context 16,384: 0.9 GB + buffers 0.7 GB",)
@@ -57,7 +75,7 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
 
 def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory([("generator", SMALL, 600, 64)], available=2 * GB)
+        plan_memory([ModelLoad("generator", SMALL, 600, 64)], available=2 * GB)
     assert "context 600 x 64: 1.1 GB" in raised.value.facts[0]
     assert raised.value.message.startswith("the model needs 2.4 GB")
     assert raised.value.hint.startswith("`samples=32` needs 1.9 GB")
@@ -65,14 +83,16 @@ def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
 
 def test_only_a_smaller_model_helps_when_the_weights_do_not_fit() -> None:
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory([("generator", LARGE, 4096, 1)], available=GB)
+        plan_memory([ModelLoad("generator", LARGE, 4096, 1)], available=GB)
     assert raised.value.hint.startswith("a smaller model")
 
 
 def test_force_returns_the_plan_that_does_not_fit() -> None:
-    assert plan_memory([("generator", LARGE, 4096, 1)], available=GB, force=True).verdict == "too-big"
+    assert (
+        plan_memory([ModelLoad("generator", LARGE, 4096, 1)], available=GB, force=True).verdict == "too-big"
+    )
 
 
 def test_the_machine_is_asked_when_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 123)
-    assert plan_memory([("generator", SMALL, 512, 1)], force=True).available_bytes == 123
+    assert plan_memory([ModelLoad("generator", SMALL, 512, 1)], force=True).available_bytes == 123
