@@ -1,0 +1,251 @@
+"""The cells pooled: ``adaptive`` beside fixed votes and votes-only stopping rules at the same tokens.
+
+Usage: ``python -m bench.evidence.pooled FILE.jsonl.gz ... [--orders 8] [--hot FILE.jsonl.gz]``
+
+Each file is a cell: one model on one set of questions (``records.py``). A rule of one number (the vote of k;
+a lead of two votes among k at most) is played at every k. "At the same tokens" means mixed: in each cell the
+two k whose tokens lie around those of ``adaptive`` are played in such shares that the tokens are equal.
+Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000 rounds); the shares of
+a mixture are found anew in each round. ``--hot`` is a cell at another temperature, of which the vote of 16 is
+compared on the questions that both have.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.evaluation.evaluate import Contestant, evaluate
+from adascale.engine.strategies import Adaptive, AdaptiveConsistency, Margin, Strategy, Vote
+from adascale.engine.strategies.effort import EFFORTS
+
+from ..common import close, table
+from . import records
+
+Array = NDArray[np.float64]
+
+ROUNDS = 2000
+RIGHT, TOKENS, SECONDS = range(3)
+
+SINGLE: Mapping[str, Strategy] = {
+    "adaptive": Adaptive(),
+    "adaptive@low": EFFORTS["low"],
+    "adaptive-consistency": AdaptiveConsistency(),
+    "vote:4": Vote(4),
+    "vote:16": Vote(16),
+    "a lead of two": Margin(lead=2),
+}
+FAMILIES: Mapping[str, Sequence[Strategy]] = {
+    "vote": [Vote(k) for k in range(1, 17)],
+    "a lead of two": [Margin(samples=k, lead=2) for k in range(2, 17)],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule beside ``adaptive``.
+
+    Attributes:
+        rule: Its name.
+        accuracy: Mean over all questions, in [0, 1].
+        tokens: Generated tokens a question.
+        seconds: Of one question alone, by the recorded cost of decode steps.
+        gain: Accuracy of ``adaptive`` minus that of the rule.
+        gain_ci: Its 95 % interval.
+        tokens_share: Tokens of ``adaptive`` over those of the rule.
+        seconds_share: The same of seconds.
+    """
+
+    rule: str
+    accuracy: float
+    tokens: float
+    seconds: float
+    gain: float
+    gain_ci: tuple[float, float]
+    tokens_share: float
+    seconds_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What every rule did on one file.
+
+    Attributes:
+        name: Of the file.
+        results: By rule, ``[questions, 3]``: share right, tokens and seconds, means over orders.
+        families: By family, ``[numbers, questions, 3]``, ascending.
+    """
+
+    name: str
+    results: Mapping[str, Array]
+    families: Mapping[str, Array]
+
+    @property
+    def questions(self) -> int:
+        """How many there are."""
+        return len(self.results["adaptive"])
+
+
+def play(path: Path, strategies: Mapping[str, Strategy], orders: int, **how: Path | bool) -> dict[str, Array]:
+    """``[questions, 3]`` of each strategy: share right, tokens, seconds."""
+    header, driver, problems = records.replaying(path, orders, **how)  # type: ignore[arg-type]
+    at = {problem.id: index for index, problem in enumerate(problems)}
+    sums = {name: np.zeros((len(problems), 3)) for name in strategies}
+    entries = [Contestant(name, strategy) for name, strategy in strategies.items()]
+    for outcome in evaluate(driver, entries, problems, orders, header["seed"]):
+        usage = outcome.usage
+        sums[outcome.entry][at[outcome.problem]] += (outcome.right, usage.generated_tokens, usage.seconds)
+    return {name: total / orders for name, total in sums.items()}
+
+
+def cell(path: Path, orders: int) -> Cell:
+    """Play everything on one file."""
+    members = {f"{family} {at}": s for family, line in FAMILIES.items() for at, s in enumerate(line)}
+    found = play(path, {**SINGLE, **members}, orders)
+    families = {
+        family: np.stack([found[f"{family} {at}"] for at in range(len(line))])
+        for family, line in FAMILIES.items()
+    }
+    return Cell(path.name.removesuffix(".jsonl.gz"), {name: found[name] for name in SINGLE}, families)
+
+
+def at_tokens(family: Array, tokens: float) -> Array:
+    """``[3]`` means of the mixture of two neighbours of a family that costs ``tokens`` a question.
+
+    Beyond its ends the nearest member stands alone.
+    """
+    means = family.mean(axis=1)
+    order = np.argsort(means[:, TOKENS])
+    return np.array([np.interp(tokens, means[order, TOKENS], means[order, column]) for column in range(3)])
+
+
+def means(cells: Sequence[Cell], rule: str, rows: Sequence[NDArray[np.int64]]) -> Array:
+    """``[3]`` of a rule over the chosen questions of all cells, every question counting alike.
+
+    ``FAMILY=`` is the family at the tokens of ``adaptive``, cell by cell.
+    """
+    parts = []
+    for one, chosen in zip(cells, rows, strict=True):
+        if rule.endswith("="):
+            wanted = one.results["adaptive"][chosen][:, TOKENS].mean()
+            part = at_tokens(one.families[rule[:-1]][:, chosen], wanted)
+        else:
+            part = one.results[rule][chosen].mean(axis=0)
+        parts.append(part * len(chosen))
+    return np.sum(parts, axis=0) / sum(len(chosen) for chosen in rows)
+
+
+def compared(cells: Sequence[Cell], rules: Sequence[str]) -> list[Row]:
+    """``adaptive`` against each rule on the questions of all cells."""
+    every = [np.arange(one.questions) for one in cells]
+    rng = np.random.default_rng(0)
+    rounds = [[rng.integers(0, one.questions, one.questions) for one in cells] for _ in range(ROUNDS)]
+    ours = means(cells, "adaptive", every)
+    ours_again = np.array([means(cells, "adaptive", rows)[RIGHT] for rows in rounds])
+    found = []
+    for rule in rules:
+        theirs = means(cells, rule, every)
+        again = ours_again - np.array([means(cells, rule, rows)[RIGHT] for rows in rounds])
+        low, high = np.quantile(again, [0.025, 0.975])
+        found.append(
+            Row(
+                rule.replace("=", ", at the same tokens"),
+                float(theirs[RIGHT]),
+                float(theirs[TOKENS]),
+                float(theirs[SECONDS]),
+                float(ours[RIGHT] - theirs[RIGHT]),
+                (float(low), float(high)),
+                float(ours[TOKENS] / theirs[TOKENS]),
+                float(ours[SECONDS] / theirs[SECONDS]),
+            )
+        )
+    return found
+
+
+def hot_vote(cold: Path, hot: Path, orders: int) -> Row:
+    """``adaptive`` as recorded in ``cold`` against the vote of 16 of another temperature."""
+    ours = play(cold, {"adaptive": Adaptive()}, orders, like=hot)["adaptive"]
+    theirs = play(hot, {"vote:16": Vote(16)}, 1, like=cold, calibrated=False)["vote:16"]
+    difference = ours[:, RIGHT] - theirs[:, RIGHT]
+    rng = np.random.default_rng(0)
+    again = difference[rng.integers(0, len(difference), (ROUNDS, len(difference)))].mean(axis=1)
+    low, high = np.quantile(again, [0.025, 0.975])
+    a, b = ours.mean(axis=0), theirs.mean(axis=0)
+    return Row(
+        f"vote:16 of {hot.name.removesuffix('.jsonl.gz')}",
+        *map(float, b),
+        float(difference.mean()),
+        (float(low), float(high)),
+        float(a[TOKENS] / b[TOKENS]),
+        float(a[SECONDS] / b[SECONDS]),
+    )
+
+
+def show(title: str, ours: Array, rows: Sequence[Row]) -> None:
+    """A table for people."""
+    print(f"\n{title}: adaptive {ours[RIGHT]:.3f} at {ours[TOKENS]:,.0f} tokens, {ours[SECONDS]:.1f} s")
+    table(
+        [
+            "beside",
+            "accuracy",
+            "tokens",
+            "seconds",
+            "adaptive is better by",
+            "of its tokens",
+            "of its seconds",
+        ],
+        [
+            [
+                row.rule,
+                f"{row.accuracy:.3f}",
+                f"{row.tokens:,.0f}",
+                f"{row.seconds:.1f}",
+                f"{row.gain:+.3f} ({row.gain_ci[0]:+.3f} to {row.gain_ci[1]:+.3f})",
+                f"{row.tokens_share:.2f}",
+                f"{row.seconds_share:.2f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--orders", type=int, default=8)
+    parser.add_argument("--hot", type=Path, help="a file of the first one's questions at another temperature")
+    args = parser.parse_args()
+    cells = [cell(path, args.orders) for path in args.files]
+    rules = [
+        "vote=",
+        "a lead of two=",
+        "a lead of two",
+        "vote:4",
+        "vote:16",
+        "adaptive-consistency",
+        "adaptive@low",
+    ]
+    report: dict[str, object] = {}
+    groups = {"pooled": cells, **{one.name: [one] for one in cells}}
+    for name, group in groups.items():
+        rows = compared(group, rules)
+        if args.hot is not None and name == cells[0].name:
+            rows.append(hot_vote(args.files[0], args.hot, args.orders))
+        ours = means(group, "adaptive", [np.arange(one.questions) for one in group])
+        questions = sum(one.questions for one in group)
+        show(f"{name}, {questions} questions", ours, rows)
+        report[name] = {
+            "questions": questions,
+            "adaptive": dict(zip(("accuracy", "tokens", "seconds"), map(float, ours), strict=True)),
+            "rows": [asdict(row) for row in rows],
+        }
+    close(report)
+
+
+if __name__ == "__main__":
+    main()
