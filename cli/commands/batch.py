@@ -125,6 +125,7 @@ class _Run:
         return "stdin" if self.source == "-" else Path(self.source).name
 
     def _open(self) -> AbstractContextManager[Worker | Cluster]:
+        """The models in a process of their own, or on every node of a Ray cluster."""
         session, terminal = self.options.session, self.options.terminal
         if self.options.ray is None:
             return open_worker(session, terminal, self.view.status)
@@ -138,6 +139,7 @@ class _Run:
         return replace(search, seed=before["seed"])
 
     def _ask(self, events: Iterator[tuple[Problem, Event]]) -> None:
+        """Write a record (and a trace, with --traces) for each question as its search ends."""
         logs: dict[str, list[Event]] = {}
         for problem, event in events:
             logs.setdefault(problem.id, []).append(event)
@@ -235,6 +237,7 @@ def _other_name(source: str) -> str:
 
 
 def _view(counts: BatchCounts, source: str, options: Batch) -> BatchView:
+    """What stderr shows of the run; no live picture where records go to the same terminal."""
     kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
     if kind == "json":
         return JsonBatch()

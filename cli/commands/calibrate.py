@@ -188,6 +188,11 @@ def _fitted(session: OpenSession, drawn: Drawn, options: Fit) -> Artefact:
 
 
 def _saved(artefact: Artefact, output: Path | None) -> Path:
+    """Write a calibration to ``output``, or where ``ask`` finds it; returns the file.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     from adascale.models.calibration.artefact import save
     from adascale.models.calibration.installed import own_folder
 
@@ -217,6 +222,7 @@ def _show(
     more: Mapping[str, Any],
     label: str = "calibrated",
 ) -> None:
+    """Print a report as text or JSON, and draw it where --plot asks for that."""
     if run.json_output:
         indent = 2 if sys.stdout.isatty() else None
         write_payload(

@@ -63,6 +63,11 @@ def chosen_problems(options: CalibrationRun, fewest: int) -> list[Problem]:
 
 
 def _check_enough(count: int, fewest: int) -> None:
+    """Refuse a fit or a check on too few questions.
+
+    Raises:
+        UsageError: there are fewer than ``fewest``.
+    """
     if count >= fewest:
         return
     what = "question is" if count == 1 else "questions are"
@@ -109,6 +114,11 @@ def _draw_missing(
     plan: DrawPlan,
     options: CalibrationRun,
 ) -> None:
+    """Draw rollouts of the questions that have none in the store.
+
+    Raises:
+        Exit: with 130, where drawing was interrupted.
+    """
     from adascale.models.calibration.collect import draw_rollouts, expected_tokens
 
     todo = [problem for problem in problems if not store.holds(problem)]
@@ -131,6 +141,11 @@ def _draw_missing(
 def _score_missing(
     session: OpenSession, problems: list[Problem], store: RolloutStore, key: str, options: CalibrationRun
 ) -> None:
+    """Let the PRM score the stored rollouts that it has not scored yet.
+
+    Raises:
+        Exit: with 130, where scoring was interrupted.
+    """
     from adascale.models.calibration.collect import expected_tokens, score_rollouts
 
     todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]

@@ -104,6 +104,7 @@ def _python() -> Check:
 
 
 def _config() -> Check:
+    """Whether the config file can be read, and which settings it has."""
     path = config_path()
     found = read_config(path)
     said = ", ".join(found) if found else "nothing set" if path.exists() else "none"
@@ -115,6 +116,7 @@ def _config() -> Check:
 
 
 def _llama() -> Check:
+    """Whether llama.cpp loads, and the CPU features that it was built with."""
     try:
         import llama_cpp
     except (ImportError, OSError, RuntimeError) as error:
@@ -127,6 +129,7 @@ def _llama() -> Check:
 
 
 def _gpu() -> Check:
+    """Whether this build uses a GPU, or could where there is one."""
     from llama_cpp import llama_supports_gpu_offload
 
     if llama_supports_gpu_offload():
@@ -179,6 +182,7 @@ def _disk(name: str) -> Check:
 
 
 def _generator(name: str) -> Check:
+    """Whether the model is on this machine and is a whole GGUF."""
     from adascale.models.files import gguf
     from adascale.models.files.library import locate
 

@@ -109,6 +109,7 @@ def _show_rounds(
 
 
 def _show(report: EvaluationReport, described: Mapping[str, Any], options: Eval) -> None:
+    """Print a report as Markdown, CSV or JSON, and draw it where --plot asks for that."""
     from adascale.engine.evaluation.tables import csv_text, markdown
 
     if options.json_output:

@@ -141,6 +141,7 @@ def _event(line: bytes) -> Any:
 
 
 def _table(facts: list[dict[str, Any]]) -> str:
+    """A line for each run, with its answer as a person reads it."""
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
         answer = "(unfinished)" if fact["stop_reason"] is None else fact["answer"] or "(none)"

@@ -154,6 +154,7 @@ def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
 
 
 def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
+    """The error for an output of a run under other conditions, with each difference."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return UsageError(
         "the output was made by another run",
@@ -170,6 +171,11 @@ def _shorten(value: Any) -> str:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock of an output.
+
+    Raises:
+        UsageError: another run holds it, or no lock can be made.
+    """
     from filelock import FileLock, Timeout
 
     check_writable(path)
@@ -188,6 +194,11 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _open_to_append(path: Path) -> FileIO:
+    """Open an output to append to it.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
         # Unbuffered: what a full disk did not take must not come back when the file is closed.
         return path.open("ab", buffering=0)
@@ -233,6 +244,7 @@ def _repair(path: Path, whole: int) -> None:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
+    """The record of a line; None where the line is none of ours."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -253,6 +265,11 @@ def _drop_failed(path: Path) -> None:
 
 
 def _append(out: FileIO, path: Path, text: str) -> None:
+    """Write a record and its newline to the disk; a part that a full disk took is cut off again.
+
+    Raises:
+        DiskFullError, UsageError: it could not be written.
+    """
     data = text.encode("utf-8", "replace") + b"\n"
     before = os.fstat(out.fileno()).st_size
     try:
@@ -266,6 +283,7 @@ def _append(out: FileIO, path: Path, text: str) -> None:
 
 
 def _write_error(path: Path, exc: OSError) -> DiskFullError | UsageError:
+    """The error for a failed write: a full disk has its own."""
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
             f"{path} cannot grow: {exc.strerror}",

@@ -45,6 +45,7 @@ def _title(document: Document) -> str:
 
 
 def _label(row: Row, document: Document) -> list[str]:
+    """Lines of a box: mark and label, text, estimate, count, and why it was cut."""
     mark = UNICODE.marks[row.mark] if row.mark else UNICODE.ellipsis
     parts = [f"{mark} {row.label}".strip(), _short(row.text) or "…"]
     said = (

@@ -88,6 +88,7 @@ def to_html(document: Document) -> str:
 
 
 def _groups(document: Document) -> Iterator[str]:
+    """The answers, the leading one first, with the paths that lead to each."""
     groups = document.view.groups
     if not groups:
         return
@@ -132,6 +133,7 @@ class _Tree:
         return self._running.get(self._rows[node].label, [])
 
     def _branches(self, node: NodeId, children: tuple[NodeId, ...] | list[NodeId]) -> Iterator[NodeId | str]:
+        """What follows a fork, in order: tags, and nodes that open a list of their own."""
         running = self._running_below(node)
         if not children and not running:
             return
@@ -145,6 +147,7 @@ class _Tree:
         yield "</ol></li>"
 
     def _step(self, node: NodeId) -> str:
+        """One step: its label, estimate, answer, facts and whole text."""
         row = self._rows[node]
         text = self._document.question if node == ROOT else row.text
         words = "the question" if node == ROOT else _MARK_NAMES[row.mark] if row.mark else ""
@@ -173,6 +176,7 @@ class _Tree:
         return f"{mark} {_label(row)}{_estimate_html(row.estimate)} {_text(text)} {_note(', '.join(facts))}"
 
     def _subtree(self, root: NodeId) -> Iterator[Node]:
+        """A node and all its descendants."""
         stack = [root]
         while stack:
             node = stack.pop()

@@ -42,6 +42,7 @@ def to_json(document: Document) -> str:
 
 
 def _node(row: Row, document: Document) -> dict[str, Any]:
+    """The JSON object of one node or running branch."""
     tree: Tree = document.view.tree
     node = None if row.node is None else tree[row.node]
     estimate = row.estimate

@@ -153,6 +153,7 @@ class LiveBatch:
         return self._counts.settled / self._total
 
     def _facts(self, seconds: float) -> list[str]:
+        """Questions, failures, share right, tokens, speed, and the time left once enough are done."""
         counts = self._counts
         done, there = counts.done + counts.failed, counts.settled
         facts = [f"{there:,} of {self._total:,}" if self._total else f"{there:,} done"]
@@ -168,6 +169,7 @@ class LiveBatch:
         return facts
 
     def _fold_queue(self) -> None:
+        """Fold the queued events into the searches in flight; the caller holds the lock."""
         while self._queue:
             id_, event = self._queue.popleft()
             if isinstance(event, SearchFinished | SearchFailed):

@@ -84,6 +84,7 @@ def draw_rows(rows: Sequence[Row], frame: Frame) -> list[Text]:
 
 
 def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
+    """The columns for this width: estimates always; counts, intervals and tokens where there is room."""
     shown = [("p" if frame.calibrated else "score", [_score(row, frame) for row in rows])]
     if frame.width >= WIDE and frame.calibrated:
         shown.append(("10-90%", [(_interval(row), STYLES["faint"]) for row in rows]))
@@ -96,6 +97,7 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
 
 
 def _score(row: Row, frame: Frame) -> tuple[str, str]:
+    """The median estimate, in the colour of its level where it is a probability."""
     if row.estimate is None:
         return "", ""
     style = STYLES["best_path"] if row.best else ""
@@ -120,6 +122,7 @@ def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
 
 
 def _count(row: Row, frame: Frame) -> tuple[str, str]:
+    """The count of a row, in at most ``_COUNT_CELLS`` cells."""
     text = cut(one_line(readable(row.count), frame.glyphs), _COUNT_CELLS, frame.glyphs)
     if row.mark == "best":
         return text, STYLES["answer"]

@@ -197,6 +197,7 @@ def _nearest_limit(state: ViewState) -> tuple[float | None, float | None]:
 
 
 def _bar(share: float, width: int, glyphs: Glyphs) -> Text:
+    """A bar of 8, 16 or 30 cells by the width, filled by ``share`` in [0, 1]."""
     size = 30 if width >= 100 else 16 if width >= 60 else 8
     spent = min(size, int(share * size))
     bar = Text().append(glyphs.spent * spent, STYLES["spent"])

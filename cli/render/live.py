@@ -87,6 +87,7 @@ class LiveRenderer:
         )
 
     def _stop(self) -> None:
+        """End the display; a tree that was asked for stays on the screen."""
         self._live.transient = not (self._show_tree and self._view.has_tree)
         # A terminal that has gone away must not hide why the program ends.
         with contextlib.suppress(OSError):

@@ -78,6 +78,7 @@ class PlainRenderer(NullRenderer):
             self._say(one_line(text, self._glyphs))
 
     def _progress(self, event: Event) -> None:
+        """A line where the best answer has changed, ten seconds have passed, or the search ends."""
         state = self._state
         if isinstance(event, SearchStarted):
             self._cadence, self._said_answer = Cadence(state.t), None

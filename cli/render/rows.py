@@ -167,6 +167,7 @@ class _Walk:
         return node, label
 
     def _node_row(self, node: Node, place: _Place) -> Row:
+        """The row of a node; a closed one says how much lies below it."""
         closed = node.id in self._folds.closed
         text = node.step.text if node.step else "question"
         return Row(
@@ -197,6 +198,7 @@ class _Walk:
         return "" if reason == NOT_NEEDED else reason
 
     def _count(self, node: Node) -> str:
+        """See ``Row.count``."""
         if node.status == "pruned":
             return "unused" if self._state.cut.get(node.id) == NOT_NEEDED else "cut"
         if node.status == "terminal":
@@ -207,6 +209,7 @@ class _Walk:
         return f"{self._state.made(node)}/{granted}" if granted else ""
 
     def _group_row(self, group: Group, place: _Place) -> Row:
+        """The row of a fold."""
         number = len(group.nodes)
         mark: Mark = "expanded"
         match group.kind:

@@ -107,6 +107,7 @@ class Progress:
 
 
 def _bars(unit: Unit) -> Bars:
+    """Bars that leave nothing behind, with counts and a note, or with bytes and their speed."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,
