@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from adascale import __version__
 from adascale.engine.errors import (
@@ -27,18 +27,29 @@ from .options.config_file import config_path, defaults_of, read_config, warn_unk
 from .terminal.console import show_error
 from .terminal.signals import unwinding
 
-_HOMES = {
-    "ask": "ask.ask",
-    "batch": "batch.batch",
-    "eval": "evaluate.eval_",
-    "calibrate": "calibrate.app",
-    "models": "models.app",
-    "replay": "replay.replay",
-    "tree": "tree.tree",
-    "runs": "runs.app",
-    "config": "config.app",
-    "doctor": "doctor.doctor",
+_COMMANDS = {
+    "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
+    "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
+    "eval": (
+        "evaluate.eval_",
+        "Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.",
+    ),
+    "calibrate": ("calibrate.app", "Fit and check what turns a model's scores into probabilities."),
+    "models": ("models.app", "List, fetch and remove models."),
+    "replay": ("replay.replay", "Show a recorded search again, and print its answer."),
+    "tree": ("tree.tree", "Export a recorded search as a page, a picture, a graph or a table."),
+    "runs": (
+        "runs.app",
+        "What was asked before: each ask keeps its search, the newest 100 of them or 100 MB; --no-save keeps "
+        "nothing.",
+    ),
+    "config": (
+        "config.app",
+        "Defaults of your own: flag > environment > config file > default.",
+    ),
+    "doctor": ("doctor.doctor", "Check this machine, and say how to mend what is wrong."),
 }
+"""Where each command is, and the line that it has in the list of all: a list that imports none of them."""
 
 _EXIT_CODES: dict[type[Exception], int] = {
     UsageError: 2,
@@ -59,7 +70,7 @@ class _Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is wanted: a command should not wait for the others."""
 
     def __getitem__(self, name: str) -> Any:
-        module, _, attribute = _HOMES[name].partition(".")
+        module, _, attribute = _COMMANDS[name][0].partition(".")
         if self.data[name] is None:
             found = getattr(import_module(f".commands.{module}", __package__), attribute)
             table = typer.Typer()
@@ -71,13 +82,26 @@ class _Commands(UserDict[str, Any]):
         return self.data[name]
 
 
-COMMANDS = _Commands(dict.fromkeys(_HOMES))
+COMMANDS = _Commands(dict.fromkeys(_COMMANDS))
 
 
 class _Root(TyperGroup):
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
         self.commands = COMMANDS
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in the order of the help page."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in, which the help page and the completion of a shell show in the command's place."""
+        return TyperCommand(cmd_name, help=_COMMANDS[cmd_name][1]) if cmd_name in _COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command itself: the one that was typed, and no other is imported."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and COMMANDS[str(name)], rest
 
 
 app = typer.Typer(
