@@ -167,7 +167,7 @@ class Standing:
         shown: Those that could be shown: with an answer, or ended by themselves.
         finished: All trajectories that have ended, those that were cut too.
         gain: What each further trajectory adds at most to P(the leading answer is right), and
-        reach: the most that it rises to (``outlook``); None without a calibration.
+        reach: the most that it rises to (``look_ahead``); None without a calibration.
     """
 
     answer: str | None

@@ -37,15 +37,15 @@ _TERMS = AHEAD[-1] + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
-    """An answer with its trajectories: how many, and the mean of the ``log_odds`` of their estimates."""
+class Support:
+    """What an answer has behind it: its trajectories, and the mean ``log_odds`` of their estimates."""
 
     votes: int
     odds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Lookahead:
     """What more trajectories would do to P(the leading answer is right).
 
     Attributes:
@@ -63,24 +63,24 @@ def log_odds(p: float) -> float:
     return log(p / (1.0 - p))
 
 
-def outlook(question: Estimate, ballots: Sequence[Ballot], finished: int, left: int) -> Outlook:
+def look_ahead(question: Estimate, answers: Sequence[Support], finished: int, left: int) -> Lookahead:
     """Look ahead from the answers found so far.
 
     Args:
         question: Calibrated estimate that one trajectory is right.
-        ballots: Answers found so far, the leading one first; none where no trajectory had an answer.
+        answers: Support of each answer found so far, the leading one first; empty without an answer.
         finished: Trajectories that have ended, those without an answer too.
-        left: How many may still be drawn: what only more of them would win is out of reach. Below 1 it is
-            one, had there been one.
+        left: Trajectories that may still be drawn: what only more of them would win is out of reach. Below 1
+            counts as 1: what one more would have done.
     """
-    votes = [ballot.votes for ballot in ballots]
+    votes = [answer.votes for answer in answers]
     a, b = _beta(question, misses=finished - sum(votes))
-    posterior = _posterior(ballots, a, b, log_odds(question.median))
-    now = posterior[0] if ballots else 0.0
+    posterior = _posterior(answers, a, b, log_odds(question.median))
+    now = posterior[0] if answers else 0.0
     distances = [more for more in AHEAD if more <= max(left, 1)]
     later = {more: _after(more, posterior, votes, a, b) for more in distances}
     gain = max((p - now) / more for more, p in later.items())
-    return Outlook(gain, max(now, *later.values()))
+    return Lookahead(gain, max(now, *later.values()))
 
 
 def _beta(question: Estimate, misses: int) -> tuple[float, float]:
@@ -89,15 +89,15 @@ def _beta(question: Estimate, misses: int) -> tuple[float, float]:
     return mean * _STRENGTH, (1.0 - mean) * _STRENGTH + _MISS * misses
 
 
-def _posterior(ballots: Sequence[Ballot], a: float, b: float, prior: float) -> list[float]:
-    """P(right) of each ballot's answer; the last is that none of them is."""
-    votes = [ballot.votes for ballot in ballots]
+def _posterior(answers: Sequence[Support], a: float, b: float, prior: float) -> list[float]:
+    """P(right) of each answer, and last the probability that none of them is right."""
+    votes = [answer.votes for answer in answers]
     answered = sum(votes)
     found = []
-    for at, ballot in enumerate(ballots):
+    for at, answer in enumerate(answers):
         wrong = votes[:at] + votes[at + 1 :]
         # Trajectories with one answer share what they are wrong about: their estimates count once.
-        likely = _log_beta(a + ballot.votes, b + answered - ballot.votes) + ballot.odds - prior
+        likely = _log_beta(a + answer.votes, b + answered - answer.votes) + answer.odds - prior
         found.append(likely + _seating(wrong))
     found.append(_log_beta(a, b + answered) + _seating(votes))
     most = max(found)

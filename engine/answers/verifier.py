@@ -22,6 +22,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from ..errors import AdascaleError
+
 CPU_SECONDS = 2.0
 """Processor time of one comparison; most take some hundredths of a second."""
 
@@ -47,7 +49,7 @@ class Verifier:
         """Whether ``answer`` is right where ``gold`` is; None without a verdict in time.
 
         Raises:
-            RuntimeError: the child process does not start.
+            AdascaleError: the child process does not start.
         """
         with self._lock:
             child = self._child or self._start()
@@ -70,7 +72,11 @@ class Verifier:
         assert self._child.stdout is not None
         if self._child.stdout.readline().strip() != _READY:
             self._stop()
-            raise RuntimeError("the process that compares answers does not start: is math-verify installed?")
+            raise AdascaleError(
+                "the process that compares answers does not start",
+                f"it is {sys.executable} with math-verify",
+                hint="pip install --force-reinstall math-verify",
+            )
         return self._child
 
     def _stop(self) -> None:

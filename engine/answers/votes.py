@@ -9,7 +9,7 @@ from statistics import fmean
 from ..ports import Calibrator, Prefix
 from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, SelectRule, Standing, StopReason
 from .equality import same_answer
-from .lookahead import Ballot, log_odds, outlook
+from .lookahead import Support, log_odds, look_ahead
 
 Same = Callable[[str, str], bool]
 """Whether two answers are the same."""
@@ -112,8 +112,8 @@ def standing(
     ahead = None
     if left is not None and question is not None and question.calibrated:
         odds = {c.node: log_odds(c.estimate.median) for c in shown}
-        ballots = [Ballot(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
-        ahead = outlook(question, ballots, finished, left)
+        support = [Support(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
+        ahead = look_ahead(question, support, finished, left)
     return Standing(
         answer=result.answer,
         confidence=result.confidence,

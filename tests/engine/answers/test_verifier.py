@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from adascale.engine.answers.verifier import CPU_SECONDS, Verifier
+from adascale.engine.errors import AdascaleError
 
 
 @pytest.fixture(scope="module")
@@ -63,5 +64,5 @@ def test_a_child_that_was_killed_is_replaced(verifier: Verifier) -> None:
 
 def test_a_child_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adascale.engine.answers.verifier._CHILD", "import no_such_module")
-    with pytest.raises(RuntimeError, match="does not start"):
+    with pytest.raises(AdascaleError, match="does not start"):
         Verifier()("1", "2")
