@@ -16,7 +16,7 @@ from .calibration import installed as shelf
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.chat import ChatFormat
-from .llama.native import AbortFlag, log_to, offloaded
+from .llama.native import AbortFlag, layers_to_offload, log_to
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
@@ -49,7 +49,7 @@ class Session:
         self.abort = AbortFlag()
         self._options = options
         self._reporting = reporting
-        self._gpu_layers = offloaded(options.gpu_layers)
+        self._gpu_layers = layers_to_offload(options.gpu_layers)
         self._stack = ExitStack()
         self._files: SessionFiles | None = None
 
@@ -177,7 +177,7 @@ class Session:
 
     def _step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
-        path = stepcost.kept_at(file.sha256, self._threads, self._gpu_layers)
+        path = stepcost.curve_path(file.sha256, self._threads, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
             self._reporting.status("Measuring this machine (once for this model)...")

@@ -25,7 +25,7 @@ from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import Problem, Step
 from adascale.models.calibration import installed as shelf
 from adascale.models.llama.branch import Pool
-from adascale.models.llama.prefixes import Parked, PrefixCache, prompt_reading, read_prompt
+from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
 from adascale.models.llama.runtime import Run
 from adascale.models.llama.sampling import SurpriseMeter
 from adascale.models.open_session import OpenSession
@@ -87,7 +87,7 @@ def solutions(path: str, session: OpenSession, limit: int | None) -> list[Soluti
     return found
 
 
-def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Parked]]:
+def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, ParkedPrefix]]:
     """Read all solutions, a full batch at a time."""
     context, chat = session.context, session.chat
     meter = SurpriseMeter(session.model.vocab_size)
@@ -136,7 +136,7 @@ def main() -> None:
         likelihood, probe = SequenceLogprob(), shelf.find((session.generator.sha256, "", "probe"))
         for index, (solution, parked) in enumerate(read(session, wanted)):
             for i in range(len(solution.done)):
-                prefix = Prefix(solution.problem, tuple(solution.done[: i + 1]), prompt_reading(parked))
+                prefix = Prefix(solution.problem, tuple(solution.done[: i + 1]), parked.reading)
                 reward = likelihood.score([prefix])[0].reward
                 rows["mean log-probability"].append(reward)
                 if probe is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from adascale.engine.ports import Evaluated
 from adascale.engine.types import BranchId, Finish, Reading, Step, Until
 
-from .prefixes import Parked, Tokens
+from .prefixes import ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
 
@@ -19,15 +19,15 @@ DELIMITER = b"\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A branch that was asked for.
+    """A branch: what it continues, and how far.
 
     Attributes:
         branch: Its id.
         prefix: Tokens before its first own token: prompt and steps.
-        boundaries: Lengths at which the prefix may be parked.
+        boundaries: Lengths of the prefix at which a shorter one may be parked.
         prompt_tokens: Length of the prompt.
         stream: Its random numbers.
-        until: How far it runs.
+        until: Whether it ends with its step or with its answer.
     """
 
     branch: BranchId
@@ -39,7 +39,7 @@ class Job:
 
 
 class Pool:
-    """The states and log-probabilities of the tokens of one step so far."""
+    """Hidden states and surprise, pooled over the tokens of one step while it is written."""
 
     def __init__(self) -> None:
         self._sum: FloatArray | None = None
@@ -71,23 +71,23 @@ class Pool:
 
 @dataclass(slots=True)
 class Slot:
-    """A branch with a KV sequence: the index of the slot in the list of slots.
+    """A branch that has a KV sequence; the sequence's id is the slot's index in the list of slots.
 
     Attributes:
-        job: What it runs.
-        held: Tokens in the cache.
+        job: The branch.
+        held: Tokens in the KV cache.
         pending: Tokens that the next batch evaluates.
-        parked: Where the first token is sampled from without a batch, until it is.
-        prefix_cost: What seating it has cost, until it is reported.
-        tokens, text, logprob, pool: The step so far.
-        last: Tokens of the step before it.
+        prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
+        parked: Has the logits of the first token, until that token is sampled.
+        tokens, text, logprob, pool: The unfinished step.
+        last: Number of tokens of the last finished step.
     """
 
     job: Job
     held: list[int]
     pending: list[int]
     prefix_cost: Evaluated
-    parked: Parked | None = None
+    parked: ParkedPrefix | None = None
     tokens: list[int] = field(default_factory=list)
     text: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
@@ -95,12 +95,19 @@ class Slot:
     last: int = 0
 
     def hold(self) -> None:
-        """The pending tokens were evaluated."""
+        """Move the pending tokens to the held ones, after a batch has evaluated them."""
         self.held += self.pending
         self.pending = []
 
     def push(self, token: int, piece: bytes, surprise: Surprise, state: FloatArray | None) -> None:
-        """A token was sampled, from this hidden state if one is kept; it is evaluated by the next batch."""
+        """Append a sampled token, which the next batch evaluates.
+
+        Args:
+            token: Its id.
+            piece: Its bytes.
+            surprise: Its log-probability, and the entropy of the distribution it was drawn from.
+            state: ``[width]``, the hidden state it was drawn from; None where the context keeps none.
+        """
         self.pending = [token]
         self.tokens.append(token)
         self.text += piece
@@ -122,12 +129,12 @@ class Slot:
         return self.length() - self.job.prompt_tokens
 
     def take_prefix_cost(self) -> Evaluated:
-        """The cost of seating, once."""
+        """The prefix's cost, reported once."""
         cost, self.prefix_cost = self.prefix_cost, Evaluated()
         return cost
 
     def take_step(self, finish: Finish) -> Step:
-        """The step so far; the next one begins empty."""
+        """End the step, with the reading of its hidden states; the next one begins empty."""
         text = self.text.decode("utf-8", "replace")
         step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take())
         self.last = len(self.tokens)

@@ -57,11 +57,11 @@ def initialise() -> None:
     C.llama_backend_init()
 
 
-def offloaded(asked: int | None) -> int:
-    """Layers to offload: what is asked for, all (-1) for None, none where this build has no GPU support."""
+def layers_to_offload(wanted: int | None) -> int:
+    """``wanted``, or all (-1) for None; 0 where this build has no GPU support."""
     if not C.llama_supports_gpu_offload():
         return 0
-    return -1 if asked is None else asked
+    return -1 if wanted is None else wanted
 
 
 class AbortFlag:

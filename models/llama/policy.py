@@ -13,7 +13,7 @@ from ..options import SamplingParams
 from ..units import human_bytes
 from .branch import Job, Slot
 from .chat import ChatFormat
-from .prefixes import Parked, PrefixCache, Tokens, evaluate, park, prompt_reading, read_prompt
+from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate, read_prompt
 from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import StepCosts
@@ -33,8 +33,8 @@ class LlamaPolicy:
         sampling: How tokens are drawn.
         cache: Parked prefixes of this context.
         costs: Decides how a batch is split.
-        park_steps: Keep what a step was written from for its children. Without it they read the whole prefix
-            anew, and what they draw does not depend on who else has drawn it.
+        park_steps: Park the prefix behind each finished step for its children. Without it every child
+            evaluates its whole prefix again, so that its tokens do not depend on which siblings ran before.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class LlamaPolicy:
 
     @property
     def flops_per_token(self) -> float:
-        """That of the model."""
+        """2 x the generator's active parameters."""
         return self._model.flops_per_token
 
     @property
     def slots(self) -> int:
-        """One branch per sequence."""
+        """Branches that run at once: one per sequence of the context."""
         return self._context.sequences
 
     def open(self, problem: Problem) -> Evaluated:
@@ -80,7 +80,7 @@ class LlamaPolicy:
         self._prompts[problem.id] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
-            return Evaluated(0, len(tokens), prompt_reading(parked))
+            return Evaluated(0, len(tokens), parked.reading)
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
         return read_prompt(self._context, self._cache, len(self._slots), self._chat.head, tokens)
 
@@ -91,11 +91,11 @@ class LlamaPolicy:
         raise ContextOverflowError(
             f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
             f"nothing was cut off; at least {ANSWER_RESERVE} tokens must stay free for the answer",
-            hint=self._wider(-(-needed // 256) * 256),
+            hint=self._window_advice(-(-needed // 256) * 256),
         )
 
-    def _wider(self, window: int) -> str:
-        """How to get a window of so many tokens, and what it costs."""
+    def _window_advice(self, window: int) -> str:
+        """How to get a window of this many tokens, and what it costs in memory."""
         allowed = self._model.context_train
         if window > allowed:
             return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
@@ -112,7 +112,7 @@ class LlamaPolicy:
             self._cache.drop_below(tokens)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
-        """Queue a branch; it takes its place in the next ``advance``."""
+        """Queue a branch; the next ``advance`` gives it a sequence."""
         prompt = self._prompts[prefix.problem.id]
         tokens, ends = list(prompt), [len(self._chat.head), len(prompt)]
         for step in prefix.steps:
@@ -123,10 +123,10 @@ class LlamaPolicy:
         self._waiting.append(Job(branch, tuple(tokens), tuple(ends), len(prompt), stream, until))
 
     def advance(self) -> Sequence[Growth]:
-        """Give waiting branches a sequence; sample for those that just got one, else evaluate a batch.
+        """Seat the waiting branches; sample for those that were just seated, else evaluate a batch.
 
         A batch holds one token of every branch, so that its shape, and with it the rounding of the kernels,
-        does not depend on who was seated when.
+        does not depend on when which branch was seated.
         """
         self._seat_waiting()
         grown = self._grow_seated() or self._grow_all()
@@ -139,7 +139,8 @@ class LlamaPolicy:
     def cancel(self, branch: BranchId) -> Step | None:
         """End a branch and return its unfinished step.
 
-        One that ends right behind a step leaves what that was written from to another in its place.
+        Between two steps there is none; then the prefix before the last step is parked, so that a branch that
+        draws this step again need not evaluate it.
         """
         for job in self._waiting:
             if job.branch == branch:
@@ -162,9 +163,9 @@ class LlamaPolicy:
         self._sampler.close()
 
     def _seat_waiting(self) -> None:
-        """Seat branches whose prefix is parked, and one branch for each prefix that is not.
+        """Seat branches whose prefix is parked with logits, and one branch for each other prefix, its leader.
 
-        Siblings wait for that one and fork from what it parks, so that no token is evaluated twice.
+        Siblings wait for the leader and fork from what it parks, so that no token is evaluated twice.
         """
         leaders: list[Slot] = []
         waiting: list[Job] = []
@@ -188,7 +189,7 @@ class LlamaPolicy:
         sampled = len(job.prefix) > job.prompt_tokens
         return Slot(job, list(held), pending, Evaluated(len(pending) - sampled, len(held)))
 
-    def _seat(self, slot: Slot, state: Parked | None) -> None:
+    def _seat(self, slot: Slot, state: ParkedPrefix | None) -> None:
         sequence = len(self._slots)
         if state is None:
             assert not slot.held, "a parked prefix was dropped while it was being seated"
@@ -198,7 +199,7 @@ class LlamaPolicy:
         self._slots.append(slot)
 
     def _grow_seated(self) -> dict[int, Growth]:
-        """Sample for branches that start from kept logits, or behind a prefix that nobody kept."""
+        """Sample for branches that have kept logits, and evaluate what a leader's prefix lacks."""
         grown: dict[int, Growth] = {}
         for sequence, slot in enumerate(self._slots):
             if slot.parked is not None and slot.parked.logits is not None:
@@ -232,13 +233,13 @@ class LlamaPolicy:
         slot.hold()
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
-            self._cache.put(slot.job.prefix, park(self._context, sequence, row))
+            self._cache.put(slot.job.prefix, ParkedPrefix.with_logits(self._context, sequence, row))
             self._cache.drop(slot.job.prefix[:-1])
         token = self._sampler.sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
-        """Append a sampled token; tell whether it completed a step."""
+        """Append a sampled token, and the step where the token completes one."""
         piece = self._model.piece(token)
         slot.push(token, piece, self._surprise(logits, token), state)
         finish: Finish | None = None
@@ -253,24 +254,25 @@ class LlamaPolicy:
         return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost())
 
     def _after_step(self, sequence: int, step: Step) -> None:
-        """Park a finished step that may be continued; give the sequence of an ended branch away."""
+        """Park a finished step that may be continued, and free the sequence of a branch that ended."""
         slot = self._slots[sequence]
         if step.finish == "step":
             if slot.job.until == "answer":
                 return
             if self._park_steps:
-                self._cache.put(tuple(slot.held), Parked(self._context.snapshot(sequence), None))
+                self._cache.put(tuple(slot.held), ParkedPrefix(self._context.snapshot(sequence), None))
         self._free(sequence)
 
     def _park_before_last(self, sequence: int) -> None:
         slot = self._slots[sequence]
         before = slot.length() - slot.last
-        # The last token of what came before is evaluated with the first one behind it, as ever.
+        # The last token of a prefix is never in its snapshot: a branch evaluates it in its first batch.
         if before > len(slot.job.prefix) and self._context.shorten(sequence, before - 1):
-            self._cache.put(tuple(slot.held[: before - 1]), Parked(self._context.snapshot(sequence), None))
+            tokens = tuple(slot.held[: before - 1])
+            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
 
     def _free(self, sequence: int) -> None:
-        """End a slot; the last one moves into its sequence, so that the ids stay without gaps."""
+        """End a slot; the last slot moves into its sequence, so that sequence ids have no gaps."""
         self._slots[sequence].job.stream.close()
         last = len(self._slots) - 1
         if sequence != last:

@@ -1,4 +1,4 @@
-"""Prefixes that were evaluated once and are never evaluated again while memory lasts."""
+"""A cache of evaluated prefixes: each is evaluated once, and again only if memory ran out meanwhile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from adascale.engine.ports import Evaluated
 from adascale.engine.types import Reading
@@ -16,18 +17,30 @@ Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
-    """A prefix in host memory.
+class ParkedPrefix:
+    """An evaluated prefix in host memory, out of the KV cache.
 
     Attributes:
         state: The sequence's KV cells.
-        logits: ``[vocab_size]`` after its last token; None where nothing was sampled from it.
-        hidden: ``[width]``, the hidden state behind the logits; None where the context keeps none.
+        logits: ``[vocab_size]`` after its last token; None where no branch samples its first token from them.
+        hidden: ``[width]``, the hidden state that gave the logits; None where the context keeps none.
     """
 
     state: ByteArray
     logits: FloatArray | None
     hidden: FloatArray | None = None
+
+    @classmethod
+    def with_logits(cls, context: LlamaContext, sequence: int, row: int) -> Self:
+        """Of a sequence, with the logits and the hidden state of a row of the last batch."""
+        hidden = context.state(row)
+        logits = context.logits(row).copy()
+        return cls(context.snapshot(sequence), logits, None if hidden is None else hidden.copy())
+
+    @property
+    def reading(self) -> Reading | None:
+        """The hidden state after its last token, as the reading of a prompt."""
+        return None if self.hidden is None else Reading(self.hidden, self.hidden)
 
     @property
     def nbytes(self) -> int:
@@ -36,20 +49,19 @@ class Parked:
 
 
 class PrefixCache:
-    """Parked prefixes by their tokens; one that is not pinned goes when it is the least recently used.
+    """Parked prefixes by their tokens. The least recently used are dropped first; pinned ones stay.
 
     Args:
-        capacity_bytes: Host memory for all entries and their keys; a dropped prefix is evaluated again on
-            demand.
+        capacity_bytes: Host memory for all entries and their keys. Pinned entries count, even beyond it.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
-        self._pinned: dict[Tokens, Parked] = {}
-        self._recent: OrderedDict[Tokens, Parked] = OrderedDict()
+        self._pinned: dict[Tokens, ParkedPrefix] = {}
+        self._recent: OrderedDict[Tokens, ParkedPrefix] = OrderedDict()
         self._bytes = 0
 
-    def get(self, tokens: Tokens) -> Parked | None:
+    def get(self, tokens: Tokens) -> ParkedPrefix | None:
         """The entry for exactly these tokens."""
         found = self._recent.get(tokens)
         if found is None:
@@ -57,7 +69,7 @@ class PrefixCache:
         self._recent.move_to_end(tokens)
         return found
 
-    def put(self, tokens: Tokens, parked: Parked, *, pin: bool = False) -> None:
+    def put(self, tokens: Tokens, parked: ParkedPrefix, *, pin: bool = False) -> None:
         """Keep an entry, and drop older ones if it does not fit beside them."""
         self.drop(tokens)
         size = _size(tokens, parked)
@@ -86,7 +98,7 @@ class PrefixCache:
         return ()
 
 
-def _size(tokens: Tokens, parked: Parked) -> int:
+def _size(tokens: Tokens, parked: ParkedPrefix) -> int:
     """Bytes of an entry with its key."""
     return parked.nbytes + sys.getsizeof(tokens)
 
@@ -104,33 +116,28 @@ def evaluate(context: LlamaContext, sequence: int, start: int, tokens: Sequence[
     return row
 
 
-def park(context: LlamaContext, sequence: int, row: int) -> Parked:
-    """A sequence as it stands, with what the next token is drawn from."""
-    hidden = context.state(row)
-    return Parked(
-        context.snapshot(sequence), context.logits(row).copy(), None if hidden is None else hidden.copy()
-    )
-
-
-def prompt_reading(parked: Parked) -> Reading | None:
-    """The state after the last token of a prompt."""
-    return None if parked.hidden is None else Reading(parked.hidden, parked.hidden)
-
-
 def read_prompt(
     context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
 ) -> Evaluated:
-    """Evaluate a prompt once; it and its head, which others share, are pinned. Empties ``sequence``."""
+    """Evaluate a prompt and park it; it and its head, which all prompts share, are pinned.
+
+    Args:
+        context: Has ``sequence`` free; it is empty afterwards.
+        cache: Where they are parked.
+        sequence: Where the prompt is evaluated.
+        head: Tokens that every prompt begins with.
+        prompt: The whole prompt.
+    """
     shared = cache.get(head)
     if shared is None:
         context.clear(sequence)
         evaluate(context, sequence, 0, head)
-        cache.put(head, Parked(context.snapshot(sequence), None), pin=True)
+        cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
     else:
         context.restore(sequence, shared.state)
     row = evaluate(context, sequence, len(head), prompt[len(head) :])
-    parked = park(context, sequence, row)
+    parked = ParkedPrefix.with_logits(context, sequence, row)
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)
     reused = len(head) if shared is not None else 0
-    return Evaluated(len(prompt) - reused, reused, prompt_reading(parked))
+    return Evaluated(len(prompt) - reused, reused, parked.reading)

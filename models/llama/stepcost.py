@@ -43,8 +43,8 @@ class StepCosts:
 
     Args:
         curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
-        even: Pad every batch to all rows instead of seeking the cheapest split. A branch then gets the same
-            numbers, bit for bit, whoever its neighbours are: kernels round by the shape of the batch.
+        even: Pad every batch to all rows instead of looking for the cheapest split. A branch then gets the
+            same numbers, bit for bit, whichever branches run beside it: kernels round by the batch's shape.
     """
 
     def __init__(self, curve: Mapping[int, float], *, even: bool = False) -> None:
@@ -121,8 +121,8 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     return StepCosts(curve)
 
 
-def kept_at(model_sha256: str, threads: int, gpu_layers: int) -> Path:
-    """Where the curve of a model on this machine, with this llama.cpp, is kept."""
+def curve_path(model_sha256: str, threads: int, gpu_layers: int) -> Path:
+    """File of the curve of a model on this machine, with this version of llama.cpp."""
     import llama_cpp
 
     parts = (model_sha256, machine.cpu_name(), threads, gpu_layers, llama_cpp.__version__)
@@ -130,7 +130,7 @@ def kept_at(model_sha256: str, threads: int, gpu_layers: int) -> Path:
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """A kept curve that covers ``sequences`` branches; None when there is none."""
+    """The curve of a file, where it covers ``sequences`` branches; else None."""
     try:
         curve = {int(size): float(cost) for size, cost in json.loads(path.read_text()).items()}
     except (OSError, ValueError, AttributeError):
@@ -140,6 +140,6 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 
 def save(path: Path, costs: StepCosts) -> None:
-    """Keep a curve; a cache that cannot be written costs only the next measurement."""
+    """Write a curve; where that fails, the next session measures again."""
     with contextlib.suppress(OSError), atomic_write(path) as file:
         file.write(json.dumps(costs.curve).encode())

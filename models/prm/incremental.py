@@ -14,7 +14,7 @@ from adascale.engine.ports import Prefix, Score
 from adascale.engine.remedies import setting
 from adascale.engine.types import Problem, Step
 
-from ..llama.prefixes import Parked, PrefixCache, Tokens, evaluate
+from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate
 from ..llama.runtime import LlamaContext
 from .readout import Adapter
 from .text import not_a_prm
@@ -119,7 +119,7 @@ class StepPRM:
             if len(held) < end < len(tokens):
                 evaluate(self._context, 0, len(held), tokens[len(held) : end])
                 held = tokens[:end]
-                self._cache.put(held, Parked(self._context.snapshot(0), None), pin=True)
+                self._cache.put(held, ParkedPrefix(self._context.snapshot(0), None), pin=True)
         row = evaluate(self._context, 0, len(held), tokens[len(held) :])
-        self._cache.put(tokens, Parked(self._context.snapshot(0), None))
+        self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0), None))
         return evaluated, row

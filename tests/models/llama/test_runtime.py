@@ -18,7 +18,7 @@ from adascale.engine.errors import (
 )
 from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, decode_error
-from adascale.models.llama.prefixes import Parked, PrefixCache, evaluate
+from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.sampling import SurpriseMeter
 
@@ -161,8 +161,8 @@ def test_a_broken_file_is_explained(tmp_path: Path, random_gguf: Path) -> None:
         LlamaModel(torn)
 
 
-def parked(size: int = 10_000) -> Parked:
-    return Parked(np.zeros(size, np.uint8), None)
+def parked(size: int = 10_000) -> ParkedPrefix:
+    return ParkedPrefix(np.zeros(size, np.uint8), None)
 
 
 def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:
@@ -182,7 +182,7 @@ def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one()
 
 def test_a_parked_prefix_weighs_its_state_its_logits_and_its_hidden_state() -> None:
     numbers = np.zeros(100, np.float32)
-    assert Parked(np.zeros(10, np.uint8), numbers, numbers).nbytes == 810
+    assert ParkedPrefix(np.zeros(10, np.uint8), numbers, numbers).nbytes == 810
 
 
 def test_keys_of_the_cache_count_against_its_capacity() -> None:
