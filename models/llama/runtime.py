@@ -32,10 +32,10 @@ MAX_BATCH_TOKENS = 512
 """Tokens of one llama_decode call."""
 
 _SMALL_HEAD = 64
-"""Numbers of a head up to which the CPU does without flash attention."""
+"""Largest head size, in numbers, at which the CPU is faster without flash attention."""
 
 _PLAIN_WINDOW = 4096
-"""Tokens of a window up to which it does."""
+"""Largest window, in tokens, whose attention scores are worth their memory without flash attention."""
 
 
 class LlamaModel:
@@ -215,7 +215,7 @@ class LlamaContext:
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
         params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = _attention(model, window)
+        params.flash_attn_type = _attention_type(model, window)
         params.kv_unified = False
         params.no_perf = True
         self.model = model
@@ -265,14 +265,14 @@ class LlamaContext:
         return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
 
     def state(self, row: int) -> FloatArray | None:
-        """``[width]``, what the logits of this row were computed from, a view; None where not kept."""
+        """``[width]``, a view of the hidden state that gave the logits of this row; None where not kept."""
         if not self.states:
             return None
         pointer = C.llama_get_embeddings_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.width,))
 
     def snapshot(self, sequence: int) -> ByteArray:
-        """State of one sequence, in host memory."""
+        """A copy of the KV cells (or recurrent state) of one sequence, in host memory."""
         state = np.empty(C.llama_state_seq_get_size(self.handle, sequence), np.uint8)
         pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         written = C.llama_state_seq_get_data(self.handle, pointer, len(state), sequence)
@@ -298,12 +298,13 @@ class LlamaContext:
         C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
 
-def _attention(model: LlamaModel, window: int) -> int:
+def _attention_type(model: LlamaModel, window: int) -> int:
     """Flash attention, except where the CPU's costs more than it saves: with small heads.
 
-    It walks over every cell of every head one by one. A step with and without (bench/attention.py on two
-    cores): heads of 64 (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and 516 ms. Without it a prompt's
-    scores over the whole window are in memory at once, so that the window has to be small.
+    Flash attention walks over every cell of every head one by one. A step with it and without
+    (bench/runtime/attention.py, two cores): heads of 64 (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and
+    516 ms. Without it a prompt's scores over the whole window are in memory at once, so the window has to be
+    small.
     """
     small = model.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
     plain = small and not model.on_gpu

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import adascale
-from adascale.models.llama import native
+from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import Reporting
 from adascale.models.session import Session
 
@@ -18,11 +18,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_closed_session_listens_to_no_log(chain_gguf: Path) -> None:
-    before = list(native._listeners)
     heard: list[str] = []
     with Session(adascale.SessionOptions(str(chain_gguf), branches=2), Reporting(log=heard.append)):
         assert heard
-    assert native._listeners == before
+    heard.clear()
+    LlamaModel(chain_gguf).close()
+    assert not heard
 
 
 def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
