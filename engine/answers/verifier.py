@@ -53,11 +53,13 @@ class Verifier:
         """
         with self._lock:
             child = self._child or self._start()
-            reply = _exchange(child, json.dumps([gold, answer]))
-            if not reply:
-                self._stop()
-                return None
-            return bool(json.loads(reply))
+            reply = ""
+            try:
+                reply = _exchange(child, json.dumps([gold, answer]))
+            finally:
+                if not reply:  # it ran out of time, or an interrupt came before its reply
+                    self._stop()
+            return bool(json.loads(reply)) if reply else None
 
     def _start(self) -> subprocess.Popen[str]:
         self._child = subprocess.Popen(

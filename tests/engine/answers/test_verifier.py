@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from adascale.engine.answers import verifier as module
 from adascale.engine.answers.verifier import CPU_SECONDS, Verifier
 from adascale.engine.errors import AdascaleError
 
@@ -60,6 +62,22 @@ def test_a_child_that_was_killed_is_replaced(verifier: Verifier) -> None:
     verifier._child.wait()
     assert verifier("2/3", "4/6") is None
     assert verifier("2/3", "4/6") is True
+
+
+def test_an_interrupt_leaves_no_reply_for_the_next_question(
+    verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(child: object, line: str) -> str:
+        exchange(child, line)
+        raise KeyboardInterrupt
+
+    exchange: Any = module._exchange
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_exchange", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            verifier("2/3", "4/6")
+    assert verifier._child is None
+    assert verifier("2/3", "5/6") is False
 
 
 def test_a_child_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
