@@ -25,7 +25,7 @@ from adascale.engine.search.replay import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
-from adascale.engine.strategies.redraw import drawn_over
+from adascale.engine.strategies.redraw import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models.calibration import installed as shelf
 from adascale.models.calibration.artefact import Artefact, question_key
@@ -61,7 +61,7 @@ class Everything(Strategy):
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once."""
         greedy = Expand(ROOT, 1, until="answer", greedy=True)
-        yield from drawn_over(tree, [Expand(ROOT, self.samples, until="answer"), greedy], self.redraws)
+        yield from draw_with_redraws(tree, [Expand(ROOT, self.samples, until="answer"), greedy], self.redraws)
         return None
 
 

@@ -1,6 +1,6 @@
 r"""Sums that a solution writes down, done over: ``39 + 10 = 59`` is wrong whoever believes it.
 
-A small model slips in arithmetic where a calculator does not, and its own states hardly tell (docs/LOG.md).
+A small model errs in arithmetic where a calculator does not, and its own states hardly tell (docs/LOG.md).
 Only what is plainly a sum of numbers is judged, and a rounded result is not wrong.
 """
 

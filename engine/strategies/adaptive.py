@@ -10,7 +10,7 @@ from ..search.tree import Tree
 from ..types import ROOT, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
 from .base import Command, Cut, Expand, Plan, require_positive
-from .redraw import slip
+from .redraw import redraw_at
 from .stopping import Sequential, all_drawn, is_clear
 
 _UNKNOWN = 0.2
@@ -29,7 +29,7 @@ class Adaptive(Sequential):
         min_gain: It stops where each further trajectory adds less than this to that probability.
         hopeless: It gives up where no number of trajectories would raise that probability to this.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
-        redraws: Steps of one trajectory that are drawn again at most, where they slip in arithmetic.
+        redraws: Steps of one trajectory that are drawn again at most, for a wrong sum.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -90,8 +90,8 @@ class Adaptive(Sequential):
         return "hopeless" if p < _UNKNOWN else "settled"
 
     def _corrections(self, tree: Tree, node: NodeId) -> Sequence[Command]:
-        """Cut a running trajectory that slips in arithmetic, or is worth less than a fresh one."""
-        if (wrong := slip(tree, node, self.redraws)) is not None:
+        """Cut a running trajectory after a wrong sum, or where it is worth less than a fresh one."""
+        if (wrong := redraw_at(tree, node, self.redraws)) is not None:
             parent, equation = wrong
             return Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
         if tree[node].status == "open" and self._is_doomed(tree, node):

@@ -1,4 +1,4 @@
-"""Where a trajectory goes back to when it slips in arithmetic, and what is drawn there (decision 0013)."""
+"""Steps with a wrong sum are drawn again, from the prefix before them (decision 0013)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..types import ROOT, NodeId
 from .base import Command, Expand
 
 
-def slip(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
-    """The prefix to go back to from a step with a wrong sum, and the sum; None where it goes on.
+def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
+    """Where to draw again instead of a step with a wrong sum, and the sum; None where the trajectory goes on.
 
-    A first step is never drawn again, nor more than ``redraws`` steps on the way to ``node``.
+    The first step of a trajectory is never drawn again, nor are more than ``redraws`` steps of one.
     """
     step, parent = tree[node].step, tree[node].parent
     if step is None or parent is None or parent == ROOT or tree[node].status != "open":
@@ -21,10 +21,12 @@ def slip(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
     return (parent, wrong[0]) if wrong and _redrawn(tree, node) < redraws else None
 
 
-def drawn_over(
+def draw_with_redraws(
     tree: Tree, commands: Iterable[Expand], redraws: int
 ) -> Generator[Sequence[Command], Sequence[NodeId], list[NodeId]]:
-    """Issue commands until the answer, and what ``adaptive`` would draw again, while the slips go on too.
+    """Run commands until the answer, and every redraw that ``adaptive`` would make.
+
+    A trajectory with a wrong sum goes on beside its redraw: a calibration counts the fates of both.
 
     Returns:
         All their nodes in drawing order. A node's first child is the next step of the same draw, later ones
@@ -34,14 +36,14 @@ def drawn_over(
     scored = yield tuple(commands)
     while scored:
         nodes += scored
-        found = [slip(tree, node, redraws) for node in scored if _reached(tree, node, redraws)]
+        found = [redraw_at(tree, node, redraws) for node in scored if _reached(tree, node, redraws)]
         scored = yield [Expand(wrong[0], 1, until="answer") for wrong in found if wrong is not None]
     return sorted(nodes, key=tree.drawn)
 
 
 def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
     """Whether ``adaptive`` would go on from a node: it comes to it, and does not go back."""
-    return all(slip(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
+    return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
 
 
 def _reached(tree: Tree, node: NodeId, redraws: int) -> bool:

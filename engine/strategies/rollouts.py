@@ -9,7 +9,7 @@ from ..search.branches import branch_seed
 from ..search.tree import Tree
 from ..types import ROOT, NodeId
 from .base import Expand, Plan, Strategy, gather, require_positive
-from .redraw import drawn_over, goes_on
+from .redraw import draw_with_redraws, goes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class PrefixRollouts(Strategy):
     def plan(self, tree: Tree) -> Plan:
         """Draw the whole ones, then those of the prefix."""
         whole = Expand(ROOT, self.samples, until="answer")
-        nodes = yield from drawn_over(tree, [whole], self.redraws)
+        nodes = yield from draw_with_redraws(tree, [whole], self.redraws)
         went_on = [n for n in nodes if goes_on(tree, n, self.redraws)]
         prefix = _any_prefix(tree, went_on) if self.rollouts else None
         if prefix is not None:
