@@ -79,12 +79,13 @@ def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> 
     found: dict[str, Any] = {
         "answer": answers.get(chain[-1].id),
         "finish": steps[-1].finish,
+        "texts": [step.text for step in steps],
         "tokens": [len(step.token_ids) for step in steps],
         "logprobs": [round(step.logprob, 3) for step in steps],
         "estimates": [numbers(n.estimate) for n in chain],
     }
-    if slipped := [at for at, step in enumerate(steps) if step.wrong_sums]:
-        found["slips"] = slipped
+    if wrong := [at for at, step in enumerate(steps) if step.wrong_sums]:
+        found["slips"] = wrong
     # A node's first child is the chain's next step, later ones were drawn in its place.
     again = {at: tree.children(n.id)[1:] for at, n in enumerate(chain, start=1) if at < len(chain)}
     if any(again.values()):

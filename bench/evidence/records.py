@@ -4,8 +4,9 @@ A file is gzipped JSON Lines. The first line says what drew them: model, calibra
 and of a decode step. Each other line is a question: its answer, its own estimate, its distance from the
 calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for
 every step its tokens, their log-probability and its lower, median and upper estimate. ``slips`` are the steps
-with a wrong sum, ``again`` what was drawn in the place of such a step: solutions from there on. Files from
-before sums were done over have neither. Texts and hidden states are left out.
+with a wrong sum, ``again`` what was drawn in the place of such a step: solutions from there on; ``texts`` are
+those of the steps, so that what was read in them can be read again. Older files lack some of these. Hidden
+states are left out.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import answer_evidence
-from adascale.engine.ports import Calibrator, Prefix
+from adascale.engine.ports import Calibrator, Growth, Prefix
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
-from adascale.engine.types import Estimate, Finished, Problem, Step, Until
+from adascale.engine.types import BranchId, Estimate, Finished, Problem, Step, Until
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed as shelf
 from adascale.models.calibration.artefact import Artefact
@@ -98,7 +99,7 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
 
 
 class RecordStore:
-    """Takes the place of a ``DrawStore``; what it has not is an error, since nothing can draw it.
+    """Implements ``models.draws.store.KeptDraws``; what it has not is an error, since nothing can draw it.
 
     Args:
         header, records: Of ``load``.
@@ -132,9 +133,18 @@ class RecordStore:
     def prompt(self, problem: Problem) -> Prompt:
         return Prompt(self._prompts[problem.id], None)
 
+    def put_prompt(self, problem: Problem, prompt: Prompt) -> NoReturn:
+        raise AssertionError("records hold every prompt")
+
     def get(self, key: str, until: Until) -> tuple[Step, ...]:
         assert until == "answer", "records hold whole solutions: no strategy that goes step by step"
         return self._draws[key]
+
+    def put(self, key: str, steps: tuple[Step, ...]) -> NoReturn:
+        raise AssertionError("records hold all that can be drawn")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class RecordedCalibrator:
 
 
 @dataclass(frozen=True, slots=True)
-class RawCalibrator(Uncalibrated):
+class RawCalibrator:
     """Raw scores taken for probabilities, as uncalibrated instance-adaptive scaling takes them.
 
     Nothing scores a question alone without a calibration, so its greedy solution stands for it.
@@ -170,19 +180,39 @@ class RawCalibrator(Uncalibrated):
 
     greedy: Mapping[str, tuple[Step, ...]]
 
-    def question(self, prefix: Prefix) -> Estimate:  # type: ignore[override]
+    def question(self, prefix: Prefix) -> Estimate:
         written = replace(prefix, steps=self.greedy[prefix.problem.id])
         [score] = SequenceLogprob().score([written])
         return self.estimate(written, score.reward)
 
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        return Uncalibrated().estimate(prefix, reward)
 
-class _NoGenerator:
-    """Nothing can be drawn beyond what was recorded."""
+    def confidence(self, prefix: Prefix, finished: Finished) -> None:
+        return None
 
-    slots = 1
+    def outside(self, prefix: Prefix) -> bool:
+        return False
 
-    def __init__(self, flops_per_token: float) -> None:
-        self.flops_per_token = flops_per_token
+
+@dataclass(frozen=True, slots=True)
+class NoGenerator:
+    """Implements ``engine.ports.Policy``: nothing can be drawn beyond what was recorded."""
+
+    flops_per_token: float
+    slots: int = 1
+
+    def open(self, problem: Problem) -> NoReturn:
+        raise AssertionError("records hold every prompt")
+
+    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> NoReturn:
+        raise AssertionError("records hold all that can be drawn")
+
+    def advance(self) -> Sequence[Growth]:
+        return ()
+
+    def cancel(self, branch: BranchId) -> None:
+        return None
 
     def close_problem(self, problem: Problem) -> None:
         pass
@@ -209,7 +239,7 @@ def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration
     raise SystemExit(
         f"the draws were made with another {header['calibration']} "
         f"(sha256 {header['calibration_sha256'][:12]}); --calibration FILE takes the one of then, "
-        "which the history of models/shipped has"
+        "which the history of models/calibration/shipped has"
     )
 
 
@@ -239,8 +269,8 @@ def replaying(
         records = [record for record in records if record["id"] in others]
     curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
     policy = ReplayingPolicy(
-        _NoGenerator(header["flops_per_token"]),  # type: ignore[arg-type]
-        RecordStore(header, records, orders),  # type: ignore[arg-type]
+        NoGenerator(header["flops_per_token"]),
+        RecordStore(header, records, orders),
         lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
     calibrator: Calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})

@@ -27,6 +27,7 @@ _IN_WORDS = re.compile(
 )
 _NO_PLAIN_WORDS = re.compile(
     r"[\\^_=+*<>{}|\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d|\d ?(?:[b-z]|pi)\b"
+    r"|\b[b-hj-z] ?[-\u2013]? ?\d"
 )
 _ANOTHER_NUMBER = re.compile(
     r"\b(?:than|least|most|not|never|except|between|or|over|under|above|below"

@@ -13,7 +13,7 @@ from adascale.engine.ports import Evaluated, Policy, Prefix
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import BranchId, Problem, Step, Until
 
-from .store import DrawStore, Prompt, draw_key
+from .store import KeptDraws, Prompt, draw_key
 
 MOST_OPEN = 64
 """Questions whose prompts the generator keeps at most for draws that no search waits for."""
@@ -68,7 +68,7 @@ class DrawMaker:
         batches: Batches that it decoded for them.
     """
 
-    def __init__(self, live: Policy, store: DrawStore) -> None:
+    def __init__(self, live: Policy, store: KeptDraws) -> None:
         self._live = live
         self._store = store
         self._waiting: list[DrawRequest] = []

@@ -10,7 +10,7 @@ from adascale.engine.ports import Evaluated, Growth, Policy, Prefix
 from adascale.engine.types import BranchId, Problem, Step, Until
 
 from .drawing import DrawMaker, DrawRequest
-from .store import DrawStore
+from .store import KeptDraws
 
 SLOTS = 1 << 16
 """Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
@@ -41,7 +41,7 @@ class ReplayingPolicy:
 
     slots = SLOTS
 
-    def __init__(self, live: Policy, store: DrawStore, seconds: Callable[[int], float]) -> None:
+    def __init__(self, live: Policy, store: KeptDraws, seconds: Callable[[int], float]) -> None:
         self._live = live
         self._store = store
         self._seconds = seconds

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -40,8 +41,28 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+class KeptDraws(Protocol):
+    """Draws and prompts by what they are known by; those of ``DrawStore``, or recorded ones."""
+
+    def prompt(self, problem: Problem) -> Prompt | None:
+        """A question that was read."""
+
+    def put_prompt(self, problem: Problem, prompt: Prompt) -> None:
+        """Keep the reading of a question."""
+
+    def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
+        """The steps of a draw that came at least that far."""
+
+    def put(self, key: str, steps: tuple[Step, ...]) -> None:
+        """Keep a draw; a longer one replaces a shorter one."""
+
+    def __contains__(self, key: str) -> bool: ...
+
+
 class DrawStore:
-    """Draws in one SQLite file, each kept the moment it ends. Use with ``contextlib.closing``.
+    """Implements ``KeptDraws`` in one SQLite file: each draw is kept the moment it ends.
+
+    Use with ``contextlib.closing``.
 
     Args:
         path: Created if missing; belongs to one generator, prompt and sampler (``draws_path``).

@@ -139,6 +139,8 @@ def test_a_sentence_with_one_number_is_that_number(gold: str, answer: str) -> No
         ("18", "He was 18th"),
         ("18", "She makes 19 dollars a day."),
         ("Room 5", "5"),
+        ("2", "n - 2"),
+        ("2", "x 2"),
     ],
 )
 def test_a_sentence_that_says_more_than_a_number_is_not_it(

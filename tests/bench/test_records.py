@@ -1,0 +1,105 @@
+"""Recorded solutions: what is kept of a search, and what is played back from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from worlds import ReadingPolicy, fitted, fitted_report, problems, solve
+
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, StepProposed
+from adascale.engine.search.scoring import SequenceLogprob
+from adascale.engine.search.settings import Settings
+from adascale.engine.types import Problem
+from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save
+from bench.evidence import draw, records, verdicts
+
+SAMPLES = 5
+SEED = 3
+
+
+@pytest.fixture
+def artefact(tmp_path: Path) -> Artefact:
+    fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
+    card = Card("tiny+probe", fingerprint, "beta", (), (), 4, 2, 0, {}, fitted_report())
+    path = tmp_path / "tiny.calibration.safetensors"
+    made = Artefact(fitted().calibration, card, path)
+    save(made, path)
+    return made
+
+
+@pytest.fixture
+def logs(artefact: Artefact) -> dict[str, tuple[Problem, list[Event]]]:
+    driver = Driver(ReadingPolicy(solve, 8), SequenceLogprob(), artefact.calibration, lambda: 0.0)
+    found: dict[str, tuple[Problem, list[Event]]] = {}
+    for problem, event in driver.run(problems(6), Settings(draw.Everything(SAMPLES), seed=SEED)):
+        found.setdefault(problem.id, (problem, []))[1].append(event)
+    return found
+
+
+@pytest.fixture
+def file(tmp_path: Path, artefact: Artefact, logs: dict[str, tuple[Problem, list[Event]]]) -> Path:
+    path = tmp_path / "draws.jsonl.gz"
+    header = {
+        "schema": records.SCHEMA,
+        "model": "tiny",
+        "generator": "g",
+        "calibration": "tiny+probe",
+        "calibration_sha256": records.digest(artefact),
+        "seed": SEED,
+        "samples": SAMPLES,
+        "flops_per_token": 2.0,
+        "step_seconds": {"1": 0.1},
+    }
+    records.append(path, [header])
+    for problem, log in logs.values():
+        records.append(path, [draw.record(problem, log, artefact)])
+    return path
+
+
+def test_every_text_is_kept_in_its_place(file: Path, logs: dict[str, tuple[Problem, list[Event]]]) -> None:
+    for record in records.load(file)[1]:
+        _, log = logs[record["id"]]
+        solutions = [*record["samples"], record["greedy"]]
+        kept = sorted(text for each in solutions for part in verdicts.parts(each) for text in part["texts"])
+        assert kept == sorted(event.step.text for event in log if isinstance(event, StepProposed))
+        assert all(len(each["texts"]) == len(each["tokens"]) for each in solutions)
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_a_file_is_played_back_with_texts_or_without(file: Path, artefact: Artefact, texts: bool) -> None:
+    header, kept = records.load(file)
+    if not texts:
+        for record in kept:
+            for solution in (*record["samples"], record["greedy"]):
+                del solution["texts"]
+        file.unlink()
+        records.append(file, [header, *kept])
+    assert artefact.path is not None
+    _, driver, asked = records.replaying(file, 2, calibration=artefact.path)
+    answers = {record["id"]: [each["answer"] for each in record["samples"]] for record in kept}
+    for problem, event in driver.run(asked, Settings(draw.Everything(SAMPLES), seed=SEED)):
+        if event.kind == "search_finished":
+            votes = [answer for answer in answers[problem.id] if answer is not None]
+            assert (event.result.answer in votes) == bool(votes)
+            assert event.result.stop_reason == "exhausted"
+
+
+def test_verdicts_are_those_of_the_judge_and_changes_are_shown(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = list(verdicts.verdicts(file))
+    assert {verdict.right for verdict in found} == {True, False}
+    assert all(verdict.right == (verdict.answer == "18") for verdict in found)
+    then, now = tmp_path / "then.jsonl", tmp_path / "now.jsonl"
+    monkeypatch.setattr("sys.argv", ["verdicts", str(file), "-o", str(then)])
+    verdicts.main()
+    assert json.loads(capsys.readouterr().out)["changed"] == 0
+    then.write_text(then.read_text().replace('"right": true', '"right": false', 1))
+    monkeypatch.setattr("sys.argv", ["verdicts", str(file), "-o", str(now), "--against", str(then)])
+    verdicts.main()
+    *changes, figures = capsys.readouterr().out.splitlines()
+    assert [line.endswith("known '18': now right") for line in changes] == [True]
+    assert json.loads(figures)["changed"] == 1
