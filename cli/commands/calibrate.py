@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +21,7 @@ from ..options.groups import CalibrationRun, Check, Fit
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
 from ..terminal.console import as_typed, say, short_path, show_warning, write_payload
+from ..terminal.json_output import write_json
 from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
 
 if TYPE_CHECKING:
@@ -224,10 +224,7 @@ def _show(
 ) -> None:
     """Print a report as text or JSON, and draw it where --plot asks for that."""
     if run.json_output:
-        indent = 2 if sys.stdout.isatty() else None
-        write_payload(
-            json.dumps({"schema": SCHEMA, **more, "stages": to_plain(stages)}, allow_nan=False, indent=indent)
-        )
+        write_json({"schema": SCHEMA, **more, "stages": to_plain(stages)})
     else:
         write_payload(report_text(stages))
     if run.plot is not None:
