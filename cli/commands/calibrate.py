@@ -15,7 +15,7 @@ from adascale.engine.types import Notice, Problem
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..open_models import open_session
-from ..options.flags import JsonLinesOption, JsonOption
+from ..options.declare import JsonLinesOption, JsonOption
 from ..options.flatten import with_options
 from ..options.groups import CalibrationRun, Check, Fit
 from ..report.calibrate_report import card_text, list_text, report_text

@@ -21,7 +21,7 @@ from ..options.config_file import (
     suggestion,
     warn_unknown,
 )
-from ..options.flags import JsonOption
+from ..options.declare import JsonOption
 from ..options.flatten import settings
 from ..report.tables import columns
 from ..terminal.console import say, write_payload

@@ -12,7 +12,7 @@ import typer
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
 
 from ..options import completion
-from ..options.flags import JsonLinesOption
+from ..options.declare import JsonLinesOption
 from ..report.tables import columns
 from ..terminal.console import say, write_payload
 

@@ -1,7 +1,7 @@
 """What the commands take.
 
 ``groups`` has one dataclass a command, composed of the objects that the rest of the program works with;
-``flags`` declares every flag of their fields, once; ``flatten`` makes the parameters of a command of the two.
-``values`` parses what has a unit, ``arguments`` and ``completion`` serve the words between the flags and the
-shell, and ``config_file`` is where defaults of one's own come from.
+``flags`` has every flag of their fields, once, in the form that ``declare`` gives it; ``flatten`` makes the
+parameters of a command of the two. ``values`` parses what has a unit, ``arguments`` and ``completion`` serve
+the words between the flags and the shell, and ``config_file`` is where defaults of one's own come from.
 """

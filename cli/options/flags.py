@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.models import OptionInfo
@@ -18,6 +18,7 @@ from adascale.engine.strategies.effort import EFFORTS, PAPER_TEMPERATURE
 from adascale.models.options import SamplingOverrides, SessionOptions
 
 from . import completion
+from .declare import JSON, MACHINE, MODELS, OUTPUT, SEARCH, flag, key_of
 from .groups import (
     Ask,
     Batch,
@@ -32,37 +33,6 @@ from .groups import (
     Terminal,
 )
 from .values import parse_count, parse_duration, parse_gpu_layers
-
-MODELS, SEARCH, MACHINE, OUTPUT = "Models", "Search", "Machine", "Output"
-PANELS = (None, MODELS, SEARCH, MACHINE, OUTPUT)
-"""Panels of a help page, in this order; what has none stands above them."""
-
-
-def env(name: str) -> str:
-    """Name of an environment variable."""
-    return f"ADASCALE_{name}"
-
-
-def flag(*names: str, panel: str | None = None, setting: bool = False, **more: Any) -> OptionInfo:
-    """One flag.
-
-    Args:
-        names: Its names, the long one first.
-        panel: Where the help page shows it.
-        setting: It has an environment variable, and may stand in the config file.
-        more: As ``typer.Option`` has it.
-    """
-    option = typer.Option(..., *names, rich_help_panel=panel, **more)
-    assert isinstance(option, OptionInfo)
-    if setting:
-        option.envvar = env(key_of(option).replace("-", "_").upper())
-    return option
-
-
-def key_of(option: OptionInfo) -> str:
-    """``gpu-layers`` of ``--gpu-layers``: its name in the config file."""
-    assert option.param_decls
-    return option.param_decls[0].partition("/")[0].lstrip("-")
 
 
 def _of_efforts(name: str) -> str:
@@ -82,7 +52,6 @@ def _paper(context: typer.Context, asked: bool) -> bool:
     return asked
 
 
-_JSON = flag("--json", panel=OUTPUT, help="Print one JSON object.")
 _QUESTIONS = flag(
     "--questions", "-n", panel=SEARCH, min=1, show_default="all", help="How many, over all files."
 )
@@ -321,7 +290,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             setting=True,
             help="Keep the search, unless --trace does; adascale runs lists them.",
         ),
-        "json_output": _JSON,
+        "json_output": JSON,
         "progress": _PROGRESS,
     },
     Batch: {
@@ -362,7 +331,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "seed": flag("--seed", panel=SEARCH, min=0, help="Of the questions and all draws."),
         "plot": flag("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw accuracy against tokens."),
         "csv_output": flag("--csv", panel=OUTPUT, help="Print CSV, one row a strategy."),
-        "json_output": _JSON,
+        "json_output": JSON,
     },
     CalibrationRun: {
         "data": flag(
@@ -387,7 +356,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
         "seed": flag("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws."),
         "plot": flag("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw the reliability diagram."),
-        "json_output": _JSON,
+        "json_output": JSON,
     },
     Fit: {
         "method": flag(
@@ -414,13 +383,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     Doctor: {
         "generator": _SESSION["generator"],
         "offline": _SESSION["offline"],
-        "json_output": _JSON,
+        "json_output": JSON,
     },
 }
-
-JsonOption = Annotated[bool, _JSON]
-JsonLinesOption = Annotated[bool, flag("--json", help="Print JSON, one object a line.")]
-"""Of the commands that take a word or two."""
 
 
 SETTINGS = frozenset(

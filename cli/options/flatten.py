@@ -18,7 +18,8 @@ import typer.main
 from typer.models import OptionInfo
 
 from ..terminal.console import use_color
-from .flags import FLAGS, PANELS, env, key_of
+from .declare import PANELS, env, key_of
+from .flags import FLAGS
 from .groups import COMMANDS, Terminal
 
 FieldPath = tuple[str, ...]
