@@ -41,12 +41,15 @@ if TYPE_CHECKING:
     from ..open_session import OpenSession
 
 _CALL_SECONDS = 0.25
-"""An engine returns what has happened at least this often, or after one decode batch."""
+"""How long a call takes at least, where there is no room for another question."""
+
+_CALLS_PER_SECOND = 200
+"""Of all engines together, beside those that bring a question: each costs the parent about 1 ms."""
 
 _CONNECT_SECONDS = 10.0
 
-_CALLS = 2
-"""Calls that an actor answers at the same time: it can be interrupted while it works."""
+_CONCURRENT_CALLS = 2
+"""An actor can be interrupted while it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +89,21 @@ class Engine:
         """
         return Opened.of(self._open_session())
 
-    def work(self, settings: Settings, problem: Problem | None, more: bool) -> Progress:
-        """Search for a while.
+    def work(self, settings: Settings, problem: Problem | None, more: bool, seconds: float) -> Progress:
+        """Search for a while, and to the end of a decode batch.
 
         Args:
             settings: Of all questions of a run.
             problem: One more question, where there is one.
             more: Whether to return as soon as there is room, since there may be another.
+            seconds: How long, otherwise.
         """
         if problem is not None:
             self._questions.append(problem)
         if self._running is None:
             driver = self._driver = self._open_session().driver(time.monotonic)
             self._running = driver.run(self._draw(driver), settings)
-        end = time.monotonic() + _CALL_SECONDS
+        end = time.monotonic() + seconds
         events: list[Happened] = []
         for asked, event in self._running:
             events.append(Happened.of(asked, event))
@@ -155,7 +159,7 @@ class _Place:
                 scheduling_strategy=NodeAffinitySchedulingStrategy(self._node, soft=False),
                 num_cpus=0,
                 num_gpus=1 if self._gpu else 0,
-                max_concurrency=_CALLS,
+                max_concurrency=_CONCURRENT_CALLS,
                 max_restarts=0,
             )
             .remote(self._options)
@@ -289,7 +293,8 @@ class Cluster:
         elif not len(place.flight):
             return False
         more = not (source.exhausted or self.interrupted)
-        reference = place.call("work", settings, problem, more)
+        seconds = max(_CALL_SECONDS, len(self._places) / _CALLS_PER_SECOND)
+        reference = place.call("work", settings, problem, more, seconds)
         reference.future().add_done_callback(lambda _: self._news.put((place, reference)))
         return True
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def alone(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return answers(out)
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def has_a_record(out: Path) -> bool:
+    return out.exists() and bool(out.read_text())
+
+
 def engines() -> list[psutil.Process]:
     """Processes that serve as workers on the nodes."""
     return [p for p in psutil.process_iter(["cmdline"]) if "ray::Engine" in " ".join(p.info["cmdline"] or [])]
@@ -77,9 +89,7 @@ def test_an_engine_that_is_killed_loses_nothing(
     out = tmp_path / "out.jsonl"
     run = command(home, out, "--ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
-        end = time.monotonic() + 60
-        while not (out.exists() and out.read_text()) and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_for(lambda: has_a_record(out))
         # The one that has worked most: the other may not have begun, and has nothing to lose then.
         max(engines(), key=lambda engine: engine.cpu_times().user).kill()
         _, err = process.communicate(timeout=90)
@@ -87,6 +97,41 @@ def test_an_engine_that_is_killed_loses_nothing(
     lost = [line for line in out.read_text().splitlines() if json.loads(line)["status"] == "interrupted"]
     assert process.returncode == (6 if lost else 0)
     subprocess.run(command(home, out, "-q"), env=home.env, check=True)  # without the cluster: the same run
+    assert answers(out) == alone
+
+
+def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
+    home: Home, cluster: Any, alone: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    run = command(home, out, "--ray", cluster.address)
+    with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: has_a_record(out))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with" in err
+    assert "Traceback" not in err
+    wait_for(lambda: not engines())
+    subprocess.run(command(home, out, "-q"), env=home.env, check=True)
+    assert answers(out) == alone
+
+
+def test_a_node_that_is_gone_is_done_without(
+    home: Home, cluster: Any, alone: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    node = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    run = command(home, out, "--ray", cluster.address)
+    with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: has_a_record(out))
+        cluster.remove_node(node, allow_graceful=False)
+        _, err = process.communicate(timeout=120)
+    assert "was lost" in err
+    assert "Traceback" not in err
+    assert process.returncode in (0, 6)
+    subprocess.run(command(home, out, "-q"), env=home.env, check=True)
     assert answers(out) == alone
 
 
