@@ -27,8 +27,9 @@ _IN_WORDS = re.compile(
 )
 _NO_PLAIN_WORDS = re.compile(
     r"[\\^_=+*<>{}|\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d|\d ?(?:[b-z]|pi)\b"
-    r"|\b[b-hj-z] ?[-\u2013]? ?\d"
+    r"|[-\u2013] \d|(?<!['\u2019])\b[b-hj-z]\b"
 )
+"""Signs of a formula: operators, names of unknowns, and hyphens that may be a minus."""
 _ANOTHER_NUMBER = re.compile(
     r"\b(?:than|least|most|not|never|except|between|or|over|under|above|below"
     r"|plus|minus|divided|squared?|cubed?|roots?|power|twice|double|triple|half|halves|thirds?|quarters?"

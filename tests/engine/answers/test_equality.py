@@ -110,6 +110,7 @@ def test_a_list_is_no_number_with_a_thousands_separator(monkeypatch: pytest.Monk
     ("gold", "answer"),
     [
         ("18", "18 eggs"),
+        ("18", "It's 18."),
         ("18", "She makes 18 dollars a day."),
         ("18", r"\text{She makes } \$18 \text{ every day}"),
         ("1/2", "The chance is 1/2, as heads and tails are alike."),
@@ -137,6 +138,8 @@ def test_a_sentence_with_one_number_is_that_number(gold: str, answer: str) -> No
         ("18", "It is 18-year-old wine"),
         ("18", "From 18-20 of them"),
         ("18", "He was 18th"),
+        ("18", "n - 18"),
+        ("18", "so n is 18 less"),
         ("18", "She makes 19 dollars a day."),
         ("Room 5", "5"),
         ("2", "n - 2"),
