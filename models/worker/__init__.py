@@ -1,1 +1,7 @@
-"""The process that hosts the models, and the ways to it: pipes on this machine, Ray on many."""
+"""The process that hosts the models, so that its death is a message and not the end of a batch.
+
+``client`` is the parent's side and looks like a driver; ``server`` is the worker's side, around a session.
+They exchange ``messages``, one line of JSON each, through ``pipes``, which also tell why a worker ended.
+``dispatch`` knows which questions are drawn, in flight, lost or to blame. ``ray`` has engines on many
+machines in the place of one worker: actors without pipes, with the same dispatch.
+"""

@@ -10,12 +10,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
 from adascale.engine.errors import WorkerAbortedError, WorkerDiedError
 from adascale.engine.remedies import setting
 
-from .messages import FromParent, decode, encode
+from .messages import FromParent, FromWorker, decode, encode
 
 ENVIRONMENT = {
     # An abort is told in one line, not by a debugger.
@@ -47,7 +47,7 @@ class Pipes:
             one where the worker has ended by itself.
     """
 
-    def __init__(self, deliver: Callable[[Any], None]) -> None:
+    def __init__(self, deliver: Callable[[FromWorker | WorkerDiedError], None]) -> None:
         self._deliver = deliver
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
