@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adascale.cli.disk.questions import read_known
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
@@ -33,6 +32,7 @@ from adascale.models.calibration.collect import choose_questions
 from adascale.models.draws.store import DrawStore
 from adascale.models.open_session import OpenSession
 from adascale.models.options import SamplingOverrides, SessionOptions
+from adascale.models.questions import read_known
 from adascale.models.session import Session
 
 from ..common import close

@@ -18,7 +18,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from adascale.cli.disk.questions import read_known
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
@@ -27,6 +26,7 @@ from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
+from adascale.models.questions import read_known
 from adascale.models.session import Session
 
 from ..common import close

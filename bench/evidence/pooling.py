@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.cli.disk.questions import read_known
 from adascale.engine.calibration.features import sigmoid
 from adascale.engine.calibration.head import folds_of
 from adascale.engine.calibration.metrics import METRICS, Predictions, bootstrap
@@ -33,6 +32,7 @@ from adascale.models.llama.prefixes import evaluate
 from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
 from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
+from adascale.models.questions import read_known
 from adascale.models.session import Session
 
 from ..common import close, table

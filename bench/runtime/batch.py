@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from adascale.cli.disk.questions import read_known
 from adascale.engine.answers.equality import is_right
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
@@ -24,6 +23,7 @@ from adascale.engine.types import Problem
 from adascale.models.calibration.collect import choose_questions
 from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
+from adascale.models.questions import read_known
 from adascale.models.session import Session
 
 from ..common import close, table

@@ -21,9 +21,9 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.types import Notice, Problem
+from adascale.models.questions import BadLine, count_lines, digest, read_problems
 
 from ..disk.files import check_apart, unwritable
-from ..disk.questions import BadLine, count_lines, digest, read_problems
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace import TraceWriter
 from ..open_models import open_cluster, open_worker, settings_for
@@ -34,7 +34,7 @@ from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
 from ..report.record import answer_record, error_record, run_record
-from ..terminal.console import may_animate, say, show_error, show_warning
+from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
 from ..terminal.signals import graceful
 from ..terminal.text import plural
 
@@ -69,7 +69,8 @@ def batch(
     )
     if options.traces is not None:
         _make_folder(options.traces)
-    lines = islice(read_problems(source, options.form, options.question_field), options.limit)
+    stream = stdin_stream() if source == "-" else Path(source)
+    lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
     if options.dry_run:
         _plan(lines, options)
         return
@@ -220,7 +221,7 @@ class _Run:
 
     def _way_on(self) -> str:
         """Where an interrupted run stopped, and the command that continues it."""
-        total = count_lines(self.source, self.options.form)
+        total = count_lines(Path(self.source), self.options.form)
         there = self.counts.done + self.counts.skipped
         at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
         if not self._is_resumable:
@@ -243,7 +244,7 @@ def _view(counts: BatchCounts, source: str, options: Batch) -> BatchView:
         return JsonBatch()
     # Records that go to the same terminal would be written into the picture.
     live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
-    total = count_lines(source, options.form) if live else None
+    total = count_lines(Path(source), options.form) if live else None
     if total is not None and options.limit is not None:
         total = min(total, options.limit)
     return make_batch_view(counts, total, live=live, show_tree=options.show_tree, quiet=kind == "none")

@@ -15,8 +15,8 @@ import typer
 
 from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.types import Problem
+from adascale.models.questions import read_known
 
-from ..disk.questions import read_known
 from ..open_models import stoppable
 from ..options.groups import CalibrationRun
 from ..report.plots import check_plot

@@ -15,8 +15,8 @@ from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from adascale.engine.search.codec import to_plain
+from adascale.models.questions import read_known
 
-from ..disk.questions import read_known
 from ..open_models import open_session, stoppable
 from ..options.flatten import with_options
 from ..options.groups import Eval

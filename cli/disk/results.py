@@ -15,10 +15,10 @@ from typing import Any
 
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.models.kept import atomic_write
+from adascale.models.questions import digest
 
 from ..terminal.console import write_payload
 from .files import check_writable, unwritable
-from .questions import digest
 
 SCHEMA = "adascale.answer/1"
 """Of the records: what ``report.record`` makes of a search."""

@@ -16,8 +16,8 @@ from adascale.engine.strategies import STRATEGIES, Adapt, InstanceAdaptive, Stra
 from adascale.engine.strategies.effort import EFFORTS, PAPER, Effort
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
+from adascale.models.questions import Format
 
-from ..disk.questions import Format
 from ..render.renderer import ProgressChoice
 from ..terminal.console import ColorChoice
 

@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.remedies import spelled
@@ -74,6 +74,18 @@ def may_animate() -> bool:
         and not env.get("CI")
         and env.get("TTY_INTERACTIVE") != "0"
     )
+
+
+def stdin_stream() -> BinaryIO:
+    """Stdin, to be read line by line.
+
+    Raises:
+        UsageError: It is a terminal.
+    """
+    if sys.stdin.isatty():
+        raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
+    # Not sys.stdin's own buffer: a thread that waits on that one makes Python abort when it ends.
+    return open(sys.stdin.fileno(), "rb", closefd=False)
 
 
 def read_stdin() -> str:

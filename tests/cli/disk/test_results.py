@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.questions import digest
 from adascale.cli.disk.results import open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
+from adascale.models.questions import digest
 
 
 def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:

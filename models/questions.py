@@ -1,4 +1,4 @@
-"""Questions from files and pipes, read line by line: a file of any length takes no memory."""
+"""Questions from files and streams, read line by line: of those that were read a name of 8 bytes is kept."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import hashlib
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from adascale.engine.errors import UsageError
+from adascale.engine.remedies import setting
 from adascale.engine.types import Problem
-
-from ..terminal.console import clean
-from ..terminal.text import cells
-from .files import reason_of
 
 Format = Literal["auto", "jsonl", "csv", "text"]
 """How questions are written; ``auto`` goes by the file's name, then line by line."""
@@ -46,9 +45,9 @@ class BadLine:
 
 
 def read_problems(
-    source: str, form: Format = "auto", question_field: str = "question"
+    source: Path | BinaryIO, form: Format = "auto", question_field: str = "question"
 ) -> Iterator[Problem | BadLine]:
-    """Questions of a file, or of stdin for ``-``; a line that is none is told and does not end the rest.
+    """Questions of a file or an open stream; a line that is none becomes a ``BadLine`` and ends nothing.
 
     JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say; every
     other field and the line number go into ``meta``. A question without an id is named by its text, so that
@@ -57,52 +56,48 @@ def read_problems(
     Raises:
         UsageError: nothing can be read, or a CSV file has no such field.
     """
-    form = _settled(source, form)
-    with _opened(source) as stream:
-        lines = _decoded(stream)
+    form = _form_of(source, form)
+    with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
+        lines = _decode(stream)
         rows = _csv_rows(lines, question_field) if form == "csv" else _line_rows(lines, form, question_field)
-        yield from _named(rows, question_field)
+        yield from _with_ids(rows, question_field)
 
 
-def count_lines(source: str, form: Format = "auto") -> int | None:
+def count_lines(path: Path, form: Format = "auto") -> int | None:
     """About how many questions a file holds, for a bar: lines are counted, not read. None for a pipe.
 
     Raises:
         UsageError: the file cannot be read.
     """
-    if source == "-" or not Path(source).is_file():
+    if not path.is_file():
         return None
-    with _opened(source) as stream:
-        if _settled(source, form) == "csv":
-            rows = csv.reader(text + "\n" for _, text, _ in _decoded(stream))
+    with _open(path) as stream:
+        if _form_of(path, form) == "csv":
+            rows = csv.reader(text + "\n" for _, text, _ in _decode(stream))
             return max(0, sum(1 for _ in rows) - 1)
         return sum(1 for line in stream if not line.isspace())
 
 
-def _settled(source: str, form: Format) -> Format:
-    if form != "auto":
+def _form_of(source: Path | BinaryIO, form: Format) -> Format:
+    if form != "auto" or not isinstance(source, Path):
         return form
     known: Mapping[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-    return known.get(Path(source).suffix.lower(), "auto")
+    return known.get(source.suffix.lower(), "auto")
 
 
-def _opened(source: str) -> BinaryIO:
-    if source == "-":
-        if sys.stdin.isatty():
-            raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
-        # Not sys.stdin's own buffer: a thread that waits on that one makes Python abort when it ends.
-        return open(sys.stdin.fileno(), "rb", closefd=False)
+def _open(path: Path) -> BinaryIO:
     try:
-        return Path(source).open("rb")
-    except OSError as exc:
-        raise UsageError(f"cannot read {source}: {reason_of(exc)}", slug="unreadable") from exc
+        return path.open("rb")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot read {path}: {reason}", slug="unreadable") from error
 
 
 _Line = tuple[int, str, UsageError | None]
 _Row = tuple[int, str, dict[str, Any] | UsageError]
 
 
-def _decoded(stream: Iterable[bytes]) -> Iterator[_Line]:
+def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
     """Lines with their numbers, without their ends; what is no UTF-8 comes with an error."""
     for number, raw in enumerate(stream, start=1):
         data = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
@@ -136,19 +131,28 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     except json.JSONDecodeError as exc:
         msg = re.sub(r"^Expecting '(.)' delimiter$", r'expected "\1"', exc.msg)
         why = f"{msg[:1].lower()}{msg[1:]} at column {exc.pos + 1}"
-        return UsageError(
-            f"line {number}: not valid JSON: {why}", *_pointed_at(line, exc.pos), slug="bad-line"
-        )
+        return UsageError(f"line {number}: not valid JSON: {why}", *_point_at(line, exc.pos), slug="bad-line")
     except (ValueError, RecursionError) as exc:
         return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
     return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
 
 
-def _pointed_at(line: str, place: int) -> tuple[str, str]:
-    """What stands around a place of a line, and an arrow below it."""
-    start = max(0, place - _BEFORE)
-    before, behind = clean(line[start:place]), clean(line[place : place + _BEHIND])
-    return f"{before}{behind}".replace("\t", " "), " " * cells(before) + "^"
+def _point_at(line: str, place: int) -> tuple[str, str]:
+    """What stands around a place of a line, and an arrow below that place."""
+    before = _printable(line[max(0, place - _BEFORE) : place])
+    behind = _printable(line[place : place + _BEHIND])
+    return f"{before}{behind}", " " * sum(map(_cells, before)) + "^"
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text.replace("\t", " ") if c.isprintable())
+
+
+def _cells(character: str) -> int:
+    """Columns of a terminal that a character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "FW" else 1
 
 
 def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
@@ -168,7 +172,7 @@ def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
         raise UsageError(
             f'the header has no field "{question_field}"',
             f"it has: {', '.join(header) or 'nothing'}",
-            hint=f"--field {header[0]}" if header else "",
+            hint=setting("field", header[0]) if header else "",
         )
     while True:
         first = reader.line_num + 1
@@ -190,7 +194,7 @@ def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
             yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
 
 
-def _named(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
+def _with_ids(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
     seen: dict[int, int] = {}
     for number, text, data in rows:
         found = data if isinstance(data, UsageError) else _problem(number, data, question_field, seen)
@@ -208,7 +212,7 @@ def _problem(
         return UsageError(
             f'line {number} has no text in its field "{question_field}"',
             *([f"it has: {others}"] if others else []),
-            hint="--field NAME names the field with the question" if others else "",
+            hint=f"{setting('field', 'NAME')} names the field with the question" if others else "",
             slug="bad-line",
         )
     given = data.get("id")
@@ -248,7 +252,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
     for source in sources:
         files.append([])
         problem = None
-        for problem in read_problems(str(source)):
+        for problem in read_problems(source):
             if isinstance(problem, BadLine):
                 raise UsageError(
                     f"{source.name}: {problem.error.message}", hint="mend or remove the line"
@@ -259,7 +263,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
                     "a calibration learns from whether answers are right",
                 )
             if problem.question not in asked:
-                named = _named_apart(problem, source.stem, taken)
+                named = _with_free_id(problem, source.stem, taken)
                 files[-1].append(named)
                 taken.add(named.id)
                 asked.add(problem.question)
@@ -268,7 +272,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
     return files
 
 
-def _named_apart(problem: Problem, name: str, taken: set[str]) -> Problem:
+def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
     id_ = problem.id
     while id_ in taken:
         id_ = f"{name}:{id_}"

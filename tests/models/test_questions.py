@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.cli.disk.questions import BadLine, Format, read_problems
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
+from adascale.models.questions import BadLine, Format, read_problems
 
 
 def read(
     path: Path, data: bytes | str, form: Format = "auto", field: str = "question"
 ) -> list[Problem | BadLine]:
     path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return list(read_problems(str(path), form, field))
+    return list(read_problems(path, form, field))
 
 
 def questions(lines: list[Problem | BadLine]) -> list[str]:
@@ -78,7 +77,7 @@ def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
     with pytest.raises(UsageError, match='no field "question"') as error:
         read(file, "problem,answer\nOne?,1\n", "csv")
     assert error.value.facts == ("it has: problem, answer",)
-    assert error.value.hint == "--field problem"
+    assert error.value.hint == '`field="problem"`'
 
 
 @pytest.mark.parametrize(
@@ -125,16 +124,15 @@ def test_a_line_of_five_megabytes_is_a_question(file: Path) -> None:
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
-        list(read_problems(str(tmp_path)))
+        list(read_problems(tmp_path))
     assert read(tmp_path / "empty", "") == []
 
 
-def test_a_pipe_is_read_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_is_read_as_it_comes() -> None:
     reader, writer = os.pipe()
     with open(reader, "rb") as pipe, open(writer, "wb", buffering=0) as end:
-        monkeypatch.setattr(sys, "stdin", pipe)
         end.write(b"One?\n")
-        lines = read_problems("-")
+        lines = read_problems(pipe)
         assert questions([next(lines)]) == ["One?"]
         end.write(b"Two?\n")
         assert questions([next(lines)]) == ["Two?"]
