@@ -123,7 +123,7 @@ def settings_for(search: Search, terminal: Terminal, worker: Worker | Cluster) -
     if terminal.verbose:
         say(f"seed {seed}")
     return Settings(
-        strategy=search.chosen(),
+        strategy=search.make_strategy(),
         budget=search.budget,
         seed=seed,
         models=worker.opened.models,

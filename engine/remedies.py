@@ -29,7 +29,7 @@ def command(*words: str, force: bool = False) -> str:
     return f"`{' '.join(['adascale', *words, *(['--force'] if force else [])])}`"
 
 
-def spelled(text: str, spell: Callable[[str, str | None], str]) -> str:
+def respell(text: str, spell: Callable[[str, str | None], str]) -> str:
     """The text with each setting as ``spell(name, value)`` has it, and with commands bare.
 
     Args:

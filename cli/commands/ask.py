@@ -54,7 +54,7 @@ def ask(
     if options.trace is not None:
         check_writable(options.trace)
     search, terminal = options.search, options.terminal
-    branches = min(search.chosen().branches, MAX_BRANCHES)
+    branches = min(search.make_strategy().branches, MAX_BRANCHES)
     session = replace(options.session, branches=branches)
     kind = choose_progress(options.progress, terminal.quiet, may_animate())
     started = time.monotonic()

@@ -272,7 +272,7 @@ def _plan(lines: Iterator[Problem | BadLine], options: Batch) -> None:
     say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    most = options.search.chosen().at_most
+    most = options.search.make_strategy().at_most
     limit = "until every prefix has ended" if most is None else f"at most {plural(most, 'solution')} each"
     say(f"adascale: {options.search.strategy}, {limit}")
     if bad:

@@ -36,10 +36,15 @@ class _Leaf:
     default: Any
 
     @property
+    def name(self) -> str:
+        """Of the parameter: that of the flag, which is unique in a command, as names of fields are not."""
+        return key_of(self.flag).replace("-", "_")
+
+    @property
     def parameter(self) -> inspect.Parameter:
-        """As Typer reads it; flags are unique in a command, names of fields are not."""
+        """As Typer reads it."""
         return inspect.Parameter(
-            key_of(self.flag).replace("-", "_"),
+            self.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=self.default,
             annotation=Annotated[self.annotation, self.flag],
@@ -58,8 +63,8 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            typed = {leaf.path: values.pop(leaf.parameter.name) for leaf in flags}
-            options = _filled(usual, typed)
+            typed = {leaf.path: values.pop(leaf.name) for leaf in flags}
+            options = _fill(usual, typed)
             _prepare(options)
             command(options=options, **values)
 
@@ -96,18 +101,18 @@ def _flags(options: Any, root: type[Any], path: FieldPath = ()) -> Iterator[_Lea
         value, here = getattr(options, field.name), (*path, field.name)
         if is_dataclass(value):
             yield from _flags(value, root, here)
-        elif (flag := _declared(root, here, type(options))) is not None:
+        elif (flag := _flag_of(root, here, type(options))) is not None:
             yield _Leaf(here, flag, hints[field.name], value)
 
 
-def _declared(root: type[Any], path: FieldPath, owner: type[Any]) -> OptionInfo | None:
+def _flag_of(root: type[Any], path: FieldPath, owner: type[Any]) -> OptionInfo | None:
     """The flag of a field: of this command, or of all that have the field."""
     of_command, of_owner = FLAGS.get(root, {}), FLAGS.get(owner, {})
     name = ".".join(path)
     return of_command[name] if name in of_command else of_owner.get(path[-1])
 
 
-def _filled(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) -> Any:
+def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) -> Any:
     """The options with what was typed in place of the defaults."""
     changes = {}
     for field in fields(options):
@@ -115,7 +120,7 @@ def _filled(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) 
         if here in typed:
             changes[field.name] = typed[here]
         elif is_dataclass(value):
-            changes[field.name] = _filled(value, typed, here)
+            changes[field.name] = _fill(value, typed, here)
     return replace(options, **changes)
 
 

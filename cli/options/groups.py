@@ -91,7 +91,7 @@ class Search:
     seed: int | None = None
     preset: Preset = Preset()
 
-    def chosen(self) -> Strategy:
+    def make_strategy(self) -> Strategy:
         """The strategy with its parameters.
 
         Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.remedies import spelled
+from adascale.engine.remedies import respell
 from adascale.engine.types import Notice
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def as_typed(text: str) -> str:
         option = f"--{name.replace('_', '-')}"
         return option if value in (None, "True") else f"{option} {shlex.quote(value)}"
 
-    return spelled(text, flag)
+    return respell(text, flag)
 
 
 def show_warning(notice: Notice) -> None:

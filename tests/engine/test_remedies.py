@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.remedies import command, setting, spelled
+from adascale.engine.remedies import command, respell, setting
 
 
 def field(name: str, value: str | None) -> str:
@@ -18,6 +18,6 @@ def test_a_setting_reads_as_python_has_it() -> None:
 
 def test_an_edge_spells_what_is_marked_and_nothing_else() -> None:
     text = f"a smaller {setting('ctx_size')}, or {setting('prm', 'none')}: `x + 1`, prm=none"
-    assert spelled(text, field) == "a smaller <ctx_size: None>, or <prm: none>: `x + 1`, prm=none"
-    assert spelled(f"see {command('models', 'list')}; more", field) == "see adascale models list; more"
+    assert respell(text, field) == "a smaller <ctx_size: None>, or <prm: none>: `x + 1`, prm=none"
+    assert respell(f"see {command('models', 'list')}; more", field) == "see adascale models list; more"
     assert command("models", "pull", "x", force=True) == "`adascale models pull x --force`"
