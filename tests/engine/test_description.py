@@ -1,0 +1,35 @@
+"""A description of models as a trace keeps it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from adascale.engine.description import GeneratorDescription, ModelDescription, PRMDescription
+from adascale.engine.search.codec import build, to_plain
+
+GENERATOR = GeneratorDescription("small", "small.gguf", "ab" * 32, 2048, "cpu")
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        ModelDescription(),
+        ModelDescription(GENERATOR, sampling={"temperature": 0.5, "top_k": 40, "prompt": "cd"}),
+        ModelDescription(GENERATOR, PRMDescription("judge", format="judge"), {"name": "small+judge"}),
+    ],
+)
+def test_it_comes_back_from_json(models: ModelDescription) -> None:
+    assert build(ModelDescription, json.loads(json.dumps(to_plain(models)))) == models
+
+
+def test_scripted_models_leave_nothing_in_a_trace() -> None:
+    assert to_plain(ModelDescription()) == {}
+
+
+@pytest.mark.parametrize("prm", [{}, {"prm": None}])
+def test_traces_of_earlier_versions_are_read(prm: dict[str, Any]) -> None:
+    data = {"generator": {"name": "small", "sha256": "ab", "quantization": "Q4_K_M"}, **prm}
+    assert build(ModelDescription, data) == ModelDescription(GeneratorDescription("small", sha256="ab"))
