@@ -17,7 +17,6 @@ import multiprocessing
 import os
 import signal
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,11 +30,9 @@ from adascale.models.machine import physical_cores
 from ..common import close, model_path, table
 
 if TYPE_CHECKING:
-    from adascale.models.llama.runtime import LlamaContext
+    from .decoder import Decoder
 
 KNOBS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-DEPTH = 64
-WINDOW = 512
 
 Environment = Mapping[str, str]
 _SPAWN = multiprocessing.get_context("spawn")
@@ -50,60 +47,30 @@ class Load:
     threads: int
 
 
-class Decoder:
-    """Decode steps on the runtime, without a sampler.
+def decoder_with(load: Load, environment: Environment) -> Decoder:
+    """Load llama.cpp into this process, with these knobs of OpenMP and no others."""
+    for name in KNOBS:
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    from .decoder import Decoder
 
-    Args:
-        load: What is decoded.
-        environment: OpenMP's knobs; those that are missing are unset.
-    """
-
-    def __init__(self, load: Load, environment: Environment) -> None:
-        for name in KNOBS:
-            os.environ.pop(name, None)
-        os.environ.update(environment)
-        import llama_cpp  # noqa: F401  # before adascale, which sets what is unset
-
-        from adascale.models.llama.native import AbortFlag
-        from adascale.models.llama.runtime import MAX_BATCH_TOKENS, LlamaContext, LlamaModel, Run
-
-        self._run, self._room = Run, MAX_BATCH_TOKENS
-        model = LlamaModel(load.path)
-        self._context: LlamaContext = LlamaContext(model, WINDOW, load.branches, load.threads, AbortFlag())
-        self._sequences = range(load.branches)
-        self._length = WINDOW
-
-    def seconds(self, steps: int) -> float:
-        """Mean seconds of a step; the branches begin again where they would not fit."""
-        if self._length + steps > WINDOW:
-            self._begin()
-        started = time.perf_counter()
-        for _ in range(steps):
-            self._context.decode([self._run(sequence, self._length, [0]) for sequence in self._sequences])
-            self._length += 1
-        return (time.perf_counter() - started) / steps
-
-    def _begin(self) -> None:
-        for sequence in self._sequences:
-            self._context.clear(sequence)
-        self._length = min(DEPTH, self._room // len(self._sequences))
-        self._context.decode([self._run(sequence, 0, [0] * self._length) for sequence in self._sequences])
+    return Decoder(load.path, load.branches, load.threads)
 
 
 def answer_with_seconds(calls: Connection, load: Load, environment: Environment) -> None:
     """Main function of a measured process: numbers of steps come in, seconds go out."""
-    decoder = Decoder(load, environment)
-    calls.send(decoder.seconds(1))
+    measured = decoder_with(load, environment)
+    calls.send(measured.seconds(1))
     while steps := calls.recv():
-        calls.send(decoder.seconds(steps))
+        calls.send(measured.seconds(steps))
 
 
 def decode_for_ever(calls: Connection, load: Load) -> None:
     """Main function of the neighbour that decodes."""
-    decoder = Decoder(load, {})
-    calls.send(decoder.seconds(1))
+    neighbour = decoder_with(load, {})
+    calls.send(neighbour.seconds(1))
     while True:
-        decoder.seconds(1)
+        neighbour.seconds(1)
 
 
 def spin_for_ever(calls: Connection) -> None:
