@@ -1,7 +1,7 @@
 """Who asks which question: questions as they are drawn, and those that an engine has.
 
-An engine gets its next question when it has begun the last one, so none waits at one engine while another
-is idle, and the parent knows of each whether it was lost with its engine.
+An engine gets its next question when it has begun the last one or has room for it, so at most one waits
+there. The parent knows of each whether it had begun when the engine died, and asks the others again.
 """
 
 from __future__ import annotations
