@@ -1,18 +1,17 @@
 """Strategies that do more than draw whole solutions, run on the questions of recorded ones.
 
-Usage: ``python -m bench.evidence.paired DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl
+Usage: ``python -m bench.evidence.paired DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl.gz
 [--strategies adaptive,beam]``
 
 The records (``records.py``) give the strategies that these are measured against; a beam, or a step that is
 drawn again on records that do not hold it, cannot be replayed from them. Draws are those of ``adascale eval``
-with the same seed, and are kept for it. Each outcome is appended the moment it is there, and the same command
-goes on.
+with the same seed, and are kept for it. Each outcome is appended with its texts the moment it is there, and
+the same command goes on. Older files of outcomes are neither compressed nor have texts.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -64,15 +63,14 @@ def main() -> None:
     samples = {"samples": header["samples"]}
     played = parse_contestants(args.against, samples)
     live = parse_contestants(args.strategies, {**samples, **numbers(args.set)})
-    kept = args.output.read_text(encoding="utf-8").splitlines() if args.output.exists() else []
-    found = {(o.entry, o.problem): o for o in (build(Outcome, json.loads(line)) for line in kept)}
+    kept = records.lines(args.output) if args.output.exists() else []
+    found = {(o.entry, o.problem): o for o in (build(Outcome, line) for line in kept)}
     known = {problem.id: problem for file in read_known(args.data) for problem in file}
     asked = [(entry, problem.id) for entry in live for problem in recorded]
     lacking = [(entry, id_) for entry, id_ in asked if (entry.name, id_) not in found]
     todo = [(entry, [known[id_] for other, id_ in lacking if other is entry]) for entry in live]
     for at, new in enumerate(run(header, todo) if lacking else (), start=1):
-        with args.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(to_plain(new)) + "\n")
+        records.append(args.output, [to_plain(new)])
         found[new.entry, new.problem] = new
         print(f"{at}/{len(lacking)} searches, {new.entry}", flush=True)
     comparison = Comparison([*played, *live], [problem.id for problem in recorded])

@@ -47,19 +47,25 @@ class KnownStep(Step):
     estimate: Estimate = field(default=Estimate(0.0, 0.0, 0.0, False), compare=False)
 
 
+def lines(path: Path) -> list[dict[str, Any]]:
+    """JSON Lines of a file, which is compressed where its name ends in .gz."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
 def load(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Header and questions of a file."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        header, *records = map(json.loads, file)
+    header, *records = lines(path)
     assert header["schema"] == SCHEMA, f"{path} holds no draws"
     return header, records
 
 
-def append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Add lines; a gzip file may have several members."""
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+def append(path: Path, objects: Sequence[Mapping[str, Any]]) -> None:
+    """Add lines, compressed where the name ends in .gz: such a file may have several members."""
+    data = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
     with path.open("ab") as file:
-        file.write(gzip.compress(text.encode(), mtime=0))
+        file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def estimate(numbers: Sequence[float]) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,8 +125,9 @@ class Comparison:
     outcomes: dict[tuple[str, str], list[Outcome]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
-        """Take the next outcome."""
-        self.outcomes.setdefault((outcome.entry, outcome.problem), []).append(outcome)
+        """Take the next outcome; its texts are no part of a comparison."""
+        figures = replace(outcome, solutions=())
+        self.outcomes.setdefault((outcome.entry, outcome.problem), []).append(figures)
 
     def report(self) -> EvaluationReport:
         """Means over questions, ratios of means, 95 % intervals."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..answers.equality import is_right
 from ..budget import Usage
@@ -19,7 +19,7 @@ from ..search.events import (
 )
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import Estimate, Problem, StopReason
+from ..types import OMIT_WHEN_EMPTY, Estimate, NodeId, Problem, StopReason
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -53,6 +53,7 @@ class Outcome:
         confidence: Of the chosen answer; None without an answer.
         stop_reason: Why it ended; None where it could not be searched.
         usage: What it cost.
+        solutions: Texts of the trajectories that finished, so that reading their answers can be audited.
     """
 
     entry: str
@@ -64,6 +65,7 @@ class Outcome:
     confidence: Estimate | None
     stop_reason: StopReason | None
     usage: Usage
+    solutions: tuple[str, ...] = field(default=(), metadata=OMIT_WHEN_EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,16 @@ class _Fold:
     found: int = 0
     finished: int = 0
     usage: Usage = Usage()
+    texts: dict[NodeId, str] = field(default_factory=dict)
+    solutions: list[str] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
         if isinstance(event, PromptRead | StepProposed | StepScored):
             self.usage = self.usage + event.usage
+        if isinstance(event, StepProposed):
+            self.texts[event.node] = self.texts.get(event.parent, "") + event.step.text
         if isinstance(event, AnswerFound):
+            self.solutions.append(self.texts[event.node])
             self.finished += 1
             self.found += self._right(event.answer)
 
@@ -147,6 +154,7 @@ class _Fold:
             confidence,
             result.stop_reason,
             end.usage,
+            tuple(self.solutions),
         )
 
     def _right(self, answer: str | None) -> bool:

@@ -103,3 +103,12 @@ def test_verdicts_are_those_of_the_judge_and_changes_are_shown(
     *changes, figures = capsys.readouterr().out.splitlines()
     assert [line.endswith("known '18': now right") for line in changes] == [True]
     assert json.loads(figures)["changed"] == 1
+
+
+@pytest.mark.parametrize("name", ["outcomes.jsonl", "outcomes.jsonl.gz"])
+def test_lines_are_appended_compressed_by_name(tmp_path: Path, name: str) -> None:
+    path, line = tmp_path / name, {"text": "the same words " * 50}
+    for _ in range(3):
+        records.append(path, [line])
+    assert records.lines(path) == [line] * 3
+    assert (path.stat().st_size < 500) == name.endswith(".gz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from adascale.engine.evaluation.compare import ClassReport, Comparison, SureRepo
 from adascale.engine.evaluation.evaluate import CLASSES, Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, Score
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.codec import build, to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.strategies import Adaptive, Greedy, Vote
@@ -123,6 +125,21 @@ def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     assert report.strategies[0].samples == 4
     assert report.strategies[0].ece is None  # nothing is calibrated
     assert report.strategies[0].ece_floor is None
+
+
+def test_an_outcome_keeps_its_solutions_and_a_comparison_does_not() -> None:
+    def two_steps(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("Add.\n\n", "step") if not prefix.steps else scripted_step("Answer: 18.", "stop")
+
+    driver = Driver(ScriptedPolicy(two_steps), SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    [found] = evaluate(driver, [WIDE], [Problem("q", "?", "18")], 1, seed=3)
+    assert found.solutions == ("Add.\n\nAnswer: 18.",) * 4
+    assert build(Outcome, to_plain(found)) == found
+    old = {name: value for name, value in to_plain(found).items() if name != "solutions"}
+    assert build(Outcome, old) == replace(found, solutions=())
+    comparison = Comparison([WIDE], ["q"])
+    comparison.add(found)
+    assert comparison.outcomes["vote:4", "q"] == [replace(found, solutions=())]
 
 
 def test_the_known_answer_is_gold() -> None:
