@@ -219,12 +219,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             help="Trajectories of vote and best-of-n, at most as many of adaptive.",
         ),
         "width": flag(
-            "--beam-width",
-            panel=SEARCH,
-            min=1,
-            max=64,
-            show_default="4",
-            help="Prefixes that a beam keeps.",
+            "--beam-width", panel=SEARCH, min=1, max=64, show_default="4", help="Prefixes that a beam keeps."
         ),
         "branching": flag(
             "--branching", panel=SEARCH, min=1, max=64, show_default="4", help="Children of each kept prefix."
@@ -279,10 +274,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "show_tree": _SHOW_TREE,
         "extract": flag("--extract", "-x", panel=OUTPUT, help="Print the final answer only."),
         "trace": flag(
-            "--trace",
-            panel=OUTPUT,
-            metavar="FILE",
-            help="Write the event log; adascale replay shows it.",
+            "--trace", panel=OUTPUT, metavar="FILE", help="Write the event log; adascale replay shows it."
         ),
         "save": flag(
             "--save/--no-save",
@@ -378,13 +370,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             panel=SEARCH,
             metavar="auto|none|FILE",
             help="What to check; none measures the raw scores alone.",
-        ),
+        )
     },
-    Doctor: {
-        "generator": _SESSION["generator"],
-        "offline": _SESSION["offline"],
-        "json_output": JSON,
-    },
+    Doctor: {"generator": _SESSION["generator"], "offline": _SESSION["offline"], "json_output": JSON},
 }
 
 
