@@ -22,7 +22,7 @@ from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
 from ..terminal.console import as_typed, say, short_path, show_warning, write_payload
 from ..terminal.json_output import write_json
-from .calibrate_draw import Drawn, chosen_problems, drawn_on, file_name, pair_name
+from .calibrate_draw import TrainingDraws, choose_problems, draw_training, file_name, pair_name
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.report import StageReport
@@ -61,14 +61,14 @@ def fit(*, options: Fit) -> None:
     from adascale.models.calibration.artefact import describe
 
     run, output = options.run, options.output
-    problems = chosen_problems(run, FEWEST)
+    problems = choose_problems(run, FEWEST)
     if output is not None:
         check_writable(output)
         check_apart(output, [*run.data, *run.session.references()], "-o mine.calibration.safetensors")
     with open_session(run.session, run.terminal) as session:
-        drawn = drawn_on(session, problems, FEWEST, run)
-        artefact = _fitted(session, drawn, options)
-    path = _saved(artefact, output)
+        draws = draw_training(session, problems, FEWEST, run)
+        artefact = _fit(session, draws, options)
+    path = _save(artefact, output)
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
     if run.terminal.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
@@ -86,7 +86,7 @@ def check(*, options: Check) -> None:
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
     run = options.run
-    problems = chosen_problems(run, 1)
+    problems = choose_problems(run, 1)
     with open_session(run.session, run.terminal) as session:
         from adascale.engine.calibration.fitting import measure
         from adascale.engine.calibration.report import report
@@ -99,18 +99,18 @@ def check(*, options: Check) -> None:
                 slug="no-calibration",
                 hint="adascale calibrate fit --data questions.jsonl",
             )
-        warnings = [*session.warnings, *_fitted_on(artefact, problems)]
+        warnings = [*session.warnings, *_warnings_of_overlap(artefact, problems)]
         for notice in warnings if run.terminal.quiet < 2 else ():
             show_warning(notice)
-        drawn = drawn_on(session, problems, 1, run)
+        draws = draw_training(session, problems, 1, run)
         fitted = None if artefact is None else artefact.calibration
         # A raw score is not shown a second time beside itself.
-        beside = None if artefact is None else drawn.training
-        stages = report(measure(fitted, drawn.training, run.seed), beside)
+        beside = None if artefact is None else draws.training
+        stages = report(measure(fitted, draws.training, run.seed), beside)
         described = None if artefact is None else to_plain(describe(artefact))
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
-    _show(stages, run, {"calibration": described, "data": drawn.names, "warnings": texts}, label)
+    _show(stages, run, {"calibration": described, "data": draws.names, "warnings": texts}, label)
 
 
 @app.command("list")
@@ -159,7 +159,7 @@ def show(
     write_payload(as_text)
 
 
-def _fitted(session: OpenSession, drawn: Drawn, options: Fit) -> Artefact:
+def _fit(session: OpenSession, draws: TrainingDraws, options: Fit) -> Artefact:
     """Fit on what was drawn, and write on the card how good it is on questions held out."""
     import llama_cpp
     import numpy
@@ -171,23 +171,23 @@ def _fitted(session: OpenSession, drawn: Drawn, options: Fit) -> Artefact:
     from adascale.models.calibration.artefact import Artefact, Card
 
     run = options.run
-    fitted = fit_calibration(drawn.training, options.method, HeadConfig(), run.seed)
+    fitted = fit_calibration(draws.training, options.method, HeadConfig(), run.seed)
     card = Card(
         name=pair_name(session),
         fingerprint=session.fingerprint,
         method=options.method,
-        data=drawn.names,
-        questions=drawn.questions,
+        data=draws.names,
+        questions=draws.questions,
         samples=run.samples,
         rollouts=run.rollouts,
         seed=run.seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
-        held_out=report(fitted.held_out, drawn.training),
+        held_out=report(fitted.held_out, draws.training),
     )
     return Artefact(fitted.calibration, card)
 
 
-def _saved(artefact: Artefact, output: Path | None) -> Path:
+def _save(artefact: Artefact, output: Path | None) -> Path:
     """Write a calibration to ``output``, or where ``ask`` finds it; returns the file.
 
     Raises:
@@ -204,7 +204,7 @@ def _saved(artefact: Artefact, output: Path | None) -> Path:
     return path
 
 
-def _fitted_on(artefact: Artefact | None, problems: list[Problem]) -> list[Notice]:
+def _warnings_of_overlap(artefact: Artefact | None, problems: list[Problem]) -> list[Notice]:
     """A warning where it is to be measured on questions that it was fitted on."""
     from adascale.models.calibration.artefact import question_key
 

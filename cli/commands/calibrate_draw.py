@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """Training data, the names of its files, and its questions (``question_key``)."""
+class TrainingDraws:
+    """Rollouts as training data, the names of the question files, and the questions (``question_key``)."""
 
     training: Training
     names: tuple[str, ...]
     questions: tuple[str, ...]
 
 
-def chosen_problems(options: CalibrationRun, fewest: int) -> list[Problem]:
+def choose_problems(options: CalibrationRun, fewest: int) -> list[Problem]:
     """The questions asked for; what cannot work is told before anything is loaded.
 
     Raises:
-        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be draws.
     """
     from adascale.models.calibration.collect import choose_questions
 
@@ -77,7 +77,9 @@ def _check_enough(count: int, fewest: int) -> None:
     )
 
 
-def drawn_on(session: OpenSession, problems: list[Problem], fewest: int, options: CalibrationRun) -> Drawn:
+def draw_training(
+    session: OpenSession, problems: list[Problem], fewest: int, options: CalibrationRun
+) -> TrainingDraws:
     """Rollouts of all problems as training data; what is kept already is not drawn again.
 
     Raises:
@@ -104,7 +106,7 @@ def drawn_on(session: OpenSession, problems: list[Problem], fewest: int, options
     _check_enough(len(kept), fewest)
     training = training_set(kept, None if session.prm is None else rewards)
     questions = tuple(question_key(rollouts.problem.question) for rollouts in kept)
-    return Drawn(training, tuple(path.name for path in options.data), questions)
+    return TrainingDraws(training, tuple(path.name for path in options.data), questions)
 
 
 def _draw_missing(

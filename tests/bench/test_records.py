@@ -25,9 +25,9 @@ def artefact(tmp_path: Path) -> Artefact:
     fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
     card = Card("tiny+probe", fingerprint, "beta", (), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / "tiny.calibration.safetensors"
-    made = Artefact(fitted().calibration, card, path)
-    save(made, path)
-    return made
+    artefact = Artefact(fitted().calibration, card, path)
+    save(artefact, path)
+    return artefact
 
 
 @pytest.fixture
