@@ -1,1 +1,6 @@
-"""Calibrations as files: the artefact, those that are installed, and the rollouts that they are fitted on."""
+"""Calibrations as files, and what they are fitted on.
+
+``collect`` draws rollouts on questions with known answers, ``rollouts`` keeps them question by question,
+``training`` makes them the training data of a fit. ``artefact`` is the file of a calibration with its card;
+``installed`` finds the one that belongs to a pair of models and says what does not match.
+"""
