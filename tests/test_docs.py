@@ -39,7 +39,7 @@ def test_a_snippet_runs(
     code = re.sub(r"(adascale\.(?:ask|search)\(\"[^\"]*\")\)", rf"\1, {str(chain_gguf)!r})", code)
     assert catalog.DEFAULT_GENERATOR not in code
 
-    exec(compile(code, place, "exec"), {"__name__": "snippet"})
+    exec(compile(code, place, "exec", dont_inherit=True), {"__name__": "snippet"})
 
     assert capsys.readouterr().out.strip()
 
