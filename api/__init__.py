@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adascale.engine.errors import AdascaleError
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.events import Event, SearchFinished, SearchStarted
-    from adascale.engine.search.replay import replay
+    from adascale.engine.search.record import replay
     from adascale.engine.search.settings import Settings
     from adascale.engine.search.tree import Tree
     from adascale.engine.strategies import (
@@ -78,7 +78,7 @@ _HOMES = {
     "Vote": "adascale.engine.strategies",
     "ask": "adascale.asking",
     "gather": "adascale.engine.strategies",
-    "replay": "adascale.engine.search.replay",
+    "replay": "adascale.engine.search.record",
     "search": "adascale.asking",
 }
 

@@ -24,7 +24,7 @@ from adascale.cli.export.document import Document
 from adascale.cli.export.page import to_html
 from adascale.cli.export.text import to_svg
 from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.state import state_after
+from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import summary, why
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.search.events import Event
@@ -54,9 +54,9 @@ def frames(events: Sequence[Event]) -> Iterator[list[Text]]:
     """Moments at equal distances, then the end with what is printed below it."""
     end = events[-1].t
     for at in range(FRAMES):
-        state = state_after(event for event in events if event.t <= end * at / FRAMES)
+        state = ViewState.of([events[0], *(event for event in events[1:] if event.t <= end * at / FRAMES)])
         yield live_frame(state, WIDTH, HEIGHT, UNICODE, at)
-    state = state_after(events)
+    state = ViewState.of(events)
     yield [*final_frame(state, WIDTH, UNICODE), Text(), summary(state, UNICODE), Text(why(state))]
 
 

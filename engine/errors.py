@@ -26,25 +26,43 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .types import Notice
+
 
 class AdascaleError(Exception):
     """Base of all errors that are shown to a user.
 
     Attributes:
-        slug: Stable identifier, also ``error.code`` in JSON output.
-        message: What happened, one line, no full stop.
-        facts: Numbers, paths and names that explain it, one per line.
-        hint: A command or change that mends it; empty when there is none.
+        notice: What happened, in one line without a full stop, numbers, paths and names that explain it, and
+            a command or change that mends it.
+        default_slug: Stable identifier of the class, where an error has none of its own.
     """
 
     default_slug: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *facts: str, hint: str = "", slug: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.facts = facts
-        self.hint = hint
-        self.slug = slug or self.default_slug
+        self.notice = Notice(slug or self.default_slug, message, facts, hint)
+
+    @property
+    def slug(self) -> str:
+        """Stable identifier, also ``error.code`` in JSON output."""
+        return self.notice.code
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return self.notice.message
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What explains it, one fact per line."""
+        return self.notice.facts
+
+    @property
+    def hint(self) -> str:
+        """What mends it; empty when nothing is known to."""
+        return self.notice.hint
 
 
 class UsageError(AdascaleError):

@@ -200,11 +200,11 @@ class SearchResult:
         confidence: Estimate for the answer; uncalibrated until a calibration exists.
         groups: Answer groups, the chosen one first.
         best: Terminal node of the trajectory that is shown; None when nothing finished.
-        stop_reason: Why the search ended.
+        stop_reason: Why the search ended; while it runs, that nothing has ended it.
     """
 
     answer: str | None
     confidence: Estimate | None
     groups: tuple[AnswerGroup, ...]
     best: NodeId | None
-    stop_reason: StopReason
+    stop_reason: StopReason = "exhausted"

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
-from adascale.engine.search.replay import replay
+from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy

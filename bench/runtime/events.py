@@ -19,6 +19,7 @@ from typing import Any
 
 from adascale.cli.report.record import answer_record
 from adascale.engine.search.events import BranchGrew, from_json
+from adascale.engine.search.record import Record
 from adascale.engine.types import Problem
 from adascale.models.worker.messages import Happened, decode, encode
 
@@ -39,7 +40,7 @@ def measured(path: Path) -> dict[str, float]:
     sent, send_ms = timed(lambda: [encode(Happened.of(problem, event)) for event in log])
     received, read_ms = timed(lambda: [decode(line).event() for line in sent])
     assert received == log
-    record, record_ms = timed(lambda: answer_record(received, 0.0, "0"))
+    record, record_ms = timed(lambda: answer_record(Record.of(received), 0.0, "0"))
     return {
         "events": len(log),
         "kb": sum(map(len, sent)) / 1000,

@@ -20,7 +20,7 @@ from rich.text import Text
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.render.frame import live_frame
 from adascale.cli.render.live import FRAMES_PER_SECOND
-from adascale.cli.render.state import ViewState, reduce
+from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -62,15 +62,13 @@ def main() -> None:
     events = list(read_trace(args.trace)) if args.trace else list(invented(args.nodes))
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True)
     held, last = events[: -len(events) // 10], events[-len(events) // 10 :]
-    state = ViewState()
-    for event in held:
-        state = reduce(state, event)
+    state = ViewState.of(held)
     share = max(1, len(last) // FRAMES)
     seconds = frames = 0
     for at in range(0, len(last) - 1, share):
         started = time.process_time()
         for event in last[at : at + share]:
-            state = reduce(state, event)
+            state.add(event)
         console.print(Text("\n", no_wrap=True).join(live_frame(state, width, height, UNICODE, at)))
         seconds += time.process_time() - started
         frames += 1

@@ -13,8 +13,8 @@ import typer
 
 from adascale import __version__
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import Event, SearchFailed, SearchFinished
-from adascale.engine.search.replay import replay
+from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.record import Record
 from adascale.engine.types import Problem
 
 from ..disk.files import check_writable
@@ -65,14 +65,12 @@ def ask(
         writer = stack.enter_context(
             _writer(options.trace, options.save)
         )  # where there is no search there is no trace
-        log: list[Event] = []
         with graceful(worker.interrupt):
             for _, event in worker.run([problem], settings_for(search, terminal, worker)):
-                log.append(event)
                 if writer is not None:
                     writer.write(event)
                 renderer.on(event)
-    finish(log, loaded, options)
+    finish(renderer.record, loaded, options)
 
 
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
@@ -100,22 +98,23 @@ def question_text(argument: str | None) -> str:
     return text.strip()
 
 
-def finish(log: list[Event], load_seconds: float, options: Ask) -> None:
+def finish(record: Record | None, load_seconds: float, options: Ask) -> None:
     """Write the payload and leave with the exit code of the outcome."""
-    last = log[-1]
-    if isinstance(last, SearchFailed):
-        raise last.error()
-    assert isinstance(last, SearchFinished)
+    if record is None:  # interrupted before the search has begun
+        raise typer.Exit(130)
+    if isinstance(record.end, SearchFailed):
+        raise record.end.error()
+    result = record.result
+    assert result is not None, "a search that was run to its end has a result"
     min_confidence = options.search.min_confidence
     if options.json_output:
-        record = answer_record(log, load_seconds, __version__, min_confidence)
-        write_json(record)
-    elif payload := answer_payload(replay(log), last.result, options.extract):
+        write_json(answer_record(record, load_seconds, __version__, min_confidence))
+    elif payload := answer_payload(record, options.extract):
         write_payload(payload)
-    if last.result.stop_reason == "interrupted":
+    if result.stop_reason == "interrupted":
         raise typer.Exit(130)
-    unsure = not is_sure(last.result, min_confidence)
-    if unsure and last.result.stop_reason != "hopeless" and not options.terminal.quiet:
+    unsure = not is_sure(result, min_confidence)
+    if unsure and result.stop_reason != "hopeless" and not options.terminal.quiet:
         say(f"adascale: less sure than --min-confidence {min_confidence:g}")
-    if unsure or last.result.best is None or (options.extract and last.result.answer is None):
+    if unsure or result.best is None or (options.extract and result.answer is None):
         raise typer.Exit(3)

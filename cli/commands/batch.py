@@ -20,6 +20,7 @@ from adascale import __version__
 from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.record import Record
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import BadLine, count_lines, digest, read_problems
 
@@ -141,14 +142,16 @@ class _Run:
 
     def _ask(self, events: Iterator[tuple[Problem, Event]]) -> None:
         """Write a record (and a trace, with --traces) for each question as its search ends."""
+        records: dict[str, Record] = {}
         logs: dict[str, list[Event]] = {}
         for problem, event in events:
-            logs.setdefault(problem.id, []).append(event)
+            records[problem.id] = Record.after(records.get(problem.id), event)
+            if self.options.traces is not None:
+                logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished | SearchFailed):
-                log = logs.pop(problem.id)
                 if self.options.traces is not None:
-                    _keep_trace(self.options.traces, problem, log)
-                self._write_record(problem, log)
+                    _keep_trace(self.options.traces, problem, logs.pop(problem.id))
+                self._write_record(problem, records.pop(problem.id))
             self.view.on(problem.id, event)
 
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
@@ -166,11 +169,11 @@ class _Run:
             else:
                 yield line
 
-    def _write_record(self, problem: Problem, log: list[Event]) -> None:
-        """Write what became of a question, by the log of its search."""
-        record = answer_record(log, self._loaded, __version__, self.options.search.min_confidence)
-        if isinstance(log[-1], SearchFailed):
-            error = log[-1].error()
+    def _write_record(self, problem: Problem, search: Record) -> None:
+        """Write what became of a question."""
+        record = answer_record(search, self._loaded, __version__, self.options.search.min_confidence)
+        if isinstance(search.end, SearchFailed):
+            error = search.end.error()
             self._write_failure(
                 problem.id, f"{problem.id}: {error.message}", {**problem.meta, **record}, error
             )

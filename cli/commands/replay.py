@@ -18,9 +18,8 @@ from adascale.engine.search.events import (
     SearchFinished,
     StepScored,
 )
-from adascale.engine.search.replay import replay as rebuild
-from adascale.engine.search.tree import Tree
-from adascale.engine.types import Notice, SearchResult
+from adascale.engine.search.record import Record
+from adascale.engine.types import Notice
 
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
@@ -29,7 +28,7 @@ from ..options.values import parse_duration
 from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, make_renderer
-from ..render.state import ViewState, reduce, state_after
+from ..render.state import ViewState
 from ..report.answer import answer_payload
 from ..terminal.console import may_animate, show_warning, stderr_console, write_payload
 from ..terminal.json_output import json_line
@@ -72,7 +71,7 @@ def replay(
         )
     events = read_trace(trace_path(trace))
     if at is not None:
-        draw(state_after(event for event in events if event.t <= at))
+        draw(ViewState.of([events[0], *(event for event in events[1:] if event.t <= at)]))
         return
     if step:
         walk(events)
@@ -80,13 +79,13 @@ def replay(
     kind = choose_progress("auto", 0, may_animate())
     with make_renderer(kind, show_tree=show_tree) as renderer:
         play(events, renderer, kind, speed)
-    tree, last = rebuild(events), events[-1]
-    result = last.result if isinstance(last, SearchFinished) else None
-    if result is None:
+    record = renderer.record
+    assert record is not None, "a trace that was read begins with its search"
+    if record.result is None:
         show_warning(_UNFINISHED)
     if json_output:
-        write_payload(json_line(replay_record(tree, result)))
-    elif result is not None and (payload := answer_payload(tree, result, extract=False)):
+        write_payload(json_line(replay_record(record)))
+    elif payload := answer_payload(record, extract=False):
         write_payload(payload)
 
 
@@ -107,10 +106,10 @@ def walk(events: list[Event]) -> None:
     """
     if not (sys.stdin.isatty() and may_animate()):
         raise UsageError("--step needs a terminal", hint="--at 12.5s draws one moment anywhere")
-    state, moments = ViewState(), sum(isinstance(event, _MOMENTS) for event in events)
-    shown = 0
+    state: ViewState | None = None
+    shown, moments = 0, sum(isinstance(event, _MOMENTS) for event in events)
     for event in events:
-        state = reduce(state, event)
+        state = ViewState.after(state, event)
         if not isinstance(event, _MOMENTS):
             continue
         shown += 1
@@ -131,14 +130,14 @@ def draw(state: ViewState, below: str = "") -> None:
         console.print(below, style=STYLES["faint"], no_wrap=True, overflow="ellipsis")
 
 
-def replay_record(tree: Tree, result: SearchResult | None) -> dict[str, Any]:
+def replay_record(record: Record) -> dict[str, Any]:
     """What ``--json`` prints (``adascale.replay/1``); answer and stop reason are None without a result."""
-    usage = tree.usage()
+    result, usage = record.result, record.tree.usage()
     return {
         "schema": SCHEMA,
         "answer": result.answer if result else None,
         "stop_reason": result.stop_reason if result else None,
-        "nodes": len(tree),
+        "nodes": len(record.tree),
         "usage": {
             "prompt_tokens": usage.prompt_tokens,
             "reused_tokens": usage.reused_tokens,

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from adascale.engine.errors import TraceError
 from adascale.engine.search.events import SCHEMA, Event, SearchStarted, from_json, to_json
+from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
-from ..render.state import ViewState, reduce
 from ..terminal.console import show_warning
 from ..terminal.json_output import json_line
 from .files import reason_of, unwritable
@@ -116,7 +116,7 @@ def _no_constant(name: str) -> Any:
 
 def _check(path: Path, events: list[Event]) -> None:
     """Fold the log once: numbered without gaps, one search, no node that it has not made."""
-    state = ViewState()
+    record: Record | None = None
     for at, event in enumerate(events):
         where = f"{path} line {at + 1}"
         if isinstance(event, SearchStarted) != (at == 0):
@@ -126,6 +126,6 @@ def _check(path: Path, events: list[Event]) -> None:
         if event.seq != at:
             raise TraceError(f"{where}: event {at} is missing, {event.seq} follows")
         try:
-            state = reduce(state, event)
+            record = Record.after(record, event)
         except TraceError as exc:
             raise TraceError(f"{where}: {exc.message}") from exc

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adascale import __version__
-from adascale.engine.search.events import Event, SearchStarted, StepProposed
+from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.types import NodeId
 
-from ..render.state import ViewState, state_after
+from ..render.state import ViewState
 from ..render.summary import summary, why
 from ..terminal.text import one_line, thousands
 from ..terminal.theme import UNICODE
@@ -24,26 +24,22 @@ class Document:
 
     Attributes:
         view: State after the last event.
-        started: The first event: question, models, strategy, limits.
         proposed_at: By node, seconds since the search started at which its step was complete.
     """
 
     view: ViewState
-    started: SearchStarted
     proposed_at: Mapping[NodeId, float]
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> Document:
         """From the events of a trace that was checked (``read_trace``)."""
-        first = events[0]
-        assert isinstance(first, SearchStarted)
         proposed_at = {event.node: event.t for event in events if isinstance(event, StepProposed)}
-        return cls(state_after(events), first, proposed_at)
+        return cls(ViewState.of(events), proposed_at)
 
     @property
     def question(self) -> str:
         """What was asked."""
-        return self.started.problem.question
+        return self.view.started.problem.question
 
     @property
     def outcome(self) -> str:
@@ -57,16 +53,16 @@ class Document:
 
     def facts(self) -> list[tuple[str, str]]:
         """Name and value of what the search ran with; what is not known is left out."""
-        generator = self.started.models.generator
-        budget = self.started.budget
+        generator = self.view.started.models.generator
+        budget = self.view.started.budget
         limits = [f"{thousands(budget.max_tokens)} tokens"] if budget.max_tokens is not None else []
         limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
         found = [
             ("model", generator.name if generator else ""),
             ("sha256", generator.sha256 if generator else ""),
-            ("strategy", self.started.strategy),
+            ("strategy", self.view.started.strategy),
             ("budget", ", ".join(limits) or "none"),
-            ("seed", str(self.started.seed)),
+            ("seed", str(self.view.started.seed)),
             ("adascale", __version__),
         ]
         return [(name, value) for name, value in found if value]

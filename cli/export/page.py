@@ -151,7 +151,7 @@ class _Tree:
         row = self._rows[node]
         text = self._document.question if node == ROOT else row.text
         words = "the question" if node == ROOT else _MARK_NAMES[row.mark] if row.mark else ""
-        if reason := self._document.view.cut.get(node):
+        if reason := self._document.view.reasons.get(node):
             words = f"{row.count}: {reason}"
         classes = " ".join(
             ["step", *(["best"] if row.best else []), *(["pruned"] if row.mark == "pruned" else [])]

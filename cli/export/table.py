@@ -59,7 +59,7 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "hi": estimate.upper if estimate and known else None,
         "score": estimate.median if estimate and not known else None,
         "granted": document.view.granted.get(row.node, 0) if row.node is not None else 0,
-        "made": document.view.made(node) if node is not None else 0,
+        "made": document.view.drawn_from(node) if node is not None else 0,
         "state": _STATES[row.mark] if row.mark else None,
         "why": row.why or None,
         "best": row.best,

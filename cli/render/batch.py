@@ -20,7 +20,7 @@ from ..terminal.text import clock
 from ..terminal.theme import STYLES, glyphs_for
 from .frame import FRAMES_PER_SECOND, bar_of_facts, live_frame, search_line, waiting_line
 from .renderer import Display
-from .state import ViewState, reduce
+from .state import ViewState
 
 _SETTLED = 3
 """Questions that must be done before a time left is shown: fewer are no measurement."""
@@ -175,7 +175,7 @@ class LiveBatch:
             if isinstance(event, SearchFinished | SearchFailed):
                 self._flying.pop(id_, None)
             else:
-                self._flying[id_] = reduce(self._flying.get(id_, ViewState()), event)
+                self._flying[id_] = ViewState.after(self._flying.get(id_), event)
 
 
 def make_batch_view(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.decimals import decimal
+from adascale.engine.evaluation.summary import fixed_tokens
 
 from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural, thousands
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
@@ -35,7 +36,7 @@ _ID_CELLS = 16
 
 def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
     """The running search in at most ``height`` lines."""
-    frame = Frame(width, glyphs, state.calibrated, tick)
+    frame = Frame(width, glyphs, state.started.calibrated, tick)
     rows = tree_rows(state, max(1, height - AROUND))
     lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
@@ -47,7 +48,7 @@ def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: 
 
 def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = False) -> list[Text]:
     """The finished tree in full; a large one folded around its best path, unless it is wanted ``whole``."""
-    frame = Frame(width, glyphs, state.calibrated)
+    frame = Frame(width, glyphs, state.started.calibrated)
     large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
     lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
@@ -78,7 +79,7 @@ def waiting_line(message: str, width: int, glyphs: Glyphs, tick: int) -> Text:
 
 def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:
     """A search among others: ``◐ gsm8k-0001      3 of 16 solutions · 18 p .73 · 412 tokens``."""
-    done, most = len(state.account.candidates), state.account.at_most
+    done, most = len(state.candidates), state.at_most
     facts = [f"{done} of {plural(most, 'solution')}" if most else plural(done, "solution")]
     if state.answer is not None:
         facts.append(f"{answer_text(state, glyphs)} {score_text(state)}")
@@ -102,10 +103,10 @@ def budget_line(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
     facts = [tokens_text(state), *rate_text(state)]
     share, left = _nearest_limit(state)
-    if fixed := state.account.fixed_tokens(state.tree):
-        facts.insert(1, f"all {state.account.at_most}: about {thousands(fixed)}")
+    if fixed := fixed_tokens(state):
+        facts.insert(1, f"all {state.at_most}: about {thousands(fixed)}")
         share = state.tokens / fixed if share is None else share
-    if state.ended:
+    if state.end:
         facts.append(duration(state.t))
     elif left is not None:
         gone = f"{clock(state.t)} gone, " if frame.width >= 100 else ""
@@ -124,7 +125,7 @@ def tree_line(state: ViewState, frame: Frame) -> Text:
         node.status == "open" and not state.tree.children(node.id) and node.id not in writing
         for node in nodes
     )
-    unused = "left open" if state.ended else "waiting"
+    unused = "left open" if state.end else "waiting"
     counts = ((pruned, "pruned"), (len(state.running), "running"), (idle, unused))
     facts = [plural(len(nodes), "node"), f"depth {max(node.depth for node in nodes)}"]
     return _fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
@@ -142,14 +143,14 @@ def best_line(state: ViewState, frame: Frame) -> Text:
 
 def stop_line(state: ViewState, frame: Frame) -> Text:
     """What will end the search, beside where it is."""
-    standing, most = state.tree.standing, state.account.at_most
+    standing, most = state.tree.standing, state.at_most
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
-    if "stop_at" not in state.params:
+    if "stop_at" not in state.started.params:
         return _fact_line("stops", [drawn], frame)
-    facts = [f"at {chance(float(state.params['stop_at']))}", drawn]
+    facts = [f"at {chance(float(state.started.params['stop_at']))}", drawn]
     if standing is not None and standing.gain is not None:
-        gain, least = (decimal(value, "+.2g") for value in (standing.gain, state.params["min_gain"]))
+        gain, least = (decimal(value, "+.2g") for value in (standing.gain, state.started.params["min_gain"]))
         facts.append(f"next adds {gain}, ends below {least}")
     return _fact_line("stops", facts, frame)
 
@@ -185,7 +186,7 @@ def rate_text(state: ViewState) -> list[str]:
 
 def _nearest_limit(state: ViewState) -> tuple[float | None, float | None]:
     """Share in [0, 1] of the nearer limit that is used, and seconds until it is reached at most."""
-    budget, shares, left = state.budget, list[float](), list[float]()
+    budget, shares, left = state.started.budget, list[float](), list[float]()
     if budget.max_tokens is not None:
         shares.append(state.tokens / max(1, budget.max_tokens))
         if state.rate > 0:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from adascale.engine.search.events import Event, to_json
+from adascale.engine.search.record import Record
 
 from ..terminal.json_output import json_line
 
@@ -40,8 +41,12 @@ class _JsonLines:
 class JsonRenderer(_JsonLines):
     """Writes every event of a search."""
 
+    def __init__(self) -> None:
+        self.record: Record | None = None
+
     def on(self, event: Event) -> None:
         """Write one event."""
+        self.record = Record.after(self.record, event)
         self._write(to_json(event))
 
 

@@ -14,13 +14,14 @@ from rich.live import Live
 from rich.text import Text
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..terminal.console import show_warning, stderr_console
 from ..terminal.text import one_line
 from ..terminal.theme import STYLES, Glyphs, glyphs_for
 from .frame import FRAMES_PER_SECOND, final_frame, live_frame, status_line, waiting_line
-from .state import ViewState, reduce
+from .state import ViewState
 from .summary import summary, why
 
 
@@ -64,6 +65,11 @@ class LiveRenderer:
             # The blank line keeps it apart from the answer, which stdout usually puts on the same screen.
             self._console.print(self._view.summary(), Text(), sep="\n")
 
+    @property
+    def record(self) -> Record | None:
+        """What the events so far add up to."""
+        return self._view.record
+
     def status(self, text: str) -> None:
         """Show it at once, in place of the search that has not begun."""
         self._view.message = text
@@ -104,14 +110,20 @@ class _View:
         self._queue: deque[Event] = deque()
         self._warned: set[Notice] = set()
         self._lock = threading.Lock()
-        self._state = ViewState()
+        self._state: ViewState | None = None
 
     @property
     def has_tree(self) -> bool:
         """Whether there is a tree that should stay: none where the search could not run."""
         with self._lock:
             state = self._fold_queue()
-            return state.started and not state.failed
+            return state is not None and not isinstance(state.end, SearchFailed)
+
+    @property
+    def record(self) -> Record | None:
+        """All events so far, folded."""
+        with self._lock:
+            return self._fold_queue()
 
     def queue(self, event: Event) -> None:
         """Keep an event for the next frame."""
@@ -127,6 +139,7 @@ class _View:
         """The lines for the end of the search."""
         with self._lock:
             state = self._fold_queue()
+            assert state is not None, "only a search that has ended has a summary"
             lines = [summary(state, self._glyphs)]
             if line := why(state):
                 lines.append(Text(one_line(line, self._glyphs), STYLES["faint"]))
@@ -137,7 +150,7 @@ class _View:
         with self._lock:
             state = self._fold_queue()
             tick = int(time.monotonic() * FRAMES_PER_SECOND)
-            if not state.started:
+            if state is None:
                 return waiting_line(self.message, width, self._glyphs, tick)
             if not self._show_tree:
                 return status_line(state, width, self._glyphs, tick)
@@ -147,8 +160,8 @@ class _View:
                 lines = live_frame(state, width, height, self._glyphs, tick)
             return Text("\n", no_wrap=True).join(lines)
 
-    def _fold_queue(self) -> ViewState:
+    def _fold_queue(self) -> ViewState | None:
         """The state after all queued events; the caller holds the lock."""
         while self._queue:
-            self._state = reduce(self._state, self._queue.popleft())
+            self._state = ViewState.after(self._state, self._queue.popleft())
         return self._state

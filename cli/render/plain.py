@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import Self
 
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
+from adascale.engine.search.record import Record
 
 from ..terminal.console import say, show_warning
 from ..terminal.progress import Cadence
 from ..terminal.text import chance, duration, one_line, plural
 from ..terminal.theme import glyphs_for
 from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
-from .state import ViewState, reduce
+from .state import ViewState
 from .summary import answer_text, summary, why
 
 _TREE_WIDTH = 100
@@ -27,7 +28,7 @@ class NullRenderer:
     def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
         self._show_tree = show_tree
         self._quiet = quiet
-        self._state = ViewState()
+        self._state: ViewState | None = None
         self._glyphs = glyphs_for(sys.stderr)
 
     def __enter__(self) -> Self:
@@ -43,11 +44,11 @@ class NullRenderer:
 
     def on(self, event: Event) -> None:
         """Take the next event."""
-        warned = len(self._state.warnings)
-        self._state = reduce(self._state, event)
-        if isinstance(event, Warned) and self._quiet < 2 and len(self._state.warnings) > warned:
+        known = self._state.notices[:] if self._state is not None else []
+        self._state = ViewState.after(self._state, event)
+        if isinstance(event, Warned) and self._quiet < 2 and event.notice not in known:
             show_warning(event.notice)
-        self._progress(event)
+        self._progress(self._state, event)
         if isinstance(event, SearchFinished):
             if self._show_tree:
                 for line in final_frame(self._state, plain_width(), self._glyphs):
@@ -57,10 +58,15 @@ class NullRenderer:
                 if reason := why(self._state):
                     say(one_line(reason, self._glyphs))
 
+    @property
+    def record(self) -> Record | None:
+        """What the events so far add up to."""
+        return self._state
+
     def status(self, text: str) -> None:
         """Nothing is said."""
 
-    def _progress(self, event: Event) -> None:
+    def _progress(self, state: ViewState, event: Event) -> None:
         """What a subclass says while the search runs."""
 
 
@@ -77,21 +83,19 @@ class PlainRenderer(NullRenderer):
         if text:
             self._say(one_line(text, self._glyphs))
 
-    def _progress(self, event: Event) -> None:
+    def _progress(self, state: ViewState, event: Event) -> None:
         """A line where the best answer has changed, ten seconds have passed, or the search ends."""
-        state = self._state
         if isinstance(event, SearchStarted):
             self._cadence, self._said_answer = Cadence(state.t), None
         elif isinstance(event, SearchFinished):
             self._say(f"done in {duration(state.t)}, stop: {event.result.stop_reason}")
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer
-            self._say(self._line())
+            self._say(self._line(state))
 
-    def _line(self) -> str:
+    def _line(self, state: ViewState) -> str:
         """``10 s  281/2048 tokens  8 nodes  best 27 p=.93``."""
-        state = self._state
-        limit = state.budget.max_tokens
+        limit = state.started.budget.max_tokens
         tokens = plural(state.tokens, "token") if limit is None else f"{state.tokens}/{limit} tokens"
         parts = [duration(state.t), tokens, plural(len(state.tree), "node")]
         if state.answer is not None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from adascale.engine.search.events import Event
+from adascale.engine.search.record import Record
 
 ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
 """What ``--progress`` accepts."""
@@ -36,6 +37,10 @@ class Display(Protocol):
 
 class Renderer(Display, Protocol):
     """Shows one search after another; it can neither slow nor change a search."""
+
+    @property
+    def record(self) -> Record | None:
+        """What the events of the search so far add up to; None before it has begun."""
 
     def on(self, event: Event) -> None:
         """Take the next event of the search."""

@@ -194,19 +194,19 @@ class _Walk:
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
 
     def _cut_reason(self, node: Node) -> str:
-        reason = self._state.cut.get(node.id, "")
+        reason = self._state.reasons.get(node.id, "")
         return "" if reason == NOT_NEEDED else reason
 
     def _count(self, node: Node) -> str:
         """See ``Row.count``."""
         if node.status == "pruned":
-            return "unused" if self._state.cut.get(node.id) == NOT_NEEDED else "cut"
+            return "unused" if self._state.reasons.get(node.id) == NOT_NEEDED else "cut"
         if node.status == "terminal":
             if node.id not in self._answers:  # it ran ahead of its turn
-                return "unused" if self._state.ended else "ahead"
+                return "unused" if self._state.end else "ahead"
             return f"={self._answers[node.id] or '?'}"
         granted = self._state.granted.get(node.id, 0)
-        return f"{self._state.made(node)}/{granted}" if granted else ""
+        return f"{self._state.drawn_from(node)}/{granted}" if granted else ""
 
     def _group_row(self, group: Group, place: _Place) -> Row:
         """The row of a fold."""
@@ -216,7 +216,7 @@ class _Walk:
             case "pruned":
                 mark, text = "pruned", f"{number} pruned"
             case "waiting":
-                mark, text = "waiting", f"{number} {'left open' if self._state.ended else 'waiting'}"
+                mark, text = "waiting", f"{number} {'left open' if self._state.end else 'waiting'}"
             case "finished" | "others":
                 mark, text = "finished", self._paths(group)
             case "rest":

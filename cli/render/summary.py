@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from adascale.engine.answers.equality import same_answer
 from adascale.engine.answers.latex import readable
+from adascale.engine.evaluation.summary import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.types import ROOT, AnswerGroup, Estimate
 
 from ..terminal.text import chance, cut, duration, one_line, plural, thousands
@@ -39,13 +39,13 @@ def why(state: ViewState) -> str:
 
     ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
     """
-    account, result = state.account, state.result
-    if result is None or state.strategy == "greedy":
+    result = state.result
+    if result is None or state.started.strategy == "greedy":
         return ""
     parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
-    fixed = account.fixed_tokens(state.tree)
-    if fixed is not None and account.started < (account.at_most or 0):
-        parts.append(f"all {account.at_most}: about {thousands(fixed)} tokens")
+    fixed = fixed_tokens(state)
+    if fixed is not None and len(state.branches) < (state.at_most or 0):
+        parts.append(f"all {state.at_most}: about {thousands(fixed)} tokens")
     return "; ".join([*parts, *_baselines(state)])
 
 
@@ -53,15 +53,15 @@ def _decision(state: ViewState, reason: str) -> str:
     """What ended the search, from its stop reason."""
     estimate, standing = state.confidence, state.tree.standing
     done = standing.finished if standing else 0
-    most = state.account.at_most
+    most = state.at_most
     after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
-    if "stop_at" not in state.params:
+    if "stop_at" not in state.started.params:
         return f"stopped {after}" if reason in _CUT_SHORT else f"ended {after}"
     if estimate is None or not estimate.calibrated:
         return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
-    at = float(state.params["stop_at"])
+    at = float(state.started.params["stop_at"])
     match reason:
         case "confident":
             return f"p {chance(estimate.median)} reached {chance(at)} {after}"
@@ -83,21 +83,20 @@ def _question_estimate(state: ViewState) -> list[str]:
 
 def _baselines(state: ViewState) -> list[str]:
     """Whether greedy and the plain vote agree, as far as the search has drawn them."""
-    assert state.result is not None
-    answer, account = state.result.answer, state.account
-    others = {"greedy": account.greedy(state.tree), "the plain vote": account.vote()}
-    said = {name: other for name, other in others.items() if other is not None and answer is not None}
-    agree = [name for name, other in said.items() if same_answer(other, answer or "")]
-    differ = [f"{name} says {readable(other)}" for name, other in said.items() if name not in agree]
+    greedy, vote = greedy_answer(state), plain_vote(state)
+    said = {"greedy": (greedy.node, greedy.answer)} if greedy else {}
+    said |= {"the plain vote": (vote.nodes[0], vote.answer)} if vote else {}
+    agree = [name for name, (node, _) in said.items() if leads(state, node)]
+    differ = [f"{name} says {readable(said[name][1] or '')}" for name in said if name not in agree]
     both = [f"{' and '.join(agree)} {'agree' if len(agree) > 1 else 'agrees'}"] if agree else []
     return [*differ, *both]
 
 
 def tokens_text(state: ViewState) -> str:
     """``204 tokens``, or ``204 of 2,048 tokens`` where there is a cap."""
-    if state.budget.max_tokens is None:
+    if state.started.budget.max_tokens is None:
         return plural(state.tokens, "token")
-    return f"{thousands(state.tokens)} of {thousands(state.budget.max_tokens)} tokens"
+    return f"{thousands(state.tokens)} of {thousands(state.started.budget.max_tokens)} tokens"
 
 
 def answer_text(state: ViewState, glyphs: Glyphs) -> str:

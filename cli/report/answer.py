@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.search.tree import Tree
-from adascale.engine.types import SearchResult
+from adascale.engine.search.record import Record
 
 from ..terminal.prose import plain
 
 
-def solution_text(tree: Tree, result: SearchResult) -> str:
+def solution_text(record: Record) -> str:
     """The solution that is shown; empty when no trajectory finished."""
-    return "" if result.best is None else tree.text(result.best).strip()
+    best = record.result.best if record.result is not None else None
+    return "" if best is None else record.tree.text(best).strip()
 
 
-def answer_payload(tree: Tree, result: SearchResult, extract: bool) -> str:
+def answer_payload(record: Record, extract: bool) -> str:
     """The solution as a person reads it and ``Answer: 18``; with ``extract`` the answer alone.
 
     Empty when there is none.
     """
-    answer = "" if result.answer is None else result.answer
+    answer = (record.result.answer if record.result is not None else None) or ""
     if extract:
         return answer
-    parts = [plain(solution_text(tree, result)), f"Answer: {readable(answer)}" if answer else ""]
+    parts = [plain(solution_text(record)), f"Answer: {readable(answer)}" if answer else ""]
     return "\n".join(part for part in parts if part)

@@ -8,16 +8,9 @@ from typing import Any
 
 from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.evaluation.summary import Account
-from adascale.engine.search.events import (
-    AnswerFound,
-    Event,
-    SearchFailed,
-    SearchFinished,
-    SearchStarted,
-    Warned,
-)
-from adascale.engine.search.replay import replay
+from adascale.engine.evaluation.summary import account
+from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.types import Problem, SearchResult
@@ -30,42 +23,39 @@ _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
 
 def answer_record(
-    log: list[Event], load_seconds: float, version: str, min_confidence: float = 0.0
+    record: Record, load_seconds: float, version: str, min_confidence: float = 0.0
 ) -> dict[str, Any]:
-    """Fold the log of a finished or failed search; unknown values are None, never missing."""
-    first, last = log[0], log[-1]
-    assert isinstance(first, SearchStarted)
-    if isinstance(last, SearchFailed):
-        return error_record(first.problem, last.error(), version)
-    assert isinstance(last, SearchFinished)
-    tree = replay(log)
-    result, usage = last.result, last.usage
-    finished = sum(isinstance(event, AnswerFound) for event in log)
+    """Of a search that has finished or failed; unknown values are None, never missing."""
+    first, result, usage = record.started, record.result, record.usage
+    if isinstance(record.end, SearchFailed):
+        return error_record(first.problem, record.end.error(), version)
+    assert result is not None, "only a search that has ended has a record"
+    finished = len(record.candidates)
     return {
         "schema": SCHEMA,
         "id": first.problem.id,
         "question": first.problem.question,
         "status": status_of(result, min_confidence),
         "answer": result.answer,
-        "solution": solution_text(tree, result),
+        "solution": solution_text(record),
         "confidence": _confidence(result),
         "agreement": _agreement(result, finished),
         "stop_reason": result.stop_reason,
-        "why": account_of(log).record(tree, last),
+        "why": account(record),
         "budget": {
             "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
-            "time_s": {"used": round(last.t, 3), "limit": first.budget.max_seconds},
+            "time_s": {"used": round(record.t, 3), "limit": first.budget.max_seconds},
             "samples": {"used": finished},
         },
-        "tree": _shape(tree),
+        "tree": _shape(record.tree),
         "usage": dataclasses.asdict(usage),
         "timing": {
             "load_s": round(load_seconds, 3),
-            "search_s": round(last.t, 3),
-            "tokens_per_s": round(usage.generated_tokens / last.t, 1) if last.t else None,
+            "search_s": round(record.t, 3),
+            "tokens_per_s": round(usage.generated_tokens / record.t, 1) if record.t else None,
         },
         **_search_fields(first.models, first.strategy, first.params, first.seed),
-        "warnings": [as_typed(event.message) for event in log if isinstance(event, Warned)],
+        "warnings": [as_typed(notice.message) for notice in record.notices],
         "version": version,
     }
 
@@ -118,14 +108,6 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
         "error": {"code": error.slug, "message": as_typed(error.message), "hint": as_typed(error.hint)},
         "version": version,
     }
-
-
-def account_of(log: list[Event]) -> Account:
-    """What a log says of why its search ended."""
-    account = Account()
-    for event in log:
-        account.add(event)
-    return account
 
 
 def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:

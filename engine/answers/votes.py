@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from ..ports import Calibrator, Prefix
-from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, SelectRule, Standing, StopReason
+from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, SelectRule, Standing
 from .equality import same_answer
 from .lookahead import Support, log_odds, look_ahead
 
-Same = Callable[[str, str], bool]
-"""Whether two answers are the same."""
 
-
-def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:
+def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
     """Groups of equal answers, most votes first; of equal votes the one whose first answer was drawn first.
 
     Args:
         candidates: In the order in which they were drawn, which decides between equals.
-        same: Compares answers.
     """
     groups: list[list[Candidate]] = []
     for candidate in candidates:
         if candidate.answer is None:
             continue
         for group in groups:
-            if same(group[0].answer or "", candidate.answer):
+            if same_answer(group[0].answer or "", candidate.answer):
                 group.append(candidate)
                 break
         else:
@@ -46,20 +42,16 @@ def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
     )
 
 
-def choose(
-    candidates: Sequence[Candidate], rule: SelectRule, stop_reason: StopReason, same: Same = same_answer
-) -> SearchResult:
+def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
     """Pick the answer: by votes, by votes weighted with their estimates, or by the best single estimate.
 
     Without any readable answer the best finished trajectory is shown, with ``answer=None``.
     """
-    groups = group_answers(candidates, same)
+    groups = group_answers(candidates)
     by_estimate = sorted(candidates, key=lambda c: -c.estimate.median)
     if not groups:
         best = by_estimate[0] if by_estimate else None
-        return SearchResult(
-            None, best.estimate if best else None, (), best.node if best else None, stop_reason
-        )
+        return SearchResult(None, best.estimate if best else None, (), best.node if best else None)
     if rule == "weighted":
         groups.sort(key=lambda g: -g.weight)
     elif rule == "best":
@@ -67,7 +59,7 @@ def choose(
         groups.sort(key=lambda g: first not in g.nodes)
     winner = groups[0]
     best = next(c for c in by_estimate if c.node == winner.nodes[0])
-    return SearchResult(winner.answer, best.estimate, tuple(groups), best.node, stop_reason)
+    return SearchResult(winner.answer, best.estimate, tuple(groups), best.node)
 
 
 def judge(

@@ -132,7 +132,7 @@ def answer_data(training: Training, question: Array, finished: Array, seed: int)
 
 
 def _choices(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
-    vote, best = (choose(candidates, rule, "exhausted").groups for rule in ("vote", "best"))
+    vote, best = (choose(candidates, rule).groups for rule in ("vote", "best"))
     if vote:
         yield vote
         if best[0].answer != vote[0].answer:

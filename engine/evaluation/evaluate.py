@@ -8,18 +8,11 @@ from dataclasses import dataclass, field
 from ..answers.equality import is_right
 from ..budget import Usage
 from ..search.driver import Driver
-from ..search.events import (
-    AnswerFound,
-    Event,
-    PromptRead,
-    SearchFailed,
-    SearchFinished,
-    StepProposed,
-    StepScored,
-)
+from ..search.events import SearchFailed, SearchFinished
+from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import OMIT_WHEN_EMPTY, Estimate, NodeId, Problem, StopReason
+from ..types import OMIT_WHEN_EMPTY, Estimate, Problem, StopReason
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -111,52 +104,31 @@ def evaluate(
     for at, (repeat, contestant) in enumerate(rounds):
         expect(forecasts[at:])
         settings = Settings(contestant.strategy, seed=seed + repeat)
-        folds = {problem.id: _Fold(problem) for problem in problems}
+        records: dict[str, Record] = {}
         for problem, event in driver.run(problems, settings, AT_ONCE):
-            folds[problem.id].add(event)
+            records[problem.id] = Record.after(records.get(problem.id), event)
             if isinstance(event, SearchFinished | SearchFailed):
-                outcome = folds.pop(problem.id).outcome(contestant.name, repeat, event)
+                outcome = _outcome(contestant.name, repeat, records.pop(problem.id))
                 if outcome.stop_reason == "interrupted":
                     return
                 yield outcome
 
 
-@dataclass(slots=True)
-class _Fold:
-    problem: Problem
-    found: int = 0
-    finished: int = 0
-    usage: Usage = Usage()
-    texts: dict[NodeId, str] = field(default_factory=dict)
-    solutions: list[str] = field(default_factory=list)
-
-    def add(self, event: Event) -> None:
-        if isinstance(event, PromptRead | StepProposed | StepScored):
-            self.usage = self.usage + event.usage
-        if isinstance(event, StepProposed):
-            self.texts[event.node] = self.texts.get(event.parent, "") + event.step.text
-        if isinstance(event, AnswerFound):
-            self.solutions.append(self.texts[event.node])
-            self.finished += 1
-            self.found += self._right(event.answer)
-
-    def outcome(self, entry: str, repeat: int, end: SearchFinished | SearchFailed) -> Outcome:
-        counts = (entry, repeat, self.problem.id)
-        if isinstance(end, SearchFailed):
-            return Outcome(*counts, False, 0, 0, None, None, self.usage)
-        result = end.result
-        confidence = result.confidence if result.answer is not None else None
-        return Outcome(
-            *counts,
-            self._right(result.answer),
-            self.found,
-            self.finished,
-            confidence,
-            result.stop_reason,
-            end.usage,
-            tuple(self.solutions),
-        )
-
-    def _right(self, answer: str | None) -> bool:
-        assert self.problem.answer is not None, "an evaluation needs the right answers"
-        return is_right(answer, gold=self.problem.answer)
+def _outcome(entry: str, repeat: int, record: Record) -> Outcome:
+    """Of a search that has ended; where it failed, nothing counts but what it has cost."""
+    problem, result = record.started.problem, record.result
+    assert problem.answer is not None, "an evaluation needs the right answers"
+    if result is None:
+        return Outcome(entry, repeat, problem.id, False, 0, 0, None, None, record.usage)
+    return Outcome(
+        entry,
+        repeat,
+        problem.id,
+        right=is_right(result.answer, gold=problem.answer),
+        found=sum(is_right(candidate.answer, gold=problem.answer) for candidate in record.candidates),
+        finished=len(record.candidates),
+        confidence=result.confidence if result.answer is not None else None,
+        stop_reason=result.stop_reason,
+        usage=record.usage,
+        solutions=tuple(record.tree.text(candidate.node) for candidate in record.candidates),
+    )

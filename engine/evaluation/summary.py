@@ -3,105 +3,72 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from ..answers.equality import same_answer
-from ..answers.votes import group_answers
-from ..search.events import (
-    AllocationDecided,
-    AnswerFound,
-    BranchStarted,
-    Event,
-    SearchFinished,
-    SearchStarted,
-)
-from ..search.tree import Tree
-from ..types import ROOT, BranchId, Candidate
+from ..search.record import Record
+from ..types import ROOT, AnswerGroup, BranchId, Candidate
 
 
-@dataclass(slots=True)
-class Account:
-    """Folds the events of one search; the tree is someone else's.
+def fixed_tokens(record: Record) -> int | None:
+    """What ``at_most`` trajectories would have cost, in generated tokens; None where that is not known.
 
-    Attributes:
-        at_most: Trajectories that the strategy would draw at most; None where it has no such number.
-        required: What the paper's rule asks for by the question's lower estimate, where that is known.
-        started: Branches that were drawn.
-        candidates: Finished trajectories.
+    By the mean of those that were drawn. One that was cut or stopped counts as long as the others that
+    ended, or as it had become: short ones are those that end.
     """
-
-    at_most: int | None = None
-    required: int | None = None
-    started: int = 0
-    candidates: list[Candidate] = field(default_factory=list)
-    _greedy: set[BranchId] = field(default_factory=set)
-
-    def add(self, event: Event) -> None:
-        """Take the next event."""
-        match event:
-            case SearchStarted():
-                self.at_most = event.params.get("samples")
-            case AllocationDecided() if event.node == ROOT:
-                self.required = event.required or self.required
-            case BranchStarted():
-                self.started += 1
-                if event.greedy:
-                    self._greedy.add(event.branch)
-            case AnswerFound():
-                self.candidates.append(Candidate(event.node, event.answer, event.estimate))
-            case _:
-                pass
-
-    def fixed_tokens(self, tree: Tree) -> int | None:
-        """What ``at_most`` trajectories would have cost, in generated tokens.
-
-        By the mean of those that were drawn. One that was cut or stopped counts as long as the others that
-        ended, or as it had become: short ones are those that end.
-        """
-        if self.at_most is None or not self.started:
-            return None
-        written: Counter[BranchId] = Counter()
-        ended: set[BranchId] = set()
-        for node in tree:
-            if node.step is not None and node.branch is not None:
-                written[node.branch] += len(node.step.token_ids)
-                if node.status == "terminal":
-                    ended.add(node.branch)
-        if not ended:
-            return None
-        usual = fmean(written[branch] for branch in ended)
-        whole = [tokens if branch in ended else max(tokens, usual) for branch, tokens in written.items()]
-        return round(self.at_most * fmean(whole))
-
-    def vote(self) -> str | None:
-        """What most of the finished trajectories answer."""
-        groups = group_answers(self.candidates)
-        return groups[0].answer if groups else None
-
-    def greedy(self, tree: Tree) -> str | None:
-        """The answer of the trajectory of most likely tokens, where one was drawn and has an answer."""
-        answers = (c.answer for c in self.candidates if tree[c.node].branch in self._greedy)
-        return next(answers, None)
-
-    def record(self, tree: Tree, end: SearchFinished) -> dict[str, Any]:
-        """As JSON has it; unknown is None."""
-        question, answer = tree[ROOT].estimate, end.result.answer
-        return {
-            "stop_reason": end.result.stop_reason,
-            "question_p": question.median if question and question.calibrated else None,
-            "required": self.required,
-            "at_most": self.at_most,
-            "started": self.started,
-            "finished": len(self.candidates),
-            "fixed_tokens": self.fixed_tokens(tree),
-            "vote": self.vote(),
-            "vote_agrees": _agrees(answer, self.vote()),
-            "greedy": self.greedy(tree),
-            "greedy_agrees": _agrees(answer, self.greedy(tree)),
-        }
+    if record.at_most is None:
+        return None
+    written: Counter[BranchId] = Counter()
+    ended: set[BranchId] = set()
+    for node in record.tree:
+        if node.step is not None and node.branch is not None:
+            written[node.branch] += len(node.step.token_ids)
+            if node.status == "terminal":
+                ended.add(node.branch)
+    if not ended:
+        return None
+    usual = fmean(written[branch] for branch in ended)
+    whole = [tokens if branch in ended else max(tokens, usual) for branch, tokens in written.items()]
+    return round(record.at_most * fmean(whole))
 
 
-def _agrees(answer: str | None, other: str | None) -> bool | None:
-    return None if answer is None or other is None else same_answer(answer, other)
+def plain_vote(record: Record) -> AnswerGroup | None:
+    """The answer that most of the finished trajectories have; of equal votes the first drawn."""
+
+    def votes(group: AnswerGroup) -> tuple[int, tuple[int, int]]:
+        return -len(group.nodes), min(map(record.tree.drawn, group.nodes))
+
+    return min(record.groups, key=votes, default=None)
+
+
+def greedy_answer(record: Record) -> Candidate | None:
+    """The trajectory of most likely tokens, where one was drawn and has an answer."""
+    for candidate in record.candidates:
+        branch = record.tree[candidate.node].branch
+        if branch is not None and record.branches[branch].greedy and candidate.answer is not None:
+            return candidate
+    return None
+
+
+def leads(record: Record, node: int) -> bool:
+    """Whether a finished trajectory has the leading answer."""
+    return bool(record.groups) and node in record.groups[0].nodes
+
+
+def account(record: Record) -> dict[str, Any]:
+    """Why a search has ended, as JSON has it; unknown is None."""
+    question, result = record.tree[ROOT].estimate, record.result
+    vote, greedy = plain_vote(record), greedy_answer(record)
+    return {
+        "stop_reason": result.stop_reason if result else None,
+        "question_p": question.median if question and question.calibrated else None,
+        "required": record.required,
+        "at_most": record.at_most,
+        "started": len(record.branches),
+        "finished": len(record.candidates),
+        "fixed_tokens": fixed_tokens(record),
+        "vote": vote.answer if vote else None,
+        "vote_agrees": leads(record, vote.nodes[0]) if vote else None,
+        "greedy": greedy.answer if greedy else None,
+        "greedy_agrees": leads(record, greedy.node) if greedy else None,
+    }

@@ -1,17 +1,16 @@
-"""Children that a strategy asked for: waiting, running, and how each is seeded."""
+"""Draws that a strategy asked for, branches that run, and the seed of each."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..budget import Usage
-from ..types import ROOT, NodeId, Until
+from ..types import NodeId, Until
 
-_GREEDY = -1
-"""Number of a greedy child."""
+Key = tuple[int, ...]
+"""Numbers of the children on the way to a node, by which it is seeded; the first is the trajectory's turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,61 +21,32 @@ class Draw:
         parent: Where it starts.
         until: How far it runs.
         greedy: Whether it takes the most likely token.
-        key: Numbers of the children on the way to it, by which it is seeded.
+        key: Its own.
     """
 
     parent: NodeId
     until: Until
     greedy: bool
-    key: tuple[int, ...]
+    key: Key
 
 
 @dataclass(slots=True)
 class Branch:
-    """A running draw: where its next step attaches, and what it has cost since the last step."""
+    """A running draw.
+
+    Attributes:
+        draw: What was asked for.
+        parent: Where its next step attaches.
+        key: Of that step.
+        pending: What it has cost since the last step.
+        unreported: Tokens since the last ``BranchGrew``.
+    """
 
     draw: Draw
     parent: NodeId
-    key: tuple[int, ...]
+    key: Key
     pending: Usage = Usage()
-    reported: int = 0
-
-
-class Draws:
-    """What waits, and how every node is numbered: a child is seeded by its path alone.
-
-    Attributes:
-        waiting: In the order in which they were asked for.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: deque[Draw] = deque()
-        self._keys: dict[NodeId, tuple[int, ...]] = {ROOT: ()}
-        self._drawn: dict[NodeId, int] = {}
-
-    def ask(self, node: NodeId, n: int, until: Until, *, greedy: bool = False) -> None:
-        """Queue ``n`` children; a greedy one takes no number from sampled ones."""
-        first = _GREEDY if greedy else self._drawn.get(node, 0)
-        if not greedy:
-            self._drawn[node] = first + n
-        for index in [_GREEDY] * n if greedy else range(first, first + n):
-            self.waiting.append(Draw(node, until, greedy, (*self._keys[node], index)))
-
-    def in_turn(self) -> None:
-        """Let what waits come in the order of the root's children."""
-        self.waiting = deque(sorted(self.waiting, key=lambda draw: draw.key[0]))
-
-    def waits(self, turn: int) -> bool:
-        """Whether a draw waits that belongs to one of the root's children."""
-        return any(draw.key[0] == turn for draw in self.waiting)
-
-    def made(self, node: NodeId, key: tuple[int, ...]) -> None:
-        """A draw has become a node."""
-        self._keys[node] = key
-
-    def turn(self, node: NodeId) -> int:
-        """Which of the root's children a node belongs to: 0, 1, ..."""
-        return self._keys[node][0]
+    unreported: int = 0
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int]) -> int:

@@ -13,18 +13,12 @@ from itertools import count
 
 from ..budget import Usage
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..ports import Calibrator, Clock, Growth, Policy, Prefix, RewardModel
-from ..strategies.allocation import run_ahead
-from ..types import BranchId, NodeId, Notice, Problem, StopReason
-from .events import NOT_NEEDED, Event
+from ..ports import Calibrator, Clock, Growth, Policy, RewardModel, Score
+from ..types import BranchId, Problem, Step
+from .events import Event
+from .scheduling import run_ahead
 from .search import Search
 from .settings import Settings
-
-_OUTSIDE = Notice(
-    "outside-calibration",
-    "this question is unlike those that the calibration was fitted on: "
-    "its intervals are widened and say little",
-)
 
 
 class Driver:
@@ -94,23 +88,26 @@ class Driver:
                     continue
                 self._turn()
                 for search in list(self._active):
-                    yield from self._events(search)
+                    yield from self._deliver(search)
         finally:
             for search in self._active:
-                self._leave(search, "interrupted")
+                if not search.over:
+                    search.close("interrupted")
+                self._release(search)
             self._active.clear()
 
     def _has_room(self, at_once: int | None) -> bool:
         free = self._policy.slots - len(self._owner)
         if free <= 0 or (at_once is not None and len(self._active) >= at_once):
             return False
-        return sum(search.sure() for search in self._active) < free
+        return sum(search.sure_waiting() for search in self._active) < free
 
     def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        search = Search(problem, settings, self._clock)
-        search.begin()
+        search = Search(problem, settings, self._calibrator, self._clock, self._cancel)
         self._active.append(search)
-        yield from self._events(search)  # before its prompt is read: reading it may be the end of the process
+        yield from self._deliver(
+            search
+        )  # before its prompt is read: reading it may be the end of the process
         started = self._clock()
         try:
             cost = self._policy.open(problem)
@@ -125,23 +122,20 @@ class Driver:
                 flops=cost.evaluated_tokens * self._policy.flops_per_token,
                 seconds=self._clock() - started,
             )
-            prefix = Prefix(problem, (), cost.reading)
-            search.read_prompt(usage, cost.reading, self._calibrator.question(prefix))
-            if self._calibrator.outside(prefix):
-                search.warn(_OUTSIDE)
-            search.start_plan()
-            if search.finished:
-                search.finish(None, self._calibrator)
-        yield from self._events(search)
+            search.open(usage, cost.reading)
+        yield from self._deliver(search)
 
-    def _events(self, search: Search) -> Iterator[tuple[Problem, Event]]:
-        """Hand out a search's events; forget it once it is finished."""
-        if search.finished and not search.running:
+    def _deliver(self, search: Search) -> Iterator[tuple[Problem, Event]]:
+        """Hand out a search's events; forget it once it is over."""
+        if search.over:
             self._active.remove(search)
-            self._policy.close_problem(search.problem)
-            self._reward_model.close_problem(search.problem)
-        for event in search.log.drain():
+            self._release(search)
+        for event in search.drain():
             yield search.problem, event
+
+    def _release(self, search: Search) -> None:
+        self._policy.close_problem(search.problem)
+        self._reward_model.close_problem(search.problem)
 
     def _turn(self) -> None:
         """Fill the slots, evaluate one batch, score what is new, let the plans go on."""
@@ -154,12 +148,16 @@ class Driver:
             except DecodeAbortedError:
                 self._interrupted = True
         for search in self._active:
-            if not search.finished or search.running:
-                self._decide(search)
+            if search.over:
+                continue
+            if self._interrupted:
+                search.close("interrupted")
+            else:
+                search.decide()
 
     def _start_waiting(self) -> None:
         free = self._policy.slots - len(self._owner)
-        if not free or not any(search.draws.waiting for search in self._active):
+        if not free:
             return
         running: list[float] = []
         waiting: list[tuple[float, Search]] = []
@@ -167,16 +165,22 @@ class Driver:
             started, waits = search.chances()
             running += started
             waiting += [(chance, search) for chance in waits]
+        if not waiting:
+            return
         waiting.sort(key=lambda draw: -draw[0])  # stable: of equals the older problem, then its older draw
-        count = run_ahead(running, [chance for chance, _ in waiting], self._costs)
-        for _, search in waiting[: min(count, free)]:
+        wanted = run_ahead(running, [chance for chance, _ in waiting], self._costs)
+        for _, search in waiting[: min(wanted, free)]:
             self._start(search)
 
     def _start(self, search: Search) -> None:
         id_ = BranchId(next(self._branch_ids))
-        prefix, seed, draw = search.start_branch(id_)
+        prefix, seed, draw = search.start(id_)
         self._owner[id_] = search
         self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
+
+    def _cancel(self, id_: BranchId) -> Step | None:
+        del self._owner[id_]
+        return self._policy.cancel(id_)
 
     def _grow(self) -> None:
         started = self._clock()
@@ -184,92 +188,33 @@ class Driver:
         share = (self._clock() - started) / max(1, len(growths))
         # Slots change with the neighbours; branch ids do not, so nodes are numbered by branch.
         for growth in sorted(growths, key=lambda g: g.branch):
-            self._record(growth, share)
+            if self._owner[growth.branch].grew(growth, self._generator_usage(growth, share)):
+                del self._owner[growth.branch]
 
-    def _record(self, growth: Growth, seconds: float) -> None:
-        search = self._owner[growth.branch]
+    def _generator_usage(self, growth: Growth, seconds: float) -> Usage:
         evaluated = growth.new_tokens + growth.prefix.evaluated_tokens
-        usage = Usage(
+        return Usage(
             prompt_tokens=growth.prefix.evaluated_tokens,
             reused_tokens=growth.prefix.reused_tokens,
             generated_tokens=growth.new_tokens,
             flops=evaluated * self._policy.flops_per_token,
             seconds=seconds if growth.seconds is None else growth.seconds,
         )
-        search.grew(growth.branch, growth.text, growth.new_tokens, usage)
-        if growth.step is not None:
-            draw = search.running[growth.branch].draw
-            ended = growth.step.finish != "step" or draw.until == "step"
-            search.add_step(growth.branch, growth.step, ended=ended)
-            if ended:
-                del self._owner[growth.branch]
 
     def _score(self) -> None:
         """Score new nodes; a problem that the reward model cannot read fails alone."""
         for search in self._active:
-            nodes, search.unscored = search.unscored, []
+            if not (prefixes := search.unscored()):
+                continue
+            started = self._clock()
             try:
-                self._score_nodes(search, nodes)
+                scores = self._reward_model.score(prefixes)
             except ContextOverflowError as error:
-                self._fail(search, error)
+                search.fail(error)
+                continue
+            seconds = (self._clock() - started) / len(prefixes)
+            search.scored(scores, [self._prm_usage(score, seconds) for score in scores])
 
-    def _score_nodes(self, search: Search, nodes: Sequence[NodeId]) -> None:
-        if not nodes:
-            return
-        started = self._clock()
-        prefixes = [search.prefix(node) for node in nodes]
-        scores = self._reward_model.score(prefixes)
-        share = (self._clock() - started) / len(nodes)
-        for node, prefix, score in zip(nodes, prefixes, scores, strict=True):
-            estimate = self._calibrator.estimate(prefix, score.reward)
-            flops = score.prm_tokens * self._reward_model.flops_per_token
-            usage = Usage(prm_tokens=score.prm_tokens, flops=flops, seconds=share)
-            search.scored(node, score.reward, estimate, usage, self._calibrator)
-
-    def _fail(self, search: Search, error: AdascaleError) -> None:
-        for id_ in list(search.running):
-            self._cancel(search, id_, "failed")
-        search.fail(error)
-
-    def _decide(self, search: Search) -> None:
-        """One plan's turn: stop it, or send it what is new."""
-        if self._interrupted:
-            self._leave(search, "interrupted")
-        elif search.over_budget():
-            self._spend_no_more(search)
-        elif search.stirred:
-            if search.fresh:
-                search.report_usage()
-            search.resume_plan(self._calibrator)
-            self._cancel_below_cuts(search)
-            if search.finished:
-                self._leave(search, None)
-
-    def _spend_no_more(self, search: Search) -> None:
-        """The budget is spent: leave with the best answer, or with the first one that can be had."""
-        if search.idle and not search.finishing:  # all has been drawn: the plan may have a verdict of its own
-            search.resume_plan(self._calibrator)
-            if search.finished:
-                self._leave(search, None)
-                return
-        if search.has_solution() or (search.finishing and search.idle):
-            self._leave(search, "budget")
-        elif not search.finishing:
-            kept = search.finish_one()
-            for id_ in list(search.running):
-                if id_ != kept:
-                    self._cancel(search, id_, "budget")
-
-    def _cancel_below_cuts(self, search: Search) -> None:
-        cut, search.cut = search.cut, []
-        for id_ in search.running_below(cut) if cut else ():
-            self._cancel(search, id_, "cut")
-
-    def _leave(self, search: Search, reason: StopReason | None) -> None:
-        for id_ in list(search.running):
-            self._cancel(search, id_, reason or NOT_NEEDED)
-        search.finish(reason, self._calibrator)
-
-    def _cancel(self, search: Search, id_: BranchId, reason: str) -> None:
-        del self._owner[id_]
-        search.drop_branch(id_, self._policy.cancel(id_), reason)
+    def _prm_usage(self, score: Score, seconds: float) -> Usage:
+        flops = score.prm_tokens * self._reward_model.flops_per_token
+        return Usage(prm_tokens=score.prm_tokens, flops=flops, seconds=seconds)

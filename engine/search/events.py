@@ -10,7 +10,19 @@ from typing import Any, ClassVar, Union
 from ..budget import Budget, Usage
 from ..description import ModelDescription
 from ..errors import AdascaleError, TraceError, error_class
-from ..types import BranchId, Estimate, NodeId, Notice, Problem, Reading, SearchResult, Standing, Step, Until
+from ..types import (
+    AnswerGroup,
+    BranchId,
+    Estimate,
+    NodeId,
+    Notice,
+    Problem,
+    Reading,
+    SearchResult,
+    Standing,
+    Step,
+    Until,
+)
 from .codec import build, to_plain
 
 SCHEMA = "adascale.trace/1"
@@ -18,15 +30,15 @@ SCHEMA = "adascale.trace/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
-    """Base of all events.
+    """Base of all events; the log stamps them when they happen (``log.EventLog``).
 
     Attributes:
         seq: 0, 1, 2, ... without gaps, per problem.
         t: Seconds since the search started.
     """
 
-    seq: int
-    t: float
+    seq: int = 0
+    t: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +160,14 @@ class AnswerFound(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswersJudged(_Event):
-    """Which answer leads after one more trajectory has finished: what an adaptive strategy stops by."""
+    """Which answer leads after one more trajectory has finished: what an adaptive strategy stops by.
+
+    ``groups`` are all answers so far, the leading one first; traces of old have none.
+    """
 
     kind: ClassVar[str] = "answers_judged"
     standing: Standing
+    groups: tuple[AnswerGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,18 +180,10 @@ class BudgetSpent(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(_Event):
-    """Something the user should know. The fields are those of ``Notice``."""
+    """Something the user should know."""
 
     kind: ClassVar[str] = "warned"
-    code: str
-    message: str
-    facts: tuple[str, ...] = ()
-    hint: str = ""
-
-    @property
-    def notice(self) -> Notice:
-        """What it tells."""
-        return Notice(self.code, self.message, self.facts, self.hint)
+    notice: Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,22 +197,26 @@ class SearchFinished(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFailed(_Event):
-    """The search could not run; other problems go on. The fields are those of ``AdascaleError``.
+    """The search could not run; other problems go on.
 
     Attributes:
+        notice: What the error says.
         error_type: Name of the error's class; traces of old have none.
     """
 
     kind: ClassVar[str] = "search_failed"
-    code: str
-    message: str
-    facts: tuple[str, ...]
-    hint: str
+    notice: Notice
     error_type: str = "AdascaleError"
+
+    @classmethod
+    def of(cls, error: AdascaleError) -> SearchFailed:
+        """The event of an error."""
+        return cls(notice=error.notice, error_type=type(error).__name__)
 
     def error(self) -> AdascaleError:
         """The error that it stands for."""
-        return error_class(self.error_type)(self.message, *self.facts, hint=self.hint, slug=self.code)
+        said = self.notice
+        return error_class(self.error_type)(said.message, *said.facts, hint=said.hint, slug=said.code)
 
 
 Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below
@@ -228,9 +240,10 @@ _KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields."""
+    """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields, those of a notice among them."""
     body = to_plain(event)
-    return {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t"), **body}
+    stamp = {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t")}
+    return {**stamp, **body.pop("notice", {}), **body}
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
@@ -243,7 +256,8 @@ def from_json(data: Mapping[str, Any]) -> Event:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TraceError(f"unknown event kind {kind!r}")
     try:
-        event: Event = build(_KINDS[kind], data)
+        stamp = {"seq": data["seq"], "t": data["t"]}
+        event: Event = build(_KINDS[kind], {**data, **stamp, "notice": data})
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise TraceError(f"event {kind!r} is malformed: {exc}") from exc
     return event

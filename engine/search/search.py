@@ -1,122 +1,237 @@
-"""One problem in flight: its tree, its plan, its log. The driver owns the batch and the time."""
+"""One problem in flight: its log, its plan, its running branches. The driver owns the batch and the slots."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import takewhile
-from typing import Any
 
 from ..answers.sums import wrong_sums
 from ..budget import Usage
 from ..errors import AdascaleError
-from ..ports import Calibrator, Clock, Prefix
+from ..ports import Calibrator, Clock, Growth, Prefix, Score
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
-from ..types import ROOT, BranchId, Candidate, Estimate, NodeId, Notice, Problem, Reading, Step, StopReason
-from .branches import Branch, Draw, Draws, branch_seed
+from ..types import ROOT, BranchId, Candidate, NodeId, Notice, Problem, Reading, Step, StopReason
+from .branches import Branch, Draw, branch_seed
 from .events import (
+    NOT_NEEDED,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
     BranchGrew,
     BranchStarted,
     BudgetSpent,
+    Event,
     NodesPruned,
     PromptRead,
     SearchFailed,
     SearchFinished,
-    SearchStarted,
     StepProposed,
     StepScored,
     Warned,
 )
+from .judging import Judge
 from .log import EventLog
 from .settings import Settings
-from .tree import Tree
-from .turns import Counted
+from .turns import Turns
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
 
+Cancel = Callable[[BranchId], Step | None]
+"""Ends a running branch and returns its unfinished step, None if it has no token yet."""
+
+_OUTSIDE = Notice(
+    "outside-calibration",
+    "this question is unlike those that the calibration was fitted on: "
+    "its intervals are widened and say little",
+)
+
 
 class Search:
-    """Folds what happens to one problem into events of ``log``, and keeps its plan going."""
+    """Turns what happens to one problem into events, and keeps its plan going until it is over.
 
-    def __init__(self, problem: Problem, settings: Settings, clock: Clock) -> None:
+    Args:
+        problem: What is searched.
+        settings: How.
+        calibrator: Makes estimates of rewards.
+        clock: Time.
+        cancel: Called for branches that are not wanted any more.
+    """
+
+    def __init__(
+        self, problem: Problem, settings: Settings, calibrator: Calibrator, clock: Clock, cancel: Cancel
+    ) -> None:
+        strategy = settings.strategy
         self.problem = problem
-        self.settings = settings
-        self.tree = Tree(problem)
-        self.usage = Usage()
-        self.running: dict[BranchId, Branch] = {}
-        self.draws = Draws()
-        self.fresh: list[NodeId] = []
-        self.unscored: list[NodeId] = []
-        self.cut: list[NodeId] = []
-        self.finished = False
-        self.finishing = False
-        self.log = EventLog(self.tree, clock)
-        self.emit = self.log.emit
-        self._plan = settings.strategy.plan(self.tree)
-        self._verdict: StopReason = "exhausted"
-        self._counted = Counted(self.tree, settings.strategy)
+        self._settings = settings
+        self._calibrator = calibrator
+        self._cancel = cancel
+        self._log = EventLog(settings.first_event(problem), clock)
+        self._emit = self._log.emit
+        self._record = self._log.record
+        self._tree = self._record.tree
+        self._turns = Turns(self._tree, strategy)
+        self._judge = Judge(self._tree, strategy, calibrator)
+        self._plan = strategy.plan(self._tree)
+        self._verdict: StopReason | None = None  # why the plan has ended
+        self._finishing_one = False
+        self._running: dict[BranchId, Branch] = {}
+        self._unscored: list[NodeId] = []
+        self._fresh: list[NodeId] = []  # scored or dropped since the plan went on
+        self._cut: list[NodeId] = []  # branches below them still run
+        for notice in settings.warnings:
+            self._emit(Warned(notice=notice))
 
-    def begin(self) -> None:
-        """Log what is searched and how."""
-        s = self.settings
-        self.emit(
-            SearchStarted,
-            problem=self.problem,
-            strategy=s.strategy.name,
-            params=s.strategy.recorded(),
-            models=s.models,
-            select=s.strategy.select,
-            budget=s.budget,
-            seed=s.seed,
-            calibrated=s.models.calibration is not None,
-        )
-        for notice in s.warnings:
-            self.warn(notice)
+    @property
+    def over(self) -> bool:
+        """Whether the search has ended."""
+        return self._record.end is not None
 
-    def warn(self, notice: Notice) -> None:
-        """Log something that the user should know."""
-        self.emit(Warned, code=notice.code, message=notice.message, facts=notice.facts, hint=notice.hint)
+    def drain(self) -> list[Event]:
+        """Events since the last call."""
+        return self._log.drain()
 
-    def read_prompt(self, usage: Usage, reading: Reading | None, estimate: Estimate | None) -> None:
-        """Charge the prompt to the root, with what is known of the question before anything is drawn."""
-        self._charge(PromptRead, usage, estimate=estimate, reading=reading)
-
-    def start_plan(self) -> None:
-        """Take the plan's first commands; a plan may end at once."""
+    def open(self, usage: Usage, reading: Reading | None) -> None:
+        """The prompt was read: estimate the question and take the plan's first commands."""
+        question = Prefix(self.problem, (), reading)
+        estimate = self._calibrator.question(question)
+        self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading))
+        if self._calibrator.outside(question):
+            self._emit(Warned(notice=_OUTSIDE))
         self._step_plan(None)
+        if self._verdict is not None:
+            self.close()
+
+    # Drawing
+
+    def chances(self) -> tuple[list[float], list[float]]:
+        """How likely it is that each running branch, and each waiting draw, is of use to the plan."""
+        running = [self._turns.chance(branch.draw) for branch in self._running.values()]
+        return running, self._turns.waiting_chances()
+
+    def sure_waiting(self) -> int:
+        """How many waiting draws are sure to be of use."""
+        return self._turns.sure_waiting()
+
+    def start(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
+        """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
+        draw = self._turns.draw()
+        self._running[id_] = Branch(draw, draw.parent, draw.key)
+        self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy))
+        seed = branch_seed(self._settings.seed, self.problem.id, draw.key)
+        return self._prefix(draw.parent), seed, draw
+
+    def grew(self, growth: Growth, usage: Usage) -> bool:
+        """Account for one batch of a branch; returns whether the branch has ended."""
+        branch = self._running[growth.branch]
+        branch.pending = branch.pending + usage
+        branch.unreported += growth.new_tokens
+        if branch.unreported >= GREW_EVERY:
+            branch.unreported, tokens = 0, branch.pending.generated_tokens
+            self._emit(
+                BranchGrew(branch=growth.branch, parent=branch.parent, text=growth.text, tokens=tokens)
+            )
+        if growth.step is None:
+            return False
+        ended = growth.step.finish != "step" or branch.draw.until == "step"
+        self._unscored.append(self._add_step(growth.branch, growth.step, ended=ended))
+        return ended
+
+    def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
+        """Turn a completed step into a node; here its sums are done over, once for everyone."""
+        branch = self._running[id_]
+        if not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
+            step = replace(step, wrong_sums=wrong)
+        node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
+        self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))
+        self._turns.place(node, branch.key)
+        branch.parent, branch.key = node, (*branch.key, 0)
+        branch.pending, branch.unreported = Usage(), 0
+        if ended:
+            del self._running[id_]
+        return node
+
+    def _drop(self, id_: BranchId, reason: str) -> None:
+        """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
+        if reason == "cut":
+            self._turns.drop(self._running[id_].key)
+        partial = self._cancel(id_)
+        if partial is None:
+            self._emit(PromptRead(usage=self._running.pop(id_).pending))
+            return
+        node = self._add_step(id_, partial, ended=True)
+        self._emit(NodesPruned(nodes=(node,), reason=reason))
+        self._fresh.append(node)
+
+    def _prefix(self, node: NodeId) -> Prefix:
+        return Prefix(self.problem, self._tree.steps(node), self._tree.reading)
+
+    # Scoring and judging
+
+    def unscored(self) -> list[Prefix]:
+        """Prefixes that the reward model has not read."""
+        return [self._prefix(node) for node in self._unscored]
+
+    def scored(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
+        """Record the rewards of all that was unscored, in that order, and what each has cost."""
+        nodes, self._unscored = self._unscored, []
+        for node, score, usage in zip(nodes, scores, usages, strict=True):
+            estimate = self._calibrator.estimate(self._prefix(node), score.reward)
+            self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
+            candidate = self._judge.candidate(node)
+            if candidate is not None and self._turns.has_to_wait(candidate):
+                continue
+            self._fresh.append(node)
+            if candidate is not None:
+                self._count(candidate)
+
+    def _count(self, candidate: Candidate | None) -> None:
+        """A trajectory counts, or was cut (None): judge which answer leads now."""
+        if candidate is not None:
+            self._emit(AnswerFound(node=candidate.node, answer=candidate.answer, estimate=candidate.estimate))
+        ordered = self._turns.in_order(self._record.candidates)
+        standing, result = self._judge.judge(ordered, self._turns.cut)
+        self._emit(AnswersJudged(standing=standing, groups=result.groups))
+
+    # Deciding
+
+    def decide(self) -> None:
+        """Let the plan go on where something is new to it; end where it has, or where the budget is spent."""
+        pending = sum(branch.pending.generated_tokens for branch in self._running.values())
+        tokens = self._record.usage.generated_tokens + pending
+        if self._settings.budget.spent(tokens, self._log.elapsed()):
+            self._spend_no_more()
+        elif self._fresh or self._turns.is_due or self._idle:
+            if self._fresh:
+                self._emit(BudgetSpent(usage=self._record.usage))
+            self._resume_plan()
 
     @property
-    def idle(self) -> bool:
+    def _idle(self) -> bool:
         """Whether nothing runs, and nothing waits to."""
-        return not (self.running or self.draws.waiting)
+        return not self._running and not self._turns.any_waiting
 
-    @property
-    def stirred(self) -> bool:
-        """Whether there is something that the plan has not seen, or nothing more that it could wait for."""
-        return bool(self.fresh) or self._counted.due or self.idle
-
-    def resume_plan(self, calibrator: Calibrator) -> None:
-        """Send the plan the nodes that were scored since, then each trajectory whose turn it is."""
-        nodes, self.fresh = tuple(self.fresh), []
-        if nodes or not self._counted.due:
+    def _resume_plan(self) -> None:
+        """Send the plan the nodes that are new, then each trajectory whose turn it is."""
+        nodes, self._fresh = tuple(self._fresh), []
+        if nodes or not self._turns.is_due:
             self._step_plan(nodes)
-        while not self.finished and self._counted.due:
-            found = self._counted.take()
-            self._tell(found, calibrator)
-            self._step_plan(() if found is None else (found.node,))
+        while self._verdict is None and self._turns.is_due:
+            candidate = self._turns.take()
+            self._count(candidate)
+            self._step_plan(() if candidate is None else (candidate.node,))
+        cut, self._cut = self._cut, []
+        for id_ in [id_ for id_, branch in self._running.items() if self._is_below(branch.parent, cut)]:
+            self._drop(id_, "cut")
+        if self._verdict is not None:
+            self.close()
 
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         try:
             commands = next(self._plan) if nodes is None else self._plan.send(nodes)
         except StopIteration as stop:
             self._verdict = stop.value or "exhausted"
-            self.finished = True
             return
         for command in commands:
             self._obey(command)
@@ -124,188 +239,77 @@ class Search:
     def _obey(self, command: Command) -> None:
         match command:
             case Expand():
-                self._allocate(command)
+                self._emit(
+                    AllocationDecided(
+                        node=command.node,
+                        granted=command.n,
+                        until=command.until,
+                        lower=command.lower,
+                        required=command.required,
+                        sure=command.sure,
+                    )
+                )
+                self._turns.ask(command)
             case Cut():
-                kept = [draw for draw in self.draws.waiting if not self._below(draw.parent, command.nodes)]
-                self.draws.waiting = deque(kept)
-                self.cut += command.nodes
-                self.emit(NodesPruned, nodes=command.nodes, reason=command.reason)
+                self._turns.withdraw(lambda node: self._is_below(node, command.nodes))
+                self._cut += command.nodes
+                self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
 
-    def _allocate(self, command: Expand) -> None:
-        self.emit(
-            AllocationDecided,
-            node=command.node,
-            granted=command.n,
-            until=command.until,
-            lower=command.lower,
-            required=command.required,
-            sure=command.sure,
-        )
-        if command.sure is not None:
-            assert command.node == ROOT, "what is judged in order begins at the question"
-            assert not self._counted.sure, "a plan judges one sequence of trajectories"
-            self._counted.sure = command.sure
-        self.draws.ask(command.node, command.n, command.until, greedy=command.greedy)
-        if self._counted.sure:
-            self.draws.in_turn()
+    def _is_below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
+        return node in ancestors or any(n.id in ancestors for n in self._tree.path(node))
 
-    def running_below(self, nodes: Sequence[NodeId]) -> list[BranchId]:
-        """Running branches that grow from ``nodes`` or below them."""
-        return [id_ for id_, branch in self.running.items() if self._below(branch.parent, nodes)]
+    def _spend_no_more(self) -> None:
+        """The budget is spent: end with the best answer, or with the first one that can be had."""
+        if self._idle and not self._finishing_one:
+            self._resume_plan()  # all has been drawn: the plan may have a verdict of its own
+            if self.over:
+                return
+        ended = [*self._record.candidates, *self._turns.ran_ahead()]
+        if any(map(self._judge.can_be_shown, ended)) or (self._finishing_one and self._idle):
+            self.close("budget")
+        elif not self._finishing_one:
+            self._finish_one()
 
-    def _below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
-        return node in ancestors or any(n.id in ancestors for n in self.tree.path(node))
-
-    def chances(self) -> tuple[list[float], list[float]]:
-        """How likely it is that each running branch, and each waiting draw, is of use to the plan."""
-        running = [self._counted.chance(branch.draw) for branch in self.running.values()]
-        return running, [self._counted.chance(draw) for draw in self.draws.waiting]
-
-    def sure(self) -> int:
-        """How many waiting draws are sure to be of use."""
-        # They wait in their order: none behind one that is not sure is.
-        return sum(1 for _ in takewhile(lambda draw: self._counted.chance(draw) >= 1.0, self.draws.waiting))
-
-    def start_branch(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
-        """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
-        draw = self.draws.waiting.popleft()
-        self.running[id_] = Branch(draw, draw.parent, draw.key)
-        self.emit(BranchStarted, branch=id_, parent=draw.parent, greedy=draw.greedy)
-        prefix = self.prefix(draw.parent)
-        return prefix, branch_seed(self.settings.seed, self.problem.id, draw.key), draw
-
-    def prefix(self, node: NodeId) -> Prefix:
-        """What a policy continues and a reward model reads."""
-        return Prefix(self.problem, self.tree.steps(node), self.tree.reading)
-
-    def grew(self, id_: BranchId, text: str, tokens: int, usage: Usage) -> None:
-        """Account for one batch of a branch, and report its text now and then."""
-        branch = self.running[id_]
-        branch.pending = branch.pending + usage
-        branch.reported += tokens
-        if branch.reported >= GREW_EVERY:
-            branch.reported = 0
-            generated = branch.pending.generated_tokens
-            self.emit(BranchGrew, branch=id_, parent=branch.parent, text=text, tokens=generated)
-
-    def add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
-        """Turn a completed step into a node; here its sums are done over, once for everyone."""
-        branch = self.running[id_]
-        if not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
-            step = replace(step, wrong_sums=wrong)
-        node = NodeId(len(self.tree))
-        self._charge(
-            StepProposed,
-            branch.pending,
-            node=node,
-            parent=branch.parent,
-            branch=id_,
-            step=step,
-            ended=ended,
-        )
-        self.draws.made(node, branch.key)
-        branch.parent, branch.key = node, (*branch.key, 0)
-        branch.pending, branch.reported = Usage(), 0
-        if ended:
-            del self.running[id_]
-        self.unscored.append(node)
-        return node
-
-    def drop_branch(self, id_: BranchId, partial: Step | None, reason: str) -> None:
-        """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        turn = self.running[id_].key[0]
-        if reason == "cut" and self._counted.awaits(turn) and not self.draws.waits(turn):
-            self._counted.wait(turn, None)
-        if partial is not None:
-            node = self.add_step(id_, partial, ended=True)
-            self.unscored.remove(node)
-            self.emit(NodesPruned, nodes=(node,), reason=reason)
-            self.fresh.append(node)
-            return
-        self._charge(PromptRead, self.running.pop(id_).pending)
-
-    def scored(
-        self, node: NodeId, reward: float, estimate: Estimate, usage: Usage, calibrator: Calibrator
-    ) -> None:
-        """Record a reward; a finished trajectory counts at once unless it has to wait its turn."""
-        self._charge(StepScored, usage, node=node, reward=reward, estimate=estimate)
-        found = self._counted.candidate(node, estimate)
-        if found is not None and self._counted.awaits(turn := self.draws.turn(node)):
-            self._counted.wait(turn, found)
-            return
-        self.fresh.append(node)
-        if found is not None:
-            self._counted.count(found)
-            self._tell(found, calibrator)
-
-    def _tell(self, found: Candidate | None, calibrator: Calibrator) -> None:
-        """Log what has just been counted, and which answer leads now."""
-        if found is not None:
-            self.emit(AnswerFound, node=found.node, answer=found.answer, estimate=found.estimate)
-        self.emit(AnswersJudged, standing=self._counted.standing(calibrator))
-
-    def report_usage(self) -> None:
-        """Log the usage so far."""
-        self.emit(BudgetSpent, usage=self.usage)
-
-    def over_budget(self) -> bool:
-        """Whether tokens or seconds are used up, unfinished steps included."""
-        pending = sum(branch.pending.generated_tokens for branch in self.running.values())
-        return self.settings.budget.spent(self.usage.generated_tokens + pending, self.log.elapsed())
-
-    def has_solution(self) -> bool:
-        """Whether a trajectory has finished that could be shown."""
-        return self._counted.any_solution
-
-    def finish_one(self) -> BranchId | None:
-        """The budget is spent and there is nothing to show: let one trajectory go on to its end.
-
-        Returns:
-            The running branch that has come furthest; None where none runs and the best prefix goes on.
-        """
-        self.finishing = True
-        self._counted.sure = 0  # what ends from here on counts at once
+    def _finish_one(self) -> None:
+        """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""
+        self._finishing_one = True
         self._plan.close()
-        self.draws.waiting.clear()
-        whole = [id_ for id_, branch in self.running.items() if branch.draw.until == "answer"]
-        if whole:
-            return max(whole, key=self._written)
-        begun = [node.id for node in self.tree if node.status == "open" and node.depth]
-        [best] = top_k(self.tree, begun or [ROOT], 1)
-        self.draws.ask(best, 1, "answer")
-        return None
+        self._turns.stop_ordering()
+        self._turns.stop_waiting()
+        whole = [id_ for id_, branch in self._running.items() if branch.draw.until == "answer"]
+        furthest = max(whole, key=self._written, default=None)
+        if furthest is None:
+            begun = [node.id for node in self._tree if node.status == "open" and node.depth]
+            [best] = top_k(self._tree, begun or [ROOT], 1)
+            self._turns.ask(Expand(best, 1, "answer"))
+        for id_ in [id_ for id_ in self._running if id_ != furthest]:
+            self._drop(id_, "budget")
 
     def _written(self, id_: BranchId) -> tuple[int, int]:
-        branch = self.running[id_]
-        steps = sum(len(step.token_ids) for step in self.tree.steps(branch.parent))
+        """Tokens of a running trajectory; of equals the first drawn is largest."""
+        branch = self._running[id_]
+        steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
         return steps + branch.pending.generated_tokens, -id_
 
-    def finish(self, reason: StopReason | None, calibrator: Calibrator) -> None:
-        """Close the plan and choose the answer; without a reason it is the plan's own."""
-        self._plan.close()
-        self.draws.waiting.clear()
+    # Ending
+
+    def close(self, reason: StopReason | None = None) -> None:
+        """End the search with its best answer; without a reason by the plan's own verdict."""
+        self._stop(reason or NOT_NEEDED)
         if reason is not None:
             # Stopped from outside: what has run ahead is all that there will be.
-            for found in self._counted.ahead():
-                self._counted.count(found)
-                self._tell(found, calibrator)
-        result = self._counted.result(reason or self._verdict, calibrator)
-        self.emit(SearchFinished, result=result, usage=self.usage)
-        self.finished = True
+            for candidate in self._turns.ran_ahead():
+                self._count(candidate)
+        result = self._judge.result(reason or self._verdict or "exhausted")
+        self._emit(SearchFinished(result=result, usage=self._record.usage))
 
     def fail(self, error: AdascaleError) -> None:
-        """Log that this problem cannot be searched."""
-        self._plan.close()
-        self.emit(
-            SearchFailed,
-            code=error.slug,
-            message=error.message,
-            facts=error.facts,
-            hint=error.hint,
-            error_type=type(error).__name__,
-        )
-        self.finished = True
+        """End the search: this problem cannot be searched."""
+        self._stop("failed")
+        self._emit(SearchFailed.of(error))
 
-    def _charge(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
-        self.usage = self.usage + usage
-        self.emit(cls, usage=usage, **fields)
+    def _stop(self, reason: str) -> None:
+        for id_ in list(self._running):
+            self._drop(id_, reason)
+        self._plan.close()
+        self._turns.stop_waiting()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ..budget import Budget
 from ..description import ModelDescription
 from ..strategies import Strategy
-from ..types import Notice
+from ..types import Notice, Problem
+from .events import SearchStarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,16 @@ class Settings:
     seed: int = 0
     models: ModelDescription = ModelDescription()
     warnings: tuple[Notice, ...] = ()
+
+    def first_event(self, problem: Problem) -> SearchStarted:
+        """The beginning of every search with these settings."""
+        return SearchStarted(
+            problem=problem,
+            strategy=self.strategy.name,
+            params=self.strategy.recorded(),
+            models=self.models,
+            select=self.strategy.select,
+            budget=self.budget,
+            seed=self.seed,
+            calibrated=self.models.calibration is not None,
+        )

@@ -1,130 +1,141 @@
-"""What counts in one search: finished trajectories, in the order in which they were drawn.
+"""Who is drawn and who is judged when: trajectories wait, run ahead, and count in their turn.
 
 Which trajectory ends first depends on the machine, on what else is searched, and on their lengths. A strategy
-that may stop early judges them one after another all the same: short ones are not to count first.
+that may stop early (``Expand.sure``) judges them one after another all the same, in the order in which they
+were drawn: short ones are not to count first (decision 0011). The others count as soon as they have ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 
-from ..answers.extract import extract_answer, last_boxed
-from ..answers.votes import choose, judge, standing
-from ..ports import Calibrator, Prefix
-from ..strategies import Strategy
-from ..strategies.allocation import chance_needed
-from ..types import ROOT, Candidate, Estimate, NodeId, SearchResult, Standing, StopReason
-from .branches import Draw
+from ..strategies import Expand, Strategy
+from ..types import ROOT, Candidate, NodeId
+from .branches import Draw, Key
+from .scheduling import chance_needed
 from .tree import Tree
 
+_GREEDY = -1
+"""Number of a greedy child."""
 
-class Counted:
-    """Trajectories that have ended, and those among them that count.
 
-    Attributes:
-        sure: Trajectories that will be judged in any case, where they are judged one after another in the
-            order of their numbers; 0 where each counts as soon as it has ended.
-        judged: How many have been.
+class Turns:
+    """The order of one search's trajectories; a turn is the number of a child of the root: 0, 1, ...
 
     Args:
         tree: Of the search.
-        strategy: Chooses the answer, and says what a further trajectory is worth.
+        strategy: Says what a further trajectory is worth.
+
+    Attributes:
+        cut: Trajectories whose turn came after they had been cut.
     """
 
     def __init__(self, tree: Tree, strategy: Strategy) -> None:
-        self.sure = 0
-        self.judged = 0
+        self.cut = 0
         self._tree = tree
         self._strategy = strategy
-        self._candidates: list[Candidate] = []
-        self._cut = 0
-        self._ahead: dict[int, Candidate | None] = {}
+        self._waiting: deque[Draw] = deque()
+        self._keys: dict[NodeId, Key] = {ROOT: ()}
+        self._drawn: dict[NodeId, int] = {}
+        self._sure = 0  # trajectories that will be judged in any case; 0: each counts as soon as it has ended
+        self._next = 0  # the next turn
+        self._ahead: dict[int, Candidate | None] = {}  # ended before their turn; None: cut
 
     @property
-    def due(self) -> bool:
-        """Whether the next one to be judged has ended."""
-        return self.judged in self._ahead
+    def any_waiting(self) -> bool:
+        """Whether a draw waits for a slot."""
+        return bool(self._waiting)
 
-    @property
-    def any_solution(self) -> bool:
-        """Whether a trajectory has ended that could be shown, its turn or not."""
-        return any(map(self._showable, [*self._candidates, *self.ahead()]))
+    def ask(self, command: Expand) -> None:
+        """Queue draws; a greedy one takes no number from sampled ones."""
+        if command.sure is not None:
+            assert command.node == ROOT, "what is judged in order begins at the question"
+            assert not self._sure, "a plan judges one sequence of trajectories"
+            self._sure = command.sure
+        node, n = command.node, command.n
+        first = _GREEDY if command.greedy else self._drawn.get(node, 0)
+        if not command.greedy:
+            self._drawn[node] = first + n
+        for index in [_GREEDY] * n if command.greedy else range(first, first + n):
+            self._waiting.append(Draw(node, command.until, command.greedy, (*self._keys[node], index)))
+        if self._sure:
+            self._waiting = deque(sorted(self._waiting, key=lambda draw: draw.key[0]))
+
+    def draw(self) -> Draw:
+        """Take the next one that waits."""
+        return self._waiting.popleft()
+
+    def withdraw(self, unwanted: Callable[[NodeId], bool]) -> None:
+        """Forget waiting draws whose parent is not wanted any more."""
+        self._waiting = deque(draw for draw in self._waiting if not unwanted(draw.parent))
+
+    def place(self, node: NodeId, key: Key) -> None:
+        """A draw has become a node."""
+        self._keys[node] = key
 
     def chance(self, draw: Draw) -> float:
         """How likely it is that a draw will count."""
-        if not self.sure:
+        if not self._sure:
             return 1.0
-        ahead = draw.key[0] - max(self.judged, self.sure - 1)
-        return chance_needed(ahead, self.judged, self._surplus())
-
-    def _surplus(self) -> float | None:
-        """What each trajectory more promises, over what it must; None where that is not known."""
         standing = self._tree.standing
-        return None if standing is None else self._strategy.surplus(standing)
+        surplus = None if standing is None else self._strategy.surplus(standing)
+        return chance_needed(draw.key[0] - max(self._next, self._sure - 1), self._next, surplus)
 
-    def candidate(self, node: NodeId, estimate: Estimate) -> Candidate | None:
-        """The trajectory that ends at ``node``; None where it goes on."""
-        step = self._tree[node].step
-        if step is None or self._tree[node].status != "terminal":
-            return None
-        # A run that was cut off counts as a failure unless it had already boxed its answer.
-        text = self._tree.text(node)
-        complete = step.finish == "stop" or last_boxed(text) is not None
-        return Candidate(node, extract_answer(text) if complete else None, estimate)
+    def waiting_chances(self) -> list[float]:
+        """Those of the draws that wait, in their order."""
+        return [self.chance(draw) for draw in self._waiting]
 
-    def awaits(self, turn: int) -> bool:
-        """Whether the trajectory with this number has not ended yet and is to be judged in its turn."""
-        return self.sure > 0 and turn >= self.judged and turn not in self._ahead
+    def sure_waiting(self) -> int:
+        """How many waiting draws are sure to count."""
+        # They wait in their order: none behind one that is not sure is.
+        return sum(1 for _ in takewhile(lambda draw: self.chance(draw) >= 1.0, self._waiting))
 
-    def wait(self, turn: int, ended: Candidate | None) -> None:
-        """One has ended and counts when its turn comes; without a candidate it was cut."""
-        self._ahead[turn] = ended
+    def has_to_wait(self, candidate: Candidate) -> bool:
+        """Keep a trajectory that has ended before its turn; False where it counts at once."""
+        turn = self._keys[candidate.node][0]
+        if not self._is_awaited(turn):
+            return False
+        self._ahead[turn] = candidate
+        return True
+
+    def drop(self, key: Key) -> None:
+        """A running trajectory was cut; where nothing is drawn in its place its turn passes."""
+        turn = key[0]
+        if self._is_awaited(turn) and not any(draw.key[0] == turn for draw in self._waiting):
+            self._ahead[turn] = None
+
+    def _is_awaited(self, turn: int) -> bool:
+        return self._sure > 0 and turn >= self._next and turn not in self._ahead
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the trajectory whose turn it is has ended."""
+        return self._next in self._ahead
 
     def take(self) -> Candidate | None:
-        """The next one, which must be ``due``, counts; None where it was cut."""
-        found = self._ahead.pop(self.judged)
-        self.judged += 1
-        if found is None:
-            self._cut += 1
-        else:
-            self.count(found)
-        return found
+        """The trajectory whose turn it is, which must be due; None where it was cut."""
+        candidate = self._ahead.pop(self._next)
+        self._next += 1
+        self.cut += candidate is None
+        return candidate
 
-    def count(self, found: Candidate) -> None:
-        """A trajectory counts."""
-        self._candidates.append(found)
-
-    def ahead(self) -> list[Candidate]:
-        """Those that have ended before their turn, in order."""
+    def ran_ahead(self) -> list[Candidate]:
+        """Trajectories that have ended before their turn, in order."""
         found = (self._ahead[turn] for turn in sorted(self._ahead))
         return [candidate for candidate in found if candidate is not None]
 
-    def result(self, reason: StopReason, calibrator: Calibrator) -> SearchResult:
-        """What is answered when the search ends now."""
-        return self._result(self._shown(), reason, calibrator)
+    def stop_waiting(self) -> None:
+        """No draw is wanted any more."""
+        self._waiting.clear()
 
-    def standing(self, calibrator: Calibrator) -> Standing:
-        """Which answer leads now."""
-        shown = self._shown()
-        result = self._result(shown, "exhausted", calibrator)
-        ended = len(self._candidates) + self._cut
-        most = self._strategy.at_most if self._strategy.looks_ahead else None
-        left = None if most is None else most - ended
-        return standing(result, shown, ended, left, self._tree[ROOT].estimate)
+    def stop_ordering(self) -> None:
+        """Whatever ends from here on counts at once."""
+        self._sure = 0
 
-    def _result(self, shown: Sequence[Candidate], reason: StopReason, calibrator: Calibrator) -> SearchResult:
-        result = choose(shown, self._strategy.select, reason)
-        prefix = Prefix(self._tree.problem, (), self._tree.reading)
-        return judge(result, shown, self._tree[ROOT].estimate, prefix, calibrator)
-
-    def _shown(self) -> Sequence[Candidate]:
-        """In drawing order, by which equals are told apart."""
-        found = [candidate for candidate in self._candidates if self._showable(candidate)]
-        if self.sure:
-            return found  # judged in order, and what was drawn again has a late branch
-        return sorted(found, key=lambda candidate: self._tree.drawn(candidate.node))
-
-    def _showable(self, found: Candidate) -> bool:
-        """A run that was cut off before it had an answer is none."""
-        step = self._tree[found.node].step
-        return found.answer is not None or (step is not None and step.finish == "stop")
+    def in_order(self, candidates: Iterable[Candidate]) -> Sequence[Candidate]:
+        """Candidates as they were drawn, by which equals are told apart."""
+        if self._sure:
+            return list(candidates)  # judged in order, and what was drawn again has a late branch
+        return sorted(candidates, key=lambda candidate: self._tree.drawn(candidate.node))

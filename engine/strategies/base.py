@@ -33,7 +33,7 @@ class Expand:
         required: What that rule asked for before it was clipped to ``n``.
         sure: Where the strategy may stop before it has seen all ``n`` trajectories: how many it will see in
             any case. They are then judged one after another in the order of their numbers, however long each
-            takes, and those beyond the next one run ahead only where it pays (``allocate.run_ahead``). So
+            takes, and those beyond the next one run ahead only where it pays (``scheduling.run_ahead``). So
             what is answered depends neither on the machine nor on other questions, unless a budget ends it.
     """
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
+from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import FINISHES, Problem, Step
@@ -122,21 +122,19 @@ def draw_rollouts(
     with the same rollouts.
     """
     todo = [problem for problem in problems if not store.holds(problem)]
-    folds: dict[str, OutcomeFold] = {}
+    records: dict[str, Record] = {}
     strategy, spent = PrefixRollouts(plan.samples, plan.rollouts), 0
     for problem, event in driver.run(todo, Settings(strategy, seed=plan.seed)):
-        if problem.id not in folds:
-            folds[problem.id] = OutcomeFold(problem)
-        folds[problem.id].add(event)
+        records[problem.id] = Record.after(records.get(problem.id), event)
         if isinstance(event, StepProposed):
             spent += event.usage.generated_tokens
         elif isinstance(event, SearchFailed):
-            del folds[problem.id]
-            yield FinishedQuestion(problem, 0, spent, event.message)
+            del records[problem.id]
+            yield FinishedQuestion(problem, 0, spent, event.notice.message)
         elif isinstance(event, SearchFinished):
-            fold = folds.pop(problem.id)
+            record = records.pop(problem.id)
             if event.result.stop_reason == "exhausted":
-                store.put(Rollouts.of(fold))
+                store.put(Rollouts.of(record))
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.evaluation.outcomes import OutcomeFold
+from adascale.engine.evaluation.outcomes import prefix_outcomes
+from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import FINISHES, ROOT, BranchId, Problem
 
@@ -63,9 +64,11 @@ class Rollouts:
     texts: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, fold: OutcomeFold) -> Rollouts:
+    def of(cls, record: Record) -> Rollouts:
         """From a finished search whose steps were read."""
-        tree, nodes = fold.tree, _in_order(fold.tree)
+        tree, nodes = record.tree, _in_order(record.tree)
+        outcomes = prefix_outcomes(record)
+        answers = {candidate.node: candidate.answer for candidate in record.candidates}
         row = {node.id: index for index, node in enumerate(nodes)}
         steps = [node.step for node in nodes]
         readings = [tree.reading, *(step.reading for step in steps if step is not None)]
@@ -79,11 +82,11 @@ class Rollouts:
             return np.array(values, np.float32)
 
         return cls(
-            problem=fold.problem,
+            problem=record.started.problem,
             parent=ints([-1 if node.parent is None else row[node.parent] for node in nodes]),
-            origin=ints([0 if node.branch is None else row[fold.origins[node.branch]] for node in nodes]),
-            right=ints([fold.outcomes[node.id].right for node in nodes]),
-            total=ints([fold.outcomes[node.id].total for node in nodes]),
+            origin=ints([0 if n.branch is None else row[record.branches[n.branch].parent] for n in nodes]),
+            right=ints([outcomes[node.id].right for node in nodes]),
+            total=ints([outcomes[node.id].total for node in nodes]),
             tokens=ints([len(step.token_ids) if step else 0 for step in steps]),
             finish=ints([FINISHES.index(step.finish) if step else 0 for step in steps]),
             wrong_sum=np.array([step is not None and bool(step.wrong_sums) for step in steps]),
@@ -93,7 +96,7 @@ class Rollouts:
             last=np.array([reading.last for reading in known], np.float16),
             mean=np.array([reading.mean for reading in known], np.float16),
             token_ids=ints([token for step in steps if step for token in step.token_ids]),
-            answers=tuple(fold.answers.get(node.id) for node in nodes),
+            answers=tuple(answers.get(node.id) for node in nodes),
             texts=tuple(step.text if step else "" for step in steps),
         )
 

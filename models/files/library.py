@@ -11,7 +11,7 @@ before a file is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
@@ -159,7 +159,7 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     try:
         info = read_info(file.path)
     except ModelCorruptError as error:
-        error.hint = error.hint or remedy
+        error.notice = replace(error.notice, hint=error.hint or remedy)
         raise
     # A cache without links claims no digest; then only the catalogue may know what was published.
     expected = file.sha256 or (file.spec and file.spec.sha256)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Self
 
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
-from adascale.engine.search.search import Search
+from adascale.engine.search.log import EventLog
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 
@@ -148,20 +149,13 @@ class Flight:
 
 
 def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:
-    return SearchFailed(
-        seq=last.seq + 1,
-        t=last.t,
-        code=error.slug,
-        message=error.message,
-        facts=error.facts,
-        hint=error.hint,
-        error_type=type(error).__name__,
-    )
+    return replace(SearchFailed.of(error), seq=last.seq + 1, t=last.t)
 
 
 def _failed_at_once(problem: Problem, settings: Settings, error: WorkerDiedError) -> list[Event]:
     """The whole log of a search that could not begin."""
-    search = Search(problem, settings, clock=lambda: 0.0)
-    search.begin()
-    search.fail(error)
-    return search.log.drain()
+    log = EventLog(settings.first_event(problem), clock=lambda: 0.0)
+    for notice in settings.warnings:
+        log.emit(Warned(notice=notice))
+    log.emit(SearchFailed.of(error))
+    return log.drain()

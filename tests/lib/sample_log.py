@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from adascale.cli.render.state import ViewState, reduce
-from adascale.engine.answers.votes import standing
+from adascale.cli.render.state import ViewState
+from adascale.engine.answers.votes import choose, standing
 from adascale.engine.budget import Budget, Usage
 from adascale.engine.description import ModelDescription
 from adascale.engine.search.events import (
@@ -26,14 +27,15 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.types import (
     ROOT,
-    AnswerGroup,
     BranchId,
     Candidate,
     Estimate,
     Finish,
     NodeId,
+    Notice,
     Problem,
     SearchResult,
+    SelectRule,
     Step,
     StopReason,
 )
@@ -49,7 +51,7 @@ class Log:
         calibrated: bool = True,
         budget: Budget | None = None,
         params: Mapping[str, Any] | None = None,
-        select: str = "vote",
+        select: SelectRule = "vote",
         pace: float = 0.0,
     ) -> None:
         self.events: list[Event] = []
@@ -59,7 +61,9 @@ class Log:
         self.usage = Usage()
         self._nodes = 1
         self._branches = 0
-        self._answers: dict[str, list[NodeId]] = {}
+        self._candidates: list[Candidate] = []
+        self._branch_of: dict[NodeId, BranchId] = {}
+        self._select = select
         self._estimates: dict[NodeId, Estimate] = {}
         self.add(
             SearchStarted,
@@ -124,6 +128,7 @@ class Log:
         lower, median, upper = (score, score, score) if isinstance(score, float) else score
         estimate = Estimate(lower, median, upper, self.calibrated)
         self._estimates[node] = estimate
+        self._branch_of[node] = branch
         self._spend(StepScored, Usage(prm_tokens=tokens), node=node, reward=median, estimate=estimate)
         return node
 
@@ -138,9 +143,17 @@ class Log:
         """A step that ends a trajectory with an answer."""
         node = self.step(parent, text, score, finish="stop", **kwargs)
         self.add(AnswerFound, node=node, answer=answer, estimate=self._estimates[node])
-        if answer is not None:
-            self._answers.setdefault(answer, []).append(node)
+        self._candidates.append(Candidate(node, answer, self._estimates[node]))
+        found = self.chosen()
+        judged = standing(found, self._candidates, len(self._candidates), None, None)
+        self.events.append(
+            AnswersJudged(seq=len(self.events), t=self.events[-1].t, standing=judged, groups=found.groups)
+        )
         return node
+
+    def chosen(self) -> SearchResult:
+        """What would be answered now."""
+        return choose(sorted(self._candidates, key=lambda c: (self._branch_of[c.node], c.node)), self._select)
 
     def prune(self, *nodes: NodeId) -> None:
         """Nodes are cut."""
@@ -148,37 +161,16 @@ class Log:
 
     def warn(self, code: str, message: str) -> None:
         """The user should know something."""
-        self.add(Warned, code=code, message=message)
+        self.add(Warned, notice=Notice(code, message))
 
     def end(self, reason: StopReason = "exhausted") -> None:
         """The search ends; the answer with the most paths wins."""
-        total = sum(map(len, self._answers.values()))
-        groups = []
-        for answer, nodes in self._answers.items():
-            ranked = tuple(sorted(nodes, key=lambda n: -self._estimates[n].median))
-            weight = sum(self._estimates[n].median for n in nodes)
-            groups.append(AnswerGroup(answer, ranked, len(nodes) / total, weight))
-        groups.sort(key=lambda g: (-len(g.nodes), -g.weight))
-        best = groups[0].nodes[0] if groups else None
-        result = SearchResult(
-            groups[0].answer if groups else None,
-            self._estimates[best] if best is not None else None,
-            tuple(groups),
-            best,
-            reason,
-        )
-        ended = [event for event in self.events if isinstance(event, AnswerFound)]
-        shown = [Candidate(event.node, event.answer, event.estimate) for event in ended]
-        judged = standing(result, shown, len(ended), 0, None)
-        self.events.append(AnswersJudged(seq=len(self.events), t=self.now, standing=judged))
+        result = replace(self.chosen(), stop_reason=reason)
         self.add(SearchFinished, result=result, usage=self.usage)
 
     def state(self) -> ViewState:
         """The view of the log so far."""
-        state = ViewState()
-        for event in self.events:
-            state = reduce(state, event)
-        return state
+        return ViewState.of(self.events)
 
     def _spend(self, cls: type[Any], usage: Usage, **fields: Any) -> None:
         self.usage = self.usage + usage

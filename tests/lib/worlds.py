@@ -18,10 +18,10 @@ from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
 from adascale.engine.calibration.report import StageReport, report
-from adascale.engine.evaluation.outcomes import OutcomeFold
 from adascale.engine.ports import Evaluated, Prefix
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.record import Record
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
@@ -129,22 +129,22 @@ def problems(count: int, start: int = 0) -> list[Problem]:
 
 def searched(
     asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8
-) -> dict[str, OutcomeFold]:
+) -> dict[str, Record]:
     """Rollouts of every question, by id."""
     clock = itertools.count()
     driver = Driver(
         ReadingPolicy(solve, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
     )
-    folds = {problem.id: OutcomeFold(problem) for problem in asked}
+    records: dict[str, Record] = {}
     for problem, event in driver.run(asked, Settings(PrefixRollouts(samples, rollouts))):
-        folds[problem.id].add(event)
-    return folds
+        records[problem.id] = Record.after(records.get(problem.id), event)
+    return records
 
 
 def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8) -> list[Rollouts]:
     """The same as arrays."""
-    folds = searched(asked, samples, rollouts, slots)
-    return [Rollouts.of(folds[problem.id]) for problem in asked]
+    records = searched(asked, samples, rollouts, slots)
+    return [Rollouts.of(records[problem.id]) for problem in asked]
 
 
 @functools.cache

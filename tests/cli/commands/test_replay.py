@@ -145,9 +145,9 @@ def test_the_payload_is_the_solution_and_the_answer() -> None:
     state = log.state()
     assert state.result is not None
 
-    assert solution_text(state.tree, state.result) == "First.\nSo 8."
-    assert answer_payload(state.tree, state.result, extract=False) == "First.\nSo 8.\nAnswer: 8"
-    assert answer_payload(state.tree, state.result, extract=True) == "8"
+    assert solution_text(state) == "First.\nSo 8."
+    assert answer_payload(state, extract=False) == "First.\nSo 8.\nAnswer: 8"
+    assert answer_payload(state, extract=True) == "8"
 
 
 def test_the_payload_without_an_answer() -> None:
@@ -157,8 +157,8 @@ def test_the_payload_without_an_answer() -> None:
     state = log.state()
     assert state.result is not None
 
-    assert answer_payload(state.tree, state.result, extract=False) == ""
-    assert answer_payload(state.tree, state.result, extract=True) == ""
+    assert answer_payload(state, extract=False) == ""
+    assert answer_payload(state, extract=True) == ""
 
 
 def test_replay_is_cheap_to_import() -> None:

@@ -91,7 +91,7 @@ def changed(trace: Path, line: int, **fields: object) -> Path:
         (1, {"kind": "warned", "code": "a", "message": "b"}, "line 1: a trace is one search"),
         (3, {"kind": "invented"}, "line 3: unknown event kind 'invented'"),
         (3, {"reward": None}, "line 3: event 'step_scored' is malformed"),
-        (3, {"node": 77}, "line 3: event 2 names a node"),
+        (3, {"node": 77}, "line 3: event 2 names node 77"),
         (3, {"seq": 3}, "line 3: event 2 is missing, 3 follows"),
     ],
 )

@@ -6,7 +6,7 @@ from sample_log import Log, wide
 from searches import searched
 
 from adascale.cli.render.rows import tree_rows
-from adascale.cli.render.state import ViewState, reduce
+from adascale.cli.render.state import ViewState
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
 
@@ -170,9 +170,9 @@ def test_folds_hide_nothing_that_fits_and_keep_the_best(
     strategy: str, seed: int, share: float, room: int
 ) -> None:
     log = searched(strategy, seed, None)
-    state = ViewState()
+    state: ViewState | None = None
     for event in log[: max(1, int(share * len(log)))]:
-        state = reduce(state, event)
+        state = ViewState.after(state, event)
     full = tree_rows(state)
     rows = tree_rows(state, room)
 

@@ -9,6 +9,7 @@ from adascale.cli.render import live
 from adascale.cli.render.live import LiveRenderer
 from adascale.cli.terminal.console import say
 from adascale.engine.search.events import SearchFailed
+from adascale.engine.types import Notice
 
 
 @pytest.fixture
@@ -92,9 +93,7 @@ def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:
 
 def test_a_failed_search_ends_the_display_without_a_summary(screen: io.StringIO) -> None:
     log = pens()
-    log.add(
-        SearchFailed, code="no-memory", message="too big", facts=(), hint="", error_type="MemoryOverflowError"
-    )
+    log.add(SearchFailed, notice=Notice("no-memory", "too big"), error_type="MemoryOverflowError")
     with LiveRenderer(show_tree=True) as renderer:
         for event in log.events:
             renderer.on(event)

@@ -12,7 +12,7 @@ from searches import searched
 
 from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
-from adascale.cli.render.state import ViewState, reduce
+from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import ASCII, UNICODE, Glyphs
 from adascale.engine.budget import Budget
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
@@ -195,9 +195,9 @@ def test_any_frame_of_any_search_fits_the_terminal(
     strategy: str, seed: int, share: float, width: int, height: int, glyphs: Glyphs
 ) -> None:
     log = searched(strategy, seed, None)
-    state = ViewState()
+    state: ViewState | None = None
     for event in log[: max(1, int(share * len(log)))]:
-        state = reduce(state, event)
+        state = ViewState.after(state, event)
     lines = live_frame(state, width, height, glyphs)
 
     assert len(lines) <= height
@@ -223,7 +223,8 @@ def test_two_lines_say_who_is_ahead_and_behind_and_what_will_stop() -> None:
     for answer in ("27", "27", "26", "25", "24", "23"):
         log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
     estimate = Estimate(0.5, 0.62, 0.7, True)
-    log.add(AnswersJudged, standing=Standing("27", estimate, 2, 1, 6, 6, 6, gain=0.0124, reach=0.9))
+    standing = Standing("27", estimate, 2, 1, 6, 6, 6, gain=0.0124, reach=0.9)
+    log.add(AnswersJudged, standing=standing, groups=log.chosen().groups)
 
     best, stops = shown(live_frame(log.state(), 80, 24, UNICODE)).splitlines()[-3:-1]
 

@@ -68,7 +68,8 @@ def hopeless() -> Log:
             log.step(ROOT, f"Guess {at}\n", (0.0, 0.06, 0.2)), f"so {at}", (0, 0.05, 0.2), str(at)
         )
     guess = Estimate(0.0, 0.08, 0.2, True)
-    log.add(AnswersJudged, standing=Standing("0", guess, 1, 1, 5, 5, 5, gain=0.001, reach=0.12))
+    standing = Standing("0", guess, 1, 1, 5, 5, 5, gain=0.001, reach=0.12)
+    log.add(AnswersJudged, standing=standing, groups=log.chosen().groups)
     return log
 
 

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -7,13 +6,15 @@ from hypothesis import strategies as st
 from sample_log import Log, pens
 from searches import searched
 
-from adascale.cli.render.standing import standing
-from adascale.cli.render.state import Running, ViewState, reduce
-from adascale.engine.answers.votes import choose
+from adascale.cli.render.state import Running, ViewState
 from adascale.engine.budget import Usage
 from adascale.engine.errors import TraceError
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
+    AnswersJudged,
     BranchGrew,
     BudgetSpent,
     Event,
@@ -21,17 +22,17 @@ from adascale.engine.search.events import (
     SearchFinished,
     StepScored,
 )
-from adascale.engine.search.replay import replay
-from adascale.engine.strategies import STRATEGIES, SelectRule
-from adascale.engine.types import ROOT, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult
+from adascale.engine.search.record import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import STRATEGIES, Vote
+from adascale.engine.types import ROOT, BranchId, Estimate, Finished, NodeId, Notice, Problem, SearchResult
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
     state = pens(pace=1.0).state()
 
-    assert state.started
-    assert not state.ended
-    assert (state.strategy, state.calibrated, state.budget.max_tokens) == ("beam", True, 2048)
+    assert state.end is None
+    assert state.started.budget.max_tokens == 2048
     assert state.running == {
         BranchId(4): Running(NodeId(1), "We can buy 18/2 = 9 groups of 3 pens each, which", 44)
     }
@@ -55,7 +56,7 @@ def test_the_end_brings_the_searchs_own_verdict() -> None:
     log.end("budget")
     state = log.state()
 
-    assert state.ended
+    assert state.end is not None
     assert state.running == {}
     assert state.result is not None
     assert (state.answer, state.best) == (state.result.answer, state.result.best)
@@ -106,25 +107,23 @@ def test_each_warning_is_kept_once() -> None:
     log.warn("slow", "this takes long")
     log.warn("slow", "and longer")
 
-    assert log.state().warnings == [Notice("slow", "this takes long"), Notice("slow", "and longer")]
+    assert log.state().notices == [Notice("slow", "this takes long"), Notice("slow", "and longer")]
 
 
 def test_a_failed_search_has_ended_without_a_result() -> None:
     log = Log()
     log.start(ROOT)
-    log.add(
-        SearchFailed, code="no-memory", message="too big", facts=(), hint="", error_type="MemoryOverflowError"
-    )
+    log.add(SearchFailed, notice=Notice("no-memory", "too big"), error_type="MemoryOverflowError")
     state = log.state()
 
-    assert state.ended
+    assert state.end is not None
     assert state.result is None
     assert state.running == {}
 
 
 def test_another_search_starts_afresh() -> None:
     state = pens().state()
-    state = reduce(state, Log("another question").events[0])
+    state = ViewState.after(state, Log("another question").events[0])
 
     assert state.tree.problem.question == "another question"
     assert (len(state.tree), state.answer, state.tokens) == (1, None, 0)
@@ -149,29 +148,7 @@ UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
 )
 def test_a_node_that_was_never_made_is_an_error(event: Event) -> None:
     with pytest.raises(TraceError, match="event 1 names"):
-        reduce(Log().state(), event)
-
-
-def candidates(draw: list[tuple[str | None, float]]) -> list[Candidate]:
-    return [
-        Candidate(NodeId(at), answer, Estimate(score, score, score, calibrated=False))
-        for at, (answer, score) in enumerate(draw, 1)
-    ]
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["1", "2", "3", None]), st.sampled_from([0.125, 0.5, 0.875])), max_size=9
-    ),
-    st.sampled_from(get_args(SelectRule)),
-)
-def test_the_standing_is_what_the_search_would_choose_now(
-    draw: list[tuple[str | None, float]], select: SelectRule
-) -> None:
-    found = candidates(draw)
-    chosen = choose(found, select, "exhausted")
-
-    assert standing(found, select) == chosen.groups
+        Log().state().add(event)
 
 
 @settings(max_examples=40, deadline=None)
@@ -181,15 +158,17 @@ def test_the_standing_is_what_the_search_would_choose_now(
     st.sampled_from([None, 30, 120]),
 )
 def test_what_holds_after_every_event_of_any_search(strategy: str, seed: int, budget: int | None) -> None:
-    state, tokens = ViewState(), 0
+    state: ViewState | None = None
+    tokens = 0
     for event in searched(strategy, seed, budget):
-        state = reduce(state, event)
+        state = ViewState.after(state, event)
         assert state.tokens >= tokens
         assert all(branch.parent < len(state.tree) for branch in state.running.values())
         assert all(state.tree[branch.parent].status != "terminal" for branch in state.running.values())
         assert state.best is None or state.tree[state.best].status == "terminal"
         assert state.t == event.t
         tokens = state.tokens
+    assert state is not None
     assert state.result is not None
     assert state.running == {}
     nodes = state.tree.usage()
@@ -201,8 +180,42 @@ def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
     log = Log()
     branch = log.start(ROOT)
     first = log.step(ROOT, "two", 0.5, branch=branch, ended=False)
-    assert [log.state().made(log.state().tree[node]) for node in (ROOT, first)] == [1, 0]
+    assert [log.state().drawn_from(log.state().tree[node]) for node in (ROOT, first)] == [1, 0]
     log.step(first, "9 + 9 = 17", 0.1, branch=branch, ended=False)
     log.grant(first, 1)
     log.start(first)
-    assert [log.state().made(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]
+    assert [log.state().drawn_from(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]
+
+
+class HalvesAreRight:
+    """Is sure of 0.5 alone, however it is spelled."""
+
+    def question(self, prefix: Prefix) -> Estimate:
+        return Estimate(0.3, 0.5, 0.7, calibrated=True)
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        return Estimate(reward, reward, reward, calibrated=True)
+
+    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+        p = 0.9 if finished.groups[0].answer in ("0.5", "1/2") else 0.2
+        return Estimate(p, p, p, calibrated=True)
+
+    def outside(self, prefix: Prefix) -> bool:
+        return False
+
+
+def test_an_answer_is_never_shown_with_the_probability_of_another() -> None:
+    """0.5 and 1/2 are one answer to the search: a view that grouped by spelling showed 3 with p .9."""
+    answers = iter(["0.5", "1/2", "3"])
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step(f"\\boxed{{{next(answers)}}}", "stop"), slots=1)
+    prm = ScriptedPRM(lambda prefix: 0.6 if "3" in prefix.steps[-1].text else 0.4)
+    driver = Driver(policy, prm, HalvesAreRight(), lambda: 0.0)
+    state: ViewState | None = None
+    shown = []
+    for _, event in driver.run([Problem("q", "?")], Settings(Vote(3))):
+        state = ViewState.after(state, event)
+        if isinstance(event, AnswersJudged):
+            assert state.confidence is not None
+            shown.append((state.answer in ("0.5", "1/2"), state.confidence.median, state.agreement))
+
+    assert shown == [(True, 0.9, (1, 1)), (True, 0.9, (2, 2)), (True, 0.9, (2, 3))]

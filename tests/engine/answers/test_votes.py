@@ -25,26 +25,26 @@ def test_equal_answers_are_one_group_led_by_its_best_spelling() -> None:
 
 
 def test_a_score_does_not_overrule_a_majority_in_a_vote() -> None:
-    result = choose(MAJORITY, "vote", "exhausted")
+    result = choose(MAJORITY, "vote")
     assert (result.answer, result.best) == ("18.0", 2)
 
 
 def test_a_tie_of_a_vote_goes_to_the_first_drawn_whatever_the_estimates() -> None:
     tied = [candidate(1, "18", 0.2), candidate(2, "20", 0.4)]
-    assert choose(tied, "vote", "exhausted").answer == "18"
-    assert choose(tied, "weighted", "exhausted").answer == "20"
+    assert choose(tied, "vote").answer == "18"
+    assert choose(tied, "weighted").answer == "20"
 
 
 def test_best_of_n_takes_the_best_candidate_that_has_an_answer() -> None:
-    result = choose(MAJORITY, "best", "exhausted")
+    result = choose(MAJORITY, "best")
     assert (result.answer, result.best, result.groups[0].answer) == ("20", 3, "20")
 
 
 def test_without_an_answer_the_best_text_is_shown() -> None:
-    result = choose([candidate(1, None, 0.2), candidate(2, None, 0.6)], "vote", "exhausted")
+    result = choose([candidate(1, None, 0.2), candidate(2, None, 0.6)], "vote")
     assert (result.answer, result.best) == (None, 2)
 
 
 def test_nothing_finished_is_nothing_found() -> None:
-    result = choose([], "vote", "budget")
+    result = choose([], "vote")
     assert (result.answer, result.best, result.confidence, result.groups) == (None, None, None, ())

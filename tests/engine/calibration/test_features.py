@@ -120,11 +120,11 @@ def test_evidence_has_the_shapes_that_it_says() -> None:
 def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> None:
     """A calibration is fitted on half-precision rows of a store and asked about live prefixes."""
     calibration = fitted(method).calibration
-    fold = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
-    rollouts = Rollouts.of(fold)
+    record = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
+    rollouts = Rollouts.of(record)
     training = training_set([rollouts])
     at = {"step": 0, "finished": 0}
-    tree = fold.tree
+    tree = record.tree
     question = training.stages["question"].evidence
     distance = float(calibration.domain.distance(question.states[0])[0])
 
@@ -134,7 +134,7 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
 
     # Rows are in the order of the draws, nodes in that in which steps were finished.
     for node in _in_order(tree)[1:]:
-        prefix = Prefix(fold.problem, tree.steps(node.id), tree.reading)
+        prefix = Prefix(record.started.problem, tree.steps(node.id), tree.reading)
         reward = node.reward
         assert reward is not None
         stage = "step" if prefix.steps[-1].finish == "step" else "finished"
@@ -149,19 +149,19 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
             assert getattr(found, name) == pytest.approx(getattr(wanted, name), abs=5e-3)
         at[stage] += 1
     assert at == {stage: len(training.stages[stage].right) for stage in at}
-    start = calibration.question(Prefix(fold.problem, (), tree.reading))
+    start = calibration.question(Prefix(record.started.problem, (), tree.reading))
     assert start.median == pytest.approx(expected("question", 0).median, abs=5e-3)
 
 
 def test_a_wrong_sum_costs_what_it_says_and_stays_with_the_solution() -> None:
     calibration = fitted("beta").calibration
-    fold = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
-    leaf = max(fold.tree, key=lambda node: node.depth)
-    steps = fold.tree.steps(leaf.id)
+    record = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
+    leaf = max(record.tree, key=lambda node: node.depth)
+    steps = record.tree.steps(leaf.id)
 
     def estimate(*wrong_sums: str) -> Estimate:
         path = (replace(steps[0], wrong_sums=wrong_sums), *steps[1:])
-        return calibration.estimate(Prefix(fold.problem, path, fold.tree.reading), 0.5)
+        return calibration.estimate(Prefix(record.started.problem, path, record.tree.reading), 0.5)
 
     plain, wrong = estimate(), estimate("2 + 2 = 5")
     assert len(steps) > 1

@@ -39,8 +39,8 @@ def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: f
 
 
 def prefix() -> Prefix:
-    [fold] = searched(problems(1)).values()
-    return Prefix(fold.problem, (), fold.tree.reading)
+    [record] = searched(problems(1)).values()
+    return Prefix(record.started.problem, (), record.tree.reading)
 
 
 def test_answers_rise_with_agreement() -> None:

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
 
-from adascale.engine.evaluation.outcomes import Outcome, OutcomeFold
+from adascale.engine.evaluation.outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
+from adascale.engine.search.record import Record
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
@@ -39,13 +40,6 @@ def log_of(
         ReadingPolicy(script, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
     )
     return [e for p, e in driver.run(asked, Settings(strategy, seed=seed)) if p == asked[-1]]
-
-
-def folded(problem: Problem, log: list[Event]) -> OutcomeFold:
-    fold = OutcomeFold(problem)
-    for event in log:
-        fold.add(event)
-    return fold
 
 
 def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:
@@ -71,13 +65,13 @@ def test_a_draw_counts_from_its_own_start_down(
 ) -> None:
     [problem] = problems(1, question)
     log = log_of([problem], PrefixRollouts(samples=samples, rollouts=rollouts), slots)
-    fold = folded(problem, log)
-    expected = {node.id: Outcome() for node in fold.tree}
+    record = Record.of(log)
+    expected = {node.id: PrefixOutcome() for node in record.tree}
     for start, nodes, answer in draws(log):
         for node in [start, *nodes]:
-            expected[node] += Outcome(int(answer == "18"), 1)
-    assert fold.outcomes == expected
-    assert fold.outcomes[ROOT].total == samples
+            expected[node] += PrefixOutcome(int(answer == "18"), 1)
+    assert prefix_outcomes(record) == expected
+    assert prefix_outcomes(record)[ROOT].total == samples
 
 
 @given(question=st.integers(0, 10_000), samples=st.integers(1, 6), rollouts=st.integers(0, 5))
@@ -87,17 +81,19 @@ def test_samples_from_the_question_and_rollouts_from_one_prefix(
 ) -> None:
     [problem] = problems(1, question)
     log = log_of([problem], PrefixRollouts(samples=samples, rollouts=rollouts))
-    fold = folded(problem, log)
+    record = Record.of(log)
     starts = [start for start, _, _ in draws(log)]
 
     def shortest(id_: NodeId) -> tuple[int, int]:
-        step, branch = fold.tree[id_].step, fold.tree[id_].branch
+        step, branch = record.tree[id_].step, record.tree[id_].branch
         assert step is not None
         assert branch is not None
         return len(step.token_ids), branch
 
-    first = min(fold.tree.children(ROOT), key=shortest)
-    inside = [n.id for n in fold.tree if n.id and fold.tree.path(n.id)[0].id == first and n.status == "open"]
+    first = min(record.tree.children(ROOT), key=shortest)
+    inside = [
+        n.id for n in record.tree if n.id and record.tree.path(n.id)[0].id == first and n.status == "open"
+    ]
     assert starts[:samples] == [ROOT] * samples
     assert len(starts) == samples + (rollouts if inside else 0)
     assert len(set(starts[samples:])) <= 1
@@ -128,23 +124,22 @@ def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bo
     clock = itertools.count()
     driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
     strategy = PrefixRollouts(samples=3, rollouts=2)
-    fold = folded(problem, [e for _, e in driver.run([problem], Settings(strategy))])
-    [prefix] = [node for node, found in fold.outcomes.items() if found.total == 3 and node != ROOT]
+    record = Record.of([e for _, e in driver.run([problem], Settings(strategy))])
+    [prefix] = [node for node, found in prefix_outcomes(record).items() if found.total == 3 and node != ROOT]
     for node, total in ((ROOT, 3), (prefix, 3)):
-        assert fold.outcomes[node] == Outcome(total * right, total)
-    assert sorted(found.total for found in fold.outcomes.values()) == [1] * 7 + [3, 3]
+        assert prefix_outcomes(record)[node] == PrefixOutcome(total * right, total)
+    assert sorted(found.total for found in prefix_outcomes(record).values()) == [1] * 7 + [3, 3]
 
 
 def test_an_answer_is_needed() -> None:
     with pytest.raises(AssertionError, match="right answer"):
-        OutcomeFold(Problem("p", "?"))
+        prefix_outcomes(Record.of(log_of([Problem("p", "?")], PrefixRollouts(1, 0))))
 
 
 def prefix_of(log: list[Event]) -> list[str]:
     """Texts on the way to where the rollouts start."""
-    problem = next(iter(log)).problem  # type: ignore[union-attr]
     starts = [start for start, _, _ in draws(log) if start != ROOT]
-    return [step.text for step in folded(problem, log).tree.steps(starts[0])] if starts else []
+    return [step.text for step in Record.of(log).tree.steps(starts[0])] if starts else []
 
 
 def test_the_prefix_is_the_same_every_time_and_not_always_the_first() -> None:
@@ -170,8 +165,8 @@ def test_neighbours_do_not_change_what_is_drawn(slots: int) -> None:
     for problem, together in zip(asked, searched(asked, slots=slots).values(), strict=True):
         alone = searched([problem], slots=slots)[problem.id]
         found, expected = (
-            Counter((fold.tree.text(node), outcome) for node, outcome in fold.outcomes.items())
-            for fold in (together, alone)
+            Counter((record.tree.text(node), outcome) for node, outcome in prefix_outcomes(record).items())
+            for record in (together, alone)
         )
         assert found == expected, problem.id
 
@@ -195,10 +190,10 @@ def spelled(rollouts: Rollouts, node: int) -> tuple[int, ...]:
 def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int) -> None:
     for problem in problems(20):
         log = log_of([problem], PrefixRollouts(samples=4, rollouts=2), slots)
-        fold = folded(problem, log)
-        rollouts = Rollouts.of(fold)
+        record = Record.of(log)
+        rollouts = Rollouts.of(record)
         drawn = [nodes[-1] for start, nodes, _ in draws(log) if start == ROOT]
-        texts = [tuple(t for step in fold.tree.steps(end) for t in step.token_ids) for end in drawn]
+        texts = [tuple(t for step in record.tree.steps(end) for t in step.token_ids) for end in drawn]
         ends = rollouts.samples()
         assert sorted(spelled(rollouts, end) for end in ends) == sorted(texts)
         assert sum(int(rollouts.right[end]) for end in ends) == rollouts.right[0]
@@ -220,20 +215,20 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
     again = 0
     for problem in problems(10):
         log = log_of([problem], strategy, slots, script=sloppy)
-        fold = folded(problem, log)
-        slipped = {n.id for n in fold.tree if n.step is not None and "17" in n.step.text}
+        record = Record.of(log)
+        slipped = {n.id for n in record.tree if n.step is not None and "17" in n.step.text}
         found = draws(log)
         assert all(answer is not None for *_, answer in found)
         starts = Counter(start for start, *_ in found)
         # Sums that were done over until they were right, below every prefix that a search would come to.
         sound = {ROOT} | {
-            n.id for n in fold.tree if not slipped & {at.id for at in fold.tree.path(n.id)} and n.id
+            n.id for n in record.tree if not slipped & {at.id for at in record.tree.path(n.id)} and n.id
         }
-        expected = Counter({node: sum(c in slipped for c in fold.tree.children(node)) for node in sound})
+        expected = Counter({node: sum(c in slipped for c in record.tree.children(node)) for node in sound})
         expected[ROOT] = 4
         assert starts == +expected
-        rollouts = Rollouts.of(fold)
-        assert rollouts.wrong_sum.sum() == sum("17 " not in t and "= 17" in t for t in texts(fold))
+        rollouts = Rollouts.of(record)
+        assert rollouts.wrong_sum.sum() == sum("17 " not in t and "= 17" in t for t in texts(record))
         ends = [rollouts.replacement_of(end) for end in rollouts.samples()]
         assert [rollouts.answers[end] for end in ends] == ["18"] * 4
         assert len(set(ends)) == 4
@@ -241,8 +236,8 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
     assert again > 20
 
 
-def texts(fold: OutcomeFold) -> list[str]:
-    return [node.step.text for node in fold.tree if node.step is not None]
+def texts(record: Record) -> list[str]:
+    return [node.step.text for node in record.tree if node.step is not None]
 
 
 def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
@@ -255,7 +250,7 @@ def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
 
     [problem] = problems(1)
     log = log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=always)
-    rollouts = Rollouts.of(folded(problem, log))
+    rollouts = Rollouts.of(Record.of(log))
     assert len(draws(log)) == 2 * 3
     for end in rollouts.samples():
         assert rollouts.replacement_of(end) == end
@@ -264,10 +259,10 @@ def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
 def test_rollouts_start_where_a_search_would_go_on() -> None:
     for problem in problems(20):
         log = log_of([problem], PrefixRollouts(samples=2, rollouts=3), script=sloppy)
-        fold = folded(problem, log)
+        record = Record.of(log)
         starts = [start for start, *_ in draws(log)]
         assert len(set(starts[-3:])) == 1
-        assert not any("17" in step.text for step in fold.tree.steps(starts[-1]))
+        assert not any("17" in step.text for step in record.tree.steps(starts[-1]))
 
 
 def test_the_known_answer_is_gold() -> None:
@@ -275,5 +270,5 @@ def test_the_known_answer_is_gold() -> None:
         return scripted_step(r"So \boxed{(1,2)}.", "stop")
 
     problem = Problem("q", "Where?", "1 < x < 2")
-    fold = folded(problem, log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=interval))
-    assert fold.outcomes[ROOT] == Outcome(2, 2)  # math-verify says no with the two exchanged
+    record = Record.of(log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=interval))
+    assert prefix_outcomes(record)[ROOT] == PrefixOutcome(2, 2)  # math-verify says no with the two exchanged

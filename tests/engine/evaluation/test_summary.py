@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from sample_log import Log
 
-from adascale.engine.evaluation.summary import Account
-from adascale.engine.scripted import scripted_step
-from adascale.engine.search.events import AnswerFound, BranchStarted
-from adascale.engine.search.tree import Tree
-from adascale.engine.types import ROOT, BranchId, Estimate, Problem
+from adascale.engine.evaluation.summary import fixed_tokens
+from adascale.engine.search.record import Record
+from adascale.engine.types import ROOT
 
 
-def drawn(*trajectories: tuple[int, bool]) -> tuple[Account, Tree]:
+def drawn(*trajectories: tuple[int, bool]) -> Record:
     """Trajectories of so many tokens, ended by themselves or cut; at most 16."""
-    account, tree = Account(at_most=16), Tree(Problem("p", "?"))
-    for at, (tokens, ended) in enumerate(trajectories):
-        branch = BranchId(at)
-        account.add(BranchStarted(seq=0, t=0.0, branch=branch, parent=ROOT))
-        first = tree.add(ROOT, scripted_step("x" * (tokens - 1)), branch)
-        last = tree.add(first.id, scripted_step("x", "stop" if ended else "step"), branch)
+    log = Log(params={"samples": 16})
+    for tokens, ended in trajectories:
+        branch = log.start(ROOT)
+        first = log.step(ROOT, "x", 0.5, tokens=tokens - 1, branch=branch, ended=False)
         if ended:
-            estimate = Estimate(0.5, 0.5, 0.5, calibrated=False)
-            account.add(AnswerFound(seq=0, t=0.0, node=last.id, answer="1", estimate=estimate))
+            log.finish_path(first, "x", 0.5, "1", tokens=1, branch=branch)
         else:
-            last.status = "pruned"
-    return account, tree
+            log.prune(log.step(first, "x", 0.5, tokens=1, branch=branch))
+    return Record.of(log.events)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +34,13 @@ def drawn(*trajectories: tuple[int, bool]) -> tuple[Account, Tree]:
 def test_what_was_cut_counts_as_long_as_it_was_or_as_the_others(
     trajectories: tuple[tuple[int, bool], ...], mean: float
 ) -> None:
-    account, tree = drawn(*trajectories)
-    assert account.fixed_tokens(tree) == 16 * mean
+    assert fixed_tokens(drawn(*trajectories)) == 16 * mean
 
 
 def test_a_fixed_width_never_costs_less_than_what_was_drawn() -> None:
     trajectories = ((54, True), *[(300, False)] * 7)
-    account, tree = drawn(*trajectories)
-    assert (account.fixed_tokens(tree) or 0) > sum(tokens for tokens, _ in trajectories)
+    assert (fixed_tokens(drawn(*trajectories)) or 0) > sum(tokens for tokens, _ in trajectories)
 
 
 def test_where_none_has_ended_nothing_is_known() -> None:
-    account, tree = drawn((10, False))
-    assert account.fixed_tokens(tree) is None
+    assert fixed_tokens(drawn((10, False))) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,20 +19,23 @@ from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
+    BranchGrew,
     Event,
     NodesPruned,
     SearchFailed,
     SearchFinished,
+    SearchStarted,
     StepProposed,
+    Warned,
     from_json,
     to_json,
 )
-from adascale.engine.search.replay import replay
+from adascale.engine.search.record import replay
 from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
-from adascale.engine.types import ROOT, Problem, Step
+from adascale.engine.types import ROOT, Notice, Problem, Step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 
@@ -253,12 +256,8 @@ def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
     logs = run("vote", QUESTIONS, policy=Picky(script, 4))
     failed = logs["q1"][-1]
     assert isinstance(failed, SearchFailed)
-    assert (failed.code, failed.facts, failed.hint, type(failed.error())) == (
-        "context-overflow",
-        ("a fact",),
-        "shorter",
-        ContextOverflowError,
-    )
+    assert failed.notice == Notice("context-overflow", "too long", ("a fact",), "shorter")
+    assert type(failed.error()) is ContextOverflowError
     assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
 
 
@@ -391,3 +390,57 @@ def test_a_wrong_sum_of_the_question_is_not_held_against_a_step() -> None:
 def test_wrong_sums_that_the_generator_knows_are_kept() -> None:
     known = replace(scripted_step("18", "stop"), wrong_sums=("1 + 1 = 3",))
     assert wrong_sums_of(known)[0] == ("1 + 1 = 3",)
+
+
+class Noting(ScriptedPolicy):
+    """Keeps which problems were opened and closed."""
+
+    def __init__(self) -> None:
+        super().__init__(script, 4)
+        self.opened: list[str] = []
+        self.closed: list[str] = []
+
+    def open(self, problem: Problem) -> Evaluated:
+        self.opened.append(problem.id)
+        return super().open(problem)
+
+    def close_problem(self, problem: Problem) -> None:
+        self.closed.append(problem.id)
+
+
+@pytest.mark.parametrize("after", [SearchStarted, BranchGrew, SearchFinished])
+def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> None:
+    policy = Noting()
+    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    happening = driver.run(QUESTIONS[:1], Settings(Vote(samples=5)))
+    assert isinstance(happening, Generator)
+    next(event for _, event in happening if isinstance(event, after))
+    happening.close()
+    assert policy.closed == ["q0"]
+    assert not driver.busy
+
+
+def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:
+    policy = Noting()
+    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    _, first = next(iter(driver.run(QUESTIONS[:1], Settings(Vote(samples=5)))))
+    assert isinstance(first, SearchStarted)
+    assert policy.opened == []
+
+
+def test_an_event_is_stamped_by_the_log_and_its_notice_lies_flat_in_a_trace() -> None:
+    notice = Notice("slow", "this takes long", ("a fact",), "be patient")
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    settings = Settings(Vote(samples=1), warnings=(notice,))
+    log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
+    assert isinstance(log[1], Warned)
+    assert log[1].notice == notice
+    assert to_json(log[1]) == {
+        "kind": "warned",
+        "seq": 1,
+        "t": 0.0,
+        "code": "slow",
+        "message": "this takes long",
+        "facts": ["a fact"],
+        "hint": "be patient",
+    }

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.search.branches import Draw
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AllocationDecided,
@@ -22,20 +21,21 @@ from adascale.engine.search.events import (
     NodesPruned,
     SearchFinished,
 )
-from adascale.engine.search.replay import replay
+from adascale.engine.search.record import replay
+from adascale.engine.search.scheduling import chance_needed
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.search.turns import Counted
+from adascale.engine.search.turns import Turns
 from adascale.engine.strategies import (
     Adaptive,
     AdaptiveConsistency,
     Beam,
     BestOfN,
+    Expand,
     Strategy,
     Vote,
     strategy_named,
 )
-from adascale.engine.strategies.allocation import chance_needed
 from adascale.engine.types import ROOT, Estimate, Finished, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
@@ -299,9 +299,9 @@ def test_less_runs_ahead_where_the_standing_promises_little() -> None:
     def chance(gain: float | None, min_gain: float) -> float:
         tree = Tree(PROBLEM)
         tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
-        counted = Counted(tree, Adaptive(min_gain=min_gain))
-        counted.sure = 1
-        return counted.chance(Draw(ROOT, "answer", greedy=False, key=(2,)))
+        turns = Turns(tree, Adaptive(min_gain=min_gain))
+        turns.ask(Expand(ROOT, 3, "answer", sure=1))
+        return turns.waiting_chances()[2]
 
     assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
     assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)

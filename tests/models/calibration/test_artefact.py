@@ -89,15 +89,16 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None
         # Between two rewards that lie close an isotonic map is steep, and they are kept in single precision.
         close = 1e-5 if method == "isotonic" else 1e-6
         assert after.stages[stage].quantiles(data.evidence) == pytest.approx(expected, abs=close)
-    for fold in searched(problems(10, 100)).values():
-        prefix = Prefix(fold.problem, (), fold.tree.reading)
-        assert after.domain.distance(fold.tree.reading.last[None]) == pytest.approx(  # type: ignore[union-attr]
-            before.domain.distance(fold.tree.reading.last[None]),
+    for record in searched(problems(10, 100)).values():
+        prefix = Prefix(record.started.problem, (), record.tree.reading)
+        assert after.domain.distance(record.tree.reading.last[None]) == pytest.approx(  # type: ignore[union-attr]
+            before.domain.distance(record.tree.reading.last[None]),
             rel=1e-4,  # type: ignore[union-attr]
         )
-        ends = [node for node in fold.answers if fold.tree[node].status == "terminal"]
+        answers = {c.node: c.answer for c in record.candidates}
+        ends = [node for node in answers if record.tree[node].status == "terminal"]
         candidates = tuple(
-            Candidate(NodeId(n), fold.answers[n], Estimate(0.2, 0.1 * n % 1, 0.9, True)) for n in ends
+            Candidate(NodeId(n), answers[n], Estimate(0.2, 0.1 * n % 1, 0.9, True)) for n in ends
         )
         finished = Finished(before.question(prefix), candidates, tuple(group_answers(candidates)))
         if finished.groups:

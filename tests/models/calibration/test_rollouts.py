@@ -94,11 +94,11 @@ def test_judging_again_counts_as_the_search_did() -> None:
 
 
 def test_texts_are_kept_step_by_step(store: RolloutStore) -> None:
-    [fold] = searched(problems(1)).values()
-    store.put(Rollouts.of(fold))
-    found = store.get(fold.problem)
+    [record] = searched(problems(1)).values()
+    store.put(Rollouts.of(record))
+    found = store.get(record.started.problem)
     assert found is not None
-    assert Counter(found.texts) == Counter(node.step.text if node.step else "" for node in fold.tree)
+    assert Counter(found.texts) == Counter(node.step.text if node.step else "" for node in record.tree)
 
 
 def test_a_question_with_another_answer_or_id_is_another_question(store: RolloutStore) -> None:
@@ -243,9 +243,9 @@ def test_paths_lead_from_the_first_step_to_the_node() -> None:
 
 
 def test_a_search_without_readings_cannot_be_kept() -> None:
-    [fold] = searched(problems(1)).values()
-    step = random.Random(0).choice([node for node in fold.tree if node.step])
+    [record] = searched(problems(1)).values()
+    step = random.Random(0).choice([node for node in record.tree if node.step])
     assert step.step is not None
     step.step = replace(step.step, reading=None)
     with pytest.raises(AssertionError, match="states were not kept"):
-        Rollouts.of(fold)
+        Rollouts.of(record)

@@ -18,7 +18,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
-from adascale.engine.search.replay import replay
+from adascale.engine.search.record import replay
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote, strategy_named

@@ -13,7 +13,7 @@ from heads import shards
 
 from adascale.engine.budget import Budget
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, UsageError
-from adascale.engine.search.replay import replay
+from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem

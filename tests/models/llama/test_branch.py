@@ -14,7 +14,7 @@ import tiny
 
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json, to_json
-from adascale.engine.search.replay import replay
+from adascale.engine.search.record import replay
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree

@@ -1,0 +1,208 @@
+"""The read model: all that the log of one search says, folded in one place.
+
+The search itself, a replay, the views, the JSON of an answer and evaluations read it; none folds on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from ..budget import Usage
+from ..errors import TraceError
+from ..types import ROOT, AnswerGroup, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult
+from .events import (
+    AllocationDecided,
+    AnswerFound,
+    AnswersJudged,
+    BranchGrew,
+    BranchStarted,
+    BudgetSpent,
+    Event,
+    NodesPruned,
+    PromptRead,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    StepProposed,
+    StepScored,
+    Warned,
+)
+from .tree import Tree
+
+
+@dataclass(slots=True)
+class Record:
+    """One search as far as its log goes.
+
+    Attributes:
+        started: How it began: the question, the strategy, the limits.
+        t: Time of the last event, in seconds since the search started.
+        tree: All nodes with their costs, and the standing.
+        usage: Work done in finished steps.
+        branches: Every branch that was drawn.
+        granted: Children that were asked for, by node.
+        required: Trajectories that the paper's rule would draw, where the question's lower estimate is known.
+        reasons: Why nodes were pruned.
+        candidates: Trajectories that count, in the order in which they were judged.
+        groups: Their answers, the leading one first. Traces of old have them at their end only.
+        notices: What a user should know, each once.
+        end: How the search ended; None while it runs.
+    """
+
+    started: SearchStarted
+    t: float = field(init=False)
+    tree: Tree = field(init=False)
+    usage: Usage = Usage()
+    branches: dict[BranchId, BranchStarted] = field(default_factory=dict)
+    granted: dict[NodeId, int] = field(default_factory=dict)
+    required: int | None = None
+    reasons: dict[NodeId, str] = field(default_factory=dict)
+    candidates: list[Candidate] = field(default_factory=list)
+    groups: tuple[AnswerGroup, ...] = ()
+    notices: list[Notice] = field(default_factory=list)
+    end: SearchFinished | SearchFailed | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with the question alone."""
+        self.t = self.started.t
+        self.tree = Tree(self.started.problem)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Self:
+        """Fold the events of one search.
+
+        Raises:
+            TraceError: the log does not begin with SearchStarted, or names nodes that it has not made.
+        """
+        record: Self | None = None
+        for event in events:
+            record = cls.after(record, event)
+        if record is None:
+            raise TraceError("the trace is empty")
+        return record
+
+    @classmethod
+    def after(cls, record: Self | None, event: Event) -> Self:
+        """The record after one more event: a new one where a search starts, else the same one.
+
+        Raises:
+            TraceError: as ``of``.
+        """
+        if isinstance(event, SearchStarted):
+            return cls(event)
+        if record is None:
+            raise TraceError("the trace does not begin with a started search")
+        record.add(event)
+        return record
+
+    @property
+    def at_most(self) -> int | None:
+        """Trajectories that the strategy would draw at most; None where it has no such number."""
+        return self.started.params.get("samples")
+
+    @property
+    def result(self) -> SearchResult | None:
+        """What was found; None while the search runs, and where it failed."""
+        return self.end.result if isinstance(self.end, SearchFinished) else None
+
+    @property
+    def answer(self) -> str | None:
+        """The leading answer."""
+        if self.result is not None:
+            return self.result.answer
+        return self.tree.standing.answer if self.tree.standing is not None else None
+
+    @property
+    def confidence(self) -> Estimate | None:
+        """The estimate that goes with ``answer``."""
+        if self.result is not None:
+            return self.result.confidence
+        return self.tree.standing.confidence if self.tree.standing is not None else None
+
+    def add(self, event: Event) -> None:
+        """Take the next event.
+
+        Raises:
+            TraceError: it names a node that no event has made.
+        """
+        self._check(event)
+        self.t = event.t
+        match event:
+            case PromptRead() | StepProposed() | StepScored() | NodesPruned():
+                self._change_tree(event)
+            case AllocationDecided():
+                self.granted[event.node] = self.granted.get(event.node, 0) + event.granted
+                if event.node == ROOT:
+                    self.required = event.required or self.required
+            case BranchStarted():
+                self.branches[event.branch] = event
+            case AnswerFound():
+                self.candidates.append(Candidate(event.node, event.answer, event.estimate))
+            case AnswersJudged():
+                self.tree.standing, self.groups = event.standing, event.groups
+            case BudgetSpent():
+                self.usage = event.usage
+            case Warned():
+                self.notices += [] if event.notice in self.notices else [event.notice]
+            case SearchFinished():
+                self.groups, self.usage, self.end = event.result.groups, event.usage, event
+            case SearchFailed():
+                self.end = event
+            case SearchStarted() | BranchGrew():
+                pass
+
+    def _change_tree(self, event: PromptRead | StepProposed | StepScored | NodesPruned) -> None:
+        match event:
+            case PromptRead():
+                root = self.tree[ROOT]
+                root.usage = root.usage + event.usage
+                root.estimate = event.estimate or root.estimate
+                self.tree.reading = event.reading or self.tree.reading
+            case StepProposed():
+                node = self.tree.add(event.parent, event.step, event.branch)
+                if node.id != event.node:
+                    raise TraceError(f"node {event.node} is out of order in the trace")
+                node.usage = event.usage
+            case StepScored():
+                node = self.tree[event.node]
+                node.reward, node.estimate = event.reward, event.estimate
+                node.usage = node.usage + event.usage
+            case NodesPruned():
+                for id_ in event.nodes:
+                    self.tree[id_].status = "pruned"
+                    self.reasons[id_] = event.reason
+                return
+        self.usage = self.usage + event.usage
+
+    def _check(self, event: Event) -> None:
+        for node in _nodes_named_by(event):
+            if not 0 <= node < len(self.tree):
+                raise TraceError(f"event {event.seq} names node {node}, which the trace has not made")
+
+
+def _nodes_named_by(event: Event) -> Iterable[NodeId]:
+    match event:
+        case AllocationDecided() | StepScored() | AnswerFound():
+            return (event.node,)
+        case BranchStarted() | BranchGrew() | StepProposed():
+            return (event.parent,)
+        case NodesPruned():
+            return event.nodes
+        case AnswersJudged():
+            return (node for group in event.groups for node in group.nodes)
+        case SearchFinished():
+            grouped = [node for group in event.result.groups for node in group.nodes]
+            return grouped if event.result.best is None else [*grouped, event.result.best]
+        case _:
+            return ()
+
+
+def replay(events: Iterable[Event]) -> Tree:
+    """Rebuild the tree; ``replay(events of a search) == its tree``.
+
+    Raises:
+        TraceError: as ``Record.of``.
+    """
+    return Record.of(events).tree

@@ -1,0 +1,52 @@
+"""How far draws run ahead of what is sure to be needed. Pure numbers; the driver applies them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_TOKENS = 0.25
+"""What a token weighs beside time, where the time of a token of one branch alone weighs 1."""
+
+_ODDS = 0.6
+_POWER = 0.7
+"""Of the odds that a search goes on after one more trajectory: fitted (docs/LOG.md, 2026-11-26)."""
+
+
+def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> float:
+    """P(a trajectory will be judged), ``ahead`` places behind the next one.
+
+    After k trajectories that decided nothing the next decides nothing with odds of k + 1 to 1, or less where
+    more trajectories promise little: ``0.6 * surplus ** 0.7`` at most (docs/LOG.md).
+
+    Args:
+        ahead: How many are judged between the next one, which is sure to be, and this one; 0 and below: none.
+        undecided: The k.
+        surplus: What each trajectory more promises to add, over what it must add for the search to go on.
+    """
+    odds = undecided + 1.0
+    if surplus is not None:
+        odds = min(odds, _ODDS * max(surplus, 0.0) ** _POWER)
+    return (odds / (odds + 1.0)) ** max(ahead, 0)
+
+
+def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequence[float]) -> int:
+    """How many of those that wait to start at once, so that a trajectory that is needed costs least.
+
+    One that turns out not to be needed is waste; a fuller batch takes less time for each, where a decode step
+    costs little more for it. Time counts in full, tokens a quarter, both relative to one branch alone.
+
+    Args:
+        running: Chances that each running branch is needed, in [0, 1].
+        waiting: Chances of those that wait, best first; those that are sure to be needed are always started.
+        costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1; never more
+            branches than that. Empty where nothing is known: then only what is sure.
+    """
+    sure = sum(chance >= 1.0 for chance in waiting)
+    room = len(costs) - len(running)
+
+    def cost(n: int) -> float:
+        branches, useful = len(running) + n, sum(running) + sum(waiting[:n])
+        return (costs[branches - 1] + _TOKENS * branches) / useful if useful else math.inf
+
+    return min(range(sure, min(len(waiting), room) + 1), key=cost, default=sure)

@@ -1,0 +1,56 @@
+"""The one fold of a log: what every reader of a search sees."""
+
+from __future__ import annotations
+
+import pytest
+from searches import searched
+
+from adascale.engine.errors import TraceError
+from adascale.engine.search.events import (
+    AnswerFound,
+    AnswersJudged,
+    BranchStarted,
+    SearchFinished,
+    from_json,
+    to_json,
+)
+from adascale.engine.search.record import Record, replay
+from adascale.engine.strategies import STRATEGIES
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_a_record_has_all_that_its_log_says(strategy: str) -> None:
+    log = searched(strategy, 3, None)
+    record, last = Record.of(log), log[-1]
+    assert isinstance(last, SearchFinished)
+    assert record.tree == replay(log)
+    assert (record.result, record.usage, record.end, record.t) == (last.result, last.usage, last, last.t)
+    assert [c.node for c in record.candidates] == [e.node for e in log if isinstance(e, AnswerFound)]
+    assert list(record.branches.values()) == [e for e in log if isinstance(e, BranchStarted)]
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_the_groups_of_every_judgement_are_those_that_lead(strategy: str) -> None:
+    log = searched(strategy, 3, None)
+    judged = [event for event in log if isinstance(event, AnswersJudged)]
+    assert judged
+    for event in judged:
+        assert event.standing.answer == (event.groups[0].answer if event.groups else None)
+        assert event.standing.answered == sum(len(group.nodes) for group in event.groups)
+    assert judged[-1].groups == Record.of(log).groups
+
+
+def test_a_trace_of_old_without_groups_still_replays() -> None:
+    log = searched("vote", 3, None)
+    bare = [from_json({k: v for k, v in to_json(event).items() if k != "groups"}) for event in log]
+    old, new = Record.of(bare[:-1]), Record.of(log[:-1])
+    assert (old.tree, old.answer, old.confidence) == (new.tree, new.answer, new.confidence)
+    assert (old.groups, Record.of(bare).groups) == ((), new.groups)
+
+
+def test_a_log_begins_with_a_search() -> None:
+    log = searched("vote", 3, None)
+    with pytest.raises(TraceError, match="does not begin"):
+        Record.of(log[1:])
+    with pytest.raises(TraceError, match="empty"):
+        Record.of([])
