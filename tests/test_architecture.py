@@ -46,6 +46,20 @@ def test_dependencies_point_inward(folder: str) -> None:
             assert top in sys.stdlib_module_names or top in MAY_IMPORT[folder], f"{path} imports {name}"
 
 
+CLI_ROOMS = ("terminal", "disk", "report", "render", "export", "options", "commands")
+"""Rooms of the command line; each may need those before it."""
+
+
+@pytest.mark.parametrize("room", CLI_ROOMS)
+def test_rooms_of_the_command_line_need_each_other_one_way(room: str) -> None:
+    allowed = {*CLI_ROOMS[: CLI_ROOMS.index(room)], *(["open_models"] if room == "commands" else [])}
+    for path in sorted((ROOT / "cli" / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 2:
+                for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                    assert name.split(".")[0] in allowed, f"{path} imports {name}"
+
+
 def test_the_engine_reads_no_clock_and_no_global_random_numbers() -> None:
     banned = {"time", "random", "os", "pathlib", "datetime", "secrets"}
     for path in sorted((ROOT / "engine").rglob("*.py")):
