@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -51,6 +50,8 @@ def keyed_path(folder: Path, parts: Sequence[object], suffix: str) -> Path:
             sha256 of their JSON with sorted keys.
         suffix: End of the file name, with its dot.
     """
+    import hashlib  # every command starts with this module, and OpenSSL takes a while to load
+
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
     return folder / f"{key}{suffix}"
 

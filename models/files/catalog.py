@@ -6,7 +6,6 @@ import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -75,6 +74,8 @@ class ModelSpec:
 @functools.cache
 def catalog() -> Mapping[str, ModelSpec]:
     """Name to entry, in the order of the file."""
+    from importlib import resources  # every command starts with this module
+
     text = resources.files("adascale.models.files").joinpath("catalog.toml").read_text(encoding="utf-8")
     entries = tomllib.loads(text)
     return MappingProxyType({name: _spec(name, entry) for name, entry in entries.items()})
