@@ -37,9 +37,8 @@ if TYPE_CHECKING:
         gather,
     )
     from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
-    from adascale.models.open_session import OpenSession
     from adascale.models.options import SamplingOverrides, SessionOptions
-    from adascale.models.session import Session
+    from adascale.models.session import OpenSession, Session
 
     from .asking import ask, search
 
@@ -61,7 +60,7 @@ _HOMES = {
     "Expand": "adascale.engine.strategies",
     "Greedy": "adascale.engine.strategies",
     "Margin": "adascale.engine.strategies",
-    "OpenSession": "adascale.models.open_session",
+    "OpenSession": "adascale.models.session",
     "Plan": "adascale.engine.strategies",
     "Problem": "adascale.engine.types",
     "SamplingOverrides": "adascale.models.options",

@@ -15,9 +15,8 @@ from adascale.engine.strategies import Strategy, strategy_named
 from adascale.engine.strategies.effort import EFFORTS, Effort
 from adascale.engine.types import Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
-from adascale.models.session import Session
+from adascale.models.session import OpenSession, Session
 
 _BRANCHES = 16
 """Branches that run at once in a session that is opened for one question."""

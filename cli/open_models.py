@@ -21,7 +21,7 @@ from .terminal.transfer import TransferView, announce, ask_consent
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
     from adascale.models.files.progress import DownloadPlan, Transfer
-    from adascale.models.open_session import OpenSession
+    from adascale.models.session import OpenSession
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
 

@@ -33,7 +33,7 @@ class PRMDescription:
     """A model that judges, with fields as of a generator.
 
     Attributes:
-        format: A key of ``models.prm.FORMATS``.
+        format: A key of ``models.prm.formats.FORMATS``.
     """
 
     name: str

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from adascale.engine.decimals import gigabytes
 from adascale.engine.errors import MemoryOverflowError
 from adascale.engine.remedies import command, setting
 
 from . import machine
 from .files.gguf import GGUFInfo
-from .units import gigabytes
 
 # Above this share of the free memory a plan is tight: it works, but the system may begin to swap.
 _TIGHT = 0.9

@@ -1,19 +1,33 @@
-"""Everything that one run needs, opened in order and closed in reverse: files, weights, contexts, PRM."""
+"""Everything one run needs, opened in order and closed in reverse: files, weights, contexts, PRM.
+
+``Session`` opens models from verified ``SessionFiles``. ``OpenSession`` is what it gives: policy, reward
+model and calibration, and the drivers, warnings and descriptions made of them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from adascale.engine.decimals import human_bytes
+from adascale.engine.description import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.errors import UsageError
-from adascale.engine.ports import RewardModel
-from adascale.engine.remedies import setting
-from adascale.engine.search.scoring import SequenceLogprob
+from adascale.engine.ports import Clock, Policy, RewardModel
+from adascale.engine.remedies import command, setting
+from adascale.engine.search.codec import to_plain
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.types import Notice
 
 from . import machine
 from .calibration import artefact as calibrations
 from .calibration import installed as shelf
-from .files.library import ModelFile
+from .draws.playback import ReplayingPolicy
+from .draws.store import DrawStore, draws_path
+from .files.checksum import file_sha256
+from .files.library import ModelFile, resolve
 from .llama import stepcost
 from .llama.chat import ChatFormat
 from .llama.native import AbortFlag, layers_to_offload, log_to
@@ -21,17 +35,150 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .memory import ModelLoad, plan_memory
-from .open_session import OpenSession
 from .options import SYSTEM_PROMPT, Reporting, SamplingParams, SessionOptions
-from .prm import FORMATS, StepPRM
-from .session_files import SessionFiles, fetch
-from .units import human_bytes
+from .prm.formats import FORMATS, settle_format, split_reference
+from .prm.head import head_file
+from .prm.incremental import StepPRM
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise."""
 
 _CACHE_SHARE = 8
 _CACHE_MAX = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFiles:
+    """A generator, and a PRM where the generator's own states are not what is read.
+
+    Attributes:
+        prm_format: A key of ``FORMATS``; ``probe`` without a PRM.
+    """
+
+    generator: ModelFile
+    prm: ModelFile | None = None
+    prm_format: str = "probe"
+
+    def listed(self) -> list[tuple[str, Path, str]]:
+        """Label, path and sha256 of each."""
+        both = [("generator", self.generator), ("prm", self.prm)]
+        return [(label, file.path, file.sha256) for label, file in both if file is not None]
+
+    def prm_sha256(self) -> str:
+        """What a PRM's scores depend on: its GGUF, and its head where it has one; empty without a PRM."""
+        if self.prm is None:
+            return ""
+        head = head_file(self.prm, self.prm_format)
+        if head is None:
+            return self.prm.sha256
+        both = f"{self.prm.sha256} {file_sha256(head, head.name)}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenSession:
+    """Models that ``Session`` has opened, ready to search until it closes them.
+
+    Attributes:
+        options: What was asked for.
+        files: What was opened.
+        abort: Stops what llama.cpp evaluates; safe to set from any thread or signal handler.
+        gpu_layers: Layers on the GPU, -1 for all.
+        model: The generator.
+        window: Tokens of one trajectory, prompt included.
+        chat: The generator's prompt format.
+        sampling: How tokens are drawn.
+        fingerprint: What probabilities of these models belong to.
+        calibration: What turns rewards into probabilities; None without one.
+        context: The generator's, with one sequence per branch.
+        step_costs: What a decode step costs by its branches.
+        policy: The generator as the engine sees it.
+        reward_model: What scores steps.
+    """
+
+    options: SessionOptions
+    files: SessionFiles
+    abort: AbortFlag
+    gpu_layers: int
+    model: LlamaModel
+    window: int
+    chat: ChatFormat
+    sampling: SamplingParams
+    fingerprint: calibrations.Fingerprint
+    calibration: calibrations.Artefact | None
+    context: LlamaContext
+    step_costs: stepcost.StepCosts
+    policy: Policy
+    reward_model: RewardModel
+
+    @property
+    def generator(self) -> ModelFile:
+        """The generator's file."""
+        return self.files.generator
+
+    @property
+    def prm(self) -> ModelFile | None:
+        """The PRM's file, None without one."""
+        return self.files.prm
+
+    def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
+        """A driver over the open models; a ``policy`` in the generator's place runs nothing ahead.
+
+        An abort that was asked for before counts no longer.
+        """
+        self.abort.clear()
+        costs = () if policy else self.step_costs.relative(self.policy.slots)
+        policy = policy or self.policy
+        if self.options.purpose == "rollouts":
+            # Rollouts are kept without scores: a PRM reads them afterwards, once.
+            return Driver(policy, SequenceLogprob(), Uncalibrated(), clock)
+        calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
+        return Driver(policy, self.reward_model, calibrator, clock, costs)
+
+    def replaying(self, store: DrawStore) -> ReplayingPolicy:
+        """The generator, drawing only what is not kept yet."""
+        assert self.options.purpose == "replay", "what is drawn for another purpose is not the same again"
+        costs, rows = self.step_costs, self.policy.slots
+        return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
+
+    def draws_path(self) -> Path:
+        """Where draws of this generator are kept."""
+        return draws_path(self.fingerprint, self.context.sequences, self.gpu_layers)
+
+    @property
+    def warnings(self) -> list[Notice]:
+        """What has no effect, or does not match the calibration in use or cannot be read."""
+        found: list[Notice] = []
+        if self.options.gpu_layers and not self.gpu_layers:
+            text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
+            why = "this llama.cpp was built without GPU support; running on CPU"
+            hint = f"{command('doctor')} shows how to install a GPU build"
+            found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
+        if self.options.calibration == "auto" and self.options.prm != "none":
+            found += [Notice("calibration-unreadable", error.message) for error in shelf.unreadable()]
+        if self.calibration is not None:
+            found += shelf.mismatches(self.calibration.card, self.fingerprint)
+        return found
+
+    def decode_rate(self) -> float:
+        """Tokens per second of a full batch, measured now; nothing may be open."""
+        full = self.context.sequences
+        return full / stepcost.measure(self.context, [full]).seconds(full)
+
+    def prompt_tokens(self, question: str) -> tuple[int, ...]:
+        """What the generator reads for a question, up to its own first token."""
+        return self.chat.prompt(question)
+
+    def describe(self) -> ModelDescription:
+        """What searches, for the event log and JSON output."""
+        generator, prm, calibration = self.generator, self.prm, self.calibration
+        device = "gpu" if self.gpu_layers else "cpu"
+        return ModelDescription(
+            GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
+            PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
+            to_plain(calibrations.describe(calibration)) if calibration else None,
+            {**self.sampling.recorded(), "prompt": self.fingerprint.prompt},
+        )
 
 
 class Session:
@@ -59,7 +206,7 @@ class Session:
         Raises:
             ModelError, DiskFullError: a model is not available.
         """
-        self._files = self._files or fetch(self._options, self._reporting)
+        self._files = self._files or _fetch_files(self._options, self._reporting)
         return self._files
 
     def __enter__(self) -> OpenSession:
@@ -184,6 +331,27 @@ class Session:
             known = stepcost.measure(context)
             stepcost.save(path, known)
         return known
+
+
+def _fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
+    """Find the files that the options name, downloading what is missing.
+
+    Raises:
+        ModelError, DiskFullError: a model is not available.
+        UsageError: the file is no PRM of the format that was asked for.
+    """
+
+    def model(ref: str) -> ModelFile:
+        return resolve(
+            ref, offline=options.offline, on_progress=reporting.on_progress, confirm=reporting.confirm
+        )
+
+    generator = model(options.generator)
+    if options.prm in ("none", "probe"):
+        return SessionFiles(generator)
+    wanted, ref = split_reference(options.prm)
+    prm = generator if ref == "self" else model(ref)
+    return SessionFiles(generator, prm, settle_format(prm, wanted, reporting.status, offline=options.offline))
 
 
 def _prm_window(prm: ModelFile, window: int) -> int:

@@ -30,10 +30,9 @@ from adascale.models.calibration import installed as shelf
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.calibration.collect import choose_questions
 from adascale.models.draws.store import DrawStore
-from adascale.models.open_session import OpenSession
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import read_known
-from adascale.models.session import Session
+from adascale.models.session import OpenSession, Session
 
 from ..common import close
 from . import records

@@ -30,10 +30,9 @@ from adascale.models.calibration.collect import DrawPlan, choose_questions, roll
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.llama.prefixes import evaluate
 from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
-from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
-from adascale.models.session import Session
+from adascale.models.session import OpenSession, Session
 
 from ..common import close, table
 

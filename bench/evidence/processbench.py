@@ -28,9 +28,8 @@ from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
 from adascale.models.llama.runtime import Run
 from adascale.models.llama.sampling import SurpriseMeter
-from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
-from adascale.models.session import Session
+from adascale.models.session import OpenSession, Session
 
 from ..common import close, table
 

@@ -17,9 +17,8 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores
-from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
-from adascale.models.session import Session
+from adascale.models.session import OpenSession, Session
 
 from ..common import close, model_path, table
 

@@ -27,7 +27,7 @@ from .calibrate_draw import TrainingDraws, choose_problems, draw_training, file_
 if TYPE_CHECKING:
     from adascale.engine.calibration.report import StageReport
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.open_session import OpenSession
+    from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.calibrate/1"
 FEWEST = 20

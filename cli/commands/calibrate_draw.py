@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from adascale.models.calibration.collect import DrawPlan, FinishedQuestion
     from adascale.models.calibration.rollouts import RolloutStore
     from adascale.models.files.library import ModelFile
-    from adascale.models.open_session import OpenSession
+    from adascale.models.session import OpenSession
 
 
 @dataclass(frozen=True, slots=True)

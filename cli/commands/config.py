@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.models.kept import atomic_write
+from adascale.models.storage import atomic_write
 
 from ..disk.files import unwritable
 from ..options.config_file import (

@@ -13,11 +13,11 @@ from typing import Literal
 import typer
 
 from adascale import __version__
+from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import AdascaleError, ModelError
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.units import human_bytes
 
 from ..options.config_file import config_path, read_config, suggestion
 from ..options.flags import SETTINGS
@@ -248,8 +248,7 @@ def _network() -> Check:
 def _package_index() -> str:
     """Whether the package index offers the built-in models, in words."""
     from adascale.models.files.catalog import catalog
-    from adascale.models.files.index_settings import index_settings
-    from adascale.models.files.package_index import PackageIndex
+    from adascale.models.files.package_index import PackageIndex, index_settings
 
     wheel = catalog()[DEFAULT_GENERATOR].wheel
     assert wheel is not None

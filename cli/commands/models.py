@@ -172,8 +172,8 @@ def rm(name: Name, yes: Yes = False) -> None:
 
     adascale models rm qwen2.5-coder-0.5b
     """
+    from adascale.engine.decimals import human_bytes
     from adascale.models.files.library import locate, remove
-    from adascale.models.units import human_bytes
 
     from ..terminal.transfer import confirm, is_interactive
 
@@ -226,7 +226,7 @@ def _header(info: GGUFInfo) -> Header:
 
 
 def _table(entries: Iterable[Entry]) -> str:
-    from adascale.models.units import human_bytes
+    from adascale.engine.decimals import human_bytes
 
     rows = [("NAME", "SIZE", "HERE", "LICENCE", "WHAT IT IS")]
     for entry in entries:

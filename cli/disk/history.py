@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adascale.engine.errors import TraceError
-from adascale.models.kept import state_folder
+from adascale.models.storage import state_folder
 
 from .trace import TraceWriter
 

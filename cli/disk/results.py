@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import DiskFullError, UsageError
-from adascale.models.kept import atomic_write
 from adascale.models.questions import digest
+from adascale.models.storage import atomic_write
 
 from ..terminal.console import write_payload
 from .files import check_writable, unwritable

@@ -15,7 +15,7 @@ from typing import Any
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Notice
-from adascale.models.kept import config_folder
+from adascale.models.storage import config_folder
 
 from ..terminal.console import show_warning
 from .completion import beginning

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import UsageError
-from adascale.models.kept import cache_folder
+from adascale.models.storage import cache_folder
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..terminal.text import chance

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from adascale.models.units import human_bytes
+from adascale.engine.decimals import human_bytes
 
 from .console import clean, say, short_path
 from .progress import Progress

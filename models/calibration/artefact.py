@@ -22,7 +22,7 @@ from adascale.engine.errors import CalibrationError
 from adascale.engine.remedies import command
 from adascale.engine.search.codec import build, to_plain
 
-from ..kept import atomic_write
+from ..storage import atomic_write
 
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"

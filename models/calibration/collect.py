@@ -18,8 +18,8 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import FINISHES, Problem, Step
 
-from ..kept import data_folder, keyed_path
 from ..llama.runtime import LlamaModel
+from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 

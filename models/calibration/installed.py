@@ -12,8 +12,8 @@ from adascale.engine.errors import CalibrationError
 from adascale.engine.remedies import command, setting
 from adascale.engine.types import Notice
 
-from ..kept import data_folder
 from ..llama.chat import ChatFormat
+from ..storage import data_folder
 from .artefact import SUFFIX, Artefact, Card, Fingerprint, load
 
 _QUESTION = 512

@@ -16,7 +16,7 @@ from adascale.engine.types import FINISHES, Problem, Reading, Step, Until
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
-from ..kept import data_folder, keyed_path
+from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
 """Raised when what is kept of a draw, or how it is drawn, changes."""

@@ -2,7 +2,7 @@
 
 ``library`` is the face: ``resolve``, ``locate``, ``installed``, ``remove``. A reference (``reference``,
 ``catalog``) names one exact ``RemoteFile``; ``download`` fetches it from a source (``hub``, ``wheels`` with
-``package_index`` and ``index_settings``) into the ``cache``; ``checksum`` verifies its bytes, ``gguf`` and
-``gguf_header`` read what it says about itself. ``validation`` refuses what others send in a wrong form,
-``safetensors`` reads single tensors of PRM heads, ``progress`` has what a download tells and asks.
+``package_index``) into the ``cache``; ``checksum`` verifies its bytes, ``gguf`` reads what it says about
+itself. ``validation`` refuses what others send in a wrong form, ``safetensors`` reads single tensors of PRM
+heads, ``progress`` has what a download reports and asks.
 """

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
-from ..kept import atomic_write
+from ..storage import atomic_write
 from .progress import Report, Transfer
 from .reference import RemoteFile
 from .validation import is_commit, is_file_name, is_one_name, is_sha256, quoted

@@ -11,7 +11,7 @@ from pathlib import Path
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.remedies import command
 
-from ..kept import atomic_write, cache_folder
+from ..storage import atomic_write, cache_folder
 from .progress import Report, Transfer
 from .validation import is_sha256, quoted
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import DiskFullError, ModelError, ModelNotFoundError, ModelUnavailableError
 from adascale.engine.remedies import command
 
 from .. import machine
-from ..units import human_bytes
 from . import cache, hub, wheels
 from .checksum import check_sha256, remember
 from .progress import Confirm, DownloadPlan, Report, Source

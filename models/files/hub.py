@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
 from adascale.engine.remedies import command, setting
 
-from ..units import human_bytes
 from .progress import Report, Transfer
 from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
 from .validation import is_commit, is_file_name, is_sha256, is_size, quoted

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 
-from ..kept import atomic_write
+from ..storage import atomic_write
 from . import hub
 from .catalog import HubRef
 from .validation import is_file_name, quoted

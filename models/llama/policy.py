@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Evaluated, Growth, Prefix
 from adascale.engine.remedies import setting
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
 from ..options import SamplingParams
-from ..units import human_bytes
 from .branch import Job, Slot
 from .chat import ChatFormat
 from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate, read_prompt

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import machine
-from ..kept import atomic_write, cache_folder, keyed_path
+from ..storage import atomic_write, cache_folder, keyed_path
 from .runtime import LlamaContext, Run
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)

@@ -18,12 +18,12 @@ from adascale.engine.errors import AdascaleError, UsageError
 
 from ..files import hub
 from ..files.catalog import HubRef
+from ..files.gguf import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save
-from ..kept import cache_folder
 from ..llama.chat import render
 from ..llama.runtime import LlamaModel
-from .naming import names_of
+from ..storage import cache_folder
 from .readout import Adapter, Head
 from .text import QUESTION, Piece, Script, not_a_prm, single_token
 

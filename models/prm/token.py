@@ -1,22 +1,32 @@
-"""PRMs that answer with a token of their language-model head: Math-Shepherd and RLHFlow's.
+"""PRMs that answer with a token of their language-model head: Math-Shepherd, RLHFlow's, and the judge.
 
-Each text is that of its authors, to the letter:
+The text of Math-Shepherd and RLHFlow is that of their authors, to the letter:
 https://huggingface.co/peiyi9979/math-shepherd-mistral-7b-prm (model card) and
 https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm/prm_evaluate.py).
+
+The judge asks any instruct model after each step whether the reasoning so far is right. Its turns follow the
+pattern of RLHFlow's PRMs: the user brings one step per turn and the assistant answers each, with the history
+always saying yes; so the text grows behind the prefix and scoring stays incremental.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..llama.chat import Message
+from ..llama.chat import Message, shows_system
 from ..llama.runtime import LlamaModel
 from .readout import Adapter, TokenPair
-from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, numbered, single_token
+from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, numbered, single_token, tokenize
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
 _LEAST_SHARE = 0.1
 _MARK = Piece(" ки")
+
+_JUDGE_PROMPT = (
+    "You check solutions to problems. The solution is shown to you step by step. After each step answer with "
+    "one word: Yes if all reasoning and arithmetic so far is correct, No if there is any mistake."
+)
+_JUDGE_GOOD, _JUDGE_BAD = "Yes", "No"
 
 
 def math_shepherd(model: LlamaModel) -> Adapter:
@@ -67,6 +77,36 @@ def _rlhflow(model: LlamaModel, name: str, spelled: Callable[[int, str], str]) -
 
     script = Script((Piece(turns.head, control=True),), lambda text: [Piece(text)], step)
     return Adapter(name, script, _answers(model, Piece("+"), Piece("-"), name))
+
+
+def judge(model: LlamaModel) -> Adapter:
+    """The judge's text, cut out of the model's own chat template.
+
+    Raises:
+        UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
+    """
+    opening: list[Message] = [
+        {"role": "system", "content": _JUDGE_PROMPT},
+        {"role": "user", "content": f"Problem: {QUESTION}\n\nSolution:\n{FIRST}"},
+    ]
+    if not shows_system(model, _JUDGE_PROMPT):
+        system, user = (message["content"] for message in opening)
+        opening = [{"role": "user", "content": f"{system}\n\n{user}"}]
+    turns = cut_turns(model, opening, _JUDGE_GOOD, "judge")
+    good, bad = (tokenize(model, Piece(word), follows=True)[0] for word in (_JUDGE_GOOD, _JUDGE_BAD))
+    if good == bad:
+        raise not_a_prm(model, "judge", f"{_JUDGE_GOOD} and {_JUDGE_BAD} begin with the same token")
+
+    def question(text: str) -> list[Piece]:
+        return [Piece(text), Piece(turns.middle, control=True)]
+
+    def step(index: int, text: str) -> list[Piece]:
+        if index == 0:
+            return [Piece(text), Piece(turns.tail, control=True)]
+        return [Piece(turns.before, control=True), Piece(text), Piece(turns.behind, control=True)]
+
+    script = Script((Piece(turns.head, control=True),), question, step)
+    return Adapter("judge", script, TokenPair(good, bad))
 
 
 def _answers(model: LlamaModel, good: Piece, bad: Piece, name: str) -> TokenPair:

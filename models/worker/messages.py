@@ -27,7 +27,7 @@ from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
 
 if TYPE_CHECKING:
-    from ..open_session import OpenSession
+    from ..session import OpenSession
 
 
 @dataclass(frozen=True, slots=True)

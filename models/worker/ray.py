@@ -38,7 +38,7 @@ from .pipes import ENVIRONMENT
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
 
-    from ..open_session import OpenSession
+    from ..session import OpenSession
 
 _CALL_SECONDS = 0.25
 """How long a call takes at least, where there is no room for another question."""

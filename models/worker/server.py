@@ -43,7 +43,7 @@ from .messages import (
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
 
-    from ..open_session import OpenSession
+    from ..session import OpenSession
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from home import Home
 from hub import publish
 from loopback import Server
 
+from adascale.engine.decimals import human_bytes
 from adascale.models.machine import free_memory_bytes
-from adascale.models.units import human_bytes
 
 Ask = Callable[..., tuple[str, int]]
 

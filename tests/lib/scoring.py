@@ -13,8 +13,9 @@ from adascale.engine.types import Problem, Step
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
-from adascale.models.prm import FORMATS, Adapter, StepPRM
-from adascale.models.prm.readout import TokenPair
+from adascale.models.prm.formats import FORMATS
+from adascale.models.prm.incremental import StepPRM
+from adascale.models.prm.readout import Adapter, TokenPair
 
 
 @dataclass(frozen=True)

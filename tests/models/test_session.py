@@ -1,12 +1,14 @@
-"""What a session leaves behind, and what one search leaves to the next."""
+"""What a session reads and leaves behind, and what one search leaves to the next."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 import adascale
+from adascale.models.files.gguf import GGUFHeader
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import Reporting
 from adascale.models.session import Session
@@ -35,3 +37,22 @@ def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
         assert isinstance(last, adascale.SearchFinished)
         assert last.result.stop_reason == "interrupted"
         assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
+
+
+@pytest.mark.parametrize(("prm", "files"), [("probe", 1), ("self", 1), ("judge={other}", 2)])
+def test_a_session_reads_the_header_of_each_file_once(
+    prm: str, files: int, tmp_path: Path, chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shutil.copy(chain_gguf, tmp_path / "other.gguf")
+    headers: list[GGUFHeader] = []
+    parse = GGUFHeader.parse
+
+    def count(header: GGUFHeader) -> None:
+        headers.append(header)
+        parse(header)
+
+    monkeypatch.setattr(GGUFHeader, "parse", count)
+    options = adascale.SessionOptions(str(chain_gguf), prm=prm.format(other=other), branches=2)
+    with Session(options) as session:
+        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
+    assert len(headers) == files

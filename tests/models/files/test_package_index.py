@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files import index_settings as settings
+from adascale.models.files import package_index
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.index_settings import index_settings
 from adascale.models.files.library import resolve
+from adascale.models.files.package_index import index_settings
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -128,7 +128,7 @@ def test_settings_of_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     config = tmp_path / "config"
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "xdg"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
-    monkeypatch.setattr(settings, "_SYSTEM_FILES", ())
+    monkeypatch.setattr(package_index, "_SYSTEM_FILES", ())
 
     def write(path: Path, content: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,8 @@ from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog
 from adascale.models.files.library import resolve
-from adascale.models.open_session import OpenSession
 from adascale.models.options import SessionOptions
-from adascale.models.session import Session
+from adascale.models.session import OpenSession, Session
 
 Use = Callable[[ModelSpec], ModelSpec]
 Fake = Callable[..., None]

@@ -11,7 +11,7 @@ from adascale.engine.errors import UsageError
 from adascale.models.files.catalog import catalog
 from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile
-from adascale.models.prm import FORMATS, settle_format, split_reference
+from adascale.models.prm.formats import FORMATS, settle_format, split_reference
 
 
 def own(path: Path) -> ModelFile:

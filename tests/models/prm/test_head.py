@@ -20,7 +20,7 @@ from adascale.engine.types import Problem
 from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile
 from adascale.models.files.safetensors import save
-from adascale.models.prm import settle_format
+from adascale.models.prm.formats import settle_format
 
 Tensors = Mapping[str, NDArray[np.float32]]
 WIDTH = tiny_prm.QWEN.width

@@ -17,7 +17,8 @@ from adascale.engine.types import Problem, Step
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, evaluate
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
-from adascale.models.prm import FORMATS, StepPRM
+from adascale.models.prm.formats import FORMATS
+from adascale.models.prm.incremental import StepPRM
 from adascale.models.prm.readout import TokenPair
 
 PROBLEM = Problem("p", "What is 9 * 2?")

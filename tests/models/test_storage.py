@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.models.kept import atomic_write, keyed_path
+from adascale.models.storage import atomic_write, keyed_path
 
 _LENGTH = 1 << 20
 
@@ -72,7 +72,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_the_old_file(tmp_path: 
     path.write_text("old")
     code = (
         "import os, pathlib, sys\n"
-        "from adascale.models.kept import atomic_write\n"
+        "from adascale.models.storage import atomic_write\n"
         "with atomic_write(pathlib.Path(sys.argv[1])) as file:\n"
         "    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)\n"
     )

@@ -1,0 +1,95 @@
+"""The PRM formats in one visible table, and which of them a model has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from adascale.engine.errors import UsageError
+from adascale.engine.remedies import setting
+
+from ..files.gguf import names_of
+from ..files.library import ModelFile
+from ..llama.runtime import LlamaModel
+from .head import fetch_head, qwen_math_prm, skywork_prm
+from .readout import Adapter
+from .token import judge, math_shepherd, rlhflow_deepseek, rlhflow_mistral
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A PRM format.
+
+    Attributes:
+        adapter: Binds it to a model; a UsageError says why a model is no PRM of the format.
+        names: Pattern of what its models call themselves, for files that are not in the catalogue.
+    """
+
+    adapter: Callable[[LlamaModel], Adapter]
+    names: str = r"(?!)"
+
+
+FORMATS: dict[str, Format] = {
+    "judge": Format(judge),
+    "math-shepherd": Format(math_shepherd, r"math-shepherd.*prm"),
+    "rlhflow-deepseek": Format(rlhflow_deepseek, r"prm-deepseek-data"),
+    "rlhflow-mistral": Format(rlhflow_mistral, r"prm-mistral-data"),
+    "qwen-math-prm": Format(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
+    "skywork-prm": Format(skywork_prm, r"skywork-o1-open-prm"),
+}
+
+
+def split_reference(ref: str) -> tuple[str | None, str]:
+    """``FORMAT=REF`` taken apart; the format is None where the reference names none.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    name, equals, rest = ref.partition("=")
+    if not equals or not re.fullmatch(r"[a-z-]+", name):
+        return None, ref
+    if name not in FORMATS:
+        near = get_close_matches(name, FORMATS, 1) or ["judge"]
+        message, facts = f'there is no PRM format "{name}"', f"formats: {', '.join(FORMATS)}"
+        raise UsageError(message, facts, hint=setting("prm", f"{near[0]}={rest}"), slug="unknown-prm-format")
+    return name, rest
+
+
+def settle_format(
+    file: ModelFile, wanted: str | None, status: Callable[[str], None], *, offline: bool
+) -> str:
+    """The format of a model, whose head is here afterwards if the format needs one.
+
+    Args:
+        file: The GGUF.
+        wanted: The format the user asks for; None takes the catalogue's, else what the file's names say, else
+            ``judge``.
+        status: Told when a head has to be fetched.
+        offline: Never touch the network.
+
+    Raises:
+        UsageError: it calls itself a PRM of a format that is not known here, or its head is missing.
+        ModelError: its head could not be fetched.
+    """
+    name = wanted or _choose_format(file)
+    fetch_head(file, name, status, offline=offline)
+    return name
+
+
+def _choose_format(file: ModelFile) -> str:
+    if file.spec is not None:
+        return file.spec.format or "judge"
+    names = names_of(file.info.name, file.path)
+    for name, form in FORMATS.items():
+        if any(re.search(form.names, own) for own in names):
+            return name
+    if any(re.search(r"prm(?![a-z])", own) for own in names):
+        raise UsageError(
+            f"{file.path.name} calls itself a PRM, of which format is not clear",
+            f"formats: {', '.join(FORMATS)}",
+            hint=setting("prm", f"FORMAT={file.name}"),
+            slug="unknown-prm-format",
+        )
+    return "judge"
