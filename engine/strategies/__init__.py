@@ -1,4 +1,11 @@
-"""Strategies: frozen parameters with a plan that decides what to draw next, and the one table of names."""
+"""Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to draw next.
+
+``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at
+once, ``stopping`` one after another until the votes are clear, ``adaptive`` until calibrated estimates are,
+``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. ``allocation`` has
+the paper's rules, ``redraw`` what is drawn again for a wrong sum, ``effort`` the presets. A new strategy is
+a dataclass in one of these files and its name in the table below.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_the_tree_grows_on_the_terminal_and_the_answer_goes_down_the_pipe(
 
 def interrupted(env: dict[str, str], chain_gguf: Path, number: signal.Signals) -> Outcome:
     def send(process: subprocess.Popen[bytes], screen: Screen) -> None:
-        screen.wait_for("best")
+        screen.wait_for("★")  # a solution has finished
         process.send_signal(number)
 
     return on_terminal(ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024"), env, act=send)
