@@ -44,7 +44,7 @@ def open_worker(
         reporting = _reporting(terminal, tell, transfers, free=lambda: status(""))
         with Worker(options, reporting) as worker:
             transferring.close()
-            _say_files(terminal, worker.opened.files)
+            _say_files(terminal, worker.open_models.files)
             yield worker
 
 
@@ -57,7 +57,7 @@ def open_cluster(
     from adascale.models.worker.ray import Cluster
 
     with Cluster(address, options, status) as cluster:
-        _say_files(terminal, cluster.opened.files)
+        _say_files(terminal, cluster.open_models.files)
         yield cluster
 
 
@@ -78,7 +78,7 @@ def open_session(options: SessionOptions, terminal: Terminal) -> Iterator[OpenSe
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(models.abort.set, ends=SIGNALS):
             session = stack.enter_context(models)
-        _say_files(terminal, session.files.listed())
+        _say_files(terminal, session.files.listing())
         yield session
 
 
@@ -126,8 +126,8 @@ def settings_for(search: Search, terminal: Terminal, worker: Worker | Cluster) -
         strategy=search.make_strategy(),
         budget=search.budget,
         seed=seed,
-        models=worker.opened.models,
-        warnings=worker.opened.warnings,
+        models=worker.open_models.models,
+        warnings=worker.open_models.warnings,
     )
 
 

@@ -43,12 +43,12 @@ class SamplingParams:
     max_tokens: int = 768
 
     @classmethod
-    def fitted(cls, known: Mapping[str, float]) -> Self:
-        """The sampler that a calibration was fitted with, as ``recorded``; what it lacks is as usual."""
+    def from_record(cls, known: Mapping[str, float]) -> Self:
+        """The inverse of ``record``, for a calibration's sampler; what it lacks is as usual."""
         named: dict[str, Any] = {name: known[name] for name in cls.__slots__ if name in known}
         return cls(**named)
 
-    def recorded(self) -> dict[str, float]:
+    def record(self) -> dict[str, float]:
         """Its numbers by name, for logs, calibrations and kept draws; a filter that is off (0) is left out.
 
         So what was drawn before a filter existed is still found by the record of its sampler.

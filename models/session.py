@@ -22,8 +22,8 @@ from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Notice
 
 from . import machine
-from .calibration import artefact as calibrations
-from .calibration import installed as shelf
+from .calibration import installed
+from .calibration.artefact import Artefact, Fingerprint, describe, load_artefact
 from .draws.playback import ReplayingPolicy
 from .draws.store import DrawStore, draws_path
 from .files.checksum import file_sha256
@@ -59,7 +59,7 @@ class SessionFiles:
     prm: ModelFile | None = None
     prm_format: str = "probe"
 
-    def listed(self) -> list[tuple[str, Path, str]]:
+    def listing(self) -> list[tuple[str, Path, str]]:
         """Label, path and sha256 of each."""
         both = [("generator", self.generator), ("prm", self.prm)]
         return [(label, file.path, file.sha256) for label, file in both if file is not None]
@@ -104,8 +104,8 @@ class OpenSession:
     window: int
     chat: ChatFormat
     sampling: SamplingParams
-    fingerprint: calibrations.Fingerprint
-    calibration: calibrations.Artefact | None
+    fingerprint: Fingerprint
+    calibration: Artefact | None
     context: LlamaContext
     step_costs: stepcost.StepCosts
     policy: Policy
@@ -135,7 +135,7 @@ class OpenSession:
         calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
         return Driver(policy, self.reward_model, calibrator, clock, costs)
 
-    def replaying(self, store: DrawStore) -> ReplayingPolicy:
+    def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, drawing only what is not kept yet."""
         assert self.options.purpose == "replay", "what is drawn for another purpose is not the same again"
         costs, rows = self.step_costs, self.policy.slots
@@ -155,9 +155,9 @@ class OpenSession:
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
         if self.options.calibration == "auto" and self.options.prm != "none":
-            found += [Notice("calibration-unreadable", error.message) for error in shelf.unreadable()]
+            found += [Notice("calibration-unreadable", error.message) for error in installed.load_errors()]
         if self.calibration is not None:
-            found += shelf.mismatches(self.calibration.card, self.fingerprint)
+            found += installed.mismatches(self.calibration.card, self.fingerprint)
         return found
 
     def decode_rate(self) -> float:
@@ -176,8 +176,8 @@ class OpenSession:
         return ModelDescription(
             GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
-            to_plain(calibrations.describe(calibration)) if calibration else None,
-            {**self.sampling.recorded(), "prompt": self.fingerprint.prompt},
+            to_plain(describe(calibration)) if calibration else None,
+            {**self.sampling.record(), "prompt": self.fingerprint.prompt},
         )
 
 
@@ -230,7 +230,9 @@ class Session:
         fingerprint = _fingerprint(files, chat, sampling, window)
         calibration = self._calibration(fingerprint, model)
         if calibration is not None:
-            sampling = options.sampling.over(SamplingParams.fitted(calibration.card.fingerprint.sampling))
+            sampling = options.sampling.over(
+                SamplingParams.from_record(calibration.card.fingerprint.sampling)
+            )
             fingerprint = _fingerprint(files, chat, sampling, window)
         # Hidden states are read by a calibration, and by one that is being fitted.
         states = calibration is not None or options.purpose != "search"
@@ -267,9 +269,7 @@ class Session:
     def _threads(self) -> int:
         return self._options.threads or machine.physical_cores()
 
-    def _calibration(
-        self, fingerprint: calibrations.Fingerprint, model: LlamaModel
-    ) -> calibrations.Artefact | None:
+    def _calibration(self, fingerprint: Fingerprint, model: LlamaModel) -> Artefact | None:
         wanted, prm = self._options.calibration, self._options.prm
         if prm == "none" and wanted not in ("auto", "none"):
             text = f"{setting('prm', 'none')} leaves nothing to calibrate with {wanted}"
@@ -277,8 +277,8 @@ class Session:
         if wanted == "none" or prm == "none":
             return None
         if wanted == "auto":
-            return shelf.find(fingerprint.pair(), fingerprint)
-        return calibrations.load(Path(wanted), width=model.width)
+            return installed.find_artefact(fingerprint.pair(), fingerprint)
+        return load_artefact(Path(wanted), width=model.width)
 
     def _window(self, file: ModelFile) -> int:
         allowed = file.info.context_length or WINDOW
@@ -317,7 +317,9 @@ class Session:
         model = generator if files.prm.path == files.generator.path else self._load(files.prm)
         adapter = FORMATS[files.prm_format].adapter(model)
         context = self._make_context(model, _prm_window(files.prm, window), 1, states=adapter.readout.states)
-        return StepPRM.opened(context, adapter, self._cache())
+        prm = StepPRM(context, adapter, self._cache())
+        prm.self_test()
+        return prm
 
     def _cache(self) -> PrefixCache:
         return PrefixCache(min(_CACHE_MAX, machine.free_memory_bytes() // _CACHE_SHARE))
@@ -359,14 +361,12 @@ def _prm_window(prm: ModelFile, window: int) -> int:
     return min(2 * window, prm.info.context_length or 2 * window)
 
 
-def _fingerprint(
-    files: SessionFiles, chat: ChatFormat, sampling: SamplingParams, window: int
-) -> calibrations.Fingerprint:
-    return calibrations.Fingerprint(
+def _fingerprint(files: SessionFiles, chat: ChatFormat, sampling: SamplingParams, window: int) -> Fingerprint:
+    return Fingerprint(
         files.generator.sha256,
         files.prm_sha256(),
         files.prm_format,
-        shelf.prompt_hash(chat),
-        sampling.recorded(),
+        chat.sha256(),
+        sampling.record(),
         window,
     )

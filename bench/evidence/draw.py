@@ -26,7 +26,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.redraw import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
-from adascale.models.calibration import installed as shelf
+from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.calibration.collect import choose_questions
 from adascale.models.draws.store import DrawStore
@@ -119,7 +119,7 @@ def fitted_on(problem: Problem) -> bool:
 
 @functools.cache
 def _fitted() -> set[str]:
-    found = [artefact for artefact in shelf.artefacts() if isinstance(artefact, Artefact)]
+    found = [artefact for artefact in installed.installed_artefacts() if isinstance(artefact, Artefact)]
     return {key for artefact in found for key in artefact.card.questions}
 
 
@@ -173,7 +173,7 @@ def main() -> None:
         assert artefact is not None, "records need a calibration"
         if not args.output.exists():
             records.append(args.output, [header(session, artefact, args.seed, args.samples)])
-        policy = session.replaying(store)
+        policy = session.replay_policy(store)
         settings = Settings(Everything(args.samples), seed=args.seed)
         for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
             logs.setdefault(problem.id, []).append(event)

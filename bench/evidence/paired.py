@@ -42,7 +42,7 @@ def run(header: Mapping[str, Any], todo: Sequence[tuple[Contestant, list[Problem
     with Session(options) as session, closing(DrawStore(session.draws_path())) as store:
         assert session.calibration is not None
         assert records.digest(session.calibration) == header["calibration_sha256"]
-        driver = session.driver(lambda: 0.0, session.replaying(store))
+        driver = session.driver(lambda: 0.0, session.replay_policy(store))
         for entry, problems in todo:
             yield from evaluate(driver, [entry], problems, 1, header["seed"])
 

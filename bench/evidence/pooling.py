@@ -28,7 +28,7 @@ from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import DrawPlan, choose_questions, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
-from adascale.models.llama.prefixes import evaluate
+from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
 from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
@@ -70,7 +70,7 @@ def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tu
     prompt = session.prompt_tokens(problem.question)
     ends = np.cumsum(rollouts.tokens)
     context.clear(0)
-    evaluate(context, 0, 0, prompt[:-1])
+    evaluate_tokens(context, 0, 0, prompt[:-1])
     kept = context.snapshot(0)
     for end in rollouts.samples():
         context.restore(0, kept)

@@ -23,7 +23,7 @@ from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix
 from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import Problem, Step
-from adascale.models.calibration import installed as shelf
+from adascale.models.calibration import installed
 from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
 from adascale.models.llama.runtime import Run
@@ -132,7 +132,10 @@ def main() -> None:
         wanted = solutions(args.data, session, args.limit)
         rows: dict[str, list[float]] = {"mean log-probability": [], "probe": [], "prm": []}
         question, wrong, last = [], [], []
-        likelihood, probe = SequenceLogprob(), shelf.find((session.generator.sha256, "", "probe"))
+        likelihood, probe = (
+            SequenceLogprob(),
+            installed.find_artefact((session.generator.sha256, "", "probe")),
+        )
         for index, (solution, parked) in enumerate(read(session, wanted)):
             for i in range(len(solution.done)):
                 prefix = Prefix(solution.problem, tuple(solution.done[: i + 1]), parked.reading)

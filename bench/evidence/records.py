@@ -28,7 +28,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import BranchId, Estimate, Finished, Problem, Step, Until
 from adascale.models.calibration import artefact as calibrations
-from adascale.models.calibration import installed as shelf
+from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import Prompt, draw_key
@@ -238,7 +238,7 @@ def digest(artefact: Artefact) -> str:
 
 def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration:
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
-    found = shelf.artefacts() if given is None else iter([calibrations.load(given)])
+    found = installed.installed_artefacts() if given is None else iter([calibrations.load_artefact(given)])
     for artefact in found:
         if isinstance(artefact, Artefact) and digest(artefact) == header["calibration_sha256"]:
             return artefact.calibration

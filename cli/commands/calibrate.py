@@ -120,9 +120,9 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     adascale calibrate list
     """
     from adascale.models.calibration.artefact import describe
-    from adascale.models.calibration.installed import artefacts
+    from adascale.models.calibration.installed import installed_artefacts
 
-    found = list(artefacts())
+    found = list(installed_artefacts())
     good = [describe(a) for a in found if not isinstance(a, CalibrationError)]
     for artefact in found:
         if isinstance(artefact, CalibrationError):
@@ -142,13 +142,13 @@ def show(
 
     adascale calibrate show qwen2.5-coder-1.5b+probe
     """
-    from adascale.models.calibration.artefact import describe, load
-    from adascale.models.calibration.installed import artefacts
+    from adascale.models.calibration.artefact import describe, load_artefact
+    from adascale.models.calibration.installed import installed_artefacts
 
     if Path(name).is_file():
-        found: Artefact | None = load(Path(name))
+        found: Artefact | None = load_artefact(Path(name))
     else:
-        every = (a for a in artefacts() if not isinstance(a, CalibrationError))
+        every = (a for a in installed_artefacts() if not isinstance(a, CalibrationError))
         found = next((a for a in every if a.card.name == name), None)
     if found is None:
         raise CalibrationError(
@@ -193,12 +193,12 @@ def _save(artefact: Artefact, output: Path | None) -> Path:
     Raises:
         UsageError: it cannot be written.
     """
-    from adascale.models.calibration.artefact import save
+    from adascale.models.calibration.artefact import save_artefact
     from adascale.models.calibration.installed import own_folder
 
     path = output or own_folder() / file_name(artefact.card)
     try:
-        save(artefact, path)
+        save_artefact(artefact, path)
     except OSError as error:
         raise unwritable(path, error) from error
     return path

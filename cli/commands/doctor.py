@@ -200,7 +200,7 @@ def _generator(name: str) -> Check:
 
 def _calibration(name: str) -> Check:
     """The calibration for the default sampler: its data, and its figures on held-out questions."""
-    from adascale.models.calibration import installed as shelf
+    from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
     from adascale.models.options import SamplingParams
@@ -210,9 +210,9 @@ def _calibration(name: str) -> Check:
         digest = resolve(name, offline=True).sha256
     except AdascaleError:
         return Check("calibration", "skip", f"{name} is not on this machine")
-    broken = "".join(f"; {error.message}" for error in shelf.unreadable())
-    usual = Fingerprint(digest, "", "probe", "", SamplingParams().recorded(), WINDOW)
-    found = shelf.find(usual.pair(), usual)
+    broken = "".join(f"; {error.message}" for error in installed.load_errors())
+    usual = Fingerprint(digest, "", "probe", "", SamplingParams().record(), WINDOW)
+    found = installed.find_artefact(usual.pair(), usual)
     if found is None:
         return Check(
             "calibration",

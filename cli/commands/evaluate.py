@@ -63,7 +63,7 @@ def eval_(
             for notice in session.warnings:
                 show_warning(notice)
         with closing(DrawStore(session.draws_path())) as store:
-            policy = session.replaying(store)
+            policy = session.replay_policy(store)
             found = Comparison(contestants, [problem.id for problem in problems])
             rounds = len(contestants) * options.repeats
             replaying = session.driver(lambda: 0.0, policy)

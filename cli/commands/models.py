@@ -80,9 +80,9 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     The first one is the default. "here" says that nothing has to be downloaded.
     """
     from adascale.models.files.catalog import catalog
-    from adascale.models.files.library import installed
+    from adascale.models.files.library import installed_models
 
-    here = installed()
+    here = installed_models()
     found = {file.name: file for file in here}
     entries = [_of_catalogue(spec, found.get(name)) for name, spec in catalog().items()]
     entries += [_of_file(file) for file in here if file.spec is None]

@@ -104,7 +104,7 @@ class Artefact:
     path: Path | None = None
 
 
-def save(artefact: Artefact, path: Path) -> None:
+def save_artefact(artefact: Artefact, path: Path) -> None:
     """Write an artefact, whole or not at all; the same artefact gives the same bytes.
 
     Raises:
@@ -119,7 +119,7 @@ def save(artefact: Artefact, path: Path) -> None:
         file.write(_with_sorted_header(serialise(tensors, metadata)))
 
 
-def load(path: Path, *, width: int | None = None) -> Artefact:
+def load_artefact(path: Path, *, width: int | None = None) -> Artefact:
     """Read an artefact.
 
     Args:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -12,9 +10,8 @@ from adascale.engine.errors import CalibrationError
 from adascale.engine.remedies import command, setting
 from adascale.engine.types import Notice
 
-from ..llama.chat import ChatFormat
 from ..storage import data_folder
-from .artefact import SUFFIX, Artefact, Card, Fingerprint, load
+from .artefact import SUFFIX, Artefact, Card, Fingerprint, load_artefact
 
 _QUESTION = 512
 """Tokens that a question may have without its solutions being cut off by the context."""
@@ -36,28 +33,30 @@ def shipped_folder() -> Path:
     return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
 
 
-def artefacts() -> Iterator[Artefact | CalibrationError]:
+def installed_artefacts() -> Iterator[Artefact | CalibrationError]:
     """All of them, the user's own first; one that cannot be read is its error."""
     for folder in (own_folder(), shipped_folder()):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
-                yield load(path)
+                yield load_artefact(path)
             except CalibrationError as error:
                 yield error
 
 
-def unreadable() -> list[CalibrationError]:
+def load_errors() -> list[CalibrationError]:
     """Why some of them cannot be read."""
-    return [found for found in artefacts() if isinstance(found, CalibrationError)]
+    return [found for found in installed_artefacts() if isinstance(found, CalibrationError)]
 
 
-def find(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefact | None:
+def find_artefact(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefact | None:
     """The calibration of exactly these models (``Fingerprint.pair``), the user's own before a shipped one.
 
     Nothing is ever applied to another file than it was fitted on, however much alike their names are. Of
     several the one is taken whose prompt and sampler differ least from those ``used``.
     """
-    found = (a for a in artefacts() if isinstance(a, Artefact) and a.card.fingerprint.pair() == pair)
+    found = (
+        a for a in installed_artefacts() if isinstance(a, Artefact) and a.card.fingerprint.pair() == pair
+    )
     return min(found, key=lambda a: len(mismatches(a.card, used)) if used else 0, default=None)
 
 
@@ -91,8 +90,3 @@ def _mismatch(
     card: Card, what: str, follows: str = "its estimates may be off", code: str = "calibration-mismatch"
 ) -> Notice:
     return Notice(code, f'the calibration "{card.name}" was fitted with {what}', (follows,), _REMEDY)
-
-
-def prompt_hash(chat: ChatFormat) -> str:
-    """sha256 of the prompt around a question."""
-    return hashlib.sha256(json.dumps([chat.head, chat.tail]).encode()).hexdigest()

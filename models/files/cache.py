@@ -26,7 +26,7 @@ from adascale.engine.errors import ModelCorruptError
 from ..storage import atomic_write
 from .progress import Report, Transfer
 from .reference import RemoteFile
-from .validation import is_commit, is_file_name, is_one_name, is_sha256, quoted
+from .validation import is_commit, is_file_name, is_one_name, is_sha256, quote
 
 _STAGING = ".adascale"
 
@@ -238,7 +238,7 @@ def _places(remote: RemoteFile) -> tuple[Path, Path]:
 
 def _refused(what: str, value: str) -> ModelCorruptError:
     return ModelCorruptError(
-        f"the {what} {quoted(value)} does not belong in the model cache",
+        f"the {what} {quote(value)} does not belong in the model cache",
         "nothing was written or deleted",
         hint="if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again",
         slug="bad-answer",

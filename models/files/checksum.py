@@ -13,7 +13,7 @@ from adascale.engine.remedies import command
 
 from ..storage import atomic_write, cache_folder
 from .progress import Report, Transfer
-from .validation import is_sha256, quoted
+from .validation import is_sha256, quote
 
 _CHUNK = 1 << 22
 
@@ -52,7 +52,7 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
     if not is_sha256(expected):
         raise ModelCorruptError(
             f"{name} has no checksum that it could be checked against",
-            f"sha256 expected {quoted(expected)}, not 64 lowercase hex digits",
+            f"sha256 expected {quote(expected)}, not 64 lowercase hex digits",
             hint=command("models", "pull", name, force=True),
             slug="bad-checksum",
         )

@@ -24,7 +24,7 @@ from adascale.engine.remedies import command, setting
 
 from .progress import Report, Transfer
 from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
-from .validation import is_commit, is_file_name, is_sha256, is_size, quoted
+from .validation import is_commit, is_file_name, is_sha256, is_size, quote
 
 # Name look-up has no timeout of its own, so the whole question gets one.
 _ANSWER_WITHIN_S = 3.0
@@ -155,10 +155,10 @@ def _check_forms(name: str, commit: object, file: object, size: object, sha256: 
         ModelCorruptError: One of them has another form; the facts say which.
     """
     checks = (
-        (is_commit(commit), f"its commit is {quoted(commit)}, not 40 hex digits"),
-        (is_file_name(file), f"its file is {quoted(file)}, not a name inside the repository"),
-        (is_size(size), f"its size is {quoted(size)}, not a number of bytes"),
-        (is_sha256(sha256), f"its sha256 is {quoted(sha256)}, not 64 lowercase hex digits"),
+        (is_commit(commit), f"its commit is {quote(commit)}, not 40 hex digits"),
+        (is_file_name(file), f"its file is {quote(file)}, not a name inside the repository"),
+        (is_size(size), f"its size is {quote(size)}, not a number of bytes"),
+        (is_sha256(sha256), f"its sha256 is {quote(sha256)}, not 64 lowercase hex digits"),
     )
     wrong = [fact for right, fact in checks if not right]
     if wrong:

@@ -122,7 +122,7 @@ def locate(ref: str) -> LocalFile | None:
     return _find(reference)
 
 
-def installed() -> list[LocalFile]:
+def installed_models() -> list[LocalFile]:
     """All models in the Hugging Face cache, catalogue names first."""
     files: dict[Path, LocalFile] = {}
     for repo in cache.repositories():

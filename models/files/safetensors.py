@@ -19,7 +19,7 @@ from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelU
 from ..storage import atomic_write
 from . import hub
 from .catalog import HubRef
-from .validation import is_file_name, quoted
+from .validation import is_file_name, quote
 
 Tensors = dict[str, NDArray[np.float32]]
 Read = Callable[[int, int], bytes]
@@ -108,7 +108,7 @@ def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
         if name not in index:
             raise ModelCorruptError(f"{ref.repo} has no tensor {name}", slug="no-tensor")
         if not is_file_name(index[name]):
-            what = f"its file is {quoted(index[name])}, not a name inside the repository"
+            what = f"its file is {quote(index[name])}, not a name inside the repository"
             raise ModelCorruptError(f"{ref.repo} is broken at tensor {name}", what, slug="bad-safetensors")
         files.setdefault(index[name], []).append(name)
     return files

@@ -41,7 +41,7 @@ def is_one_name(value: object) -> TypeGuard[str]:
     return is_file_name(value) and "/" not in value
 
 
-def quoted(value: object) -> str:
+def quote(value: object) -> str:
     """A value that was refused, for messages: in quotes, escaped and at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

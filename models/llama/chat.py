@@ -7,6 +7,8 @@ by the template and continued token by token, never rendered again.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +75,10 @@ class ChatFormat:
     def prompt(self, question: str) -> tuple[int, ...]:
         """All prompt tokens of a question."""
         return (*self.head, *self._model.tokenize(question.strip(), special=False), *self.tail)
+
+    def sha256(self) -> str:
+        """Digest of the prompt around a question, by which calibrations and kept draws know it."""
+        return hashlib.sha256(json.dumps([self.head, self.tail]).encode()).hexdigest()
 
     @staticmethod
     def _around(model: LlamaModel, system: str) -> tuple[str, str]:

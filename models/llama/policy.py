@@ -13,7 +13,7 @@ from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 from ..options import SamplingParams
 from .branch import Job, Slot
 from .chat import ChatFormat
-from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate, read_prompt
+from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_prompt
 from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import StepCosts
@@ -207,7 +207,7 @@ class LlamaPolicy:
                 token = self._sampler.sample_from(slot.job.stream, logits)
                 grown[sequence] = self._grow(slot, token, logits, hidden)
             elif len(slot.pending) > 1:
-                row = evaluate(self._context, sequence, len(slot.held), slot.pending)
+                row = evaluate_tokens(self._context, sequence, len(slot.held), slot.pending)
                 grown[sequence] = self._grow_from_row(sequence, row)
         return grown
 

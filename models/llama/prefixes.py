@@ -103,7 +103,7 @@ def _size(tokens: Tokens, parked: ParkedPrefix) -> int:
     return parked.nbytes + sys.getsizeof(tokens)
 
 
-def evaluate(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
+def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
     """Append tokens to a sequence in as many batches as they need; returns the row of the last logits.
 
     Where the context keeps hidden states, the last token is evaluated by itself to get its own.
@@ -131,11 +131,11 @@ def read_prompt(
     shared = cache.get(head)
     if shared is None:
         context.clear(sequence)
-        evaluate(context, sequence, 0, head)
+        evaluate_tokens(context, sequence, 0, head)
         cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
     else:
         context.restore(sequence, shared.state)
-    row = evaluate(context, sequence, len(head), prompt[len(head) :])
+    row = evaluate_tokens(context, sequence, len(head), prompt[len(head) :])
     parked = ParkedPrefix.with_logits(context, sequence, row)
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)

@@ -119,7 +119,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     """
     if name not in LAYERS or head_file(file, name) is not None:
         return
-    source = _published(file.path, file.info.name)
+    source = _published_head(file.path, file.info.name)
     if source is None or name != "qwen-math-prm":
         raise _no_head(file.path, name)
     if offline or hub.is_offline():
@@ -141,17 +141,17 @@ def head_file(file: ModelFile, name: str) -> Path | None:
 
 def _find_head(gguf: Path, own_name: str) -> Path | None:
     """The head's file: the user's own beside the GGUF, else the one that was fetched."""
-    source = _published(gguf, own_name)
-    places = [beside(gguf), *([_fetched_path(source)] if source else [])]
+    source = _published_head(gguf, own_name)
+    places = [head_path(gguf), *([_fetched_path(source)] if source else [])]
     return next((place for place in places if place.is_file()), None)
 
 
-def beside(gguf: Path) -> Path:
+def head_path(gguf: Path) -> Path:
     """Where a user puts the head of a GGUF."""
     return gguf.with_suffix(".head.safetensors")
 
 
-def _published(gguf: Path, own_name: str) -> HubRef | None:
+def _published_head(gguf: Path, own_name: str) -> HubRef | None:
     names = names_of(own_name, gguf)
     return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
 
@@ -164,7 +164,7 @@ def _fetched_path(source: HubRef) -> Path:
 def _no_head(gguf: Path, name: str) -> AdascaleError:
     return UsageError(
         f"{gguf.name} has no head, which a {name} PRM needs",
-        f"looked for {beside(gguf)}",
+        f"looked for {head_path(gguf)}",
         hint=f"put its tensors ({', '.join(_tensors_of(name))}) there, in safetensors",
         slug="no-head",
     )

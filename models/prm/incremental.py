@@ -14,7 +14,7 @@ from adascale.engine.ports import Prefix, Score
 from adascale.engine.remedies import setting
 from adascale.engine.types import Problem, Step
 
-from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate
+from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
 from ..llama.runtime import LlamaContext
 from .readout import Adapter
 from .text import not_a_prm
@@ -38,17 +38,6 @@ class StepPRM:
         self._adapter = adapter
         self._cache = cache
         self._rewards: dict[Tokens, float] = {}
-
-    @classmethod
-    def opened(cls, context: LlamaContext, adapter: Adapter, cache: PrefixCache) -> StepPRM:
-        """A PRM that passed its self-test.
-
-        Raises:
-            UsageError: the model is no PRM of the format.
-        """
-        prm = cls(context, adapter, cache)
-        prm.self_test()
-        return prm
 
     @property
     def flops_per_token(self) -> float:
@@ -117,9 +106,9 @@ class StepPRM:
         # Every question shares the head, and every first step the question: these two stay.
         for end in ends[:2]:
             if len(held) < end < len(tokens):
-                evaluate(self._context, 0, len(held), tokens[len(held) : end])
+                evaluate_tokens(self._context, 0, len(held), tokens[len(held) : end])
                 held = tokens[:end]
                 self._cache.put(held, ParkedPrefix(self._context.snapshot(0), None), pin=True)
-        row = evaluate(self._context, 0, len(held), tokens[len(held) :])
+        row = evaluate_tokens(self._context, 0, len(held), tokens[len(held) :])
         self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0), None))
         return evaluated, row

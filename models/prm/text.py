@@ -22,7 +22,7 @@ QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASC
 # Never part of a longer token, so what follows it is tokenized as inside a text.
 _ANCHOR = "\x01"
 _WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
-_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
+_STEP_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +72,15 @@ def tokenize(model: LlamaModel, piece: Piece, *, follows: bool) -> list[int]:
     return model.tokenize(piece.text, special=piece.control)
 
 
-def numbered(index: int, text: str) -> str:
+def with_number(index: int, text: str) -> str:
     """A step as Math-Shepherd's data has it: one line, ``Step 1: ...``, whatever number it came with."""
-    number = _NUMBER.match(text)
+    number = _STEP_NUMBER.match(text)
     words = text[number.end() if number else 0 :].split()
     return f"Step {index + 1}: {' '.join(words)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class TemplateCuts:
     """A model's chat template, cut where questions and steps go.
 
     Attributes:
@@ -98,7 +98,7 @@ class Turns:
     behind: str
 
 
-def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: str) -> Turns:
+def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: str) -> TemplateCuts:
     """Cut the template around ``opening``, which holds ``QUESTION`` and ``FIRST``, and one turn more.
 
     Args:
@@ -118,7 +118,7 @@ def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: 
     head, _, rest = first.partition(QUESTION)
     middle, _, tail = rest.partition(FIRST)
     before, _, behind = later[len(first) :].partition(LATER)
-    return Turns(head, middle, tail, before, behind)
+    return TemplateCuts(head, middle, tail, before, behind)
 
 
 def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = False) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ..llama.chat import Message, shows_system
 from ..llama.runtime import LlamaModel
 from .readout import Adapter, TokenPair
-from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, numbered, single_token, tokenize
+from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, tokenize, with_number
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
 _LEAST_SHARE = 0.1
@@ -39,7 +39,7 @@ def math_shepherd(model: LlamaModel) -> Adapter:
     single_token(model, _MARK, name, follows=True)
 
     def step(index: int, text: str) -> list[Piece]:
-        return [Piece(("\n" if index else " ") + numbered(index, text)), _MARK]
+        return [Piece(("\n" if index else " ") + with_number(index, text)), _MARK]
 
     script = Script((), lambda text: [Piece(text)], step)
     return Adapter(name, script, _answers(model, Piece(" +"), Piece(" -"), name))
@@ -52,7 +52,7 @@ def rlhflow_deepseek(model: LlamaModel) -> Adapter:
 
 def rlhflow_mistral(model: LlamaModel) -> Adapter:
     """Steps as Mistral was tuned to write them, ``Step 1: ...``; else as ``_rlhflow`` has it."""
-    return _rlhflow(model, "rlhflow-mistral", numbered)
+    return _rlhflow(model, "rlhflow-mistral", with_number)
 
 
 def _rlhflow(model: LlamaModel, name: str, spelled: Callable[[int, str], str]) -> Adapter:

@@ -16,22 +16,22 @@ from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
-from .dispatch import Flight, Source
+from .dispatch import Flight, QuestionSource
 from .messages import (
-    AllSearched,
     Consent,
-    Failed,
+    EndOfQuestions,
     FromWorker,
-    Happened,
     Interrupt,
     Loading,
     LogText,
-    NoMore,
-    Open,
-    Opened,
+    ModelsOpened,
+    OpenModels,
     Question,
-    Search,
+    RunEnded,
+    SearchEvent,
+    StartRun,
     Status,
+    WorkerFailed,
 )
 from .pipes import Pipes
 
@@ -50,7 +50,7 @@ class Worker:
         reporting: Told what the worker does; asked before a download.
 
     Attributes:
-        opened: What was opened.
+        open_models: What was opened.
         interrupted: Whether it was told to stop.
 
     Raises:
@@ -60,13 +60,13 @@ class Worker:
     """
 
     def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
-        self._open = Open(options, reporting.confirm is not None, reporting.log is not None)
+        self._open = OpenModels(options, reporting.confirm is not None, reporting.log is not None)
         self._reporting = reporting
         self._inbox: SimpleQueue[FromWorker | WorkerDiedError | None] = SimpleQueue()
         self._pipes = Pipes(self._inbox.put)
         self._loading = ""
         self.interrupted = False
-        self.opened: Opened
+        self.open_models: ModelsOpened
 
     def __enter__(self) -> Self:
         try:
@@ -100,8 +100,8 @@ class Worker:
         Raises:
             UsageError: the strategy is not a built-in one.
         """
-        search, flight = Search.of(settings), Flight(settings)
-        with Source(problems, wake=lambda: self._inbox.put(None)) as source:
+        search, flight = StartRun.of(settings), Flight(settings)
+        with QuestionSource(problems, wake=lambda: self._inbox.put(None)) as source:
             while True:
                 try:
                     if not self._pipes.running:
@@ -121,34 +121,34 @@ class Worker:
                     self._pipes.stop()
                     raise
 
-    def _follow(self, flight: Flight, source: Source) -> Iterator[tuple[Problem, Event]]:
+    def _follow(self, flight: Flight, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
         """Events until all has been searched."""
         more = True
         while True:
             if more and flight.all_begun:
                 more = self._ask_next(flight, source)
             message = self._receive()
-            if isinstance(message, AllSearched):
+            if isinstance(message, RunEnded):
                 return
-            if isinstance(message, Happened):
+            if isinstance(message, SearchEvent):
                 event = message.event()
                 yield flight.follow(message.problem, event), event
 
-    def _ask_next(self, flight: Flight, source: Source) -> bool:
+    def _ask_next(self, flight: Flight, source: QuestionSource) -> bool:
         """Send the next question if there is one now; whether more may come."""
         problem = None if self.interrupted else source.take()
         if problem is not None:
             flight.add(problem)
             self._pipes.send(Question(problem))
         elif self.interrupted or source.exhausted:
-            self._pipes.send(NoMore())
+            self._pipes.send(EndOfQuestions())
             return False
         return True
 
     def _start(self) -> None:
         self._pipes.start()
         self._pipes.send(self._open)
-        while not isinstance(message := self._receive(), Opened):
+        while not isinstance(message := self._receive(), ModelsOpened):
             match message:
                 case Status():
                     self._reporting.status(message.text)
@@ -159,7 +159,7 @@ class Worker:
                 case DownloadPlan():
                     assert self._reporting.confirm is not None
                     self._pipes.send(Consent(self._reporting.confirm(message)))
-        self.opened = message
+        self.open_models = message
 
     def _receive(self) -> FromWorker | None:
         """The next message that is not for the log; None where the source of questions has news.
@@ -171,7 +171,7 @@ class Worker:
             message = self._inbox.get()
             if isinstance(message, AdascaleError):
                 raise message
-            if isinstance(message, Failed):
+            if isinstance(message, WorkerFailed):
                 raise message.error()
             if not isinstance(message, LogText):
                 return message

@@ -20,7 +20,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 
 
-class Source:
+class QuestionSource:
     """Questions, drawn one at a time in a thread of its own: the next one may be long in coming.
 
     Use it as a context manager. All methods are for the thread that made it.
@@ -129,7 +129,7 @@ class Flight:
             self._questions[id_] = problem, event
         return problem
 
-    def lose(self, error: WorkerDiedError, source: Source) -> Iterator[tuple[Problem, Event]]:
+    def lose(self, error: WorkerDiedError, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
         """The engine has died: the last events of what it had begun. Other questions go back to ``source``.
 
         A question whose prompt was being read is to blame, and so is one that was lost twice before it began.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenModels:
     """Parent: open these models.
 
     Attributes:
@@ -53,7 +53,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class StartRun:
     """Parent: search the questions that follow, in this way.
 
     Attributes:
@@ -98,7 +98,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class NoMore:
+class EndOfQuestions:
     """Parent: there are no more questions."""
 
 
@@ -129,7 +129,7 @@ class LogText:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class ModelsOpened:
     """Worker: the models are open.
 
     Attributes:
@@ -145,11 +145,11 @@ class Opened:
     @classmethod
     def of(cls, session: OpenSession) -> Self:
         """What an open session has."""
-        return cls(session.describe(), tuple(session.warnings), tuple(session.files.listed()))
+        return cls(session.describe(), tuple(session.warnings), tuple(session.files.listing()))
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class SearchEvent:
     """Worker: an event of a question.
 
     Attributes:
@@ -174,12 +174,12 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class AllSearched:
+class RunEnded:
     """Worker: every question has ended, and no more are coming."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class WorkerFailed:
     """Worker: an error that ends it.
 
     Attributes:
@@ -201,9 +201,11 @@ class Failed:
         return error_class(self.kind)(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
 
 
-FromParent = Union[Open, Consent, Search, Question, NoMore, Interrupt]  # noqa: UP007 - for get_args
+FromParent = Union[  # noqa: UP007 - for get_args
+    OpenModels, Consent, StartRun, Question, EndOfQuestions, Interrupt
+]
 FromWorker = Union[  # noqa: UP007 - for get_args
-    Status, Loading, LogText, Transfer, DownloadPlan, Opened, Happened, AllSearched, Failed
+    Status, Loading, LogText, Transfer, DownloadPlan, ModelsOpened, SearchEvent, RunEnded, WorkerFailed
 ]
 Message = FromParent | FromWorker
 

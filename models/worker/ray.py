@@ -31,8 +31,8 @@ from adascale.engine.types import Problem
 
 from ..options import SessionOptions
 from .client import RESTARTS
-from .dispatch import Flight, Source
-from .messages import Happened, Opened
+from .dispatch import Flight, QuestionSource
+from .messages import ModelsOpened, SearchEvent
 from .pipes import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _CONCURRENT_CALLS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class WorkResult:
     """What an engine did in one call.
 
     Attributes:
@@ -61,7 +61,7 @@ class Progress:
         ready: Whether it has room for one more question.
     """
 
-    events: tuple[Happened, ...]
+    events: tuple[SearchEvent, ...]
     ready: bool
 
 
@@ -81,15 +81,15 @@ class Engine:
         self._running: Iterator[tuple[Problem, Event]] | None = None
         self._ready = False
 
-    def opened(self) -> Opened:
-        """What is open.
+    def open_models(self) -> ModelsOpened:
+        """Open the models, where they are not open yet.
 
         Raises:
             ModelError, DoesNotFitError, UsageError: it cannot be opened.
         """
-        return Opened.of(self._open_session())
+        return ModelsOpened.of(self._open_session())
 
-    def work(self, settings: Settings, problem: Problem | None, more: bool, seconds: float) -> Progress:
+    def work(self, settings: Settings, problem: Problem | None, more: bool, seconds: float) -> WorkResult:
         """Search for a while, and to the end of a decode batch.
 
         Args:
@@ -104,13 +104,13 @@ class Engine:
             driver = self._driver = self._open_session().driver(time.monotonic)
             self._running = driver.run(self._draw(driver), settings)
         end = time.monotonic() + seconds
-        events: list[Happened] = []
+        events: list[SearchEvent] = []
         for asked, event in self._running:
-            events.append(Happened.of(asked, event))
+            events.append(SearchEvent.of(asked, event))
             if (more and self._ready) or time.monotonic() > end:
-                return Progress(tuple(events), self._ready)
+                return WorkResult(tuple(events), self._ready)
         self._running = None
-        return Progress(tuple(events), ready=True)
+        return WorkResult(tuple(events), ready=True)
 
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; ``work`` returns their ends."""
@@ -205,7 +205,7 @@ class Cluster:
             logs there is in Ray's logs.
 
     Attributes:
-        opened: What was opened, the same everywhere.
+        open_models: What was opened, the same everywhere.
         interrupted: Whether it was told to stop.
 
     Raises:
@@ -219,7 +219,7 @@ class Cluster:
         self._status = status
         self._places: list[_Place] = []
         self._news: SimpleQueue[tuple[_Place, Any] | None] = SimpleQueue()
-        self.opened: Opened
+        self.open_models: ModelsOpened
         self.interrupted = False
 
     def __enter__(self) -> Self:
@@ -229,10 +229,10 @@ class Cluster:
             self._status(f"Opening {len(self._places)} engines on the cluster...")
             for place in self._places:
                 place.start()
-            opening = [(place, place.call("opened")) for place in self._places]
-            opened: list[Opened] = [place.result(reference) for place, reference in opening]
+            opening = [(place, place.call("open_models")) for place in self._places]
+            opened: list[ModelsOpened] = [place.result(reference) for place, reference in opening]
             _check_equal([each.models for each in opened])
-            self.opened = opened[0]
+            self.open_models = opened[0]
         except BaseException:
             self.__exit__()
             raise
@@ -263,7 +263,7 @@ class Cluster:
         """
         for place in self._places:
             place.flight = Flight(settings)
-        with Source(problems, wake=lambda: self._news.put(None)) as source:
+        with QuestionSource(problems, wake=lambda: self._news.put(None)) as source:
             idle = list(self._places)
             while True:
                 idle = [place for place in idle if not self._go_on(place, source, settings)]
@@ -274,18 +274,18 @@ class Cluster:
                     continue
                 place, reference = news
                 try:
-                    progress: Progress = place.result(reference)
+                    result: WorkResult = place.result(reference)
                 except WorkerDiedError as error:
                     yield from place.flight.lose(error, source)
                     idle += self._started_again(place, error)
                     continue
-                for happened in progress.events:
+                for happened in result.events:
                     event = happened.event()
                     yield place.flight.follow(happened.problem, event), event
-                place.ready = progress.ready
+                place.ready = result.ready
                 idle.append(place)
 
-    def _go_on(self, place: _Place, source: Source, settings: Settings) -> bool:
+    def _go_on(self, place: _Place, source: QuestionSource, settings: Settings) -> bool:
         """Let an engine work, on one more question where there is one; False where it has nothing to do."""
         problem = source.take() if place.ready and not self.interrupted else None
         if problem is not None:

@@ -21,21 +21,21 @@ from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan
 from .messages import (
-    AllSearched,
     Consent,
-    Failed,
+    EndOfQuestions,
     FromParent,
     FromWorker,
-    Happened,
     Interrupt,
     Loading,
     LogText,
-    NoMore,
-    Open,
-    Opened,
+    ModelsOpened,
+    OpenModels,
     Question,
-    Search,
+    RunEnded,
+    SearchEvent,
+    StartRun,
     Status,
+    WorkerFailed,
     decode,
     encode,
 )
@@ -99,8 +99,8 @@ class Server:
                     self._driver.interrupt()
                 if self._session is not None:
                     self._session.abort.set()
-                self._inbox.put(NoMore())  # whoever waits for a question waits no longer
-            case Search():
+                self._inbox.put(EndOfQuestions())  # whoever waits for a question waits no longer
+            case StartRun():
                 self._interrupted = False
                 self._inbox.put(message)
             case _:
@@ -111,19 +111,19 @@ class Server:
         try:
             self._open(self._inbox.get())
         except AdascaleError as error:
-            self._tell(Failed.of(error))
+            self._tell(WorkerFailed.of(error))
         except Exception as error:
             if os.environ.get("ADASCALE_DEBUG"):
                 raise
             text = f"something unexpected went wrong: {type(error).__name__}: {error}"
             hint = f"{setting('debug')} shows where; please report it"
-            self._tell(Failed.of(AdascaleError(text, hint=hint, slug="unexpected")))
+            self._tell(WorkerFailed.of(AdascaleError(text, hint=hint, slug="unexpected")))
 
     def _open(self, wanted: FromParent) -> None:
         from ..options import Reporting
         from ..session import Session
 
-        assert isinstance(wanted, Open), "the first message opens the models"
+        assert isinstance(wanted, OpenModels), "the first message opens the models"
         reporting = Reporting(
             status=lambda text: self._tell(Status(text)),
             on_progress=self._tell,
@@ -133,19 +133,19 @@ class Server:
         )
         with Session(wanted.options, reporting) as session:
             self._session = session
-            self._tell(Opened.of(session))
+            self._tell(ModelsOpened.of(session))
             while True:
                 message = self._inbox.get()
-                if isinstance(message, Search):  # else it was for a search that has ended
+                if isinstance(message, StartRun):  # else it was for a search that has ended
                     self._search(session, message)
 
-    def _search(self, session: OpenSession, wanted: Search) -> None:
+    def _search(self, session: OpenSession, wanted: StartRun) -> None:
         driver = self._driver = session.driver(time.monotonic)
         if self._interrupted:  # before there was a driver to interrupt
             driver.interrupt()
         for problem, event in driver.run(self._questions(driver), wanted.settings()):
-            self._tell(Happened.of(problem, event))
-        self._tell(AllSearched())
+            self._tell(SearchEvent.of(problem, event))
+        self._tell(RunEnded())
 
     def _questions(self, driver: Driver) -> Iterator[Problem | None]:
         """What the parent sends; None while there is nothing yet and something to do."""

@@ -13,7 +13,7 @@ from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
-from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save
+from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
 from bench.evidence import draw, records, verdicts
 
 SAMPLES = 5
@@ -26,7 +26,7 @@ def artefact(tmp_path: Path) -> Artefact:
     card = Card("tiny+probe", fingerprint, "beta", (), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / "tiny.calibration.safetensors"
     artefact = Artefact(fitted().calibration, card, path)
-    save(artefact, path)
+    save_artefact(artefact, path)
     return artefact
 
 

@@ -9,7 +9,7 @@ import adascale
 from adascale.engine.errors import ModelUnavailableError
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.prefixes import evaluate
+from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 
 pytestmark = pytest.mark.model
@@ -32,11 +32,11 @@ def test_a_fork_predicts_what_a_fresh_evaluation_predicts(smollm: ModelFile) -> 
     model = LlamaModel(smollm.path)
     context = LlamaContext(model, 256, 3, 2, AbortFlag())
     tokens = model.tokenize("The capital of France is Paris. The capital of Italy is", special=False)
-    evaluate(context, 0, 0, tokens[:-1])
+    evaluate_tokens(context, 0, 0, tokens[:-1])
     context.restore(1, context.snapshot(0))
     context.decode([Run(0, len(tokens) - 1, tokens[-1:]), Run(1, len(tokens) - 1, [model.vocab_size - 1])])
     forked = context.logits(0).copy()
-    fresh = context.logits(evaluate(context, 2, 0, tokens)).copy()
+    fresh = context.logits(evaluate_tokens(context, 2, 0, tokens)).copy()
     assert model.piece(int(forked.argmax())) == b" Rome"
     assert forked.argmax() == fresh.argmax()
     np.testing.assert_allclose(forked, fresh, atol=1.5)

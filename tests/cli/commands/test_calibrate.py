@@ -28,8 +28,14 @@ from adascale.engine.calibration.metrics import Bin
 from adascale.engine.calibration.models import RewardMap
 from adascale.engine.calibration.report import RawReport
 from adascale.engine.errors import UsageError
-from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, load, save
-from adascale.models.calibration.installed import prompt_hash
+from adascale.models.calibration.artefact import (
+    SUFFIX,
+    Artefact,
+    Card,
+    Fingerprint,
+    load_artefact,
+    save_artefact,
+)
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
@@ -63,7 +69,7 @@ def test_fit_writes_an_artefact_and_prints_a_report(
 ) -> None:
     assert first.returncode == 0, first.stderr
     assert re.fullmatch(rf"chain\+probe-[0-9a-f]{{8}}{re.escape(SUFFIX)}", artefact.name)
-    card = load(artefact).card
+    card = load_artefact(artefact).card
     assert (card.name, card.method, len(card.questions)) == ("chain+probe", "beta", QUESTIONS)
     assert (card.samples, card.rollouts, card.seed, card.data) == (4, 2, 0, ("train.jsonl",))
     assert card.fingerprint.generator == hashlib.sha256(home.model.read_bytes()).hexdigest()
@@ -133,7 +139,7 @@ def test_every_method_is_fitted_on_the_same_rollouts(
     done = home.run(*home.fit_args("--method", method, "-o", str(path)))
     assert done.returncode == 0, done.stderr
     assert "drawing" not in done.stderr
-    assert load(path).card.method == method
+    assert load_artefact(path).card.method == method
     assert path.read_bytes() != artefact.read_bytes()
 
 
@@ -143,7 +149,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert "drawing" not in done.stderr
     assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
-    fingerprint = load(path).card.fingerprint
+    fingerprint = load_artefact(path).card.fingerprint
     assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
     args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "--prm", "self", "--json"]
     check = home.run("calibrate", "check", "--calibration", str(path), *args)
@@ -203,7 +209,7 @@ def test_list_and_show(
     cards = [json.loads(line) for line in run("list", "--json").splitlines()]
     [card] = [card for card in cards if card["name"] == "chain+probe"]
     assert json.loads(run("show", "chain+probe", "--json")) == card
-    assert card["fingerprint"]["generator"] == load(artefact).card.fingerprint.generator
+    assert card["fingerprint"]["generator"] == load_artefact(artefact).card.fingerprint.generator
     text = run("show", str(artefact))
     assert card["fingerprint"]["generator"] in text
     assert "Held out by question" in text
@@ -293,7 +299,7 @@ def domain_of(model_path: Path, questions: list[str]) -> tuple[Domain, str]:
     try:
         readings = [read_prompt(context, cache, 0, chat.head, chat.prompt(q)).reading for q in questions]
         states = np.stack([r.last for r in readings if r is not None])
-        return Domain.fit(states), prompt_hash(chat)
+        return Domain.fit(states), chat.sha256()
     finally:
         context.close()
         model.close()
@@ -308,13 +314,13 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
         "",
         "probe",
         prompt,
-        SamplingParams().recorded(),
+        SamplingParams().record(),
         512,
     )
     calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
     card = Card("far+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / f"far{SUFFIX}"
-    save(Artefact(calibration, card), path)
+    save_artefact(Artefact(calibration, card), path)
     found = {}
     for question in ("What is 42 * 2?", "Wie geht es dir heute, mein Freund?"):
         trace = tmp_path / "t.jsonl"
@@ -341,7 +347,7 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
     fingerprint = Fingerprint(sha256, "", "probe", prompt, sampling, 512)
     card = Card("warm+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / f"warm{SUFFIX}"
-    save(Artefact(calibration, card), path)
+    save_artefact(Artefact(calibration, card), path)
 
     def asked(*args: str) -> tuple[dict[str, float], list[str]]:
         usual = ["--samples", "1", "-c", "512", "--budget", "20", "--calibration", str(path), "--json"]

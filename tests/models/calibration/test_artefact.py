@@ -22,16 +22,16 @@ from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Candidate, Estimate, Finished, NodeId
 from adascale.models.calibration import artefact as calibrations
-from adascale.models.calibration import installed as shelf
+from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (
     SUFFIX,
     Artefact,
     Card,
     Fingerprint,
     describe,
-    load,
+    load_artefact,
     question_key,
-    save,
+    save_artefact,
 )
 from adascale.models.calibration.training import training_set
 
@@ -60,7 +60,7 @@ def artefact(method: str = "beta", **changes: Any) -> Artefact:
 def path(tmp_path: Path) -> Path:
     """A good file."""
     path = tmp_path / f"tiny+probe{SUFFIX}"
-    save(artefact(), path)
+    save_artefact(artefact(), path)
     return path
 
 
@@ -79,8 +79,8 @@ def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str], *, se
 @pytest.mark.parametrize("method", METHODS)
 def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None:
     path = tmp_path / f"x{SUFFIX}"
-    save(artefact(method), path)
-    found = load(path)
+    save_artefact(artefact(method), path)
+    found = load_artefact(path)
     assert found.card == replace(CARD, method=method)
     assert found.path == path
     before, after = fitted(method).calibration, found.calibration
@@ -109,13 +109,13 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None
 def test_the_same_artefact_gives_the_same_bytes_in_any_process(tmp_path: Path, path: Path) -> None:
     copies = set()
     for i in range(12):
-        save(artefact(), tmp_path / str(i))
+        save_artefact(artefact(), tmp_path / str(i))
         copies.add((tmp_path / str(i)).read_bytes())
     assert copies == {path.read_bytes()}
     code = (
         f"import sys\nsys.path[:0] = {sys.path!r}\nfrom pathlib import Path\n"
-        "from adascale.models.calibration.artefact import load, save\n"
-        f"save(load(Path({str(path)!r})), Path({str(tmp_path / 'again')!r}))\n"
+        "from adascale.models.calibration.artefact import load_artefact, save_artefact\n"
+        f"save_artefact(load_artefact(Path({str(path)!r})), Path({str(tmp_path / 'again')!r}))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
@@ -128,11 +128,11 @@ def test_a_file_is_written_whole_or_not_at_all(
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
-            save(artefact(samples=99), path)
+            save_artefact(artefact(samples=99), path)
     assert path.read_bytes() == before
     assert sorted(path.parent.iterdir()) == folder
     deep = tmp_path / "a" / "b" / "c.safetensors"
-    save(artefact(), deep)
+    save_artefact(artefact(), deep)
     assert [p.name for p in deep.parent.iterdir()] == ["c.safetensors"]
 
 
@@ -140,14 +140,14 @@ def test_a_file_is_written_whole_or_not_at_all(
 def test_a_torn_file_is_told(path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CalibrationError, match="cannot be read: it is torn or no safetensors file"):
-        load(path)
+        load_artefact(path)
 
 
 @pytest.mark.parametrize("data", [b"hello, this is text" * 100, bytes(5000), b"GGUF" + bytes(3000)])
 def test_another_kind_of_file_is_told(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(CalibrationError, match="no safetensors file"):
-        load(path)
+        load_artefact(path)
 
 
 @pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E4M3", 1)])
@@ -155,21 +155,21 @@ def test_a_type_that_numpy_lacks_is_told(path: Path, kind: str, size: int) -> No
     header = json.dumps({"w": {"dtype": kind, "shape": [4], "data_offsets": [0, 4 * size]}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * size))
     with pytest.raises(CalibrationError, match=r"no safetensors file|no calibration"):
-        load(path)
+        load_artefact(path)
 
 
 def test_states_of_another_width_are_refused(path: Path) -> None:
-    width = load(path).calibration.width
-    assert load(path, width=width).card == load(path).card
+    width = load_artefact(path).calibration.width
+    assert load_artefact(path, width=width).card == load_artefact(path).card
     with pytest.raises(CalibrationError, match=f"of {width} numbers, this generator's have 1,536"):
-        load(path, width=1536)
+        load_artefact(path, width=1536)
 
 
 def test_a_missing_file_and_a_folder_are_told(path: Path) -> None:
     with pytest.raises(CalibrationError, match="there is no calibration at"):
-        load(path.with_name("nowhere"))
+        load_artefact(path.with_name("nowhere"))
     with pytest.raises(CalibrationError, match="cannot be read"):
-        load(path.parent)
+        load_artefact(path.parent)
 
 
 @pytest.mark.parametrize("at", [-1, -400])
@@ -178,7 +178,7 @@ def test_a_flipped_bit_in_the_tensors_is_told(path: Path, at: int) -> None:
     data[at] ^= 1
     path.write_bytes(data)
     with pytest.raises(CalibrationError, match="was changed after it was written") as caught:
-        load(path)
+        load_artefact(path)
     assert "calibrate fit" in caught.value.hint
 
 
@@ -187,7 +187,7 @@ def test_an_edited_card_is_told(path: Path) -> None:
     card = {**json.loads(metadata["card"]), "samples": 100_000}
     rewrite(path, tensors, {**metadata, "card": json.dumps(card, sort_keys=True)})
     with pytest.raises(CalibrationError, match="was changed"):
-        load(path)
+        load_artefact(path)
 
 
 def test_a_swapped_tensor_is_told(path: Path) -> None:
@@ -195,19 +195,19 @@ def test_a_swapped_tensor_is_told(path: Path) -> None:
     tensors["step.head.3"], tensors["finished.head.3"] = tensors["finished.head.3"], tensors["step.head.3"]
     rewrite(path, tensors, metadata)
     with pytest.raises(CalibrationError, match="was changed"):
-        load(path)
+        load_artefact(path)
 
 
 def test_another_schema_is_told_with_both_names(path: Path) -> None:
     tensors, metadata = parts(path)
     rewrite(path, tensors, {**metadata, "schema": "adascale.calibration/9"}, sealed=True)
     with pytest.raises(CalibrationError, match="no calibration of this version") as caught:
-        load(path)
+        load_artefact(path)
     assert "adascale.calibration/9" in caught.value.facts[0]
     assert calibrations.SCHEMA in caught.value.facts[0]
     rewrite(path, tensors, {"format": "pt"})
     with pytest.raises(CalibrationError, match="no calibration of this version"):
-        load(path)
+        load_artefact(path)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_missing_tensor_is_told_by_name(path: Path, name: str) -> None:
     with pytest.raises(
         CalibrationError, match="lacks a part: .*" + name.split(".", 1)[1].replace(".", r"\.")
     ):
-        load(path)
+        load_artefact(path)
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", "3", "{}", '{"name": "x"}'])
@@ -228,7 +228,7 @@ def test_a_card_that_is_none_is_told(path: Path, card: str) -> None:
     tensors, metadata = parts(path)
     rewrite(path, tensors, {**metadata, "card": card}, sealed=True)
     with pytest.raises(CalibrationError, match="lacks a part"):
-        load(path)
+        load_artefact(path)
 
 
 def test_a_method_that_does_not_fit_the_tensors_is_told(path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_method_that_does_not_fit_the_tensors_is_told(path: Path) -> None:
         card = {**json.loads(metadata["card"]), **changed}
         rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
         with pytest.raises(CalibrationError, match="lacks a part"):
-            load(path)
+            load_artefact(path)
 
 
 def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
@@ -251,15 +251,15 @@ def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
     tensors["answer.scalar_mean"] = tensors["answer.scalar_mean"][:-1]
     rewrite(path, tensors, metadata, sealed=True)
     with pytest.raises(CalibrationError, match="lacks a part"):
-        load(path)
+        load_artefact(path)
 
 
 def test_what_cannot_be_read_is_named_and_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "own_folder", lambda: path.parent)
+    monkeypatch.setattr(installed, "own_folder", lambda: path.parent)
     path.with_name(f"torn{SUFFIX}").write_bytes(path.read_bytes()[:1000])
-    [error] = shelf.unreadable()
+    [error] = installed.load_errors()
     assert "torn" in error.message
-    found = shelf.find(FINGERPRINT.pair(), FINGERPRINT)
+    found = installed.find_artefact(FINGERPRINT.pair(), FINGERPRINT)
     assert found is not None
     assert found.path == path
 
@@ -268,11 +268,11 @@ def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
     tensors, metadata = parts(path)
     card = {**json.loads(metadata["card"]), "later": 1}
     rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
-    assert load(path).card == CARD
+    assert load_artefact(path).card == CARD
 
 
 def test_a_description_names_the_file_and_is_json(path: Path) -> None:
-    described = describe(load(path))
+    described = describe(load_artefact(path))
     assert (described.file, described.questions) == (str(path), 60)
     record = json.loads(json.dumps(to_plain(described), allow_nan=False))
     card = json.loads(parts(path)[1]["card"])
@@ -281,7 +281,7 @@ def test_a_description_names_the_file_and_is_json(path: Path) -> None:
 
 
 def test_a_sampler_stays_as_it_was_recorded(path: Path) -> None:
-    sampling = load(path).card.fingerprint.sampling
+    sampling = load_artefact(path).card.fingerprint.sampling
     assert {name: repr(value) for name, value in sampling.items()} == {
         name: repr(value) for name, value in FINGERPRINT.sampling.items()
     }
@@ -294,7 +294,7 @@ def test_a_sampler_that_is_no_number_is_told(path: Path, value: object) -> None:
     card["fingerprint"]["sampling"]["temperature"] = value
     rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
     with pytest.raises(CalibrationError, match="lacks a part"):
-        load(path)
+        load_artefact(path)
 
 
 @pytest.fixture
@@ -303,37 +303,37 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
     shipped = tmp_path / "shipped"
-    monkeypatch.setattr(shelf, "shipped_folder", lambda: shipped)
-    return shelf.own_folder(), shipped
+    monkeypatch.setattr(installed, "shipped_folder", lambda: shipped)
+    return installed.own_folder(), shipped
 
 
 def put(folder: Path, name: str, **changes: Any) -> Path:
     fingerprint = replace(FINGERPRINT, **changes)
     path = folder / f"{name}{SUFFIX}"
-    save(artefact(name=name, fingerprint=fingerprint), path)
+    save_artefact(artefact(name=name, fingerprint=fingerprint), path)
     return path
 
 
 def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]) -> None:
     own, shipped = folders
-    assert shelf.find(FINGERPRINT.pair()) is None
+    assert installed.find_artefact(FINGERPRINT.pair()) is None
     put(own, "another generator", generator="b" * 64)
     put(own, "with a prm", prm="d" * 64, prm_format="judge")
     put(own, "same prm, another format", prm="d" * 64, prm_format="qwen")
-    assert shelf.find(FINGERPRINT.pair()) is None
+    assert installed.find_artefact(FINGERPRINT.pair()) is None
     put(shipped, "shipped")
-    found = shelf.find(FINGERPRINT.pair())
+    found = installed.find_artefact(FINGERPRINT.pair())
     assert found is not None
     assert found.card.name == "shipped"
     put(own, "zz own")
-    found = shelf.find(FINGERPRINT.pair())
+    found = installed.find_artefact(FINGERPRINT.pair())
     assert found is not None
     assert found.card.name == "zz own"
     put(own, "aa other sampler", sampling={"temperature": 0.2})
-    used = shelf.find(FINGERPRINT.pair(), FINGERPRINT)
+    used = installed.find_artefact(FINGERPRINT.pair(), FINGERPRINT)
     assert used is not None
     assert used.card.name == "zz own"
-    judged = shelf.find(("a" * 64, "d" * 64, "judge"))
+    judged = installed.find_artefact(("a" * 64, "d" * 64, "judge"))
     assert judged is not None
     assert judged.card.name == "with a prm"
 
@@ -341,9 +341,9 @@ def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]
 def test_other_prompts_and_samplers_are_found_and_then_told(folders: tuple[Path, Path]) -> None:
     put(folders[0], "mine")
     changed = replace(FINGERPRINT, prompt="e" * 64, sampling={**FINGERPRINT.sampling, "temperature": 1.2})
-    found = shelf.find(changed.pair())
+    found = installed.find_artefact(changed.pair())
     assert found is not None
-    template, sampler = (notice.message for notice in shelf.mismatches(found.card, changed))
+    template, sampler = (notice.message for notice in installed.mismatches(found.card, changed))
     assert "chat template" in template
     assert "temperature 1.2 instead of 0.8" in sampler
 
@@ -353,9 +353,9 @@ def test_a_broken_file_on_the_shelf_hides_no_other(folders: tuple[Path, Path]) -
     put(own, "a").write_bytes(b"torn")
     put(own, "b")
     (own / "notes.txt").write_text("no calibration")
-    kinds = [type(found) for found in shelf.artefacts()]
+    kinds = [type(found) for found in installed.installed_artefacts()]
     assert kinds == [CalibrationError, Artefact]
-    found = shelf.find(FINGERPRINT.pair())
+    found = installed.find_artefact(FINGERPRINT.pair())
     assert found is not None
     assert found.card.name == "b"
 
@@ -377,7 +377,7 @@ MISMATCHES = [
 
 @pytest.mark.parametrize(("changes", "words"), MISMATCHES, ids=[str(list(c)) for c, _ in MISMATCHES])
 def test_what_does_not_match_is_named(changes: dict[str, Any], words: list[str]) -> None:
-    found = shelf.mismatches(CARD, replace(FINGERPRINT, **changes))
+    found = installed.mismatches(CARD, replace(FINGERPRINT, **changes))
     assert len(found) == len(words)
     assert all(word in notice.message for word, notice in zip(words, found, strict=True))
     assert all("may be" in notice.facts[0] and "calibrate fit" in notice.hint for notice in found)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.models.calibration.artefact import SUFFIX, load
+from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.options import SYSTEM_PROMPT, SamplingParams
@@ -27,17 +27,17 @@ SHIPPED = sorted(shipped_folder().glob(f"*{SUFFIX}"))
 
 def test_the_default_model_and_the_small_ones_have_one() -> None:
     wanted = (DEFAULT_GENERATOR, "qwen2.5-coder-0.5b", "smollm2-135m")
-    assert {f"{name}+probe" for name in wanted} == {load(path).card.name for path in SHIPPED}
+    assert {f"{name}+probe" for name in wanted} == {load_artefact(path).card.name for path in SHIPPED}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name.removesuffix(SUFFIX))
 def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Path) -> None:
-    card = load(path).card
+    card = load_artefact(path).card
     name, _, prm = card.name.partition("+")
     assert (card.fingerprint.generator, prm) == (catalog()[name].sha256, "probe")
     assert path.stat().st_size <= 4_000_000
     assert set(card.data) <= FITTING
-    usual = SamplingParams().recorded()
+    usual = SamplingParams().record()
     assert card.fingerprint.sampling == usual | {"temperature": card.fingerprint.sampling["temperature"]}
     assert len(card.questions) >= 100
     assert card.fingerprint.window == WINDOW

@@ -18,7 +18,7 @@ from adascale.engine.errors import (
 )
 from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, decode_error
-from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate
+from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.sampling import SurpriseMeter
 
@@ -45,11 +45,11 @@ def context(
 
 def fresh_logits(context: LlamaContext, tokens: list[int], sequence: int = 3) -> np.ndarray:
     context.clear(sequence)
-    return context.logits(evaluate(context, sequence, 0, tokens)).copy()
+    return context.logits(evaluate_tokens(context, sequence, 0, tokens)).copy()
 
 
 def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaContext) -> None:
-    evaluate(context, 0, 0, PROMPT)
+    evaluate_tokens(context, 0, 0, PROMPT)
     state = context.snapshot(0)
     for sequence, token in enumerate((5, 6, 7)):
         context.restore(sequence, state)
@@ -59,16 +59,16 @@ def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaCont
 
 
 def test_a_branch_of_a_branch_is_exact_too(context: LlamaContext) -> None:
-    evaluate(context, 0, 0, PROMPT)
+    evaluate_tokens(context, 0, 0, PROMPT)
     context.restore(1, context.snapshot(0))
-    evaluate(context, 1, len(PROMPT), [5, 6])
+    evaluate_tokens(context, 1, len(PROMPT), [5, 6])
     context.restore(2, context.snapshot(1))
-    deep = context.logits(evaluate(context, 2, len(PROMPT) + 2, [7])).copy()
+    deep = context.logits(evaluate_tokens(context, 2, len(PROMPT) + 2, [7])).copy()
     np.testing.assert_allclose(deep, fresh_logits(context, [*PROMPT, 5, 6, 7]), **CLOSE)
 
 
 def test_siblings_in_one_batch_do_not_influence_each_other(context: LlamaContext) -> None:
-    evaluate(context, 0, 0, PROMPT)
+    evaluate_tokens(context, 0, 0, PROMPT)
     state = context.snapshot(0)
     for sequence in range(3):
         context.restore(sequence, state)
@@ -87,14 +87,14 @@ def test_the_prompt_matters(context: LlamaContext) -> None:
 def test_long_prefixes_go_in_several_batches(model: LlamaModel) -> None:
     context = LlamaContext(model, window=768, sequences=2, threads=2, abort=AbortFlag())
     tokens = [i % 250 for i in range(700)]
-    row = evaluate(context, 0, 0, tokens)
+    row = evaluate_tokens(context, 0, 0, tokens)
     assert row == 700 - 512 - 1
     assert context.evaluated_tokens == 700
     context.close()
 
 
 def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
-    evaluate(context, 0, 0, [1] * 256)
+    evaluate_tokens(context, 0, 0, [1] * 256)
     with pytest.raises(NoKVSlotError):
         context.decode([Run(0, 256, [1])])
 
@@ -128,14 +128,14 @@ def test_the_abort_flag_stops_a_decode_from_another_thread(model: LlamaModel) ->
     def decode_for_ever() -> None:
         while True:
             context.clear(0)
-            evaluate(context, 0, 0, [1] * 512)
+            evaluate_tokens(context, 0, 0, [1] * 512)
 
     with pytest.raises(DecodeAbortedError):
         decode_for_ever()
     assert flag
     flag.clear()
     context.clear(0)
-    evaluate(context, 0, 0, [1, 2, 3])
+    evaluate_tokens(context, 0, 0, [1, 2, 3])
     context.close()
 
 

@@ -15,7 +15,7 @@ from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.prefixes import PrefixCache, evaluate
+from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.prm.formats import FORMATS
 from adascale.models.prm.incremental import StepPRM
@@ -59,7 +59,7 @@ def test_incremental_scores_equal_one_whole_evaluation(prm: StepPRM) -> None:
     for reward, steps in zip(incremental, ((A,), (A, B), (A, B, C)), strict=True):
         tokens, _ = prm.tokens(Prefix(PROBLEM, steps))
         context.clear(1)
-        logits = context.logits(evaluate(context, 1, 0, tokens)).astype(float)
+        logits = context.logits(evaluate_tokens(context, 1, 0, tokens)).astype(float)
         good, bad = math.exp(logits[form.good]), math.exp(logits[form.bad])
         assert reward == pytest.approx(good / (good + bad), abs=1e-3)
     assert len(set(incremental)) == 3

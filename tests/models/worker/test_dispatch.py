@@ -16,7 +16,7 @@ from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
-from adascale.models.worker.dispatch import Flight, Source
+from adascale.models.worker.dispatch import Flight, QuestionSource
 
 SETTINGS = Settings(strategy_named("greedy"))
 DIED = WorkerDiedError("it died", "a fact", hint="a hint")
@@ -47,7 +47,7 @@ class Drawn:
 
     def __init__(self, problems: Iterator[Problem]) -> None:
         self._news: SimpleQueue[None] = SimpleQueue()
-        self.source = Source(problems, lambda: self._news.put(None))
+        self.source = QuestionSource(problems, lambda: self._news.put(None))
 
     def next(self) -> Problem | None:
         if (found := self.source.take()) is None and not self.source.exhausted:
@@ -87,7 +87,7 @@ def test_what_reading_the_questions_raises_is_raised_where_they_are_taken() -> N
 
 def test_the_drawing_thread_ends_with_its_source() -> None:
     before = set(threading.enumerate())
-    with Source(iter([question("a")]), lambda: None):
+    with QuestionSource(iter([question("a")]), lambda: None):
         [thread] = set(threading.enumerate()) - before
     thread.join(timeout=10)
     assert not thread.is_alive()
@@ -117,7 +117,7 @@ def test_an_engine_is_ready_for_more_when_it_has_begun_all() -> None:
 
 
 def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
-    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
     begun(flight, question("a"), PromptRead)
     flight.add(question("b"))
     [(problem, event)] = flight.lose(DIED, source)
@@ -132,14 +132,14 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
 
 
 def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
-    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
     begun(flight, question("a"), SearchStarted)
     assert [type(event) for _, event in flight.lose(DIED, source)] == [SearchFailed]
     assert flight.deaths == 0
 
 
 def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> None:
-    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
     flight.add(question("a"))
     assert list(flight.lose(DIED, source)) == []
     assert source.take() == question("a")
@@ -150,7 +150,7 @@ def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> N
 
 
 def test_an_answer_ends_the_row_of_deaths() -> None:
-    flight, source = Flight(SETTINGS), Source([], lambda: None)
+    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
     for _ in range(3):
         list(flight.lose(DIED, source))
     assert flight.deaths == 3

@@ -21,19 +21,19 @@ from adascale.engine.types import Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer
 from adascale.models.options import SessionOptions
 from adascale.models.worker.messages import (
-    AllSearched,
     Consent,
-    Failed,
-    Happened,
+    EndOfQuestions,
     Interrupt,
     Loading,
     LogText,
-    NoMore,
-    Open,
-    Opened,
+    ModelsOpened,
+    OpenModels,
     Question,
-    Search,
+    RunEnded,
+    SearchEvent,
+    StartRun,
     Status,
+    WorkerFailed,
     decode,
     encode,
 )
@@ -55,27 +55,27 @@ def events(path: Path) -> list[Event]:
 
 
 def sent(event: Event) -> bytes:
-    return encode(Happened.of(ASKED, event))
+    return encode(SearchEvent.of(ASKED, event))
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        Open(SessionOptions("some.gguf", offline=True), confirm=True, verbose=False),
+        OpenModels(SessionOptions("some.gguf", offline=True), confirm=True, verbose=False),
         Consent(True),
-        Search.of(Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,))),
+        StartRun.of(Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,))),
         Question(ASKED),
         Question(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n")),
-        NoMore(),
+        EndOfQuestions(),
         Interrupt(),
         Status("Loading\x1b[1m"),
         Loading("a.gguf"),
         LogText("one\ntwo\n"),
         Transfer("a", 1, 2, "checking"),
         DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
-        Opened(MODELS, (NOTICE,), (("generator", Path("/a.gguf"), "00ff"),)),
-        AllSearched(),
-        Failed("ModelNotFoundError", NOTICE),
+        ModelsOpened(MODELS, (NOTICE,), (("generator", Path("/a.gguf"), "00ff"),)),
+        RunEnded(),
+        WorkerFailed("ModelNotFoundError", NOTICE),
     ],
     ids=lambda message: type(message).__name__,
 )
@@ -109,7 +109,7 @@ def test_the_events_of_a_question_are_few_bytes() -> None:
 @pytest.mark.parametrize("kind", ["ModelNotFoundError", "ContextOverflowError", "AdascaleError"])
 def test_an_error_keeps_its_class(kind: str) -> None:
     error = getattr(errors, kind)("a message", "a fact", hint="a hint", slug="some-code")
-    same = Failed.of(error).error()
+    same = WorkerFailed.of(error).error()
     assert type(same) is type(error)
     assert vars(same) == vars(error)
 
@@ -118,7 +118,7 @@ def test_an_error_of_another_module_is_one_of_ours() -> None:
     class OwnError(AdascaleError):
         pass
 
-    assert type(Failed.of(OwnError("a message")).error()) is AdascaleError
+    assert type(WorkerFailed.of(OwnError("a message")).error()) is AdascaleError
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_is_no_message_is_told(line: bytes) -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_strategy_arrives_with_its_parameters(name: str) -> None:
     settings = Settings(STRATEGIES[name](), Budget(100), 7, MODELS, (NOTICE,))
-    assert decode(encode(Search.of(settings))).settings() == settings
+    assert decode(encode(StartRun.of(settings))).settings() == settings
 
 
 def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
@@ -142,4 +142,4 @@ def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
         pass
 
     with pytest.raises(UsageError, match="not built in"):
-        Search.of(Settings(OwnVote()))
+        StartRun.of(Settings(OwnVote()))
