@@ -1,4 +1,4 @@
-"""Questions from files and streams, read line by line: of those that were read a name of 8 bytes is kept."""
+"""Questions from files and streams, read line by line; 8 bytes of each id are kept, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import json
+import random
 import re
 import sys
 import unicodedata
@@ -216,26 +217,26 @@ def _problem(
             slug="bad-line",
         )
     given = data.get("id")
-    id_ = _name_of(question.strip(), seen) if given is None else str(given)
-    if digest(id_) in seen:
+    id_ = _question_name(question.strip(), seen) if given is None else str(given)
+    if id_digest(id_) in seen:
         return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
-    seen[digest(id_)] = 1
+    seen[id_digest(id_)] = 1
     answer = data.get("answer")
     meta = {"line": number, **{k: v for k, v in data.items() if k not in (*_OWN, question_field)}}
     return Problem(id_, question.strip(), None if answer is None else str(answer), meta)
 
 
-def _name_of(question: str, seen: dict[int, int]) -> str:
+def _question_name(question: str, seen: dict[int, int]) -> str:
     name = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
-    copies = seen.get(digest(name), 0)
+    copies = seen.get(id_digest(name), 0)
     if not copies:
         return name
-    seen[digest(name)] = copies + 1
+    seen[id_digest(name)] = copies + 1
     return f"{name}-{copies + 1}"
 
 
-def digest(id_: str) -> int:
-    """A name in eight bytes: a set of many takes little memory."""
+def id_digest(id_: str) -> int:
+    """An id in 8 bytes, so that a set of many takes little memory."""
     return int.from_bytes(hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
@@ -277,3 +278,18 @@ def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
     while id_ in taken:
         id_ = f"{name}:{id_}"
     return replace(problem, id=id_)
+
+
+def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
+    """As many questions as asked for, spread evenly over the files and taken from each in turn.
+
+    A larger number with the same seed contains a smaller one, so what was drawn for it is used again.
+    """
+    orders = []
+    for problems in files:
+        order = list(problems)
+        random.Random(str(seed)).shuffle(order)
+        orders.append(order)
+    longest = max((len(order) for order in orders), default=0)
+    turns = [order[i] for i in range(longest) for order in orders if i < len(order)]
+    return turns if questions is None else turns[:questions]

@@ -28,10 +28,9 @@ from adascale.engine.strategies.redraw import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, question_key
-from adascale.models.calibration.collect import choose_questions
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
-from adascale.models.questions import read_known
+from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close

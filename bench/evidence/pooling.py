@@ -26,12 +26,12 @@ from adascale.engine.calibration.metrics import METRICS, Predictions, bootstrap
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.types import Problem
-from adascale.models.calibration.collect import DrawPlan, choose_questions, rollouts_path
+from adascale.models.calibration.collect import DrawPlan, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
 from adascale.models.options import SessionOptions
-from adascale.models.questions import read_known
+from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, table

@@ -20,9 +20,8 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
-from adascale.models.calibration.collect import choose_questions
 from adascale.models.options import SessionOptions
-from adascale.models.questions import read_known
+from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, table

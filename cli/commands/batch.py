@@ -22,7 +22,7 @@ from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice, Problem
-from adascale.models.questions import BadLine, count_lines, digest, read_problems
+from adascale.models.questions import BadLine, count_lines, id_digest, read_problems
 
 from ..disk.files import check_apart, unwritable
 from ..disk.results import Results, open_results, run_conditions
@@ -158,7 +158,7 @@ class _Run:
         """Questions without a record; a line that is none gets its record here."""
         for line in lines:
             self.counts.read += 1
-            key = digest(_id_of(line))
+            key = id_digest(_id_of(line))
             if key in self.results.done or (self.options.only_failed and key not in self.results.failed):
                 self.counts.skipped += 1
             elif isinstance(line, BadLine):
@@ -268,7 +268,7 @@ def _plan(lines: Iterator[Problem | BadLine], options: Batch) -> None:
         for line in lines:
             if isinstance(line, BadLine):
                 bad[line.error.message] += 1
-            elif digest(line.id) in results.done:
+            elif id_digest(line.id) in results.done:
                 there += 1
             else:
                 questions += 1
@@ -298,7 +298,7 @@ def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:
 def _file_name(id_: str) -> str:
     """The id itself where every file system takes it, else its harmless characters and a hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
-    return safe if safe == id_ else f"{safe}-{digest(id_):016x}"
+    return safe if safe == id_ else f"{safe}-{id_digest(id_):016x}"
 
 
 def _id_of(line: Problem | BadLine) -> str:

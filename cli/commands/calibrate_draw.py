@@ -49,7 +49,7 @@ def choose_problems(options: CalibrationRun, fewest: int) -> list[Problem]:
     Raises:
         UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be draws.
     """
-    from adascale.models.calibration.collect import choose_questions
+    from adascale.models.questions import choose_questions
 
     if not options.data:
         raise UsageError("no questions given", hint="--data questions.jsonl")

@@ -49,8 +49,8 @@ def eval_(
     Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
     """
     from adascale.engine.evaluation.compare import Comparison
-    from adascale.models.calibration.collect import choose_questions
     from adascale.models.draws.store import DrawStore
+    from adascale.models.questions import choose_questions
 
     contestants = parse_contestants(options.strategies, options.preset.parameters())
     if options.plot is not None:

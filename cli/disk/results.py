@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import DiskFullError, UsageError
-from adascale.models.questions import digest
+from adascale.models.questions import id_digest
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import write_payload
@@ -222,7 +222,7 @@ def _read(path: Path, results: Results) -> int:
                         slug="not-results",
                     )
                 failed = record["status"] in UNFINISHED
-                (results.failed if failed else results.done).add(digest(str(record["id"])))
+                (results.failed if failed else results.done).add(id_digest(str(record["id"])))
                 results.conditions = results.conditions or run_conditions(record)
                 whole += len(line)
     except OSError as exc:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,21 +44,6 @@ class DrawPlan:
     samples: int = 4
     rollouts: int = 2
     seed: int = 0
-
-
-def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
-    """As many questions as asked for, spread evenly over the files and taken from each in turn.
-
-    A larger number with the same seed contains a smaller one, so what was drawn for it is used again.
-    """
-    orders = []
-    for problems in files:
-        order = list(problems)
-        random.Random(str(seed)).shuffle(order)
-        orders.append(order)
-    longest = max((len(order) for order in orders), default=0)
-    turns = [order[i] for i in range(longest) for order in orders if i < len(order)]
-    return turns if questions is None else turns[:questions]
 
 
 def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, Format, read_problems
+from adascale.models.questions import BadLine, Format, choose_questions, read_problems
 
 
 def read(
@@ -147,3 +148,27 @@ def test_no_text_makes_it_fail(
     found = read(path, text.encode("utf-8", "surrogatepass"), form)
     ids = [line.id for line in found if isinstance(line, Problem)]
     assert len(ids) == len(set(ids))
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 60), st.integers(0, 9))
+@example([5, 5, 1], 4, 0)
+@settings(max_examples=60, deadline=None)
+def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
+    sizes: list[int], questions: int, seed: int
+) -> None:
+    files = [[Problem(f"{name}:{i}", "?", "1") for i in range(size)] for name, size in enumerate(sizes)]
+    every = choose_questions(files, None, seed)
+    assert Counter(p.id for p in every) == Counter(p.id for file in files for p in file)
+    found = choose_questions(files, questions, seed)
+    assert found == every[:questions]
+    counts = Counter(p.id.split(":")[0] for p in found)
+    most = max(counts.values(), default=0)
+    for name, size in enumerate(sizes):
+        assert counts[str(name)] >= min(most - 1, size)
+
+
+def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
+    file = [Problem(str(i), f"{i}?", "1") for i in range(50)]
+    assert choose_questions([file], 20, 1) == choose_questions([list(file)], 20, 1)
+    assert choose_questions([file], 20, 1) != choose_questions([file], 20, 2)
+    assert choose_questions([file], 20, 1) != file[:20]

@@ -12,7 +12,7 @@ import pytest
 
 from adascale.cli.disk.results import open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
-from adascale.models.questions import digest
+from adascale.models.questions import id_digest
 
 
 def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_a_record_is_on_disk_at_once_and_is_known_to_the_next_run(path: Path) ->
         results.begin()
         assert ids(path) == ["a"]
     with open_results(str(path)) as results:
-        assert results.done == {digest("a")}
+        assert results.done == {id_digest("a")}
 
 
 @pytest.mark.parametrize("torn", ['{"schema": "adasc', '{"a": "\\ud8', "{", '{"id": "b"}x'])
@@ -75,8 +75,8 @@ def test_a_missing_line_end_is_added(path: Path) -> None:
 def test_what_failed_is_taken_out_and_asked_again(path: Path) -> None:
     write(path, record("a"), record("b", "error"), record("c", "interrupted"), record("d", "no_answer"))
     with open_results(str(path)) as results:
-        assert results.failed == {digest("b"), digest("c")}
-        assert results.done == {digest("a"), digest("d")}
+        assert results.failed == {id_digest("b"), id_digest("c")}
+        assert results.done == {id_digest("a"), id_digest("d")}
         assert ids(path) == ["a", "b", "c", "d"]
         results.begin()
         results.write(record("b"))

@@ -17,13 +17,11 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from worlds import drawn, problems, searched
 
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Fingerprint
-from adascale.models.calibration.collect import DrawPlan, choose_questions, expected_tokens, rollouts_path
+from adascale.models.calibration.collect import DrawPlan, expected_tokens, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 
@@ -179,30 +177,6 @@ def test_all_that_was_reported_survives_a_kill(tmp_path: Path) -> None:
             assert found is not None, f"question {i} of {last} was reported and is lost"
             assert same(replace(found, problem=template.problem), template)
         store.put(template)  # and it can be written to
-
-
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 60), st.integers(0, 9))
-@example([5, 5, 1], 4, 0)
-@settings(max_examples=60, deadline=None)
-def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
-    sizes: list[int], questions: int, seed: int
-) -> None:
-    files = [[Problem(f"{name}:{i}", "?", "1") for i in range(size)] for name, size in enumerate(sizes)]
-    every = choose_questions(files, None, seed)
-    assert Counter(p.id for p in every) == Counter(p.id for file in files for p in file)
-    found = choose_questions(files, questions, seed)
-    assert found == every[:questions]
-    counts = Counter(p.id.split(":")[0] for p in found)
-    most = max(counts.values(), default=0)
-    for name, size in enumerate(sizes):
-        assert counts[str(name)] >= min(most - 1, size)
-
-
-def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
-    file = problems(50)
-    assert choose_questions([file], 20, 1) == choose_questions([list(file)], 20, 1)
-    assert choose_questions([file], 20, 1) != choose_questions([file], 20, 2)
-    assert choose_questions([file], 20, 1) != file[:20]
 
 
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
