@@ -89,3 +89,15 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "ask" in done.stdout
+
+
+def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
+    code = (
+        "import sys\n"
+        "import adascale.cli.commands.ask, adascale.cli.render.display\n"
+        "late = {'cli.render.frame', 'cli.report.record', 'cli.open_models', 'engine.search.events'}\n"
+        "late = {f'adascale.{name}' for name in late} & set(sys.modules)\n"
+        "assert not late, late\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -7,28 +7,25 @@ import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adascale import __version__
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import SearchFailed
-from adascale.engine.search.record import Record
 from adascale.engine.types import Problem
 
 from ..disk.files import check_writable
-from ..disk.history import open_run
-from ..disk.trace import TraceWriter
-from ..open_models import open_worker, settings_for
 from ..options.flatten import with_options
 from ..options.groups import MAX_BRANCHES, Ask
-from ..render.renderer import choose_progress, make_renderer
-from ..report.answer import answer_payload
-from ..report.record import answer_record, is_sure
+from ..render.renderer import choose_progress, open_renderer
 from ..terminal.console import may_animate, read_stdin, say, write_payload
-from ..terminal.json_output import write_json
 from ..terminal.signals import graceful
+
+if TYPE_CHECKING:
+    from adascale.engine.search.record import Record
+
+    from ..disk.trace import TraceWriter
 
 
 @with_options(Ask)
@@ -59,12 +56,14 @@ def ask(
     kind = choose_progress(options.progress, terminal.quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
-        renderer = stack.enter_context(make_renderer(kind, show_tree=options.show_tree, quiet=terminal.quiet))
+        renderer = stack.enter_context(open_renderer(kind, show_tree=options.show_tree, quiet=terminal.quiet))
+        # Imported below the first line, as is all that is not needed to draw it.
+        from ..open_models import open_worker, settings_for
+
         worker = stack.enter_context(open_worker(session, terminal, renderer.status))
         loaded = time.monotonic() - started
-        writer = stack.enter_context(
-            _writer(options.trace, options.save)
-        )  # where there is no search there is no trace
+        # Opened late: where there is no search there is no trace.
+        writer = stack.enter_context(_writer(options.trace, options.save))
         with graceful(worker.interrupt):
             for _, event in worker.run([problem], settings_for(search, terminal, worker)):
                 if writer is not None:
@@ -74,6 +73,9 @@ def ask(
 
 
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
+    from ..disk.history import open_run
+    from ..disk.trace import TraceWriter
+
     if trace is not None:
         return TraceWriter(trace)
     return open_run() if save else nullcontext()
@@ -100,6 +102,12 @@ def question_text(argument: str | None) -> str:
 
 def finish(record: Record | None, load_seconds: float, options: Ask) -> None:
     """Write the payload and leave with the exit code of the outcome."""
+    from adascale.engine.search.events import SearchFailed
+
+    from ..report.answer import answer_payload
+    from ..report.record import answer_record, is_sure
+    from ..terminal.json_output import write_json
+
     if record is None:  # interrupted before the search has begun
         raise typer.Exit(130)
     if isinstance(record.end, SearchFailed):

@@ -7,8 +7,8 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from ..disk.trace import TraceWriter
 from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
 from ..options.groups import Batch, Search
-from ..render.batch import BatchView, make_batch_view
+from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
@@ -91,14 +91,14 @@ class _Run:
         results: Where the records go.
         source: File of the questions, or ``-``.
         counts: What has become of the questions so far.
-        view: Shows it.
+        opening: The view that shows it, to be opened.
     """
 
     options: Batch
     results: Results
     source: str
     counts: BatchCounts
-    view: BatchView
+    opening: AbstractContextManager[BatchView]
     _started: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
 
@@ -112,26 +112,26 @@ class _Run:
             self.results.begin()
             return
         with ExitStack() as stack:
-            stack.enter_context(self.view)
-            worker = stack.enter_context(self._open())
+            view = stack.enter_context(self.opening)
+            worker = stack.enter_context(self._open(view.status))
             settings = settings_for(self._with_seed(), self.options.terminal, worker)
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(run_conditions(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            self._ask(worker.run(chain([first], todo), settings))
+            self._ask(worker.run(chain([first], todo), settings), view)
             self.counts.interrupted = worker.interrupted
 
     def _source_name(self) -> str:
         return "stdin" if self.source == "-" else Path(self.source).name
 
-    def _open(self) -> AbstractContextManager[Worker | Cluster]:
+    def _open(self, status: Callable[[str], None]) -> AbstractContextManager[Worker | Cluster]:
         """The models in a process of their own, or on every node of a Ray cluster."""
         session, terminal = self.options.session, self.options.terminal
         if self.options.ray is None:
-            return open_worker(session, terminal, self.view.status)
-        return open_cluster(session, terminal, self.options.ray, self.view.status)
+            return open_worker(session, terminal, status)
+        return open_cluster(session, terminal, self.options.ray, status)
 
     def _with_seed(self) -> Search:
         """The seed of the records that are there, unless another one is asked for."""
@@ -140,8 +140,8 @@ class _Run:
             return search
         return replace(search, seed=before["seed"])
 
-    def _ask(self, events: Iterator[tuple[Problem, Event]]) -> None:
-        """Write a record (and a trace, with --traces) for each question as its search ends."""
+    def _ask(self, events: Iterator[tuple[Problem, Event]], view: BatchView) -> None:
+        """Show events; write a record (with --traces a trace too) for each question as its search ends."""
         records: dict[str, Record] = {}
         logs: dict[str, list[Event]] = {}
         for problem, event in events:
@@ -152,7 +152,7 @@ class _Run:
                 if self.options.traces is not None:
                     _keep_trace(self.options.traces, problem, logs.pop(problem.id))
                 self._write_record(problem, records.pop(problem.id))
-            self.view.on(problem.id, event)
+            view.on(problem.id, event)
 
     def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""
@@ -240,17 +240,17 @@ def _other_name(source: str) -> str:
     return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
 
 
-def _view(counts: BatchCounts, source: str, options: Batch) -> BatchView:
+def _view(counts: BatchCounts, source: str, options: Batch) -> AbstractContextManager[BatchView]:
     """What stderr shows of the run; no live picture where records go to the same terminal."""
     kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
     if kind == "json":
-        return JsonBatch()
+        return nullcontext(JsonBatch())
     # Records that go to the same terminal would be written into the picture.
     live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
     total = count_lines(Path(source), options.form) if live else None
     if total is not None and options.limit is not None:
         total = min(total, options.limit)
-    return make_batch_view(counts, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
+    return open_batch_view(counts, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:

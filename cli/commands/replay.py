@@ -27,7 +27,7 @@ from ..options.arguments import TraceArgument
 from ..options.values import parse_duration
 from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
-from ..render.renderer import Renderer, RendererKind, choose_progress, make_renderer
+from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.state import ViewState
 from ..report.answer import answer_payload
 from ..terminal.console import may_animate, show_warning, stderr_console, write_payload
@@ -77,7 +77,7 @@ def replay(
         walk(events)
         return
     kind = choose_progress("auto", 0, may_animate())
-    with make_renderer(kind, show_tree=show_tree) as renderer:
+    with open_renderer(kind, show_tree=show_tree) as renderer:
         play(events, renderer, kind, speed)
     record = renderer.record
     assert record is not None, "a trace that was read begins with its search"

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 import time
 from collections import deque
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 from rich.text import Text
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 
 from ..report.batch_counts import BatchCounts
-from ..terminal.console import clean, say, stderr_console
+from ..terminal.console import clean, say
 from ..terminal.progress import Cadence
 from ..terminal.text import clock
-from ..terminal.theme import STYLES, glyphs_for
-from .frame import FRAMES_PER_SECOND, bar_of_facts, live_frame, search_line, waiting_line
-from .renderer import Display
+from ..terminal.theme import STYLES
+from .display import LiveDisplay
+from .frame import bar_of_facts, live_frame, search_line
 from .state import ViewState
 
 _SETTLED = 3
 """Questions that must be done before a time left is shown: fewer are no measurement."""
 
 
-class BatchView(Display, Protocol):
+class BatchView(Protocol):
     """Shows how a batch goes."""
+
+    @property
+    def status(self) -> Callable[[str], None]:
+        """As ``Renderer.status``."""
 
     def on(self, problem: str, event: Event) -> None:
         """Take the next event of a question, by its id; after its last one it has its record."""
@@ -41,12 +45,6 @@ class PlainBatch:
         self._quiet = quiet
         self._started = time.monotonic()
         self._cadence = Cadence(self._started)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is pending: every line was flushed."""
 
     def status(self, text: str) -> None:
         """A line of its own."""
@@ -63,76 +61,49 @@ class PlainBatch:
 
 
 class LiveBatch:
-    """Draws four times a second: the bar, then a line for each search in flight, or the tree of the oldest.
+    """Draws the bar, then a line for each search in flight, or the tree of the oldest.
 
     Args:
+        display: Shows it from the first event on.
         counts: What has become of the questions so far.
         total: Questions that there will be; None where nobody knows.
         show_tree: Whether to draw a tree.
     """
 
-    def __init__(self, counts: BatchCounts, total: int | None, *, show_tree: bool) -> None:
-        from rich.live import Live
-
+    def __init__(
+        self, display: LiveDisplay, counts: BatchCounts, total: int | None, *, show_tree: bool
+    ) -> None:
+        self._display = display
         self._counts = counts
         self._total = total
         self._show_tree = show_tree
-        self._glyphs = glyphs_for(sys.stderr)
+        self._glyphs = display.glyphs
         self._flying: dict[str, ViewState] = {}
         self._queue: deque[tuple[str, Event]] = deque()
         self._lock = threading.Lock()
-        self._message = ""
         self._begun: float | None = None
-        self._console = stderr_console()
-        self._live = Live(
-            get_renderable=lambda: self.picture(*self._console.size),
-            console=self._console,
-            refresh_per_second=FRAMES_PER_SECOND,
-            redirect_stdout=False,
-            transient=True,
-        )
-
-    def __enter__(self) -> Self:
-        """Something shows at once: imports and a large file take their time."""
-        self.status("Loading...")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def status(self, text: str) -> None:
-        """Shown until the first search begins."""
-        self._message = text
-        if text:
-            self._start()
-        else:
-            self._stop()
+        self.status = display.status
 
     def on(self, problem: str, event: Event) -> None:
         """Queue the event; it is folded when a frame is drawn."""
         self._queue.append((problem, event))
         if self._begun is None:
             self._begun = time.monotonic()
-            self._start()
+            self._display.show(self)
 
-    def _start(self) -> None:
-        if not self._live.is_started:
-            self._live.start()
+    @property
+    def stays(self) -> bool:
+        """The summary says what is worth keeping."""
+        return False
 
-    def _stop(self) -> None:
-        # A terminal that has gone away must not hide why the program ends.
-        with contextlib.suppress(OSError):
-            self._live.stop()
-
-    def picture(self, width: int, height: int) -> Text:
+    def draw(self, width: int, height: int, tick: int) -> Text:
         """The present frame."""
-        tick = int(time.monotonic() * FRAMES_PER_SECOND)
+        assert self._begun is not None, "a batch is shown from its first event on"
         with self._lock:
             self._fold_queue()
-            if self._begun is None:
-                return waiting_line(self._message, width, self._glyphs, tick)
             seconds = time.monotonic() - self._begun
-            head = bar_of_facts(self._share(), self._facts(seconds), width, self._glyphs)
+            share = self._counts.settled / self._total if self._total else None
+            head = bar_of_facts(share, self._facts(seconds), width, self._glyphs)
             lines = [head, *self._below(width, max(0, height - 2), tick)]
         return Text("\n", no_wrap=True).join(lines)
 
@@ -146,11 +117,6 @@ class LiveBatch:
         if len(shown) < len(searches) and room:
             lines.append(Text(f"  and {len(searches) - len(shown)} more", STYLES["faint"]))
         return lines
-
-    def _share(self) -> float | None:
-        if not self._total:
-            return None
-        return self._counts.settled / self._total
 
     def _facts(self, seconds: float) -> list[str]:
         """Questions, failures, share right, tokens, speed, and the time left once enough are done."""
@@ -178,10 +144,11 @@ class LiveBatch:
                 self._flying[id_] = ViewState.after(self._flying.get(id_), event)
 
 
-def make_batch_view(
+@contextmanager
+def open_batch_view(
     counts: BatchCounts, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
-) -> BatchView:
-    """A view of that kind.
+) -> Iterator[BatchView]:
+    """A view of that kind; at the end of the context the terminal is free.
 
     Args:
         counts: What has become of the questions so far.
@@ -191,5 +158,7 @@ def make_batch_view(
         quiet: Plain lines are left out.
     """
     if not live:
-        return PlainBatch(counts, quiet)
-    return LiveBatch(counts, total, show_tree=show_tree)
+        yield PlainBatch(counts, quiet)
+        return
+    with LiveDisplay() as display:
+        yield LiveBatch(display, counts, total, show_tree=show_tree)

@@ -17,9 +17,6 @@ from .rows import tree_rows
 from .state import ViewState
 from .summary import answer_text, backing, score_text, support, tokens_text
 
-FRAMES_PER_SECOND = 4
-"""Of a live view."""
-
 FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
 
@@ -69,12 +66,6 @@ def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> 
     line.append(cut(glyphs.dot.join([*facts, *rate_text(state)]), max(0, width - 2), glyphs))
     line.truncate(width)
     return line
-
-
-def waiting_line(message: str, width: int, glyphs: Glyphs, tick: int) -> Text:
-    """What is shown before a search begins, such as the loading of a model."""
-    line = Text(no_wrap=True).append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
-    return line.append(cut(one_line(message, glyphs), max(0, width - 2), glyphs))
 
 
 def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from adascale.engine.search.events import Event, to_json
 from adascale.engine.search.record import Record
@@ -15,17 +14,6 @@ from ..terminal.json_output import json_line
 
 class _JsonLines:
     """Lines on stderr as things happen; loading messages are of kind ``status``."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is pending: every line was flushed."""
 
     def status(self, text: str) -> None:
         """Write one loading message."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import TracebackType
-from typing import Self
 
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
 from adascale.engine.search.record import Record
@@ -30,17 +28,6 @@ class NullRenderer:
         self._quiet = quiet
         self._state: ViewState | None = None
         self._glyphs = glyphs_for(sys.stderr)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is pending: every line was flushed."""
 
     def on(self, event: Event) -> None:
         """Take the next event."""

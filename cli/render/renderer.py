@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from adascale.engine.search.events import Event
-from adascale.engine.search.record import Record
+if TYPE_CHECKING:
+    from adascale.engine.search.events import Event
+    from adascale.engine.search.record import Record
 
 ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
 """What ``--progress`` accepts."""
@@ -14,33 +16,19 @@ ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
 RendererKind = Literal["live", "plain", "json", "none"]
 
 
-class Display(Protocol):
-    """Shows something on stderr; leaving the context ends it, so that stdout may be written to."""
-
-    def __enter__(self) -> Self:
-        """Start to show."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the display and give the terminal back."""
-
-    def status(self, text: str) -> None:
-        """Say what happens outside of a search, such as loading a model.
-
-        With an empty text nothing is shown any more, and the terminal is free for something else.
-        """
-
-
-class Renderer(Display, Protocol):
-    """Shows one search after another; it can neither slow nor change a search."""
+class Renderer(Protocol):
+    """Shows one search after another on stderr; it can neither slow nor change a search."""
 
     @property
     def record(self) -> Record | None:
         """What the events of the search so far add up to; None before it has begun."""
+
+    @property
+    def status(self) -> Callable[[str], None]:
+        """Says what happens outside of a search, such as loading a model.
+
+        With an empty text nothing is shown any more, and the terminal is free for something else.
+        """
 
     def on(self, event: Event) -> None:
         """Take the next event of the search."""
@@ -62,8 +50,9 @@ def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> Render
     return "live" if animate and choice != "plain" else "plain"
 
 
-def make_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0) -> Renderer:
-    """A renderer of that kind.
+@contextmanager
+def open_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0) -> Iterator[Renderer]:
+    """A renderer; at the end of the context stdout may be written to.
 
     Args:
         kind: From ``choose_progress``.
@@ -73,11 +62,15 @@ def make_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0
     if kind == "json":
         from .jsonl import JsonRenderer
 
-        return JsonRenderer()
-    if kind == "live":
-        from .live import LiveRenderer
+        yield JsonRenderer()
+    elif kind == "live":
+        from .display import LiveDisplay
 
-        return LiveRenderer(show_tree=show_tree, quiet=quiet)
-    from .plain import NullRenderer, PlainRenderer
+        with LiveDisplay() as display:
+            from .live import LiveRenderer  # what draws a search is imported below the first line
 
-    return (PlainRenderer if kind == "plain" else NullRenderer)(show_tree=show_tree, quiet=quiet)
+            yield LiveRenderer(display, show_tree=show_tree, quiet=quiet)
+    else:
+        from .plain import NullRenderer, PlainRenderer
+
+        yield (PlainRenderer if kind == "plain" else NullRenderer)(show_tree=show_tree, quiet=quiet)

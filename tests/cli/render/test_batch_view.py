@@ -12,7 +12,8 @@ from searches import searched
 from terminal import environment, on_terminal
 
 from adascale.cli.render import batch
-from adascale.cli.render.batch import LiveBatch, PlainBatch, make_batch_view
+from adascale.cli.render.batch import LiveBatch, PlainBatch, open_batch_view
+from adascale.cli.render.display import LiveDisplay
 from adascale.cli.report.batch_counts import BatchCounts
 
 SHOW = "\x1b[?25h"
@@ -28,13 +29,15 @@ def flying(view: LiveBatch, *names: str) -> None:
 @pytest.fixture
 def view(monkeypatch: pytest.MonkeyPatch) -> LiveBatch:
     """Of twelve questions; nothing is drawn unless it is asked for."""
-    monkeypatch.setattr(LiveBatch, "_start", lambda self: None)
-    return LiveBatch(BatchCounts(done=3, skipped=1, graded=3, right=2, tokens=300), 12, show_tree=False)
+    monkeypatch.setattr(LiveDisplay, "show", lambda self, picture: None)
+    return LiveBatch(
+        LiveDisplay(), BatchCounts(done=3, skipped=1, graded=3, right=2, tokens=300), 12, show_tree=False
+    )
 
 
 def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     flying(view, "first", "second")
-    head, one, two = view.picture(100, 24).plain.split("\n")
+    head, one, two = view.draw(100, 24, 0).plain.split("\n")
     assert "4 of 12" in head
     assert ".667 right" in head
     assert "100 tokens a question" in head
@@ -46,12 +49,12 @@ def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
 def test_a_search_that_has_ended_leaves_the_picture(view: LiveBatch) -> None:
     flying(view, "first", "second")
     view.on("first", searched("vote", 0, None)[-1])
-    assert "first" not in view.picture(100, 24).plain
+    assert "first" not in view.draw(100, 24, 0).plain
 
 
 def test_more_searches_than_lines_are_counted(view: LiveBatch) -> None:
     flying(view, *(f"q{n}" for n in range(20)))
-    lines = view.picture(80, 10).plain.split("\n")
+    lines = view.draw(80, 10, 0).plain.split("\n")
     assert len(lines) == 9
     assert lines[-1] == "  and 13 more"
 
@@ -59,7 +62,7 @@ def test_more_searches_than_lines_are_counted(view: LiveBatch) -> None:
 def test_the_tree_is_that_of_the_oldest(view: LiveBatch) -> None:
     view._show_tree = True
     flying(view, "first", "second")
-    lines = view.picture(80, 20).plain.split("\n")
+    lines = view.draw(80, 20, 0).plain.split("\n")
     assert lines[1].startswith("Q  what?")
     assert len(lines) <= 19
 
@@ -69,7 +72,7 @@ def test_the_tree_is_that_of_the_oldest(view: LiveBatch) -> None:
 def test_no_line_is_wider_than_the_terminal(view: LiveBatch, width: int, show_tree: bool) -> None:
     view._show_tree = show_tree
     flying(view, "短い名前の問題" * 4, "[bold]second\x1b[2J")
-    lines = view.picture(width, 30).plain.split("\n")
+    lines = view.draw(width, 30, 0).plain.split("\n")
     assert max(map(cell_len, lines)) <= width
     assert not any("\x1b" in line for line in lines)
 
@@ -81,14 +84,14 @@ def test_the_time_left_counts_searches_in_flight_as_half_done(
     begun = view._begun or 0.0
     monkeypatch.setattr(batch.time, "monotonic", lambda: begun + 40.0)
     # (3 + 1) done in 40 s; of the 8 that are left one counts as done.
-    assert "about 1:10 left" in view.picture(120, 24).plain
+    assert "about 1:10 left" in view.draw(120, 24, 0).plain
 
 
 def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LiveBatch, "_start", lambda self: None)
-    view = LiveBatch(BatchCounts(done=3), None, show_tree=False)
+    monkeypatch.setattr(LiveDisplay, "show", lambda self, picture: None)
+    view = LiveBatch(LiveDisplay(), BatchCounts(done=3), None, show_tree=False)
     flying(view, "first")
-    assert view.picture(80, 24).plain.startswith("3 done")
+    assert view.draw(80, 24, 0).plain.startswith("3 done")
 
 
 def test_plain_lines_come_every_ten_seconds(
@@ -107,7 +110,8 @@ def test_plain_lines_come_every_ten_seconds(
 
 
 def test_a_pipe_gets_the_plain_view() -> None:
-    assert isinstance(make_batch_view(BatchCounts(), None, live=False), PlainBatch)
+    with open_batch_view(BatchCounts(), None, live=False) as view:
+        assert isinstance(view, PlainBatch)
 
 
 @pytest.mark.parametrize("more", [(), ("--show-tree",)])

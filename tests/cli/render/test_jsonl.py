@@ -11,9 +11,9 @@ from adascale.engine.search.events import from_json
 def test_every_event_is_a_line_that_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
     log = pens()
     log.end()
-    with JsonRenderer() as renderer:
-        for event in log.events:
-            renderer.on(event)
+    renderer = JsonRenderer()
+    for event in log.events:
+        renderer.on(event)
     captured = capsys.readouterr()
 
     assert captured.out == ""

@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 from sample_log import pens
 
-from adascale.cli.render import live
-from adascale.cli.render.live import LiveRenderer
+from adascale.cli.render import display, live
+from adascale.cli.render.renderer import open_renderer
 from adascale.cli.terminal.console import say
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import Notice
@@ -18,6 +18,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     console = Console(
         file=io.StringIO(), force_terminal=True, width=80, height=24, color_system=None, markup=False
     )
+    monkeypatch.setattr(display, "stderr_console", lambda: console)
     monkeypatch.setattr(live, "stderr_console", lambda: console)
     monkeypatch.setattr("adascale.cli.terminal.console.stderr_console", lambda: console)
     assert isinstance(console.file, io.StringIO)
@@ -25,7 +26,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.StringIO) -> None:
-    with LiveRenderer() as renderer:
+    with open_renderer("live") as renderer:
         assert "Loading..." in screen.getvalue()
         renderer.status("")
         assert screen.getvalue().endswith("\x1b[2K")
@@ -35,7 +36,7 @@ def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.String
 
 
 def test_a_status_is_shown_at_once_and_leaves_no_trace(screen: io.StringIO) -> None:
-    with LiveRenderer(show_tree=True) as renderer:
+    with open_renderer("live", show_tree=True) as renderer:
         renderer.status("Loading tiny (0.1 GB, CPU)...")
         shown = screen.getvalue()
 
@@ -46,7 +47,7 @@ def test_a_status_is_shown_at_once_and_leaves_no_trace(screen: io.StringIO) -> N
 def test_the_tree_stays_with_the_summary_below(screen: io.StringIO) -> None:
     log = pens(running=False, pace=0.3)
     log.end()
-    with LiveRenderer(show_tree=True) as renderer:
+    with open_renderer("live", show_tree=True) as renderer:
         for event in log.events:
             renderer.on(event)
 
@@ -68,7 +69,7 @@ def test_quiet_drops_the_summary_and_then_warnings(
     log.warn("slow", "this takes long")
     log.warn("slow", "this takes long")
     log.end()
-    with LiveRenderer(quiet=quiet) as renderer:
+    with open_renderer("live", quiet=quiet) as renderer:
         for event in log.events:
             renderer.on(event)
 
@@ -78,13 +79,13 @@ def test_quiet_drops_the_summary_and_then_warnings(
 
 def test_stdout_is_left_alone_while_the_view_is_live(screen: io.StringIO) -> None:
     before = sys.stdout
-    with LiveRenderer() as renderer:
+    with open_renderer("live") as renderer:
         renderer.status("Loading tiny...")
         assert sys.stdout is before
 
 
 def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:
-    with LiveRenderer() as renderer:
+    with open_renderer("live") as renderer:
         renderer.status("Loading tiny...")
         say("by the way")
 
@@ -94,7 +95,7 @@ def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:
 def test_a_failed_search_ends_the_display_without_a_summary(screen: io.StringIO) -> None:
     log = pens()
     log.add(SearchFailed, notice=Notice("no-memory", "too big"), error_type="MemoryOverflowError")
-    with LiveRenderer(show_tree=True) as renderer:
+    with open_renderer("live", show_tree=True) as renderer:
         for event in log.events:
             renderer.on(event)
         ended = screen.getvalue()
@@ -106,7 +107,7 @@ def test_a_failed_search_ends_the_display_without_a_summary(screen: io.StringIO)
 def test_one_search_after_another(screen: io.StringIO) -> None:
     log = pens(running=False)
     log.end()
-    with LiveRenderer() as renderer:
+    with open_renderer("live") as renderer:
         for event in [*log.events, *log.events]:
             renderer.on(event)
 

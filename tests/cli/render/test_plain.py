@@ -6,15 +6,14 @@ from sample_log import Log, pens
 from adascale.cli.render.jsonl import JsonRenderer
 from adascale.cli.render.live import LiveRenderer
 from adascale.cli.render.plain import NullRenderer, PlainRenderer
-from adascale.cli.render.renderer import choose_progress, make_renderer
+from adascale.cli.render.renderer import choose_progress, open_renderer
 from adascale.engine.types import ROOT
 
 
 def lines(log: Log, renderer: NullRenderer, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What a renderer says about a log; stdout must stay empty."""
-    with renderer:
-        for event in log.events:
-            renderer.on(event)
+    for event in log.events:
+        renderer.on(event)
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err.splitlines()
@@ -125,10 +124,10 @@ def test_which_progress(choice: str, quiet: int, animate: bool, kind: str) -> No
 
 
 def test_every_kind_has_its_renderer() -> None:
-    assert type(make_renderer("live")) is LiveRenderer
-    assert type(make_renderer("plain")) is PlainRenderer
-    assert type(make_renderer("json")) is JsonRenderer
-    assert type(make_renderer("none")) is NullRenderer
+    kinds = {"live": LiveRenderer, "plain": PlainRenderer, "json": JsonRenderer, "none": NullRenderer}
+    for kind, renderer_type in kinds.items():
+        with open_renderer(kind) as renderer:  # type: ignore[arg-type]
+            assert type(renderer) is renderer_type
 
 
 def test_an_ascii_stream_gets_ascii(

@@ -1,0 +1,104 @@
+"""The live display on a terminal: a picture that is redrawn, and before there is one a line that waits.
+
+It stands alone, so that its first line is on the screen before all that draws a search is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.live import Live
+from rich.text import Text
+
+from ..terminal.console import stderr_console
+from ..terminal.text import cut, one_line
+from ..terminal.theme import MARK_STYLES, glyphs_for
+
+FRAMES_PER_SECOND = 4
+
+
+class Picture(Protocol):
+    """What a display shows."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether the last frame stays on the screen when the display ends."""
+
+    def draw(self, width: int, height: int, tick: int) -> Text:
+        """The present frame, number ``tick``, for a terminal of that size; called from Rich's thread."""
+
+
+class LiveDisplay:
+    """Redraws a picture four times a second, in Rich's thread; use it as a context manager.
+
+    Attributes:
+        glyphs: Of the terminal, as it says before the display stands in front of stderr.
+    """
+
+    def __init__(self) -> None:
+        self.glyphs = glyphs_for(sys.stderr)
+        self._console = stderr_console()
+        self._picture: Picture | None = None
+        self._message = ""
+        self._live = self._new_live()
+
+    def __enter__(self) -> Self:
+        """Something shows at once: imports and a large file take their time."""
+        self.status("Loading...")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the last picture, and show the cursor again."""
+        self.stop()
+
+    def status(self, text: str) -> None:
+        """Show a line at once, until there is a picture; with an empty text free the terminal."""
+        self._message = text
+        if not text:
+            self.stop()
+            return
+        self._start()
+        self._live.refresh()
+
+    def show(self, picture: Picture) -> None:
+        """Show a picture from now on."""
+        self._picture = picture
+        self._start()
+
+    def stop(self) -> None:
+        """Free the terminal; ``status`` and ``show`` begin anew."""
+        self._live.transient = self._picture is None or not self._picture.stays
+        # A terminal that has gone away must not hide why the program ends.
+        with contextlib.suppress(OSError):
+            self._live.stop()
+
+    def _start(self) -> None:
+        if not self._live.is_started:
+            self._live = self._new_live()
+            self._live.start()
+
+    def _new_live(self) -> Live:
+        return Live(
+            get_renderable=self._frame,
+            console=self._console,
+            refresh_per_second=FRAMES_PER_SECOND,
+            redirect_stdout=False,
+        )
+
+    def _frame(self) -> Text:
+        width, height = self._console.size
+        tick = int(time.monotonic() * FRAMES_PER_SECOND)
+        if self._picture is not None:
+            return self._picture.draw(width, height, tick)
+        mark = self.glyphs.spin[tick % len(self.glyphs.spin)]
+        line = Text(no_wrap=True).append(f"{mark} ", MARK_STYLES["running"])
+        return line.append(cut(one_line(self._message, self.glyphs), max(0, width - 2), self.glyphs))
