@@ -69,11 +69,13 @@ class BlobStore:
 
     def get(self, table: Table, *key: str) -> tuple[Any, ...] | None:
         """The values of a row, None where there is none."""
-        return self._row(f"SELECT {', '.join(table.values)} FROM {table.name} WHERE {_named(table)}", key)
+        return self._row(
+            f"SELECT {', '.join(table.values)} FROM {table.name} WHERE {_key_condition(table)}", key
+        )
 
     def holds(self, table: Table, *key: str) -> bool:
         """Whether there is such a row."""
-        return self._row(f"SELECT 1 FROM {table.name} WHERE {_named(table)}", key) is not None
+        return self._row(f"SELECT 1 FROM {table.name} WHERE {_key_condition(table)}", key) is not None
 
     def count(self, table: Table) -> int:
         """How many rows there are."""
@@ -91,7 +93,7 @@ class BlobStore:
             return found
 
 
-def _named(table: Table) -> str:
+def _key_condition(table: Table) -> str:
     return " AND ".join(f"{column} = ?" for column in table.key)
 
 

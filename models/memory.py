@@ -28,7 +28,7 @@ class ModelLoad:
     """A model that will be in memory.
 
     Attributes:
-        role: What it is called beside others, such as "generator".
+        role: Its name in messages, such as "generator".
         info: Its header; two loads with the same one share the weights.
         window: Tokens of one sequence.
         sequences: How many of them its KV cache holds.

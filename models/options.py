@@ -109,7 +109,7 @@ class SessionOptions:
     purpose: Purpose = "search"
 
     def references(self) -> tuple[str, ...]:
-        """What may name files that the models and their calibration are read from."""
+        """References and paths that the models and their calibration may be read from."""
         return self.generator, self.prm.rpartition("=")[2], self.calibration
 
 
@@ -120,9 +120,9 @@ class Reporting:
     Attributes:
         status: Status lines.
         on_progress: Downloads.
-        confirm: Consent for one.
-        log: llama.cpp's log.
-        loading: Each file before llama.cpp opens it: who survives an abort knows by it which one it was.
+        confirm: Asks for consent to one.
+        log: Gets llama.cpp's log.
+        loading: Gets each file before llama.cpp opens it, so that an abort can be blamed on one.
     """
 
     status: Callable[[str], None] = lambda text: None

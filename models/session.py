@@ -88,7 +88,7 @@ class OpenSession:
         window: Tokens of one trajectory, prompt included.
         chat: The generator's prompt format.
         sampling: How tokens are drawn.
-        fingerprint: What probabilities of these models belong to.
+        fingerprint: What success probabilities depend on; calibrations and draws are found by it.
         calibration: What turns rewards into probabilities; None without one.
         context: The generator's, with one sequence per branch.
         step_costs: What a decode step costs by its branches.
@@ -147,7 +147,7 @@ class OpenSession:
 
     @property
     def warnings(self) -> list[Notice]:
-        """What has no effect, or does not match the calibration in use or cannot be read."""
+        """Options without effect, mismatches with the calibration, calibrations that cannot be read."""
         found: list[Notice] = []
         if self.options.gpu_layers and not self.gpu_layers:
             text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
@@ -186,7 +186,7 @@ class Session:
 
     Args:
         options: What to open.
-        reporting: Where to tell what happens meanwhile.
+        reporting: Where status, downloads and llama.cpp's log go.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry, before anything is searched.

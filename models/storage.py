@@ -1,4 +1,4 @@
-"""What adascale keeps between runs: where it lies, and how a file is replaced as a whole."""
+"""The folders of files that outlive a run, and the atomic replacement of a file."""
 
 from __future__ import annotations
 

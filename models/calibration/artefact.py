@@ -32,7 +32,7 @@ Tensors = dict[str, NDArray[np.floating[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the probabilities of a calibration belong to. Success is a property of all of it together.
+    """Everything that a success probability depends on; it holds for this combination and no other.
 
     Attributes:
         generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
@@ -50,18 +50,18 @@ class Fingerprint:
     window: int
 
     def pair(self) -> tuple[str, str, str]:
-        """What must be the same before a calibration is used unasked."""
+        """Generator, PRM and format, without whose match no calibration is used unasked."""
         return self.generator, self.prm, self.prm_format
 
 
 def question_key(question: str) -> str:
-    """A question in a card: enough to know it again."""
+    """The name of a question in a card: 12 hex digits of the sha256 of its words."""
     return hashlib.sha256(" ".join(question.split()).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a calibration says of itself.
+    """What a calibration belongs to, how it was fitted and how good it is.
 
     Attributes:
         name: Generator and PRM as a user calls them.
@@ -112,7 +112,7 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
     """
     from safetensors.numpy import save as serialise
 
-    tensors = _tensors(artefact.calibration)
+    tensors = _to_tensors(artefact.calibration)
     card = json.dumps(to_plain(artefact.card), sort_keys=True)
     metadata = {"schema": SCHEMA, "card": card, "sha256": _digest(tensors, card)}
     with atomic_write(path) as file:
@@ -142,8 +142,10 @@ def load_artefact(path: Path, *, width: int | None = None) -> Artefact:
 
 def _parse(path: Path) -> Artefact:
     tensors, metadata = _read(path)
-    if metadata.get("schema") != SCHEMA:
-        raise CalibrationError(f"{path} is no calibration of this version", *_schema_of(metadata))
+    schema = metadata.get("schema")
+    if schema != SCHEMA:
+        facts = [f"it says {schema}, this version reads {SCHEMA}"] if schema is not None else []
+        raise CalibrationError(f"{path} is no calibration of this version", *facts)
     if metadata.get("sha256") != _digest(tensors, metadata.get("card", "")):
         raise CalibrationError(
             f"{path} was changed after it was written",
@@ -152,8 +154,8 @@ def _parse(path: Path) -> Artefact:
         )
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
-        calibration = _calibration(tensors, card.method)
-        _try_out(calibration)
+        calibration = _from_tensors(tensors, card.method)
+        _check_parts_fit(calibration)
         return Artefact(calibration, card, path)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise CalibrationError(f"{path} lacks a part: {error}") from error
@@ -216,10 +218,6 @@ def _with_sorted_header(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
-def _schema_of(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    return (f"it says {metadata['schema']}, this version reads {SCHEMA}",) if "schema" in metadata else ()
-
-
 def _digest(tensors: Tensors, card: str) -> str:
     digest = hashlib.sha256(card.encode())
     for name in sorted(tensors):
@@ -229,7 +227,7 @@ def _digest(tensors: Tensors, card: str) -> str:
     return digest.hexdigest()
 
 
-def _tensors(calibration: Calibration) -> Tensors:
+def _to_tensors(calibration: Calibration) -> Tensors:
     """All arrays, named by stage."""
     found: Tensors = {}
     models: dict[str, StageModel] = {**dict(calibration.stages.items()), "answer": calibration.answer}
@@ -246,7 +244,7 @@ def _tensors(calibration: Calibration) -> Tensors:
     return found
 
 
-def _calibration(tensors: Tensors, method: str) -> Calibration:
+def _from_tensors(tensors: Tensors, method: str) -> Calibration:
     projection = Projection(
         tensors["domain.matrix"].astype(np.float32),
         tensors["domain.bias"].astype(np.float64),
@@ -259,7 +257,7 @@ def _calibration(tensors: Tensors, method: str) -> Calibration:
     )
 
 
-def _try_out(calibration: Calibration) -> None:
+def _check_parts_fit(calibration: Calibration) -> None:
     """Whether every part fits every other: one estimate of each kind, of nothing."""
     width = calibration.width
     for stage, model in calibration.stages.items():

@@ -22,10 +22,10 @@ from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
-_TOKENS = 350
-"""Of a trajectory, where none was seen yet: the fitting draws in bench/draws have 318 to 366 in the mean."""
+_TOKENS_GUESS = 350
+"""Guess for a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
 
-_LOOKED_AT = 50
+_SAMPLE_SIZE = 50
 
 _CONTENTS = 2
 """Raised when the strategy that draws, or what is kept of it (labels, readings), changes."""
@@ -47,7 +47,7 @@ class DrawPlan:
 
 
 def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
-    """Where the rollouts of a generator are kept; what a draw is drawn with changes the name.
+    """The file of the rollouts of a generator; whatever changes a draw changes its name.
 
     Args:
         fingerprint: Of the generator, its prompt and its sampler.
@@ -73,8 +73,8 @@ def expected_tokens(
     store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan = DrawPlan()
 ) -> int:
     """Tokens that ``todo`` questions have or will take, by those that are kept or else by a guess."""
-    kept = [found for problem in problems[:_LOOKED_AT] if (found := store.get(problem)) is not None]
-    guess = _TOKENS * (plan.samples + plan.rollouts / 2)
+    kept = [found for problem in problems[:_SAMPLE_SIZE] if (found := store.get(problem)) is not None]
+    guess = _TOKENS_GUESS * (plan.samples + plan.rollouts / 2)
     each = float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
     return round(each * todo)
 

@@ -143,7 +143,7 @@ class Rollouts:
 
     @classmethod
     def from_bytes(cls, problem: Problem, answers: tuple[str | None, ...], data: bytes) -> Rollouts:
-        """The inverse of ``to_bytes``, by the judge of now."""
+        """The inverse of ``to_bytes``; what an older judge wrote is judged again."""
         arrays = unpack(data)
         texts = unpack_texts(arrays["texts"]) if "texts" in arrays else ()
         own = {name: arrays[at] for name, at in _ARRAYS.items()}
@@ -216,7 +216,7 @@ class RolloutStore:
         return self._blobs.holds(_ROLLOUTS, _key(problem))
 
     def get(self, problem: Problem) -> Rollouts | None:
-        """A question that is done."""
+        """The rollouts of a question; None where it is not done."""
         row = self._blobs.get(_ROLLOUTS, _key(problem))
         return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1])
 
@@ -225,7 +225,7 @@ class RolloutStore:
         self._blobs.put(_REWARDS, [_key(problem), prm], rewards.astype(np.float32).tobytes())
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
-        """What ``put_rewards`` kept."""
+        """``[nodes]`` rewards that ``put_rewards`` kept; None without any."""
         row = self._blobs.get(_REWARDS, _key(problem), prm)
         return None if row is None else np.frombuffer(row[0], np.float32)
 

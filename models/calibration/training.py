@@ -48,23 +48,23 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
                 scalars[stage].append(steps.scalars())
                 states[stage].append(steps.states())
                 wrong_sum[stage].append(steps.wrong_sum)
-        samples.append(_sampled(index, rollouts, finished))
+        samples.append(_question_samples(index, rollouts, finished))
     prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
     stages: dict[Stage, StageData] = {}
     for stage, found in rows.items():
         seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
         read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
-        stages[stage] = _fitting(path_evidence(seen, read, np.array(wrong_sum[stage], bool)), found)
+        stages[stage] = _stage_data(path_evidence(seen, read, np.array(wrong_sum[stage], bool)), found)
     roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
     # Draws from one prefix share its fate, and are not counted as if each were new.
     whole = [row for sampled in samples for row in sampled.rows]
     independent = np.isin(np.arange(len(rows["finished"])), whole)
     stages["finished"] = replace(stages["finished"], independent=independent)
-    stages["question"] = _fitting(question_evidence(prompts), roots)
+    stages["question"] = _stage_data(question_evidence(prompts), roots)
     return Training(stages, samples)
 
 
-def _fitting(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> StageData:
+def _stage_data(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> StageData:
     question, right, total = np.array(rows, int).reshape(-1, 3).T
     return StageData(evidence, question, right.astype(float), total.astype(float))
 
@@ -86,7 +86,7 @@ def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> S
     )
 
 
-def _sampled(index: int, rollouts: Rollouts, rows: dict[int, int]) -> QuestionSamples:
+def _question_samples(index: int, rollouts: Rollouts, rows: dict[int, int]) -> QuestionSamples:
     """The samples of a question as ``adaptive`` would end them; later draws share a prefix with one of them.
 
     A search leaves out runs that were cut off without an answer when it chooses, and so does this.

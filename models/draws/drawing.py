@@ -1,4 +1,4 @@
-"""Makes the draws that are missing: those that a search waits for, and likely ones in rows that idle."""
+"""Writes the draws that the store lacks: those that a search waits for, and likely ones in idle rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DrawRequest:
     """One draw: where it starts, its random numbers, and how far it runs.
 
     Attributes:
-        key: What the store knows it by.
+        key: Its key in the store.
     """
 
     prefix: Prefix
@@ -43,7 +43,7 @@ class DrawRequest:
 
 
 @dataclass(slots=True)
-class _Running:
+class _RunningDraw:
     """A draw that the generator writes; ``wanted`` while a search waits for it."""
 
     request: DrawRequest
@@ -72,12 +72,12 @@ class DrawMaker:
         self._live = live
         self._store = store
         self._waiting: list[DrawRequest] = []
-        self._running: dict[BranchId, _Running] = {}
-        self._searched: list[str] = []
+        self._running: dict[BranchId, _RunningDraw] = {}
+        self._searches: list[str] = []
         self._open: dict[str, Problem] = {}
         self._rounds: Sequence[Forecast] = ()
-        self._foreseen: Counter[tuple[int, str]] = Counter()
-        self._finished: set[str] = set()
+        self._likely_counts: Counter[tuple[int, str]] = Counter()
+        self._ended_searches: set[str] = set()
         self._ids = count()
         self.tokens = 0
         self.batches = 0
@@ -85,12 +85,12 @@ class DrawMaker:
     def expect(self, rounds: Sequence[Forecast]) -> None:
         """What the round that begins now and those behind it may ask for."""
         self._rounds = rounds
-        self._foreseen.clear()
-        self._finished.clear()
+        self._likely_counts.clear()
+        self._ended_searches.clear()
 
     def open(self, problem: Problem) -> Evaluated:
         """A search begins: read its prompt where the generator has not, and write its draws by its age."""
-        self._searched.append(problem.id)
+        self._searches.append(problem.id)
         kept = self._store.prompt(problem)
         if kept is None:
             cost = self._read(problem)
@@ -102,9 +102,9 @@ class DrawMaker:
 
     def close(self, problem: Problem) -> None:
         """A search has ended; where no later round asks for the question, its draws are of no use."""
-        self._searched.remove(problem.id)
-        self._finished.add(problem.id)
-        if problem.id not in self._open or (self._returns(problem) and len(self._open) <= MOST_OPEN):
+        self._searches.remove(problem.id)
+        self._ended_searches.add(problem.id)
+        if problem.id not in self._open or (self._is_asked_later(problem) and len(self._open) <= MOST_OPEN):
             return
         for id_, running in list(self._running.items()):
             if running.request.problem.id == problem.id:
@@ -117,7 +117,7 @@ class DrawMaker:
             if running.request.key == request.key and running.request.until in (request.until, "answer"):
                 running.wanted = True
                 return
-        insort(self._waiting, request, key=lambda waiting: self._searched.index(waiting.problem.id))
+        insort(self._waiting, request, key=lambda waiting: self._searches.index(waiting.problem.id))
 
     def release(self, request: DrawRequest) -> None:
         """No search waits for a draw any more; what has begun of it goes on while there is room."""
@@ -129,10 +129,12 @@ class DrawMaker:
 
     def advance(self) -> None:
         """Decode one batch, where a search waits for it; keep the draws that it completes."""
-        self._start_wanted()
+        while self._waiting and self._make_room():
+            self._start(self._waiting.pop(0), wanted=True)
         if not any(running.wanted for running in self._running.values()):
             return
-        self._start_likely()
+        while len(self._running) < self._live.slots and (request := self._next_likely()) is not None:
+            self._start(request, wanted=False)
         self._decode()
 
     def _decode(self) -> None:
@@ -148,11 +150,7 @@ class DrawMaker:
                 del self._running[growth.branch]
                 self._store.put(running.request.key, tuple(running.steps))
 
-    def _start_wanted(self) -> None:
-        while self._waiting and self._room():
-            self._start(self._waiting.pop(0), wanted=True)
-
-    def _room(self) -> bool:
+    def _make_room(self) -> bool:
         """Whether a row is free; a draw that no search waits for gives way, the shortest first."""
         if len(self._running) < self._live.slots:
             return True
@@ -162,33 +160,29 @@ class DrawMaker:
         self._stop(min(idle)[1])
         return True
 
-    def _start_likely(self) -> None:
-        while len(self._running) < self._live.slots and (request := self._likely()) is not None:
-            self._start(request, wanted=False)
-
-    def _likely(self) -> DrawRequest | None:
+    def _next_likely(self) -> DrawRequest | None:
         """A draw that is neither kept nor under way, of this round before later ones.
 
         The first trajectories of all questions come before the second ones: few questions need many.
         """
         busy = {running.request.key for running in self._running.values()}
         for at, ahead in enumerate(self._rounds):
-            problems = [problem for problem in ahead.problems if self._may_be_asked(at, problem)]
-            while left := [p for p in problems if self._foreseen[at, p.id] < ahead.trajectories]:
-                problem = min(left, key=lambda p: self._foreseen[at, p.id])
-                index = self._foreseen[at, problem.id]
-                self._foreseen[at, problem.id] += 1
+            problems = [problem for problem in ahead.problems if self._may_ask(at, problem)]
+            while left := [p for p in problems if self._likely_counts[at, p.id] < ahead.trajectories]:
+                problem = min(left, key=lambda p: self._likely_counts[at, p.id])
+                index = self._likely_counts[at, problem.id]
+                self._likely_counts[at, problem.id] += 1
                 seed = branch_seed(ahead.seed, problem.id, (index,))
                 request = DrawRequest(Prefix(problem), seed, "answer", False)
                 if request.key not in busy and request.key not in self._store:
                     return request
         return None
 
-    def _may_be_asked(self, at: int, problem: Problem) -> bool:
+    def _may_ask(self, at: int, problem: Problem) -> bool:
         readable = problem.id in self._open or len(self._open) < MOST_OPEN
-        return readable and (at > 0 or problem.id not in self._finished)
+        return readable and (at > 0 or problem.id not in self._ended_searches)
 
-    def _returns(self, problem: Problem) -> bool:
+    def _is_asked_later(self, problem: Problem) -> bool:
         """Whether a later round asks for trajectories of a question."""
         return any(ahead.trajectories and problem in ahead.problems for ahead in self._rounds[1:])
 
@@ -196,12 +190,12 @@ class DrawMaker:
         if request.problem.id not in self._open:
             self._read(request.problem)
         id_ = BranchId(next(self._ids))
-        self._running[id_] = _Running(request, wanted)
+        self._running[id_] = _RunningDraw(request, wanted)
         self._live.start(id_, request.prefix, request.seed, request.until, request.greedy)
 
     def _read(self, problem: Problem) -> Evaluated:
         # The generator reads a prompt in a row that no branch holds.
-        while not self._room():
+        while not self._make_room():
             self._decode()
         self._open[problem.id] = problem
         return self._live.open(problem)

@@ -17,7 +17,7 @@ SLOTS = 1 << 16
 
 
 @dataclass(slots=True)
-class _Branch:
+class _PlayedBranch:
     """A branch as its search sees it; ``steps`` is None until they are known."""
 
     request: DrawRequest
@@ -46,7 +46,7 @@ class ReplayingPolicy:
         self._store = store
         self._seconds = seconds
         self._maker = DrawMaker(live, store)
-        self._branches: dict[BranchId, _Branch] = {}
+        self._branches: dict[BranchId, _PlayedBranch] = {}
 
     @property
     def drawn_tokens(self) -> int:
@@ -70,7 +70,7 @@ class ReplayingPolicy:
         """Begin a branch; it waits until its steps are known."""
         request = DrawRequest(prefix, seed, until, greedy)
         steps = self._store.get(request.key, until)
-        self._branches[branch] = _Branch(request, steps)
+        self._branches[branch] = _PlayedBranch(request, steps)
         if steps is None:
             self._maker.want(request)
 
@@ -92,12 +92,12 @@ class ReplayingPolicy:
         return grown
 
     def _play(self, ids: list[BranchId]) -> list[Growth]:
-        hop = min(self._left(self._branches[id_]) for id_ in ids)
+        hop = min(self._tokens_left(self._branches[id_]) for id_ in ids)
         share = hop * self._seconds(len(ids)) / len(ids)
         return [self._grow(id_, hop, share) for id_ in ids]
 
     @staticmethod
-    def _left(branch: _Branch) -> int:
+    def _tokens_left(branch: _PlayedBranch) -> int:
         assert branch.steps is not None
         return len(branch.steps[branch.at].token_ids) - branch.written
 

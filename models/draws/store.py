@@ -34,7 +34,7 @@ class Prompt:
 
 
 def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
-    """What one draw is known by: its question, the tokens before it, and its random numbers."""
+    """Key of a draw: a digest of its question, the tokens before it, and its seed."""
     question = prefix.problem.question
     tokens = [list(step.token_ids) for step in prefix.steps]
     text = json.dumps([question, tokens, "greedy" if greedy else seed])
@@ -42,7 +42,7 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
 
 
 class KeptDraws(Protocol):
-    """Draws and prompts by what they are known by; those of ``DrawStore``, or recorded ones."""
+    """A store of draws by ``draw_key`` and of prompts: ``DrawStore``, or a recording."""
 
     def prompt(self, problem: Problem) -> Prompt | None:
         """A question that was read."""
@@ -104,7 +104,7 @@ class DrawStore:
 
 
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:
-    """Where the draws of a generator are kept that decodes ``rows`` rows at a time on these devices."""
+    """The file of the draws of a generator that decodes ``rows`` rows at a time on these devices."""
     import llama_cpp
 
     parts = [

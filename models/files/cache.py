@@ -77,12 +77,12 @@ def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
         repo: ``owner/name``.
         revision: Commit, branch or tag; None takes every snapshot, the one of ``main`` first.
     """
-    folder = _folder(repo)
-    main = _commit(folder, "main")
+    folder = _repo_folder(repo)
+    main = _commit_of(folder, "main")
     if revision is None:
         snapshots = sorted((folder / "snapshots").glob("*"), key=lambda path: (path.name != main, path.name))
     else:
-        name = _commit(folder, revision) or revision
+        name = _commit_of(folder, revision) or revision
         snapshots = [folder / "snapshots" / name] if is_one_name(name) else []
     return [
         CachedFile(repo, snapshot.name, path.relative_to(snapshot).as_posix(), path)
@@ -98,7 +98,7 @@ def find(remote: RemoteFile) -> Path | None:
     Raises:
         ModelCorruptError: Its digest, commit or file name is none.
     """
-    link, blob = _places(remote)
+    link, blob = _link_and_blob(remote)
     if not link.exists() and blob.exists():
         # A cache that is read-only cannot get the link; its blob can be used all the same.
         with contextlib.suppress(OSError):
@@ -118,8 +118,8 @@ def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
     """
     from filelock import FileLock, Timeout
 
-    area, resumable = _area(remote.sha256), False
-    folder = _folder(remote.repo)
+    area, resumable = _staging_area(remote.sha256), False
+    folder = _repo_folder(remote.repo)
     lock = FileLock(cache_dir() / ".locks" / folder.name / f"{remote.sha256}.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -145,7 +145,7 @@ def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
 
 def staged_bytes(remote: RemoteFile) -> int:
     """Bytes that an interrupted download has already put on the disk."""
-    return sum(path.stat().st_size for path in _area(remote.sha256).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in _staging_area(remote.sha256).rglob("*") if path.is_file())
 
 
 def publish(staged: Path, remote: RemoteFile) -> Path:
@@ -161,13 +161,13 @@ def publish(staged: Path, remote: RemoteFile) -> Path:
     Raises:
         ModelCorruptError: The file is not in the staging area, or its place would not be in the cache.
     """
-    link, blob = _places(remote)
-    if not staged.resolve().is_relative_to(_area(remote.sha256).resolve()):
+    link, blob = _link_and_blob(remote)
+    if not staged.resolve().is_relative_to(_staging_area(remote.sha256).resolve()):
         # It is moved away from where it lies.
-        raise _refused("file", str(staged))
+        raise _form_error("file", str(staged))
     blob.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(blob)
-    main = _folder(remote.repo) / "refs" / "main"
+    main = _repo_folder(remote.repo) / "refs" / "main"
     if not main.exists():
         # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
         with atomic_write(main) as file:
@@ -182,7 +182,7 @@ def remove(cached: CachedFile) -> int:
     Returns:
         Bytes freed; 0 if other repositories share them, which ``hf cache prune`` looks after.
     """
-    folder = _folder(cached.repo)
+    folder = _repo_folder(cached.repo)
     target = cached.path.resolve()
     size = target.stat().st_size
     doomed = [path for path in folder.rglob("*") if path.resolve() == target]
@@ -198,8 +198,8 @@ def _discard(area: Path) -> None:
     Raises:
         ModelCorruptError: It is any other folder; nothing is deleted.
     """
-    if area != _area(area.name):
-        raise _refused("folder", str(area))
+    if area != _staging_area(area.name):
+        raise _form_error("folder", str(area))
     shutil.rmtree(area, ignore_errors=True)
     with contextlib.suppress(OSError):
         area.parent.rmdir()
@@ -214,29 +214,29 @@ def _prune(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _folder(repo: str) -> Path:
+def _repo_folder(repo: str) -> Path:
     return cache_dir() / f"models--{repo.replace('/', '--')}"
 
 
-def _area(sha256: str) -> Path:
+def _staging_area(sha256: str) -> Path:
     if not is_sha256(sha256):
-        raise _refused("sha256", sha256)
+        raise _form_error("sha256", sha256)
     return cache_dir() / _STAGING / sha256
 
 
-def _places(remote: RemoteFile) -> tuple[Path, Path]:
+def _link_and_blob(remote: RemoteFile) -> tuple[Path, Path]:
     """The link in the snapshot, and the blob."""
     if not is_sha256(remote.sha256):
-        raise _refused("sha256", remote.sha256)
+        raise _form_error("sha256", remote.sha256)
     if not is_commit(remote.revision):
-        raise _refused("commit", remote.revision)
+        raise _form_error("commit", remote.revision)
     if not is_file_name(remote.file):
-        raise _refused("file name", remote.file)
-    folder = _folder(remote.repo)
+        raise _form_error("file name", remote.file)
+    folder = _repo_folder(remote.repo)
     return folder / "snapshots" / remote.revision / remote.file, folder / "blobs" / remote.sha256
 
 
-def _refused(what: str, value: str) -> ModelCorruptError:
+def _form_error(what: str, value: str) -> ModelCorruptError:
     return ModelCorruptError(
         f"the {what} {quote(value)} does not belong in the model cache",
         "nothing was written or deleted",
@@ -245,7 +245,7 @@ def _refused(what: str, value: str) -> ModelCorruptError:
     )
 
 
-def _commit(folder: Path, ref: str) -> str | None:
+def _commit_of(folder: Path, ref: str) -> str | None:
     """What a branch or tag stands for; None if it is not known, or if the file holds no name."""
     try:
         name = (folder / "refs" / ref).read_text(encoding="utf-8").strip()

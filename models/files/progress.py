@@ -1,4 +1,4 @@
-"""What a download tells while it runs, and what it asks before."""
+"""What a download reports while it runs, and the plan that it asks consent for."""
 
 from __future__ import annotations
 

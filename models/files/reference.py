@@ -110,7 +110,7 @@ def parse(ref: str) -> Path | ModelReference:
         return path
     if hub:
         return _hub_reference(hub)
-    raise _unknown(ref)
+    raise _unknown_model_error(ref)
 
 
 def choose_file(files: Iterable[str], quant: str | None) -> str | None:
@@ -125,8 +125,8 @@ def choose_file(files: Iterable[str], quant: str | None) -> str | None:
     """
     models = model_files(files)
     if quant is not None:
-        return _with_tag(models, quant)
-    return _with_tag(models, "Q4_K_M") or _with_tag(models, "Q8_0") or next(iter(models), None)
+        return _find_tag(models, quant)
+    return _find_tag(models, "Q4_K_M") or _find_tag(models, "Q8_0") or next(iter(models), None)
 
 
 def model_files(files: Iterable[str]) -> list[str]:
@@ -140,7 +140,7 @@ def quant_of(file: str) -> str:
     return str(tags[-1]).upper() if tags else file
 
 
-def _with_tag(models: list[str], tag: str) -> str | None:
+def _find_tag(models: list[str], tag: str) -> str | None:
     low = tag.lower()
     named = [name for name in models if low in (name.lower(), name.lower().rpartition("/")[2])]
     tagged = re.compile(rf"(?:^|[-._/]){re.escape(low)}(?=[-.])")
@@ -169,7 +169,7 @@ def _hub_reference(match: re.Match[str]) -> ModelReference:
     return ModelReference(name, repo, revision, file, quant)
 
 
-def _unknown(ref: str) -> ModelNotFoundError:
+def _unknown_model_error(ref: str) -> ModelNotFoundError:
     near = difflib.get_close_matches(ref.lower(), list(catalog()), n=1, cutoff=0.5)
     question = f"did you mean {near[0]}?  " if near else ""
     return ModelNotFoundError(

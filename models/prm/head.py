@@ -95,7 +95,7 @@ def load_head(model: LlamaModel, name: str) -> Head:
     """
     path = _find_head(model.path, model.info.name)
     if path is None:
-        raise _no_head(model.path, name)
+        raise _missing_head_error(model.path, name)
     tensors = read_local(path, _tensors_of(name))
     layers = tuple((tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]) for layer in LAYERS[name])
     width = model.width
@@ -121,7 +121,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
         return
     source = _published_head(file.path, file.info.name)
     if source is None or name != "qwen-math-prm":
-        raise _no_head(file.path, name)
+        raise _missing_head_error(file.path, name)
     if offline or hub.is_offline():
         raise hub.offline_error(f"the head of {file.name}")
     hub.check_reachable()
@@ -161,7 +161,7 @@ def _fetched_path(source: HubRef) -> Path:
     return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
 
 
-def _no_head(gguf: Path, name: str) -> AdascaleError:
+def _missing_head_error(gguf: Path, name: str) -> AdascaleError:
     return UsageError(
         f"{gguf.name} has no head, which a {name} PRM needs",
         f"looked for {head_path(gguf)}",

@@ -38,8 +38,8 @@ from .pipes import Pipes
 RESTARTS = 3
 """Times in a row that a worker is started again with no question answered in between and none to blame."""
 
-_MACHINE = re.compile(r"bad_alloc|\b(CUDA|ROCm|MUSA) error")
-"""In the last words of a worker: no model file is to blame."""
+_MACHINE_FAULT = re.compile(r"bad_alloc|\b(CUDA|ROCm|MUSA) error")
+"""Last words of a worker that ran out of memory or lost its GPU: no model file is to blame."""
 
 
 class Worker:
@@ -47,7 +47,7 @@ class Worker:
 
     Args:
         options: Of the session.
-        reporting: Told what the worker does; asked before a download.
+        reporting: Where the worker's status, downloads and log go.
 
     Attributes:
         open_models: What was opened.
@@ -76,9 +76,9 @@ class Worker:
             if (
                 isinstance(error, WorkerAbortedError)
                 and self._loading
-                and not _MACHINE.search(str(error.facts))
+                and not _MACHINE_FAULT.search(str(error.facts))
             ):
-                raise _refused(self._loading, error) from error
+                raise _load_abort_error(self._loading, error) from error
             raise
         return self
 
@@ -117,7 +117,7 @@ class Worker:
                     if flight.deaths > RESTARTS:
                         raise
                     self._reporting.status(f"{error.message}; starting it again")
-                except BaseException:  # what the worker still tells is for nobody
+                except BaseException:  # nobody reads what the worker still sends
                     self._pipes.stop()
                     raise
 
@@ -179,8 +179,8 @@ class Worker:
             self._reporting.log(message.text)
 
 
-def _refused(file: str, error: WorkerAbortedError) -> ModelCorruptError:
-    """llama.cpp checks less than it asserts: it has died of what it read in a model's file."""
+def _load_abort_error(file: str, error: WorkerAbortedError) -> ModelCorruptError:
+    """The error of a model file that made llama.cpp abort, which asserts more than it checks."""
     return ModelCorruptError(
         f"{file} makes llama.cpp abort while it is opened",
         *(error.facts or (error.message,)),

@@ -1,4 +1,4 @@
-"""Who asks which question: questions as they are drawn, and those that an engine has.
+"""Which engine gets which question: a source that reads them one by one, and the flight of an engine.
 
 An engine gets its next question when it has begun the last one or has room for it, so at most one waits
 there. The parent knows of each whether it had begun when the engine died, and asks the others again.
@@ -21,7 +21,7 @@ from adascale.engine.types import Problem
 
 
 class QuestionSource:
-    """Questions, drawn one at a time in a thread of its own: the next one may be long in coming.
+    """Reads questions one at a time in a thread of its own, since the next one may be long in coming.
 
     Use it as a context manager. All methods are for the thread that made it.
 
@@ -33,12 +33,12 @@ class QuestionSource:
     def __init__(self, problems: Iterable[Problem], wake: Callable[[], None]) -> None:
         self._wake = wake
         self._requests: SimpleQueue[bool] = SimpleQueue()
-        self._drawn: SimpleQueue[Problem | BaseException | None] = SimpleQueue()
-        self._drawing = False
-        self._drained = False
+        self._replies: SimpleQueue[Problem | BaseException | None] = SimpleQueue()
+        self._reading = False
+        self._ended = False
         self._returned: deque[Problem] = deque()
-        self._returned_before: set[str] = set()
-        threading.Thread(target=self._draw, args=(iter(problems),), daemon=True).start()
+        self._returned_ids: set[str] = set()
+        threading.Thread(target=self._read, args=(iter(problems),), daemon=True).start()
 
     def __enter__(self) -> Self:
         return self
@@ -49,46 +49,46 @@ class QuestionSource:
     @property
     def exhausted(self) -> bool:
         """Whether there are no more questions."""
-        return self._drained and not self._returned
+        return self._ended and not self._returned
 
     def take(self) -> Problem | None:
-        """The next question; None while it is being drawn, and when the source is ``exhausted``.
+        """The next question; None while it is being read, and when the source is ``exhausted``.
 
         Raises:
             BaseException: what reading the questions has raised.
         """
         if self._returned:
             return self._returned.popleft()
-        if self._drained:
+        if self._ended:
             return None
-        if not self._drawing:
-            self._drawing = True
+        if not self._reading:
+            self._reading = True
             self._requests.put(True)
         try:
-            drawn = self._drawn.get_nowait()
+            drawn = self._replies.get_nowait()
         except Empty:
             return None
-        self._drawing = False
+        self._reading = False
         if isinstance(drawn, BaseException):
             raise drawn
-        self._drained = drawn is None
+        self._ended = drawn is None
         return drawn
 
     def give_back(self, problem: Problem) -> bool:
         """Return a question that was lost before it began, to be taken again; False the second time."""
-        if problem.id in self._returned_before:
+        if problem.id in self._returned_ids:
             return False
-        self._returned_before.add(problem.id)
+        self._returned_ids.add(problem.id)
         self._returned.append(problem)
         return True
 
-    def _draw(self, problems: Iterator[Problem]) -> None:
+    def _read(self, problems: Iterator[Problem]) -> None:
         while self._requests.get():
             try:
                 drawn: Problem | BaseException | None = next(problems, None)
             except BaseException as error:
                 drawn = error
-            self._drawn.put(drawn)
+            self._replies.put(drawn)
             self._wake()
 
 
@@ -140,22 +140,18 @@ class Flight:
             if last is None and source.give_back(problem):
                 continue
             blamed |= last is None or isinstance(last, SearchStarted | Warned)
-            failed = (
-                _failed_at_once(problem, self._settings, error) if last is None else [_failed(last, error)]
-            )
-            for event in failed:
-                yield problem, event
+            failure = SearchFailed.of(error)
+            if last is None:
+                yield from ((problem, event) for event in _failed_log(problem, self._settings, failure))
+            else:
+                yield problem, replace(failure, seq=last.seq + 1, t=last.t)
         self.deaths = 0 if blamed else self.deaths + 1
 
 
-def _failed(last: Event, error: WorkerDiedError) -> SearchFailed:
-    return replace(SearchFailed.of(error), seq=last.seq + 1, t=last.t)
-
-
-def _failed_at_once(problem: Problem, settings: Settings, error: WorkerDiedError) -> list[Event]:
+def _failed_log(problem: Problem, settings: Settings, failure: SearchFailed) -> list[Event]:
     """The whole log of a search that could not begin."""
     log = EventLog(settings.first_event(problem), clock=lambda: 0.0)
     for notice in settings.warnings:
         log.emit(Warned(notice=notice))
-    log.emit(SearchFailed.of(error))
+    log.emit(failure)
     return log.drain()

@@ -1,4 +1,4 @@
-"""What a parent and its worker tell each other, and the lines of JSON that carry it.
+"""The messages between a parent and its worker, and the lines of JSON that carry them.
 
 A message is a dataclass whose fields have a JSON form; a line is ``[name, field, ...]``, in the order of the
 fields (``codec.to_row``). Parent and worker are the same installation, so no line names a field twice.

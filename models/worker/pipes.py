@@ -1,4 +1,4 @@
-"""A worker process on this machine: its pipes, its last words, and what its end means."""
+"""A worker process on this machine: its pipes, its last words, and the error that tells of its end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Pipes:
     def __init__(self, deliver: Callable[[FromWorker | WorkerDiedError], None]) -> None:
         self._deliver = deliver
         self._process: subprocess.Popen[bytes] | None = None
-        self._sending = threading.Lock()
+        self._send_lock = threading.Lock()
         self._stderr: _Stderr
         self._reader: threading.Thread
 
@@ -96,7 +96,7 @@ class Pipes:
             return
         assert process.stdin is not None
         line = encode(message)
-        with self._sending, suppress(OSError, ValueError):  # its reader has gone, or ``stop`` has closed it
+        with self._send_lock, suppress(OSError, ValueError):  # its reader has gone, or ``stop`` has closed it
             process.stdin.write(line)
             process.stdin.flush()
 
@@ -113,11 +113,11 @@ class Pipes:
         code = process.wait()
         stderr.wait()
         if self._process is process:
-            self._deliver(_death(code, (garbled,) if garbled else stderr.last_words))
+            self._deliver(_death_error(code, (garbled,) if garbled else stderr.last_words))
 
 
-def _death(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
-    """What the exit code of a worker means."""
+def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
+    """The error for a worker's exit code."""
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     memory = code == -signal.SIGKILL and not facts
     kind = WorkerAbortedError if -code in _FAULTS else WorkerDiedError

@@ -102,7 +102,7 @@ class Engine:
             self._questions.append(problem)
         if self._running is None:
             driver = self._driver = self._open_session().driver(time.monotonic)
-            self._running = driver.run(self._draw(driver), settings)
+            self._running = driver.run(self._next_questions(driver), settings)
         end = time.monotonic() + seconds
         events: list[SearchEvent] = []
         for asked, event in self._running:
@@ -127,14 +127,14 @@ class Engine:
             self._session = self._opening.enter_context(Session(self._options))
         return self._session
 
-    def _draw(self, driver: Driver) -> Iterator[Problem | None]:
+    def _next_questions(self, driver: Driver) -> Iterator[Problem | None]:
         """Questions as the driver has room for them; a run ends where there is nothing to do."""
         while self._questions or driver.busy:
             self._ready = not self._questions
             yield None if self._ready else self._questions.popleft()
 
 
-class _Place:
+class _EnginePlace:
     """Where an engine runs: a node, or one of its GPUs. The engine is started again where it is lost."""
 
     def __init__(self, node: str, name: str, gpu: bool, options: SessionOptions) -> None:
@@ -201,8 +201,8 @@ class Cluster:
     Args:
         address: Of the cluster, or ``auto`` for the one that this machine belongs to.
         options: Of each session.
-        status: Told what happens. Downloads are not asked for, since nobody sits at the nodes. What llama.cpp
-            logs there is in Ray's logs.
+        status: Shows status lines. Nobody is asked for consent to downloads, since nobody sits at the nodes;
+            llama.cpp's log is in Ray's logs.
 
     Attributes:
         open_models: What was opened, the same everywhere.
@@ -217,15 +217,15 @@ class Cluster:
         self._address = address
         self._options = options
         self._status = status
-        self._places: list[_Place] = []
-        self._news: SimpleQueue[tuple[_Place, Any] | None] = SimpleQueue()
+        self._places: list[_EnginePlace] = []
+        self._news: SimpleQueue[tuple[_EnginePlace, Any] | None] = SimpleQueue()
         self.open_models: ModelsOpened
         self.interrupted = False
 
     def __enter__(self) -> Self:
         _connect(self._address)
         try:
-            self._places = _places(self._options)
+            self._places = _engine_places(self._options)
             self._status(f"Opening {len(self._places)} engines on the cluster...")
             for place in self._places:
                 place.start()
@@ -248,9 +248,9 @@ class Cluster:
     def interrupt(self) -> None:
         """Stop all searches; safe from any thread."""
         self.interrupted = True
-        threading.Thread(target=self._tell_interrupt, daemon=True).start()
+        threading.Thread(target=self._send_interrupts, daemon=True).start()
 
-    def _tell_interrupt(self) -> None:
+    def _send_interrupts(self) -> None:
         for place in list(self._places):
             place.call("interrupt")
         self._news.put(None)
@@ -277,7 +277,7 @@ class Cluster:
                     result: WorkResult = place.result(reference)
                 except WorkerDiedError as error:
                     yield from place.flight.lose(error, source)
-                    idle += self._started_again(place, error)
+                    idle += self._restart(place, error)
                     continue
                 for happened in result.events:
                     event = happened.event()
@@ -285,7 +285,7 @@ class Cluster:
                 place.ready = result.ready
                 idle.append(place)
 
-    def _go_on(self, place: _Place, source: QuestionSource, settings: Settings) -> bool:
+    def _go_on(self, place: _EnginePlace, source: QuestionSource, settings: Settings) -> bool:
         """Let an engine work, on one more question where there is one; False where it has nothing to do."""
         problem = source.take() if place.ready and not self.interrupted else None
         if problem is not None:
@@ -298,8 +298,8 @@ class Cluster:
         reference.future().add_done_callback(lambda _: self._news.put((place, reference)))
         return True
 
-    def _started_again(self, place: _Place, error: WorkerDiedError) -> list[_Place]:
-        """The place with a new engine, where that is worth a try.
+    def _restart(self, place: _EnginePlace, error: WorkerDiedError) -> list[_EnginePlace]:
+        """Start another engine in a place, where that is worth a try; the place is returned, or nothing.
 
         Raises:
             WorkerDiedError: no other place is left.
@@ -344,7 +344,7 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
-def _places(options: SessionOptions) -> list[_Place]:
+def _engine_places(options: SessionOptions) -> list[_EnginePlace]:
     """One for each GPU of a node, or for a node without; a cluster must be joined."""
     import ray
 
@@ -353,7 +353,7 @@ def _places(options: SessionOptions) -> list[_Place]:
         if node["Alive"]:
             gpus = int(node["Resources"].get("GPU", 0))
             name = node["NodeManagerHostname"]
-            places += [_Place(node["NodeID"], name, gpus > 0, options) for _ in range(max(1, gpus))]
+            places += [_EnginePlace(node["NodeID"], name, gpus > 0, options) for _ in range(max(1, gpus))]
     return places
 
 

@@ -1,4 +1,4 @@
-"""A process that hosts the models, spoken to by messages (``client.py`` is the other side).
+"""The process that hosts the models, controlled by messages (``client.py`` is the other side).
 
 llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
 message to the parent, which still has everything that was answered. A worker ends when its stdin does, in the
@@ -51,15 +51,17 @@ def main() -> None:
     # Whatever a library prints must not get between the messages.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    lock = threading.Lock()  # llama.cpp may log from a thread of its own
 
-    def tell(message: FromWorker) -> None:
+    def send(message: FromWorker) -> None:
         try:
-            out.write(encode(message))
-            out.flush()
+            with lock:
+                out.write(encode(message))
+                out.flush()
         except BrokenPipeError:
             os._exit(1)
 
-    server = Server(tell)
+    server = Server(send)
     threading.Thread(target=_listen, args=(sys.stdin.buffer, server), daemon=True).start()
     server.serve()
 
@@ -68,7 +70,7 @@ def _listen(lines: Iterable[bytes], server: Server) -> None:
     """Pass messages on; the end of the parent counts at once, and so does what cannot be understood."""
     try:
         for line in lines:
-            server.take(decode(line))
+            server.receive(decode(line))
     except BaseException as error:
         print(f"the worker cannot go on listening: {error!r}", file=sys.stderr, flush=True)
         os._exit(1)
@@ -79,18 +81,17 @@ class Server:
     """Opens models and searches with them, as messages say.
 
     Args:
-        tell: Sends a message to the parent.
+        send: Sends a message to the parent; called from any thread.
     """
 
-    def __init__(self, tell: Callable[[FromWorker], None]) -> None:
-        self._send = tell
+    def __init__(self, send: Callable[[FromWorker], None]) -> None:
+        self._send = send
         self._inbox: SimpleQueue[FromParent] = SimpleQueue()
         self._session: OpenSession | None = None
         self._driver: Driver | None = None
         self._interrupted = False
-        self._telling = threading.Lock()
 
-    def take(self, message: FromParent) -> None:
+    def receive(self, message: FromParent) -> None:
         """A message of the parent; an interruption counts at once."""
         match message:
             case Interrupt():
@@ -107,17 +108,17 @@ class Server:
                 self._inbox.put(message)
 
     def serve(self) -> None:
-        """Do what the messages say, for ever; what fails is told."""
+        """Do what the messages say, for ever; an error is sent to the parent."""
         try:
             self._open(self._inbox.get())
         except AdascaleError as error:
-            self._tell(WorkerFailed.of(error))
+            self._send(WorkerFailed.of(error))
         except Exception as error:
             if os.environ.get("ADASCALE_DEBUG"):
                 raise
             text = f"something unexpected went wrong: {type(error).__name__}: {error}"
             hint = f"{setting('debug')} shows where; please report it"
-            self._tell(WorkerFailed.of(AdascaleError(text, hint=hint, slug="unexpected")))
+            self._send(WorkerFailed.of(AdascaleError(text, hint=hint, slug="unexpected")))
 
     def _open(self, wanted: FromParent) -> None:
         from ..options import Reporting
@@ -125,15 +126,15 @@ class Server:
 
         assert isinstance(wanted, OpenModels), "the first message opens the models"
         reporting = Reporting(
-            status=lambda text: self._tell(Status(text)),
-            on_progress=self._tell,
+            status=lambda text: self._send(Status(text)),
+            on_progress=self._send,
             confirm=self._confirm if wanted.confirm else None,
-            log=(lambda text: self._tell(LogText(text))) if wanted.verbose else None,
-            loading=lambda path: self._tell(Loading(path.name)),
+            log=(lambda text: self._send(LogText(text))) if wanted.verbose else None,
+            loading=lambda path: self._send(Loading(path.name)),
         )
         with Session(wanted.options, reporting) as session:
             self._session = session
-            self._tell(ModelsOpened.of(session))
+            self._send(ModelsOpened.of(session))
             while True:
                 message = self._inbox.get()
                 if isinstance(message, StartRun):  # else it was for a search that has ended
@@ -144,8 +145,8 @@ class Server:
         if self._interrupted:  # before there was a driver to interrupt
             driver.interrupt()
         for problem, event in driver.run(self._questions(driver), wanted.settings()):
-            self._tell(SearchEvent.of(problem, event))
-        self._tell(RunEnded())
+            self._send(SearchEvent.of(problem, event))
+        self._send(RunEnded())
 
     def _questions(self, driver: Driver) -> Iterator[Problem | None]:
         """What the parent sends; None while there is nothing yet and something to do."""
@@ -160,9 +161,5 @@ class Server:
             yield message.problem
 
     def _confirm(self, plan: DownloadPlan) -> bool:
-        self._tell(plan)
+        self._send(plan)
         return self._inbox.get() == Consent(True)  # an interruption is no consent
-
-    def _tell(self, message: FromWorker) -> None:
-        with self._telling:  # llama.cpp may log from a thread of its own
-            self._send(message)
