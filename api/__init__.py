@@ -14,7 +14,6 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adascale.engine.budget import Budget, Usage
     from adascale.engine.errors import AdascaleError
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.events import Event, SearchFinished, SearchStarted
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
         Vote,
         gather,
     )
-    from adascale.engine.types import ROOT, Estimate, Problem, SearchResult, Step
+    from adascale.engine.types import ROOT, Budget, Estimate, Problem, SearchResult, Step, Usage
     from adascale.models.options import SamplingOverrides, SessionOptions
     from adascale.models.session import OpenSession, Session
 
@@ -52,7 +51,7 @@ _HOMES = {
     "AdascaleError": "adascale.engine.errors",
     "Beam": "adascale.engine.strategies",
     "BestOfN": "adascale.engine.strategies",
-    "Budget": "adascale.engine.budget",
+    "Budget": "adascale.engine.types",
     "Cut": "adascale.engine.strategies",
     "Driver": "adascale.engine.search.driver",
     "Estimate": "adascale.engine.types",
@@ -73,7 +72,7 @@ _HOMES = {
     "Step": "adascale.engine.types",
     "Strategy": "adascale.engine.strategies",
     "Tree": "adascale.engine.search.tree",
-    "Usage": "adascale.engine.budget",
+    "Usage": "adascale.engine.types",
     "Vote": "adascale.engine.strategies",
     "ask": "adascale.asking",
     "gather": "adascale.engine.strategies",

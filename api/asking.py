@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
-from adascale.engine.budget import Budget
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy, strategy_named
-from adascale.engine.strategies.effort import EFFORTS, Effort
-from adascale.engine.types import Problem, SearchResult
+from adascale.engine.strategies.adaptive import EFFORTS, Effort
+from adascale.engine.types import Budget, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session

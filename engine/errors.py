@@ -20,13 +20,21 @@
 
 Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns them into
 ``error[slug]: ... / hint: ...`` and an exit code of the process.
+
+A setting or a command in a text stands between backticks, a setting as Python has it: "`ctx_size=1024` needs
+2 GB" (``setting``, ``command``). A caller in Python reads it as it is; each edge respells it: the command
+line as ``--ctx-size 1024``, a server as its field (``respell``).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import ClassVar
 
 from .types import Notice
+
+_MARKED = re.compile(r"`(?:(adascale [^`]*)|([a-z_]+)(?:=([^`]*))?)`")
 
 
 class AdascaleError(Exception):
@@ -169,3 +177,35 @@ def error_class(name: str) -> type[AdascaleError]:
     """The class of that name; ``AdascaleError`` itself for a name that this version does not know."""
     found = globals().get(name)
     return found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError
+
+
+def setting(name: str, value: bool | float | str | None = None) -> str:
+    """A setting, and the value that it has or should have.
+
+    Args:
+        name: Of a field of ``SessionOptions`` or of a strategy.
+        value: None leaves it open.
+    """
+    if value is None:
+        return f"`{name}`"
+    return f'`{name}="{value}"`' if isinstance(value, str) else f"`{name}={value}`"
+
+
+def command(*words: str, force: bool = False) -> str:
+    """A command of ``adascale`` to type into a shell."""
+    return f"`{' '.join(['adascale', *words, *(['--force'] if force else [])])}`"
+
+
+def respell(text: str, spell: Callable[[str, str | None], str]) -> str:
+    """The text with each setting as ``spell(name, value)`` has it, and with commands bare.
+
+    Args:
+        text: Of an error or a warning.
+        spell: Gets the value as text, without quotes; None where the text has none.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        bare, name, value = match.groups()
+        return str(bare) if bare else spell(name, None if value is None else value.strip('"'))
+
+    return _MARKED.sub(replacement, text)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from adascale.engine.decimals import gigabytes
-from adascale.engine.errors import MemoryOverflowError
-from adascale.engine.remedies import command, setting
+from adascale.engine.errors import MemoryOverflowError, command, setting
 
 from . import machine
 from .files.gguf import GGUFInfo

@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from adascale.engine.errors import UsageError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
 Format = Literal["auto", "jsonl", "csv", "text"]

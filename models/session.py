@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.description import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.errors import UsageError
-from adascale.engine.ports import Clock, Policy, RewardModel
-from adascale.engine.remedies import command, setting
+from adascale.engine.errors import UsageError, command, setting
+from adascale.engine.ports import Clock, Policy, RewardModel, SequenceLogprob, Uncalibrated
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.types import Notice
 
 from . import machine

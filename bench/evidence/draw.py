@@ -97,7 +97,7 @@ def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, 
     tree = replay(log)
     prompt = next(event for event in log if isinstance(event, PromptRead))
     answers = {e.node: e.answer for e in log if isinstance(e, AnswerFound)}
-    begun = sorted(tree.children(ROOT), key=tree.drawn)
+    begun = sorted(tree.children(ROOT), key=tree.draw_order)
     *samples, greedy = (solution(tree, node, answers) for node in begun)
     tree.reading = prompt.reading
     return {

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
 from adascale.engine.strategies import Adaptive, AdaptiveConsistency, Margin, Strategy, Vote
-from adascale.engine.strategies.effort import EFFORTS
+from adascale.engine.strategies.adaptive import EFFORTS
 
 from ..common import close, table
 from . import records

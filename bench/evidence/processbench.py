@@ -20,8 +20,7 @@ import llama_cpp.llama_cpp as C
 import numpy as np
 
 from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
-from adascale.engine.ports import Prefix
-from adascale.engine.search.scoring import SequenceLogprob
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Problem, Step
 from adascale.models.calibration import installed
 from adascale.models.llama.branch import Pool

@@ -22,10 +22,9 @@ from typing import Any, NoReturn
 
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import answer_evidence
-from adascale.engine.ports import Calibrator, Growth, Prefix
-from adascale.engine.search.branches import branch_seed
+from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
+from adascale.engine.search.turns import branch_seed
 from adascale.engine.types import BranchId, Estimate, Finished, Problem, Step, Until
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed

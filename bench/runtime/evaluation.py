@@ -16,9 +16,8 @@ from pathlib import Path
 
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Outcome, evaluate
-from adascale.engine.ports import Evaluated, Growth, Prefix
+from adascale.engine.ports import Evaluated, Growth, Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.types import BranchId, Problem, Step, Until
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import Prompt, draw_key

@@ -22,11 +22,10 @@ from adascale.cli.render.frame import live_frame
 from adascale.cli.render.live import FRAMES_PER_SECOND
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
-from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem, Step

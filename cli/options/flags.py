@@ -13,8 +13,9 @@ from typing import Any
 import typer
 from typer.models import OptionInfo
 
-from adascale.engine.budget import Budget
-from adascale.engine.strategies.effort import EFFORTS, PAPER_TEMPERATURE
+from adascale.engine.strategies.adaptive import EFFORTS
+from adascale.engine.strategies.allocation import PAPER_TEMPERATURE
+from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides, SessionOptions
 
 from . import completion

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from adascale.engine.budget import Budget
 from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import STRATEGIES, Adapt, InstanceAdaptive, Strategy, strategy_named
-from adascale.engine.strategies.effort import EFFORTS, PAPER, Effort
+from adascale.engine.strategies.adaptive import EFFORTS, Effort
+from adascale.engine.strategies.allocation import PAPER
+from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.questions import Format

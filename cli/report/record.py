@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.evaluation.summary import account
-from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
@@ -68,7 +67,7 @@ def run_record(settings: Settings, version: str) -> dict[str, Any]:
             "time_s": {"limit": settings.budget.max_seconds},
         },
         **_search_fields(
-            settings.models, settings.strategy.name, settings.strategy.recorded(), settings.seed
+            settings.models, settings.strategy.name, settings.strategy.parameters(), settings.seed
         ),
         "version": version,
     }

@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.remedies import respell
+from adascale.engine.errors import AdascaleError, UsageError, respell
 from adascale.engine.types import Notice
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
     return SearchResult(winner.answer, best.estimate, tuple(groups), best.node)
 
 
-def judge(
+def with_confidence(
     result: SearchResult,
     candidates: Sequence[Candidate],
     question: Estimate | None,
@@ -76,7 +76,7 @@ def judge(
         candidates: All finished trajectories.
         question: Estimate for the question itself.
         prefix: The question.
-        calibrator: Asked.
+        calibrator: Knows that probability, or has none.
     """
     if not result.groups:
         return result
@@ -91,10 +91,10 @@ def standing(
     left: int | None,
     question: Estimate | None,
 ) -> Standing:
-    """Where a running search stands, from what ``judge`` says of it now.
+    """Where a running search stands, from the answers of its finished trajectories.
 
     Args:
-        result: Of ``judge``.
+        result: Of ``with_confidence``.
         shown: Finished trajectories that could be shown.
         finished: How many have ended, those that were cut too.
         left: How many may still be drawn; None where no lookahead is asked for.

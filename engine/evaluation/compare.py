@@ -159,7 +159,7 @@ class Comparison:
         return StrategyReport(
             name=name,
             strategy=contestant.strategy.name,
-            settings=contestant.strategy.recorded(),
+            settings=contestant.strategy.parameters(),
             questions=len(self.problems),
             repeats=len(every) // len(self.problems),
             accuracy=float(right.mean()),

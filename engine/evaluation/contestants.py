@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..errors import UsageError
 from ..strategies import InstanceAdaptive, Strategy, strategy_named
-from ..strategies.effort import EFFORTS, Effort
+from ..strategies.adaptive import EFFORTS, Effort
 from .evaluate import Contestant
 
 _CONTESTANT = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?")
@@ -59,7 +59,7 @@ def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:
     if n < 1:
         raise UsageError(f'"{name}": at least one sample')
-    parameters = strategy.recorded()
+    parameters = strategy.parameters()
     if "samples" in parameters:
         return {"samples": n}
     side = math.isqrt(n)

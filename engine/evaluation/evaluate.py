@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..answers.equality import is_right
-from ..budget import Usage
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import OMIT_WHEN_EMPTY, Estimate, Problem, StopReason
+from ..types import OMIT_WHEN_EMPTY, Estimate, Problem, StopReason, Usage
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -98,7 +97,7 @@ def evaluate(
     """
     rounds = [(repeat, contestant) for repeat in range(repeats) for contestant in contestants]
     forecasts = [
-        Forecast(problems, contestant.strategy.recorded().get("samples", 0), seed + repeat)
+        Forecast(problems, contestant.strategy.parameters().get("samples", 0), seed + repeat)
         for repeat, contestant in rounds
     ]
     for at, (repeat, contestant) in enumerate(rounds):

@@ -36,7 +36,7 @@ def plain_vote(record: Record) -> AnswerGroup | None:
     """The answer that most of the finished trajectories have; of equal votes the first drawn."""
 
     def votes(group: AnswerGroup) -> tuple[int, tuple[int, int]]:
-        return -len(group.nodes), min(map(record.tree.drawn, group.nodes))
+        return -len(group.nodes), min(map(record.tree.draw_order, group.nodes))
 
     return min(record.groups, key=votes, default=None)
 

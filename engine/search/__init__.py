@@ -1,9 +1,8 @@
 """One search from question to answer, and the driver that runs many of them in one decode batch.
 
-``driver`` owns the slots, the batch and the clock. ``search`` is one problem in flight: its plan, its
-running branches (``branches``), whose trajectory is drawn and judged when (``turns``), what the
-trajectories answer (``judging``). All that happens is an event (``events``), stamped and kept by ``log``
-and folded by ``record``, the one read model, which holds the ``tree``. ``scheduling`` says how far draws
-run ahead of what is sure to be needed, ``settings`` how to search; ``codec`` is the JSON of it all,
-``scoring`` the reward without a model.
+``driver`` owns the slots, the batch and the clock. ``search`` is one problem in flight: its plan and its
+running branches; ``turns`` says which trajectory is drawn and counted next, ``leaderboard`` which answer
+leads. Everything that happens is an event (``events``); ``record`` stamps, keeps and folds events into the
+one read model, which holds the ``tree``. ``scheduling`` says how far draws run ahead of those that are sure
+to be needed, ``settings`` how to search; ``codec`` is the JSON of it all.
 """

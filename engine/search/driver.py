@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
-from ..budget import Usage
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from ..ports import Calibrator, Clock, Growth, Policy, RewardModel, Score
-from ..types import BranchId, Problem, Step
+from ..types import BranchId, Problem, Step, Usage
 from .events import Event
 from .scheduling import run_ahead
 from .search import Search
@@ -86,7 +85,7 @@ class Driver:
                     if exhausted or self._interrupted:
                         break
                     continue
-                self._turn()
+                self._step()
                 for search in list(self._active):
                     yield from self._deliver(search)
         finally:
@@ -137,7 +136,7 @@ class Driver:
         self._policy.close_problem(search.problem)
         self._reward_model.close_problem(search.problem)
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         """Fill the slots, evaluate one batch, score what is new, let the plans go on."""
         if not self._interrupted:
             self._start_waiting()
@@ -188,7 +187,7 @@ class Driver:
         share = (self._clock() - started) / max(1, len(growths))
         # Slots change with the neighbours; branch ids do not, so nodes are numbered by branch.
         for growth in sorted(growths, key=lambda g: g.branch):
-            if self._owner[growth.branch].grew(growth, self._generator_usage(growth, share)):
+            if self._owner[growth.branch].account_growth(growth, self._generator_usage(growth, share)):
                 del self._owner[growth.branch]
 
     def _generator_usage(self, growth: Growth, seconds: float) -> Usage:
@@ -213,7 +212,7 @@ class Driver:
                 search.fail(error)
                 continue
             seconds = (self._clock() - started) / len(prefixes)
-            search.scored(scores, [self._prm_usage(score, seconds) for score in scores])
+            search.record_scores(scores, [self._prm_usage(score, seconds) for score in scores])
 
     def _prm_usage(self, score: Score, seconds: float) -> Usage:
         flops = score.prm_tokens * self._reward_model.flops_per_token

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
-from ..budget import Budget, Usage
-from ..description import ModelDescription
 from ..errors import AdascaleError, TraceError, error_class
 from ..types import (
+    OMIT_WHEN_EMPTY,
     AnswerGroup,
     BranchId,
+    Budget,
     Estimate,
     NodeId,
     Notice,
@@ -22,6 +22,7 @@ from ..types import (
     Standing,
     Step,
     Until,
+    Usage,
 )
 from .codec import build, to_plain
 
@@ -30,7 +31,7 @@ SCHEMA = "adascale.trace/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
-    """Base of all events; the log stamps them when they happen (``log.EventLog``).
+    """Base of all events; the log stamps them when they happen (``record.EventLog``).
 
     Attributes:
         seq: 0, 1, 2, ... without gaps, per problem.
@@ -39,6 +40,56 @@ class _Event:
 
     seq: int = 0
     t: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorDescription:
+    """The model that writes.
+
+    Attributes:
+        name: In the catalogue, else of the file.
+        file: File name without its folder.
+        sha256: Of the file.
+        n_ctx: Tokens of one trajectory's window, prompt included; 0 where an old log does not say.
+        device: ``cpu`` or ``gpu``.
+    """
+
+    name: str
+    file: str = ""
+    sha256: str = ""
+    n_ctx: int = 0
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PRMDescription:
+    """A model that judges, with fields as of a generator.
+
+    Attributes:
+        format: A key of ``models.prm.formats.FORMATS``.
+    """
+
+    name: str
+    file: str = ""
+    sha256: str = ""
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """Everything beside the question, the strategy and the seed that decides a search.
+
+    Attributes:
+        generator: None in a log of scripted models.
+        prm: None where the generator's own states are read, or nothing.
+        calibration: The card of its file as JSON; None without one, when no estimate is a probability.
+        sampling: Temperature and the other numbers by name, and under ``prompt`` the hash of the prompt.
+    """
+
+    generator: GeneratorDescription | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    prm: PRMDescription | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    calibration: Mapping[str, Any] | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    sampling: Mapping[str, Any] | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,18 @@
-"""The read model: all that the log of one search says, folded in one place.
+"""The log of one search, and its read model: all that the events say, folded in one place.
 
-The search itself, a replay, the views, the JSON of an answer and evaluations read it; none folds on its own.
+The search itself, a replay, the views, the JSON of an answer and evaluations read ``Record``. A live search
+changes it through ``EventLog`` alone. Views add only what is on the screen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
-from ..budget import Usage
 from ..errors import TraceError
-from ..types import ROOT, AnswerGroup, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult
+from ..ports import Clock
+from ..types import ROOT, AnswerGroup, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult, Usage
 from .events import (
     AllocationDecided,
     AnswerFound,
@@ -206,3 +207,39 @@ def replay(events: Iterable[Event]) -> Tree:
         TraceError: as ``Record.of``.
     """
     return Record.of(events).tree
+
+
+class EventLog:
+    """Stamps events, folds them and keeps them, so that the log and the record cannot disagree.
+
+    Args:
+        started: The first event.
+        clock: Time.
+
+    Attributes:
+        record: What all events so far add up to.
+    """
+
+    def __init__(self, started: SearchStarted, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._seq = 1
+        first = replace(started, seq=0, t=self.elapsed())
+        self._undelivered: list[Event] = [first]
+        self.record = Record(first)
+
+    def emit(self, event: Event) -> None:
+        """Append an event, stamped with its number and the time."""
+        stamped = replace(event, seq=self._seq, t=self.elapsed())
+        self._seq += 1
+        self.record.add(stamped)
+        self._undelivered.append(stamped)
+
+    def drain(self) -> list[Event]:
+        """Events since the last call."""
+        events, self._undelivered = self._undelivered, []
+        return events
+
+    def elapsed(self) -> float:
+        """Seconds since the search began."""
+        return self._clock() - self._began

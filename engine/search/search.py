@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..answers.sums import wrong_sums
-from ..budget import Usage
 from ..errors import AdascaleError
 from ..ports import Calibrator, Clock, Growth, Prefix, Score
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
-from ..types import ROOT, BranchId, Candidate, NodeId, Notice, Problem, Reading, Step, StopReason
-from .branches import Branch, Draw, branch_seed
+from ..types import ROOT, BranchId, Candidate, NodeId, Notice, Problem, Reading, Step, StopReason, Usage
 from .events import (
     NOT_NEEDED,
     AllocationDecided,
@@ -30,10 +28,10 @@ from .events import (
     StepScored,
     Warned,
 )
-from .judging import Judge
-from .log import EventLog
+from .leaderboard import Leaderboard
+from .record import EventLog
 from .settings import Settings
-from .turns import Turns
+from .turns import Branch, Draw, Turns, branch_seed
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
@@ -72,7 +70,7 @@ class Search:
         self._record = self._log.record
         self._tree = self._record.tree
         self._turns = Turns(self._tree, strategy)
-        self._judge = Judge(self._tree, strategy, calibrator)
+        self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
         self._plan = strategy.plan(self._tree)
         self._verdict: StopReason | None = None  # why the plan has ended
         self._finishing_one = False
@@ -122,7 +120,7 @@ class Search:
         seed = branch_seed(self._settings.seed, self.problem.id, draw.key)
         return self._prefix(draw.parent), seed, draw
 
-    def grew(self, growth: Growth, usage: Usage) -> bool:
+    def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""
         branch = self._running[growth.branch]
         branch.pending = branch.pending + usage
@@ -173,14 +171,14 @@ class Search:
         """Prefixes that the reward model has not read."""
         return [self._prefix(node) for node in self._unscored]
 
-    def scored(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
+    def record_scores(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
         """Record the rewards of all that was unscored, in that order, and what each has cost."""
         nodes, self._unscored = self._unscored, []
         for node, score, usage in zip(nodes, scores, usages, strict=True):
             estimate = self._calibrator.estimate(self._prefix(node), score.reward)
             self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
-            candidate = self._judge.candidate(node)
-            if candidate is not None and self._turns.has_to_wait(candidate):
+            candidate = self._leaderboard.candidate(node)
+            if candidate is not None and self._turns.hold_until_turn(candidate):
                 continue
             self._fresh.append(node)
             if candidate is not None:
@@ -191,7 +189,7 @@ class Search:
         if candidate is not None:
             self._emit(AnswerFound(node=candidate.node, answer=candidate.answer, estimate=candidate.estimate))
         ordered = self._turns.in_order(self._record.candidates)
-        standing, result = self._judge.judge(ordered, self._turns.cut)
+        standing, result = self._leaderboard.update(ordered, self._turns.cut)
         self._emit(AnswersJudged(standing=standing, groups=result.groups))
 
     # Deciding
@@ -265,7 +263,7 @@ class Search:
             if self.over:
                 return
         ended = [*self._record.candidates, *self._turns.ran_ahead()]
-        if any(map(self._judge.can_be_shown, ended)) or (self._finishing_one and self._idle):
+        if any(map(self._leaderboard.can_be_shown, ended)) or (self._finishing_one and self._idle):
             self.close("budget")
         elif not self._finishing_one:
             self._finish_one()
@@ -300,7 +298,7 @@ class Search:
             # Stopped from outside: what has run ahead is all that there will be.
             for candidate in self._turns.ran_ahead():
                 self._count(candidate)
-        result = self._judge.result(reason or self._verdict or "exhausted")
+        result = self._leaderboard.result(reason or self._verdict or "exhausted")
         self._emit(SearchFinished(result=result, usage=self._record.usage))
 
     def fail(self, error: AdascaleError) -> None:

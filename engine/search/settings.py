@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..budget import Budget
-from ..description import ModelDescription
 from ..strategies import Strategy
-from ..types import Notice, Problem
-from .events import SearchStarted
+from ..types import Budget, Notice, Problem
+from .events import ModelDescription, SearchStarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Settings:
         return SearchStarted(
             problem=problem,
             strategy=self.strategy.name,
-            params=self.strategy.recorded(),
+            params=self.strategy.parameters(),
             models=self.models,
             select=self.strategy.select,
             budget=self.budget,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..budget import Usage
-from ..types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Standing, Step
+from ..types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Standing, Step, Usage
 
 
 @dataclass(slots=True, eq=True)
@@ -92,7 +91,7 @@ class Tree:
             at = self[at].parent
         return path[::-1]
 
-    def drawn(self, node: NodeId) -> tuple[int, int]:
+    def draw_order(self, node: NodeId) -> tuple[int, int]:
         """Sorts nodes by when they were drawn; ids tell when each was complete, which the batch decides."""
         branch = self[node].branch
         return (-1 if branch is None else branch, node)

@@ -1,4 +1,4 @@
-"""Who is drawn and who is judged when: trajectories wait, run ahead, and count in their turn.
+"""Which trajectory is drawn and which is judged when: they wait for a slot, run ahead, and count in turn.
 
 Which trajectory ends first depends on the machine, on what else is searched, and on their lengths. A strategy
 that may stop early (``Expand.sure``) judges them one after another all the same, in the order in which they
@@ -7,18 +7,65 @@ were drawn: short ones are not to count first (decision 0011). The others count 
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 from ..strategies import Expand, Strategy
-from ..types import ROOT, Candidate, NodeId
-from .branches import Draw, Key
+from ..types import ROOT, Candidate, NodeId, Until, Usage
 from .scheduling import chance_needed
 from .tree import Tree
 
 _GREEDY = -1
 """Number of a greedy child."""
+
+
+Key = tuple[int, ...]
+"""Child indices from the root to a node; they seed its random stream. The first is the trajectory's turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One child that a strategy asked for and that waits for a free slot.
+
+    Attributes:
+        parent: Where it starts.
+        until: How far it runs.
+        greedy: Whether it takes the most likely token.
+        key: Its own.
+    """
+
+    parent: NodeId
+    until: Until
+    greedy: bool
+    key: Key
+
+
+@dataclass(slots=True)
+class Branch:
+    """A running draw.
+
+    Attributes:
+        draw: What was asked for.
+        parent: Where its next step attaches.
+        key: Of that step.
+        pending: What it has cost since the last step.
+        unreported: Tokens since the last ``BranchGrew``.
+    """
+
+    draw: Draw
+    parent: NodeId
+    key: Key
+    pending: Usage = Usage()
+    unreported: int = 0
+
+
+def branch_seed(seed: int, problem_id: str, key: Sequence[int]) -> int:
+    """32-bit seed from the run's seed, the problem and the path, so that no draw depends on another."""
+    text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
 
 
 class Turns:
@@ -92,7 +139,7 @@ class Turns:
         # They wait in their order: none behind one that is not sure is.
         return sum(1 for _ in takewhile(lambda draw: self.chance(draw) >= 1.0, self._waiting))
 
-    def has_to_wait(self, candidate: Candidate) -> bool:
+    def hold_until_turn(self, candidate: Candidate) -> bool:
         """Keep a trajectory that has ended before its turn; False where it counts at once."""
         turn = self._keys[candidate.node][0]
         if not self._is_awaited(turn):
@@ -138,4 +185,4 @@ class Turns:
         """Candidates as they were drawn, by which equals are told apart."""
         if self._sure:
             return list(candidates)  # judged in order, and what was drawn again has a late branch
-        return sorted(candidates, key=lambda candidate: self._tree.drawn(candidate.node))
+        return sorted(candidates, key=lambda candidate: self._tree.draw_order(candidate.node))

@@ -1,10 +1,10 @@
 """Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to draw next.
 
 ``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at
-once, ``stopping`` one after another until the votes are clear, ``adaptive`` until calibrated estimates are,
-``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. ``allocation`` has
-the paper's rules, ``redraw`` what is drawn again for a wrong sum, ``effort`` the presets. A new strategy is
-a dataclass in one of these files and its name in the table below.
+once, ``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
+``adaptive`` (the default, with its presets of effort) stops by calibrated estimates, ``vote_stopping`` by
+votes alone. ``allocation`` has the paper's rules and numbers, ``redraw`` draws steps with a wrong equation
+again. A new strategy is a dataclass in one of these files and its name in the table below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .adaptive import Adaptive
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
 from .sampling import BestOfN, Greedy, Vote
-from .stopping import AdaptiveConsistency, Margin
+from .vote_stopping import AdaptiveConsistency, Margin
 
 __all__ = [
     "DVTS",

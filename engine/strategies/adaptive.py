@@ -1,17 +1,17 @@
-"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n."""
+"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n, and its efforts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from ..search.tree import Tree
 from ..types import ROOT, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
 from .base import Command, Cut, Expand, Plan, require_positive
 from .redraw import redraw_at
-from .stopping import Sequential, all_drawn, is_clear
+from .vote_stopping import Sequential, all_drawn, is_clear
 
 _UNKNOWN = 0.2
 """A probability below which an answer is not called known, however it came about."""
@@ -103,3 +103,14 @@ class Adaptive(Sequential):
         if question is None or not question.calibrated or estimate is None:
             return False
         return estimate.median < self.cut * question.median
+
+
+Effort = Literal["low", "medium", "high", "max"]
+
+EFFORTS: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(samples=8, min_gain=0.004, hopeless=0.2),
+    "medium": Adaptive(),
+    "high": Adaptive(samples=32, stop_at=0.98, min_gain=0.0003, hopeless=0.05),
+    "max": Adaptive(samples=64, stop_at=1.0, min_gain=0.0001, hopeless=0.03),
+}
+assert set(EFFORTS) == set(get_args(Effort))

@@ -7,10 +7,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 CONFIDENCE = 0.99
 """The paper's C: wanted P(one of the samples is right)."""
+
+PAPER: Mapping[str, float] = {
+    "samples": 64,
+    "width": 8,
+    "branching": 8,
+    "confidence": CONFIDENCE,
+    "prune_every": 5,
+}
+"""Of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps; with it temperature .7."""
+
+PAPER_TEMPERATURE = 0.7
 
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""

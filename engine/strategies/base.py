@@ -101,7 +101,7 @@ class Strategy(ABC):
         """
         return None
 
-    def recorded(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         """The parameters as JSON has them, for the log."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -132,10 +132,10 @@ class InstanceAdaptive(Strategy):
         if not 0.0 < self.confidence < 1.0:
             raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
 
-    def recorded(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         """The parameters; those of the rules only where one is in use."""
         # Not super(): slots=True makes a second class, which its zero-argument form does not know.
-        found = Strategy.recorded(self)
+        found = Strategy.parameters(self)
         rule = {name: found.pop(name) for name in ("adapt", "confidence")}
         return found if self.adapt == "none" else {**found, **rule}
 
@@ -165,7 +165,7 @@ def gather(
         batch = ()
         nodes += scored
         running -= sum(one_step or tree[node].status != "open" for node in scored)
-    return sorted(nodes, key=tree.drawn)
+    return sorted(nodes, key=tree.draw_order)
 
 
 def open_nodes(tree: Tree, nodes: Iterable[NodeId]) -> list[NodeId]:
@@ -178,7 +178,7 @@ def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
 
     def rank(node: NodeId) -> tuple[float, int, int]:
         estimate = tree[node].estimate
-        return (-estimate.median if estimate else 0.0, *tree.drawn(node))
+        return (-estimate.median if estimate else 0.0, *tree.draw_order(node))
 
     return sorted(nodes, key=rank)[:k]
 

@@ -38,7 +38,7 @@ def draw_with_redraws(
         nodes += scored
         found = [redraw_at(tree, node, redraws) for node in scored if _reached(tree, node, redraws)]
         scored = yield [Expand(wrong[0], 1, until="answer") for wrong in found if wrong is not None]
-    return sorted(nodes, key=tree.drawn)
+    return sorted(nodes, key=tree.draw_order)
 
 
 def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..search.branches import branch_seed
 from ..search.tree import Tree
+from ..search.turns import branch_seed
 from ..types import ROOT, NodeId
 from .base import Expand, Plan, Strategy, gather, require_positive
 from .redraw import draw_with_redraws, goes_on

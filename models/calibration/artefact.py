@@ -18,8 +18,7 @@ from adascale.engine.calibration.features import ANSWER_FEATURES, BLOCKS, SCALAR
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
-from adascale.engine.errors import CalibrationError
-from adascale.engine.remedies import command
+from adascale.engine.errors import CalibrationError, command
 from adascale.engine.search.codec import build, to_plain
 
 from ..storage import atomic_write

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from adascale.engine.errors import CalibrationError
-from adascale.engine.remedies import command, setting
+from adascale.engine.errors import CalibrationError, command, setting
 from adascale.engine.types import Notice
 
 from ..storage import data_folder

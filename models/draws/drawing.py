@@ -10,7 +10,7 @@ from itertools import count
 
 from adascale.engine.evaluation.evaluate import Forecast
 from adascale.engine.ports import Evaluated, Policy, Prefix
-from adascale.engine.search.branches import branch_seed
+from adascale.engine.search.turns import branch_seed
 from adascale.engine.types import BranchId, Problem, Step, Until
 
 from .store import KeptDraws, Prompt, draw_key

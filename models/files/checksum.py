@@ -8,8 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from adascale.engine.errors import ModelCorruptError
-from adascale.engine.remedies import command
+from adascale.engine.errors import ModelCorruptError, command
 
 from ..storage import atomic_write, cache_folder
 from .progress import Report, Transfer

@@ -8,8 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import DiskFullError, ModelError, ModelNotFoundError, ModelUnavailableError
-from adascale.engine.remedies import command
+from adascale.engine.errors import (
+    DiskFullError,
+    ModelError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    command,
+)
 
 from .. import machine
 from . import cache, hub, wheels

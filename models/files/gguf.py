@@ -16,8 +16,13 @@ from math import ceil, prod
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError, ModelNotFoundError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import (
+    MemoryOverflowError,
+    ModelCorruptError,
+    ModelError,
+    ModelNotFoundError,
+    setting,
+)
 
 NEWEST_VERSION = 3
 _TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"

@@ -19,8 +19,14 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
-from adascale.engine.remedies import command, setting
+from adascale.engine.errors import (
+    ModelCorruptError,
+    ModelError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    command,
+    setting,
+)
 
 from .progress import Report, Transfer
 from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of

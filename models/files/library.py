@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
-from adascale.engine.remedies import command
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError, command
 
 from . import cache, download, hub
 from .catalog import ModelSpec, catalog

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from adascale.engine.errors import ModelNotFoundError
-from adascale.engine.remedies import command
+from adascale.engine.errors import ModelNotFoundError, command
 
 from .catalog import ModelSpec, catalog
 from .validation import is_file_name, is_one_name

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 
 import llama_cpp.llama_cpp as C
 
-from adascale.engine.errors import AdascaleError, DecodeAbortedError, DecodeError, NoKVSlotError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import AdascaleError, DecodeAbortedError, DecodeError, NoKVSlotError, setting
 
 # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
 _CONT = 5

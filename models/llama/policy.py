@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Evaluated, Growth, Prefix
-from adascale.engine.remedies import setting
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
 from ..options import SamplingParams

@@ -19,8 +19,7 @@ import llama_cpp.llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.errors import DecodeAbortedError, MemoryOverflowError, NoKVSlotError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import DecodeAbortedError, MemoryOverflowError, NoKVSlotError, setting
 
 from ..files.gguf import GGUFInfo, explain_load_failure, read_info
 from . import native

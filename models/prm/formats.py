@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from adascale.engine.errors import UsageError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import UsageError, setting
 
 from ..files.gguf import names_of
 from ..files.library import ModelFile

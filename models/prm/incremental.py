@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Prefix, Score
-from adascale.engine.remedies import setting
 from adascale.engine.types import Problem, Step
 
 from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import llama_cpp.llama_cpp as C
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import UsageError, setting
 from adascale.engine.ports import Prefix
-from adascale.engine.remedies import setting
 
 from ..llama.chat import Message, render
 from ..llama.prefixes import Tokens

@@ -8,8 +8,13 @@ from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from typing import Self
 
-from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
-from adascale.engine.remedies import command
+from adascale.engine.errors import (
+    AdascaleError,
+    ModelCorruptError,
+    WorkerAbortedError,
+    WorkerDiedError,
+    command,
+)
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem

@@ -15,7 +15,7 @@ from typing import Self
 
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
-from adascale.engine.search.log import EventLog
+from adascale.engine.search.record import EventLog
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Union
 
-from adascale.engine.budget import Budget
-from adascale.engine.description import ModelDescription
 from adascale.engine.errors import AdascaleError, UsageError, error_class
 from adascale.engine.search.codec import from_row, to_row
-from adascale.engine.search.events import Event
+from adascale.engine.search.events import Event, ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
-from adascale.engine.types import Notice, Problem
+from adascale.engine.types import Budget, Notice, Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions

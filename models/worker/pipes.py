@@ -12,8 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO
 
-from adascale.engine.errors import WorkerAbortedError, WorkerDiedError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import WorkerAbortedError, WorkerDiedError, setting
 
 from .messages import FromParent, FromWorker, decode, encode
 

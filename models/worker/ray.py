@@ -22,10 +22,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
-from adascale.engine.description import ModelDescription
-from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError
-from adascale.engine.remedies import setting
-from adascale.engine.search.events import Event
+from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError, setting
+from adascale.engine.search.events import Event, ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 

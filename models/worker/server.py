@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from adascale.engine.errors import AdascaleError
-from adascale.engine.remedies import setting
+from adascale.engine.errors import AdascaleError, setting
 from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from worlds import ReadingPolicy, fitted, fitted_report, problems, solve
 
+from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, StepProposed
-from adascale.engine.search.scoring import SequenceLogprob
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact

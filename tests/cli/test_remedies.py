@@ -12,7 +12,7 @@ from adascale.cli.app import COMMANDS
 from adascale.cli.options.declare import key_of
 from adascale.cli.options.flags import FLAGS
 from adascale.cli.terminal.console import as_typed
-from adascale.engine.remedies import command, setting
+from adascale.engine.errors import command, setting
 
 ROOT = Path(__file__).parents[2]
 KEYS = {key_of(flag) for flags in FLAGS.values() for flag in flags.values() if flag is not None}
@@ -43,7 +43,7 @@ def test_every_setting_that_an_error_names_is_a_flag() -> None:
 
 def test_below_the_command_line_nobody_spells_a_flag_or_a_command() -> None:
     leaks = [(path, text) for path in BELOW for text in texts(path) if LEAK.search(text)]
-    assert leaks == [(ROOT / "engine" / "remedies.py", "--force")]
+    assert leaks == [(ROOT / "engine" / "errors.py", "--force")]
 
 
 def texts(path: Path) -> list[str]:

@@ -8,8 +8,6 @@ from typing import Any
 
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.votes import choose, standing
-from adascale.engine.budget import Budget, Usage
-from adascale.engine.description import ModelDescription
 from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
@@ -17,6 +15,7 @@ from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
     Event,
+    ModelDescription,
     NodesPruned,
     PromptRead,
     SearchFinished,
@@ -28,6 +27,7 @@ from adascale.engine.search.events import (
 from adascale.engine.types import (
     ROOT,
     BranchId,
+    Budget,
     Candidate,
     Estimate,
     Finish,
@@ -38,6 +38,7 @@ from adascale.engine.types import (
     SelectRule,
     Step,
     StopReason,
+    Usage,
 )
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 
-from adascale.engine.budget import Budget
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
-from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import strategy_named
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import Budget, Problem, Step
 
 
 def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from adascale.cli.options.flags import FLAGS, SETTINGS
 from adascale.cli.options.flatten import settings, with_options
 from adascale.cli.options.groups import COMMANDS, Ask, Check, Doctor, Eval, Fit
-from adascale.engine.budget import Budget
+from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides
 
 

@@ -14,10 +14,9 @@ from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_
 from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import ASCII, UNICODE, Glyphs
-from adascale.engine.budget import Budget
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, Estimate, Standing
+from adascale.engine.types import ROOT, Budget, Estimate, Standing
 
 
 def shown(lines: Sequence[Text]) -> str:

@@ -14,9 +14,8 @@ from adascale.cli.render.frame import final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.summary import summary, why
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.budget import Budget
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
-from adascale.engine.types import ROOT, Estimate, Standing
+from adascale.engine.types import ROOT, Budget, Estimate, Standing
 
 from .test_rows import shown
 

@@ -7,7 +7,6 @@ from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
-from adascale.engine.budget import Usage
 from adascale.engine.errors import TraceError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -25,7 +24,17 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
-from adascale.engine.types import ROOT, BranchId, Estimate, Finished, NodeId, Notice, Problem, SearchResult
+from adascale.engine.types import (
+    ROOT,
+    BranchId,
+    Estimate,
+    Finished,
+    NodeId,
+    Notice,
+    Problem,
+    SearchResult,
+    Usage,
+)
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from adascale.cli.report import plots
-from adascale.engine.budget import Usage
 from adascale.engine.evaluation.compare import Comparison, EvaluationReport
 from adascale.engine.evaluation.evaluate import Contestant, Outcome
 from adascale.engine.strategies import Vote
+from adascale.engine.types import Usage
 
 CROWD = [f"best-of-n:{n}+n" for n in range(4, 11)]
 

@@ -9,7 +9,7 @@ import pytest
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.strategies import Adaptive, Beam, BestOfN, Margin, Vote
-from adascale.engine.strategies.effort import EFFORTS
+from adascale.engine.strategies.adaptive import EFFORTS
 
 
 def test_contestants_say_what_they_fix() -> None:

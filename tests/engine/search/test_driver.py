@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.budget import Budget, Usage
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
-from adascale.engine.ports import Evaluated, Growth, Prefix, Score
+from adascale.engine.ports import Evaluated, Growth, Prefix, Score, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -31,11 +30,10 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.search.record import replay
-from adascale.engine.search.scoring import Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
-from adascale.engine.types import ROOT, Notice, Problem, Step
+from adascale.engine.types import ROOT, Budget, Notice, Problem, Step, Usage
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from adascale.engine.budget import Budget
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import from_json, to_json
 from adascale.engine.search.record import replay
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import Budget, Problem, Step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")

@@ -217,7 +217,7 @@ def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
 
 
 def test_without_a_calibration_votes_decide() -> None:
-    from adascale.engine.search.scoring import Uncalibrated
+    from adascale.engine.ports import Uncalibrated
 
     log = search(1.0, 0.0, calibrator=Uncalibrated(), strategy=Adaptive(samples=40))
     assert drawn(log) == 4

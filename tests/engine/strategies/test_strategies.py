@@ -212,8 +212,8 @@ def test_a_rule_that_a_strategy_does_not_have_is_refused() -> None:
 
 
 def test_what_is_recorded_are_the_parameters_and_a_rule_where_one_is_used() -> None:
-    assert Vote(4).recorded() == {"samples": 4}
-    assert Beam(adapt="k").recorded() == {
+    assert Vote(4).parameters() == {"samples": 4}
+    assert Beam(adapt="k").parameters() == {
         "width": 4, "branching": 4, "prune_every": 1, "adapt": "k", "confidence": 0.99
     }  # fmt: skip
 

@@ -13,10 +13,9 @@ import pytest
 from worlds import ReadingPolicy, problems, solve
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Evaluated, Prefix
+from adascale.engine.ports import Evaluated, Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import DrawPlan, FinishedQuestion, draw_rollouts, score_rollouts
 from adascale.models.calibration.rollouts import RolloutStore

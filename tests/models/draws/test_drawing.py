@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.evaluation.evaluate import Contestant, Forecast, Outcome, evaluate
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.strategies import Adaptive, Vote
 from adascale.engine.types import Problem, Step
 from adascale.models.draws import drawing

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
 from adascale.engine.search.record import replay
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
 from adascale.engine.types import BranchId, Problem, Reading, Step

@@ -11,12 +11,11 @@ import pytest
 import tiny_prm
 from heads import shards
 
-from adascale.engine.budget import Budget
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, UsageError
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
-from adascale.engine.types import Problem
+from adascale.engine.types import Budget, Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog
 from adascale.models.files.library import resolve
 from adascale.models.options import SessionOptions

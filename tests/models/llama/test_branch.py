@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tiny
 
+from adascale.engine.ports import SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json, to_json
 from adascale.engine.search.record import replay
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote

@@ -10,11 +10,10 @@ import pytest
 import tiny
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import replay
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named

@@ -9,10 +9,10 @@ from queue import SimpleQueue
 import pytest
 
 from adascale.engine.errors import WorkerDiedError
+from adascale.engine.ports import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchStarted
-from adascale.engine.search.scoring import SequenceLogprob, Uncalibrated
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem

@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 
 from adascale.engine import errors
-from adascale.engine.budget import Budget
-from adascale.engine.description import GeneratorDescription, ModelDescription
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json
+from adascale.engine.search.events import (
+    Event,
+    GeneratorDescription,
+    ModelDescription,
+    PromptRead,
+    StepProposed,
+    from_json,
+)
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Beam, Vote
-from adascale.engine.types import Notice, Problem, Reading
+from adascale.engine.types import Budget, Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer
 from adascale.models.options import SessionOptions
 from adascale.models.worker.messages import (

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..answers.extract import extract_answer, last_boxed
-from ..answers.votes import choose, judge, standing
+from ..answers.votes import choose, standing, with_confidence
 from ..ports import Calibrator, Prefix
 from ..strategies import Strategy
 from ..types import ROOT, Candidate, NodeId, SearchResult, Standing, StopReason
 from .tree import Tree
 
 
-class Judge:
+class Leaderboard:
     """Decides who leads, once for each trajectory that counts.
 
     Args:
@@ -43,7 +43,7 @@ class Judge:
         step = self._tree[candidate.node].step
         return candidate.answer is not None or (step is not None and step.finish == "stop")
 
-    def judge(self, candidates: Sequence[Candidate], cut: int) -> tuple[Standing, SearchResult]:
+    def update(self, candidates: Sequence[Candidate], cut: int) -> tuple[Standing, SearchResult]:
         """Who leads now.
 
         Args:
@@ -54,7 +54,7 @@ class Judge:
         question = self._tree[ROOT].estimate
         prefix = Prefix(self._tree.problem, (), self._tree.reading)
         chosen = choose(shown, self._strategy.select)
-        self._latest = judge(chosen, shown, question, prefix, self._calibrator)
+        self._latest = with_confidence(chosen, shown, question, prefix, self._calibrator)
         ended = len(candidates) + cut
         most = self._strategy.at_most if self._strategy.looks_ahead else None
         left = None if most is None else most - ended

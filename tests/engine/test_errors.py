@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.remedies import command, respell, setting
+from adascale.engine.errors import command, respell, setting
 
 
 def field(name: str, value: str | None) -> str:
