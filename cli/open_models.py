@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.search.settings import Settings
 from adascale.models.options import Reporting, SessionOptions
 
-from .options.groups import Search, Terminal
+from .options.groups import SearchOptions, TerminalOptions
 from .terminal.console import clean, say
 from .terminal.signals import SIGNALS, graceful
 from .terminal.transfer import TransferView, announce, ask_consent
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_worker(
-    options: SessionOptions, terminal: Terminal, status: Callable[[str], None]
+    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
 ) -> Iterator[Worker]:
     """Open the models of a run in a process of their own."""
     _set_offline(options)
@@ -50,7 +50,7 @@ def open_worker(
 
 @contextmanager
 def open_cluster(
-    options: SessionOptions, terminal: Terminal, address: str, status: Callable[[str], None]
+    options: SessionOptions, terminal: TerminalOptions, address: str, status: Callable[[str], None]
 ) -> Iterator[Cluster]:
     """Open the models of a run on every node of a Ray cluster."""
     _set_offline(options)
@@ -62,7 +62,7 @@ def open_cluster(
 
 
 @contextmanager
-def open_session(options: SessionOptions, terminal: Terminal) -> Iterator[OpenSession]:
+def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[OpenSession]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
     _set_offline(options)
     from adascale.models.session import Session
@@ -88,7 +88,7 @@ def _set_offline(options: SessionOptions) -> None:
 
 
 def _reporting(
-    terminal: Terminal,
+    terminal: TerminalOptions,
     status: Callable[[str], None],
     transfers: TransferView,
     free: Callable[[], None] = lambda: None,
@@ -111,13 +111,13 @@ def _write_log(text: str) -> None:
     sys.stderr.write(clean(text))
 
 
-def _say_files(terminal: Terminal, files: Sequence[tuple[str, Path, str]]) -> None:
+def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]) -> None:
     if terminal.verbose:
         for label, path, sha256 in files:
             say(f"{label} {path} sha256 {sha256[:12]}")
 
 
-def settings_for(search: Search, terminal: Terminal, worker: Worker | Cluster) -> Settings:
+def settings_for(search: SearchOptions, terminal: TerminalOptions, worker: Worker | Cluster) -> Settings:
     """What the driver needs to know of a run; a seed is drawn if none was given."""
     seed = secrets.randbits(31) if search.seed is None else search.seed
     if terminal.verbose:

@@ -17,7 +17,7 @@ from adascale.engine.types import Problem
 
 from ..disk.files import check_writable
 from ..options.flatten import with_options
-from ..options.groups import MAX_BRANCHES, Ask
+from ..options.groups import MAX_BRANCHES, AskOptions
 from ..render.renderer import choose_progress, open_renderer
 from ..terminal.console import may_animate, read_stdin, say, write_payload
 from ..terminal.signals import graceful
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..disk.trace import TraceWriter
 
 
-@with_options(Ask)
+@with_options(AskOptions)
 def ask(
     question: Annotated[
         str | None,
@@ -39,7 +39,7 @@ def ask(
         ),
     ] = None,
     *,
-    options: Ask,
+    options: AskOptions,
 ) -> None:
     """Answer one question by searching over reasoning steps.
 
@@ -100,7 +100,7 @@ def question_text(argument: str | None) -> str:
     return text.strip()
 
 
-def finish(record: Record | None, load_seconds: float, options: Ask) -> None:
+def finish(record: Record | None, load_seconds: float, options: AskOptions) -> None:
     """Write the payload and leave with the exit code of the outcome."""
     from adascale.engine.search.events import SearchFailed
 

@@ -29,7 +29,7 @@ from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace import TraceWriter
 from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
-from ..options.groups import Batch, Search
+from ..options.groups import BatchOptions, SearchOptions
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
@@ -48,14 +48,14 @@ _WARNED = 5
 """Failures that get a warning each; the summary counts the others."""
 
 
-@with_options(Batch)
+@with_options(BatchOptions)
 def batch(
     source: Annotated[
         str,
         typer.Argument(metavar="[FILE|-]", help="JSON Lines, CSV with a header, or one question a line."),
     ] = "-",
     *,
-    options: Batch,
+    options: BatchOptions,
 ) -> None:
     """Answer many questions; writes one JSON object a line as each is done.
 
@@ -94,7 +94,7 @@ class _Run:
         opening: The view that shows it, to be opened.
     """
 
-    options: Batch
+    options: BatchOptions
     results: Results
     source: str
     counts: BatchCounts
@@ -133,7 +133,7 @@ class _Run:
             return open_worker(session, terminal, status)
         return open_cluster(session, terminal, self.options.ray, status)
 
-    def _with_seed(self) -> Search:
+    def _with_seed(self) -> SearchOptions:
         """The seed of the records that are there, unless another one is asked for."""
         search, before = self.options.search, self.results.conditions
         if search.seed is not None or before is None:
@@ -240,7 +240,7 @@ def _other_name(source: str) -> str:
     return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
 
 
-def _view(counts: BatchCounts, source: str, options: Batch) -> AbstractContextManager[BatchView]:
+def _view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractContextManager[BatchView]:
     """What stderr shows of the run; no live picture where records go to the same terminal."""
     kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
     if kind == "json":
@@ -260,7 +260,7 @@ def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
 
 
-def _plan(lines: Iterator[Problem | BadLine], options: Batch) -> None:
+def _plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None:
     """Read everything and say what a run would do."""
     with open_results(options.output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()

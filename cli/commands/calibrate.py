@@ -17,7 +17,7 @@ from ..disk.files import check_apart, check_writable, unwritable
 from ..open_models import open_session
 from ..options.declare import JsonLinesOption, JsonOption
 from ..options.flatten import with_options
-from ..options.groups import CalibrationRun, Check, Fit
+from ..options.groups import CalibrationOptions, CheckOptions, FitOptions
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
 from ..terminal.console import as_typed, say, short_path, show_warning, write_payload
@@ -49,8 +49,8 @@ app = typer.Typer(
 
 
 @app.command()
-@with_options(Fit)
-def fit(*, options: Fit) -> None:
+@with_options(FitOptions)
+def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
     adascale calibrate fit -g my-model.gguf -d questions.jsonl
@@ -78,8 +78,8 @@ def fit(*, options: Fit) -> None:
 
 
 @app.command()
-@with_options(Check)
-def check(*, options: Check) -> None:
+@with_options(CheckOptions)
+def check(*, options: CheckOptions) -> None:
     """Measure a calibration on questions that it was not fitted on.
 
     adascale calibrate check -d test.jsonl
@@ -159,7 +159,7 @@ def show(
     write_payload(as_text)
 
 
-def _fit(session: OpenSession, draws: TrainingDraws, options: Fit) -> Artefact:
+def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Artefact:
     """Fit on what was drawn, and write on the card how good it is on questions held out."""
     import llama_cpp
     import numpy
@@ -218,7 +218,7 @@ def _warnings_of_overlap(artefact: Artefact | None, problems: list[Problem]) -> 
 
 def _show(
     stages: Mapping[str, StageReport],
-    run: CalibrationRun,
+    run: CalibrationOptions,
     more: Mapping[str, Any],
     label: str = "calibrated",
 ) -> None:

@@ -18,7 +18,7 @@ from adascale.engine.types import Problem
 from adascale.models.questions import read_known
 
 from ..open_models import stoppable
-from ..options.groups import CalibrationRun
+from ..options.groups import CalibrationOptions
 from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
@@ -43,7 +43,7 @@ class TrainingDraws:
     questions: tuple[str, ...]
 
 
-def choose_problems(options: CalibrationRun, fewest: int) -> list[Problem]:
+def choose_problems(options: CalibrationOptions, fewest: int) -> list[Problem]:
     """The questions asked for; what cannot work is told before anything is loaded.
 
     Raises:
@@ -78,7 +78,7 @@ def _check_enough(count: int, fewest: int) -> None:
 
 
 def draw_training(
-    session: OpenSession, problems: list[Problem], fewest: int, options: CalibrationRun
+    session: OpenSession, problems: list[Problem], fewest: int, options: CalibrationOptions
 ) -> TrainingDraws:
     """Rollouts of all problems as training data; what is kept already is not drawn again.
 
@@ -114,7 +114,7 @@ def _draw_missing(
     problems: list[Problem],
     store: RolloutStore,
     plan: DrawPlan,
-    options: CalibrationRun,
+    options: CalibrationOptions,
 ) -> None:
     """Draw rollouts of the questions that have none in the store.
 
@@ -141,7 +141,7 @@ def _draw_missing(
 
 
 def _score_missing(
-    session: OpenSession, problems: list[Problem], store: RolloutStore, key: str, options: CalibrationRun
+    session: OpenSession, problems: list[Problem], store: RolloutStore, key: str, options: CalibrationOptions
 ) -> None:
     """Let the PRM score the stored rollouts that it has not scored yet.
 

@@ -22,7 +22,7 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR
 from ..options.config_file import config_path, read_config, suggestion
 from ..options.flags import SETTINGS
 from ..options.flatten import with_options
-from ..options.groups import Doctor
+from ..options.groups import DoctorOptions
 from ..report.tables import columns
 from ..terminal.console import as_typed, short_path, write_payload
 
@@ -50,8 +50,8 @@ class Check:
     fix: str = ""
 
 
-@with_options(Doctor)
-def doctor(*, options: Doctor) -> None:
+@with_options(DoctorOptions)
+def doctor(*, options: DoctorOptions) -> None:
     """Check this machine, and say how to mend what is wrong.
 
     adascale doctor

@@ -19,7 +19,7 @@ from adascale.models.questions import read_known
 
 from ..open_models import open_session, stoppable
 from ..options.flatten import with_options
-from ..options.groups import Eval
+from ..options.groups import EvalOptions
 from ..report.plots import check_plot, frontier
 from ..terminal.console import say, show_warning, write_payload
 from ..terminal.json_output import write_json
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 SCHEMA = "adascale.eval/1"
 
 
-@with_options(Eval)
+@with_options(EvalOptions)
 def eval_(
     data: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="JSON Lines with question and answer.")
     ],
     *,
-    options: Eval,
+    options: EvalOptions,
 ) -> None:
     """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
 
@@ -108,7 +108,7 @@ def _show_rounds(
             began, before = time.monotonic(), policy.drawn_tokens
 
 
-def _show(report: EvaluationReport, described: Mapping[str, Any], options: Eval) -> None:
+def _show(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
     """Print a report as Markdown, CSV or JSON, and draw it where --plot asks for that."""
     from adascale.engine.evaluation.tables import csv_text, markdown
 

@@ -23,8 +23,7 @@ from adascale.engine.types import Notice
 
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
-from ..options.arguments import TraceArgument
-from ..options.values import parse_duration
+from ..options.declare import TraceArgument, parse_duration
 from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer

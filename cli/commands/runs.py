@@ -14,8 +14,7 @@ from adascale.engine.search.events import SearchFinished, SearchStarted, from_js
 
 from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
 from ..options import completion
-from ..options.arguments import RunArgument
-from ..options.declare import JsonLinesOption
+from ..options.declare import JsonLinesOption, RunArgument
 from ..report.tables import columns
 from ..terminal.console import say, write_payload
 from ..terminal.json_output import write_json_lines

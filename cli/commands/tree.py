@@ -13,7 +13,7 @@ from adascale.engine.errors import UsageError
 from ..disk.files import check_apart, unwritable
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
-from ..options.arguments import TraceArgument
+from ..options.declare import TraceArgument
 from ..terminal.console import say, write_payload
 
 TreeFormat = Literal["html", "svg", "mermaid", "json", "txt"]

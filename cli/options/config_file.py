@@ -71,14 +71,10 @@ def defaults_of(command: Any, config: Mapping[str, Value]) -> dict[str, Any]:
         name: defaults_of(below, config) for name, below in getattr(command, "commands", {}).items()
     }
     for parameter in command.params:
-        if parameter.envvar and (key := _key_of(parameter)) in config:
+        key = max(parameter.opts, key=len).lstrip("-")  # gpu-layers of --gpu-layers
+        if parameter.envvar and key in config:
             defaults[parameter.name] = config[key]
     return defaults
-
-
-def _key_of(parameter: Any) -> str:
-    """``gpu-layers`` of ``--gpu-layers``."""
-    return str(max(parameter.opts, key=len)).lstrip("-")
 
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:

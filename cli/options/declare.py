@@ -1,36 +1,46 @@
-"""How a flag is declared: its names, its panel on the help page, and whether it is a setting too."""
+"""How flags and arguments are declared, those that several commands share, and values that have a unit."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
 from typer.models import OptionInfo
+
+from adascale.engine.errors import UsageError
+
+from . import completion
 
 MODELS, SEARCH, MACHINE, OUTPUT = "Models", "Search", "Machine", "Output"
 PANELS = (None, MODELS, SEARCH, MACHINE, OUTPUT)
 """Panels of a help page, in this order; what has none stands above them."""
 
 
-def env(name: str) -> str:
-    """Name of an environment variable."""
-    return f"ADASCALE_{name}"
-
-
-def flag(*names: str, panel: str | None = None, setting: bool = False, **more: Any) -> OptionInfo:
+def flag(panel: str | None, names: str, help_text: str, **more: Any) -> OptionInfo:
     """One flag.
 
     Args:
-        names: Its names, the long one first.
         panel: Where the help page shows it.
-        setting: It has an environment variable, and may stand in the config file.
+        names: Its names with spaces between, the long one first.
+        help_text: One line.
         more: As ``typer.Option`` has it.
     """
-    option = typer.Option(..., *names, rich_help_panel=panel, **more)
+    option = typer.Option(..., *names.split(), help=help_text, rich_help_panel=panel, **more)
     assert isinstance(option, OptionInfo)
-    if setting:
-        option.envvar = env(key_of(option).replace("-", "_").upper())
     return option
+
+
+def setting(panel: str, names: str, help_text: str, **more: Any) -> OptionInfo:
+    """A flag that has an environment variable too, and may stand in the config file."""
+    option = flag(panel, names, help_text, **more)
+    option.envvar = env(key_of(option).replace("-", "_").upper())
+    return option
+
+
+def env(name: str) -> str:
+    """Name of an environment variable."""
+    return f"ADASCALE_{name}"
 
 
 def key_of(option: OptionInfo) -> str:
@@ -39,6 +49,56 @@ def key_of(option: OptionInfo) -> str:
     return option.param_decls[0].partition("/")[0].lstrip("-")
 
 
-JSON = flag("--json", panel=OUTPUT, help="Print one JSON object.")
+JSON = flag(OUTPUT, "--json", "Print one JSON object.")
 JsonOption = Annotated[bool, JSON]
-JsonLinesOption = Annotated[bool, flag("--json", help="Print JSON, one object a line.")]
+JsonLinesOption = Annotated[bool, flag(None, "--json", "Print JSON, one object a line.")]
+
+TraceArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TRACE]",
+        help="A file written by --trace, or a kept run (adascale runs list); the last one unless given.",
+        show_default=False,
+        autocompletion=completion.traces,
+    ),
+]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Its name or how that begins; the last one unless given.",
+        autocompletion=completion.runs,
+    ),
+]
+
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_count(option: str, text: object) -> int:
+    """``1500``, ``8k`` or ``1.5m`` as a positive integer."""
+    match = _COUNT.fullmatch(str(text).strip())
+    value = int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
+    if value <= 0:
+        raise UsageError(f'{option} "{text}" is not a number of tokens', hint=f"for example {option} 8k")
+    return value
+
+
+def parse_duration(option: str, text: object) -> float:
+    """``90s``, ``5m`` or plain seconds as positive seconds."""
+    match = _DURATION.fullmatch(str(text).strip())
+    value = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if value <= 0:
+        raise UsageError(f'{option} "{text}" is not a time', hint=f"for example {option} 90s")
+    return value
+
+
+def parse_gpu_layers(text: object) -> int | None:
+    """``auto`` as None, ``all`` as -1, else the number."""
+    text = str(text)
+    if text in ("auto", "all"):
+        return None if text == "auto" else -1
+    if not re.fullmatch(r"-1|\d+", text):
+        raise UsageError(f'--gpu-layers "{text}" is not auto, all or a number', hint="--gpu-layers auto")
+    return int(text)

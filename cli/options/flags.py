@@ -19,21 +19,32 @@ from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides, SessionOptions
 
 from . import completion
-from .declare import JSON, MACHINE, MODELS, OUTPUT, SEARCH, flag, key_of
-from .groups import (
-    Ask,
-    Batch,
-    CalibrationRun,
-    Check,
-    Doctor,
-    Eval,
-    Fit,
-    Preset,
-    Search,
-    StrategyOverrides,
-    Terminal,
+from .declare import (
+    JSON,
+    MACHINE,
+    MODELS,
+    OUTPUT,
+    SEARCH,
+    flag,
+    key_of,
+    parse_count,
+    parse_duration,
+    parse_gpu_layers,
+    setting,
 )
-from .values import parse_count, parse_duration, parse_gpu_layers
+from .groups import (
+    AskOptions,
+    BatchOptions,
+    CalibrationOptions,
+    CheckOptions,
+    DoctorOptions,
+    EvalOptions,
+    FitOptions,
+    Preset,
+    SearchOptions,
+    StrategyOverrides,
+    TerminalOptions,
+)
 
 
 def _of_efforts(name: str) -> str:
@@ -53,327 +64,246 @@ def _paper(context: typer.Context, asked: bool) -> bool:
     return asked
 
 
-_QUESTIONS = flag(
-    "--questions", "-n", panel=SEARCH, min=1, show_default="all", help="How many, over all files."
-)
-_SHOW_TREE = flag(
-    "--show-tree/--no-show-tree", "-T", panel=OUTPUT, setting=True, help="Show the search tree on stderr."
-)
-_PROGRESS = flag(
-    "--progress", panel=OUTPUT, setting=True, help="What stderr shows; json is the event stream."
-)
+_QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, show_default="all")
+_SHOW_TREE = setting(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
+_PROGRESS = setting(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
 
 _SESSION: Mapping[str, OptionInfo | None] = {
-    "generator": flag(
-        "--generator",
-        "-g",
-        panel=MODELS,
-        setting=True,
+    "generator": setting(
+        MODELS,
+        "--generator -g",
+        "Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
         autocompletion=completion.models,
-        help="Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
     ),
-    "prm": flag(
+    "prm": setting(
+        MODELS,
         "--prm",
-        panel=MODELS,
-        setting=True,
-        autocompletion=completion.judges,
-        help="Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name or path "
+        "Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name or path "
         "(FORMAT=PATH if its names do not tell) is a PRM, 'none' judges nothing.",
+        autocompletion=completion.judges,
     ),
-    "calibration": flag(
+    "calibration": setting(
+        MODELS,
         "--calibration",
-        panel=MODELS,
-        setting=True,
+        "What turns judgements into probabilities; auto takes the one fitted on these very models.",
         autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
-        help="What turns judgements into probabilities; auto takes the one fitted on these very models.",
     ),
-    "system": flag("--system", "-s", panel=SEARCH, help="System prompt instead of the built-in one."),
-    "ctx_size": flag(
-        "--ctx-size",
-        "-c",
-        panel=MACHINE,
-        setting=True,
+    "system": flag(SEARCH, "--system -s", "System prompt instead of the built-in one."),
+    "ctx_size": setting(
+        MACHINE,
+        "--ctx-size -c",
+        "Context window of one trajectory: the question, and at most --max-tokens.",
         min=512,
         show_default="2048",
-        help="Context window of one trajectory: the question, and at most --max-tokens.",
     ),
-    "threads": flag(
-        "--threads",
-        "-t",
-        panel=MACHINE,
-        setting=True,
-        min=1,
-        max=512,
-        show_default="physical cores",
-        help="CPU threads.",
+    "threads": setting(
+        MACHINE, "--threads -t", "CPU threads.", min=1, max=512, show_default="physical cores"
     ),
-    "gpu_layers": flag(
-        "--gpu-layers",
-        "-ngl",
-        panel=MACHINE,
-        setting=True,
+    "gpu_layers": setting(
+        MACHINE,
+        "--gpu-layers -ngl",
+        "Layers on the GPU.",
         metavar="auto|all|N",
         parser=parse_gpu_layers,
         show_default="auto",
-        help="Layers on the GPU.",
     ),
-    "offline": flag("--offline", panel=MACHINE, setting=True, help="Never touch the network."),
-    "force": flag("--force", panel=MACHINE, help="Load models even if memory looks too small."),
+    "offline": setting(MACHINE, "--offline", "Never touch the network."),
+    "force": flag(MACHINE, "--force", "Load models even if memory looks too small."),
 }
 
 FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     SessionOptions: _SESSION,
     SamplingOverrides: {
         "temperature": flag(
-            "--temperature",
-            "--temp",
-            panel=SEARCH,
-            min=0.01,
-            max=5.0,
-            show_default=_as_fitted("0.5"),
-            help="Of sampling.",
+            SEARCH, "--temperature --temp", "Of sampling.", min=0.01, max=5.0, show_default=_as_fitted("0.5")
         ),
         "top_p": flag(
+            SEARCH,
             "--top-p",
-            panel=SEARCH,
+            "Share of probability sampled from.",
             min=0.01,
             max=1.0,
             show_default=_as_fitted("0.95"),
-            help="Share of probability sampled from.",
         ),
         "min_p": flag(
+            SEARCH,
             "--min-p",
-            panel=SEARCH,
+            "Drop candidates less likely than this share of the likeliest one; 0 is off.",
             min=0.0,
             max=0.99,
             show_default=_as_fitted("0"),
-            help="Drop candidates less likely than this share of the likeliest one; 0 is off.",
         ),
         "max_tokens": flag(
+            SEARCH,
             "--max-tokens",
-            panel=SEARCH,
+            "Tokens of one trajectory; one that is cut there has no answer.",
             min=1,
             show_default=_as_fitted("768"),
-            help="Tokens of one trajectory; one that is cut there has no answer.",
         ),
     },
-    Search: {
-        "strategy": flag("--strategy", panel=SEARCH, setting=True, help="How to search."),
+    SearchOptions: {
+        "strategy": setting(SEARCH, "--strategy", "How to search."),
         "adapt": flag(
+            SEARCH,
             "--adapt",
-            panel=SEARCH,
-            help="The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
+            "The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
         ),
-        "min_confidence": flag(
+        "min_confidence": setting(
+            SEARCH,
             "--min-confidence",
-            panel=SEARCH,
-            setting=True,
+            "Below it an answer is not taken for known: status low_confidence, and ask exits with 3.",
             min=0.0,
             max=1.0,
-            help="Below it an answer is not taken for known: status low_confidence, and ask exits with 3.",
         ),
-        "seed": flag("--seed", panel=SEARCH, setting=True, min=0, help="Random unless given; shown by -v."),
+        "seed": setting(SEARCH, "--seed", "Random unless given; shown by -v.", min=0),
     },
     Budget: {
-        "max_tokens": flag(
-            "--budget",
-            "-b",
-            panel=SEARCH,
-            setting=True,
+        "max_tokens": setting(
+            SEARCH,
+            "--budget -b",
+            "Most tokens for one question, but one solution is finished; 8k is 8000.",
             metavar="TOKENS",
             parser=partial(parse_count, "--budget"),
-            help="Most tokens for one question, but one solution is finished; 8k is 8000.",
         ),
-        "max_seconds": flag(
+        "max_seconds": setting(
+            SEARCH,
             "--time-limit",
-            panel=SEARCH,
-            setting=True,
+            "Most time for one question, loading excluded, but one solution is finished: 90s, 5m.",
             metavar="TIME",
             parser=partial(parse_duration, "--time-limit"),
-            help="Most time for one question, loading excluded, but one solution is finished: 90s, 5m.",
         ),
     },
     Preset: {
-        "effort": flag(
-            "--effort",
-            "-e",
-            panel=SEARCH,
-            setting=True,
-            help="How sure to get before stopping, and how much to draw at most.",
+        "effort": setting(
+            SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
         ),
         "paper": flag(
+            SEARCH,
             "--paper",
-            panel=SEARCH,
+            "The paper's numbers: 64 samples, 8 prefixes of 8 children pruned every 5 steps, T .7.",
             callback=_paper,
             is_eager=True,
-            help="The paper's numbers: 64 samples, 8 prefixes of 8 children pruned every 5 steps, T .7.",
         ),
     },
     StrategyOverrides: {
         "samples": flag(
+            SEARCH,
             "--samples",
-            panel=SEARCH,
+            "Trajectories of vote and best-of-n, at most as many of adaptive.",
             min=1,
             max=1024,
             show_default=_of_efforts("samples"),
-            help="Trajectories of vote and best-of-n, at most as many of adaptive.",
         ),
-        "width": flag(
-            "--beam-width", panel=SEARCH, min=1, max=64, show_default="4", help="Prefixes that a beam keeps."
-        ),
+        "width": flag(SEARCH, "--beam-width", "Prefixes that a beam keeps.", min=1, max=64, show_default="4"),
         "branching": flag(
-            "--branching", panel=SEARCH, min=1, max=64, show_default="4", help="Children of each kept prefix."
+            SEARCH, "--branching", "Children of each kept prefix.", min=1, max=64, show_default="4"
         ),
         "stop_at": flag(
+            SEARCH,
             "--stop-at",
-            panel=SEARCH,
+            "Probability of the answer at which adaptive stops.",
             min=0.0,
             max=1.0,
             show_default=_of_efforts("stop_at"),
-            help="Probability of the answer at which adaptive stops.",
         ),
         "min_gain": flag(
+            SEARCH,
             "--min-gain",
-            panel=SEARCH,
+            "adaptive also stops where a further trajectory adds less than this to that probability.",
             min=-1.0,
             max=1.0,
             show_default=_of_efforts("min_gain"),
-            help="adaptive also stops where a further trajectory adds less than this to that probability.",
         ),
         "confidence": flag(
+            SEARCH,
             "--confidence",
-            panel=SEARCH,
+            "C of the paper's rules (--adapt, +n, +k, +m): wanted P(some trajectory is right).",
             min=0.01,
             max=0.9999,
             show_default="0.99",
-            help="C of the paper's rules (--adapt, +n, +k, +m): wanted P(some trajectory is right).",
         ),
     },
-    Terminal: {
-        "color": flag("--color", panel=OUTPUT, setting=True, help="Colour on stderr; NO_COLOR is honoured."),
-        "quiet": flag(
-            "--quiet",
-            "-q",
-            panel=OUTPUT,
-            count=True,
-            show_default=False,
-            help="No progress; -qq no warnings.",
-        ),
+    TerminalOptions: {
+        "color": setting(OUTPUT, "--color", "Colour on stderr; NO_COLOR is honoured."),
+        "quiet": flag(OUTPUT, "--quiet -q", "No progress; -qq no warnings.", count=True, show_default=False),
         "verbose": flag(
-            "--verbose",
-            "-v",
-            panel=OUTPUT,
-            count=True,
-            show_default=False,
-            help="Say what is used; -vv llama.cpp's log.",
+            OUTPUT, "--verbose -v", "Say what is used; -vv llama.cpp's log.", count=True, show_default=False
         ),
-        "debug": flag("--debug", panel=OUTPUT, setting=True, help="Show tracebacks of errors."),
-        "yes": flag("--yes", "-y", panel=MACHINE, setting=True, help="Download without asking."),
+        "debug": setting(OUTPUT, "--debug", "Show tracebacks of errors."),
+        "yes": setting(MACHINE, "--yes -y", "Download without asking."),
     },
-    Ask: {
+    AskOptions: {
         "show_tree": _SHOW_TREE,
-        "extract": flag("--extract", "-x", panel=OUTPUT, help="Print the final answer only."),
-        "trace": flag(
-            "--trace", panel=OUTPUT, metavar="FILE", help="Write the event log; adascale replay shows it."
-        ),
-        "save": flag(
-            "--save/--no-save",
-            panel=OUTPUT,
-            setting=True,
-            help="Keep the search, unless --trace does; adascale runs lists them.",
+        "extract": flag(OUTPUT, "--extract -x", "Print the final answer only."),
+        "trace": flag(OUTPUT, "--trace", "Write the event log; adascale replay shows it.", metavar="FILE"),
+        "save": setting(
+            OUTPUT, "--save/--no-save", "Keep the search, unless --trace does; adascale runs lists them."
         ),
         "json_output": JSON,
         "progress": _PROGRESS,
     },
-    Batch: {
-        "output": flag("--output", "-o", metavar="FILE|-", help="Where the JSON Lines go."),
-        "form": flag("--format", panel=OUTPUT, help="How the questions are written; auto goes by the file."),
-        "question_field": flag(
-            "--field", panel=OUTPUT, metavar="NAME", help="The field that holds the question."
-        ),
+    BatchOptions: {
+        "output": flag(None, "--output -o", "Where the JSON Lines go.", metavar="FILE|-"),
+        "form": flag(OUTPUT, "--format", "How the questions are written; auto goes by the file."),
+        "question_field": flag(OUTPUT, "--field", "The field that holds the question.", metavar="NAME"),
         "show_tree": _SHOW_TREE,
-        "traces": flag(
-            "--traces", panel=OUTPUT, metavar="DIR", help="Keep each search's event log, by its id."
-        ),
-        "limit": flag("--limit", panel=SEARCH, min=1, help="Read only the first so many questions."),
-        "only_failed": flag("--only-failed", panel=SEARCH, help="Ask only those again that failed before."),
-        "overwrite": flag(
-            "--overwrite", panel=OUTPUT, help="Begin anew instead of going on with the output."
-        ),
-        "fail_on_error": flag(
-            "--fail-on-error", panel=OUTPUT, help="End at the first question or line that fails."
-        ),
-        "ray": flag(
-            "--ray", panel=MACHINE, metavar="ADDRESS|auto", help="Ask on all nodes of a Ray cluster."
-        ),
-        "dry_run": flag(
-            "--dry-run", panel=OUTPUT, help="Read everything, load nothing, say what would be done."
-        ),
+        "traces": flag(OUTPUT, "--traces", "Keep each search's event log, by its id.", metavar="DIR"),
+        "limit": flag(SEARCH, "--limit", "Read only the first so many questions.", min=1),
+        "only_failed": flag(SEARCH, "--only-failed", "Ask only those again that failed before."),
+        "overwrite": flag(OUTPUT, "--overwrite", "Begin anew instead of going on with the output."),
+        "fail_on_error": flag(OUTPUT, "--fail-on-error", "End at the first question or line that fails."),
+        "ray": flag(MACHINE, "--ray", "Ask on all nodes of a Ray cluster.", metavar="ADDRESS|auto"),
+        "dry_run": flag(OUTPUT, "--dry-run", "Read everything, load nothing, say what would be done."),
         "progress": _PROGRESS,
     },
-    Eval: {
+    EvalOptions: {
         "strategies": flag(
+            SEARCH,
             "--strategies",
-            panel=SEARCH,
+            "What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules.",
             metavar="NAME[:N][@EFFORT][+RULE],...",
-            help="What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules.",
         ),
         "questions": _QUESTIONS,
-        "repeats": flag("--repeats", panel=SEARCH, min=1, max=1000, help="Times, with other random numbers."),
-        "seed": flag("--seed", panel=SEARCH, min=0, help="Of the questions and all draws."),
-        "plot": flag("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw accuracy against tokens."),
-        "csv_output": flag("--csv", panel=OUTPUT, help="Print CSV, one row a strategy."),
+        "repeats": flag(SEARCH, "--repeats", "Times, with other random numbers.", min=1, max=1000),
+        "seed": flag(SEARCH, "--seed", "Of the questions and all draws.", min=0),
+        "plot": flag(OUTPUT, "--plot", "Draw accuracy against tokens.", metavar="FILE.png|svg"),
+        "csv_output": flag(OUTPUT, "--csv", "Print CSV, one row a strategy."),
         "json_output": JSON,
     },
-    CalibrationRun: {
+    CalibrationOptions: {
         "data": flag(
-            "--data",
-            "-d",
-            panel=SEARCH,
+            SEARCH,
+            "--data -d",
+            "JSON Lines with question and answer; may be given several times.",
             metavar="FILE",
             show_default=False,
-            help="JSON Lines with question and answer; may be given several times.",
         ),
         "questions": _QUESTIONS,
-        "samples": flag(
-            "--samples", "-k", panel=SEARCH, min=1, max=64, help="Trajectories of each question."
-        ),
+        "samples": flag(SEARCH, "--samples -k", "Trajectories of each question.", min=1, max=64),
         "rollouts": flag(
-            "--rollouts",
-            "-r",
-            panel=SEARCH,
-            min=0,
-            max=64,
-            help="More trajectories from one prefix of each question.",
+            SEARCH, "--rollouts -r", "More trajectories from one prefix of each question.", min=0, max=64
         ),
-        "seed": flag("--seed", panel=SEARCH, min=0, help="Of the choice of questions and of all draws."),
-        "plot": flag("--plot", panel=OUTPUT, metavar="FILE.png|svg", help="Draw the reliability diagram."),
+        "seed": flag(SEARCH, "--seed", "Of the choice of questions and of all draws.", min=0),
+        "plot": flag(OUTPUT, "--plot", "Draw the reliability diagram.", metavar="FILE.png|svg"),
         "json_output": JSON,
     },
-    Fit: {
-        "method": flag(
-            "--method", panel=SEARCH, help="beta and quantile read the states, isotonic the reward."
-        ),
+    FitOptions: {
+        "method": flag(SEARCH, "--method", "beta and quantile read the states, isotonic the reward."),
         "output": flag(
-            "--output",
-            "-o",
-            panel=OUTPUT,
-            metavar="FILE",
-            show_default="where ask finds it",
-            help="File to write.",
+            OUTPUT, "--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"
         ),
         "run.session.calibration": None,
     },
-    Check: {
+    CheckOptions: {
         "run.session.calibration": flag(
+            SEARCH,
             "--calibration",
-            panel=SEARCH,
+            "What to check; none measures the raw scores alone.",
             metavar="auto|none|FILE",
-            help="What to check; none measures the raw scores alone.",
         )
     },
-    Doctor: {"generator": _SESSION["generator"], "offline": _SESSION["offline"], "json_output": JSON},
+    DoctorOptions: {"generator": _SESSION["generator"], "offline": _SESSION["offline"], "json_output": JSON},
 }
 
 

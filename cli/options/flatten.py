@@ -20,7 +20,7 @@ from typer.models import OptionInfo
 from ..terminal.console import use_color
 from .declare import PANELS, env, key_of
 from .flags import FLAGS
-from .groups import COMMANDS, Terminal
+from .groups import COMMANDS, TerminalOptions
 
 FieldPath = tuple[str, ...]
 """Names of fields, from a command's dataclass down to a value."""
@@ -58,17 +58,23 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
         options_type: A dataclass whose fields all have defaults.
     """
     usual = options_type()
-    flags = list(_flags(usual, options_type))
+    leaves = list(_leaves(usual, options_type))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            typed = {leaf.path: values.pop(leaf.name) for leaf in flags}
+            typed = {leaf.path: values.pop(leaf.name) for leaf in leaves}
             options = _fill(usual, typed)
             _prepare(options)
             command(options=options, **values)
 
-        parameters = sorted([*_own(command), *(leaf.parameter for leaf in flags)], key=_panel)
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+            for parameter in inspect.signature(command).parameters.values()
+            if parameter.name != "options"
+        ]
+        parameters = sorted([*own, *(leaf.parameter for leaf in leaves)], key=_panel)
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
         del run.__wrapped__  # inspect would look behind the new signature
@@ -82,7 +88,7 @@ def settings() -> dict[str, Any]:
 
     The option knows its default and its variable, and checks values; no command is imported for it.
     """
-    leaves = [leaf for command in reversed(COMMANDS) for leaf in _flags(command(), command)]
+    leaves = [leaf for command in reversed(COMMANDS) for leaf in _leaves(command(), command)]
     by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
 
     def command(**values: Any) -> None:
@@ -95,21 +101,15 @@ def settings() -> dict[str, Any]:
     return dict(sorted(zip(by_key, parameters, strict=True)))
 
 
-def _flags(options: Any, root: type[Any], path: FieldPath = ()) -> Iterator[_Leaf]:
-    hints = get_type_hints(type(options))
+def _leaves(options: Any, command: type[Any], path: FieldPath = ()) -> Iterator[_Leaf]:
+    """Fields of ``options`` that are flags; one that the command declares itself comes first."""
+    hints, own = get_type_hints(type(options)), FLAGS.get(type(options), {})
     for field in fields(options):
         value, here = getattr(options, field.name), (*path, field.name)
         if is_dataclass(value):
-            yield from _flags(value, root, here)
-        elif (flag := _flag_of(root, here, type(options))) is not None:
+            yield from _leaves(value, command, here)
+        elif flag := FLAGS.get(command, {}).get(".".join(here), own.get(field.name)):
             yield _Leaf(here, flag, hints[field.name], value)
-
-
-def _flag_of(root: type[Any], path: FieldPath, owner: type[Any]) -> OptionInfo | None:
-    """The flag of a field: of this command, or of all that have the field."""
-    of_command, of_owner = FLAGS.get(root, {}), FLAGS.get(owner, {})
-    name = ".".join(path)
-    return of_command[name] if name in of_command else of_owner.get(path[-1])
 
 
 def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) -> Any:
@@ -125,22 +125,14 @@ def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) ->
 
 
 def _prepare(options: Any) -> None:
-    """Do what holds for all that a command says, errors and warnings too."""
+    """Set colour and tracebacks, which hold for errors and warnings too."""
     for value in (getattr(options, field.name) for field in fields(options)):
-        if isinstance(value, Terminal):
+        if isinstance(value, TerminalOptions):
             use_color(value.color)
             if value.debug:
                 os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up
         elif is_dataclass(value):
             _prepare(value)
-
-
-def _own(command: Callable[..., None]) -> Iterator[inspect.Parameter]:
-    """The parameters that a command has beside its options."""
-    hints = get_type_hints(command, include_extras=True)
-    for parameter in inspect.signature(command).parameters.values():
-        if parameter.name != "options":
-            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
 
 
 def _panel(parameter: inspect.Parameter) -> int:

@@ -32,7 +32,7 @@ MAX_BRANCHES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Terminal:
+class TerminalOptions:
     """How a command talks with the person who typed it.
 
     Attributes:
@@ -82,7 +82,7 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchOptions:
     """How one question is searched, and from which probability its answer is taken for known."""
 
     strategy: StrategyName = "adaptive"
@@ -108,7 +108,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskOptions:
     """What ``ask`` takes beside the question."""
 
     show_tree: bool = False
@@ -116,14 +116,14 @@ class Ask:
     trace: Path | None = None
     save: bool = True
     json_output: bool = False
-    search: Search = Search()
+    search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions()
     progress: ProgressChoice = "auto"
-    terminal: Terminal = Terminal()
+    terminal: TerminalOptions = TerminalOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchOptions:
     """What ``batch`` takes beside the questions."""
 
     output: str = "-"
@@ -137,14 +137,14 @@ class Batch:
     fail_on_error: bool = False
     ray: str | None = None
     dry_run: bool = False
-    search: Search = Search()
+    search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
     progress: ProgressChoice = "auto"
-    terminal: Terminal = Terminal()
+    terminal: TerminalOptions = TerminalOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Eval:
+class EvalOptions:
     """What ``eval`` takes beside the questions."""
 
     strategies: str = "greedy,vote:4,vote:16,adaptive"
@@ -156,11 +156,11 @@ class Eval:
     json_output: bool = False
     preset: Preset = Preset()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
-    terminal: Terminal = Terminal()
+    terminal: TerminalOptions = TerminalOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationRun:
+class CalibrationOptions:
     """What ``calibrate fit`` and ``calibrate check`` share: questions, draws, models, and what is shown."""
 
     data: list[Path] = field(default_factory=list)
@@ -171,29 +171,29 @@ class CalibrationRun:
     plot: Path | None = None
     json_output: bool = False
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
-    terminal: Terminal = Terminal()
+    terminal: TerminalOptions = TerminalOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class FitOptions:
     """What ``calibrate fit`` takes."""
 
     method: Method = "beta"
     output: Path | None = None
-    run: CalibrationRun = CalibrationRun(
+    run: CalibrationOptions = CalibrationOptions(
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckOptions:
     """What ``calibrate check`` takes."""
 
-    run: CalibrationRun = CalibrationRun()
+    run: CalibrationOptions = CalibrationOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Doctor:
+class DoctorOptions:
     """What ``doctor`` takes."""
 
     generator: str = DEFAULT_GENERATOR
@@ -201,5 +201,5 @@ class Doctor:
     json_output: bool = False
 
 
-COMMANDS = (Ask, Batch, Eval, Fit, Check, Doctor)
+COMMANDS = (AskOptions, BatchOptions, EvalOptions, FitOptions, CheckOptions, DoctorOptions)
 """All of them; where two have the same setting, the first one's default is shown."""

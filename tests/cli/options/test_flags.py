@@ -16,7 +16,14 @@ from typer.testing import CliRunner
 
 from adascale.cli.options.flags import FLAGS, SETTINGS
 from adascale.cli.options.flatten import settings, with_options
-from adascale.cli.options.groups import COMMANDS, Ask, Check, Doctor, Eval, Fit
+from adascale.cli.options.groups import (
+    COMMANDS,
+    AskOptions,
+    CheckOptions,
+    DoctorOptions,
+    EvalOptions,
+    FitOptions,
+)
 from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides
 
@@ -58,25 +65,36 @@ def test_every_flag_has_its_field() -> None:
 
 def test_a_flag_arrives_where_its_field_is() -> None:
     ask = parsed(
-        Ask, "--budget", "8k", "--max-tokens", "99", "--temp", "0.7", "-ngl", "all", "-vv", "--seed", "3"
+        AskOptions,
+        "--budget",
+        "8k",
+        "--max-tokens",
+        "99",
+        "--temp",
+        "0.7",
+        "-ngl",
+        "all",
+        "-vv",
+        "--seed",
+        "3",
     )
     assert ask.search.budget == Budget(max_tokens=8000)
     assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
     assert (ask.session.gpu_layers, ask.terminal.verbose, ask.search.seed) == (-1, 2, 3)
-    assert parsed(Ask, "-ngl", "auto").session.gpu_layers is None
+    assert parsed(AskOptions, "-ngl", "auto").session.gpu_layers is None
 
 
-@pytest.mark.parametrize("command", [Ask, Eval])
+@pytest.mark.parametrize("command", [AskOptions, EvalOptions])
 def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
     assert parsed(command, "--paper").session.sampling.temperature == 0.7
     assert parsed(command, "--temperature", "1", "--paper").session.sampling.temperature == 1.0
 
 
 def test_what_a_command_always_does_is_no_flag() -> None:
-    assert parsed(Fit).run.session.calibration == "none"
+    assert parsed(FitOptions).run.session.calibration == "none"
     with pytest.raises(AssertionError, match="No such option"):
-        parsed(Fit, "--calibration", "auto")
-    assert parsed(Check, "--calibration", "none").run.session.calibration == "none"
+        parsed(FitOptions, "--calibration", "auto")
+    assert parsed(CheckOptions, "--calibration", "none").run.session.calibration == "none"
 
 
 def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
@@ -85,8 +103,8 @@ def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
 
 
 def test_a_flag_of_two_commands_is_the_same() -> None:
-    assert FLAGS[Doctor]["offline"] is not None
-    assert parsed(Doctor, "--offline").offline
+    assert FLAGS[DoctorOptions]["offline"] is not None
+    assert parsed(DoctorOptions, "--offline").offline
 
 
 def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
