@@ -68,17 +68,17 @@ class BlobStore:
         self._insert("IGNORE", table, (*key, *values))
 
     def get(self, table: Table, *key: str) -> tuple[Any, ...] | None:
-        """The values of a row, None where there is none."""
+        """The values of the row with this key; None without one."""
         return self._row(
             f"SELECT {', '.join(table.values)} FROM {table.name} WHERE {_key_condition(table)}", key
         )
 
     def holds(self, table: Table, *key: str) -> bool:
-        """Whether there is such a row."""
+        """Whether the table has a row with this key."""
         return self._row(f"SELECT 1 FROM {table.name} WHERE {_key_condition(table)}", key) is not None
 
     def count(self, table: Table) -> int:
-        """How many rows there are."""
+        """Number of rows of a table."""
         row = self._row(f"SELECT count(*) FROM {table.name}", ())
         assert row is not None, "a count is always there"
         return int(row[0])

@@ -83,17 +83,17 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
     Page cache is not counted as used: the kernel gives it back, and a model just downloaded is all
     page cache.
     """
-    for group, layout in _groups():
-        limit = _number(group / layout.limit)
+    for group, layout in _control_groups():
+        limit = _read_number(group / layout.limit)
         if limit is None or limit >= _UNLIMITED:
             continue
-        cache = sum(_statistics(group / "memory.stat").get(key, 0) for key in layout.reclaimable)
-        yield limit, max(0, (_number(group / layout.usage) or 0) - cache)
+        cache = sum(_read_statistics(group / "memory.stat").get(key, 0) for key in layout.reclaimable)
+        yield limit, max(0, (_read_number(group / layout.usage) or 0) - cache)
 
 
-def _groups() -> Iterator[tuple[Path, _Layout]]:
+def _control_groups() -> Iterator[tuple[Path, _Layout]]:
     """This process's memory groups, from its own up to the root of the hierarchy."""
-    for line in _lines(_MEMBERSHIP):
+    for line in _read_lines(_MEMBERSHIP):
         number, controllers, path = line.split(":", 2)
         if number == "0" and not controllers:
             root, layout = _CGROUPS, _V2
@@ -111,26 +111,26 @@ def _groups() -> Iterator[tuple[Path, _Layout]]:
 
 def _cpu_quota() -> float | None:
     quotas = []
-    for group, layout in _groups():
+    for group, layout in _control_groups():
         if layout is not _V2:
             continue
-        words = (_lines(group / "cpu.max") or [""])[0].split()
+        words = (_read_lines(group / "cpu.max") or [""])[0].split()
         if len(words) == 2 and words[0] != "max":
             quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
 
 
-def _statistics(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _lines(path))
+def _read_statistics(path: Path) -> dict[str, int]:
+    pairs = (line.split() for line in _read_lines(path))
     return {key: int(value) for key, value in pairs}
 
 
-def _number(path: Path) -> int | None:
-    text = "".join(_lines(path))
+def _read_number(path: Path) -> int | None:
+    text = "".join(_read_lines(path))
     return int(text) if text.isdigit() else None
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -41,7 +41,7 @@ class ModelLoad:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """What a set of models will take.
+    """Memory that a set of models will take.
 
     Attributes:
         weights: (role, bytes) of each model, mapped into memory whole.
@@ -82,13 +82,13 @@ def plan_memory(
         MemoryOverflowError: It does not fit; the hint names a context size that does, if there is one.
     """
     free = machine.free_memory_bytes() if available is None else available
-    plan = _plan(loads, free)
+    plan = _sum_loads(loads, free)
     if plan.verdict == "too-big" and not force:
-        raise _too_big(plan, loads)
+        raise _overflow_error(plan, loads)
     return plan
 
 
-def _plan(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
+def _sum_loads(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
     # A model that judges itself is in memory once.
     once = list({id(load.info): load for load in reversed(loads)}.values())[::-1]
     return MemoryPlan(
@@ -99,7 +99,7 @@ def _plan(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
     )
 
 
-def _too_big(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> MemoryOverflowError:
+def _overflow_error(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> MemoryOverflowError:
     who = {1: "the model needs", 2: "the two models need"}.get(len(loads), f"the {len(loads)} models need")
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
@@ -130,7 +130,7 @@ def _advice(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> str:
     ]
     anyway = f"{setting('force', True)} tries anyway"
     for change, changed in changes:
-        smaller = _plan(changed, plan.available_bytes)
+        smaller = _sum_loads(changed, plan.available_bytes)
         if smaller.verdict != "too-big":
             return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
     return f"a smaller model: {command('models', 'list')}; {anyway}"

@@ -58,7 +58,7 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class SamplingOverrides:
-    """What a user asks of the sampler.
+    """The user's own sampler settings.
 
     None leaves a number as the calibration was fitted, since only so do its probabilities hold, and without
     a calibration as ``SamplingParams`` has it.
@@ -115,7 +115,7 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a session reports what it does.
+    """Callbacks by which a session reports what it does.
 
     Attributes:
         status: Status lines.

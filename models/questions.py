@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Literal
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
-Format = Literal["auto", "jsonl", "csv", "text"]
+QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """How questions are written; ``auto`` goes by the file's name, then line by line."""
 
 _OWN = ("id", "answer")
@@ -35,7 +35,7 @@ class BadLine:
 
     Attributes:
         number: From 1.
-        text: What it begins with.
+        text: Its first 200 characters.
         error: Why.
     """
 
@@ -45,7 +45,7 @@ class BadLine:
 
 
 def read_problems(
-    source: Path | BinaryIO, form: Format = "auto", question_field: str = "question"
+    source: Path | BinaryIO, form: QuestionFormat = "auto", question_field: str = "question"
 ) -> Iterator[Problem | BadLine]:
     """Questions of a file or an open stream; a line that is none becomes a ``BadLine`` and ends nothing.
 
@@ -63,7 +63,7 @@ def read_problems(
         yield from _with_ids(rows, question_field)
 
 
-def count_lines(path: Path, form: Format = "auto") -> int | None:
+def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
     """About how many questions a file holds, for a bar: lines are counted, not read. None for a pipe.
 
     Raises:
@@ -78,10 +78,10 @@ def count_lines(path: Path, form: Format = "auto") -> int | None:
         return sum(1 for line in stream if not line.isspace())
 
 
-def _form_of(source: Path | BinaryIO, form: Format) -> Format:
+def _form_of(source: Path | BinaryIO, form: QuestionFormat) -> QuestionFormat:
     if form != "auto" or not isinstance(source, Path):
         return form
-    known: Mapping[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+    known: Mapping[str, QuestionFormat] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
     return known.get(source.suffix.lower(), "auto")
 
 
@@ -112,7 +112,7 @@ def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
             yield number, data.decode("utf-8", "replace").rstrip("\r\n"), error
 
 
-def _line_rows(lines: Iterable[_Line], form: Format, question_field: str) -> Iterator[_Row]:
+def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str) -> Iterator[_Row]:
     for number, text, error in lines:
         line = text.strip()
         if error is not None:
@@ -138,7 +138,7 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
 
 
 def _point_at(line: str, place: int) -> tuple[str, str]:
-    """What stands around a place of a line, and an arrow below that place."""
+    """The text around a column of a line, and an arrow below that column."""
     before = _printable(line[max(0, place - _BEFORE) : place])
     behind = _printable(line[place : place + _BEHIND])
     return f"{before}{behind}", " " * sum(map(_cells, before)) + "^"

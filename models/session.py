@@ -63,7 +63,7 @@ class SessionFiles:
         return [(label, file.path, file.sha256) for label, file in both if file is not None]
 
     def prm_sha256(self) -> str:
-        """What a PRM's scores depend on: its GGUF, and its head where it has one; empty without a PRM."""
+        """Digest of a PRM's GGUF, and of its head where it has one; empty without a PRM."""
         if self.prm is None:
             return ""
         head = head_file(self.prm, self.prm_format)
@@ -78,8 +78,8 @@ class OpenSession:
     """Models that ``Session`` has opened, ready to search until it closes them.
 
     Attributes:
-        options: What was asked for.
-        files: What was opened.
+        options: As given to ``Session``.
+        files: The verified model files.
         abort: Stops what llama.cpp evaluates; safe to set from any thread or signal handler.
         gpu_layers: Layers on the GPU, -1 for all.
         model: The generator.
@@ -87,11 +87,11 @@ class OpenSession:
         chat: The generator's prompt format.
         sampling: How tokens are drawn.
         fingerprint: What success probabilities depend on; calibrations and draws are found by it.
-        calibration: What turns rewards into probabilities; None without one.
+        calibration: Turns rewards into probabilities; None without one.
         context: The generator's, with one sequence per branch.
-        step_costs: What a decode step costs by its branches.
+        step_costs: Seconds of a decode step by its number of branches.
         policy: The generator as the engine sees it.
-        reward_model: What scores steps.
+        reward_model: Scores steps.
     """
 
     options: SessionOptions
@@ -140,7 +140,7 @@ class OpenSession:
         return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
     def draws_path(self) -> Path:
-        """Where draws of this generator are kept."""
+        """The file of this generator's kept draws."""
         return draws_path(self.fingerprint, self.context.sequences, self.gpu_layers)
 
     @property
@@ -164,11 +164,11 @@ class OpenSession:
         return full / stepcost.measure(self.context, [full]).seconds(full)
 
     def prompt_tokens(self, question: str) -> tuple[int, ...]:
-        """What the generator reads for a question, up to its own first token."""
+        """The tokens of a question's prompt, template included."""
         return self.chat.prompt(question)
 
     def describe(self) -> ModelDescription:
-        """What searches, for the event log and JSON output."""
+        """Generator, PRM, calibration and sampler, for the event log and JSON output."""
         generator, prm, calibration = self.generator, self.prm, self.calibration
         device = "gpu" if self.gpu_layers else "cpu"
         return ModelDescription(
@@ -183,7 +183,7 @@ class Session:
     """Opens models: ``with Session(options) as session`` gives an ``OpenSession``.
 
     Args:
-        options: What to open.
+        options: The models and their settings.
         reporting: Where status, downloads and llama.cpp's log go.
 
     Raises:

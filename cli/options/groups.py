@@ -17,7 +17,7 @@ from adascale.engine.strategies.allocation import PAPER
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
-from adascale.models.questions import Format
+from adascale.models.questions import QuestionFormat
 
 from ..render.renderer import ProgressChoice
 from ..terminal.console import ColorChoice
@@ -127,7 +127,7 @@ class BatchOptions:
     """What ``batch`` takes beside the questions."""
 
     output: str = "-"
-    form: Format = "auto"
+    form: QuestionFormat = "auto"
     question_field: str = "question"
     show_tree: bool = False
     traces: Path | None = None

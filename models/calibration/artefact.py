@@ -64,10 +64,10 @@ class Card:
 
     Attributes:
         name: Generator and PRM as a user calls them.
-        fingerprint: What it belongs to.
+        fingerprint: Of the models, prompt and sampler it was fitted with.
         method: ``beta``, ``quantile`` or ``isotonic``.
         data: Names of the question files.
-        questions: What it was fitted on (``question_key``).
+        questions: ``question_key`` of each question it was fitted on.
         samples, rollouts, seed: How many draws of each, and of which.
         versions: Of the software.
         held_out: Metrics by stage, on questions that each head never saw.
@@ -140,7 +140,7 @@ def load_artefact(path: Path, *, width: int | None = None) -> Artefact:
 
 
 def _parse(path: Path) -> Artefact:
-    tensors, metadata = _read(path)
+    tensors, metadata = _read_file(path)
     schema = metadata.get("schema")
     if schema != SCHEMA:
         facts = [f"it says {schema}, this version reads {SCHEMA}"] if schema is not None else []
@@ -162,7 +162,7 @@ def _parse(path: Path) -> Artefact:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is shown of a calibration: its ``Card`` with the number of its questions, and its file."""
+    """The public view of an artefact: its ``Card`` with the number of its questions, and its file."""
 
     name: str
     fingerprint: Fingerprint
@@ -178,7 +178,7 @@ class Description:
 
 
 def describe(artefact: Artefact) -> Description:
-    """What is shown of a calibration."""
+    """The public view of an artefact."""
     card = artefact.card
     return Description(
         card.name,
@@ -195,7 +195,7 @@ def describe(artefact: Artefact) -> Description:
     )
 
 
-def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -257,7 +257,7 @@ def _from_tensors(tensors: Tensors, method: str) -> Calibration:
 
 
 def _check_parts_fit(calibration: Calibration) -> None:
-    """Whether every part fits every other: one estimate of each kind, of nothing."""
+    """Make one estimate of each kind from zeros, which fails where shapes do not fit each other."""
     width = calibration.width
     for stage, model in calibration.stages.items():
         states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])

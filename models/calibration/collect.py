@@ -72,7 +72,7 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
 def expected_tokens(
     store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan = DrawPlan()
 ) -> int:
-    """Tokens that ``todo`` questions have or will take, by those that are kept or else by a guess."""
+    """Tokens of ``todo`` questions: as many each as kept questions have in the mean, else a guess."""
     kept = [found for problem in problems[:_SAMPLE_SIZE] if (found := store.get(problem)) is not None]
     guess = _TOKENS_GUESS * (plan.samples + plan.rollouts / 2)
     each = float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
@@ -85,8 +85,8 @@ class FinishedQuestion:
 
     Attributes:
         problem: The question.
-        tokens: What it took.
-        spent: What this run has taken so far, the tokens of unfinished questions included.
+        tokens: Generated for it in this run.
+        spent: Generated in this run so far, for unfinished questions too.
         error: Why it could not be searched.
     """
 
@@ -159,7 +159,7 @@ def _rewards(prm: RewardModel, model: LlamaModel, rollouts: Rollouts) -> tuple[F
 
 
 def _step(model: LlamaModel, rollouts: Rollouts, node: int) -> Step:
-    """What a node wrote; rollouts of an older version have no texts, so those are spelled from the tokens."""
+    """The step of a node; where an older version kept no texts, its text is spelled from its tokens."""
     start, end = (int(rollouts.tokens[:at].sum()) for at in (node, node + 1))
     ids = tuple(map(int, rollouts.token_ids[start:end]))
     spelled = b"".join(map(model.piece, ids)).decode("utf-8", "replace")

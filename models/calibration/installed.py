@@ -1,4 +1,4 @@
-"""Where calibrations are kept, which one belongs to a pair of models, and what does not match."""
+"""The calibrations of this machine: all of them, the one of a pair of models, and its mismatches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shipped_folder() -> Path:
 
 
 def installed_artefacts() -> Iterator[Artefact | CalibrationError]:
-    """All of them, the user's own first; one that cannot be read is its error."""
+    """All calibrations, the user's own first; for one that cannot be read, its error."""
     for folder in (own_folder(), shipped_folder()):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
@@ -43,7 +43,7 @@ def installed_artefacts() -> Iterator[Artefact | CalibrationError]:
 
 
 def load_errors() -> list[CalibrationError]:
-    """Why some of them cannot be read."""
+    """The error of each calibration that cannot be read."""
     return [found for found in installed_artefacts() if isinstance(found, CalibrationError)]
 
 
@@ -60,7 +60,7 @@ def find_artefact(pair: tuple[str, str, str], used: Fingerprint | None = None) -
 
 
 def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """What differs from what a calibration was fitted on, each with what follows."""
+    """A notice for each difference from what a calibration was fitted with, and its consequence."""
     fitted = card.fingerprint
     found = []
     if fitted.generator != fingerprint.generator:

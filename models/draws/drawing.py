@@ -83,7 +83,7 @@ class DrawMaker:
         self.batches = 0
 
     def expect(self, rounds: Sequence[Forecast]) -> None:
-        """What the round that begins now and those behind it may ask for."""
+        """Set the forecasts of the round that begins now and of those behind it."""
         self._rounds = rounds
         self._likely_counts.clear()
         self._ended_searches.clear()

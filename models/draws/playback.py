@@ -35,7 +35,7 @@ class ReplayingPolicy:
 
     Args:
         live: Draws what is missing; the same (prefix, seed) must always give it the same tokens.
-        store: What is kept.
+        store: The kept draws.
         seconds: Cost of one decode step by the number of branches in it.
     """
 
@@ -59,7 +59,7 @@ class ReplayingPolicy:
         return self._live.flops_per_token
 
     def expect(self, rounds: Sequence[Forecast]) -> None:
-        """What the searches from here on may ask for, round by round: idle rows of a batch write it."""
+        """Set the forecasts of the searches from here on, round by round: idle rows of a batch write them."""
         self._maker.expect(rounds)
 
     def open(self, problem: Problem) -> Evaluated:

@@ -1,4 +1,4 @@
-"""The one place where models lie: the Hugging Face cache, shared with huggingface_hub and llama.cpp.
+"""The place of all models: the Hugging Face cache, shared with huggingface_hub and llama.cpp.
 
     models--owner--name/blobs/<sha256>             the bytes
     models--owner--name/snapshots/<commit>/<file>  a relative link to them
@@ -153,7 +153,7 @@ def publish(staged: Path, remote: RemoteFile) -> Path:
 
     Args:
         staged: The file in the staging area; it is gone afterwards.
-        remote: What it is.
+        remote: The exact file that it is.
 
     Returns:
         Its path in the snapshot.
@@ -246,7 +246,7 @@ def _form_error(what: str, value: str) -> ModelCorruptError:
 
 
 def _commit_of(folder: Path, ref: str) -> str | None:
-    """What a branch or tag stands for; None if it is not known, or if the file holds no name."""
+    """The commit of a branch or tag; None if it is not known, or if its file holds no name."""
     try:
         name = (folder / "refs" / ref).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):

@@ -93,11 +93,11 @@ def _spec(name: str, entry: dict[str, Any]) -> ModelSpec:
         parameters=entry.get("parameters"),
         summary=entry["summary"],
         hub=HubRef(**entry["hub"]),
-        wheel=_wheel(**wheel) if wheel else None,
+        wheel=_wheel_ref(**wheel) if wheel else None,
         format=entry.get("format"),
     )
 
 
-def _wheel(package: str, parts: int, version: str, member: str) -> WheelRef:
+def _wheel_ref(package: str, parts: int, version: str, member: str) -> WheelRef:
     names = (package.format(part=part) for part in range(1, parts + 1))
     return WheelRef(tuple((name, version) for name in names), member)

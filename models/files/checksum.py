@@ -22,8 +22,8 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
 
     Args:
         path: The file; links are followed.
-        label: What to call it in reports.
-        report: Told of the progress while the file is read.
+        label: Its name in reports.
+        report: Gets the progress while the file is read.
     """
     known = _known_digests().get(os.path.realpath(path))
     if known is not None and known[:2] == _stamp(path):
@@ -40,7 +40,7 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
         path: The file; links are followed.
         expected: Lowercase hex digest. An empty one proves nothing, so it is refused like any other text.
         name: How to ask for the model again.
-        report: Told of the progress while the file is read.
+        report: Gets the progress while the file is read.
 
     Returns:
         Its digest.

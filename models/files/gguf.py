@@ -100,7 +100,7 @@ def read_info(path: Path) -> GGUFInfo:
         ModelNotFoundError: There is no such file.
         ModelCorruptError: It is something else, too new, or torn; the message says which.
     """
-    header = _read(path)
+    header = _read_header(path)
     arch = header.text("general.architecture")
     heads = header.number(f"{arch}.attention.head_count")
     width = header.number(f"{arch}.embedding_length")
@@ -183,7 +183,7 @@ def _hyphenated(name: str) -> str:
     return re.sub(r"[\s_]+", "-", name.strip().lower())
 
 
-def _read(path: Path) -> GGUFHeader:
+def _read_header(path: Path) -> GGUFHeader:
     if not path.exists():
         raise ModelNotFoundError(f"there is no file {path}", slug="model-not-found")
     if path.is_dir():

@@ -148,7 +148,7 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
 
 
 def _has_impossible_name(error: Exception, folder: Path) -> bool:
-    """Whether a file in a folder has a name that it cannot have."""
+    """Whether an error is that of a file in ``folder`` whose name the file system refuses."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
         return False
     return Path(str(error.filename)).is_relative_to(folder.resolve())
@@ -299,6 +299,6 @@ def _quant_error(reference: ModelReference, sizes: dict[str, int]) -> ModelNotFo
 
 
 def _reason(error: BaseException) -> str:
-    """The last words of a network error, without its class and number."""
+    """The message of a network error, without its class and number."""
     text = str(error) or type(error).__name__
     return text.partition("] ")[2] or text

@@ -84,7 +84,7 @@ def resolve(
     Args:
         ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]`` or a Hub URL.
         offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
-        on_progress: Told of downloads and of the first checksum of a file.
+        on_progress: Gets the progress of downloads, and of the first checksum of a file.
         confirm: Asked once before the first byte of a download; False declines it.
 
     Raises:
@@ -110,7 +110,7 @@ def resolve(
 
 
 def locate(ref: str) -> LocalFile | None:
-    """Where a model lies on this machine; no network, no checksum, None when it is not here.
+    """The file of a model on this machine, None when it is not here; no network, no checksum.
 
     Raises:
         ModelNotFoundError: The reference means nothing.

@@ -37,7 +37,7 @@ logging.getLogger("unearth").addHandler(logging.NullHandler())
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """What is needed to talk to the user's indexes.
+    """The user's indexes and the certificates to trust.
 
     Attributes:
         urls: Simple-API roots, to be asked in this order; may hold ``user:password@``.
@@ -48,7 +48,7 @@ class IndexSettings:
     ca_file: str | None
 
     def tls(self) -> ssl.SSLContext | bool:
-        """What httpx2 takes as ``verify``.
+        """The certificates in the form of httpx2's ``verify``.
 
         Raises:
             ModelUnavailableError: The certificates cannot be read.
@@ -112,7 +112,7 @@ class PackageIndex:
         """
         try:
             found = self._finder.find_best_match(f"{package}=={version}").best
-            wheel = _wheel(found.link) if found is not None else None
+            wheel = _checked_wheel(found.link) if found is not None else None
         except httpx2.RequestError as error:
             raise _unreachable_error(error) from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -127,9 +127,9 @@ class PackageIndex:
         """Write a wheel to ``target``.
 
         Args:
-            wheel: What ``find`` gave.
+            wheel: From ``find``.
             target: A file that may be overwritten.
-            on_bytes: Told how many bytes of the wheel have arrived.
+            on_bytes: Gets the number of bytes that have arrived.
 
         Raises:
             ModelUnavailableError: The connection failed three times.
@@ -170,7 +170,7 @@ class _Client(PyPIClient):
         yield ("*", "*", "*")
 
 
-def _wheel(link: Link) -> Wheel:
+def _checked_wheel(link: Link) -> Wheel:
     """An index may leave the digest out, as the model's own decides; but what it gives must be one."""
     promised = (link.hash_option or {}).get("sha256", [""])[0]
     if promised and not is_sha256(promised):

@@ -13,7 +13,7 @@ Activity = Literal["fetching", "checking", "waiting"]
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How far something long has come; ``done_bytes`` never goes back for one label and activity.
+    """Progress of a transfer; ``done_bytes`` never goes back for one label and activity.
 
     Attributes:
         label: The model's name.
@@ -28,7 +28,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class DownloadPlan:
-    """What a download will do, before its first byte.
+    """A download before its first byte, for consent.
 
     Attributes:
         source: Where it comes from first.

@@ -59,7 +59,7 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     return found
 
 
-def save(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
+def save_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
     """Write tensors as a safetensors file, in one step."""
     from safetensors.numpy import save as serialise
 

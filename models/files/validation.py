@@ -1,7 +1,7 @@
-"""What digests, commits, sizes and file names look like.
+"""The forms of digests, commits, sizes and file names.
 
-Others send them: a Hub, its mirror, an index, a file in the cache. Here they become parts of paths and the
-proof of a download, so whatever has another form is refused before it is used for anything.
+They come from outside (a Hub, its mirror, an index, a file in the cache) and become parts of paths and the
+proof of a download, so a value of another form is refused before it is used for anything.
 """
 
 from __future__ import annotations

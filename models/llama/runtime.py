@@ -146,7 +146,7 @@ class Run:
     tokens: Sequence[int]
 
 
-class Batch:
+class BatchArrays:
     """The arrays behind llama_batch, allocated once and filled without ctypes calls per token."""
 
     def __init__(self) -> None:
@@ -235,7 +235,7 @@ class LlamaContext:
         self._memory = C.llama_get_memory(handle)
         self._abort = abort
         C.llama_set_abort_callback(handle, abort.callback, abort.data)
-        self._batch = Batch()
+        self._batch = BatchArrays()
 
     def close(self) -> None:
         """Free the cache."""

@@ -14,11 +14,11 @@ from ..files.library import ModelFile
 from ..llama.runtime import LlamaModel
 from .head import fetch_head, qwen_math_prm, skywork_prm
 from .readout import Adapter
-from .token import judge, math_shepherd, rlhflow_deepseek, rlhflow_mistral
+from .token import chat_judge, math_shepherd, rlhflow_deepseek, rlhflow_mistral
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class PRMFormat:
     """A PRM format.
 
     Attributes:
@@ -30,13 +30,13 @@ class Format:
     names: str = r"(?!)"
 
 
-FORMATS: dict[str, Format] = {
-    "judge": Format(judge),
-    "math-shepherd": Format(math_shepherd, r"math-shepherd.*prm"),
-    "rlhflow-deepseek": Format(rlhflow_deepseek, r"prm-deepseek-data"),
-    "rlhflow-mistral": Format(rlhflow_mistral, r"prm-mistral-data"),
-    "qwen-math-prm": Format(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
-    "skywork-prm": Format(skywork_prm, r"skywork-o1-open-prm"),
+FORMATS: dict[str, PRMFormat] = {
+    "judge": PRMFormat(chat_judge),
+    "math-shepherd": PRMFormat(math_shepherd, r"math-shepherd.*prm"),
+    "rlhflow-deepseek": PRMFormat(rlhflow_deepseek, r"prm-deepseek-data"),
+    "rlhflow-mistral": PRMFormat(rlhflow_mistral, r"prm-mistral-data"),
+    "qwen-math-prm": PRMFormat(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
+    "skywork-prm": PRMFormat(skywork_prm, r"skywork-o1-open-prm"),
 }
 
 
@@ -65,7 +65,7 @@ def settle_format(
         file: The GGUF.
         wanted: The format the user asks for; None takes the catalogue's, else what the file's names say, else
             ``judge``.
-        status: Told when a head has to be fetched.
+        status: Shows a line when a head has to be fetched.
         offline: Never touch the network.
 
     Raises:

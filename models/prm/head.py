@@ -20,7 +20,7 @@ from ..files import hub
 from ..files.catalog import HubRef
 from ..files.gguf import names_of
 from ..files.library import ModelFile
-from ..files.safetensors import read_local, read_remote, save
+from ..files.safetensors import read_local, read_remote, save_tensors
 from ..llama.chat import render
 from ..llama.runtime import LlamaModel
 from ..storage import cache_folder
@@ -127,7 +127,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     hub.check_reachable()
     status(f"Fetching the head of {file.name} from {source.repo}...")
     tensors = read_remote(source, _tensors_of(name))
-    save(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
+    save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
 
 
 def _tensors_of(name: str) -> list[str]:
@@ -147,7 +147,7 @@ def _find_head(gguf: Path, own_name: str) -> Path | None:
 
 
 def head_path(gguf: Path) -> Path:
-    """Where a user puts the head of a GGUF."""
+    """The user's own head file of a GGUF: beside it, ``NAME.head.safetensors``."""
     return gguf.with_suffix(".head.safetensors")
 
 

@@ -23,7 +23,7 @@ class Readout(Protocol):
         """P(good), in [0, 1]."""
 
     def doubt(self, context: LlamaContext, row: int) -> str:
-        """What shows that the model was never trained to answer here; empty when nothing does."""
+        """Evidence that the model was never trained to answer here; empty without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class TokenPair:
     def read(self, context: LlamaContext, row: int) -> float:
         """Softmax over the two."""
         good, bad = context.logits(row)[[self.good, self.bad]]
-        return sigmoid(float(good) - float(bad))
+        return _sigmoid(float(good) - float(bad))
 
     def doubt(self, context: LlamaContext, row: int) -> str:
-        """Whether other tokens are far more likely than the two."""
+        """A text where other tokens are far more likely than the two; else empty."""
         logits = context.logits(row).astype(np.float64)
         weights = np.exp(logits - logits.max())
         share = float(weights[[self.good, self.bad]].sum() / weights.sum())
@@ -87,7 +87,7 @@ class Head:
         """Sigmoid of one output, or softmax over two."""
         state = context.state(row)
         assert state is not None, "a head needs a context that keeps states"
-        return sigmoid(self.log_odds(state))
+        return _sigmoid(self.log_odds(state))
 
     def log_odds(self, state: FloatArray) -> float:
         """Logit of P(good) for a ``[width]`` state after the final norm."""
@@ -102,6 +102,6 @@ class Head:
         return ""
 
 
-def sigmoid(logit: float) -> float:
+def _sigmoid(logit: float) -> float:
     """1 / (1 + exp(-logit)), without overflow."""
     return 0.5 * (1.0 + math.tanh(0.5 * logit))

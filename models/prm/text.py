@@ -103,7 +103,7 @@ def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: 
     Args:
         model: Has the template.
         opening: Messages up to the first step.
-        answer: What the assistant is taken to have said to every step before.
+        answer: The assistant's answer to every step before.
         name: Of the format, for the error.
 
     Raises:

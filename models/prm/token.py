@@ -79,7 +79,7 @@ def _rlhflow(model: LlamaModel, name: str, spelled: Callable[[int, str], str]) -
     return Adapter(name, script, _answers(model, Piece("+"), Piece("-"), name))
 
 
-def judge(model: LlamaModel) -> Adapter:
+def chat_judge(model: LlamaModel) -> Adapter:
     """The judge's text, cut out of the model's own chat template.
 
     Raises:

@@ -55,7 +55,7 @@ class Worker:
         reporting: Where the worker's status, downloads and log go.
 
     Attributes:
-        open_models: What was opened.
+        open_models: The models, warnings and files of the session.
         interrupted: Whether it was told to stop.
 
     Raises:

@@ -142,7 +142,7 @@ class ModelsOpened:
 
     @classmethod
     def of(cls, session: OpenSession) -> Self:
-        """What an open session has."""
+        """The message for an open session."""
         return cls(session.describe(), tuple(session.warnings), tuple(session.files.listing()))
 
 
@@ -182,7 +182,7 @@ class WorkerFailed:
 
     Attributes:
         kind: Name of its class.
-        notice: What it says.
+        notice: Its slug, message, facts and hint.
     """
 
     kind: str

@@ -20,19 +20,19 @@ ENVIRONMENT = {
     # An abort is told in one line, not by a debugger.
     "GGML_NO_BACKTRACE": "1",
 }
-"""What libraries read when they are loaded, unless the user has set it."""
+"""Variables that libraries read when they are loaded; the user's own values win."""
 
 _COMMAND = "from adascale.models.worker.server import main; main()"
 
 _LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')} or fewer {setting('samples')}"
 
 _FAULTS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
-"""What a process dies of by its own doing; SIGILL is a library that was built for another machine."""
+"""Signals of a crash of the process itself; SIGILL means a library built for another machine."""
 
 _LAST_WORDS = re.compile(
     rb"terminate called |(?:.*/)?([\w.-]+\.(?:cc?|cpp|cuh?|h|hpp|mm?):\d+: .+)|\s+what\(\): (.+)"
 )
-"""What C++ and ggml write before they abort: an exception, or a failed GGML_ASSERT with its place."""
+"""Lines of C++ and ggml before an abort: an exception, or a failed GGML_ASSERT with its place."""
 
 _PATIENCE = 1.0
 """Seconds to wait for the end of a dead worker's stderr, which a child of its own may still hold."""

@@ -52,7 +52,7 @@ _CONCURRENT_CALLS = 2
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
-    """What an engine did in one call.
+    """The outcome of one call.
 
     Attributes:
         events: In order, without hidden states.
@@ -177,7 +177,7 @@ class _EnginePlace:
         return getattr(self._actor, method).remote(*args)
 
     def result(self, reference: Any) -> Any:
-        """What a method has returned.
+        """The return value of a call.
 
         Raises:
             AdascaleError: it has raised one.
@@ -203,7 +203,7 @@ class Cluster:
             llama.cpp's log is in Ray's logs.
 
     Attributes:
-        open_models: What was opened, the same everywhere.
+        open_models: The models, warnings and files of the sessions, the same everywhere.
         interrupted: Whether it was told to stop.
 
     Raises:

@@ -148,7 +148,7 @@ class Server:
         self._send(RunEnded())
 
     def _questions(self, driver: Driver) -> Iterator[Problem | None]:
-        """What the parent sends; None while there is nothing yet and something to do."""
+        """The parent's questions; None while it has sent none and searches are running."""
         while True:
             try:
                 message = self._inbox.get(block=not driver.busy)

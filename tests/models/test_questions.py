@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, Format, choose_questions, read_problems
+from adascale.models.questions import BadLine, QuestionFormat, choose_questions, read_problems
 
 
 def read(
-    path: Path, data: bytes | str, form: Format = "auto", field: str = "question"
+    path: Path, data: bytes | str, form: QuestionFormat = "auto", field: str = "question"
 ) -> list[Problem | BadLine]:
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return list(read_problems(path, form, field))
@@ -141,7 +141,7 @@ def test_a_pipe_is_read_as_it_comes() -> None:
 
 @given(st.lists(st.text(max_size=30)), st.sampled_from(["auto", "jsonl", "csv", "text"]))
 def test_no_text_makes_it_fail(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], form: Format
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], form: QuestionFormat
 ) -> None:
     path = tmp_path_factory.mktemp("in") / "in"
     text = "question\n" + "\n".join(lines)

@@ -12,7 +12,7 @@ from heads import head, safetensors, shards
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.files.catalog import HubRef
-from adascale.models.files.safetensors import read_local, read_remote, save
+from adascale.models.files.safetensors import read_local, read_remote, save_tensors
 
 REPO = HubRef("some/backbone", "c" * 40)
 
@@ -75,7 +75,7 @@ def test_repositories_without_the_head_are_explained(
 
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "head.safetensors"
-    save(path, head(), {"repo": "a/b"})
+    save_tensors(path, head(), {"repo": "a/b"})
     found = read_local(path, list(head()))
     for name, tensor in head().items():
         np.testing.assert_array_equal(found[name], tensor)

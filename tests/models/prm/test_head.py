@@ -19,7 +19,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
 from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile
-from adascale.models.files.safetensors import save
+from adascale.models.files.safetensors import save_tensors
 from adascale.models.prm.formats import settle_format
 
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -80,7 +80,7 @@ def weights(gguf: Path) -> dict[str, NDArray[np.float32]]:
 
 @pytest.fixture
 def prm(name: str, gguf: Path, weights: Tensors) -> Iterator[Opened]:
-    save(sidecar(gguf), random_head(name), {})
+    save_tensors(sidecar(gguf), random_head(name), {})
     with scoring.opened(gguf, name) as opened:
         yield opened
 
@@ -147,13 +147,13 @@ def test_a_pair_passes_the_self_test(prm: Opened) -> None:
 
 def test_a_head_that_gives_no_number_is_refused(name: str, gguf: Path, weights: Tensors) -> None:
     broken = {key: tensor * np.float32(np.nan) for key, tensor in random_head(name).items()}
-    save(sidecar(gguf), broken, {})
+    save_tensors(sidecar(gguf), broken, {})
     with scoring.opened(gguf, name) as prm, pytest.raises(UsageError, match="its score is not a number"):
         prm.prm.self_test()
 
 
 def test_another_models_head_is_refused(name: str, gguf: Path, weights: Tensors) -> None:
-    save(sidecar(gguf), random_head(name, width=96), {})
+    save_tensors(sidecar(gguf), random_head(name, width=96), {})
     words = "its states have 64 numbers, the head takes 96"
     with pytest.raises(UsageError, match=words) as raised, scoring.opened(gguf, name):
         pass
@@ -162,7 +162,7 @@ def test_another_models_head_is_refused(name: str, gguf: Path, weights: Tensors)
 
 def test_a_head_of_the_other_kind_is_refused(gguf: Path, weights: Tensors) -> None:
     two = {key.replace("score.2", "v_head.summary"): t for key, t in random_head("qwen-math-prm").items()}
-    save(sidecar(gguf), two, {})
+    save_tensors(sidecar(gguf), two, {})
     with (
         pytest.raises(UsageError, match="the head has 2 outputs, not 1"),
         scoring.opened(gguf, "skywork-prm"),
@@ -179,12 +179,12 @@ def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path, 
         settle_format(file, name, print, offline=False)
     assert raised.value.slug == "no-head"
     assert str(sidecar(gguf)) in raised.value.facts[0]
-    save(sidecar(gguf), random_head(name), {})
+    save_tensors(sidecar(gguf), random_head(name), {})
     assert settle_format(file, name, print, offline=True) == name
 
 
 def test_a_vocabulary_without_the_marker_is_refused(gguf: Path) -> None:
     tiny_prm.write_qwen2(gguf, extra=False)
-    save(sidecar(gguf), random_head("qwen-math-prm"), {})
+    save_tensors(sidecar(gguf), random_head("qwen-math-prm"), {})
     with pytest.raises(UsageError, match='has no token "<extra_0>"'), scoring.opened(gguf, "qwen-math-prm"):
         pass
