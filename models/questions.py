@@ -60,7 +60,7 @@ def read_problems(
     with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
         lines = _decode(stream)
         rows = _csv_rows(lines, question_field) if form == "csv" else _line_rows(lines, form, question_field)
-        yield from _with_ids(rows, question_field)
+        yield from _make_problems(rows, question_field)
 
 
 def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
@@ -194,14 +194,14 @@ def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
             yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
 
 
-def _with_ids(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
+def _make_problems(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
     seen: dict[int, int] = {}
     for number, text, data in rows:
-        found = data if isinstance(data, UsageError) else _problem(number, data, question_field, seen)
+        found = data if isinstance(data, UsageError) else _make_problem(number, data, question_field, seen)
         yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
 
 
-def _problem(
+def _make_problem(
     number: int, data: Mapping[str, Any], question_field: str, seen: dict[int, int]
 ) -> Problem | UsageError:
     question = data.get(question_field)

@@ -220,13 +220,13 @@ class Session:
     def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
         if (log := self._reporting.log) is not None:
             self._stack.enter_context(log_to(lambda level, text: log(text)))
-        window = self._window(files.generator)
+        window = self._choose_window(files.generator)
         self._check_memory(files, window)
-        model = self._load(files.generator)
+        model = self._load_model(files.generator)
         chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
         sampling = options.sampling.over(SamplingParams())
         fingerprint = _fingerprint(files, chat, sampling, window)
-        calibration = self._calibration(fingerprint, model)
+        calibration = self._find_calibration(fingerprint, model)
         if calibration is not None:
             sampling = options.sampling.over(
                 SamplingParams.from_record(calibration.card.fingerprint.sampling)
@@ -236,12 +236,14 @@ class Session:
         states = calibration is not None or options.purpose != "search"
         context = self._make_context(model, window, options.branches, states=states)
         even = stepcost.StepCosts({}, even=True)
-        step_costs = even if options.purpose == "rollouts" else self._step_costs(files.generator, context)
+        step_costs = (
+            even if options.purpose == "rollouts" else self._load_step_costs(files.generator, context)
+        )
         policy = LlamaPolicy(
             context,
             chat,
             sampling,
-            self._cache(),
+            self._make_cache(),
             step_costs if options.purpose == "search" else even,
             park_steps=options.purpose != "replay",
         )
@@ -267,7 +269,7 @@ class Session:
     def _threads(self) -> int:
         return self._options.threads or machine.physical_cores()
 
-    def _calibration(self, fingerprint: Fingerprint, model: LlamaModel) -> Artefact | None:
+    def _find_calibration(self, fingerprint: Fingerprint, model: LlamaModel) -> Artefact | None:
         wanted, prm = self._options.calibration, self._options.prm
         if prm == "none" and wanted not in ("auto", "none"):
             text = f"{setting('prm', 'none')} leaves nothing to calibrate with {wanted}"
@@ -278,7 +280,7 @@ class Session:
             return installed.find_artefact(fingerprint.pair(), fingerprint)
         return load_artefact(Path(wanted), width=model.width)
 
-    def _window(self, file: ModelFile) -> int:
+    def _choose_window(self, file: ModelFile) -> int:
         allowed = file.info.context_length or WINDOW
         wanted = self._options.ctx_size or min(WINDOW, allowed)
         if wanted > allowed:
@@ -296,7 +298,7 @@ class Session:
             loads.append(ModelLoad("PRM", own, _prm_window(prm, window), 1))
         plan_memory(loads, force=self._options.force)
 
-    def _load(self, file: ModelFile) -> LlamaModel:
+    def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
         self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)}, {device})...")
         self._reporting.loading(file.path)
@@ -312,17 +314,17 @@ class Session:
     def _open_prm(self, files: SessionFiles, generator: LlamaModel, window: int) -> RewardModel:
         if files.prm is None:
             return SequenceLogprob()
-        model = generator if files.prm.path == files.generator.path else self._load(files.prm)
+        model = generator if files.prm.path == files.generator.path else self._load_model(files.prm)
         adapter = FORMATS[files.prm_format].adapter(model)
         context = self._make_context(model, _prm_window(files.prm, window), 1, states=adapter.readout.states)
-        prm = StepPRM(context, adapter, self._cache())
+        prm = StepPRM(context, adapter, self._make_cache())
         prm.self_test()
         return prm
 
-    def _cache(self) -> PrefixCache:
+    def _make_cache(self) -> PrefixCache:
         return PrefixCache(min(_CACHE_MAX, machine.free_memory_bytes() // _CACHE_SHARE))
 
-    def _step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
+    def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
         path = stepcost.curve_path(file.sha256, self._threads, self._gpu_layers)
         known = stepcost.load(path, context.sequences)

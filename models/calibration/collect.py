@@ -135,7 +135,7 @@ def score_rollouts(
         if rollouts is None or store.rewards(problem, key) is not None:
             continue
         try:
-            rewards, tokens = _rewards(prm, model, rollouts)
+            rewards, tokens = _score_nodes(prm, model, rollouts)
         except ContextOverflowError as error:
             yield FinishedQuestion(problem, 0, spent, error.message)
         else:
@@ -146,19 +146,19 @@ def score_rollouts(
             prm.close_problem(problem)
 
 
-def _rewards(prm: RewardModel, model: LlamaModel, rollouts: Rollouts) -> tuple[FloatArray, int]:
+def _score_nodes(prm: RewardModel, model: LlamaModel, rollouts: Rollouts) -> tuple[FloatArray, int]:
     rewards = np.zeros(len(rollouts.parent), np.float32)
     paths: list[tuple[Step, ...]] = [()]
     tokens = 0
     for node in range(1, len(rewards)):
-        paths.append((*paths[rollouts.parent[node]], _step(model, rollouts, node)))
+        paths.append((*paths[rollouts.parent[node]], _step_of(model, rollouts, node)))
         [found] = prm.score([Prefix(rollouts.problem, paths[node])])
         rewards[node] = found.reward
         tokens += found.prm_tokens
     return rewards, tokens
 
 
-def _step(model: LlamaModel, rollouts: Rollouts, node: int) -> Step:
+def _step_of(model: LlamaModel, rollouts: Rollouts, node: int) -> Step:
     """The step of a node; where an older version kept no texts, its text is spelled from its tokens."""
     start, end = (int(rollouts.tokens[:at].sum()) for at in (node, node + 1))
     ids = tuple(map(int, rollouts.token_ids[start:end]))

@@ -75,8 +75,6 @@ class GGUFInfo:
     name: str
     context_length: int
     block_count: int
-    embedding_length: int
-    head_count: int
     head_count_kv: int
     key_length: int
     value_length: int
@@ -103,16 +101,13 @@ def read_info(path: Path) -> GGUFInfo:
     header = _read_header(path)
     arch = header.text("general.architecture")
     heads = header.number(f"{arch}.attention.head_count")
-    width = header.number(f"{arch}.embedding_length")
-    head_size = width // heads if heads else 0
+    head_size = header.number(f"{arch}.embedding_length") // heads if heads else 0
     file_type = header.number("general.file_type", -1)
     return GGUFInfo(
         architecture=arch,
         name=header.text("general.name"),
         context_length=header.number(f"{arch}.context_length"),
         block_count=header.number(f"{arch}.block_count"),
-        embedding_length=width,
-        head_count=heads,
         head_count_kv=header.number(f"{arch}.attention.head_count_kv", heads),
         key_length=header.number(f"{arch}.attention.key_length", head_size),
         value_length=header.number(f"{arch}.attention.value_length", head_size),

@@ -80,7 +80,7 @@ class Slot:
         prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         parked: Has the logits of the first token, until that token is sampled.
         tokens, text, logprob, pool: The unfinished step.
-        last: Number of tokens of the last finished step.
+        last_step_tokens: Number of tokens of the last finished step.
     """
 
     job: Job
@@ -92,7 +92,7 @@ class Slot:
     text: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
     pool: Pool = field(default_factory=Pool)
-    last: int = 0
+    last_step_tokens: int = 0
 
     def hold(self) -> None:
         """Move the pending tokens to the held ones, after a batch has evaluated them."""
@@ -137,6 +137,6 @@ class Slot:
         """End the step, with the reading of its hidden states; the next one begins empty."""
         text = self.text.decode("utf-8", "replace")
         step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take())
-        self.last = len(self.tokens)
+        self.last_step_tokens = len(self.tokens)
         self.tokens, self.text, self.logprob, self.pool = [], bytearray(), 0.0, Pool()
         return step

@@ -67,7 +67,7 @@ class ChatFormat:
     """
 
     def __init__(self, model: LlamaModel, system: str) -> None:
-        before, behind = self._around(model, system)
+        before, behind = self._split_template(model, system)
         self._model = model
         self.head = _with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True))
@@ -81,7 +81,7 @@ class ChatFormat:
         return hashlib.sha256(json.dumps([self.head, self.tail]).encode()).hexdigest()
 
     @staticmethod
-    def _around(model: LlamaModel, system: str) -> tuple[str, str]:
+    def _split_template(model: LlamaModel, system: str) -> tuple[str, str]:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
         if not shows_system(model, system):
             messages = [{"role": "user", "content": f"{system}\n\n{_PLACEHOLDER}"}]

@@ -264,7 +264,7 @@ class LlamaPolicy:
 
     def _park_before_last(self, sequence: int) -> None:
         slot = self._slots[sequence]
-        before = slot.length() - slot.last
+        before = slot.length() - slot.last_step_tokens
         # The last token of a prefix is never in its snapshot: a branch evaluates it in its first batch.
         if before > len(slot.job.prefix) and self._context.shorten(sequence, before - 1):
             tokens = tuple(slot.held[: before - 1])
