@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .types import BranchId, Estimate, Finished, Problem, Reading, Step, Until
+from .types import BranchId, Estimate, FinishedSearch, Problem, Reading, Step, Until
 
 Clock = Callable[[], float]
 """Seconds on a monotonic clock."""
@@ -26,7 +26,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class PrefixWork:
     """Prefix tokens that had to be evaluated, those that were reused, and the reading of a prompt."""
 
     evaluated_tokens: int = 0
@@ -52,7 +52,7 @@ class Growth:
     new_tokens: int
     text: str
     step: Step | None = None
-    prefix: Evaluated = Evaluated()
+    prefix: PrefixWork = PrefixWork()
     seconds: float | None = None
 
 
@@ -67,7 +67,7 @@ class Policy(Protocol):
     def slots(self) -> int:
         """Branches that can run at the same time."""
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         """Evaluate the prompt, once; a ContextOverflowError if it does not fit."""
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
@@ -114,10 +114,10 @@ class Calibrator(Protocol):
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for one scored prefix."""
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate | None:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate | None:
         """Estimate for the chosen answer; ``prefix`` is the question. None leaves its best trajectory's."""
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         """Whether a question is unlike those that estimates were fitted on."""
 
 
@@ -145,10 +145,10 @@ class Uncalibrated:
     def question(self, prefix: Prefix) -> None:
         """Nothing is known before anything is written."""
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> None:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> None:
         """The best trajectory's score stands for the answer."""
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         """Always False: without a calibration no question is out of distribution."""
         return False
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .ports import Evaluated, Growth, Prefix, Score
+from .ports import Growth, Prefix, PrefixWork, Score
 from .types import BranchId, Problem, Step, Until
 
 Script = Callable[[Prefix, random.Random], Step]
@@ -50,9 +50,9 @@ class ScriptedPolicy:
     batches: int = 0
     _running: dict[BranchId, _Running] = field(default_factory=dict)
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         """The prompt has one token per character of the question."""
-        return Evaluated(len(problem.question), 0)
+        return PrefixWork(len(problem.question), 0)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Begin a branch; the script sees the same random numbers for the same seed."""
@@ -68,7 +68,7 @@ class ScriptedPolicy:
     def _grow(self, branch: BranchId, run: _Running) -> Growth:
         first = run.position == 0
         reused = len(run.prefix.problem.question) + sum(len(s.token_ids) for s in run.prefix.steps)
-        prefix = Evaluated(0, reused) if first else Evaluated()
+        prefix = PrefixWork(0, reused) if first else PrefixWork()
         run.position += 1
         if run.position < len(run.step.token_ids):
             return Growth(branch, 1, run.step.text[: run.position], None, prefix)

@@ -193,7 +193,7 @@ class AnswerGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedSearch:
     """What a finished search looks like from its answers; at least one candidate has one.
 
     Attributes:

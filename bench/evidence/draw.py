@@ -1,4 +1,4 @@
-"""Draw solutions for evaluations and studies, and record them (``records.py``).
+"""Draw solutions for evaluations and studies, and record them (``recorded_draws``).
 
 Usage: ``python -m bench.evidence.draw MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--questions N]``
 
@@ -34,7 +34,7 @@ from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close
-from . import records
+from . import recorded_draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,11 @@ def _fitted() -> set[str]:
 
 def header(session: OpenSession, artefact: Artefact, seed: int, samples: int) -> Mapping[str, Any]:
     return {
-        "schema": records.SCHEMA,
+        "schema": recorded_draws.SCHEMA,
         "model": session.generator.name,
         "generator": session.generator.sha256,
         "calibration": artefact.card.name,
-        "calibration_sha256": records.digest(artefact),
+        "calibration_sha256": recorded_draws.digest(artefact),
         "seed": seed,
         "samples": samples,
         "temperature": session.sampling.temperature,
@@ -153,7 +153,7 @@ def main() -> None:
     if args.unfitted:
         files = [[problem for problem in file if not fitted_on(problem)] for file in files]
     problems = choose_questions(files, args.questions, args.seed)
-    done = {r["id"] for r in records.load(args.output)[1]} if args.output.exists() else set()
+    done = {r["id"] for r in recorded_draws.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(
         args.model,
@@ -171,13 +171,13 @@ def main() -> None:
         artefact = session.calibration
         assert artefact is not None, "records need a calibration"
         if not args.output.exists():
-            records.append(args.output, [header(session, artefact, args.seed, args.samples)])
+            recorded_draws.append(args.output, [header(session, artefact, args.seed, args.samples)])
         policy = session.replay_policy(store)
         settings = Settings(Everything(args.samples), seed=args.seed)
         for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished):
-                records.append(args.output, [record(problem, logs.pop(problem.id), artefact)])
+                recorded_draws.append(args.output, [record(problem, logs.pop(problem.id), artefact)])
                 done.add(problem.id)
                 rate = policy.drawn_tokens / (time.monotonic() - started)
                 print(f"{len(done)}/{len(problems)} questions, {rate:.0f} tokens/s", flush=True)

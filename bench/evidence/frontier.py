@@ -23,7 +23,7 @@ from adascale.engine.evaluation.tables import markdown
 from adascale.engine.search.codec import to_plain
 
 from ..common import close
-from . import records
+from . import recorded_draws
 
 DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--join", type=int, default=0, help="join steps until each has so many tokens")
     parser.add_argument("--plot", type=Path, help="draw accuracy against tokens: .png or .svg")
     args = parser.parse_args()
-    header, driver, problems = records.replaying(
+    header, driver, problems = recorded_draws.replay_driver(
         args.file,
         args.orders,
         args.like,
@@ -59,7 +59,7 @@ def main() -> None:
     found = Comparison(contestants, [problem.id for problem in problems])
     for outcome in evaluate(driver, contestants, problems, args.orders, header["seed"]):
         found.add(outcome)
-    report, described = found.report(), records.described(header)
+    report, described = found.report(), recorded_draws.description(header)
     print(markdown(report))
     if args.plot is not None:
         frontier(report, described, args.plot)

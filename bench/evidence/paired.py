@@ -3,10 +3,10 @@
 Usage: ``python -m bench.evidence.paired DRAWS.jsonl.gz DATA.jsonl -o OUTCOMES.jsonl.gz
 [--strategies adaptive,beam]``
 
-The records (``records.py``) give the strategies that these are measured against; a beam, or a step that is
-drawn again on records that do not hold it, cannot be replayed from them. Draws are those of ``adascale eval``
-with the same seed, and are kept for it. Each outcome is appended with its texts the moment it is there, and
-the same command goes on. Older files of outcomes are neither compressed nor have texts.
+The records (``recorded_draws``) give the strategies that these are measured against; a beam, or a step that
+is drawn again on records that do not hold it, cannot be replayed from them. Draws are those of ``adascale
+eval`` with the same seed, and are kept for it. Each outcome is appended with its texts the moment it is
+there, and the same command goes on. Older files of outcomes are neither compressed nor have texts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from adascale.models.questions import read_known
 from adascale.models.session import Session
 
 from ..common import close
-from . import records
+from . import recorded_draws
 from .frontier import numbers
 
 AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency"
@@ -41,7 +41,7 @@ def run(header: Mapping[str, Any], todo: Sequence[tuple[Contestant, list[Problem
     options = SessionOptions(header["model"], sampling=sampling, branches=32, purpose="replay")
     with Session(options) as session, closing(DrawStore(session.draws_path())) as store:
         assert session.calibration is not None
-        assert records.digest(session.calibration) == header["calibration_sha256"]
+        assert recorded_draws.digest(session.calibration) == header["calibration_sha256"]
         driver = session.driver(lambda: 0.0, session.replay_policy(store))
         for entry, problems in todo:
             yield from evaluate(driver, [entry], problems, 1, header["seed"])
@@ -58,19 +58,19 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=8, help="play the records in as many orders")
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
-    header, driver, recorded = records.replaying(args.draws, args.orders)
+    header, driver, recorded = recorded_draws.replay_driver(args.draws, args.orders)
     recorded = recorded[: args.questions]
     samples = {"samples": header["samples"]}
     played = parse_contestants(args.against, samples)
     live = parse_contestants(args.strategies, {**samples, **numbers(args.set)})
-    kept = records.lines(args.output) if args.output.exists() else []
+    kept = recorded_draws.lines(args.output) if args.output.exists() else []
     found = {(o.entry, o.problem): o for o in (build(Outcome, line) for line in kept)}
     known = {problem.id: problem for file in read_known(args.data) for problem in file}
     asked = [(entry, problem.id) for entry in live for problem in recorded]
     lacking = [(entry, id_) for entry, id_ in asked if (entry.name, id_) not in found]
     todo = [(entry, [known[id_] for other, id_ in lacking if other is entry]) for entry in live]
     for at, new in enumerate(run(header, todo) if lacking else (), start=1):
-        records.append(args.output, [to_plain(new)])
+        recorded_draws.append(args.output, [to_plain(new)])
         found[new.entry, new.problem] = new
         print(f"{at}/{len(lacking)} searches, {new.entry}", flush=True)
     comparison = Comparison([*played, *live], [problem.id for problem in recorded])
@@ -80,7 +80,7 @@ def main() -> None:
         comparison.add(found[entry.name, id_])
     report = comparison.report()
     print(markdown(report))
-    close({**records.described(header), **to_plain(report)})
+    close({**recorded_draws.description(header), **to_plain(report)})
 
 
 if __name__ == "__main__":

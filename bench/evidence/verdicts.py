@@ -2,7 +2,7 @@
 
 Usage: ``python -m bench.evidence.verdicts FILE.jsonl.gz ... -o NOW.jsonl [--against THEN.jsonl]``
 
-Every file of draws (``records.py``) is judged anew: samples, greedy solutions and what was drawn again. A
+Every file of draws (``recorded_draws``) is judged anew: samples, greedy solutions and what was drawn again. A
 line of the output is one answer to one question: how many solutions gave it, and whether it is right. Against
 the output of another version it shows each verdict that differs. Where texts were kept their answers are read
 again too, and those that are read otherwise now are counted.
@@ -21,7 +21,7 @@ from typing import Any
 from adascale.engine.answers.equality import is_right
 
 from ..common import close
-from . import records
+from . import recorded_draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def parts(solution: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def verdicts(path: Path) -> Iterator[Verdict]:
     """Of all answers in a file of draws."""
-    for record in records.load(path)[1]:
+    for record in recorded_draws.load(path)[1]:
         solutions = [*record["samples"], record["greedy"]]
         answers = Counter(part["answer"] for solution in solutions for part in parts(solution))
         for answer, count in answers.items():

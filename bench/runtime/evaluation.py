@@ -16,7 +16,7 @@ from pathlib import Path
 
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Outcome, evaluate
-from adascale.engine.ports import Evaluated, Growth, Prefix, SequenceLogprob
+from adascale.engine.ports import Growth, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import BranchId, Problem, Step, Until
 from adascale.models.draws.playback import ReplayingPolicy
@@ -45,8 +45,8 @@ class RecordedGenerator:
     _left: dict[BranchId, list[Step]] = field(default_factory=dict)
     _written: dict[BranchId, int] = field(default_factory=dict)
 
-    def open(self, problem: Problem) -> Evaluated:
-        return Evaluated(self.recorded.prompt(problem).tokens)
+    def open(self, problem: Problem) -> PrefixWork:
+        return PrefixWork(self.recorded.prompt(problem).tokens)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         self._left[branch] = list(self.recorded.get(draw_key(prefix, seed, greedy), until))

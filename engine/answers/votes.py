@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from ..ports import Calibrator, Prefix
-from ..types import AnswerGroup, Candidate, Estimate, Finished, SearchResult, SelectRule, Standing
+from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, SearchResult, SelectRule, Standing
 from .equality import same_answer
 from .lookahead import Support, log_odds, look_ahead
 
@@ -80,7 +80,7 @@ def with_confidence(
     """
     if not result.groups:
         return result
-    finished = Finished(question, tuple(candidates), result.groups)
+    finished = FinishedSearch(question, tuple(candidates), result.groups)
     return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
 
 

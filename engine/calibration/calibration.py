@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ports import Prefix
-from ..types import Estimate, Finished
+from ..types import Estimate, FinishedSearch
 from .features import (
     Array,
     Evidence,
@@ -92,11 +92,11 @@ class Calibration:
         evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.wrong_sum]))
         return self._estimate(self.stages[stage], evidence, prefix)
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer of a finished search."""
         return self._estimate(self.answer, answer_evidence([finished]), prefix)
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         """Whether the question is unlike those that were fitted, so that estimates say little."""
         return self.distance(prefix) > 1.0
 

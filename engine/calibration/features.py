@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ports import Prefix
-from ..types import Finished
+from ..types import FinishedSearch
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
@@ -157,13 +157,13 @@ def path_evidence(scalars: Array, states: States, wrong_sum: NDArray[np.bool_]) 
     return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(wrong_sum, _WRONG_SUM, 0.0))
 
 
-def answer_evidence(searches: Sequence[Finished]) -> Evidence:
+def answer_evidence(searches: Sequence[FinishedSearch]) -> Evidence:
     """Of finished searches: shares are smoothed by half a vote, probabilities are logits."""
     rows = np.array([_answer_features(finished) for finished in searches])
     return Evidence(rows.reshape(-1, len(ANSWER_FEATURES)), ())
 
 
-def _answer_features(finished: Finished) -> Array:
+def _answer_features(finished: FinishedSearch) -> Array:
     """``[len(ANSWER_FEATURES)]``."""
     n, chosen = len(finished.candidates), finished.groups[0]
     medians = {c.node: c.estimate.median for c in finished.candidates}

@@ -10,7 +10,7 @@ from math import comb
 import numpy as np
 
 from ..answers.votes import choose
-from ..types import AnswerGroup, Candidate, Estimate, Finished, NodeId
+from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, NodeId
 from . import Method
 from .calibration import Calibration, Domain
 from .features import STAGES, Array, Stage, answer_evidence, sigmoid
@@ -108,7 +108,7 @@ def answer_data(training: Training, question: Array, finished: Array, seed: int)
     Each chooses by votes, and once more by the best estimate where that is another answer.
     """
     rng = np.random.default_rng(seed)
-    searches: list[Finished] = []
+    searches: list[FinishedSearch] = []
     questions: list[int] = []
     right: list[bool] = []
     for samples in training.samples:
@@ -118,7 +118,7 @@ def answer_data(training: Training, question: Array, finished: Array, seed: int)
                 Candidate(NodeId(i), samples.answers[i], _estimate(finished[samples.rows[i]])) for i in chosen
             )
             for groups in _choices(candidates):
-                searches.append(Finished(prior, candidates, groups))
+                searches.append(FinishedSearch(prior, candidates, groups))
                 questions.append(samples.question)
                 right.append(samples.right[groups[0].nodes[0]])
     return StageData(

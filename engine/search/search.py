@@ -95,7 +95,7 @@ class Search:
         question = Prefix(self.problem, (), reading)
         estimate = self._calibrator.question(question)
         self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading))
-        if self._calibrator.outside(question):
+        if self._calibrator.is_outside(question):
             self._emit(Warned(notice=_OUTSIDE))
         self._step_plan(None)
         if self._verdict is not None:

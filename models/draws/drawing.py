@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from adascale.engine.evaluation.evaluate import Forecast
-from adascale.engine.ports import Evaluated, Policy, Prefix
+from adascale.engine.ports import Policy, Prefix, PrefixWork
 from adascale.engine.search.turns import branch_seed
 from adascale.engine.types import BranchId, Problem, Step, Until
 
@@ -88,7 +88,7 @@ class DrawMaker:
         self._likely_counts.clear()
         self._ended_searches.clear()
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         """A search begins: read its prompt where the generator has not, and write its draws by its age."""
         self._searches.append(problem.id)
         kept = self._store.prompt(problem)
@@ -98,7 +98,7 @@ class DrawMaker:
             # Read back, so that what is kept and what was just read are the same to the last bit.
             kept = self._store.prompt(problem)
             assert kept is not None
-        return Evaluated(kept.tokens, 0, kept.reading)
+        return PrefixWork(kept.tokens, 0, kept.reading)
 
     def close(self, problem: Problem) -> None:
         """A search has ended; where no later round asks for the question, its draws are of no use."""
@@ -193,7 +193,7 @@ class DrawMaker:
         self._running[id_] = _RunningDraw(request, wanted)
         self._live.start(id_, request.prefix, request.seed, request.until, request.greedy)
 
-    def _read(self, problem: Problem) -> Evaluated:
+    def _read(self, problem: Problem) -> PrefixWork:
         # The generator reads a prompt in a row that no branch holds.
         while not self._make_room():
             self._decode()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.evaluation.evaluate import Forecast
-from adascale.engine.ports import Evaluated, Growth, Policy, Prefix
+from adascale.engine.ports import Growth, Policy, Prefix, PrefixWork
 from adascale.engine.types import BranchId, Problem, Step, Until
 
 from .drawing import DrawMaker, DrawRequest
@@ -62,7 +62,7 @@ class ReplayingPolicy:
         """Set the forecasts of the searches from here on, round by round: idle rows of a batch write them."""
         self._maker.expect(rounds)
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         """Read the prompt, or what is kept of it; the whole prompt counts as evaluated."""
         return self._maker.open(problem)
 
@@ -104,10 +104,10 @@ class ReplayingPolicy:
     def _grow(self, id_: BranchId, tokens: int, seconds: float) -> Growth:
         branch = self._branches[id_]
         assert branch.steps is not None
-        cost = Evaluated()
+        cost = PrefixWork()
         if branch.at == branch.written == 0:
             reused = sum(len(step.token_ids) for step in branch.request.prefix.steps)
-            cost = Evaluated(0, reused)
+            cost = PrefixWork(0, reused)
         branch.written += tokens
         step = branch.steps[branch.at]
         if branch.written < len(step.token_ids):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from adascale.engine.ports import Evaluated
+from adascale.engine.ports import PrefixWork
 from adascale.engine.types import BranchId, Finish, Reading, Step, Until
 
 from .prefixes import ParkedPrefix, Tokens
@@ -77,7 +77,7 @@ class Slot:
         job: The branch.
         held: Tokens in the KV cache.
         pending: Tokens that the next batch evaluates.
-        prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
+        prefix_cost: PrefixWork and reused tokens of the prefix, until a growth reports them.
         parked: Has the logits of the first token, until that token is sampled.
         tokens, text, logprob, pool: The unfinished step.
         last_step_tokens: Number of tokens of the last finished step.
@@ -86,7 +86,7 @@ class Slot:
     job: Job
     held: list[int]
     pending: list[int]
-    prefix_cost: Evaluated
+    prefix_cost: PrefixWork
     parked: ParkedPrefix | None = None
     tokens: list[int] = field(default_factory=list)
     text: bytearray = field(default_factory=bytearray)
@@ -128,9 +128,9 @@ class Slot:
         """Tokens behind the prompt, sampled or given as steps."""
         return self.length() - self.job.prompt_tokens
 
-    def take_prefix_cost(self) -> Evaluated:
+    def take_prefix_cost(self) -> PrefixWork:
         """The prefix's cost, reported once."""
-        cost, self.prefix_cost = self.prefix_cost, Evaluated()
+        cost, self.prefix_cost = self.prefix_cost, PrefixWork()
         return cost
 
     def take_step(self, finish: Finish) -> Step:

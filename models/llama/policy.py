@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
-from adascale.engine.ports import Evaluated, Growth, Prefix
+from adascale.engine.ports import Growth, Prefix, PrefixWork
 from adascale.engine.types import BranchId, Finish, Problem, Step, Until
 
 from ..options import SamplingParams
@@ -68,7 +68,7 @@ class LlamaPolicy:
         """Branches that run at once: one per sequence of the context."""
         return self._context.sequences
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         """Evaluate the prompt once and keep it until ``close_problem``.
 
         Raises:
@@ -79,7 +79,7 @@ class LlamaPolicy:
         self._prompts[problem.id] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
-            return Evaluated(0, len(tokens), parked.reading)
+            return PrefixWork(0, len(tokens), parked.reading)
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
         return read_prompt(self._context, self._cache, len(self._slots), self._chat.head, tokens)
 
@@ -171,7 +171,7 @@ class LlamaPolicy:
         for job in self._waiting:
             found = self._cache.get(job.prefix)
             if found is not None and found.logits is not None:
-                cost = Evaluated(0, len(job.prefix))
+                cost = PrefixWork(0, len(job.prefix))
                 self._seat(Slot(job, list(job.prefix), [], cost, found), found)
             elif any(slot.job.prefix == job.prefix for slot in leaders):
                 waiting.append(job)
@@ -186,7 +186,7 @@ class LlamaPolicy:
         pending = list(job.prefix[len(held) :])
         # The last token of a step is evaluated only now, and was counted when it was sampled.
         sampled = len(job.prefix) > job.prompt_tokens
-        return Slot(job, list(held), pending, Evaluated(len(pending) - sampled, len(held)))
+        return Slot(job, list(held), pending, PrefixWork(len(pending) - sampled, len(held)))
 
     def _seat(self, slot: Slot, state: ParkedPrefix | None) -> None:
         sequence = len(self._slots)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from adascale.engine.ports import Evaluated
+from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Reading
 
 from .runtime import MAX_BATCH_TOKENS, ByteArray, FloatArray, LlamaContext, Run
@@ -118,7 +118,7 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
 
 def read_prompt(
     context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
-) -> Evaluated:
+) -> PrefixWork:
     """Evaluate a prompt and park it; it and its head, which all prompts share, are pinned.
 
     Args:
@@ -140,4 +140,4 @@ def read_prompt(
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)
     reused = len(head) if shared is not None else 0
-    return Evaluated(len(prompt) - reused, reused, parked.reading)
+    return PrefixWork(len(prompt) - reused, reused, parked.reading)

@@ -18,7 +18,7 @@ from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
 from adascale.engine.calibration.report import StageReport, report
-from adascale.engine.ports import Evaluated, Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -115,7 +115,7 @@ def solve(prefix: Prefix, rng: random.Random) -> Step:
 class ReadingPolicy(ScriptedPolicy):
     """Reads a question's ease off its prompt."""
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         """The prompt with a reading."""
         cost = super().open(problem)
         return replace(cost, reading=reading(ease(problem), random.Random(f"prompt {problem.question}")))

@@ -28,7 +28,7 @@ from adascale.engine.types import (
     ROOT,
     BranchId,
     Estimate,
-    Finished,
+    FinishedSearch,
     NodeId,
     Notice,
     Problem,
@@ -205,11 +205,11 @@ class HalvesAreRight:
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return Estimate(reward, reward, reward, calibrated=True)
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         p = 0.9 if finished.groups[0].answer in ("0.5", "1/2") else 0.2
         return Estimate(p, p, p, calibrated=True)
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         return False
 
 

@@ -24,18 +24,18 @@ from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import build, to_plain
-from adascale.engine.types import FINISHES, Candidate, Estimate, Finished, NodeId
+from adascale.engine.types import FINISHES, Candidate, Estimate, FinishedSearch, NodeId
 from adascale.models.calibration.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
 
 
-def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: float = 0.5) -> Finished:
+def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: float = 0.5) -> FinishedSearch:
     """A search that ended in these answers, each trajectory as believable as the next."""
     estimate = replace(MIDDLE, lower=median / 2, median=median, upper=(1 + median) / 2)
     candidates = tuple(Candidate(NodeId(i), answer, estimate) for i, answer in enumerate(answers))
-    return Finished(question, candidates, tuple(group_answers(candidates)))
+    return FinishedSearch(question, candidates, tuple(group_answers(candidates)))
 
 
 def prefix() -> Prefix:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
-from adascale.engine.ports import Evaluated, Growth, Prefix, Score, Uncalibrated
+from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -246,7 +246,7 @@ def test_an_aborted_decode_is_an_interrupt() -> None:
 
 def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
     class Picky(ScriptedPolicy):
-        def open(self, problem: Problem) -> Evaluated:
+        def open(self, problem: Problem) -> PrefixWork:
             if problem.id == "q1":
                 raise ContextOverflowError("too long", "a fact", hint="shorter")
             return super().open(problem)
@@ -398,7 +398,7 @@ class Noting(ScriptedPolicy):
         self.opened: list[str] = []
         self.closed: list[str] = []
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         self.opened.append(problem.id)
         return super().open(problem)
 

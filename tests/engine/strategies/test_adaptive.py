@@ -36,7 +36,7 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import ROOT, Estimate, Finished, Problem, Standing, Step
+from adascale.engine.types import ROOT, Estimate, FinishedSearch, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
@@ -56,11 +56,11 @@ class Believing:
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return self._around(reward)
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
         return self._around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         return False
 
     @staticmethod

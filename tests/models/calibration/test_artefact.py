@@ -20,7 +20,7 @@ from adascale.engine.calibration.models import METHODS
 from adascale.engine.errors import CalibrationError
 from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import to_plain
-from adascale.engine.types import Candidate, Estimate, Finished, NodeId
+from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (
@@ -100,7 +100,7 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None
         candidates = tuple(
             Candidate(NodeId(n), answers[n], Estimate(0.2, 0.1 * n % 1, 0.9, True)) for n in ends
         )
-        finished = Finished(before.question(prefix), candidates, tuple(group_answers(candidates)))
+        finished = FinishedSearch(before.question(prefix), candidates, tuple(group_answers(candidates)))
         if finished.groups:
             pair = before.confidence(prefix, finished), after.confidence(prefix, finished)
             assert pair[1].median == pytest.approx(pair[0].median, abs=1e-6)

@@ -13,7 +13,7 @@ import pytest
 from worlds import ReadingPolicy, problems, solve
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Evaluated, Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Problem
@@ -29,7 +29,7 @@ class Counting(ReadingPolicy):
 
     opened = 0
 
-    def open(self, problem: Problem) -> Evaluated:
+    def open(self, problem: Problem) -> PrefixWork:
         self.opened += 1
         if problem.question == "too long":
             raise ContextOverflowError("the question is too long")

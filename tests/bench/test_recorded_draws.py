@@ -14,7 +14,7 @@ from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
-from bench.evidence import draw, records, verdicts
+from bench.evidence import draw, recorded_draws, verdicts
 
 SAMPLES = 5
 SEED = 3
@@ -43,24 +43,24 @@ def logs(artefact: Artefact) -> dict[str, tuple[Problem, list[Event]]]:
 def file(tmp_path: Path, artefact: Artefact, logs: dict[str, tuple[Problem, list[Event]]]) -> Path:
     path = tmp_path / "draws.jsonl.gz"
     header = {
-        "schema": records.SCHEMA,
+        "schema": recorded_draws.SCHEMA,
         "model": "tiny",
         "generator": "g",
         "calibration": "tiny+probe",
-        "calibration_sha256": records.digest(artefact),
+        "calibration_sha256": recorded_draws.digest(artefact),
         "seed": SEED,
         "samples": SAMPLES,
         "flops_per_token": 2.0,
         "step_seconds": {"1": 0.1},
     }
-    records.append(path, [header])
+    recorded_draws.append(path, [header])
     for problem, log in logs.values():
-        records.append(path, [draw.record(problem, log, artefact)])
+        recorded_draws.append(path, [draw.record(problem, log, artefact)])
     return path
 
 
 def test_every_text_is_kept_in_its_place(file: Path, logs: dict[str, tuple[Problem, list[Event]]]) -> None:
-    for record in records.load(file)[1]:
+    for record in recorded_draws.load(file)[1]:
         _, log = logs[record["id"]]
         solutions = [*record["samples"], record["greedy"]]
         kept = sorted(text for each in solutions for part in verdicts.parts(each) for text in part["texts"])
@@ -70,15 +70,15 @@ def test_every_text_is_kept_in_its_place(file: Path, logs: dict[str, tuple[Probl
 
 @pytest.mark.parametrize("texts", [True, False])
 def test_a_file_is_played_back_with_texts_or_without(file: Path, artefact: Artefact, texts: bool) -> None:
-    header, kept = records.load(file)
+    header, kept = recorded_draws.load(file)
     if not texts:
         for record in kept:
             for solution in (*record["samples"], record["greedy"]):
                 del solution["texts"]
         file.unlink()
-        records.append(file, [header, *kept])
+        recorded_draws.append(file, [header, *kept])
     assert artefact.path is not None
-    _, driver, asked = records.replaying(file, 2, calibration=artefact.path)
+    _, driver, asked = recorded_draws.replay_driver(file, 2, calibration=artefact.path)
     answers = {record["id"]: [each["answer"] for each in record["samples"]] for record in kept}
     for problem, event in driver.run(asked, Settings(draw.Everything(SAMPLES), seed=SEED)):
         if event.kind == "search_finished":
@@ -109,6 +109,6 @@ def test_verdicts_are_those_of_the_judge_and_changes_are_shown(
 def test_lines_are_appended_compressed_by_name(tmp_path: Path, name: str) -> None:
     path, line = tmp_path / name, {"text": "the same words " * 50}
     for _ in range(3):
-        records.append(path, [line])
-    assert records.lines(path) == [line] * 3
+        recorded_draws.append(path, [line])
+    assert recorded_draws.lines(path) == [line] * 3
     assert (path.stat().st_size < 500) == name.endswith(".gz")

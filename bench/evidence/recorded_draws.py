@@ -25,7 +25,7 @@ from adascale.engine.calibration.features import answer_evidence
 from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.turns import branch_seed
-from adascale.engine.types import BranchId, Estimate, Finished, Problem, Step, Until
+from adascale.engine.types import BranchId, Estimate, FinishedSearch, Problem, Step, Until
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact
@@ -71,7 +71,7 @@ def estimate(numbers: Sequence[float]) -> Estimate:
     return Estimate(*numbers, calibrated=True)
 
 
-def joined(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
+def join_steps(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
     """The same solution, its steps joined until each but the last has ``least`` tokens."""
     assert "again" not in solution, "what was drawn again begins at a step that would be gone"
     groups: list[list[int]] = [[]]
@@ -168,11 +168,11 @@ class RecordedCalibrator:
         assert isinstance(step, KnownStep)
         return step.estimate
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> Estimate:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         [quantiles] = self.calibration.answer.quantiles(answer_evidence([finished]))
         return widen(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         return self.distances[prefix.problem.id] > 1.0
 
 
@@ -193,10 +193,10 @@ class RawCalibrator:
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return Uncalibrated().estimate(prefix, reward)
 
-    def confidence(self, prefix: Prefix, finished: Finished) -> None:
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> None:
         return None
 
-    def outside(self, prefix: Prefix) -> bool:
+    def is_outside(self, prefix: Prefix) -> bool:
         return False
 
 
@@ -223,7 +223,7 @@ class NoGenerator:
         pass
 
 
-def described(header: Mapping[str, Any]) -> dict[str, Any]:
+def description(header: Mapping[str, Any]) -> dict[str, Any]:
     """What a report says of the draws that it is made from."""
     known = ("model", "generator", "calibration", "calibration_sha256", "seed")
     return {name: header[name] for name in known}
@@ -248,7 +248,7 @@ def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration
     )
 
 
-def replaying(
+def replay_driver(
     path: Path,
     orders: int = 1,
     like: Path | None = None,
@@ -262,13 +262,13 @@ def replaying(
     With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
     with the header's sha256 is looked for. Not ``calibrated``, a step's score is the geometric mean of its
     path's token probabilities, as with ``--calibration none``, and a question's that of its greedy solution,
-    for the paper's rule. With ``join`` steps are ``joined`` until they have so many tokens.
+    for the paper's rule. With ``join`` steps are joined until each has so many tokens (``join_steps``).
     """
     header, records = load(path)
     if join:
         for record in records:
-            record["greedy"] = joined(record["greedy"], join)
-            record["samples"] = [joined(solution, join) for solution in record["samples"]]
+            record["greedy"] = join_steps(record["greedy"], join)
+            record["samples"] = [join_steps(solution, join) for solution in record["samples"]]
     if like is not None:
         others = {record["id"] for record in load(like)[1]}
         records = [record for record in records if record["id"] in others]

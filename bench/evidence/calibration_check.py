@@ -1,6 +1,6 @@
 """How good a calibration is, from recorded solutions: what ``adascale calibrate check --json`` says.
 
-Usage: ``python -m bench.evidence.judged FILE.jsonl.gz ... > both.json``, then
+Usage: ``python -m bench.evidence.calibration_check FILE.jsonl.gz ... > both.json``, then
 ``python -m bench.evidence.calibration both=both.json``
 
 Each question has as many outcomes as samples; a step has one, that of its own solution, so the width of step
@@ -22,13 +22,13 @@ from adascale.engine.calibration.report import report
 from adascale.engine.search.codec import to_plain
 
 from ..common import close
-from . import records
+from . import recorded_draws
 
 Rows = list[tuple[int, Sequence[float], float, float]]
 """Question, quantiles, right and all outcomes of each prefix."""
 
 
-def judged(rows: Rows, *, independent: bool = True) -> Predictions:
+def predictions(rows: Rows, *, independent: bool = True) -> Predictions:
     question, quantiles, right, total = zip(*rows, strict=True)
     return Predictions(
         np.array(question),
@@ -49,7 +49,7 @@ def main() -> None:
     ends: Rows = []
     samples: list[QuestionSamples] = []
     for path in args.files:
-        header, found = records.load(path)
+        header, found = recorded_draws.load(path)
         for record in found:
             at = len(questions)
             right = [is_right(solution["answer"], gold=record["gold"]) for solution in record["samples"]]
@@ -68,11 +68,11 @@ def main() -> None:
             answers = tuple(record["samples"][i]["answer"] for i in whole)
             rows = tuple(first + i for i in whole)
             samples.append(QuestionSamples(at, rows, answers, tuple(right[i] for i in whole)))
-    calibration = records.calibration_of(header, args.calibration)
+    calibration = recorded_draws.calibration_of(header, args.calibration)
     stages = {
-        "question": judged(questions),
-        "step": judged(steps, independent=False),
-        "finished": judged(ends),
+        "question": predictions(questions),
+        "step": predictions(steps, independent=False),
+        "finished": predictions(ends),
     }
     answers_ = answer_data(
         Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0

@@ -1,10 +1,10 @@
-"""The cells pooled: ``adaptive`` beside fixed votes and votes-only stopping rules at the same tokens.
+"""All cells together: ``adaptive`` beside fixed votes and votes-only stopping rules at the same tokens.
 
-Usage: ``python -m bench.evidence.pooled FILE.jsonl.gz ... [--orders 8] [--hot FILE.jsonl.gz]``
+Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8] [--hot FILE.jsonl.gz]``
 
-Each file is a cell: one model on one set of questions (``records.py``). A rule of one number (the vote of k;
-a lead of two votes among k at most) is played at every k. "At the same tokens" means mixed: in each cell the
-two k whose tokens lie around those of ``adaptive`` are played in such shares that the tokens are equal.
+Each file is a cell: one model on one set of questions (``recorded_draws``). A rule of one number (the vote of
+k; a lead of two votes among k at most) is played at every k. "At the same tokens" means mixed: in each cell
+the two k whose tokens lie around those of ``adaptive`` are played in such shares that the tokens are equal.
 Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000 rounds); the shares of
 a mixture are found anew in each round. ``--hot`` is a cell at another temperature, of which the vote of 16 is
 compared on the questions that both have.
@@ -25,17 +25,17 @@ from adascale.engine.strategies import Adaptive, AdaptiveConsistency, Margin, St
 from adascale.engine.strategies.adaptive import EFFORTS
 
 from ..common import close, table
-from . import records
+from . import recorded_draws
 
 Array = NDArray[np.float64]
 
 ROUNDS = 2000
 RIGHT, TOKENS, SECONDS = range(3)
 
-JUDGED: Mapping[str, Strategy] = {"adaptive": Adaptive(), "adaptive@low": EFFORTS["low"]}
+READ_ESTIMATES: Mapping[str, Strategy] = {"adaptive": Adaptive(), "adaptive@low": EFFORTS["low"]}
 """Strategies that read estimates."""
 
-COUNTED: Mapping[str, Strategy] = {
+READ_VOTES: Mapping[str, Strategy] = {
     "adaptive-consistency": AdaptiveConsistency(),
     "vote:4": Vote(4),
     "vote:16": Vote(16),
@@ -50,7 +50,7 @@ FAMILIES: Mapping[str, Sequence[Strategy]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RuleComparison:
     """One rule beside ``adaptive``.
 
     Attributes:
@@ -96,7 +96,7 @@ class Cell:
 
 def play(path: Path, strategies: Mapping[str, Strategy], orders: int, **how: Path | bool) -> dict[str, Array]:
     """``[questions, 3]`` of each strategy: share right, tokens, seconds."""
-    header, driver, problems = records.replaying(path, orders, **how)  # type: ignore[arg-type]
+    header, driver, problems = recorded_draws.replay_driver(path, orders, **how)  # type: ignore[arg-type]
     at = {problem.id: index for index, problem in enumerate(problems)}
     sums = {name: np.zeros((len(problems), 3)) for name in strategies}
     entries = [Contestant(name, strategy) for name, strategy in strategies.items()]
@@ -106,11 +106,11 @@ def play(path: Path, strategies: Mapping[str, Strategy], orders: int, **how: Pat
     return {name: total / orders for name, total in sums.items()}
 
 
-def cell(path: Path, orders: int) -> Cell:
+def play_cell(path: Path, orders: int) -> Cell:
     """Play everything on one file."""
     members = {f"{family} {at}": s for family, line in FAMILIES.items() for at, s in enumerate(line)}
-    found = play(path, {**COUNTED, **members}, orders, calibrated=False)
-    single = {**play(path, JUDGED, orders), **{name: found[name] for name in COUNTED}}
+    found = play(path, {**READ_VOTES, **members}, orders, calibrated=False)
+    single = {**play(path, READ_ESTIMATES, orders), **{name: found[name] for name in READ_VOTES}}
     families = {
         family: np.stack([found[f"{family} {at}"] for at in range(len(line))])
         for family, line in FAMILIES.items()
@@ -144,7 +144,7 @@ def means(cells: Sequence[Cell], rule: str, rows: Sequence[NDArray[np.int64]]) -
     return np.sum(parts, axis=0) / sum(len(chosen) for chosen in rows)
 
 
-def compared(cells: Sequence[Cell], rules: Sequence[str]) -> list[Row]:
+def compare(cells: Sequence[Cell], rules: Sequence[str]) -> list[RuleComparison]:
     """``adaptive`` against each rule on the questions of all cells."""
     every = [np.arange(one.questions) for one in cells]
     rng = np.random.default_rng(0)
@@ -157,7 +157,7 @@ def compared(cells: Sequence[Cell], rules: Sequence[str]) -> list[Row]:
         again = ours_again - np.array([means(cells, rule, rows)[RIGHT] for rows in rounds])
         low, high = np.quantile(again, [0.025, 0.975])
         found.append(
-            Row(
+            RuleComparison(
                 rule.replace("=", ", at the same tokens"),
                 float(theirs[RIGHT]),
                 float(theirs[TOKENS]),
@@ -171,7 +171,7 @@ def compared(cells: Sequence[Cell], rules: Sequence[str]) -> list[Row]:
     return found
 
 
-def hot_vote(cold: Path, hot: Path, orders: int) -> Row:
+def hot_vote(cold: Path, hot: Path, orders: int) -> RuleComparison:
     """``adaptive`` as recorded in ``cold`` against the vote of 16 of another temperature."""
     ours = play(cold, {"adaptive": Adaptive()}, orders, like=hot)["adaptive"]
     theirs = play(hot, {"vote:16": Vote(16)}, 1, like=cold, calibrated=False)["vote:16"]
@@ -180,7 +180,7 @@ def hot_vote(cold: Path, hot: Path, orders: int) -> Row:
     again = difference[rng.integers(0, len(difference), (ROUNDS, len(difference)))].mean(axis=1)
     low, high = np.quantile(again, [0.025, 0.975])
     a, b = ours.mean(axis=0), theirs.mean(axis=0)
-    return Row(
+    return RuleComparison(
         f"vote:16 of {hot.name.removesuffix('.jsonl.gz')}",
         *map(float, b),
         float(difference.mean()),
@@ -190,7 +190,7 @@ def hot_vote(cold: Path, hot: Path, orders: int) -> Row:
     )
 
 
-def show(title: str, ours: Array, rows: Sequence[Row]) -> None:
+def show(title: str, ours: Array, rows: Sequence[RuleComparison]) -> None:
     """A table for people."""
     print(f"\n{title}: adaptive {ours[RIGHT]:.3f} at {ours[TOKENS]:,.0f} tokens, {ours[SECONDS]:.1f} s")
     table(
@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=8)
     parser.add_argument("--hot", type=Path, help="a file of the first one's questions at another temperature")
     args = parser.parse_args()
-    cells = [cell(path, args.orders) for path in args.files]
+    cells = [play_cell(path, args.orders) for path in args.files]
     rules = [
         "vote=",
         "a lead of two=",
@@ -237,7 +237,7 @@ def main() -> None:
     report: dict[str, object] = {}
     groups = {"pooled": cells, **{one.name: [one] for one in cells}}
     for name, group in groups.items():
-        rows = compared(group, rules)
+        rows = compare(group, rules)
         if args.hot is not None and name == cells[0].name:
             rows.append(hot_vote(args.files[0], args.hot, args.orders))
         ours = means(group, "adaptive", [np.arange(one.questions) for one in group])

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def pooled() -> Any:
-    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.pooled has it
+    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.at_equal_tokens has it
     try:
-        return importlib.import_module("bench.evidence.pooled")
+        return importlib.import_module("bench.evidence.at_equal_tokens")
     finally:
         sys.path.remove(str(ROOT))
 
@@ -36,12 +36,12 @@ def test_a_mixture_costs_what_it_should_and_is_as_right_as_its_shares(pooled: An
 
 
 def test_every_question_counts_alike_and_tokens_are_equal_cell_by_cell(pooled: Any) -> None:
-    def cell(ours: Any, *others: Any) -> Any:
+    def play_cell(ours: Any, *others: Any) -> Any:
         return pooled.Cell("x", {"adaptive": ours}, {"vote": np.stack(others)})
 
     cells = [
-        cell(questions((1.0, 100.0)), questions((0.0, 100.0)), questions((1.0, 200.0))),
-        cell(questions((0.0, 300.0)).repeat(3, axis=0), questions((1.0, 300.0)).repeat(3, axis=0)),
+        play_cell(questions((1.0, 100.0)), questions((0.0, 100.0)), questions((1.0, 200.0))),
+        play_cell(questions((0.0, 300.0)).repeat(3, axis=0), questions((1.0, 300.0)).repeat(3, axis=0)),
     ]
     every = [np.arange(one.questions) for one in cells]
 
@@ -56,7 +56,7 @@ def test_a_rule_that_is_never_worse_has_no_interval_below_zero(pooled: Any) -> N
     ours[:10, 0] = 1.0
     cell = pooled.Cell("x", {"adaptive": ours, "vote:4": theirs}, {})
 
-    [row] = pooled.compared([cell], ["vote:4"])
+    [row] = pooled.compare([cell], ["vote:4"])
 
     assert row.gain == pytest.approx((ours - theirs)[:, 0].mean())
     assert 0.0 <= row.gain_ci[0] <= row.gain <= row.gain_ci[1]

@@ -1,6 +1,7 @@
 """Does learned attention over the tokens of a solution read more than their mean or the last one?
 
-Usage: ``python -m bench.evidence.pooling MODEL DATA.jsonl ... [--questions N] [--seed 1] [--components 64]``
+Usage: ``python -m bench.evidence.attention_pooling MODEL DATA.jsonl ...
+[--questions N] [--seed 1] [--components 64]``
 
 Solutions that ``adascale calibrate fit`` kept for these questions are read again, every token's final hidden
 state projected on principal components. Logistic heads on each pooling are compared, cross-validated by
@@ -42,7 +43,7 @@ SAMPLED = 20_000
 
 
 @dataclass
-class Row:
+class TokenStates:
     """Tokens of a solution or step, ``[tokens, width]`` and then ``[tokens, components]``."""
 
     question: int
@@ -64,7 +65,7 @@ def token_states(session: OpenSession, prompt: tuple[int, ...], tokens: list[int
     return np.concatenate(found)
 
 
-def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tuple[str, Row]]:
+def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tuple[str, TokenStates]]:
     """A row of each finished sample, and one of an unfinished step of each."""
     context, problem = session.context, rollouts.problem
     prompt = session.prompt_tokens(problem.question)
@@ -78,12 +79,12 @@ def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tu
         pieces = [rollouts.token_ids[ends[n - 1] : ends[n]].tolist() for n in path]
         states = token_states(session, prompt, [token for piece in pieces for token in piece])
         right = bool(rollouts.right[end])
-        yield "finished", Row(index, right, scalars(rollouts, path), states)
+        yield "finished", TokenStates(index, right, scalars(rollouts, path), states)
         if len(path) > 1:
             pick = branch_seed(0, problem.id, (end,)) % (len(path) - 1)
             first = sum(map(len, pieces[:pick]))
             own = states[first : first + len(pieces[pick])]
-            yield "unfinished", Row(index, right, scalars(rollouts, path[: pick + 1]), own)
+            yield "unfinished", TokenStates(index, right, scalars(rollouts, path[: pick + 1]), own)
 
 
 def scalars(rollouts: Rollouts, path: list[int]) -> Array:
@@ -117,7 +118,7 @@ class Padded:
         return Padded(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def padded(rows: list[Row], components: int) -> Padded:
+def padded(rows: list[TokenStates], components: int) -> Padded:
     rng = np.random.default_rng(0)
     everything = np.concatenate([row.states for row in rows])
     some = everything[rng.choice(len(everything), min(SAMPLED, len(everything)), replace=False)]
@@ -220,7 +221,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--components", type=int, default=64)
     args = parser.parse_args()
-    found: dict[str, list[Row]] = {"finished": [], "unfinished": []}
+    found: dict[str, list[TokenStates]] = {"finished": [], "unfinished": []}
     problems: list[Problem] = choose_questions(read_known(args.data), args.questions, args.seed)
     with Session(SessionOptions(args.model, branches=2, purpose="rollouts")) as session:
         path = rollouts_path(session.fingerprint, DrawPlan(seed=args.seed))
