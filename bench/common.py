@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from adascale.cli.report.tables import columns
+from adascale.cli.terminal.text import columns
 from adascale.models.files.library import resolve
 
 STORY = "Write a very long and detailed story about a lighthouse keeper and the sea. Do not stop early. "

@@ -95,7 +95,7 @@ def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
     code = (
         "import sys\n"
         "import adascale.cli.commands.ask, adascale.cli.render.display\n"
-        "late = {'cli.render.frame', 'cli.report.record', 'cli.open_models', 'engine.search.events'}\n"
+        "late = {'cli.render.frame', 'cli.report.answer', 'cli.open_models', 'engine.search.events'}\n"
         "late = {f'adascale.{name}' for name in late} & set(sys.modules)\n"
         "assert not late, late\n"
     )

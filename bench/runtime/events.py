@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from adascale.cli.report.record import answer_record
+from adascale.cli.report.answer import answer_record
 from adascale.engine.search.events import BranchGrew, from_json
 from adascale.engine.search.record import Record
 from adascale.engine.types import Problem

@@ -104,8 +104,7 @@ def finish(record: Record | None, load_seconds: float, options: AskOptions) -> N
     """Write the payload and leave with the exit code of the outcome."""
     from adascale.engine.search.events import SearchFailed
 
-    from ..report.answer import answer_payload
-    from ..report.record import answer_record, is_sure
+    from ..report.answer import answer_payload, answer_record, is_sure
     from ..terminal.json_output import write_json
 
     if record is None:  # interrupted before the search has begun

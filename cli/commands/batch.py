@@ -33,8 +33,8 @@ from ..options.groups import BatchOptions, SearchOptions
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
+from ..report.answer import answer_record, error_record, run_record
 from ..report.batch_counts import BatchCounts
-from ..report.record import answer_record, error_record, run_record
 from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
 from ..terminal.signals import graceful
 from ..terminal.text import plural
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from adascale.models.worker.ray import Cluster
 
 
-_WARNED = 5
+_MOST_WARNINGS = 5
 """Failures that get a warning each; the summary counts the others."""
 
 
@@ -73,7 +73,7 @@ def batch(
     stream = stdin_stream() if source == "-" else Path(source)
     lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
     if options.dry_run:
-        _plan(lines, options)
+        _say_plan(lines, options)
         return
     counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
@@ -193,7 +193,7 @@ class _Run:
         if self.options.fail_on_error:
             self.results.begin()
             raise error
-        if self.counts.failed <= _WARNED:
+        if self.counts.failed <= _MOST_WARNINGS:
             self._warn(Notice(error.slug, said, error.facts, error.hint))
 
     def _warn(self, notice: Notice) -> None:
@@ -260,7 +260,7 @@ def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
 
 
-def _plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None:
+def _say_plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None:
     """Read everything and say what a run would do."""
     with open_results(options.output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()

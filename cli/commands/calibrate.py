@@ -68,13 +68,13 @@ def fit(*, options: FitOptions) -> None:
     with open_session(run.session, run.terminal) as session:
         draws = draw_training(session, problems, FEWEST, run)
         artefact = _fit(session, draws, options)
-    path = _save(artefact, output)
+    path = _save_artefact(artefact, output)
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
     if run.terminal.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
         show_warning(_NO_SKILL)
     described = to_plain(describe(artefact))
-    _show(artefact.card.held_out, run, {"file": str(path), "calibration": described})
+    _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": described})
 
 
 @app.command()
@@ -110,7 +110,7 @@ def check(*, options: CheckOptions) -> None:
         described = None if artefact is None else to_plain(describe(artefact))
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
-    _show(stages, run, {"calibration": described, "data": draws.names, "warnings": texts}, label)
+    _write_report(stages, run, {"calibration": described, "data": draws.names, "warnings": texts}, label)
 
 
 @app.command("list")
@@ -187,7 +187,7 @@ def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Art
     return Artefact(fitted.calibration, card)
 
 
-def _save(artefact: Artefact, output: Path | None) -> Path:
+def _save_artefact(artefact: Artefact, output: Path | None) -> Path:
     """Write a calibration to ``output``, or where ``ask`` finds it; returns the file.
 
     Raises:
@@ -216,7 +216,7 @@ def _warnings_of_overlap(artefact: Artefact | None, problems: list[Problem]) -> 
     return [Notice("fitted-on-this", said, hint="check on questions that are new to it")]
 
 
-def _show(
+def _write_report(
     stages: Mapping[str, StageReport],
     run: CalibrationOptions,
     more: Mapping[str, Any],

@@ -128,7 +128,7 @@ def _draw_missing(
         return
     if not options.terminal.quiet:
         tokens = expected_tokens(store, problems, len(todo), plan)
-        say(_cost(len(problems), len(todo), tokens, session.decode_rate()))
+        say(_announcement(len(problems), len(todo), tokens, session.decode_rate()))
     progress = Progress("questions", quiet=bool(options.terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
         finished = draw_rollouts(driver, problems, store, plan)
@@ -169,7 +169,7 @@ def _score_missing(
             raise typer.Exit(130) from error
 
 
-def _cost(total: int, todo: int, tokens: int, rate: float) -> str:
+def _announcement(total: int, todo: int, tokens: int, rate: float) -> str:
     """What drawing will take, at ``rate`` tokens per second as just measured."""
     here = f" ({total - todo} are here already)" if todo < total else ""
     return (
@@ -202,11 +202,11 @@ def _follow(
 
 def pair_name(session: OpenSession) -> str:
     """Generator and PRM as a user calls them."""
-    prm = session.fingerprint.prm_format if session.prm is None else _short(session.prm)
-    return f"{_short(session.generator)}+{prm}"
+    prm = session.fingerprint.prm_format if session.prm is None else _model_name(session.prm)
+    return f"{_model_name(session.generator)}+{prm}"
 
 
-def _short(file: ModelFile) -> str:
+def _model_name(file: ModelFile) -> str:
     return file.path.stem if file.source == "path" else file.name
 
 

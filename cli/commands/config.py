@@ -23,8 +23,8 @@ from ..options.config_file import (
 )
 from ..options.declare import JsonOption
 from ..options.flatten import settings
-from ..report.tables import columns
 from ..terminal.console import say, write_payload
+from ..terminal.text import columns
 
 app = typer.Typer(
     help="Defaults of your own: flag > environment > config file > default.", no_args_is_help=True
@@ -51,7 +51,7 @@ def show(json_output: JsonOption = False) -> None:
     path = config_path()
     config = read_config(path)
     warn_unknown(config, path)
-    rows = [_row(key, option, config, path) for key, option in settings().items()]
+    rows = [_setting_row(key, option, config, path) for key, option in settings().items()]
     if json_output:
         write_payload(json.dumps({"schema": SCHEMA, "path": str(path), "settings": rows}))
         return
@@ -73,7 +73,7 @@ def set_(
     adascale config set generator qwen2.5-coder-0.5b
     adascale config set effort high
     """
-    option = _option(key)
+    option = _option_of(key)
     _change({key: _parse_value(context, option, key, value)})
     if name := _environment(option):
         say(f"adascale: {name} is set and comes before the file")
@@ -88,12 +88,12 @@ def unset(
     adascale config unset effort
     """
     if key not in read_config(config_path()):
-        _option(key)
+        _option_of(key)
         return
     _change({key: None})
 
 
-def _option(key: str) -> Any:
+def _option_of(key: str) -> Any:
     """The option that a key of the file stands for.
 
     Raises:
@@ -129,7 +129,7 @@ def _environment(option: Any) -> str | None:
     return next((name for name in names if os.environ.get(name)), None)
 
 
-def _row(key: str, option: Any, config: dict[str, Value], path: Path) -> dict[str, Any]:
+def _setting_row(key: str, option: Any, config: dict[str, Value], path: Path) -> dict[str, Any]:
     """Key, present value and origin of a setting: environment before file before default."""
     value: Value | None
     if name := _environment(option):

@@ -23,8 +23,8 @@ from ..options.config_file import config_path, read_config, suggestion
 from ..options.flags import SETTINGS
 from ..options.flatten import with_options
 from ..options.groups import DoctorOptions
-from ..report.tables import columns
 from ..terminal.console import as_typed, short_path, write_payload
+from ..terminal.text import columns
 
 Verdict = Literal["ok", "warn", "FAIL", "skip"]
 
@@ -34,7 +34,7 @@ _GPU_FIX = (
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Finding:
     """One finding.
 
     Attributes:
@@ -67,17 +67,17 @@ def doctor(*, options: DoctorOptions) -> None:
         _run_check("disk", lambda: _disk(generator)),
         _run_check("generator", lambda: _generator(generator)),
         _run_check("calibration", lambda: _calibration(generator)),
-        Check("network", "skip", "offline") if options.offline else _run_check("network", _network),
+        Finding("network", "skip", "offline") if options.offline else _run_check("network", _network),
     ]
     if options.json_output:
         write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
     else:
-        write_payload(_text(checks))
+        write_payload(_findings_text(checks))
     if any(check.result == "FAIL" for check in checks):
         raise typer.Exit(1)
 
 
-def _text(checks: list[Check]) -> str:
+def _findings_text(checks: list[Finding]) -> str:
     """A line for each check with its fix below, and how many need attention."""
     rows = []
     for check in checks:
@@ -89,21 +89,21 @@ def _text(checks: list[Check]) -> str:
     return f"{columns(rows, '<<<')}\n{end}"
 
 
-def _run_check(name: str, check: Callable[[], Check]) -> Check:
+def _run_check(name: str, check: Callable[[], Finding]) -> Finding:
     """A check that breaks is a finding, never a crash."""
     try:
         return check()
     except AdascaleError as error:
-        return Check(name, "FAIL", as_typed(error.message), as_typed(error.hint))
+        return Finding(name, "FAIL", as_typed(error.message), as_typed(error.hint))
     except Exception as error:
-        return Check(name, "warn", f"could not be checked: {type(error).__name__}: {error}")
+        return Finding(name, "warn", f"could not be checked: {type(error).__name__}: {error}")
 
 
-def _python() -> Check:
-    return Check("python", "ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
 
 
-def _config() -> Check:
+def _config() -> Finding:
     """Whether the config file can be read, and which settings it has."""
     path = config_path()
     found = read_config(path)
@@ -111,35 +111,35 @@ def _config() -> Check:
     unknown = [key for key in found if key not in SETTINGS]
     if unknown:
         text = f"{unknown[0]} is no setting ({short_path(path)})"
-        return Check("config", "warn", text, suggestion(unknown[0]))
-    return Check("config", "ok", f"{said} ({short_path(path)})")
+        return Finding("config", "warn", text, suggestion(unknown[0]))
+    return Finding("config", "ok", f"{said} ({short_path(path)})")
 
 
-def _llama() -> Check:
+def _llama() -> Finding:
     """Whether llama.cpp loads, and the CPU features that it was built with."""
     try:
         import llama_cpp
     except (ImportError, OSError, RuntimeError) as error:
-        return Check(
+        return Finding(
             "llama.cpp", "FAIL", f"does not load: {error}", "pip install --force-reinstall llama-cpp-python"
         )
     info = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
     features = [part.split(" = ")[0].split()[-1] for part in info.split("|") if part.strip().endswith("= 1")]
-    return Check("llama.cpp", "ok", f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})")
+    return Finding("llama.cpp", "ok", f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})")
 
 
-def _gpu() -> Check:
+def _gpu() -> Finding:
     """Whether this build uses a GPU, or could where there is one."""
     from llama_cpp import llama_supports_gpu_offload
 
     if llama_supports_gpu_offload():
-        return Check("gpu", "ok", "this build uses the GPU")
+        return Finding("gpu", "ok", "this build uses the GPU")
     if shutil.which("nvidia-smi"):
-        return Check("gpu", "warn", "NVIDIA driver found, but this build has no GPU support", _GPU_FIX)
-    return Check("gpu", "ok", "none used; this is a CPU build")
+        return Finding("gpu", "warn", "NVIDIA driver found, but this build has no GPU support", _GPU_FIX)
+    return Finding("gpu", "ok", "none used; this is a CPU build")
 
 
-def _memory(name: str) -> Check:
+def _memory(name: str) -> Finding:
     """Whether ``ask`` with its default context and samples fits into memory."""
     from adascale.models.files import gguf
     from adascale.models.files.library import locate
@@ -156,18 +156,18 @@ def _memory(name: str) -> Check:
     except ModelError:  # the check of the generator says what is wrong with it
         info = None
     if info is None:
-        return Check("memory", "ok", said)
+        return Finding("memory", "ok", said)
     window = min(WINDOW, info.context_length or WINDOW)
     plan = plan_memory([ModelLoad("generator", info, window, Adaptive().branches)])
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
-        return Check(
+        return Finding(
             "memory", "warn", f"{said}: the system may swap", f"adascale ask -g {name} --samples 8 ..."
         )
-    return Check("memory", "ok", said)
+    return Finding("memory", "ok", said)
 
 
-def _disk(name: str) -> Check:
+def _disk(name: str) -> Finding:
     """Whether a model that is still to be fetched fits on the disk."""
     from adascale.models.files.cache import cache_dir
     from adascale.models.files.catalog import catalog
@@ -176,29 +176,29 @@ def _disk(name: str) -> Check:
     free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
     said = f"{human_bytes(free)} free in {short_path(cache_dir())}"
     if spec is None or (spec.size_bytes or 0) < free or locate(name) is not None:
-        return Check("disk", "ok", said)
+        return Finding("disk", "ok", said)
     fix = f"HF_HOME=/data/hf adascale models pull {name}"
-    return Check("disk", "FAIL", f"{said}, {name} needs {human_bytes(spec.size_bytes or 0)}", fix)
+    return Finding("disk", "FAIL", f"{said}, {name} needs {human_bytes(spec.size_bytes or 0)}", fix)
 
 
-def _generator(name: str) -> Check:
+def _generator(name: str) -> Finding:
     """Whether the model is on this machine and is a whole GGUF."""
     from adascale.models.files import gguf
     from adascale.models.files.library import locate
 
     found = locate(name)
     if found is None:
-        return Check(
+        return Finding(
             "generator",
             "warn",
             f"{name} is not on this machine; ask fetches it",
             f"adascale models pull {name}",
         )
     gguf.read_info(found.path)
-    return Check("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {short_path(found.path)}")
+    return Finding("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {short_path(found.path)}")
 
 
-def _calibration(name: str) -> Check:
+def _calibration(name: str) -> Finding:
     """The calibration for the default sampler: its data, and its figures on held-out questions."""
     from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
@@ -209,12 +209,12 @@ def _calibration(name: str) -> Check:
     try:
         digest = resolve(name, offline=True).sha256
     except AdascaleError:
-        return Check("calibration", "skip", f"{name} is not on this machine")
+        return Finding("calibration", "skip", f"{name} is not on this machine")
     broken = "".join(f"; {error.message}" for error in installed.load_errors())
     usual = Fingerprint(digest, "", "probe", "", SamplingParams().record(), WINDOW)
     found = installed.find_artefact(usual.pair(), usual)
     if found is None:
-        return Check(
+        return Finding(
             "calibration",
             "warn",
             f"none for {name}: scores are shown as scores{broken}",
@@ -227,22 +227,22 @@ def _calibration(name: str) -> Check:
     good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)
     said = f"{card.name}, {fitted}; held out, finished answers: {good}{broken}"
     if broken:
-        return Check("calibration", "warn", said, "adascale calibrate list")
+        return Finding("calibration", "warn", said, "adascale calibrate list")
     if (finished.skill or 0) <= 0:
         fix = f"adascale calibrate fit -g {name} --data questions.jsonl --questions 600"
-        return Check("calibration", "warn", f"{said}: no better than the base rate", fix)
-    return Check("calibration", "ok", said)
+        return Finding("calibration", "warn", f"{said}: no better than the base rate", fix)
+    return Finding("calibration", "ok", said)
 
 
-def _network() -> Check:
+def _network() -> Finding:
     """Models come from the Hub; those of the catalogue from the package index too."""
     from adascale.models.files import hub
 
     try:
         hub.check_reachable()
     except AdascaleError as error:
-        return Check("network", "warn", f"{error.message}; {_package_index()}", as_typed(error.hint))
-    return Check("network", "ok", f"{hub.host()} answers")
+        return Finding("network", "warn", f"{error.message}; {_package_index()}", as_typed(error.hint))
+    return Finding("network", "ok", f"{hub.host()} answers")
 
 
 def _package_index() -> str:

@@ -72,7 +72,7 @@ def eval_(
                 outcomes = evaluate(
                     driver, contestants, problems, options.repeats, options.seed, policy.expect
                 )
-                for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
+                for outcome in _follow_rounds(outcomes, len(problems), rounds, policy, progress):
                     found.add(outcome)
             done = sum(map(len, found.outcomes.values()))
             if done < rounds * len(problems):
@@ -80,10 +80,12 @@ def eval_(
                 raise typer.Exit(130)
         described = asdict(session.describe())
     names = [path.name for path in data]
-    _show(found.report(), {"schema": SCHEMA, "data": names, "seed": options.seed, **described}, options)
+    _write_report(
+        found.report(), {"schema": SCHEMA, "data": names, "seed": options.seed, **described}, options
+    )
 
 
-def _show_rounds(
+def _follow_rounds(
     outcomes: Iterable[Outcome], questions: int, rounds: int, policy: ReplayingPolicy, progress: Progress
 ) -> Iterator[Outcome]:
     """Pass outcomes on, and show how each round goes, which is one strategy in one repeat.
@@ -108,7 +110,7 @@ def _show_rounds(
             began, before = time.monotonic(), policy.drawn_tokens
 
 
-def _show(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
+def _write_report(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
     """Print a report as Markdown, CSV or JSON, and draw it where --plot asks for that."""
     from adascale.engine.evaluation.tables import csv_text, markdown
 

@@ -13,8 +13,8 @@ from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, Us
 
 from ..options import completion
 from ..options.declare import JsonLinesOption
-from ..report.tables import columns
 from ..terminal.console import say, write_payload
+from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
@@ -86,7 +86,7 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     found = {file.name: file for file in here}
     entries = [_of_catalogue(spec, found.get(name)) for name, spec in catalog().items()]
     entries += [_of_file(file) for file in here if file.spec is None]
-    write_payload("\n".join(_json(asdict(entry)) for entry in entries) if as_json else _table(entries))
+    write_payload("\n".join(_json(asdict(entry)) for entry in entries) if as_json else _models_table(entries))
 
 
 @app.command()
@@ -225,7 +225,7 @@ def _header(info: GGUFInfo) -> Header:
     )
 
 
-def _table(entries: Iterable[Entry]) -> str:
+def _models_table(entries: Iterable[Entry]) -> str:
     from adascale.engine.decimals import human_bytes
 
     rows = [("NAME", "SIZE", "HERE", "LICENCE", "WHAT IT IS")]

@@ -15,10 +15,9 @@ from adascale.engine.search.events import SearchFinished, SearchStarted, from_js
 from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
-from ..report.tables import columns
 from ..terminal.console import say, write_payload
 from ..terminal.json_output import write_json_lines
-from ..terminal.text import chance, cut, one_line, thousands
+from ..terminal.text import chance, columns, cut, one_line, thousands
 from ..terminal.theme import UNICODE
 
 app = typer.Typer(
@@ -48,7 +47,7 @@ def list_runs(
     if as_json:
         write_json_lines(facts)
     elif facts:
-        write_payload(_table(facts))
+        write_payload(_runs_table(facts))
     else:
         say('adascale: no run is kept yet; adascale ask "What is 17 * 23?" makes one')
 
@@ -124,14 +123,14 @@ def _ends(path: Path) -> tuple[SearchStarted | None, SearchFinished | None]:
         first = file.readline()
         file.seek(max(0, path.stat().st_size - _TAIL))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    begin, end = _event(first), _event(last)
+    begin, end = _event_of(first), _event_of(last)
     return (
         begin if isinstance(begin, SearchStarted) else None,
         end if isinstance(end, SearchFinished) else None,
     )
 
 
-def _event(line: bytes) -> Any:
+def _event_of(line: bytes) -> Any:
     """The event of a line; None where the line is no event."""
     try:
         return from_json(json.loads(line))
@@ -139,7 +138,7 @@ def _event(line: bytes) -> Any:
         return None
 
 
-def _table(facts: list[dict[str, Any]]) -> str:
+def _runs_table(facts: list[dict[str, Any]]) -> str:
     """A line for each run, with its answer as a person reads it."""
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:

@@ -21,7 +21,7 @@ from ..terminal.console import write_payload
 from .files import check_writable, unwritable
 
 SCHEMA = "adascale.answer/1"
-"""Of the records: what ``report.record`` makes of a search."""
+"""Of the records: what ``report.answer`` makes of a search."""
 
 UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
@@ -107,10 +107,10 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
             if results.failed:
                 _drop_failed(path)
             out = stack.enter_context(_open_to_append(path))
-            return lambda text: _append(out, path, text)
+            return lambda text: _append_line(out, path, text)
 
         results = Results(start)
-        whole = 0 if overwrite or not path.exists() else _read(path, results)
+        whole = 0 if overwrite or not path.exists() else _read_records(path, results)
         yield results
 
 
@@ -138,7 +138,7 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
         "context": generator.get("n_ctx"),
         "prm": prm.get("sha256"),
         "prm format": prm.get("format"),
-        "calibration": _fingerprint(calibration),
+        "calibration": _calibration_key(calibration),
         "budget": record["budget"]["tokens"]["limit"],
         "time limit": record["budget"]["time_s"]["limit"],
         **(record["sampling"] or {}),
@@ -146,7 +146,7 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _fingerprint(calibration: Mapping[str, Any]) -> str | None:
+def _calibration_key(calibration: Mapping[str, Any]) -> str | None:
     """Name of a calibration and a hash of its description, wherever its file lies; None without one."""
     described = {name: value for name, value in calibration.items() if name != "file"}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
@@ -206,7 +206,7 @@ def _open_to_append(path: Path) -> FileIO:
         raise unwritable(path, exc) from exc
 
 
-def _read(path: Path, results: Results) -> int:
+def _read_records(path: Path, results: Results) -> int:
     """Fill ``results`` from the file; returns how many bytes its whole records take."""
     whole = 0
     try:
@@ -264,7 +264,7 @@ def _drop_failed(path: Path) -> None:
         raise _write_error(path, exc) from exc
 
 
-def _append(out: FileIO, path: Path, text: str) -> None:
+def _append_line(out: FileIO, path: Path, text: str) -> None:
     """Write a record and its newline to the disk; a part that a full disk took is cut off again.
 
     Raises:

@@ -81,22 +81,22 @@ def read_trace(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> 
     except OSError as exc:
         raise TraceError(f"cannot read the trace {path}: {reason_of(exc)}") from exc
     *lines, rest = data.split(b"\n")
-    events = [_event(path, at, line) for at, line in enumerate(lines, 1)]
+    events = [_parse_event(path, at, line) for at, line in enumerate(lines, 1)]
     if rest:
         # Only a line without its newline can be torn; the same text in the middle is an error.
         try:
-            events.append(_event(path, len(lines) + 1, rest))
+            events.append(_parse_event(path, len(lines) + 1, rest))
         except TraceError:
             if not events:
                 raise
             on_torn(path, len(lines) + 1)
     if not events:
         raise TraceError(f"the trace {path} is empty")
-    _check(path, events)
+    _check_order(path, events)
     return events
 
 
-def _event(path: Path, line: int, data: bytes) -> Event:
+def _parse_event(path: Path, line: int, data: bytes) -> Event:
     try:
         record = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
         if not isinstance(record, dict):
@@ -114,7 +114,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _check(path: Path, events: list[Event]) -> None:
+def _check_order(path: Path, events: list[Event]) -> None:
     """Fold the log once: numbered without gaps, one search, no node that it has not made."""
     record: Record | None = None
     for at, event in enumerate(events):

@@ -27,7 +27,7 @@ def to_mermaid(document: Document) -> str:
     if len(rows) < len(document.view.tree):
         lines.append(f"  %% folded: {len(rows)} boxes for {plural(len(document.view.tree), 'node')}")
     for at, row in enumerate(rows):
-        text = "<br/>".join(_escape(part) for part in _label(row, document))
+        text = "<br/>".join(_escape(part) for part in _box_lines(row, document))
         lines.append(f'  n{at}["{text}"]')
     lines += [f"  n{parent} {'==>' if rows[at].best else '-->'} n{at}" for parent, at in _edges(rows)]
     for colour in (*_COLOURS.values(), _PLAIN):
@@ -41,13 +41,13 @@ def to_mermaid(document: Document) -> str:
 
 def _title(document: Document) -> str:
     facts = " | ".join(f"{name} {value}" for name, value in document.facts())
-    return f"{_short(document.question)}\n{document.outcome}\n{facts}"
+    return f"{_shorten(document.question)}\n{document.outcome}\n{facts}"
 
 
-def _label(row: Row, document: Document) -> list[str]:
+def _box_lines(row: Row, document: Document) -> list[str]:
     """Lines of a box: mark and label, text, estimate, count, and why it was cut."""
     mark = UNICODE.marks[row.mark] if row.mark else UNICODE.ellipsis
-    parts = [f"{mark} {row.label}".strip(), _short(row.text) or "…"]
+    parts = [f"{mark} {row.label}".strip(), _shorten(row.text) or "…"]
     said = (
         interval_text(row.estimate),
         *(one_line(readable(text), UNICODE) for text in (row.count, row.why)),
@@ -56,7 +56,7 @@ def _label(row: Row, document: Document) -> list[str]:
     return parts
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = one_line(plain(text), UNICODE)
     return line if len(line) <= LABEL else line[:LABEL].rstrip() + "..."
 

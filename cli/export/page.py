@@ -70,15 +70,15 @@ def to_html(document: Document) -> str:
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_text(document.question[:LABEL])} - adascale</title>",
+        f"<title>{_as_html(document.question[:LABEL])} - adascale</title>",
         f"<style>{_STYLE}</style></head><body><main>",
-        f"<h1>{_text(document.question)}</h1>",
-        f'<p class="answer"><strong>{_text(document.outcome)}</strong></p>',
-        *([f"<p>{_text(document.why)}</p>"] if document.why else []),
+        f"<h1>{_as_html(document.question)}</h1>",
+        f'<p class="answer"><strong>{_as_html(document.outcome)}</strong></p>',
+        *([f"<p>{_as_html(document.why)}</p>"] if document.why else []),
         "<dl>",
-        *(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in document.facts()),
+        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in document.facts()),
         "</dl>",
-        *_groups(document),
+        *_answers(document),
         f"<h2>{plural(len(view.tree), 'node')}</h2>",
         "<p>A bar is the estimate that a solution going through the step ends right.</p>",
         *_Tree(document).lines(),
@@ -87,7 +87,7 @@ def to_html(document: Document) -> str:
     return "\n".join(parts)
 
 
-def _groups(document: Document) -> Iterator[str]:
+def _answers(document: Document) -> Iterator[str]:
     """The answers, the leading one first, with the paths that lead to each."""
     groups = document.view.groups
     if not groups:
@@ -95,7 +95,7 @@ def _groups(document: Document) -> Iterator[str]:
     yield "<h2>Answers</h2><ol>"
     for group in groups:
         facts = f"{plural(len(group.nodes), 'path')}, best {backing(document.view, group)}"
-        yield f'<li class="step"><strong>{_text(group.answer)}</strong> <span>{facts}</span></li>'
+        yield f'<li class="step"><strong>{_as_html(group.answer)}</strong> <span>{facts}</span></li>'
     yield "</ol>"
 
 
@@ -159,10 +159,10 @@ class _Tree:
         proposed_at = self._document.proposed_at.get(node)
         facts = [words, *([plural(row.tokens, "token")] if row.tokens else [])]
         facts += [f"{proposed_at:.1f} s"] if proposed_at is not None else []
-        answer = f" <strong>{_text(row.count)}</strong>" if row.count.startswith("=") else ""
+        answer = f" <strong>{_as_html(row.count)}</strong>" if row.count.startswith("=") else ""
         return (
-            f'<li class="{classes}">{_label(row)}{_estimate_html(row.estimate)}{answer}'
-            f' <span class="words">{_text(", ".join(facts))}</span><pre>{html(text.strip())}</pre></li>'
+            f'<li class="{classes}">{_number(row)}{_estimate(row.estimate)}{answer}'
+            f' <span class="words">{_as_html(", ".join(facts))}</span><pre>{html(text.strip())}</pre></li>'
         )
 
     def _summary(self, child: NodeId) -> str:
@@ -173,7 +173,7 @@ class _Tree:
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
-        return f"{mark} {_label(row)}{_estimate_html(row.estimate)} {_text(text)} {_note(', '.join(facts))}"
+        return f"{mark} {_number(row)}{_estimate(row.estimate)} {_as_html(text)} {_faint(', '.join(facts))}"
 
     def _subtree(self, root: NodeId) -> Iterator[Node]:
         """A node and all its descendants."""
@@ -185,25 +185,27 @@ class _Tree:
 
 
 def _running(row: Row) -> str:
-    return f'<li class="step">{_label(row)} {_note("being written")}<pre>{html(row.text.strip())}</pre></li>'
+    return (
+        f'<li class="step">{_number(row)} {_faint("being written")}<pre>{html(row.text.strip())}</pre></li>'
+    )
 
 
-def _label(row: Row) -> str:
+def _number(row: Row) -> str:
     return f'<span class="label">{row.label}</span> ' if row.label else ""
 
 
-def _note(text: str) -> str:
-    return f'<span class="words">{_text(text)}</span>'
+def _faint(text: str) -> str:
+    return f'<span class="words">{_as_html(text)}</span>'
 
 
-def _estimate_html(estimate: Estimate | None) -> str:
+def _estimate(estimate: Estimate | None) -> str:
     """The number in words, and a bar beside it; colour only where it is a probability."""
     if estimate is None:
         return ""
     value = estimate.median
     bar = f'<span class="bar" aria-hidden="true"><i style="width:{round(100 * value)}%"></i></span>'
-    return f'<span class="p {level(estimate) or ""}">{bar} {_text(interval_text(estimate))}</span>'
+    return f'<span class="p {level(estimate) or ""}">{bar} {_as_html(interval_text(estimate))}</span>'
 
 
-def _text(text: str) -> str:
+def _as_html(text: str) -> str:
     return escape(clean(readable(text)))

@@ -31,7 +31,7 @@ def flag(panel: str | None, names: str, help_text: str, **more: Any) -> OptionIn
     return option
 
 
-def setting(panel: str, names: str, help_text: str, **more: Any) -> OptionInfo:
+def setting_flag(panel: str, names: str, help_text: str, **more: Any) -> OptionInfo:
     """A flag that has an environment variable too, and may stand in the config file."""
     option = flag(panel, names, help_text, **more)
     option.envvar = env(key_of(option).replace("-", "_").upper())

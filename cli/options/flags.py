@@ -30,7 +30,7 @@ from .declare import (
     parse_count,
     parse_duration,
     parse_gpu_layers,
-    setting,
+    setting_flag,
 )
 from .groups import (
     AskOptions,
@@ -65,24 +65,24 @@ def _paper(context: typer.Context, asked: bool) -> bool:
 
 
 _QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, show_default="all")
-_SHOW_TREE = setting(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
-_PROGRESS = setting(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
+_SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
+_PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
 
 _SESSION: Mapping[str, OptionInfo | None] = {
-    "generator": setting(
+    "generator": setting_flag(
         MODELS,
         "--generator -g",
         "Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
         autocompletion=completion.models,
     ),
-    "prm": setting(
+    "prm": setting_flag(
         MODELS,
         "--prm",
         "Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name or path "
         "(FORMAT=PATH if its names do not tell) is a PRM, 'none' judges nothing.",
         autocompletion=completion.judges,
     ),
-    "calibration": setting(
+    "calibration": setting_flag(
         MODELS,
         "--calibration",
         "What turns judgements into probabilities; auto takes the one fitted on these very models.",
@@ -90,17 +90,17 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         metavar="auto|none|FILE",
     ),
     "system": flag(SEARCH, "--system -s", "System prompt instead of the built-in one."),
-    "ctx_size": setting(
+    "ctx_size": setting_flag(
         MACHINE,
         "--ctx-size -c",
         "Context window of one trajectory: the question, and at most --max-tokens.",
         min=512,
         show_default="2048",
     ),
-    "threads": setting(
+    "threads": setting_flag(
         MACHINE, "--threads -t", "CPU threads.", min=1, max=512, show_default="physical cores"
     ),
-    "gpu_layers": setting(
+    "gpu_layers": setting_flag(
         MACHINE,
         "--gpu-layers -ngl",
         "Layers on the GPU.",
@@ -108,7 +108,7 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         parser=parse_gpu_layers,
         show_default="auto",
     ),
-    "offline": setting(MACHINE, "--offline", "Never touch the network."),
+    "offline": setting_flag(MACHINE, "--offline", "Never touch the network."),
     "force": flag(MACHINE, "--force", "Load models even if memory looks too small."),
 }
 
@@ -143,30 +143,30 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
     },
     SearchOptions: {
-        "strategy": setting(SEARCH, "--strategy", "How to search."),
+        "strategy": setting_flag(SEARCH, "--strategy", "How to search."),
         "adapt": flag(
             SEARCH,
             "--adapt",
             "The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
         ),
-        "min_confidence": setting(
+        "min_confidence": setting_flag(
             SEARCH,
             "--min-confidence",
             "Below it an answer is not taken for known: status low_confidence, and ask exits with 3.",
             min=0.0,
             max=1.0,
         ),
-        "seed": setting(SEARCH, "--seed", "Random unless given; shown by -v.", min=0),
+        "seed": setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0),
     },
     Budget: {
-        "max_tokens": setting(
+        "max_tokens": setting_flag(
             SEARCH,
             "--budget -b",
             "Most tokens for one question, but one solution is finished; 8k is 8000.",
             metavar="TOKENS",
             parser=partial(parse_count, "--budget"),
         ),
-        "max_seconds": setting(
+        "max_seconds": setting_flag(
             SEARCH,
             "--time-limit",
             "Most time for one question, loading excluded, but one solution is finished: 90s, 5m.",
@@ -175,7 +175,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
     },
     Preset: {
-        "effort": setting(
+        "effort": setting_flag(
             SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
         ),
         "paper": flag(
@@ -225,19 +225,19 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
     },
     TerminalOptions: {
-        "color": setting(OUTPUT, "--color", "Colour on stderr; NO_COLOR is honoured."),
+        "color": setting_flag(OUTPUT, "--color", "Colour on stderr; NO_COLOR is honoured."),
         "quiet": flag(OUTPUT, "--quiet -q", "No progress; -qq no warnings.", count=True, show_default=False),
         "verbose": flag(
             OUTPUT, "--verbose -v", "Say what is used; -vv llama.cpp's log.", count=True, show_default=False
         ),
-        "debug": setting(OUTPUT, "--debug", "Show tracebacks of errors."),
-        "yes": setting(MACHINE, "--yes -y", "Download without asking."),
+        "debug": setting_flag(OUTPUT, "--debug", "Show tracebacks of errors."),
+        "yes": setting_flag(MACHINE, "--yes -y", "Download without asking."),
     },
     AskOptions: {
         "show_tree": _SHOW_TREE,
         "extract": flag(OUTPUT, "--extract -x", "Print the final answer only."),
         "trace": flag(OUTPUT, "--trace", "Write the event log; adascale replay shows it.", metavar="FILE"),
-        "save": setting(
+        "save": setting_flag(
             OUTPUT, "--save/--no-save", "Keep the search, unless --trace does; adascale runs lists them."
         ),
         "json_output": JSON,

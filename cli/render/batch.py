@@ -22,7 +22,7 @@ from .display import LiveDisplay
 from .frame import bar_of_facts, live_frame, search_line
 from .state import ViewState
 
-_SETTLED = 3
+_LEAST_DONE = 3
 """Questions that must be done before a time left is shown: fewer are no measurement."""
 
 
@@ -127,7 +127,7 @@ class LiveBatch:
         tokens = counts.tokens + sum(state.tokens for state in self._flying.values())
         if seconds > 1.0:
             facts.append(f"{tokens / seconds:.0f} tok/s")
-        if self._total and done >= _SETTLED:
+        if self._total and done >= _LEAST_DONE:
             # Easy questions end first: those in flight count as half done, or the time would look too short.
             half = len(self._flying) / 2
             left = max(0.0, self._total - there - half) * seconds / (done + half)

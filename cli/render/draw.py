@@ -143,7 +143,7 @@ def _tree_text(row: Row, width: int, step: int, frame: Frame) -> Text:
         mark = glyphs.marks[row.mark] if row.mark else glyphs.ellipsis
         line.append(mark + " ", MARK_STYLES[row.mark] if row.mark else STYLES["faint"])
     if row.label:
-        line.append(_label(row.label, glyphs) + " ", STYLES["label"])
+        line.append(_shorten_label(row.label, glyphs) + " ", STYLES["label"])
     room = width - line.cell_len
     why = f"  {one_line(row.why, glyphs)}" if row.why and frame.width >= WIDE else ""
     if cells(why) > room - _LEAST_TEXT:
@@ -180,7 +180,7 @@ def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> str:
     return "".join((*outer, own))
 
 
-def _label(label: str, glyphs: Glyphs) -> str:
+def _shorten_label(label: str, glyphs: Glyphs) -> str:
     if len(label) <= _LABEL_CHARACTERS:
         return label
     return glyphs.ellipsis + label[len(glyphs.ellipsis) - _LABEL_CHARACTERS :]

@@ -1,11 +1,25 @@
-"""The payload of one answered question, as ``ask`` and ``replay`` write it to stdout."""
+"""One answered question as it is printed: its text, and its JSON object (``adascale.answer/1``)."""
 
 from __future__ import annotations
 
-from adascale.engine.answers.latex import readable
-from adascale.engine.search.record import Record
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
+from adascale.engine.answers.latex import readable
+from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.evaluation.summary import account
+from adascale.engine.search.events import ModelDescription, SearchFailed
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.types import Problem, SearchResult
+
+from ..disk.results import SCHEMA
+from ..terminal.console import as_typed
 from ..terminal.prose import plain
+
+_MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
 
 def solution_text(record: Record) -> str:
@@ -24,3 +38,150 @@ def answer_payload(record: Record, extract: bool) -> str:
         return answer
     parts = [plain(solution_text(record)), f"Answer: {readable(answer)}" if answer else ""]
     return "\n".join(part for part in parts if part)
+
+
+def answer_record(
+    record: Record, load_seconds: float, version: str, min_confidence: float = 0.0
+) -> dict[str, Any]:
+    """Of a search that has finished or failed; unknown values are None, never missing."""
+    first, result, usage = record.started, record.result, record.usage
+    if isinstance(record.end, SearchFailed):
+        return error_record(first.problem, record.end.error(), version)
+    assert result is not None, "only a search that has ended has a record"
+    finished = len(record.candidates)
+    return {
+        "schema": SCHEMA,
+        "id": first.problem.id,
+        "question": first.problem.question,
+        "status": status_of(result, min_confidence),
+        "answer": result.answer,
+        "solution": solution_text(record),
+        "confidence": _confidence(result),
+        "agreement": _agreement(result, finished),
+        "stop_reason": result.stop_reason,
+        "why": account(record),
+        "budget": {
+            "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
+            "time_s": {"used": round(record.t, 3), "limit": first.budget.max_seconds},
+            "samples": {"used": finished},
+        },
+        "tree": _shape(record.tree),
+        "usage": dataclasses.asdict(usage),
+        "timing": {
+            "load_s": round(load_seconds, 3),
+            "search_s": round(record.t, 3),
+            "tokens_per_s": round(usage.generated_tokens / record.t, 1) if record.t else None,
+        },
+        **_search_fields(first.models, first.strategy, first.params, first.seed),
+        "warnings": [as_typed(notice.message) for notice in record.notices],
+        "version": version,
+    }
+
+
+def run_record(settings: Settings, version: str) -> dict[str, Any]:
+    """The part of a record that its run decides, before anything is asked."""
+    return {
+        "budget": {
+            "tokens": {"limit": settings.budget.max_tokens},
+            "time_s": {"limit": settings.budget.max_seconds},
+        },
+        **_search_fields(
+            settings.models, settings.strategy.name, settings.strategy.parameters(), settings.seed
+        ),
+        "version": version,
+    }
+
+
+def _search_fields(
+    models: ModelDescription, strategy: str, params: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    return {
+        "model": models.generator and dataclasses.asdict(models.generator),
+        "prm": models.prm and dataclasses.asdict(models.prm),
+        "calibration": _brief_calibration(models.calibration),
+        "sampling": models.sampling,
+        "search": {"strategy": strategy, **params, "seed": seed},
+    }
+
+
+def _brief_calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What was measured of it in a few figures: a record is there for every question."""
+    if described is None:
+        return None
+    held_out = {
+        stage: {name: found[name] for name in _MEASURES if name in found}
+        for stage, found in (described.get("held_out") or {}).items()
+    }
+    return {**described, "held_out": held_out}
+
+
+def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:
+    """A question that could not be searched, or not to its end since the models' process died."""
+    return {
+        "schema": SCHEMA,
+        "id": problem.id,
+        "question": problem.question,
+        "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",
+        "answer": None,
+        "error": {"code": error.slug, "message": as_typed(error.message), "hint": as_typed(error.hint)},
+        "version": version,
+    }
+
+
+def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:
+    """``answered``, ``low_confidence``, ``no_answer`` or ``interrupted``.
+
+    A solution without a checkable answer is answered, unless a confidence is asked for, which it has not.
+    """
+    if result.stop_reason == "interrupted":
+        return "interrupted"
+    if result.best is None:
+        return "no_answer"
+    return "answered" if is_sure(result, min_confidence) else "low_confidence"
+
+
+def is_sure(result: SearchResult, min_confidence: float) -> bool:
+    """Whether the answer has at least this calibrated probability; a score that is none never has.
+
+    What a search has given up on is not sure, whatever is asked for.
+    """
+    if result.stop_reason == "hopeless":
+        return False
+    if min_confidence <= 0:
+        return True
+    p = result.confidence
+    return result.answer is not None and p is not None and p.calibrated and p.median >= min_confidence
+
+
+def _confidence(result: SearchResult) -> dict[str, Any]:
+    estimate = result.confidence
+    calibrated = estimate is not None and estimate.calibrated
+    p = estimate if calibrated else None
+    return {
+        "p": p.median if p else None,
+        "lo": p.lower if p else None,
+        "hi": p.upper if p else None,
+        "level": 0.8,
+        "calibrated": calibrated,
+        "score": estimate.median if estimate is not None and not calibrated else None,
+        "vote_share": result.groups[0].share if result.groups else None,
+    }
+
+
+def _agreement(result: SearchResult, finished: int) -> dict[str, Any]:
+    return {
+        "paths": finished,
+        "agree": len(result.groups[0].nodes) if result.groups else 0,
+        "answers": [
+            {"answer": group.answer, "paths": len(group.nodes), "weight": round(group.weight, 4)}
+            for group in result.groups
+        ],
+    }
+
+
+def _shape(tree: Tree) -> dict[str, int]:
+    return {
+        "nodes": len(tree),
+        "depth": max(node.depth for node in tree),
+        "pruned": sum(node.status == "pruned" for node in tree),
+    }

@@ -11,7 +11,7 @@ from typing import Any
 from adascale.engine.decimals import decimal
 from adascale.engine.errors import PartialError
 
-_NAMED = 5
+_MOST_NAMES = 5
 """Failures of one kind that are named; the others are counted."""
 
 
@@ -71,7 +71,7 @@ class BatchCounts:
         with self._lock:
             self.failures[slug] += 1
             names = self.failure_names.setdefault(slug, [])
-            if len(names) < _NAMED:
+            if len(names) < _MOST_NAMES:
                 names.append(name)
 
     def headline(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.decimals import decimal
 
 from ..terminal.console import short_path
-from .tables import columns
+from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Bin
@@ -24,8 +24,8 @@ _BAR = 30
 def report_text(stages: Mapping[str, StageReport]) -> str:
     """Metrics of all stages, then one reliability table per stage."""
     ordered = _ordered(stages)
-    rows = [_HEADER, *(_row(name, stage) for name, stage in ordered)]
-    rows += [_raw_row(name, stage.raw) for name, stage in ordered if stage.raw is not None]
+    rows = [_HEADER, *(_stage_row(name, stage) for name, stage in ordered)]
+    rows += [_raw_score_row(name, stage.raw) for name, stage in ordered if stage.raw is not None]
     tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
     return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
 
@@ -69,7 +69,7 @@ def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
     return columns([(*row, place) for row, place in zip(rows, places, strict=True)], f"{align}<")
 
 
-def _row(name: str, stage: StageReport) -> tuple[str, ...]:
+def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
     low, high = stage.intervals["skill"]
     return (
         name,
@@ -86,7 +86,7 @@ def _row(name: str, stage: StageReport) -> tuple[str, ...]:
     )
 
 
-def _raw_row(name: str, raw: RawReport) -> tuple[str, ...]:
+def _raw_score_row(name: str, raw: RawReport) -> tuple[str, ...]:
     cells = (_cell(raw.brier), _cell(raw.skill), "", _cell(raw.ece), "", _cell(raw.auc), "")
     return (f"{name}, raw score", "", "", "", *cells)
 

@@ -99,10 +99,12 @@ def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: st
             axis.plot(*_points(stage.raw.reliability), "x--", color=_GREY, markersize=5, label="raw score")
         _draw_bins(axis, stage, label)
         axis.set(title=_STAGES[name], xlabel="estimated", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        axis.text(0.97, 0.03, _figures(stage), transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
+        axis.text(
+            0.97, 0.03, _stage_figures(stage), transform=axis.transAxes, ha="right", va="bottom", fontsize=7
+        )
     axes[0].set_ylabel("observed")
     axes[0].legend(*_legend(axes), fontsize=7, loc="upper left")
-    _save(figure, path, "How likely it was said to be, and how often it was right")
+    _save_figure(figure, path, "How likely it was said to be, and how often it was right")
 
 
 def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path) -> None:
@@ -129,17 +131,17 @@ def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path)
     if pairs:
         _draw_differences(axes[1], pairs)
     figure.tight_layout(rect=_INSIDE)
-    _label(axes[0], {s.name: (_cost(s), s.accuracy) for s in report.strategies})
+    _write_names(axes[0], {s.name: (_tokens_a_question(s), s.accuracy) for s in report.strategies})
     known = ("data", "seed", "generator", "prm", "calibration")
     about = {name: described[name] for name in known if name in described}
-    _save(figure, path, "Accuracy against compute", json.dumps(about, sort_keys=True))
+    _save_figure(figure, path, "Accuracy against compute", json.dumps(about, sort_keys=True))
 
 
 def _draw_costs(axis: Any, strategies: Sequence[StrategyReport]) -> None:
     for number, members in enumerate(_families(strategies)):
         color, marker = _LOOKS[number % len(_LOOKS)]
-        x, y = [_cost(s) for s in members], [s.accuracy for s in members]
-        error = _bars(y, (s.accuracy_ci for s in members))
+        x, y = [_tokens_a_question(s) for s in members], [s.accuracy for s in members]
+        error = _error_bars(y, (s.accuracy_ci for s in members))
         axis.errorbar(x, y, error, color=color, marker=marker, elinewidth=0.6, linestyle=":", capsize=2)
     axis.set_xscale("log", base=2)
     axis.margins(x=0.12)
@@ -154,7 +156,9 @@ def _draw_differences(axis: Any, pairs: Sequence[PairReport]) -> None:
     points = [100 * pair.accuracy_diff for pair in pairs]
     ends = ((100 * low, 100 * high) for low, high in (pair.accuracy_diff_ci for pair in pairs))
     axis.axvline(0, color="0.7")
-    axis.errorbar(points, rows, xerr=_bars(points, ends), fmt="o", color=_DARK, elinewidth=0.8, capsize=2)
+    axis.errorbar(
+        points, rows, xerr=_error_bars(points, ends), fmt="o", color=_DARK, elinewidth=0.8, capsize=2
+    )
     axis.set_yticks(rows, [_against(pair) for pair in pairs])
     axis.set(xlabel=f"points of accuracy that {pairs[0].a} is ahead", ylim=(0.5, len(pairs) + 0.5))
 
@@ -166,7 +170,7 @@ def _against(pair: PairReport) -> str:
     return f"{pair.b}\nat " + (f"{ratio:.0%} of its tokens" if ratio < 2 else f"{ratio:.1f} times its tokens")
 
 
-def _label(axis: Any, points: Mapping[str, tuple[float, float]]) -> None:
+def _write_names(axis: Any, points: Mapping[str, tuple[float, float]]) -> None:
     """Write each name beside its point, where it covers no other name and no point."""
     from matplotlib.transforms import Bbox
 
@@ -196,7 +200,7 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _save(figure: Any, path: Path, title: str, description: str = "") -> None:
+def _save_figure(figure: Any, path: Path, title: str, description: str = "") -> None:
     metadata: dict[str, str | None] = {"Title": title, "Description": description}
     metadata |= {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
     figure.tight_layout(rect=_INSIDE)
@@ -216,7 +220,9 @@ def _draw_bins(axis: Any, stage: StageReport, label: str) -> None:
     """The bins, each with how sure its observed share is."""
     x, y = _points(stage.reliability)
     ends = (wilson(b.observed, b.weight * stage.questions) for b in stage.reliability)
-    axis.errorbar(x, y, _bars(y, ends), fmt="o-", color=_DARK, markersize=4, elinewidth=0.6, label=label)
+    axis.errorbar(
+        x, y, _error_bars(y, ends), fmt="o-", color=_DARK, markersize=4, elinewidth=0.6, label=label
+    )
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:
@@ -229,17 +235,21 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
-def _figures(stage: StageReport) -> str:
-    noise = f" (noise {_short(stage.ece_floor)})" if stage.ece_floor is not None else ""
-    figures = [f"ECE {_short(stage.ece)}{noise}", f"AUC {_short(stage.auc)}", f"skill {_short(stage.skill)}"]
+def _stage_figures(stage: StageReport) -> str:
+    noise = f" (noise {_figure(stage.ece_floor)})" if stage.ece_floor is not None else ""
+    figures = [
+        f"ECE {_figure(stage.ece)}{noise}",
+        f"AUC {_figure(stage.auc)}",
+        f"skill {_figure(stage.skill)}",
+    ]
     return "\n".join([*figures, f"{stage.questions:,} questions"])
 
 
-def _short(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "-" if value is None else chance(value)
 
 
-def _bars(values: Sequence[float], ends: Iterable[tuple[float, float]]) -> list[list[float]]:
+def _error_bars(values: Sequence[float], ends: Iterable[tuple[float, float]]) -> list[list[float]]:
     """How far intervals reach below and above their values; never less than nothing."""
     pairs = list(zip(values, ends, strict=True))
     return [[max(0.0, v - low) for v, (low, _) in pairs], [max(0.0, high - v) for v, (_, high) in pairs]]
@@ -257,11 +267,11 @@ def _legend(axes: Any) -> tuple[list[Any], list[str]]:
 def _families(strategies: Sequence[StrategyReport]) -> list[list[StrategyReport]]:
     """Settings of one strategy and rule together, the cheapest first."""
     families: dict[tuple[str, object], list[StrategyReport]] = {}
-    for strategy in sorted(strategies, key=_cost):
+    for strategy in sorted(strategies, key=_tokens_a_question):
         key = strategy.strategy, strategy.settings.get("adapt", "none")
         families.setdefault(key, []).append(strategy)
     return list(families.values())
 
 
-def _cost(strategy: StrategyReport) -> float:
+def _tokens_a_question(strategy: StrategyReport) -> float:
     return strategy.generated_tokens + strategy.prm_tokens

@@ -92,7 +92,7 @@ class Progress:
 
     def _draw(self, task: str, done: int, total: int, note: str) -> None:
         if self._bars is None:
-            self._bars = _bars(self._unit)
+            self._bars = _new_bars(self._unit)
             self._bars.start()
         if task not in self._ids:
             self._drop_complete(self._bars)
@@ -106,7 +106,7 @@ class Progress:
         self._ids = {task: id_ for task, id_ in self._ids.items() if id_ not in complete}
 
 
-def _bars(unit: Unit) -> Bars:
+def _new_bars(unit: Unit) -> Bars:
     """Bars that leave nothing behind, with counts and a note, or with bytes and their speed."""
     from rich.progress import (
         BarColumn,

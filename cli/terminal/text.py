@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from adascale.engine.decimals import decimal
 
@@ -77,6 +78,24 @@ def cut_front(text: str, width: int, glyphs: Glyphs) -> str:
 def pad(text: str, width: int) -> str:
     """``text`` with spaces on its right up to ``width`` cells; a wider text stays as it is."""
     return text + " " * (width - cells(text))
+
+
+def columns(rows: Sequence[Sequence[str]], align: str) -> str:
+    """Rows as lines, two blanks between the columns, which stand below each other in any font of one width.
+
+    Args:
+        rows: Of equal length, the header (if any) among them; wide characters take two cells.
+        align: For each column ``<`` where its cells begin, or ``>`` where they end, in line.
+    """
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        parts = [
+            pad(text, width) if side == "<" else " " * (width - cells(text)) + text
+            for text, width, side in zip(row, widths, align, strict=True)
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
 
 
 def chance(value: float) -> str:

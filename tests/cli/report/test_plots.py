@@ -33,7 +33,7 @@ def test_no_name_covers_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         renderer = axis.figure.canvas.get_renderer()
         boxes.extend(text.get_window_extent(renderer) for text in axis.texts)
 
-    monkeypatch.setattr(plots, "_save", look)
+    monkeypatch.setattr(plots, "_save_figure", look)
     plots.frontier(report(CROWD), {}, tmp_path / "x.svg")
     assert len(boxes) == len(CROWD)
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))

@@ -3,7 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.report.tables import columns
+from adascale.cli.terminal.text import columns
 
 
 def test_each_column_has_its_side_and_lines_end_with_their_text() -> None:
