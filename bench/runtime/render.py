@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from adascale.cli.disk.trace import read_trace
+from adascale.cli.render.display import FRAMES_PER_SECOND
 from adascale.cli.render.frame import live_frame
-from adascale.cli.render.live import FRAMES_PER_SECOND
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.ports import Prefix, Uncalibrated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -152,21 +152,7 @@ class Rollouts:
 
 
 _ARRAYS: Mapping[str, str] = {
-    name: name
-    for name in (
-        "parent",
-        "origin",
-        "right",
-        "total",
-        "tokens",
-        "finish",
-        "logprob",
-        "min_logprob",
-        "entropy",
-        "last",
-        "mean",
-        "token_ids",
-    )
+    field.name: field.name for field in fields(Rollouts) if field.name not in ("problem", "answers", "texts")
 } | {"wrong_sum": "slipped"}
 """Fields that are arrays, by their names in a blob."""
 

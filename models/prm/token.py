@@ -55,7 +55,7 @@ def rlhflow_mistral(model: LlamaModel) -> Adapter:
     return _rlhflow(model, "rlhflow-mistral", with_number)
 
 
-def _rlhflow(model: LlamaModel, name: str, spelled: Callable[[int, str], str]) -> Adapter:
+def _rlhflow(model: LlamaModel, name: str, spell: Callable[[int, str], str]) -> Adapter:
     """A user turn per step, the first behind the question and a space; the assistant said ``+`` to each.
 
     Read where the assistant's next answer is predicted.
@@ -69,7 +69,7 @@ def _rlhflow(model: LlamaModel, name: str, spelled: Callable[[int, str], str]) -
     turns = cut_turns(model, opening, "+", name)
 
     def step(index: int, text: str) -> list[Piece]:
-        text = spelled(index, text)
+        text = spell(index, text)
         if index == 0:
             # The space belongs to the first word, as in the authors' own tokens.
             return [Piece(turns.middle + text), Piece(turns.tail, control=True)]
