@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,12 +25,13 @@ from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
 from ..terminal.console import as_typed, say, short_path, show_warning, write_payload
 from ..terminal.json_output import write_json
-from .calibrate_draw import TrainingDraws, choose_problems, draw_training, file_name, pair_name
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.report import StageReport
     from adascale.models.calibration.artefact import Artefact
     from adascale.models.session import OpenSession
+
+    from .calibrate_draw import TrainingDraws
 
 SCHEMA = "adascale.calibrate/1"
 FEWEST = 20
@@ -60,6 +64,8 @@ def fit(*, options: FitOptions) -> None:
     """
     from adascale.models.calibration.artefact import describe
 
+    from .calibrate_draw import choose_problems, draw_training
+
     run, output = options.run, options.output
     problems = choose_problems(run, FEWEST)
     if output is not None:
@@ -68,7 +74,7 @@ def fit(*, options: FitOptions) -> None:
     with open_session(run.session, run.terminal) as session:
         draws = draw_training(session, problems, FEWEST, run)
         artefact = _fit(session, draws, options)
-    path = _save_artefact(artefact, output)
+    path = _write_artefact(artefact, output)
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
     if run.terminal.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
@@ -85,13 +91,15 @@ def check(*, options: CheckOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
+    from adascale.engine.calibration.fitting import measure
+    from adascale.engine.calibration.report import report
+    from adascale.models.calibration.artefact import describe
+
+    from .calibrate_draw import choose_problems, draw_training, pair_name
+
     run = options.run
     problems = choose_problems(run, 1)
     with open_session(run.session, run.terminal) as session:
-        from adascale.engine.calibration.fitting import measure
-        from adascale.engine.calibration.report import report
-        from adascale.models.calibration.artefact import describe
-
         artefact = session.calibration
         if artefact is None and run.session.calibration != "none":
             raise CalibrationError(
@@ -170,6 +178,8 @@ def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Art
     from adascale.engine.calibration.report import report
     from adascale.models.calibration.artefact import Artefact, Card
 
+    from .calibrate_draw import pair_name
+
     run = options.run
     fitted = fit_calibration(draws.training, options.method, HeadConfig(), run.seed)
     card = Card(
@@ -187,16 +197,19 @@ def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Art
     return Artefact(fitted.calibration, card)
 
 
-def _save_artefact(artefact: Artefact, output: Path | None) -> Path:
+def _write_artefact(artefact: Artefact, output: Path | None) -> Path:
     """Write a calibration to ``output``, or where ``ask`` finds it; returns the file.
 
     Raises:
         UsageError: it cannot be written.
     """
-    from adascale.models.calibration.artefact import save_artefact
+    from adascale.models.calibration.artefact import SUFFIX, save_artefact
     from adascale.models.calibration.installed import own_folder
 
-    path = output or own_folder() / file_name(artefact.card)
+    # In the own folder one file for each generator, PRM, prompt and sampler.
+    name = re.sub(r"[^\w+.-]", "_", artefact.card.name)
+    key = json.dumps(asdict(artefact.card.fingerprint), sort_keys=True)
+    path = output or own_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"
     try:
         save_artefact(artefact, path)
     except OSError as error:

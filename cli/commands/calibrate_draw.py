@@ -1,10 +1,7 @@
-"""Questions, models and rollouts of a calibration: what ``fit`` and ``check`` do before they differ."""
+"""Questions and rollouts of a calibration: what ``fit`` and ``check`` do before they differ."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -13,9 +10,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from adascale.engine.calibration.fitting import Training
 from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import read_known
+from adascale.models.calibration.artefact import question_key
+from adascale.models.calibration.collect import (
+    DrawPlan,
+    FinishedQuestion,
+    draw_rollouts,
+    expected_tokens,
+    rollouts_path,
+    score_rollouts,
+)
+from adascale.models.calibration.rollouts import RolloutStore
+from adascale.models.calibration.training import training_set
+from adascale.models.questions import choose_questions, read_known
 
 from ..open_models import stoppable
 from ..options.groups import CalibrationOptions
@@ -25,11 +34,7 @@ from ..terminal.progress import Progress
 from ..terminal.signals import graceful
 from ..terminal.text import rough_duration
 
-if TYPE_CHECKING:
-    from adascale.engine.calibration.fitting import Training
-    from adascale.models.calibration.artefact import Card
-    from adascale.models.calibration.collect import DrawPlan, FinishedQuestion
-    from adascale.models.calibration.rollouts import RolloutStore
+if TYPE_CHECKING:  # they import huggingface_hub, which reads once whether it is offline
     from adascale.models.files.library import ModelFile
     from adascale.models.session import OpenSession
 
@@ -44,13 +49,11 @@ class TrainingDraws:
 
 
 def choose_problems(options: CalibrationOptions, fewest: int) -> list[Problem]:
-    """The questions asked for; what cannot work is told before anything is loaded.
+    """The questions asked for; what cannot work is said before anything is loaded.
 
     Raises:
-        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be draws.
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
     """
-    from adascale.models.questions import choose_questions
-
     if not options.data:
         raise UsageError("no questions given", hint="--data questions.jsonl")
     if options.session.prm == "none":
@@ -85,11 +88,6 @@ def draw_training(
     Raises:
         UsageError: fewer than ``fewest`` of them could be searched.
     """
-    from adascale.models.calibration.artefact import question_key
-    from adascale.models.calibration.collect import DrawPlan, rollouts_path
-    from adascale.models.calibration.rollouts import RolloutStore
-    from adascale.models.calibration.training import training_set
-
     plan = DrawPlan(options.samples, options.rollouts, options.seed)
     with closing(RolloutStore(rollouts_path(session.fingerprint, plan))) as store:
         _draw_missing(session, problems, store, plan, options)
@@ -121,8 +119,6 @@ def _draw_missing(
     Raises:
         Exit: with 130, where drawing was interrupted.
     """
-    from adascale.models.calibration.collect import draw_rollouts, expected_tokens
-
     todo = [problem for problem in problems if not store.holds(problem)]
     if not todo:
         return
@@ -148,8 +144,6 @@ def _score_missing(
     Raises:
         Exit: with 130, where scoring was interrupted.
     """
-    from adascale.models.calibration.collect import expected_tokens, score_rollouts
-
     todo = [p for p in problems if store.holds(p) and store.rewards(p, key) is None]
     if not todo:
         return
@@ -208,12 +202,3 @@ def pair_name(session: OpenSession) -> str:
 
 def _model_name(file: ModelFile) -> str:
     return file.path.stem if file.source == "path" else file.name
-
-
-def file_name(card: Card) -> str:
-    """File of a calibration in the user's folder, one for each generator, PRM, prompt and sampler."""
-    from adascale.models.calibration.artefact import SUFFIX
-
-    name = "".join(c if c.isalnum() or c in "+-._" else "_" for c in card.name)
-    key = json.dumps(dataclasses.asdict(card.fingerprint), sort_keys=True)
-    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"
