@@ -43,42 +43,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "DVTS": "adascale.engine.strategies",
-    "ROOT": "adascale.engine.types",
-    "Adaptive": "adascale.engine.strategies",
-    "AdaptiveConsistency": "adascale.engine.strategies",
-    "AdascaleError": "adascale.engine.errors",
-    "Beam": "adascale.engine.strategies",
-    "BestOfN": "adascale.engine.strategies",
-    "Budget": "adascale.engine.types",
-    "Cut": "adascale.engine.strategies",
-    "Driver": "adascale.engine.search.driver",
-    "Estimate": "adascale.engine.types",
-    "Event": "adascale.engine.search.events",
-    "Expand": "adascale.engine.strategies",
-    "Greedy": "adascale.engine.strategies",
-    "Margin": "adascale.engine.strategies",
-    "OpenSession": "adascale.models.session",
-    "Plan": "adascale.engine.strategies",
-    "Problem": "adascale.engine.types",
-    "SamplingOverrides": "adascale.models.options",
-    "SearchFinished": "adascale.engine.search.events",
-    "SearchResult": "adascale.engine.types",
-    "SearchStarted": "adascale.engine.search.events",
-    "Session": "adascale.models.session",
-    "SessionOptions": "adascale.models.options",
-    "Settings": "adascale.engine.search.settings",
-    "Step": "adascale.engine.types",
-    "Strategy": "adascale.engine.strategies",
-    "Tree": "adascale.engine.search.tree",
-    "Usage": "adascale.engine.types",
-    "Vote": "adascale.engine.strategies",
-    "ask": "adascale.asking",
-    "gather": "adascale.engine.strategies",
-    "replay": "adascale.engine.search.record",
-    "search": "adascale.asking",
+_NAMES = {
+    "adascale.asking": "ask search",
+    "adascale.engine.errors": "AdascaleError",
+    "adascale.engine.search.driver": "Driver",
+    "adascale.engine.search.events": "Event SearchFinished SearchStarted",
+    "adascale.engine.search.record": "replay",
+    "adascale.engine.search.settings": "Settings",
+    "adascale.engine.search.tree": "Tree",
+    "adascale.engine.strategies": "DVTS Adaptive AdaptiveConsistency Beam BestOfN Cut Expand "
+    "Greedy Margin Plan Strategy Vote gather",
+    "adascale.engine.types": "ROOT Budget Estimate Problem SearchResult Step Usage",
+    "adascale.models.options": "SamplingOverrides SessionOptions",
+    "adascale.models.session": "OpenSession Session",
 }
+"""What each module gives to the package."""
+
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "DVTS",

@@ -138,7 +138,7 @@ def root(
     try:
         found = read_config(path)
     except UsageError:
-        # doctor tells it among all else; help is for those who are lost already.
+        # doctor reports a broken file as one of its findings, and help has to work with one.
         if context.invoked_subcommand == "doctor" or {"-h", "--help"} & set(sys.argv):
             return
         raise
@@ -161,7 +161,7 @@ def main() -> None:
         if os.environ.get("ADASCALE_DEBUG"):
             traceback.print_exc()
         show_error(error)
-        _leave(exit_code(error))
+        sys.exit(exit_code(error))
     except Exception as error:
         if os.environ.get("ADASCALE_DEBUG"):
             raise
@@ -172,8 +172,4 @@ def main() -> None:
                 slug="unexpected",
             )
         )
-        _leave(1)
-
-
-def _leave(code: int) -> None:
-    sys.exit(code)
+        sys.exit(1)

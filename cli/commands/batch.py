@@ -66,7 +66,9 @@ def batch(
     The same command goes on where it was stopped: what has a record is not asked again, what failed is.
     """
     check_apart(
-        options.output, [source, *options.session.references()], f"-o {shlex.quote(_other_name(source))}"
+        options.output,
+        [source, *options.session.references()],
+        f"-o {shlex.quote(_suggested_output(source))}",
     )
     if options.traces is not None:
         _make_folder(options.traces)
@@ -78,7 +80,7 @@ def batch(
     counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
         run = _Run(options, results, source, counts, _view(counts, source, options))
-        run.go(lines)
+        run.ask_all(lines)
     run.close()
 
 
@@ -102,9 +104,9 @@ class _Run:
     _started: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
 
-    def go(self, lines: Iterator[Problem | BadLine]) -> None:
-        """Ask what has no record yet. Nothing is loaded where nothing is to be asked."""
-        todo = self._todo(lines)
+    def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
+        """Ask what has no record yet; without such a question no model is loaded."""
+        todo = self._unanswered(lines)
         first = next(todo, None)
         if first is None:
             if not self.counts.read:
@@ -114,7 +116,7 @@ class _Run:
         with ExitStack() as stack:
             view = stack.enter_context(self.opening)
             worker = stack.enter_context(self._open(view.status))
-            settings = settings_for(self._with_seed(), self.options.terminal, worker)
+            settings = settings_for(self._search_with_seed(), self.options.terminal, worker)
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(run_conditions(run_record(settings, __version__)))
@@ -133,7 +135,7 @@ class _Run:
             return open_worker(session, terminal, status)
         return open_cluster(session, terminal, self.options.ray, status)
 
-    def _with_seed(self) -> SearchOptions:
+    def _search_with_seed(self) -> SearchOptions:
         """The seed of the records that are there, unless another one is asked for."""
         search, before = self.options.search, self.results.conditions
         if search.seed is not None or before is None:
@@ -154,7 +156,7 @@ class _Run:
                 self._write_record(problem, records.pop(problem.id))
             view.on(problem.id, event)
 
-    def _todo(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
+    def _unanswered(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""
         for line in lines:
             self.counts.read += 1
@@ -212,7 +214,7 @@ class _Run:
         if self.counts.interrupted:
             if failure is not None:
                 show_error(failure)
-            say(f"adascale: {self._way_on()}")
+            say(f"adascale: {self._continuation()}")
             raise typer.Exit(130)
         if failure is not None:
             raise failure
@@ -222,7 +224,7 @@ class _Run:
         """Whether the same command can go on, as it can with an output file."""
         return self.options.output != "-"
 
-    def _way_on(self) -> str:
+    def _continuation(self) -> str:
         """Where an interrupted run stopped, and the command that continues it."""
         total = count_lines(Path(self.source), self.options.form)
         there = self.counts.done + self.counts.skipped
@@ -234,7 +236,7 @@ class _Run:
         return f"{at}; continue with: {shlex.join(['adascale', *sys.argv[1:]])}"
 
 
-def _other_name(source: str) -> str:
+def _suggested_output(source: str) -> str:
     """A name for an output beside its input."""
     path = Path(source)
     return "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")

@@ -43,7 +43,7 @@ def list_runs(
 
     adascale runs list --limit 5
     """
-    facts = [_facts(path) for path in past_runs()[:limit]]
+    facts = [_run_record(path) for path in past_runs()[:limit]]
     if as_json:
         write_json_lines(facts)
     elif facts:
@@ -98,9 +98,9 @@ def rm(
     say(f"removed {len(doomed)}")
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _run_record(path: Path) -> dict[str, Any]:
     """The record (``adascale.run/1``) of a run, from its first and last event; unknown is None."""
-    first, last = _ends(path)
+    first, last = _first_and_last(path)
     result = last.result if isinstance(last, SearchFinished) else None
     p = result.confidence if result else None
     return {
@@ -117,7 +117,7 @@ def _facts(path: Path) -> dict[str, Any]:
     }
 
 
-def _ends(path: Path) -> tuple[SearchStarted | None, SearchFinished | None]:
+def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | None]:
     """The first and the last event of a trace; None for one that is not there, or torn."""
     with path.open("rb") as file:
         first = file.readline()

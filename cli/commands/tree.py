@@ -49,7 +49,7 @@ def tree(
     """
     if str(output) == "-":
         output = None
-    form, source = format_ or _by_name(output), trace_path(trace)
+    form, source = format_ or _format_by_name(output), trace_path(trace)
     if output is not None:
         check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
     text = _render(form, source)
@@ -63,7 +63,7 @@ def tree(
     say(f"adascale: wrote {output}")
 
 
-def _by_name(output: Path | None) -> TreeFormat:
+def _format_by_name(output: Path | None) -> TreeFormat:
     """The format that the name of the output ends in; txt for stdout.
 
     Raises:

@@ -83,6 +83,6 @@ def _yaml_string(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Inside double quotes Mermaid reads entities, HTML and Markdown; none of them is ours to give away."""
+    """As entities what Mermaid would read inside double quotes as an entity, HTML or Markdown."""
     special = '#"&<>`*_[]{}()\\|~$'
     return "".join(f"#{ord(c)};" if c in special else c for c in text)

@@ -78,7 +78,7 @@ def defaults_of(command: Any, config: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
-    """Say which keys mean nothing."""
+    """Warn of keys that are no settings."""
     from .flags import SETTINGS
 
     for key in config:
@@ -88,7 +88,7 @@ def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
 
 
 def suggestion(key: str) -> str:
-    """A hint for a key that is none."""
+    """The hint for a key that is no setting: the nearest one that is."""
     from .flags import SETTINGS
 
     near = difflib.get_close_matches(key, sorted(SETTINGS), 1)

@@ -20,7 +20,7 @@ from .state import ViewState
 FoldKind = Literal["pruned", "finished", "waiting", "others", "rest"]
 
 Key = tuple[FoldKind, str | None]
-"""What makes siblings fold_alike: their kind, and the answer of finished ones."""
+"""By what siblings share a row: their kind, and the answer of finished ones."""
 
 
 @dataclass(frozen=True, slots=True)

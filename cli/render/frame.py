@@ -25,7 +25,7 @@ FOLDED_ROWS = 30
 
 HINT = "Ctrl-C: stop now and print the best answer."
 
-AROUND = 8
+FRAME_LINES = 8
 """Lines of a live frame that are not rows of the tree."""
 
 _ID_CELLS = 16
@@ -34,7 +34,7 @@ _ID_CELLS = 16
 def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
     """The running search in at most ``height`` lines."""
     frame = Frame(width, glyphs, state.started.calibrated, tick)
-    rows = tree_rows(state, max(1, height - AROUND))
+    rows = tree_rows(state, max(1, height - FRAME_LINES))
     lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
     lines += [best_line(state, frame), stop_line(state, frame)]

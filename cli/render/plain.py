@@ -12,7 +12,7 @@ from ..terminal.console import say, show_warning
 from ..terminal.progress import Cadence
 from ..terminal.text import chance, duration, one_line, plural
 from ..terminal.theme import glyphs_for
-from .frame import AROUND, FOLDED_ROWS, FULL_TREE, final_frame
+from .frame import FOLDED_ROWS, FRAME_LINES, FULL_TREE, final_frame
 from .state import ViewState
 from .summary import answer_text, summary, why
 
@@ -99,7 +99,7 @@ class PlainRenderer(NullRenderer):
 def plain_height(state: ViewState) -> int:
     """Lines of a frame that shows a small tree whole, and a large one as it is folded at the end."""
     rows = FOLDED_ROWS if len(state.tree) > FULL_TREE else FULL_TREE + len(state.running)
-    return rows + AROUND
+    return rows + FRAME_LINES
 
 
 def plain_width() -> int:
