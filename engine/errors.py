@@ -5,7 +5,8 @@
     ├── ModelError                 a model is not available
     │   ├── ModelNotFoundError     no such name, path, repository or quant
     │   ├── ModelUnavailableError  known, but cannot be fetched: offline, no network, gated
-    │   └── ModelCorruptError      a file that is no GGUF, torn, or fails its checksum
+    │   ├── ModelCorruptError      a file that is no GGUF, torn, or fails its checksum
+    │   └── CalibrationError       a calibration file that is torn or none
     ├── DoesNotFitError            memory, disk or context window
     │   ├── ContextOverflowError   a question longer than the window
     │   ├── MemoryOverflowError    models and context need more memory than there is
@@ -64,7 +65,7 @@ class AdascaleError(Exception):
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """What explains it, one fact per line."""
+        """Numbers, paths and names that explain it, one per line."""
         return self.notice.facts
 
     @property

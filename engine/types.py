@@ -111,7 +111,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What the generator's final hidden states held over a text, pooled, and how sure it was of its tokens.
+    """The generator's final hidden states over a text, pooled, and how sure it was of its tokens.
 
     A token's state is the one it was drawn from: it has read everything before that token, so the state of a
     delimiter or an end of turn has read the whole step.
@@ -194,7 +194,7 @@ class AnswerGroup:
 
 @dataclass(frozen=True, slots=True)
 class FinishedSearch:
-    """What a finished search looks like from its answers; at least one candidate has one.
+    """The trajectories and answers of a finished search; at least one candidate has an answer.
 
     Attributes:
         question: Estimate for the question itself; None where there was none.

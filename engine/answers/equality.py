@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from fractions import Fraction
 
-from .latex import bare
+from .latex import normal_latex
 from .numbers import number, plain_number
 from .verifier import Verifier
 
@@ -22,7 +22,7 @@ _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,)
 """White space that only sets the parts of an answer apart. Behind a comma it tells 3, 500 from 3,500."""
 
 _ATTEMPTS = 2
-"""Of comparisons that run out of time."""
+"""Tries of a comparison that runs out of time."""
 
 _verifier = Verifier()
 _out_of_time: Counter[tuple[str, str]] = Counter()
@@ -38,51 +38,51 @@ def is_right(answer: str | None, *, gold: str) -> bool:
     if answer is None:
         return False
     known, found = _normal(gold), _normal(answer)
-    verdict = _settled(known, found, plain_number(known), number(found))
-    return _verified(gold, answer) is True if verdict is None else verdict
+    verdict = _cheap_verdict(known, found, plain_number(known), number(found))
+    return _verify(gold, answer) is True if verdict is None else verdict
 
 
 def same_answer(a: str, b: str) -> bool:
     """Whether two answers of a model mean the same: either would be right if the other were gold."""
     left, right = _normal(a), _normal(b)
-    verdict = _settled(left, right, number(left), number(right))
-    if verdict is None and (verdict := _verified(a, b)) is False:
-        verdict = _verified(b, a)
+    verdict = _cheap_verdict(left, right, number(left), number(right))
+    if verdict is None and (verdict := _verify(a, b)) is False:
+        verdict = _verify(b, a)
     return verdict is True
 
 
-def _settled(left: str, right: str, x: Fraction | None, y: Fraction | None) -> bool | None:
+def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None) -> bool | None:
     """The verdict on two normal forms and their numbers; None where it takes computer algebra."""
     if left == right or _compact(left) == _compact(right):
         return True
     if x is not None and y is not None:
         return x == y
-    if not _mathematical(left) or not _mathematical(right):
-        return _option(left, right)
+    if not _is_mathematics(left) or not _is_mathematics(right):
+        return _same_option(left, right)
     return None
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
-    return bare(answer).rstrip(".").lower()
+    return normal_latex(answer).rstrip(".").lower()
 
 
 def _compact(normal: str) -> str:
-    """Without the white space that only sets its parts apart: ``(1, 2)`` as ``(1,2)``."""
+    """A normal form without the white space that only sets its parts apart: ``(1, 2)`` as ``(1,2)``."""
     return _SETS_APART.sub("", normal)
 
 
-def _mathematical(normal: str) -> bool:
+def _is_mathematics(normal: str) -> bool:
     return bool(re.search(r"[\d\\^_=+]", normal))
 
 
-def _option(left: str, right: str) -> bool:
+def _same_option(left: str, right: str) -> bool:
     """Whether both name the same option letter: "(b)" and "b) 12 apples"."""
     a, b = _OPTION.fullmatch(left), _OPTION.fullmatch(right)
     return bool(a and b and a[1] == b[1] and (len(left) <= 3 or len(right) <= 3))
 
 
-def _verified(gold: str, answer: str) -> bool | None:
+def _verify(gold: str, answer: str) -> bool | None:
     """math-verify's verdict, None without one in time.
 
     Running out of time is not remembered as a verdict, but it is not tried for ever either: a search compares
@@ -99,7 +99,7 @@ def _verified(gold: str, answer: str) -> bool | None:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _verdict(gold: str, answer: str) -> bool:
-    """Raises TimeoutError where there is no verdict, which the cache does not keep."""
+    """math-verify's verdict; a TimeoutError without one, which the cache does not keep."""
     verdict = _verifier(gold, answer)
     if verdict is None:
         raise TimeoutError

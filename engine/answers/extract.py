@@ -11,7 +11,7 @@ import re
 _LAST_NUMBER = re.compile(
     r"(?<![\w.])[-+]?\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d)"
 )
-_SAID = re.compile(
+_ANSWER_IS = re.compile(
     r"answer\s*+(?:is|are|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+(.+)",
     re.IGNORECASE,
 )
@@ -28,14 +28,14 @@ def extract_answer(text: str) -> str | None:
     """
     boxed = last_boxed(text)
     if boxed is not None:
-        return _tidy(boxed) or None
-    for pattern in (_SAID, _HASHES):
-        said = pattern.findall(text)
-        if said and _tidy(said[-1]):
-            return _short(_tidy(said[-1]))
+        return _strip_markup(boxed) or None
+    for pattern in (_ANSWER_IS, _HASHES):
+        matches = pattern.findall(text)
+        if matches and (answer := _strip_markup(matches[-1])):
+            return _drop_rest_of_sentence(answer)
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     numbers = _LAST_NUMBER.findall(lines[-1].replace("−", "-")) if lines else []
-    return _tidy(numbers[-1]) if numbers else None
+    return _strip_markup(numbers[-1]) if numbers else None
 
 
 def last_boxed(text: str) -> str | None:
@@ -50,7 +50,7 @@ def last_boxed(text: str) -> str | None:
     return text[slice(*last)] if last else None
 
 
-def _tidy(answer: str) -> str:
+def _strip_markup(answer: str) -> str:
     """Drop what surrounds an answer: emphasis, dollar signs, LaTeX brackets, a final full stop."""
     answer = answer.strip()
     while (inner := _SURROUND.sub("", answer.strip("*`$ \t")).rstrip(".")) != answer:
@@ -58,7 +58,7 @@ def _tidy(answer: str) -> str:
     return answer
 
 
-def _short(answer: str) -> str:
+def _drop_rest_of_sentence(answer: str) -> str:
     """Keep the number with its unit, or the numbers, where a sentence goes on behind."""
-    head = re.split(r"(?<=[\w\)\}])(?:[,;]\s(?![-+$\\(]*\d)|\.\s)", answer, maxsplit=1)[0]
-    return head.strip()
+    first = re.split(r"(?<=[\w\)\}])(?:[,;]\s(?![-+$\\(]*\d)|\.\s)", answer, maxsplit=1)[0]
+    return first.strip()

@@ -1,7 +1,7 @@
 r"""LaTeX, as much of it as small models write: the one place that knows its commands.
 
-Three readers, each with a spelling of its own: ``readable`` for a person, ``bare`` for comparing answers and
-``arithmetic`` for doing sums over. What is not understood stays as it was written.
+Three readers, each with a spelling of its own: ``readable`` for a person, ``normal_latex`` for comparing
+answers and ``arithmetic`` for computing sums again. What is not understood stays as it was written.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def arithmetic(text: str) -> str:
     return text
 
 
-def bare(answer: str) -> str:
+def normal_latex(answer: str) -> str:
     r"""An answer without what only sets it: words, spacing, sizes, currency and percent signs, emphasis.
 
     Fractions are all ``\frac{1}{2}``, and every run of white space is one space.

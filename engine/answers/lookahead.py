@@ -2,11 +2,12 @@
 
 Each answer that was found may be the right one, or none of them. Where one is, a trajectory gives it with a
 rate drawn from a distribution around the question's own calibrated estimate, and wrong trajectories spread
-over wrong answers as the guests of a Chinese restaurant do over tables; the mean estimate of an answer's
-trajectories sets its odds. From that posterior the votes are played on by the same rules, wrong answers
-growing beside the right one: the gain is what P(the leading answer is right) rises by, for each trajectory
-more, at the best of a few distances, and the reach what it rises to.
-The gain is small where an answer is safe, the reach where there is nothing to be found.
+over wrong answers by a Chinese restaurant process; the mean estimate of an answer's trajectories sets its
+odds.
+
+We compute the posterior predictive vote counts after 1, 2, 4, 8 and 16 more trajectories. ``gain`` is the
+largest rise of P(the leading answer is right) per trajectory; ``reach`` is the maximum of that probability.
+The gain is small where an answer is safe, the reach where no right answer is likely to be found.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from operator import mul
 from ..types import Estimate
 
 AHEAD = (1, 2, 4, 8, 16)
-"""Distances that are looked at, in trajectories: a single one rarely turns a vote."""
+"""Distances of the lookahead, in trajectories: a single one rarely turns a vote."""
 
 _SPREAD = 6.0
 """Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
@@ -78,13 +79,13 @@ def look_ahead(question: Estimate, answers: Sequence[Support], finished: int, le
     posterior = _posterior(answers, a, b, log_odds(question.median))
     now = posterior[0] if answers else 0.0
     distances = [more for more in AHEAD if more <= max(left, 1)]
-    later = {more: _after(more, posterior, votes, a, b) for more in distances}
+    later = {more: _leader_is_right(more, posterior, votes, a, b) for more in distances}
     gain = max((p - now) / more for more, p in later.items())
     return Lookahead(gain, max(now, *later.values()))
 
 
 def _beta(question: Estimate, misses: int) -> tuple[float, float]:
-    """How often a trajectory is right: a Beta distribution, after so many without an answer."""
+    """``alpha, beta`` of P(a trajectory is right), after ``misses`` trajectories without an answer."""
     mean = min(max(question.median, _EPS), 1.0 - _EPS)
     return mean * _STRENGTH, (1.0 - mean) * _STRENGTH + _MISS * misses
 
@@ -93,15 +94,15 @@ def _posterior(answers: Sequence[Support], a: float, b: float, prior: float) -> 
     """P(right) of each answer, and last the probability that none of them is right."""
     votes = [answer.votes for answer in answers]
     answered = sum(votes)
-    found = []
+    logs = []
     for at, answer in enumerate(answers):
         wrong = votes[:at] + votes[at + 1 :]
         # Trajectories with one answer share what they are wrong about: their estimates count once.
         likely = _log_beta(a + answer.votes, b + answered - answer.votes) + answer.odds - prior
-        found.append(likely + _seating(wrong))
-    found.append(_log_beta(a, b + answered) + _seating(votes))
-    most = max(found)
-    weights = [exp(x - most) for x in found]
+        logs.append(likely + _seating(wrong))
+    logs.append(_log_beta(a, b + answered) + _seating(votes))
+    most = max(logs)
+    weights = [exp(x - most) for x in logs]
     return [w / sum(weights) for w in weights]
 
 
@@ -111,7 +112,9 @@ def _seating(wrong: Sequence[int]) -> float:
     return groups + lgamma(_SPREAD) - lgamma(_SPREAD + sum(wrong))
 
 
-def _after(more: int, posterior: Sequence[float], votes: Sequence[int], a: float, b: float) -> float:
+def _leader_is_right(
+    more: int, posterior: Sequence[float], votes: Sequence[int], a: float, b: float
+) -> float:
     """P(the answer with most votes is right) after ``more`` trajectories."""
     total = 0.0
     for at, chance in enumerate(posterior):
@@ -119,11 +122,11 @@ def _after(more: int, posterior: Sequence[float], votes: Sequence[int], a: float
             continue
         own = votes[at] if at < len(votes) else 0
         wrong = tuple(sorted([*votes[:at], *votes[at + 1 :]]))
-        total += chance * _wins(more, own, wrong, (a + own, b + sum(votes) - own))
+        total += chance * _right_answer_wins(more, own, wrong, (a + own, b + sum(votes) - own))
     return total
 
 
-def _wins(more: int, own: int, wrong: tuple[int, ...], rates: tuple[float, float]) -> float:
+def _right_answer_wins(more: int, own: int, wrong: tuple[int, ...], rates: tuple[float, float]) -> float:
     """P(the right answer has most votes): it gains a Beta-binomial share, wrong ones seat the rest.
 
     Among equals it is chosen half of the time.
@@ -132,13 +135,16 @@ def _wins(more: int, own: int, wrong: tuple[int, ...], rates: tuple[float, float
     for right in range(more + 1):
         votes = own + right
         if votes:
-            below, upto = _largest(wrong, votes - 1)[more - right], _largest(wrong, votes)[more - right]
+            below, upto = (
+                _none_larger(wrong, votes - 1)[more - right],
+                _none_larger(wrong, votes)[more - right],
+            )
             won += _beta_binomial(right, more, *rates) * (below + upto) / 2
     return won
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _largest(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
+def _none_larger(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
     """P(no table has more than ``most`` guests) after 0, 1, ... ``AHEAD[-1]`` more, in a Chinese restaurant.
 
     By exponential generating functions: a table with w guests is a truncated ``(1 - x) ** -w``, the new
@@ -148,7 +154,7 @@ def _largest(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
         return (0.0,) * _TERMS
     series = _new_tables(most)
     for guests in tables:
-        series = _product(series, _table(guests, most))
+        series = _product(series, _old_table(guests, most))
     seated, total = [], 1.0  # rising factorial of (spread + guests) over n!, the sum without a limit
     for n, weight in enumerate(series):
         seated.append(weight / total)
@@ -157,7 +163,7 @@ def _largest(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
 
 
 @functools.cache
-def _table(guests: int, most: int) -> tuple[float, ...]:
+def _old_table(guests: int, most: int) -> tuple[float, ...]:
     """``(1 - x) ** -guests`` up to the term that fills it: ``_TERMS`` coefficients."""
     terms, term = [], 1.0
     for more in range(_TERMS):

@@ -1,7 +1,8 @@
-r"""Sums that a solution writes down, done over: ``39 + 10 = 59`` is wrong whoever believes it.
+r"""Sums that a solution writes down, computed again: ``39 + 10 = 59`` is wrong.
 
-A small model errs in arithmetic where a calculator does not, and its own states hardly tell (docs/LOG.md).
-Only what is plainly a sum of numbers is judged, and a rounded result is not wrong.
+A *sum* is any equation between two arithmetic expressions of numbers. A small model errs in arithmetic where
+a calculator does not, and its own states hardly tell (docs/LOG.md). An equation with anything else in it is
+left out, and a rounded result is not wrong.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def equations(text: str) -> Iterator[Equation]:
         if behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02")))):
             sides.pop()  # 12x, 75%, 3\sqrt{2}
         for at, (left, right) in enumerate(pairwise(sides)):
-            if _judged(left, right, first=at == 0) and (found := _equation(left, right)):
+            if _is_checkable(left, right, first=at == 0) and (found := _equation(left, right)):
                 yield found
 
 
@@ -81,7 +82,7 @@ def _mixes_units(sums: str) -> bool:
     return len(units) > 1 and ("+" in sums or "-" in sums)
 
 
-def _judged(left: str, right: str, *, first: bool) -> bool:
+def _is_checkable(left: str, right: str, *, first: bool) -> bool:
     """Not 7 = 8, nor "the first 500 = 5 * 10" or 24 * 2/3 = 24 * 0.667."""
     if _NUMBER.fullmatch(left):
         return not first and not _NUMBER.fullmatch(right)

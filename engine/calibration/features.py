@@ -1,6 +1,6 @@
 """What is seen of a prefix, as numbers: how sure the generator was, where it stands, what its states held.
 
-Everything here was computed while the text was written; reading it evaluates nothing (paper.md 6.2).
+Everything here was computed while the text was written; reading it evaluates nothing.
 """
 
 from __future__ import annotations

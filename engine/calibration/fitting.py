@@ -87,13 +87,15 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
     if calibration is None:
         written = {stage: data for stage, data in training.stages.items() if stage != "question"}
         return {stage: raw_predictions(data) for stage, data in written.items()}
-    found: dict[str, Predictions] = {
+    predictions: dict[str, Predictions] = {
         stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
         for stage, data in training.stages.items()
     }
-    answers = answer_data(training, found["question"].quantiles, found["finished"].quantiles, seed)
-    found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
-    return found
+    answers = answer_data(
+        training, predictions["question"].quantiles, predictions["finished"].quantiles, seed
+    )
+    predictions["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
+    return predictions
 
 
 def raw_predictions(data: StageData) -> Predictions:
@@ -117,7 +119,7 @@ def answer_data(training: Training, question: Array, finished: Array, seed: int)
             candidates = tuple(
                 Candidate(NodeId(i), samples.answers[i], _estimate(finished[samples.rows[i]])) for i in chosen
             )
-            for groups in _choices(candidates):
+            for groups in _chosen_groups(candidates):
                 searches.append(FinishedSearch(prior, candidates, groups))
                 questions.append(samples.question)
                 right.append(samples.right[groups[0].nodes[0]])
@@ -126,12 +128,12 @@ def answer_data(training: Training, question: Array, finished: Array, seed: int)
         np.array(questions, int),
         np.array(right, float),
         np.ones(len(searches)),
-        # Larger searches are made of the same samples: they would be counted over and over.
+        # Larger searches are made of the same samples, which would be counted several times.
         np.array([len(search.candidates) == 1 for search in searches], bool),
     )
 
 
-def _choices(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
+def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
     vote, best = (choose(candidates, rule).groups for rule in ("vote", "best"))
     if vote:
         yield vote

@@ -46,7 +46,7 @@ class Predictions:
     drawn_from: int | None = None
 
     def questions(self) -> int:
-        """How many questions it speaks of."""
+        """How many questions the rows belong to, or were drawn from."""
         return self.drawn_from or len(np.unique(self.question))
 
     def weights(self) -> Array:
@@ -98,13 +98,15 @@ class Bin:
 def reliability(data: Predictions) -> list[Bin]:
     """Bins of about equal weight by the median: 10, or one for ten questions where there are fewer."""
     bins, w, p, rate = _bin_of(data), data.weights(), data.quantiles[:, 1], data.right / data.total
-    found = []
+    diagram = []
     for b in np.unique(bins):
         rows = bins == b
         weight = float(w[rows].sum())
         if weight > 0:
-            found.append(Bin(weight, float(w[rows] @ p[rows]) / weight, float(w[rows] @ rate[rows]) / weight))
-    return found
+            diagram.append(
+                Bin(weight, float(w[rows] @ p[rows]) / weight, float(w[rows] @ rate[rows]) / weight)
+            )
+    return diagram
 
 
 def _bin_of(data: Predictions) -> NDArray[np.int64]:
@@ -114,8 +116,8 @@ def _bin_of(data: Predictions) -> NDArray[np.int64]:
     w = np.bincount(index, data.weights(), len(values))
     # The middle of a value decides its bin, so that one heavy value fills one bin.
     of_value = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(int), bins - 1)
-    found: NDArray[np.int64] = of_value[index]
-    return found
+    bin_of_row: NDArray[np.int64] = of_value[index]
+    return bin_of_row
 
 
 def ece(data: Predictions) -> float:
@@ -126,9 +128,8 @@ def ece(data: Predictions) -> float:
 def ece_floor(data: Predictions, rounds: int = 200, seed: int = 0) -> float:
     """Mean ECE that noise alone makes of estimates without any error, on these questions.
 
-    What a question adds to the gap of each bin, less the gap itself, with a random sign for each question
-    (wild bootstrap): outcomes of one question are not independent, and do not count as if they were. nan
-    where a bin has one question, which tells nothing of noise.
+    Cluster wild bootstrap: flip the sign of each question's centred residuals at random, because outcomes of
+    one question are correlated. nan where a bin has one question, which tells nothing of noise.
     """
     bins, w = _bin_of(data), data.weights()
     miss = data.right / data.total - data.quantiles[:, 1]
@@ -165,13 +166,13 @@ def coverage(data: Predictions) -> float:
 
 
 def count_together(data: Predictions) -> Predictions:
-    """What can tell how wide an interval should be: estimates with several outcomes (``count_groups``).
+    """Estimates and outcomes of groups, which can tell how wide an interval should be (``count_groups``).
 
-    A question's whole weight goes to what is counted of it, evenly.
+    The groups of a question share its weight evenly.
     """
     groups = count_groups(data.question, data.total, data.independent)
     shares = groups.weights(data.weights())
-    right, total = groups.summed(data.right), groups.summed(data.total)
+    right, total = groups.sums(data.right), groups.sums(data.total)
     quantiles = np.column_stack([groups.mean(q) for q in data.quantiles.T])
     return Predictions(groups.question, quantiles, right, total, shares)
 
@@ -192,22 +193,22 @@ class CountGroups:
     question: NDArray[np.int64]
     every: NDArray[np.int64]
 
-    def summed(self, values: Array) -> Array:
+    def sums(self, values: Array) -> Array:
         """``[groups]`` sums of ``[n]`` values."""
-        found: Array = np.bincount(self.index, values[self.rows], len(self.question)).astype(float)
-        return found
+        sums: Array = np.bincount(self.index, values[self.rows], len(self.question)).astype(float)
+        return sums
 
     def mean(self, values: Array) -> Array:
         """``[groups]`` means of ``[n]`` values."""
-        return self.summed(values) / np.bincount(self.index, minlength=len(self.question))
+        return self.sums(values) / np.bincount(self.index, minlength=len(self.question))
 
     def weights(self, weight: Array) -> Array:
         """``[groups]``: the whole weight of a question, shared by its groups."""
         names, index = np.unique(self.every, return_inverse=True)
         whole = np.bincount(index, weight)
         of = np.searchsorted(names, self.question)
-        found: Array = whole[of] / np.bincount(of, minlength=len(names))[of]
-        return found
+        shares: Array = whole[of] / np.bincount(of, minlength=len(names))[of]
+        return shares
 
 
 def count_groups(
@@ -215,9 +216,9 @@ def count_groups(
 ) -> CountGroups:
     """Which outcomes can be counted together.
 
-    A single outcome fits any width. Prefixes with several outcomes are groups of their own; where no prefix
-    has them, the independent ones of a question are a group: the interval is then of the rate of right ones
-    among them. What has no company is left out.
+    One Bernoulli outcome cannot identify the dispersion, so only groups with at least two outcomes are used.
+    A prefix with several outcomes is a group of its own; where no prefix has several, the independent
+    prefixes of a question are a group, and the interval is of the share of right ones among them.
     """
     several = total > 1
     if several.any():

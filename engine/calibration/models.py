@@ -1,10 +1,10 @@
-"""What maps evidence to quantiles: a head on the generator's states, or a map of the raw reward alone."""
+"""Maps of evidence to quantiles: a head on the generator's states, or a map of the raw reward alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ Arrays = Mapping[str, NDArray[np.floating[Any]]]
 _SCALARS = ("mean", "scale", "low", "high")
 _REWARD = SCALARS["step"].index("reward")
 _LOSSES: Mapping[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
-METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +157,7 @@ def reward_logits(evidence: Evidence) -> Array:
 
 
 def _logits_of_map(evidence: Evidence, knots: Array, values: Array) -> Array:
-    """``[n]`` logits of what a map of the reward says."""
+    """``[n]`` logits of a map of the reward, offsets added."""
     mean = np.clip(np.interp(reward_logits(evidence), knots, values), 1e-5, 1 - 1e-5)
     return logit(mean) + evidence.offset
 
@@ -207,10 +206,10 @@ def _fit_head(
         out[~seen] = head.forward(ensemble[-1], x[~seen])[1]
     out[:, 0] += offset
     if isinstance(loss, BetaLoss):
-        # Seen in fitting, a question looks surer than it is: the width is what held-out questions ask for.
+        # A head is too sure of questions that it was fitted on: held-out questions set the width.
         shift = np.array([0.0, _log_width(out, data)])
         ensemble = [[*params[:-1], params[-1] + shift] for params in ensemble]
-        # What is said of a fold's questions is not to know their counts either.
+        # The width of a fold's own estimates must not know its counts either.
         own = [_log_width(out[folds != fold], data.take(folds != fold)) for fold in range(config.folds)]
         out[:, 1] += np.array(own)[folds]
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
@@ -224,7 +223,7 @@ def _fit_map(data: StageData) -> RewardMap:
 
 
 def _without_offset(data: StageData) -> StageData:
-    """The prefixes that a map alone is to explain, or all where each has an offset."""
+    """Rows with zero offset, used to fit the isotonic map; all rows if every row has an offset."""
     alone = np.broadcast_to(data.evidence.offset, len(data.right)) == 0
     return data.take(alone) if alone.any() else data
 
@@ -246,12 +245,12 @@ def _isotonic(data: StageData) -> tuple[Array, Array]:
 
 
 def _log_width(out: Array, data: StageData) -> float:
-    """What to add to log concentrations, by the likelihood of counts given the means (``count_groups``)."""
+    """Shift of the log concentrations that makes the grouped counts most likely, given the means."""
     groups = count_groups(data.question, data.total, data.independent)
     if not len(groups.rows):
         return 0.0
     loss, w = BetaLoss(), groups.weights(data.weight())
-    right, total = groups.summed(data.right), groups.summed(data.total)
+    right, total = groups.sums(data.right), groups.sums(data.total)
     means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
     grid = np.linspace(-4, 4, 81)
     losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]

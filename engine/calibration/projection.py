@@ -8,14 +8,14 @@ import numpy as np
 
 from .features import Array, Evidence, States
 
-_LEAST = 1e-8
+_MIN_VARIANCE = 1e-8
 _CLIP = 4.0
 """Standard deviations beyond which a component says no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """An affine map of states to standardised principal components, then to the size each is trusted with.
+    """An affine map of states to standardised principal components, each scaled by its prior size.
 
     Attributes:
         matrix: ``[width, components]``, rounded to half precision, which an artefact keeps it in.
@@ -41,12 +41,12 @@ class Projection:
         covariance = (x * (weight / weight.sum())[:, None]).T @ x
         values, vectors = np.linalg.eigh(covariance)
         top = np.argsort(values)[::-1][:components]
-        values = np.maximum(values[top], _LEAST)
+        values = np.maximum(values[top], _MIN_VARIANCE)
         # A component's sign is the solver's whim: fixed, so that machines agree.
         vectors = vectors[:, top]
         vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(top))])
         # A direction in which nothing varied (few questions, or all the same) says nothing.
-        matrix = np.where(values > _LEAST, vectors / np.sqrt(values), 0.0)
+        matrix = np.where(values > _MIN_VARIANCE, vectors / np.sqrt(values), 0.0)
         matrix = matrix.astype(np.float16).astype(np.float32)
         return cls(matrix, -(mean @ matrix), (values / values[0]) ** tempering)
 

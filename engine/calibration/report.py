@@ -124,16 +124,16 @@ def _stage(data: Predictions, rounds: int) -> StageReport:
         n=len(data.right),
         questions=len(np.unique(data.question)),
         outcomes=int(data.total.sum()),
-        base_rate=_number(base_rate(data)),
-        brier=_number(brier(data)),
-        skill=_number(skill(data)),
-        ece=_number(ece(data)),
-        auc=_number(auc(data)),
-        coverage=_number(coverage(data)),
-        width=_number(width(data)),
-        pinball=_number(pinball(data)),
-        ece_floor=_number(ece_floor(data)),
-        intervals={name: (_number(low), _number(high)) for name, (low, high) in low_high.items()},
+        base_rate=_four_digits(base_rate(data)),
+        brier=_four_digits(brier(data)),
+        skill=_four_digits(skill(data)),
+        ece=_four_digits(ece(data)),
+        auc=_four_digits(auc(data)),
+        coverage=_four_digits(coverage(data)),
+        width=_four_digits(width(data)),
+        pinball=_four_digits(pinball(data)),
+        ece_floor=_four_digits(ece_floor(data)),
+        intervals={name: (_four_digits(low), _four_digits(high)) for name, (low, high) in low_high.items()},
         reliability=_bins(data),
     )
 
@@ -147,7 +147,11 @@ def _bins(data: Predictions) -> tuple[Bin, ...]:
 def _raw(data: StageData) -> RawReport:
     raw = raw_predictions(data)
     return RawReport(
-        _number(brier(raw)), _number(skill(raw)), _number(ece(raw)), _number(auc(raw)), _bins(raw)
+        _four_digits(brier(raw)),
+        _four_digits(skill(raw)),
+        _four_digits(ece(raw)),
+        _four_digits(auc(raw)),
+        _bins(raw),
     )
 
 
@@ -155,7 +159,7 @@ def _by_depth(predictions: Predictions, data: StageData) -> dict[str, Number]:
     depth = np.rint(np.exp(data.evidence.scalars[:, SCALARS["step"].index("steps")]))
     weights = predictions.weights()
     rows = {name: np.flatnonzero((depth >= low) & (depth <= high)) for name, (low, high) in _DEPTHS.items()}
-    return {name: _number(auc(predictions.take(at, weights))) for name, at in rows.items() if len(at)}
+    return {name: _four_digits(auc(predictions.take(at, weights))) for name, at in rows.items() if len(at)}
 
 
 def _ended(predictions: Predictions, data: StageData) -> EndedReport:
@@ -163,8 +167,8 @@ def _ended(predictions: Predictions, data: StageData) -> EndedReport:
     if not len(rows):
         return EndedReport(0)
     ended = predictions.take(rows, predictions.weights())
-    return EndedReport(len(rows), _number(skill(ended)), _number(auc(ended)))
+    return EndedReport(len(rows), _four_digits(skill(ended)), _four_digits(auc(ended)))
 
 
-def _number(value: float) -> Number:
+def _four_digits(value: float) -> Number:
     return None if math.isnan(value) else round(float(value), 4)

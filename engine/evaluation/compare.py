@@ -141,7 +141,7 @@ class Comparison:
     def column(self, contestant: str, name: str) -> Array:
         """``[questions]`` means over repeats of a number of ``Outcome`` or its usage."""
         outcomes = [self.outcomes[contestant, problem] for problem in self.problems]
-        return np.array([np.mean([_number(o, name) for o in repeats]) for repeats in outcomes])
+        return np.array([np.mean([_figure(o, name) for o in repeats]) for repeats in outcomes])
 
     def classes(self) -> list[str]:
         """``[questions]``, from all draws of the contestant that drew most."""
@@ -155,7 +155,7 @@ class Comparison:
         name = contestant.name
         right, covered = self.column(name, "right"), self.column(name, "covered")
         every = [o for problem in self.problems for o in self.outcomes[name, problem]]
-        error, floor = _calibration(every)
+        error, floor = _calibration_error(every)
         return StrategyReport(
             name=name,
             strategy=contestant.strategy.name,
@@ -173,7 +173,7 @@ class Comparison:
             samples=self._mean(name, "samples"),
             ece=error,
             ece_floor=floor,
-            sure=_sure(every),
+            sure=_sure_report(every),
             stopped=dict(Counter(o.stop_reason or "failed" for o in every)),
             by_difficulty={each: self._class(name, classes, each) for each in CLASSES},
         )
@@ -222,7 +222,7 @@ def _ratio(x: Array, y: Array) -> tuple[float, Interval] | tuple[None, None]:
     )
 
 
-def _number(outcome: Outcome, name: str) -> float:
+def _figure(outcome: Outcome, name: str) -> float:
     match name:
         case "right":
             return float(outcome.right)
@@ -239,7 +239,7 @@ def _difficulty(outcomes: Sequence[Outcome]) -> str:
     return CLASSES[(share > 0) + (share >= 0.25) + (share > 0.75)]
 
 
-def _calibration(outcomes: Sequence[Outcome]) -> tuple[float | None, float | None]:
+def _calibration_error(outcomes: Sequence[Outcome]) -> tuple[float | None, float | None]:
     """ECE of the answers' probabilities, and what noise alone makes of it; None where that is not known."""
     known = [(o.confidence, o) for o in outcomes if o.confidence is not None and o.confidence.calibrated]
     if not known:
@@ -253,7 +253,7 @@ def _calibration(outcomes: Sequence[Outcome]) -> tuple[float | None, float | Non
     return float(ece(data)), None if np.isnan(floor) else floor
 
 
-def _sure(outcomes: Sequence[Outcome]) -> SureReport:
+def _sure_report(outcomes: Sequence[Outcome]) -> SureReport:
     sure = [o for o in outcomes if o.confidence and o.confidence.calibrated and o.confidence.median >= SURE]
     accuracy = sum(o.right for o in sure) / len(sure) if sure else None
     return SureReport(SURE, len(sure) / max(1, len(outcomes)), accuracy)

@@ -25,7 +25,7 @@ def prefix_outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
 
     A draw counts for its starting node and everything on its own way down, not for what lies above its
     start: draws from one prefix are no independent evidence about the question. A run without an answer
-    is a failure, cut off by a limit or not (paper.md 6.6: nothing is filtered).
+    is a failure, cut off by a limit or not: nothing is filtered.
     """
     gold = record.started.problem.answer
     assert gold is not None, "outcomes need the right answer"

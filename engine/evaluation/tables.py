@@ -15,16 +15,16 @@ from .evaluate import CLASSES, SURE
 _FIGURES: Mapping[str, Callable[[StrategyReport], str]] = {
     "strategy": lambda s: s.name,
     "questions": lambda s: f"{s.questions:,}",
-    "accuracy": lambda s: _share(s.accuracy),
-    "(95 %)": lambda s: "-".join(map(_share, s.accuracy_ci)),
-    "coverage": lambda s: _share(s.coverage),
+    "accuracy": lambda s: _share_text(s.accuracy),
+    "(95 %)": lambda s: "-".join(map(_share_text, s.accuracy_ci)),
+    "coverage": lambda s: _share_text(s.coverage),
     "samples": lambda s: f"{s.samples:.1f}",
     "tokens": lambda s: f"{s.generated_tokens:,.0f}",
     "PRM tokens": lambda s: f"{s.prm_tokens:,.0f}",
     "TFLOP": lambda s: f"{s.flops / 1e12:.2f}",
     "seconds": lambda s: f"{s.seconds:.1f}",
-    "ECE": lambda s: _share(s.ece),
-    "noise": lambda s: _share(s.ece_floor),
+    "ECE": lambda s: _share_text(s.ece),
+    "noise": lambda s: _share_text(s.ece_floor),
 }
 _CLASSES = ("strategy", f"answers at {SURE:g}", "right of them", *CLASSES)
 _PAIR = ("a", "b", "accuracy a - b", "(95 %)", "tokens a / b", "(95 %)", "FLOPs a / b", "seconds a / b")
@@ -35,29 +35,29 @@ def markdown(report: EvaluationReport) -> str:
     strategies = report.strategies
     pairs = [pair for pair in report.pairs if pair.a == strategies[-1].name]
     parts = [
-        _table(list(_FIGURES), [[figure(s) for figure in _FIGURES.values()] for s in strategies]),
+        _markdown_table(list(_FIGURES), [[figure(s) for figure in _FIGURES.values()] for s in strategies]),
         "Per question. Coverage: a finished trajectory is right. Seconds: of a question by itself. "
         "ECE: of the answer's probability; noise alone makes as much as stands beside it.",
-        _table(_CLASSES, [_by_class(strategy) for strategy in strategies]),
+        _markdown_table(_CLASSES, [_class_row(strategy) for strategy in strategies]),
         "By difficulty, accuracy at tokens: the share of right trajectories among the most that were drawn "
         "(none, below .25, to .75, above).",
     ]
     if pairs:
-        parts.append(_table(_PAIR, [_pair(pair) for pair in pairs]))
+        parts.append(_markdown_table(_PAIR, [_pair_row(pair) for pair in pairs]))
     return "\n\n".join(parts)
 
 
 def csv_text(report: EvaluationReport) -> str:
     """One row per strategy; intervals as two columns."""
     out = io.StringIO()
-    rows = [_flat(strategy) for strategy in report.strategies]
+    rows = [_csv_row(strategy) for strategy in report.strategies]
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
 
 
-def _flat(strategy: StrategyReport) -> dict[str, Any]:
+def _csv_row(strategy: StrategyReport) -> dict[str, Any]:
     plain = {k: value for k, value in to_plain(strategy).items() if not isinstance(value, dict | list)}
     low, high = strategy.accuracy_ci
     return {
@@ -69,37 +69,37 @@ def _flat(strategy: StrategyReport) -> dict[str, Any]:
     }
 
 
-def _by_class(strategy: StrategyReport) -> list[str]:
+def _class_row(strategy: StrategyReport) -> list[str]:
     classes = [_at_tokens(strategy.by_difficulty[name]) for name in CLASSES]
-    return [strategy.name, _share(strategy.sure.share), _share(strategy.sure.accuracy), *classes]
+    return [strategy.name, _share_text(strategy.sure.share), _share_text(strategy.sure.accuracy), *classes]
 
 
 def _at_tokens(of_class: ClassReport) -> str:
     tokens = of_class.generated_tokens
-    return "" if tokens is None else f"{_share(of_class.accuracy)} at {tokens:,.0f}"
+    return "" if tokens is None else f"{_share_text(of_class.accuracy)} at {tokens:,.0f}"
 
 
-def _pair(pair: PairReport) -> list[str]:
+def _pair_row(pair: PairReport) -> list[str]:
     return [
         pair.a,
         pair.b,
         f"{pair.accuracy_diff:+.3f}",
         "{:+.3f} to {:+.3f}".format(*pair.accuracy_diff_ci),
-        _ratio(pair.tokens_ratio),
+        _ratio_text(pair.tokens_ratio),
         "" if pair.tokens_ratio_ci is None else "{:.2f} to {:.2f}".format(*pair.tokens_ratio_ci),
-        _ratio(pair.flops_ratio),
-        _ratio(pair.seconds_ratio),
+        _ratio_text(pair.flops_ratio),
+        _ratio_text(pair.seconds_ratio),
     ]
 
 
-def _share(value: float | None) -> str:
+def _share_text(value: float | None) -> str:
     return "" if value is None else decimal(value)
 
 
-def _ratio(value: float | None) -> str:
+def _ratio_text(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -25,7 +25,9 @@ def to_plain(value: Any) -> Any:
     """A value of dataclasses, tuples and mappings as JSON has it."""
     if dataclasses.is_dataclass(value):
         return {
-            f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value) if _kept(value, f)
+            f.name: to_plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if _is_written(value, f)
         }
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
@@ -34,7 +36,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _kept(value: Any, field: dataclasses.Field[Any]) -> bool:
+def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
     if field.name in _NEVER_WRITTEN:
         return False
     return bool(getattr(value, field.name)) or "omit_when_empty" not in field.metadata
@@ -92,7 +94,7 @@ def _reader(hint: Any, make: Maker) -> Reader:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         if set(args) == {int, float}:
-            return _number
+            return _read_number
         present = _reader(next(a for a in args if a is not type(None)), make)
         return lambda value: None if value is None else present(value)
     if dataclasses.is_dataclass(hint):
@@ -109,20 +111,20 @@ def _reader(hint: Any, make: Maker) -> Reader:
     if hint is float:
         return float
     if hint in (int, str, bool):
-        return functools.partial(_checked, hint)
+        return functools.partial(_check_type, hint)
     if hasattr(hint, "__fspath__"):
         return typing.cast(Reader, hint)
     return lambda value: value
 
 
-def _number(value: Any) -> int | float:
+def _read_number(value: Any) -> int | float:
     """A number as JSON has it: a whole one stays whole."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected a number, got {value!r}")
     return value
 
 
-def _checked(kind: type[Any], value: Any) -> Any:
+def _check_type(kind: type[Any], value: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"expected {kind.__name__}, got {value!r}")
     return value

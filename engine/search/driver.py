@@ -1,9 +1,9 @@
 """The driver: many problems, one decode batch.
 
-It owns sampling, scoring, calibration, metering, cancelling and the log; strategies only decide. Every open
-draw of every problem competes for the policy's slots: those that are sure to be of use before all others, of
-older problems first, then new problems, then what may turn out to be of use. A finished branch frees its slot
-at once.
+It owns sampling, scoring, metering and cancelling; each ``Search`` owns its log, and strategies only decide.
+Every open draw of every problem competes for the policy's slots: first draws that are sure to be needed, of
+older problems first, then new problems, then draws that may be needed. A finished branch frees its slot at
+once.
 """
 
 from __future__ import annotations
@@ -104,9 +104,8 @@ class Driver:
     def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
         search = Search(problem, settings, self._calibrator, self._clock, self._cancel)
         self._active.append(search)
-        yield from self._deliver(
-            search
-        )  # before its prompt is read: reading it may be the end of the process
+        # Before its prompt is read: reading it may be the end of the process.
+        yield from self._deliver(search)
         started = self._clock()
         try:
             cost = self._policy.open(problem)

@@ -1,4 +1,4 @@
-"""What the trajectories of one search answer: which is a candidate, which answer leads, how sure that is."""
+"""The answers of one search: which trajectory is a candidate, which answer leads, how likely it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tree import Tree
 
 
 class Leaderboard:
-    """Decides who leads, once for each trajectory that counts.
+    """Decides which answer leads, once for each trajectory that counts.
 
     Args:
         tree: Of the search.
@@ -39,12 +39,12 @@ class Leaderboard:
         return Candidate(node, extract_answer(text) if complete else None, estimate)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
-        """A run that was cut off before it had an answer cannot."""
+        """Whether it has an answer or ended by itself; a run that was cut off before has neither."""
         step = self._tree[candidate.node].step
         return candidate.answer is not None or (step is not None and step.finish == "stop")
 
     def update(self, candidates: Sequence[Candidate], cut: int) -> tuple[Standing, SearchResult]:
-        """Who leads now.
+        """The standing and the result with these candidates.
 
         Args:
             candidates: Those that count, in drawing order.
@@ -61,5 +61,5 @@ class Leaderboard:
         return standing(self._latest, shown, ended, left, question), self._latest
 
     def result(self, reason: StopReason) -> SearchResult:
-        """What is answered: what was judged last."""
+        """The latest result, with the reason why the search ended."""
         return replace(self._latest, stop_reason=reason)

@@ -1,4 +1,4 @@
-"""How far draws run ahead of what is sure to be needed. Pure numbers; the driver applies them."""
+"""How far draws run ahead of those that are sure to be needed. Pure numbers; the driver applies them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _POWER = 0.7
 def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> float:
     """P(a trajectory will be judged), ``ahead`` places behind the next one.
 
-    After k trajectories that decided nothing the next decides nothing with odds of k + 1 to 1, or less where
-    more trajectories promise little: ``0.6 * surplus ** 0.7`` at most (docs/LOG.md).
+    Model: after k inconclusive trajectories the next is inconclusive with odds (k + 1):1, capped at
+    ``0.6 * surplus ** 0.7`` (docs/LOG.md).
 
     Args:
-        ahead: How many are judged between the next one, which is sure to be, and this one; 0 and below: none.
-        undecided: The k.
+        ahead: Its distance from the last one that is sure to be judged; below 0 counts as 0.
+        undecided: The k, inconclusive trajectories so far.
         surplus: What each trajectory more promises to add, over what it must add for the search to go on.
     """
     odds = undecided + 1.0
@@ -31,10 +31,10 @@ def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> f
 
 
 def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequence[float]) -> int:
-    """How many of those that wait to start at once, so that a trajectory that is needed costs least.
+    """How many waiting draws to start at once, so that a needed trajectory costs least.
 
-    One that turns out not to be needed is waste; a fuller batch takes less time for each, where a decode step
-    costs little more for it. Time counts in full, tokens a quarter, both relative to one branch alone.
+    A trajectory that turns out not to be needed is waste; in a fuller batch each takes less time, where a
+    decode step costs little more. Time counts in full, tokens a quarter, both relative to one branch alone.
 
     Args:
         running: Chances that each running branch is needed, in [0, 1].

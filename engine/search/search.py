@@ -1,4 +1,4 @@
-"""One problem in flight: its log, its plan, its running branches. The driver owns the batch and the slots."""
+"""One problem in flight: its log, plan and running branches. The driver owns the batch and the slots."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _OUTSIDE = Notice(
 
 
 class Search:
-    """Turns what happens to one problem into events, and keeps its plan going until it is over.
+    """Turns what happens to one problem into events, and resumes its plan until the search is over.
 
     Args:
-        problem: What is searched.
-        settings: How.
-        calibrator: Makes estimates of rewards.
-        clock: Time.
-        cancel: Called for branches that are not wanted any more.
+        problem: The question.
+        settings: Strategy, budget and seed.
+        calibrator: Maps rewards to estimates.
+        clock: Seconds.
+        cancel: Ends an unwanted branch.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class Search:
     # Drawing
 
     def chances(self) -> tuple[list[float], list[float]]:
-        """How likely it is that each running branch, and each waiting draw, is of use to the plan."""
+        """P(the plan needs it) of each running branch, and of each waiting draw."""
         running = [self._turns.chance(branch.draw) for branch in self._running.values()]
         return running, self._turns.waiting_chances()
 
     def sure_waiting(self) -> int:
-        """How many waiting draws are sure to be of use."""
+        """How many waiting draws are sure to be needed."""
         return self._turns.sure_waiting()
 
     def start(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
-        draw = self._turns.draw()
+        draw = self._turns.next_draw()
         self._running[id_] = Branch(draw, draw.parent, draw.key)
         self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy))
         seed = branch_seed(self._settings.seed, self.problem.id, draw.key)
@@ -137,13 +137,13 @@ class Search:
         return ended
 
     def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
-        """Turn a completed step into a node; here its sums are done over, once for everyone."""
+        """Turn a completed step into a node, and find its wrong sums."""
         branch = self._running[id_]
         if not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
         self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))
-        self._turns.place(node, branch.key)
+        self._turns.set_key(node, branch.key)
         branch.parent, branch.key = node, (*branch.key, 0)
         branch.pending, branch.unreported = Usage(), 0
         if ended:
@@ -153,7 +153,7 @@ class Search:
     def _drop(self, id_: BranchId, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
         if reason == "cut":
-            self._turns.drop(self._running[id_].key)
+            self._turns.skip(self._running[id_].key)
         partial = self._cancel(id_)
         if partial is None:
             self._emit(PromptRead(usage=self._running.pop(id_).pending))
@@ -172,7 +172,7 @@ class Search:
         return [self._prefix(node) for node in self._unscored]
 
     def record_scores(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
-        """Record the rewards of all that was unscored, in that order, and what each has cost."""
+        """Record the rewards of ``unscored``, in that order, and the cost of each."""
         nodes, self._unscored = self._unscored, []
         for node, score, usage in zip(nodes, scores, usages, strict=True):
             estimate = self._calibrator.estimate(self._prefix(node), score.reward)
@@ -195,7 +195,7 @@ class Search:
     # Deciding
 
     def decide(self) -> None:
-        """Let the plan go on where something is new to it; end where it has, or where the budget is spent."""
+        """Resume the plan where a node is new to it; end with the plan, or when the budget is spent."""
         pending = sum(branch.pending.generated_tokens for branch in self._running.values())
         tokens = self._record.usage.generated_tokens + pending
         if self._settings.budget.spent(tokens, self._log.elapsed()):
@@ -216,7 +216,7 @@ class Search:
         if nodes or not self._turns.is_due:
             self._step_plan(nodes)
         while self._verdict is None and self._turns.is_due:
-            candidate = self._turns.take()
+            candidate = self._turns.take_due()
             self._count(candidate)
             self._step_plan(() if candidate is None else (candidate.node,))
         cut, self._cut = self._cut, []
@@ -247,7 +247,7 @@ class Search:
                         sure=command.sure,
                     )
                 )
-                self._turns.ask(command)
+                self._turns.queue(command)
             case Cut():
                 self._turns.withdraw(lambda node: self._is_below(node, command.nodes))
                 self._cut += command.nodes
@@ -257,12 +257,12 @@ class Search:
         return node in ancestors or any(n.id in ancestors for n in self._tree.path(node))
 
     def _spend_no_more(self) -> None:
-        """The budget is spent: end with the best answer, or with the first one that can be had."""
+        """The budget is spent: end with the best answer, or let one trajectory finish where there is none."""
         if self._idle and not self._finishing_one:
             self._resume_plan()  # all has been drawn: the plan may have a verdict of its own
             if self.over:
                 return
-        ended = [*self._record.candidates, *self._turns.ran_ahead()]
+        ended = [*self._record.candidates, *self._turns.ended_early()]
         if any(map(self._leaderboard.can_be_shown, ended)) or (self._finishing_one and self._idle):
             self.close("budget")
         elif not self._finishing_one:
@@ -275,15 +275,15 @@ class Search:
         self._turns.stop_ordering()
         self._turns.stop_waiting()
         whole = [id_ for id_, branch in self._running.items() if branch.draw.until == "answer"]
-        furthest = max(whole, key=self._written, default=None)
+        furthest = max(whole, key=self._tokens_written, default=None)
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
-            self._turns.ask(Expand(best, 1, "answer"))
+            self._turns.queue(Expand(best, 1, "answer"))
         for id_ in [id_ for id_ in self._running if id_ != furthest]:
             self._drop(id_, "budget")
 
-    def _written(self, id_: BranchId) -> tuple[int, int]:
+    def _tokens_written(self, id_: BranchId) -> tuple[int, int]:
         """Tokens of a running trajectory; of equals the first drawn is largest."""
         branch = self._running[id_]
         steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
@@ -295,8 +295,8 @@ class Search:
         """End the search with its best answer; without a reason by the plan's own verdict."""
         self._stop(reason or NOT_NEEDED)
         if reason is not None:
-            # Stopped from outside: what has run ahead is all that there will be.
-            for candidate in self._turns.ran_ahead():
+            # Stopped from outside: trajectories that ended before their turn count now.
+            for candidate in self._turns.ended_early():
                 self._count(candidate)
         result = self._leaderboard.result(reason or self._verdict or "exhausted")
         self._emit(SearchFinished(result=result, usage=self._record.usage))

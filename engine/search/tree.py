@@ -1,4 +1,4 @@
-"""The search tree: nodes in an arena, addressed by index. Plain data; the driver alone changes it."""
+"""The search tree: nodes in an arena, addressed by index. Plain data; ``Record`` alone changes it."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ class Draw:
     """One child that a strategy asked for and that waits for a free slot.
 
     Attributes:
-        parent: Where it starts.
+        parent: Node below which it starts.
         until: How far it runs.
         greedy: Whether it takes the most likely token.
-        key: Its own.
+        key: Of its first step.
     """
 
     parent: NodeId
@@ -76,7 +76,7 @@ class Turns:
         strategy: Says what a further trajectory is worth.
 
     Attributes:
-        cut: Trajectories whose turn came after they had been cut.
+        cut: Trajectories that were cut and whose turn has passed.
     """
 
     def __init__(self, tree: Tree, strategy: Strategy) -> None:
@@ -95,7 +95,7 @@ class Turns:
         """Whether a draw waits for a slot."""
         return bool(self._waiting)
 
-    def ask(self, command: Expand) -> None:
+    def queue(self, command: Expand) -> None:
         """Queue draws; a greedy one takes no number from sampled ones."""
         if command.sure is not None:
             assert command.node == ROOT, "what is judged in order begins at the question"
@@ -110,20 +110,20 @@ class Turns:
         if self._sure:
             self._waiting = deque(sorted(self._waiting, key=lambda draw: draw.key[0]))
 
-    def draw(self) -> Draw:
+    def next_draw(self) -> Draw:
         """Take the next one that waits."""
         return self._waiting.popleft()
 
     def withdraw(self, unwanted: Callable[[NodeId], bool]) -> None:
-        """Forget waiting draws whose parent is not wanted any more."""
+        """Remove waiting draws whose parent is unwanted."""
         self._waiting = deque(draw for draw in self._waiting if not unwanted(draw.parent))
 
-    def place(self, node: NodeId, key: Key) -> None:
-        """A draw has become a node."""
+    def set_key(self, node: NodeId, key: Key) -> None:
+        """Note the key of a draw that has become a node."""
         self._keys[node] = key
 
     def chance(self, draw: Draw) -> float:
-        """How likely it is that a draw will count."""
+        """P(a draw will count), in [0, 1]."""
         if not self._sure:
             return 1.0
         standing = self._tree.standing
@@ -131,24 +131,24 @@ class Turns:
         return chance_needed(draw.key[0] - max(self._next, self._sure - 1), self._next, surplus)
 
     def waiting_chances(self) -> list[float]:
-        """Those of the draws that wait, in their order."""
+        """P(it will count) of each waiting draw, in order."""
         return [self.chance(draw) for draw in self._waiting]
 
     def sure_waiting(self) -> int:
         """How many waiting draws are sure to count."""
-        # They wait in their order: none behind one that is not sure is.
+        # Chances fall along the queue: behind the first unsure draw none is sure.
         return sum(1 for _ in takewhile(lambda draw: self.chance(draw) >= 1.0, self._waiting))
 
     def hold_until_turn(self, candidate: Candidate) -> bool:
-        """Keep a trajectory that has ended before its turn; False where it counts at once."""
+        """Store a trajectory that has ended before its turn; returns False where it counts at once."""
         turn = self._keys[candidate.node][0]
         if not self._is_awaited(turn):
             return False
         self._ahead[turn] = candidate
         return True
 
-    def drop(self, key: Key) -> None:
-        """A running trajectory was cut; where nothing is drawn in its place its turn passes."""
+    def skip(self, key: Key) -> None:
+        """Pass the turn of a running trajectory that was cut, unless another is drawn in its place."""
         turn = key[0]
         if self._is_awaited(turn) and not any(draw.key[0] == turn for draw in self._waiting):
             self._ahead[turn] = None
@@ -161,28 +161,28 @@ class Turns:
         """Whether the trajectory whose turn it is has ended."""
         return self._next in self._ahead
 
-    def take(self) -> Candidate | None:
+    def take_due(self) -> Candidate | None:
         """The trajectory whose turn it is, which must be due; None where it was cut."""
         candidate = self._ahead.pop(self._next)
         self._next += 1
         self.cut += candidate is None
         return candidate
 
-    def ran_ahead(self) -> list[Candidate]:
+    def ended_early(self) -> list[Candidate]:
         """Trajectories that have ended before their turn, in order."""
-        found = (self._ahead[turn] for turn in sorted(self._ahead))
-        return [candidate for candidate in found if candidate is not None]
+        in_order = (self._ahead[turn] for turn in sorted(self._ahead))
+        return [candidate for candidate in in_order if candidate is not None]
 
     def stop_waiting(self) -> None:
-        """No draw is wanted any more."""
+        """Remove all waiting draws."""
         self._waiting.clear()
 
     def stop_ordering(self) -> None:
-        """Whatever ends from here on counts at once."""
+        """Let every trajectory count as soon as it ends, from now on."""
         self._sure = 0
 
     def in_order(self, candidates: Iterable[Candidate]) -> Sequence[Candidate]:
-        """Candidates as they were drawn, by which equals are told apart."""
+        """Candidates in the order in which they were drawn; ties are broken by this order."""
         if self._sure:
-            return list(candidates)  # judged in order, and what was drawn again has a late branch
+            return list(candidates)  # judged in drawing order; a redraw's branch number would put it last
         return sorted(candidates, key=lambda candidate: self._tree.draw_order(candidate.node))

@@ -36,7 +36,7 @@ def required_samples(p: float, confidence: float) -> int:
         p: Probability that one sample is right; clamped to [1e-4, 1 - 1e-4].
         confidence: In (0, 1).
     """
-    return math.ceil(_needed(p, confidence))
+    return math.ceil(_samples_needed(p, confidence))
 
 
 def prefixes_to_keep(lowers: Sequence[float], branching: int, confidence: float, most: int) -> int:
@@ -63,7 +63,7 @@ def samples_of_each(lowers: Sequence[float], kept: int, branching: int, confiden
         branching: Never more than this (its M).
         confidence: As in ``required_samples``.
     """
-    return max(1, min(math.ceil(_needed(min(lowers), confidence) / kept), branching))
+    return max(1, min(math.ceil(_samples_needed(min(lowers), confidence) / kept), branching))
 
 
 def majority_confidence(first: int, second: int) -> float:
@@ -77,6 +77,6 @@ def majority_confidence(first: int, second: int) -> float:
     return at_most_first / float(2**draws)
 
 
-def _needed(p: float, confidence: float) -> float:
+def _samples_needed(p: float, confidence: float) -> float:
     p = min(max(p, _EPS), 1.0 - _EPS)
     return math.log(1.0 - confidence) / math.log(1.0 - p)

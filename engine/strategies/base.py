@@ -135,9 +135,9 @@ class InstanceAdaptive(Strategy):
     def parameters(self) -> dict[str, Any]:
         """The parameters; those of the rules only where one is in use."""
         # Not super(): slots=True makes a second class, which its zero-argument form does not know.
-        found = Strategy.parameters(self)
-        rule = {name: found.pop(name) for name in ("adapt", "confidence")}
-        return found if self.adapt == "none" else {**found, **rule}
+        parameters = Strategy.parameters(self)
+        rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}
+        return parameters if self.adapt == "none" else {**parameters, **rule}
 
 
 def require_positive(strategy: Strategy, *names: str) -> None:

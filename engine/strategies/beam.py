@@ -63,7 +63,7 @@ class Beam(InstanceAdaptive):
         while expand:
             alive, finished = yield from self._level(tree, dropped, expand)
             width = max(0, width - finished)
-            kept = self._kept(tree, alive, width)
+            kept = self._best(tree, alive, width)
             dropped = [node for node in alive if node not in kept]
             expand = self._children(tree, kept)
         if dropped:
@@ -84,8 +84,8 @@ class Beam(InstanceAdaptive):
             commands = [Expand(node) for node in alive]
         return alive, finished
 
-    def _kept(self, tree: Tree, alive: Sequence[NodeId], width: int) -> list[NodeId]:
-        """The best by median."""
+    def _best(self, tree: Tree, alive: Sequence[NodeId], width: int) -> list[NodeId]:
+        """Prefixes to keep: the best by median, as many as the rule asks for."""
         if width and alive and "k" in self.adapt:
             width = prefixes_to_keep(lowers(tree, alive), self.branching, self.confidence, width)
         return top_k(tree, alive, width)
@@ -93,13 +93,13 @@ class Beam(InstanceAdaptive):
     def _children(self, tree: Tree, kept: Sequence[NodeId]) -> list[Expand]:
         if self.adapt == "none" or not kept:
             return [Expand(node, self.branching) for node in kept]
-        found = lowers(tree, kept)
+        lower_estimates = lowers(tree, kept)
         each = self.branching
         if "m" in self.adapt:
-            each = samples_of_each(found, self.width, self.branching, self.confidence)
+            each = samples_of_each(lower_estimates, self.width, self.branching, self.confidence)
         return [
             Expand(node, each, lower=lower, required=required_samples(lower, self.confidence))
-            for node, lower in zip(kept, found, strict=True)
+            for node, lower in zip(kept, lower_estimates, strict=True)
         ]
 
 

@@ -18,7 +18,7 @@ def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | No
     if step is None or parent is None or parent == ROOT or tree[node].status != "open":
         return None
     wrong = step.wrong_sums
-    return (parent, wrong[0]) if wrong and _redrawn(tree, node) < redraws else None
+    return (parent, wrong[0]) if wrong and _redraws_before(tree, node) < redraws else None
 
 
 def draw_with_redraws(
@@ -36,22 +36,24 @@ def draw_with_redraws(
     scored = yield tuple(commands)
     while scored:
         nodes += scored
-        found = [redraw_at(tree, node, redraws) for node in scored if _reached(tree, node, redraws)]
-        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in found if wrong is not None]
+        wrong_steps = [
+            redraw_at(tree, node, redraws) for node in scored if _adaptive_reaches(tree, node, redraws)
+        ]
+        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in wrong_steps if wrong is not None]
     return sorted(nodes, key=tree.draw_order)
 
 
 def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
-    """Whether ``adaptive`` would go on from a node: it comes to it, and does not go back."""
+    """Whether ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
     return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
 
 
-def _reached(tree: Tree, node: NodeId, redraws: int) -> bool:
+def _adaptive_reaches(tree: Tree, node: NodeId, redraws: int) -> bool:
     parent = tree[node].parent
     return parent is None or goes_on(tree, parent, redraws)
 
 
-def _redrawn(tree: Tree, node: NodeId) -> int:
+def _redraws_before(tree: Tree, node: NodeId) -> int:
     """How many steps of a trajectory were drawn again on the way to ``node``: later siblings are such."""
     below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
     return sum(tree.children(parent).index(child) for child, parent in below)

@@ -1,4 +1,4 @@
-"""Rollouts for a calibration: what becomes of a question, and of one prefix of it."""
+"""Rollouts for a calibration: whole trajectories of a question, and more from one of its prefixes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .redraw import draw_with_redraws, goes_on
 
 @dataclass(frozen=True, slots=True)
 class PrefixRollouts(Strategy):
-    """Whole trajectories with what ``adaptive`` draws again in them, and more from one prefix of one.
+    """Whole trajectories with the redraws that ``adaptive`` would make, and more from one prefix of one.
 
     The second kind tells how often the same prefix succeeds, which one outcome per prefix cannot: the paper
     (arXiv 2506.09338, section 1.2 of its pipeline) draws 8 from every prefix; here more questions come first.
 
     Attributes:
         samples: Whole trajectories.
-        rollouts: Those from the prefix; 0 for none.
-        redraws: As ``Adaptive`` has it.
+        rollouts: Trajectories from that prefix; 0 for none.
+        redraws: As ``Adaptive.redraws``.
     """
 
     name: ClassVar[str] = "rollouts"
@@ -46,20 +46,20 @@ class PrefixRollouts(Strategy):
         return self.samples
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw the whole ones, then those of the prefix."""
+        """Draw the whole trajectories, then those of the prefix."""
         whole = Expand(ROOT, self.samples, until="answer")
         nodes = yield from draw_with_redraws(tree, [whole], self.redraws)
         went_on = [n for n in nodes if goes_on(tree, n, self.redraws)]
-        prefix = _any_prefix(tree, went_on) if self.rollouts else None
+        prefix = _one_prefix(tree, went_on) if self.rollouts else None
         if prefix is not None:
             yield from gather(tree, [Expand(prefix, self.rollouts, until="answer")])
         return None
 
 
-def _any_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
-    """One unfinished of the nodes, in the draw whose first step is shortest, each as likely.
+def _one_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
+    """Pick one open node, pseudo-randomly and uniformly, from the trajectory with the shortest first step.
 
-    Any draw will do that the draws alone decide, and not who else was running when they were drawn.
+    The choice depends only on the samples, never on batching, so it is reproducible.
     """
 
     def length(node: NodeId) -> tuple[int, int]:

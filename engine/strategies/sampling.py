@@ -48,15 +48,15 @@ class _IndependentSamples(InstanceAdaptive):
 
     @property
     def at_most(self) -> int:
-        """All samples."""
+        """``samples``."""
         return self.samples
 
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once and wait for them."""
-        yield from gather(tree, [self._samples_of(tree)])
+        yield from gather(tree, [self._allocation(tree)])
         return None
 
-    def _samples_of(self, tree: Tree) -> Expand:
+    def _allocation(self, tree: Tree) -> Expand:
         estimate = tree[ROOT].estimate
         if self.adapt == "none" or estimate is None:
             return Expand(ROOT, self.samples, until="answer")

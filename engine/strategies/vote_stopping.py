@@ -1,6 +1,6 @@
 """Votes drawn one after another until they are clear: stopping rules that read no estimate.
 
-They are the baselines of ``adaptive``: what it does better than they do, its estimates have earned.
+They are the baselines of ``adaptive``: its gain over them is what its estimates are worth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..types import ROOT, Standing
 from .allocation import majority_confidence
 from .base import Expand, Plan, Strategy, require_positive
 
-WIDEST = 16
+MAX_CONCURRENT = 16
 """Trajectories of one question that run at once at most, where it may stop before it has seen all."""
 
 _MAJORITY = 0.95
@@ -47,13 +47,13 @@ class Sequential(Strategy):
 
     @property
     def at_most(self) -> int:
-        """All samples."""
+        """``samples``."""
         return self.samples
 
     @property
     def branches(self) -> int:
         """As many as may run ahead of their turn."""
-        return min(self.samples, WIDEST)
+        return min(self.samples, MAX_CONCURRENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.answers.latex import bare, readable
+from adascale.engine.answers.latex import normal_latex, readable
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_a_hostile_step_takes_no_time() -> None:
     ],
 )
 def test_an_answer_is_bare(answer: str, left: str) -> None:
-    assert bare(answer) == left
+    assert normal_latex(answer) == left

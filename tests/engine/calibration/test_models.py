@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 from worlds import beta_world, by_reward
 
+from adascale.engine.calibration import Method
 from adascale.engine.calibration.features import Evidence, logit, sigmoid
 from adascale.engine.calibration.head import BetaLoss, HeadConfig, Rows, fit, folds_of, forward
 from adascale.engine.calibration.metrics import Array, coverage, skill
 from adascale.engine.calibration.models import (
-    METHODS,
     HeadModel,
     RewardMap,
     StageData,
@@ -86,7 +87,7 @@ def test_the_concentration_of_a_map_is_the_likeliest() -> None:
     assert map_of(single).kappa.tolist() == [8.0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_held_out_estimates_never_see_their_own_question(method: str) -> None:
     data, _ = beta_world(20)
     data = replace(data, evidence=by_reward(np.linspace(-2, 2, 60), np.ones(60)).evidence)
@@ -102,7 +103,7 @@ def test_held_out_estimates_never_see_their_own_question(method: str) -> None:
             assert not np.array_equal(before, after)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_known_logits_are_added_and_not_learned_again(method: str) -> None:
     rng = np.random.default_rng(5)
     x, offset = rng.normal(0, 1, 3000), -2.5 * (rng.random(3000) < 0.3)
@@ -168,7 +169,7 @@ def test_a_hidden_layer_learns_what_a_line_cannot() -> None:
     assert curve > 0.15
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_the_order_of_the_rows_does_not_matter(method: str) -> None:
     data, _ = beta_world(30)
     if method == "isotonic":
@@ -186,7 +187,7 @@ def test_the_order_of_the_rows_does_not_matter(method: str) -> None:
     assert other.quantiles(data.evidence) == pytest.approx(model.quantiles(data.evidence), abs=1e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_names_of_questions_do_not_matter(method: str) -> None:
     data, _ = beta_world(20)
     if method == "isotonic":
@@ -195,7 +196,7 @@ def test_names_of_questions_do_not_matter(method: str) -> None:
     assert np.array_equal(fit_model(renamed, method, QUICK, 0)[1], fit_model(data, method, QUICK, 0)[1])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_arrays_hold_the_whole_model(method: str) -> None:
     data, _ = beta_world(20)
     if method == "isotonic":
@@ -207,7 +208,7 @@ def test_arrays_hold_the_whole_model(method: str) -> None:
     assert np.array_equal(again.quantiles(data.evidence), model.quantiles(data.evidence))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_what_is_always_right_or_always_wrong_can_be_fitted(method: str, share: float) -> None:
     data, _ = beta_world(20)

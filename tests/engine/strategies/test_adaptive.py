@@ -300,7 +300,7 @@ def test_less_runs_ahead_where_the_standing_promises_little() -> None:
         tree = Tree(PROBLEM)
         tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
         turns = Turns(tree, Adaptive(min_gain=min_gain))
-        turns.ask(Expand(ROOT, 3, "answer", sure=1))
+        turns.queue(Expand(ROOT, 3, "answer", sure=1))
         return turns.waiting_chances()[2]
 
     assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from safetensors.numpy import save as serialise
 from worlds import drawn, fitted, fitted_report, problems, searched
 
 from adascale.engine.answers.votes import group_answers
-from adascale.engine.calibration.models import METHODS
+from adascale.engine.calibration import Method
 from adascale.engine.errors import CalibrationError
 from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import to_plain
@@ -76,7 +76,7 @@ def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str], *, se
     path.write_bytes(serialise(tensors, metadata))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None:
     path = tmp_path / f"x{SUFFIX}"
     save_artefact(artefact(method), path)
