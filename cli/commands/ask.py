@@ -19,7 +19,7 @@ from ..disk.files import check_writable
 from ..options.flatten import with_options
 from ..options.groups import MAX_BRANCHES, AskOptions
 from ..render.renderer import choose_progress, open_renderer
-from ..terminal.console import may_animate, read_stdin, say, write_payload
+from ..terminal.console import may_animate, read_stdin, say, write_json, write_payload
 from ..terminal.signals import graceful
 
 if TYPE_CHECKING:
@@ -105,7 +105,6 @@ def finish(record: Record | None, load_seconds: float, options: AskOptions) -> N
     from adascale.engine.search.events import SearchFailed
 
     from ..report.answer import answer_payload, answer_record, is_sure
-    from ..terminal.json_output import write_json
 
     if record is None:  # interrupted before the search has begun
         raise typer.Exit(130)

@@ -23,8 +23,7 @@ from ..options.flatten import with_options
 from ..options.groups import CalibrationOptions, CheckOptions, FitOptions
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
-from ..terminal.console import as_typed, say, short_path, show_warning, write_payload
-from ..terminal.json_output import write_json
+from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.report import StageReport

@@ -21,8 +21,7 @@ from ..open_models import open_session, stoppable
 from ..options.flatten import with_options
 from ..options.groups import EvalOptions
 from ..report.plots import check_plot, frontier
-from ..terminal.console import say, show_warning, write_payload
-from ..terminal.json_output import write_json
+from ..terminal.console import say, show_warning, write_json, write_payload
 from ..terminal.progress import Progress
 from ..terminal.text import rough_duration
 

@@ -29,8 +29,7 @@ from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.state import ViewState
 from ..report.answer import answer_payload
-from ..terminal.console import may_animate, show_warning, stderr_console, write_payload
-from ..terminal.json_output import json_line
+from ..terminal.console import json_line, may_animate, show_warning, stderr_console, write_payload
 from ..terminal.theme import STYLES, glyphs_for
 
 SCHEMA = "adascale.replay/1"

@@ -15,8 +15,7 @@ from adascale.engine.search.events import SearchFinished, SearchStarted, from_js
 from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
-from ..terminal.console import say, write_payload
-from ..terminal.json_output import write_json_lines
+from ..terminal.console import say, write_json_lines, write_payload
 from ..terminal.text import chance, columns, cut, one_line, thousands
 from ..terminal.theme import UNICODE
 

@@ -14,8 +14,7 @@ from adascale.engine.search.events import SCHEMA, Event, SearchStarted, from_jso
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
-from ..terminal.console import show_warning
-from ..terminal.json_output import json_line
+from ..terminal.console import json_line, show_warning
 from .files import reason_of, unwritable
 
 

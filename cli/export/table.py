@@ -7,7 +7,7 @@ from typing import Any
 from adascale.engine.search.tree import Tree
 
 from ..render.rows import Row, tree_rows
-from ..terminal.json_output import json_line
+from ..terminal.console import json_line
 from ..terminal.theme import Mark
 from .document import Document
 

@@ -9,7 +9,7 @@ from typing import Any
 from adascale.engine.search.events import Event, to_json
 from adascale.engine.search.record import Record
 
-from ..terminal.json_output import json_line
+from ..terminal.console import json_line
 
 
 class _JsonLines:

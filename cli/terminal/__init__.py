@@ -1,7 +1,7 @@
 """The terminal itself, below all that is written to it.
 
-``console`` has the standard streams, warnings and errors; ``json_output`` writes JSON to them. ``text`` fits
-text and numbers into cells, ``theme`` says what glyphs and styles look like, ``prose`` shows a model's LaTeX
+``console`` has the standard streams, with JSON, warnings and errors. ``text`` fits text and numbers into
+cells and cells into columns, ``theme`` says what glyphs and styles look like, ``prose`` shows a model's LaTeX
 and Markdown as a person reads them. ``progress`` shows long work, ``transfer`` downloads; ``signals`` turns
 Ctrl-C and SIGTERM into a stop that keeps what is there.
 """

@@ -7,12 +7,14 @@ passed through ``clean`` before it reaches a terminal, since Rich lets escape by
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from adascale.engine.errors import AdascaleError, UsageError, respell
 from adascale.engine.types import Notice
@@ -110,6 +112,26 @@ def write_payload(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(data.encode(encoding, errors="replace").decode(encoding))
     sys.stdout.flush()
+
+
+def json_line(data: Mapping[str, Any]) -> str:
+    """One line of pure ASCII without its newline: safe for any encoding, terminal and line splitter.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
+    return json.dumps(data, allow_nan=False, separators=(",", ":"))
+
+
+def write_json(data: Mapping[str, Any]) -> None:
+    """Write one object to stdout: indented on a terminal, one line in a pipe."""
+    indent = 2 if sys.stdout.isatty() else None
+    write_payload(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=indent))
+
+
+def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one object a line to stdout."""
+    write_payload("\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records))
 
 
 def say(text: str) -> None:

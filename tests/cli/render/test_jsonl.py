@@ -4,7 +4,7 @@ import pytest
 from sample_log import Log, pens
 
 from adascale.cli.render.jsonl import JsonRenderer
-from adascale.cli.terminal.json_output import json_line
+from adascale.cli.terminal.console import json_line
 from adascale.engine.search.events import from_json
 
 
