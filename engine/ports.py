@@ -127,16 +127,16 @@ class SequenceLogprob:
     flops_per_token = 0.0
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """``exp(mean token log-probability)`` of all steps so far."""
-        return [Score(self._reward(prefix)) for prefix in prefixes]
+        """``exp(mean token log-probability)`` of all steps so far; 0 without tokens."""
+        scores = []
+        for prefix in prefixes:
+            tokens = sum(len(step.token_ids) for step in prefix.steps)
+            logprob = sum(step.logprob for step in prefix.steps)
+            scores.append(Score(math.exp(logprob / tokens) if tokens else 0.0))
+        return scores
 
     def close_problem(self, problem: Problem) -> None:
         """Nothing is kept."""
-
-    @staticmethod
-    def _reward(prefix: Prefix) -> float:
-        tokens = sum(len(step.token_ids) for step in prefix.steps)
-        return math.exp(sum(step.logprob for step in prefix.steps) / tokens) if tokens else 0.0
 
 
 class Uncalibrated:

@@ -14,7 +14,7 @@ Script = Callable[[Prefix, random.Random], Step]
 
 
 @dataclass(slots=True)
-class _Running:
+class _ScriptedBranch:
     prefix: Prefix
     until: Until
     rng: random.Random
@@ -48,7 +48,7 @@ class ScriptedPolicy:
     slots: int = 8
     flops_per_token: float = 2.0
     batches: int = 0
-    _running: dict[BranchId, _Running] = field(default_factory=dict)
+    _running: dict[BranchId, _ScriptedBranch] = field(default_factory=dict)
 
     def open(self, problem: Problem) -> PrefixWork:
         """The prompt has one token per character of the question."""
@@ -58,14 +58,14 @@ class ScriptedPolicy:
         """Begin a branch; the script sees the same random numbers for the same seed."""
         assert len(self._running) < self.slots, "more branches than slots"
         rng = random.Random(0 if greedy else seed)
-        self._running[branch] = _Running(prefix, until, rng, self.script(prefix, rng))
+        self._running[branch] = _ScriptedBranch(prefix, until, rng, self.script(prefix, rng))
 
     def advance(self) -> list[Growth]:
         """One token for every running branch, in the order in which they were started."""
         self.batches += 1
         return [self._grow(branch, run) for branch, run in list(self._running.items())]
 
-    def _grow(self, branch: BranchId, run: _Running) -> Growth:
+    def _grow(self, branch: BranchId, run: _ScriptedBranch) -> Growth:
         first = run.position == 0
         reused = len(run.prefix.problem.question) + sum(len(s.token_ids) for s in run.prefix.steps)
         prefix = PrefixWork(0, reused) if first else PrefixWork()

@@ -253,7 +253,7 @@ class SearchResult:
         confidence: Estimate for the answer; uncalibrated until a calibration exists.
         groups: Answer groups, the chosen one first.
         best: Terminal node of the trajectory that is shown; None when nothing finished.
-        stop_reason: Why the search ended; while it runs, that nothing has ended it.
+        stop_reason: Why the search ended; its default stands until the search knows.
     """
 
     answer: str | None

@@ -1,6 +1,6 @@
-"""Strategies beside each other on the same questions and random numbers, and what became of every prefix.
+"""Strategies beside each other on the same questions and random numbers.
 
 ``contestants`` reads what takes part, ``evaluate`` searches and gives an outcome for each search, ``compare``
-makes them a report with intervals, ``tables`` its Markdown and CSV. ``outcomes`` counts for every prefix how
-often it ended right, which calibrations are fitted on; ``summary`` is the account of one search.
+makes them a report with intervals, ``tables`` its Markdown and CSV. ``summary`` is the account of one
+search: why it ended, and what it saved.
 """

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibration.features import Array
 from ..calibration.metrics import Predictions, ece, ece_floor
 from .evaluate import CLASSES, SURE, Contestant, Outcome
-
-Array = NDArray[np.float64]
 
 ROUNDS = 2000
 """Of every bootstrap."""

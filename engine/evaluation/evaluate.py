@@ -93,7 +93,7 @@ def evaluate(
         problems: With known answers.
         repeats: Rounds of each contestant.
         seed: Of the first repeat.
-        expect: Told before each round what it and the later ones may ask for.
+        expect: Called before each round with the forecasts of it and of the later ones.
     """
     rounds = [(repeat, contestant) for repeat in range(repeats) for contestant in contestants]
     forecasts = [

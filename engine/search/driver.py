@@ -168,13 +168,10 @@ class Driver:
         waiting.sort(key=lambda draw: -draw[0])  # stable: of equals the older problem, then its older draw
         wanted = run_ahead(running, [chance for chance, _ in waiting], self._costs)
         for _, search in waiting[: min(wanted, free)]:
-            self._start(search)
-
-    def _start(self, search: Search) -> None:
-        id_ = BranchId(next(self._branch_ids))
-        prefix, seed, draw = search.start(id_)
-        self._owner[id_] = search
-        self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
+            id_ = BranchId(next(self._branch_ids))
+            prefix, seed, draw = search.start(id_)
+            self._owner[id_] = search
+            self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
 
     def _cancel(self, id_: BranchId) -> Step | None:
         del self._owner[id_]

@@ -1,10 +1,12 @@
-"""Rollouts for a calibration: whole trajectories of a question, and more from one of its prefixes."""
+"""Rollouts for a calibration: which trajectories to draw, and how often each prefix ends right."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..answers.equality import is_right
+from ..search.record import Record
 from ..search.tree import Tree
 from ..search.turns import branch_seed
 from ..types import ROOT, NodeId
@@ -71,3 +73,36 @@ def _one_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
     first = tree[min(tree.children(ROOT), key=length)].branch
     inside = [n for n in nodes if tree[n].status == "open" and tree[n].branch == first]
     return inside[branch_seed(0, tree.problem.id, ()) % len(inside)] if inside else None
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixOutcome:
+    """Draws at or above a prefix that went through it, and how many of them ended in the right answer."""
+
+    right: int = 0
+    total: int = 0
+
+    def __add__(self, other: PrefixOutcome) -> PrefixOutcome:
+        return PrefixOutcome(self.right + other.right, self.total + other.total)
+
+
+def prefix_outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of every node of a search whose problem's answer is known.
+
+    A draw counts for its starting node and everything on its own way down, not for what lies above its
+    start: draws from one prefix are no independent evidence about the question. A run without an answer
+    is a failure, cut off by a limit or not: nothing is filtered.
+    """
+    gold = record.started.problem.answer
+    assert gold is not None, "outcomes need the right answer"
+    outcomes = {node.id: PrefixOutcome() for node in record.tree}
+    for candidate in record.candidates:
+        one = PrefixOutcome(int(is_right(candidate.answer, gold=gold)), 1)
+        branch = record.tree[candidate.node].branch
+        assert branch is not None, "only the root was not drawn"
+        origin = record.branches[branch].parent
+        at: NodeId | None = candidate.node
+        while at is not None:
+            outcomes[at] += one
+            at = None if at == origin else record.tree[at].parent
+    return outcomes

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.evaluation.outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
+from adascale.engine.strategies.rollouts import prefix_outcomes
 from adascale.engine.types import FINISHES, ROOT, BranchId, Problem
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
@@ -36,7 +36,7 @@ class Rollouts:
         problem: The question.
         parent: ``[nodes]``, -1 for the question; a parent comes before its children.
         origin: ``[nodes]``, where the draw that wrote the node started: 0 for the question.
-        right, total: ``[nodes]``, outcomes of the draws through each node (engine/evaluation/outcomes.py).
+        right, total: ``[nodes]``, outcomes of the draws through each node (``prefix_outcomes``).
         tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
         wrong_sum: ``[nodes]``, whether the step has a wrong sum.
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.

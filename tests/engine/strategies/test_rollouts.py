@@ -14,14 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
 
-from adascale.engine.evaluation.outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies.rollouts import PrefixOutcome, PrefixRollouts, prefix_outcomes
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
 
