@@ -1,9 +1,9 @@
-"""Calibration: from what is seen of a prefix to the probability that it ends in a right answer.
+"""Calibration: from evidence about a prefix to the probability that it ends in a right answer.
 
-``features`` turns prefixes and finished searches into evidence; ``projection`` reduces hidden states to a
-few standardised inputs; ``head`` is the small network and its losses; ``models`` has what maps the evidence
-of one stage to quantiles, and fits it; ``calibration`` puts one model for each stage together and is what a
-search asks; ``fitting`` goes from rollouts to a calibration; ``metrics`` and ``report`` say how good it is.
+``features`` turns prefixes and finished searches into evidence; ``projection`` reduces hidden states to a few
+standardised inputs; ``head`` is the small network and its losses; ``models`` maps the evidence of one stage
+to quantiles, and is fitted there; ``calibration`` holds one model for each stage and is the ``Calibrator`` of
+a search; ``fitting`` goes from rollouts to a calibration; ``metrics`` and ``report`` say how good it is.
 """
 
 from typing import Literal

@@ -97,11 +97,11 @@ class Calibration:
         return self._estimate(self.answer, answer_evidence([finished]), prefix)
 
     def is_outside(self, prefix: Prefix) -> bool:
-        """Whether the question is unlike those that were fitted, so that estimates say little."""
+        """Whether the question is out of distribution, where estimates say little."""
         return self.distance(prefix) > 1.0
 
     def distance(self, prefix: Prefix) -> float:
-        """How far the question is from those that were fitted; above 1 is outside."""
+        """Distance of the question from the fitted ones; above 1 is outside."""
         return float(self.domain.distance(_question_state(prefix))[0])
 
     def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
@@ -121,7 +121,7 @@ def widen(estimate: Estimate, distance: float) -> Estimate:
         return estimate
     low, middle, high = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
     stretched = sigmoid(np.array([middle + distance * (low - middle), middle + distance * (high - middle)]))
-    # A logit is kept away from 0 and 1, so what lies there already would come back from it narrower.
+    # ``logit`` clips near 0 and 1, so a bound that is already there would come back narrower.
     lower, upper = min(float(stretched[0]), estimate.lower), max(float(stretched[1]), estimate.upper)
     return Estimate(lower, estimate.median, upper, estimate.calibrated)
 

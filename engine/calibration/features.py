@@ -1,6 +1,6 @@
-"""What is seen of a prefix, as numbers: how sure the generator was, where it stands, what its states held.
+"""Evidence about a prefix, as numbers: token probabilities, position, hidden states of the generator.
 
-Everything here was computed while the text was written; reading it evaluates nothing.
+All of it was computed while the text was written; reading it evaluates nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCKS: dict[Stage, tuple[str, ...]] = {
     "step": ("question", "last", "mean", "path"),
     "finished": ("question", "last", "mean", "path"),
 }
-"""Hidden states that a stage looks at: the question's, the step's last and mean, the mean of all steps."""
+"""Hidden states that a stage reads: the question's, the step's last and mean, the mean of all steps."""
 
 SCALARS: dict[Stage, tuple[str, ...]] = {
     "question": (),
@@ -51,17 +51,17 @@ ANSWER_FEATURES = ("question", "share", "lead", "mean", "best", "samples", "grou
 """Numbers that the answer of a finished search is judged by."""
 
 _WRONG_SUM = -2.5
-"""Logits that a wrong sum costs, fitted: the states do not know of it (docs/LOG.md)."""
+"""Logits that a wrong sum costs, fitted: the states do not tell (docs/LOG.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What is seen of ``n`` prefixes of one stage.
+    """Evidence about ``n`` prefixes of one stage.
 
     Attributes:
         scalars: ``[n, len(SCALARS[stage])]``.
         states: ``[n, width]`` for each of ``BLOCKS[stage]``.
-        offset: ``[n]`` or one for all, logits that need no fitting: they are added to what a model says.
+        offset: ``[n]`` or one for all, logits that need no fitting: they are added to a model's own.
     """
 
     scalars: Array

@@ -43,7 +43,7 @@ class QuestionSamples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """What a calibration is fitted on, or measured on.
+    """Data that a calibration is fitted on, or measured on.
 
     Attributes:
         stages: Prefixes of each stage; row i of ``question`` is question i.
@@ -58,7 +58,7 @@ class Training:
 class CalibrationFit:
     """A calibration, and estimates of its own training prefixes by heads that never saw their outcomes.
 
-    The components of the states are those of all questions, without labels.
+    The principal components of the states are fitted on all questions, without labels.
     """
 
     calibration: Calibration
@@ -66,7 +66,7 @@ class CalibrationFit:
 
 
 def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
-    """Fit all stages, the domain, and the answer on what the stages say of held-out questions."""
+    """Fit all stages, the domain, and the answer on the stages' estimates of held-out questions."""
     models: dict[Stage, StageModel] = {}
     held_out: dict[str, Predictions] = {}
     questions = training.stages["question"]

@@ -1,7 +1,7 @@
 """A small head in numpy, and the losses that teach it from counts of right outcomes.
 
 The head is a linear map with an optional hidden layer beside it; docs/LOG.md has what won. Its raw outputs
-become quantiles that cannot cross, as those of the paper's official code can: ``BetaLoss`` reads two outputs
+become quantiles that cannot cross, unlike in the paper's official code: ``BetaLoss`` reads two outputs
 as a Beta distribution of the success probability, ``PinballLoss`` three as its quantiles.
 """
 
@@ -165,7 +165,7 @@ def forward(params: Params, x: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What a head is fitted on.
+    """Training data of a head.
 
     Attributes:
         x: ``[n, features]``, about standardised.
@@ -182,7 +182,7 @@ class Rows:
     offset: Array
 
     def take(self, rows: NDArray[np.bool_]) -> Rows:
-        """Some of them."""
+        """These rows."""
         return Rows(self.x[rows], self.right[rows], self.total[rows], self.weight[rows], self.offset[rows])
 
 

@@ -58,7 +58,7 @@ class Predictions:
         return weights
 
     def take(self, rows: NDArray[np.int64], weight: Array) -> Predictions:
-        """Some rows, with new weights."""
+        """These rows, with new weights."""
         independent = None if self.independent is None else self.independent[rows]
         right, total = self.right[rows], self.total[rows]
         return Predictions(self.question[rows], self.quantiles[rows], right, total, weight[rows], independent)
@@ -141,7 +141,7 @@ def ece_floor(data: Predictions, rounds: int = 200, seed: int = 0) -> float:
     inside = np.array([len(np.unique(question[bins == b])) for b in range(len(weight))])
     if (inside == 1).any():
         return float("nan")
-    # The gap is the mean of what is added: it takes one degree of freedom with it.
+    # The gap is estimated from the same residuals, which costs one degree of freedom.
     added *= np.sqrt(inside / np.maximum(inside - 1, 1))
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (rounds, len(names)))
     return float(np.abs(signs @ added).sum(axis=1).mean())
@@ -184,7 +184,7 @@ class CountGroups:
     Attributes:
         rows: ``[m]`` rows that are counted.
         index: ``[m]`` group of each.
-        question: ``[groups]``, whose they are.
+        question: ``[groups]``, of each.
         every: ``[n]`` question of every row, counted or not.
     """
 

@@ -40,7 +40,7 @@ class StageData:
     independent: NDArray[np.bool_] | None = None
 
     def take(self, rows: NDArray[np.bool_]) -> StageData:
-        """Some of the prefixes."""
+        """The prefixes of these rows."""
         states = tuple(s[rows] for s in self.evidence.states)
         offset = np.broadcast_to(self.evidence.offset, len(rows))[rows]
         evidence = Evidence(self.evidence.scalars[rows], states, offset)
@@ -65,7 +65,7 @@ class StageModel(Protocol):
         """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
 
     def arrays(self) -> Arrays:
-        """Everything it consists of, for an artefact."""
+        """All its parameters by name, for an artefact."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,16 +91,16 @@ class HeadModel:
 
     def arrays(self) -> Arrays:
         """See ``StageModel``."""
-        found: dict[str, NDArray[np.floating[Any]]] = {
+        arrays: dict[str, NDArray[np.floating[Any]]] = {
             f"scalar_{name}": getattr(self.inputs, name) for name in _SCALARS
         }
         for i, projection in enumerate(self.inputs.projections):
-            found[f"projection.{i}.matrix"] = projection.matrix
-            found[f"projection.{i}.bias"] = projection.bias
-            found[f"projection.{i}.size"] = projection.size
+            arrays[f"projection.{i}.matrix"] = projection.matrix
+            arrays[f"projection.{i}.bias"] = projection.bias
+            arrays[f"projection.{i}.size"] = projection.size
         for j, part in enumerate(zip(*self.ensemble, strict=True)):
-            found[f"head.{j}"] = np.stack(part)
-        return found
+            arrays[f"head.{j}"] = np.stack(part)
+        return arrays
 
     @classmethod
     def of(cls, arrays: Arrays, method: str) -> HeadModel:
@@ -172,8 +172,8 @@ def fit_model(
         method: A head, or a map of the reward.
         config: Of the heads.
         seed: Of folds and first weights.
-        base_rate: What is said where fewer than two questions have such prefixes: a model that answers in one
-            step has no unfinished ones.
+        base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
+            step has no unfinished prefixes.
 
     Returns:
         The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.

@@ -10,7 +10,7 @@ from .features import Array, Evidence, States
 
 _MIN_VARIANCE = 1e-8
 _CLIP = 4.0
-"""Standard deviations beyond which a component says no more."""
+"""Standard deviations at which a component is clipped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class Projection:
         """Components of weighted ``[n, width]`` states; label-free.
 
         ``tempering`` is the power of its share of variance that a component keeps as its size. Whitening (0)
-        trusts the smallest as much as the largest; plain components (.5) hardly hear the small ones. Under
+        trusts the smallest as much as the largest; plain components (.5) nearly ignore the small ones. Under
         weight decay the size is the prior.
         """
         x = states.astype(np.float64)
@@ -42,10 +42,10 @@ class Projection:
         values, vectors = np.linalg.eigh(covariance)
         top = np.argsort(values)[::-1][:components]
         values = np.maximum(values[top], _MIN_VARIANCE)
-        # A component's sign is the solver's whim: fixed, so that machines agree.
+        # The solver chooses a component's sign: it is fixed here, so that machines agree.
         vectors = vectors[:, top]
         vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(top))])
-        # A direction in which nothing varied (few questions, or all the same) says nothing.
+        # A direction without variance (few questions, or all the same) carries no information.
         matrix = np.where(values > _MIN_VARIANCE, vectors / np.sqrt(values), 0.0)
         matrix = matrix.astype(np.float16).astype(np.float32)
         return cls(matrix, -(mean @ matrix), (values / values[0]) ** tempering)
@@ -79,7 +79,7 @@ class Inputs:
         w = weight / weight.sum()
         mean = w @ evidence.scalars
         deviation = np.sqrt(w @ (evidence.scalars - mean) ** 2)
-        # A scalar that never changed in fitting (no step of a model was ever cut off) must not speak later.
+        # A scalar that was constant in fitting (say no step was ever cut off) must have no effect later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
         projections = (Projection.fit(s, weight, components, tempering) for s in evidence.states)
         low, high = (f(evidence.scalars, axis=0) for f in (np.min, np.max))

@@ -104,7 +104,7 @@ def report(
 
     Args:
         predictions: Estimates of each stage beside their outcomes.
-        training: The prefixes themselves, for what is said beside the metrics.
+        training: The prefixes themselves, for the raw reward, AUC by depth and runs that ended.
         rounds: Of each bootstrap.
     """
     stages = {name: _stage(data, rounds) for name, data in predictions.items() if len(data.right)}

@@ -1,4 +1,4 @@
-"""The account of a search: what was known at the start, what was drawn, what decided, what it has saved."""
+"""The account of a search: the question's estimate, the draws, the stop reason, the tokens saved."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..types import ROOT, AnswerGroup, BranchId, Candidate
 
 
 def fixed_tokens(record: Record) -> int | None:
-    """What ``at_most`` trajectories would have cost, in generated tokens; None where that is not known.
+    """Generated tokens that ``at_most`` trajectories would have cost; None where that is not known.
 
-    By the mean of those that were drawn. One that was cut or stopped counts as long as the others that
-    ended, or as it had become: short ones are those that end.
+    By the mean length of the drawn ones. A trajectory that was cut or stopped counts as the mean of those
+    that ended, or its own length if that is more: short trajectories are the ones that end.
     """
     if record.at_most is None:
         return None

@@ -136,7 +136,7 @@ class Driver:
         self._reward_model.close_problem(search.problem)
 
     def _step(self) -> None:
-        """Fill the slots, evaluate one batch, score what is new, let the plans go on."""
+        """Fill the slots, evaluate one batch, score new nodes, resume the plans."""
         if not self._interrupted:
             self._start_waiting()
             try:

@@ -265,9 +265,10 @@ class SearchFailed(_Event):
         return cls(notice=error.notice, error_type=type(error).__name__)
 
     def error(self) -> AdascaleError:
-        """The error that it stands for."""
-        said = self.notice
-        return error_class(self.error_type)(said.message, *said.facts, hint=said.hint, slug=said.code)
+        """The error that the event records."""
+        notice = self.notice
+        cls = error_class(self.error_type)
+        return cls(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
 
 
 Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below

@@ -44,7 +44,7 @@ class Record:
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
         granted: Children that were asked for, by node.
-        required: Trajectories that the paper's rule would draw, where the question's lower estimate is known.
+        required: Trajectories that the paper's rule would draw; None without an estimate of the question.
         reasons: Why nodes were pruned.
         candidates: Trajectories that count, in the order in which they were judged.
         groups: Their answers, the leading one first. Traces of old have them at their end only.
@@ -100,12 +100,12 @@ class Record:
 
     @property
     def at_most(self) -> int | None:
-        """Trajectories that the strategy would draw at most; None where it has no such number."""
+        """Most trajectories that the strategy would draw; None where it has no such number."""
         return self.started.params.get("samples")
 
     @property
     def result(self) -> SearchResult | None:
-        """What was found; None while the search runs, and where it failed."""
+        """The result; None while the search runs, and where it failed."""
         return self.end.result if isinstance(self.end, SearchFinished) else None
 
     @property

@@ -40,7 +40,7 @@ def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequenc
         running: Chances that each running branch is needed, in [0, 1].
         waiting: Chances of those that wait, best first; those that are sure to be needed are always started.
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1; never more
-            branches than that. Empty where nothing is known: then only what is sure.
+            branches than that. Empty where they are unknown: then only sure draws start.
     """
     sure = sum(chance >= 1.0 for chance in waiting)
     room = len(costs) - len(running)

@@ -98,7 +98,7 @@ class Turns:
     def queue(self, command: Expand) -> None:
         """Queue draws; a greedy one takes no number from sampled ones."""
         if command.sure is not None:
-            assert command.node == ROOT, "what is judged in order begins at the question"
+            assert command.node == ROOT, "trajectories that are judged in order begin at the question"
             assert not self._sure, "a plan judges one sequence of trajectories"
             self._sure = command.sure
         node, n = command.node, command.n

@@ -34,7 +34,7 @@ class Expand:
         sure: Where the strategy may stop before it has seen all ``n`` trajectories: how many it will see in
             any case. They are then judged one after another in the order of their numbers, however long each
             takes, and those beyond the next one run ahead only where it pays (``scheduling.run_ahead``). So
-            what is answered depends neither on the machine nor on other questions, unless a budget ends it.
+            the answer depends neither on the machine nor on other questions, unless a budget ends the search.
     """
 
     node: NodeId
@@ -91,11 +91,11 @@ class Strategy(ABC):
 
     @property
     def branches(self) -> int:
-        """Branches that are of use at the same time."""
+        """Branches that can usefully run at the same time."""
         return self.at_most or 1
 
     def surplus(self, standing: Standing) -> float | None:
-        """What a further trajectory promises, over what it must promise for the search to go on.
+        """Gain of a further trajectory over the gain that it needs for the search to go on.
 
         By it branches run ahead of their turn (``scheduling.chance_needed``); None where nothing is known.
         """
@@ -133,7 +133,7 @@ class InstanceAdaptive(Strategy):
             raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters; those of the rules only where one is in use."""
+        """The parameters; ``adapt`` and ``confidence`` only where a rule is in use."""
         # Not super(): slots=True makes a second class, which its zero-argument form does not know.
         parameters = Strategy.parameters(self)
         rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}

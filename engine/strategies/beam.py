@@ -57,7 +57,7 @@ class Beam(InstanceAdaptive):
         return self.width * self.branching
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw a level, prune it, go on from what is left."""
+        """Draw a level, prune it, expand the kept prefixes."""
         width, dropped = self.width, list[NodeId]()
         expand: Sequence[Expand] = [Expand(ROOT, self.width * self.branching)]
         while expand:

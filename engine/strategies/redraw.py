@@ -54,6 +54,6 @@ def _adaptive_reaches(tree: Tree, node: NodeId, redraws: int) -> bool:
 
 
 def _redraws_before(tree: Tree, node: NodeId) -> int:
-    """How many steps of a trajectory were drawn again on the way to ``node``: later siblings are such."""
+    """How many steps on the way to ``node`` are redraws: a redraw is a later sibling."""
     below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
     return sum(tree.children(parent).index(child) for child, parent in below)
