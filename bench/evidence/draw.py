@@ -24,7 +24,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
-from adascale.engine.strategies.redraw import draw_with_redraws
+from adascale.engine.strategies.rollouts import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, question_key

@@ -2,7 +2,7 @@
 
 Usage: ``python -m bench.runtime.evaluation FILE.jsonl.gz [--questions 40] [--strategies vote:4,adaptive]``
 
-A generator of 32 rows writes recorded solutions (``bench/evidence/records.py``) token by token, so no model
+A generator of 32 rows writes recorded solutions (``evidence.recorded_draws``) token by token, so no model
 is needed and the figures are those of real lengths and estimates. ``adascale eval`` pads every batch to all
 rows, so a batch costs the same however many rows are of use: batches stand for time.
 """

@@ -1,6 +1,6 @@
 """What a solution answers.
 
-``extract`` finds the answer in a text and ``equality`` compares two: ``numbers`` and ``latex`` read what is
-written, ``verifier`` asks math-verify where that is not enough. ``votes`` chooses among trajectories,
-``lookahead`` says what more of them would be worth, and ``sums`` does over what a step computes.
+``extract`` finds the answer in a text and ``equality`` compares two: ``latex`` brings both to a normal form,
+``verifier`` asks math-verify where texts and numbers do not decide. ``votes`` chooses among trajectories,
+``lookahead`` says what more of them would be worth, and ``sums`` computes the equations of a step again.
 """

@@ -2,9 +2,9 @@
 
 ``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at once,
 ``beam`` grows trees step by step, ``rollouts`` draws and counts what a calibration is fitted on. The stop
-rules: ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates, ``vote_stopping``
-by votes alone. ``allocation`` has the paper's rules and numbers, ``redraw`` draws steps with a wrong equation
-again. A new strategy is a dataclass in one of these files and its name in the table below.
+rules: ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates and redraws steps
+with a wrong sum, ``vote_stopping`` by votes alone. ``allocation`` has the paper's rules and numbers. A new
+strategy is a dataclass in one of these files and its name in the table below.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n, and its efforts."""
+"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n, and its efforts.
+
+A step with a wrong sum is drawn again, from the prefix before it (decision 0013).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from ..search.tree import Tree
 from ..types import ROOT, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
 from .base import Command, Cut, Expand, Plan, require_positive
-from .redraw import redraw_at
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _UNKNOWN = 0.2
@@ -103,6 +105,24 @@ class Adaptive(Sequential):
         if question is None or not question.calibrated or estimate is None:
             return False
         return estimate.median < self.cut * question.median
+
+
+def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
+    """Where to draw again instead of a step with a wrong sum, and the sum; None where the trajectory goes on.
+
+    The first step of a trajectory is never drawn again, nor are more than ``redraws`` steps of one.
+    """
+    step, parent = tree[node].step, tree[node].parent
+    if step is None or parent is None or parent == ROOT or tree[node].status != "open":
+        return None
+    wrong = step.wrong_sums
+    return (parent, wrong[0]) if wrong and _redraws_before(tree, node) < redraws else None
+
+
+def _redraws_before(tree: Tree, node: NodeId) -> int:
+    """How many steps on the way to ``node`` are redraws: a redraw is a later sibling."""
+    below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
+    return sum(tree.children(parent).index(child) for child, parent in below)
 
 
 Effort = Literal["low", "medium", "high", "max"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,8 +11,40 @@ from ..search.record import Record
 from ..search.tree import Tree
 from ..search.turns import branch_seed
 from ..types import ROOT, NodeId
-from .base import Expand, Plan, Strategy, gather, require_positive
-from .redraw import draw_with_redraws, goes_on
+from .adaptive import redraw_at
+from .base import Command, Expand, Plan, Strategy, gather, require_positive
+
+
+def draw_with_redraws(
+    tree: Tree, commands: Iterable[Expand], redraws: int
+) -> Generator[Sequence[Command], Sequence[NodeId], list[NodeId]]:
+    """Run commands until the answer, and every redraw that ``adaptive`` would make.
+
+    A trajectory with a wrong sum goes on beside its redraw: a calibration counts the fates of both.
+
+    Returns:
+        All their nodes in drawing order. A node's first child is the next step of the same draw, later ones
+        were drawn in its place.
+    """
+    nodes: list[NodeId] = []
+    scored = yield tuple(commands)
+    while scored:
+        nodes += scored
+        wrong_steps = [
+            redraw_at(tree, node, redraws) for node in scored if _adaptive_reaches(tree, node, redraws)
+        ]
+        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in wrong_steps if wrong is not None]
+    return sorted(nodes, key=tree.draw_order)
+
+
+def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
+    """Whether ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
+    return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
+
+
+def _adaptive_reaches(tree: Tree, node: NodeId, redraws: int) -> bool:
+    parent = tree[node].parent
+    return parent is None or goes_on(tree, parent, redraws)
 
 
 @dataclass(frozen=True, slots=True)
