@@ -1,4 +1,4 @@
-"""The ``adascale`` command: the table of commands, and errors as exit codes."""
+"""The ``adascale`` command: the table of commands, and what happens to an error."""
 
 from __future__ import annotations
 
@@ -14,15 +14,9 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from adascale import __version__
-from adascale.engine.errors import (
-    AdascaleError,
-    DoesNotFitError,
-    ModelError,
-    PartialError,
-    TraceError,
-    UsageError,
-)
+from adascale.engine.errors import AdascaleError, UsageError
 
+from .exit_codes import EPILOG, FAILED, exit_code
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .terminal.console import show_error
 from .terminal.signals import unwinding
@@ -50,20 +44,6 @@ _COMMANDS = {
     "doctor": ("doctor.doctor", "Check this machine, and say how to mend what is wrong."),
 }
 """Where each command is, and the line that it has in the list of all: a list that imports none of them."""
-
-_EXIT_CODES: dict[type[Exception], int] = {
-    UsageError: 2,
-    TraceError: 2,
-    ModelError: 4,
-    DoesNotFitError: 5,
-    PartialError: 6,
-}
-"""What the process leaves with by class of error, or else by that of its nearest ancestor; all others: 1."""
-
-_EPILOG = (
-    "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer or an unlikely one, "
-    "4 model not available, 5 does not fit, 6 some lines of a batch failed, 130 interrupted."
-)
 
 
 class _Commands(UserDict[str, Any]):
@@ -110,7 +90,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_EPILOG,
+    epilog=EPILOG,
 )
 
 
@@ -147,11 +127,6 @@ def root(
         context.default_map = {name: defaults_of(COMMANDS[name], found)}
 
 
-def exit_code(error: Exception) -> int:
-    """What the process leaves with where ``error`` ends it."""
-    return next((_EXIT_CODES[cls] for cls in type(error).__mro__ if cls in _EXIT_CODES), 1)
-
-
 def main() -> None:
     """Run the command line; every foreseen error is a message and an exit code, never a traceback."""
     try:
@@ -172,4 +147,4 @@ def main() -> None:
                 slug="unexpected",
             )
         )
-        sys.exit(1)
+        sys.exit(FAILED)

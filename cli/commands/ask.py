@@ -16,6 +16,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 
 from ..disk.files import check_writable
+from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import MAX_BRANCHES, AskOptions
 from ..render.renderer import choose_progress, open_renderer
@@ -107,7 +108,7 @@ def finish(record: Record | None, load_seconds: float, options: AskOptions) -> N
     from ..report.answer import answer_payload, answer_record, is_sure
 
     if record is None:  # interrupted before the search has begun
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if isinstance(record.end, SearchFailed):
         raise record.end.error()
     result = record.result
@@ -118,9 +119,9 @@ def finish(record: Record | None, load_seconds: float, options: AskOptions) -> N
     elif payload := answer_payload(record, options.extract):
         write_payload(payload)
     if result.stop_reason == "interrupted":
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     unsure = not is_sure(result, min_confidence)
     if unsure and result.stop_reason != "hopeless" and not options.terminal.quiet:
         say(f"adascale: less sure than --min-confidence {min_confidence:g}")
     if unsure or result.best is None or (options.extract and result.answer is None):
-        raise typer.Exit(3)
+        raise typer.Exit(NO_ANSWER)

@@ -27,6 +27,7 @@ from adascale.models.questions import BadLine, count_lines, id_digest, read_prob
 from ..disk.files import check_apart, unwritable
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace import TraceWriter
+from ..exit_codes import INTERRUPTED, PARTIAL
 from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
 from ..options.groups import BatchOptions, SearchOptions
@@ -215,7 +216,7 @@ class _Run:
             if failure is not None:
                 show_error(failure)
             say(f"adascale: {self._continuation()}")
-            raise typer.Exit(130)
+            raise typer.Exit(INTERRUPTED)
         if failure is not None:
             raise failure
 
@@ -281,7 +282,7 @@ def _say_plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None
     limit = "until every prefix has ended" if most is None else f"at most {plural(most, 'solution')} each"
     say(f"adascale: {options.search.strategy}, {limit}")
     if bad:
-        raise typer.Exit(6)
+        raise typer.Exit(PARTIAL)
 
 
 def _make_folder(path: Path) -> None:

@@ -26,6 +26,7 @@ from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.calibration.training import training_set
 from adascale.models.questions import choose_questions, read_known
 
+from ..exit_codes import INTERRUPTED
 from ..open_models import stoppable
 from ..options.groups import CalibrationOptions
 from ..report.plots import check_plot
@@ -133,7 +134,7 @@ def _draw_missing(
     if len(left) > failed:
         kept = len(problems) - len(left)
         say(f"adascale: {kept} of {len(problems)} questions are kept; the same command goes on")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _score_missing(
@@ -160,7 +161,7 @@ def _score_missing(
         except DecodeAbortedError as error:
             left = sum(store.rewards(p, key) is None for p in todo)
             say(f"adascale: {len(todo) - left} of {len(todo)} questions are scored; the same command goes on")
-            raise typer.Exit(130) from error
+            raise typer.Exit(INTERRUPTED) from error
 
 
 def _announcement(total: int, todo: int, tokens: int, rate: float) -> str:

@@ -19,6 +19,7 @@ from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
+from ..exit_codes import FAILED
 from ..options.config_file import config_path, read_config, suggestion
 from ..options.flags import SETTINGS
 from ..options.flatten import with_options
@@ -74,7 +75,7 @@ def doctor(*, options: DoctorOptions) -> None:
     else:
         write_payload(_findings_text(checks))
     if any(check.result == "FAIL" for check in checks):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _findings_text(checks: list[Finding]) -> str:

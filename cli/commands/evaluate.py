@@ -17,6 +17,7 @@ from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from adascale.engine.search.codec import to_plain
 from adascale.models.questions import read_known
 
+from ..exit_codes import INTERRUPTED
 from ..open_models import open_session, stoppable
 from ..options.flatten import with_options
 from ..options.groups import EvalOptions
@@ -76,7 +77,7 @@ def eval_(
             done = sum(map(len, found.outcomes.values()))
             if done < rounds * len(problems):
                 say(f"adascale: {len(store):,} draws are kept; the same command goes on")
-                raise typer.Exit(130)
+                raise typer.Exit(INTERRUPTED)
         described = asdict(session.describe())
     names = [path.name for path in data]
     _write_report(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.cli.app import exit_code
+from adascale.cli.exit_codes import exit_code
 from adascale.engine import errors
 from adascale.engine.search.events import SearchFailed, from_json, to_json
 
