@@ -1,6 +1,6 @@
-"""The command line: the only layer that prints, exits and reads the environment.
+"""The command line: the only layer that prints and exits, and that reads settings from the environment.
 
-``app`` is the table of commands and turns errors into exit codes; ``open_models`` goes from options to open
+``app`` has the table of commands, ``exit_codes`` every exit code; ``open_models`` goes from options to open
 models. The rooms need each other in one direction, each only those before it: ``terminal`` (streams, signals,
 progress, text), ``disk`` (results, traces, run history), ``report`` (what is printed at the end), ``render``
 (what is drawn meanwhile), ``export`` (a recorded search as a document), ``options`` (what a user may type),

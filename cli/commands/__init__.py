@@ -1,1 +1,1 @@
-"""The commands, one file each, named as the user types them."""
+"""The commands, one file each; ``evaluate`` is ``eval``, ``calibrate_draw`` the drawing of ``calibrate``."""
