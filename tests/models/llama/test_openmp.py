@@ -30,4 +30,4 @@ def test_the_environment_is_set_before_llama_cpp_is_loaded() -> None:
         "import adascale.models.session\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
-    assert done.stdout == "1000\n", done.stderr
+    assert done.stdout == "10000\n", done.stderr
