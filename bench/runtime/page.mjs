@@ -1,7 +1,7 @@
 // Opens a page of `adascale tree -f html` in headless Chromium: console, requests, width, accessibility (axe-core).
 //
 // Usage, in a folder with `npm install puppeteer-core axe-core @sparticuz/chromium`:
-//   cp .../bench/page.mjs . && node page.mjs PAGE.html [SCREENSHOT.png]
+//   cp .../bench/runtime/page.mjs . && node page.mjs PAGE.html [SCREENSHOT.png]
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
