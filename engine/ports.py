@@ -121,6 +121,31 @@ class Calibrator(Protocol):
         """Whether a question is unlike those that estimates were fitted on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What running a program gave.
+
+    Attributes:
+        output: What it printed, up to where it failed.
+        error: Why it failed, as the last line of a traceback; empty where it ran to its end.
+        seconds: Wall time.
+    """
+
+    output: str
+    error: str
+    seconds: float
+
+
+class Executor(Protocol):
+    """Runs programs beside the decoding of further ones."""
+
+    def submit(self, ticket: int, program: str) -> None:
+        """Run a program as soon as there is room; never waits."""
+
+    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
+        """Executions that have ended since the last call; with ``block`` at least one where any runs."""
+
+
 class SequenceLogprob:
     """Rewards a prefix by the geometric mean of its token probabilities, in [0, 1]; costs nothing."""
 

@@ -2,7 +2,7 @@
 
 ``session`` opens models as ``options`` say; ``worker`` does so in a process of its own. ``files`` finds
 and verifies model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns
-scores into probabilities, ``draws`` keeps draws for evaluations. ``machine`` measures what is free,
-``memory`` plans whether models fit, ``questions`` reads question files, ``storage`` and ``blobs`` keep files
-between runs.
+scores into probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox.
+``machine`` measures what is free, ``memory`` plans whether models fit, ``questions`` reads question files,
+``storage`` and ``blobs`` keep files between runs.
 """

@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "engine": {"numpy", "math_verify"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
-        "filelock", "httpx2", "jinja2", "platformdirs", "psutil", "ray", "safetensors", "unearth",
+        "filelock", "httpx2", "jinja2", "platformdirs", "psutil", "pydantic_monty", "ray",
+        "safetensors", "unearth",
     },
     "cli": {
         "adascale", "adascale.engine", "adascale.models",

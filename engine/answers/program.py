@@ -1,0 +1,106 @@
+"""A program in what a model wrote, and the answer in what the program printed."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import textwrap
+
+_BLOCK = re.compile(
+    r"```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE
+)
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
+_DIGITS = 9
+"""Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
+
+
+def read_program(text: str) -> str | None:
+    """The program in a model's text, made to print its result; None where there is none.
+
+    Without a fence the whole text counts if it parses; several blocks are joined if that parses, else
+    the last one that parses counts. A program that defines functions and calls none calls the last one that
+    needs no argument; a last line that is a bare expression is printed.
+    """
+    blocks = [textwrap.dedent(block).strip("\n") for block in _BLOCK.findall(text)]
+    candidates = ["\n".join(blocks), *reversed(blocks)] if blocks else [textwrap.dedent(text).strip("\n")]
+    for source in candidates:
+        tree = _parsed(source)
+        if tree is not None and tree.body:
+            return ast.unparse(_printing(tree)) if not _prints(tree) else source
+    return None
+
+
+def printed_answer(output: str) -> str | None:
+    """The answer in what a program printed: its last line that is not empty, a number without float noise."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return _plain(lines[-1]) if lines else None
+
+
+def _parsed(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _prints(tree: ast.Module) -> bool:
+    """Whether a statement outside of functions prints, or calls a function that does."""
+    printing = {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _calls(node) & {"print"}
+    }
+    outside = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return any(_calls(node) & {"print", *printing} for node in outside)
+
+
+def _calls(node: ast.AST) -> set[str]:
+    return {
+        call.func.id
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    }
+
+
+def _printing(tree: ast.Module) -> ast.Module:
+    """The program with its result printed: its last value, or what its last function returns."""
+    *before, last = tree.body
+    match last:
+        case ast.Expr(value):
+            shown: ast.expr | None = value
+            body = before
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            shown, body = ast.Name(name), tree.body
+        case ast.Return(value):
+            shown, body = value, before
+        case ast.FunctionDef() if not _required(last):
+            call = ast.Call(ast.Name(last.name), [], [])
+            shown, body = call, tree.body
+        case _:
+            shown, body = None, tree.body
+    if shown is None:
+        return tree
+    printing = ast.Expr(ast.Call(ast.Name("print"), [shown], []))
+    return ast.fix_missing_locations(ast.Module([*body, printing], []))
+
+
+def _required(function: ast.FunctionDef) -> bool:
+    arguments = function.args
+    return len(arguments.posonlyargs) + len(arguments.args) > len(arguments.defaults)
+
+
+def _plain(text: str) -> str:
+    """A number as a person writes it; anything else as it is."""
+    if match := _FRACTION.fullmatch(text):
+        top, bottom = int(match[1] or match[3]), int(match[2] or match[4])
+        return str(top // bottom) if bottom and top % bottom == 0 else f"{top}/{bottom}"
+    if not _NUMBER.fullmatch(text.lstrip("$")):
+        return text
+    digits = text.lstrip("$").replace(",", "").replace("_", "")
+    if re.fullmatch(r"[-+]?\d+", digits):
+        return str(int(digits))
+    value = float(digits)
+    if not math.isfinite(value):
+        return text
+    rounded = float(f"{value:.{_DIGITS}g}")
+    return str(int(rounded)) if rounded == int(rounded) and abs(rounded) < 1e15 else repr(rounded)

@@ -1,0 +1,87 @@
+"""A program is read from a text as a person would read it, and its answer from what it printed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.answers.program import printed_answer, read_program
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("```python\nprint(6 * 7)\n```", "print(6 * 7)"),
+        ("First I count.\n```py\nx = 6\nprint(x)\n```\nSo it is 6.", "x = 6\nprint(x)"),
+        ("```\nprint(1)\n```", "print(1)"),
+        ("```python\nprint(1)", "print(1)"),  # no closing fence
+        ("print(1)", "print(1)"),  # no fence at all
+        ("```python\n    a = 1\n    print(a)\n```", "a = 1\nprint(a)"),
+        ("```python\na = 1\n```\nthen\n```python\nprint(a)\n```", "a = 1\nprint(a)"),
+        ("```python\nprint(1)\n```\n```\n$ python x.py\n```", "print(1)"),
+        ("```python\n6 * 7\n```", "print(6 * 7)"),
+        ("```python\nresult = 6 * 7\n```", "result = 6 * 7\nprint(result)"),
+        ("```python\nreturn 42\n```", "print(42)"),
+        (
+            "```python\ndef solution():\n    return 18\n```",
+            "def solution():\n    return 18\nprint(solution())",
+        ),
+        (
+            "```python\ndef solution():\n    return 18\nsolution()\n```",
+            "def solution():\n    return 18\nprint(solution())",
+        ),
+        (
+            "```python\ndef solution():\n    print(18)\nsolution()\n```",
+            "def solution():\n    print(18)\nsolution()",
+        ),
+        (
+            "```python\ndef f(n):\n    return n\n```",  # nobody says with which n
+            "def f(n):\n    return n",
+        ),
+    ],
+)
+def test_a_program_is_found_and_prints(text: str, program: str) -> None:
+    assert read_program(text) == program
+
+
+@pytest.mark.parametrize("text", ["", "There are 18 eggs left.", "```python\n```", "```python\ndef (:\n```"])
+def test_what_is_no_program_is_none(text: str) -> None:
+    assert read_program(text) is None
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("18\n", "18"),
+        ("18.0\n", "18"),
+        ("41.000000000000036\n", "41"),
+        ("0.30000000000000004\n", "0.3"),
+        ("-2.50\n", "-2.5"),
+        ("1e3\n", "1000"),
+        ("$1,234.50\n", "1234.5"),
+        ("Fraction(7, 2)\n", "7/2"),
+        ("14/7\n", "2"),
+        ("12345678901234567890\n", "12345678901234567890"),
+        ("(1, 2)\n", "(1, 2)"),
+        ("so\nmany\n\n7\n\n", "7"),
+        ("", None),
+        ("\n \n", None),
+    ],
+)
+def test_the_last_line_is_the_answer_as_a_person_writes_it(output: str, answer: str | None) -> None:
+    assert printed_answer(output) == answer
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_it(text: str, output: str) -> None:
+    read_program(text)
+    printed_answer(output)
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 6))
+def test_noise_of_floats_is_no_part_of_an_answer(number: int, digits: int) -> None:
+    value = number / 10**digits
+    found = printed_answer(repr(value + value * 1e-15))
+    assert found is not None
+    assert float(found) == pytest.approx(value, rel=1e-8)
