@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.evaluation.summary import fixed_tokens, greedy_answer, leads, plain_vote
+from adascale.engine.evaluation.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.types import ROOT, AnswerGroup, Estimate
 
 from ..terminal.text import chance, cut, duration, one_line, plural, thousands

@@ -8,7 +8,7 @@ from typing import Any
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.evaluation.summary import account
+from adascale.engine.evaluation.account import account
 from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings

@@ -23,13 +23,6 @@ def run(*args: str) -> tuple[str, str]:
     return invoked(app, *args)
 
 
-@pytest.fixture
-def trace(tmp_path: Path) -> str:
-    log = pens(running=False)
-    log.end()
-    return str(written(tmp_path / "t.jsonl", log.events))
-
-
 def test_the_answer_is_printed_as_ask_prints_it(trace: str) -> None:
     stdout, stderr = run(trace)
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens, wide
 from searches import searched
-from traces import written
 
 from adascale.cli.commands.tree import tree
 from adascale.cli.export.document import Document
@@ -227,13 +226,6 @@ app.command()(tree)
 
 def run(*args: str) -> tuple[str, str]:
     return invoked(app, *args)
-
-
-@pytest.fixture
-def trace(tmp_path: Path) -> str:
-    log = pens(running=False)
-    log.end()
-    return str(written(tmp_path / "t.jsonl", log.events))
 
 
 @pytest.mark.parametrize(
