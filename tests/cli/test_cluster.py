@@ -65,9 +65,12 @@ def has_a_record(out: Path) -> bool:
     return out.exists() and bool(out.read_text())
 
 
-def engines() -> list[psutil.Process]:
-    """Processes that serve as workers on the nodes."""
-    return [p for p in psutil.process_iter(["cmdline"]) if "ray::Engine" in " ".join(p.info["cmdline"] or [])]
+def engines(node: Any = None) -> list[psutil.Process]:
+    """Processes that serve as workers on all nodes, or on one."""
+    raylets = [process.process.pid for process in node.all_processes["raylet"]] if node else []
+    found = psutil.process_iter(["cmdline", "ppid"])
+    named = [p for p in found if "ray::Engine" in " ".join(p.info["cmdline"] or [])]
+    return [p for p in named if p.info["ppid"] in raylets] if node else named
 
 
 def test_two_nodes_give_the_same_records_as_none(
@@ -125,7 +128,10 @@ def test_a_node_that_is_gone_is_done_without(
     cluster.wait_for_nodes()
     run = command(home, out, "--ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: engines(node))
+        [engine] = engines(node)
         wait_for(lambda: has_a_record(out))
+        engine.suspend()  # else it may have ended its last question before the node is gone
         cluster.remove_node(node, allow_graceful=False)
         _, err = process.communicate(timeout=120)
     assert "was lost" in err
