@@ -6,6 +6,9 @@ The bare loop calls llama_decode and llama_sampler_sample and nothing else, in b
 layout is what adascale is compared with. ``reading`` is adascale with the hidden states of every step pooled,
 as a calibration needs them; its share is of adascale without. All alternate in one run, each branch 300
 tokens deep.
+
+Where a context's memory lies makes a tenth of the speed, so ratios of one run differ by that much. ``own``
+does not: it is the ratio if llama_decode takes both the same time, from what each spends outside of it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import llama_cpp.llama_cpp as C
 
@@ -32,10 +37,40 @@ from ..common import STORY, close, model_path, table
 DEPTH = 300
 
 
+class DecodeClock:
+    """Takes the place of llama_decode, and adds up the seconds that are spent in it."""
+
+    def __init__(self) -> None:
+        self._decode = C.llama_decode
+        self.seconds = 0.0
+
+    def __call__(self, *args: Any) -> int:
+        started = time.perf_counter()
+        status: int = self._decode(*args)
+        self.seconds += time.perf_counter() - started
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of one run, and those of them in llama_decode."""
+
+    seconds: float
+    decoding: float
+
+    @property
+    def outside(self) -> float:
+        """Share outside of llama_decode."""
+        return 1.0 - self.decoding / self.seconds
+
+
 class BareLoop:
     """Decode and sample, as little Python as ctypes allows."""
 
-    def __init__(self, model: LlamaModel, branches: int, window: int, threads: int, unified: bool) -> None:
+    def __init__(
+        self, model: LlamaModel, branches: int, window: int, threads: int, clock: DecodeClock, unified: bool
+    ) -> None:
+        self._clock = clock
         params = C.llama_context_default_params()
         params.n_ctx, params.n_seq_max = window * branches, branches
         params.n_batch = params.n_ubatch = 512
@@ -69,8 +104,8 @@ class BareLoop:
             batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, position, 1
             batch.seq_id[i][0], batch.logits[i] = sequence, wanted
 
-    def run(self, prompt: tuple[int, ...], tokens: int) -> float:
-        """Seconds for ``tokens`` steps of every branch behind the prompt."""
+    def run(self, prompt: tuple[int, ...], tokens: int) -> Timing:
+        """The time of ``tokens`` steps of every branch behind the prompt."""
         C.llama_memory_clear(self.memory, True)
         self.fill([(token, i, 0) for i, token in enumerate(prompt)], False)
         self.batch.logits[len(prompt) - 1] = 1
@@ -78,20 +113,23 @@ class BareLoop:
         last = [C.llama_sampler_sample(s, self.context, -1) for s in self.samplers]
         for sequence in range(1, self.branches):
             C.llama_memory_seq_cp(self.memory, 0, sequence, -1, -1)
-        started = 0.0
+        started = decoding = 0.0
         for step in range(tokens + 1):
             if step == 1:  # the first step pays for the forks
-                started = time.perf_counter()
+                started, decoding = time.perf_counter(), self._clock.seconds
             self.fill([(t, len(prompt) + step, i) for i, t in enumerate(last)], True)
             assert C.llama_decode(self.context, self.batch) == 0
             last = [C.llama_sampler_sample(s, self.context, i) for i, s in enumerate(self.samplers)]
-        return time.perf_counter() - started
+        return Timing(time.perf_counter() - started, self._clock.seconds - decoding)
 
 
 class Adascale:
     """The real policy, driven as the driver does it."""
 
-    def __init__(self, model: LlamaModel, branches: int, window: int, threads: int, states: bool) -> None:
+    def __init__(
+        self, model: LlamaModel, branches: int, window: int, threads: int, clock: DecodeClock, states: bool
+    ) -> None:
+        self._clock = clock
         self.context = LlamaContext(model, window, branches, threads, AbortFlag(), states=states)
         chat = ChatFormat(model, "You are a writer.")
         costs = measure(self.context)
@@ -104,8 +142,8 @@ class Adascale:
         self.policy.close()
         self.context.close()
 
-    def run(self, question: str, tokens: int) -> float:
-        """Seconds for ``tokens`` steps of every branch."""
+    def run(self, question: str, tokens: int) -> Timing:
+        """The time of ``tokens`` steps of every branch."""
         problem = Problem("bench", question)
         self.policy.open(problem)
         ids = [BranchId(self._next + i) for i in range(self.branches)]
@@ -114,14 +152,14 @@ class Adascale:
             self.policy.start(id_, Prefix(problem), seed=int(id_), until="answer", greedy=False)
         self.policy.advance()
         self.policy.advance()
-        started = time.perf_counter()
+        started, decoding = time.perf_counter(), self._clock.seconds
         for _ in range(tokens):
             self.policy.advance()
-        seconds = time.perf_counter() - started
+        timing = Timing(time.perf_counter() - started, self._clock.seconds - decoding)
         for id_ in ids:
             self.policy.cancel(id_)
         self.policy.close_problem(problem)
-        return seconds
+        return timing
 
 
 def deep_question(model: LlamaModel) -> tuple[str, tuple[int, ...]]:
@@ -146,34 +184,40 @@ def main() -> None:
     model.is_end = lambda token: False  # type: ignore[method-assign]
     question, prompt = deep_question(model)
     window = -(-(len(prompt) + args.tokens + 260) // 256) * 256
-    rows, ratios, reading = [], {}, {}
+    clock = C.llama_decode = DecodeClock()
+    rows, ratios, own, reading = [], {}, {}, {}
     for branches in map(int, args.branches.split(",")):
         contestants = {
-            "unified": BareLoop(model, branches, window, args.threads, unified=True),
-            "streams": BareLoop(model, branches, window, args.threads, unified=False),
-            "adascale": Adascale(model, branches, window, args.threads, states=False),
-            "reading": Adascale(model, branches, window, args.threads, states=True),
+            "unified": BareLoop(model, branches, window, args.threads, clock, unified=True),
+            "streams": BareLoop(model, branches, window, args.threads, clock, unified=False),
+            "adascale": Adascale(model, branches, window, args.threads, clock, states=False),
+            "reading": Adascale(model, branches, window, args.threads, clock, states=True),
         }
         speeds: dict[str, list[float]] = {name: [] for name in contestants}
+        outside: dict[str, list[float]] = {name: [] for name in contestants}
         for _ in range(args.rounds):
             for name, contestant in contestants.items():
                 what = question if isinstance(contestant, Adascale) else prompt
-                seconds = contestant.run(what, args.tokens)  # type: ignore[arg-type]
-                speeds[name].append(branches * args.tokens / seconds)
+                timing = contestant.run(what, args.tokens)  # type: ignore[arg-type]
+                speeds[name].append(branches * args.tokens / timing.seconds)
+                outside[name].append(timing.outside)
         for contestant in contestants.values():
             contestant.close()
         middle = {name: statistics.median(values) for name, values in speeds.items()}
-        ratio = middle["adascale"] / max(middle["unified"], middle["streams"])
+        best = max("unified", "streams", key=lambda name: middle[name])
+        ratio = middle["adascale"] / middle[best]
+        decoding = {name: 1.0 - statistics.median(shares) for name, shares in outside.items()}
+        own[str(branches)] = round(decoding["adascale"] / decoding[best], 3)
         ratios[str(branches)] = round(ratio, 3)
         # Rounds are paired, so that a slow moment of the machine touches both.
         pairs = zip(speeds["reading"], speeds["adascale"], strict=True)
         share = statistics.median(r / a for r, a in pairs)
         reading[str(branches)] = round(share, 3)
         shown = (f"{middle[n]:.1f}" for n in contestants)
-        rows.append([str(branches), *shown, f"{ratio:.3f}", f"{share:.3f}"])
-    table(["branches", "bare unified", "bare streams", "adascale", "reading", "ratio", "share"], rows)
+        rows.append([str(branches), *shown, f"{ratio:.3f}", f"{own[str(branches)]:.3f}", f"{share:.3f}"])
+    table(["branches", "bare unified", "bare streams", "adascale", "reading", "ratio", "own", "share"], rows)
     figures = {"model": args.model, "depth": len(prompt), "threads": args.threads}
-    close({"ratio": ratios, "reading": reading, **figures})
+    close({"ratio": ratios, "own": own, "reading": reading, **figures})
 
 
 if __name__ == "__main__":
