@@ -1,0 +1,176 @@
+"""Tests in Python source: asserts, bare comparisons, test functions and classes.
+
+A module that a test file imports and that is neither in the standard library nor a known library is the
+program under test: its import goes, and what it is asked for is asked of the program.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Sequence
+
+from ..errors import UsageError, setting
+from .pytest_forms import imports_pytest, parametrized_calls, uses_pytest, without_pytest
+from .suite import CodeTest
+from .syntax import is_main_guard, names, outside_names, parse, unparse
+
+_LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "pytest", "scipy", "sympy"})
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_SHOWN = 200
+"""Characters of a source that an error shows."""
+
+
+def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[CodeTest, ...]:
+    """The tests in Python source; what is no test is the setup of each.
+
+    Each module-level assert is a test, unless other statements use the program: those are the steps of one
+    scenario, and one test. So are ``test_...`` functions and methods of ``Test...`` classes.
+
+    Args:
+        source: Of ``--test`` or of a file.
+        where: What an error calls it.
+        setup: Imports that it needs besides its own.
+
+    Raises:
+        UsageError: it is no Python, holds no test, or one that needs more of pytest than is known here.
+    """
+    body = _statements(source, where)
+    asserts = [node for node in body if isinstance(node, ast.Assert)]
+    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
+    classes = [node for node in body if isinstance(node, ast.ClassDef) and node.name.startswith("Test")]
+    others = [node for node in body if node not in asserts and node not in functions]
+    around = "\n".join(filter(None, [setup, unparse(others)]))
+    tests = [
+        *_module_tests(body, setup),
+        *(CodeTest(text, around) for node in functions for text in _function_tests(node, where)),
+        *(CodeTest(text, around) for node in classes for text in _method_tests(node)),
+    ]
+    if not tests:
+        raise UsageError(
+            f"{where} has no assert and no test function",
+            source.strip()[:_SHOWN] or "it is empty",
+            hint=f"write {setting('test', 'assert f(2) == 4')}, or a function test_f() with asserts",
+            slug="bad-test",
+        )
+    return tuple(tests)
+
+
+def _statements(source: str, where: str) -> list[ast.stmt]:
+    """Statements of a source in the form in which they can be tests, without what starts a test runner."""
+    try:
+        tree = parse(source)
+    except SyntaxError as error:
+        place = f" in line {error.lineno}" if error.lineno else ""
+        raise UsageError(
+            f"{where} is no Python: {error.msg}{place}",
+            (error.text or source).strip()[:_SHOWN],
+            slug="bad-test",
+        ) from error
+    own = _OwnImports()
+    body = [own.visit(node) for node in tree.body if not is_main_guard(node)]
+    kept = [without_pytest(_as_assert(node), where) for node in body if node and not _starts_tests(node)]
+    return kept if uses_pytest(kept) else [node for node in kept if not imports_pytest(node)]
+
+
+class _OwnImports(ast.NodeTransformer):
+    """Drops imports of the program under test; ``solution.f`` becomes ``f``."""
+
+    def __init__(self) -> None:
+        self._modules = set[str]()
+        self._aliases: dict[str, str] = {}
+
+    def visit_Import(self, node: ast.Import) -> ast.Import | None:
+        own = [alias for alias in node.names if _is_own(alias.name)]
+        self._modules |= {alias.asname or alias.name for alias in own}
+        node.names = [alias for alias in node.names if alias not in own]
+        return node if node.names else None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        if not node.level and node.module and not _is_own(node.module):
+            return node
+        self._aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        return None
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if ast.unparse(node.value) in self._modules:
+            return ast.copy_location(ast.Name(node.attr, node.ctx), node)
+        self.generic_visit(node)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        node.id = self._aliases.get(node.id, node.id)
+        return node
+
+
+def _is_own(module: str) -> bool:
+    top = module.split(".")[0]
+    return top not in sys.stdlib_module_names and top not in _LIBRARIES
+
+
+def _as_assert(node: ast.stmt) -> ast.stmt:
+    match node:
+        case ast.Expr(ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) as condition):
+            return ast.copy_location(ast.Assert(condition), node)
+    return node
+
+
+def _starts_tests(node: ast.stmt) -> bool:
+    """Whether a statement calls a test function or a runner, or only prints."""
+    match node:
+        case ast.Expr(ast.Call(function)):
+            called = ast.unparse(function)
+            return called in {"print", "pytest.main", "unittest.main"} or called.startswith("test")
+    return False
+
+
+def _module_tests(body: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
+    steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
+    if not any(isinstance(node, ast.Assert) for node in steps):
+        return
+    definitions = [
+        node
+        for node in body
+        if isinstance(node, _DEFINITIONS)
+        and not (isinstance(node, ast.FunctionDef) and node.name.startswith("test"))
+    ]
+    asked = set(outside_names(unparse(body)))
+    fixed = [node for node in steps if not isinstance(node, ast.Assert)]
+    if any(asked.intersection(names(node)) for node in fixed):
+        yield CodeTest(unparse(steps), "\n".join(filter(None, [setup, unparse(definitions)])))
+        return
+    around = "\n".join(filter(None, [setup, unparse([*definitions, *fixed])]))
+    for node in steps:
+        if isinstance(node, ast.Assert):
+            yield CodeTest(ast.unparse(node), around)
+
+
+def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
+    """A test function and its call, once for each set of its parameters."""
+    calls, decorators = parametrized_calls(node, where)
+    given = node.args
+    if not calls and len(given.posonlyargs) + len(given.args) > len(given.defaults):
+        raise UsageError(
+            f"{where}: {node.name} takes arguments",
+            "fixtures of pytest are not known here",
+            hint="build what it needs inside of the function",
+            slug="bad-test",
+        )
+    bare = ast.FunctionDef(node.name, node.args, node.body, decorators, node.returns)
+    for call in calls or [f"{node.name}()"]:
+        yield f"{unparse([bare])}\n{call}"
+
+
+def _method_tests(node: ast.ClassDef) -> Iterator[str]:
+    """Each test method of a class on an object of its own."""
+    methods = [method.name for method in node.body if isinstance(method, ast.FunctionDef)]
+    is_unittest = any(ast.unparse(base).endswith("TestCase") for base in node.bases)
+    for name in methods:
+        if not name.startswith("test"):
+            continue
+        if is_unittest:  # runs setUp and tearDown, and lets the failure through
+            yield f"{node.name}({name!r}).debug()"
+        elif "setup_method" in methods:
+            yield f"case = {node.name}()\ncase.setup_method()\ncase.{name}()"
+        else:
+            yield f"{node.name}().{name}()"

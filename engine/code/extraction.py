@@ -1,0 +1,102 @@
+"""The program in a model's text, as a person would cut it out, and mended so that tests can call it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Sequence
+
+from .missing_imports import add_imports
+from .repairs import Program, Repair, drop_examples, expose_entry_point
+from .syntax import outside_names, parse, try_parse
+
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})(?:[ \t]*[\w+.-]+)?[ \t]*(?=\n|\Z)")
+_FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def extract_program(text: str, entry_point: str) -> Program | None:
+    """The program in a model's text; None where no part of it is Python.
+
+    Args:
+        text: Prose, and code with or without fences.
+        entry_point: What tests call; empty where there is none.
+    """
+    blocks = [block for part in _FENCE.split(text) if (block := _code(part))]
+    if not blocks:
+        return None
+    source = _with_helpers(blocks, _chosen(blocks, entry_point))
+    repairs: list[Repair] = []
+    for repair in (expose_entry_point, drop_examples):
+        source, more = repair(source, entry_point)
+        repairs += more
+    source, more = add_imports(source)
+    return Program(source, (*repairs, *more))
+
+
+def _code(part: str) -> str:
+    """The Python in a part of a text; empty where there is no definition, import or assignment."""
+    lines = part.replace("\r\n", "\n").strip("\n").split("\n")
+    starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
+    for start in dict.fromkeys([0, *starts]) if starts else ():
+        whole = textwrap.dedent("\n".join(lines[start:]))
+        source = whole if start == 0 and try_parse(whole) else _longest_beginning(whole)
+        tree = try_parse(source)
+        if tree and any(
+            isinstance(node, _DEFINITIONS | ast.Import | ast.ImportFrom | ast.Assign) for node in tree.body
+        ):
+            return source.strip("\n")
+    return ""
+
+
+def _longest_beginning(source: str) -> str:
+    """Lines of a source up to where it ceases to be Python."""
+    lines = source.split("\n")
+    while lines:
+        try:
+            parse("\n".join(lines))
+        except SyntaxError as error:
+            del lines[min(len(lines), error.lineno or len(lines)) - 1 :]
+        else:
+            break
+    return "\n".join(lines)
+
+
+def _chosen(blocks: Sequence[str], entry_point: str) -> int:
+    """The last block that defines the entry point, else the last that defines anything, else the last."""
+    defines = [_defined_names(block) for block in blocks]
+    ranks = [(entry_point in names, bool(names), at) for at, names in enumerate(defines)]
+    return max(ranks)[-1]
+
+
+def _defined_names(source: str) -> set[str]:
+    """Functions, methods, classes and variables that a source defines, stubs left out."""
+    tree = parse(source)
+    found = {node.name for node in ast.walk(tree) if isinstance(node, _DEFINITIONS) and not _is_stub(node)}
+    lambdas = [node.targets for node in tree.body if isinstance(node, ast.Assign)]
+    return found | {target.id for targets in lambdas for target in targets if isinstance(target, ast.Name)}
+
+
+def _is_stub(node: ast.stmt) -> bool:
+    """Whether a definition has no more than a docstring, ``pass`` or ``...``."""
+    body: list[ast.stmt] = getattr(node, "body", [])
+    return all(
+        isinstance(line, ast.Pass) or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        for line in body
+    )
+
+
+def _with_helpers(blocks: Sequence[str], chosen: int) -> str:
+    """A block, below those that define or import what it lacks."""
+    source = blocks[chosen]
+    for block in [*reversed(blocks[:chosen]), *blocks[chosen + 1 :]]:
+        if set(outside_names(source)) & _bound_names(block):
+            source = f"{block}\n\n\n{source}"
+    return source
+
+
+def _bound_names(source: str) -> set[str]:
+    imports = [node for node in parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    aliases = {alias.asname or alias.name for node in imports for alias in node.names}
+    return _defined_names(source) | aliases

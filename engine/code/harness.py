@@ -1,0 +1,186 @@
+"""A program and its tests as one source, and the verdicts in what running that source printed.
+
+The source keeps to what both interpreters run: CPython, and the subset of pydantic-monty. Each test is a
+function of its own, so that neither its imports nor its names change the program's. A verdict is a line that
+begins with a nonce, a hash of the program and its tests: no text that stands in the program can be one, as it
+would hold its own hash. (A program that searches the frames of a CPython for it could; what is meant is a
+model's program that prints, not an attacker's, whom the sandbox holds.)
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..ports import Execution
+from .suite import Suite
+from .syntax import parse, unparse
+
+Outcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
+"""Of one test; ``not-run``: the run ended at an earlier one, or in the program itself."""
+
+_SHOWN = 200
+"""Characters of a value or message that a verdict keeps."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+_HARNESS = """\
+print_{n}, repr_{n}, str_{n}, type_{n} = print, repr, str, type
+given_{n}, failed_{n} = [], []
+
+
+def call_{n}(function, *args, **kwargs):
+    given_{n}.clear()
+    value = function(*args, **kwargs)
+    given_{n}.append(value)
+    return value
+
+
+def fail_{n}(message=""):
+    detail = str_{n}(message)
+    if given_{n}:
+        try:
+            detail = repr_{n}(given_{n}[0])
+        except BaseException:
+            detail = "a value without a repr"
+    failed_{n}.append(detail)
+    raise AssertionError(message)
+
+
+def run_{n}(number, test):
+    given_{n}.clear()
+    failed_{n}.clear()
+    try:
+        test()
+        verdict, detail = "passed", ""
+    except BaseException as error:
+        if failed_{n}:
+            verdict, detail = "failed", failed_{n}[0]
+        else:
+            verdict, detail = "error", type_{n}(error).__name__
+            try:
+                message = str_{n}(error)
+                detail = detail + ": " + message if message else detail
+            except BaseException:
+                pass
+    print_{n}("\\n{n}", number, verdict, repr_{n}(detail[:{shown}]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one test says of a program.
+
+    Attributes:
+        outcome: Whether it passed, or how it did not.
+        detail: Of a failed test the ``repr`` of what the entry point gave last, or the message of the assert
+            where it gave nothing; of an error the last line of its traceback. At most 200 characters.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Harness:
+    """A program with the tests that it has to pass."""
+
+    program: str
+    suite: Suite
+
+    @property
+    def source(self) -> str:
+        """What an executor runs.
+
+        Raises:
+            SyntaxError: the program does not parse.
+        """
+        nonce = self._nonce
+        stars: list[ast.stmt] = []
+        runs: list[str] = []
+        for number, test in enumerate(self.suite.tests):
+            body = [
+                _Instrumented(nonce, self.suite.entry_point).visit(node) for node in parse(test.text).body
+            ]
+            stars += [node for node in body if _imports_star(node)]
+            runs.append(_as_function(f"test_{nonce}", [node for node in body if not _imports_star(node)]))
+            runs.append(f"run_{nonce}({number}, test_{nonce})")
+        future, program = _split_future(self.program)
+        harness = _HARNESS.format(n=nonce, shown=_SHOWN)
+        return "\n".join([*future, harness, unparse(stars), program, *runs, ""])
+
+    def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
+        """One verdict for each test, in their order, from running ``source``."""
+        line = re.compile(rf"{self._nonce} (\d+) (passed|failed|error) (.*)")
+        found: dict[int, Verdict] = {}
+        for match in filter(None, map(line.fullmatch, execution.output.split("\n"))):
+            try:
+                detail = ast.literal_eval(match[3])
+            except (SyntaxError, ValueError):  # cut off by the limit of output
+                continue
+            found.setdefault(int(match[1]), Verdict(_OUTCOMES[match[2]], _shown(detail)))
+        numbers = range(len(self.suite.tests))
+        end = next((number for number in numbers if number not in found), None)
+        ending = {} if end is None else {end: _ending(execution)}
+        return tuple((found | ending).get(number, Verdict("not-run")) for number in numbers)
+
+    @property
+    def _nonce(self) -> str:
+        texts = [self.program, self.suite.entry_point, *(test.text for test in self.suite.tests)]
+        return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+_OUTCOMES: dict[str, Outcome] = {"passed": "passed", "failed": "failed", "error": "error"}
+
+
+def _ending(execution: Execution) -> Verdict:
+    """The verdict of the test in which a run ended."""
+    if execution.error.startswith("TimeoutError"):
+        return Verdict("time-limit")
+    return Verdict("error", _shown(execution.error) or "the program ended before its tests did")
+
+
+def _shown(text: str) -> str:
+    """A text as one line without addresses of objects, which differ from run to run."""
+    return _ADDRESS.sub("", text.strip().split("\n")[0])[:_SHOWN]
+
+
+class _Instrumented(ast.NodeTransformer):
+    """Has calls of the entry point keep what they give, and failing asserts tell it."""
+
+    def __init__(self, nonce: str, entry_point: str) -> None:
+        self._nonce = nonce
+        self._entry_point = entry_point
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == self._entry_point:
+            return ast.Call(ast.Name(f"call_{self._nonce}"), [node.func, *node.args], node.keywords)
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.If:
+        self.generic_visit(node)
+        fail = ast.Call(ast.Name(f"fail_{self._nonce}"), [node.msg] if node.msg else [], [])
+        return ast.If(ast.UnaryOp(ast.Not(), node.test), [ast.Expr(fail)], [])
+
+
+def _as_function(name: str, body: Sequence[ast.stmt]) -> str:
+    arguments = ast.arguments([], [], None, [], [], None, [])
+    return unparse([ast.FunctionDef(name, arguments, list(body), [])])
+
+
+def _imports_star(node: ast.stmt) -> bool:
+    """Whether a statement is one that no function may hold."""
+    return isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+
+
+def _split_future(program: str) -> tuple[list[str], str]:
+    """Imports from ``__future__``, which stand on top of a source, and the rest of the program."""
+    tree = parse(program)
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    if not future:
+        return [], program
+    return [unparse(future)], unparse([node for node in tree.body if node not in future])

@@ -1,0 +1,83 @@
+"""Imports that a program forgot: names of the standard library that it uses and nothing binds."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Mapping, Sequence
+
+from .repairs import Repair
+from .syntax import outside_names, parse
+
+_NAMES: Mapping[str, str] = {
+    name: module
+    for module, names in {
+        "typing": "Any Callable Dict Generator Iterable Iterator List Mapping NamedTuple Optional Sequence "
+        "Set Tuple TypeVar Union",
+        "collections": "ChainMap Counter OrderedDict defaultdict deque namedtuple",
+        "itertools": "accumulate chain combinations combinations_with_replacement compress "
+        "groupby islice pairwise permutations product starmap takewhile zip_longest",
+        "functools": "cache cmp_to_key lru_cache partial reduce total_ordering wraps",
+        "math": "ceil comb cos exp factorial fabs floor gcd hypot inf isclose isqrt lcm log log10 log2 "
+        "perm pi prod radians sin sqrt tan",
+        "heapq": "heapify heappop heappush heappushpop heapreplace nlargest nsmallest",
+        "bisect": "bisect bisect_left bisect_right insort",
+        "datetime": "date datetime timedelta timezone",
+        "string": "ascii_letters ascii_lowercase ascii_uppercase punctuation",
+        "operator": "attrgetter itemgetter",
+        "dataclasses": "dataclass",
+        "abc": "ABC abstractmethod",
+        "enum": "Enum",
+        "copy": "deepcopy",
+        "decimal": "Decimal",
+        "fractions": "Fraction",
+        "statistics": "mean median",
+    }.items()
+    for name in names.split()
+}
+
+_DATETIME_CLASSES = {"date", "datetime", "time", "timedelta", "timezone"}
+"""What is asked of the module ``datetime``, and not of its class of the same name."""
+
+
+def add_imports(source: str) -> tuple[str, Sequence[Repair]]:
+    """The program with the imports that it lacks on top, each a repair.
+
+    A name before a dot is a module where the standard library has one of that name (``bisect.insort``),
+    else what is commonly imported by it (``bisect(a, 3)``).
+    """
+    asked = _attributes(parse(source))
+    lines = []
+    for name in outside_names(source):
+        is_class = name == "datetime" and not asked.get(name, set()) & _DATETIME_CLASSES
+        if name in asked and name in sys.stdlib_module_names and not is_class:
+            lines.append(f"import {name}")
+        elif name in _NAMES:
+            lines.append(f"from {_NAMES[name]} import {name}")
+    if not lines:
+        return source, ()
+    return _on_top(source, lines), [Repair("missing-import", line) for line in lines]
+
+
+def _attributes(tree: ast.AST) -> dict[str, set[str]]:
+    """What is asked of each name by a dot."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ast.Name(name), attribute):
+                found.setdefault(name, set()).add(attribute)
+    return found
+
+
+def _on_top(source: str, lines: Sequence[str]) -> str:
+    """Lines on top of a source, but below its docstring and its imports from ``__future__``."""
+    last = 0
+    for node in parse(source).body:
+        match node:
+            case ast.Expr(ast.Constant(str())) | ast.ImportFrom("__future__"):
+                last = node.end_lineno or 0
+            case _:
+                break
+    before, behind = source.split("\n")[:last], source.split("\n")[last:]
+    gap = [] if behind and behind[0].startswith(("import ", "from ")) else [""]
+    return "\n".join([*before, *lines, *gap, *behind])

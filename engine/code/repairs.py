@@ -1,0 +1,222 @@
+"""What keeps a program from being tested, and its repair: the wrong name, examples, input at module level.
+
+A repair changes lines of the text, so that comments and layout stay as the model wrote them.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .syntax import is_main_guard, names, outside_names, parse, unparse
+
+RepairKind = Literal["entry-point", "method", "main-guard", "input", "example", "missing-import"]
+"""What was wrong: the function's name; a method where a function is called; code that runs on import."""
+
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINITIONS = _FUNCTIONS | ast.ClassDef | ast.Import | ast.ImportFrom
+_ENDINGS = frozenset({"sys.exit", "unittest.main", "doctest.testmod", "os._exit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change to a program.
+
+    Attributes:
+        kind: What was wrong.
+        detail: The name, line or statement that it concerns.
+    """
+
+    kind: RepairKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that a model wrote.
+
+    Attributes:
+        source: Python that compiles.
+        repairs: What was changed in it, in this order.
+    """
+
+    source: str
+    repairs: tuple[Repair, ...] = ()
+
+
+def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
+    """The program with its function called like the entry point, if it has another name or is a method."""
+    tree = parse(source)
+    if not entry_point or entry_point in _bound_names(tree.body):
+        return source, ()
+    functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
+    methods = list(_methods(tree))
+    for class_name, method in methods:
+        if method == entry_point:
+            return _with_method(source, class_name, method, entry_point)
+    name = _renamed(functions, entry_point)
+    if name:
+        detail = f"{name} is {entry_point}"
+        return _rename(source, tree, name, entry_point), [Repair("entry-point", detail)]
+    if not functions and len(methods) == 1:
+        return _with_method(source, *methods[0], entry_point)
+    return source, ()
+
+
+def _renamed(functions: Sequence[ast.FunctionDef | ast.AsyncFunctionDef], entry_point: str) -> str | None:
+    """The function that should have been called like the entry point."""
+    alike = [node.name for node in functions if _letters(node.name) == _letters(entry_point)]
+    if alike:
+        return alike[-1]
+    helpers = {name for node in functions for name in names(node) if name != node.name}
+    roots = [
+        node.name
+        for node in functions
+        if node.name not in helpers and node.name != "main" and not node.name.startswith("test")
+    ]
+    return roots[0] if len(roots) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _methods(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Class and name of public methods of classes that are made without arguments."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
+            made = [method.args for method in methods if method.name == "__init__"]
+            if all(len(args.args) - len(args.defaults) <= 1 for args in made):
+                yield from ((node.name, method.name) for method in methods if method.name[0] != "_")
+
+
+def _with_method(source: str, class_name: str, method: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
+    call = f"{class_name}().{method}"
+    function = f"def {entry_point}(*args, **kwargs):\n    return {call}(*args, **kwargs)"
+    return f"{source}\n\n\n{function}", [Repair("method", f"{class_name}.{method} is {entry_point}")]
+
+
+def _rename(source: str, tree: ast.Module, name: str, entry_point: str) -> str:
+    """The source with one function under another name.
+
+    Each token of the name is changed where each of them is a reference to it. Where one may be something else
+    (a parameter, a keyword, part of an f-string) or the new name is in use, a line below gives it both.
+    """
+    tokens = list(_name_tokens(source, name))
+    references = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree)) + 1
+    if len(tokens) != references or any(_name_tokens(source, entry_point)):
+        return f"{source}\n\n\n{entry_point} = {name}"
+    lines = source.split("\n")
+    for row, column in reversed(tokens):
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + entry_point + line[column + len(name) :]
+    return "\n".join(lines)
+
+
+def _name_tokens(source: str, name: str) -> Iterator[tuple[int, int]]:
+    """Row, from 1, and column of each token of that name that does not follow a dot."""
+    before = ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and token.string == name and before != ".":
+            yield token.start
+        before = token.string
+
+
+def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
+    """The program without what runs on import and is no part of it.
+
+    That is a main guard, input, prints, calls of the entry point, tests of its own, and what needs their
+    results. A statement whose result a function reads stays, unless it waits for input.
+    """
+    tree = parse(source)
+    running = _running_names(tree, entry_point)
+    defined = [node for node in tree.body if isinstance(node, _DEFINITIONS) and not _is_test_case(node)]
+    read = {*outside_names(unparse(defined)), entry_point}
+    dropped: dict[ast.stmt, Repair] = {}
+    missing = set[str]()
+    for node in tree.body:
+        kind = _example_kind(node, running, missing)
+        if kind is None or (kind == "example" and _bound_names([node]) & read):
+            continue
+        dropped[node] = Repair(kind, ast.unparse(node).split("\n")[0])
+        missing |= _bound_names([node])
+    if not dropped or len(dropped) == len(tree.body):
+        return source, ()
+    return _without(source, tree, dropped), list(dropped.values())
+
+
+def _running_names(tree: ast.Module, entry_point: str) -> set[str]:
+    """Functions whose call at module level is an example: the entry point, and what prints or calls it."""
+    running = {"print", "input", "exit", "quit", entry_point}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and entry_point in _bound_names([node]):
+            running |= set(names(node.value))
+    functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
+    for _ in functions:
+        running |= {node.name for node in functions if _calls(node) & running}
+    return running
+
+
+def _calls(node: ast.AST) -> set[str]:
+    return {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+
+
+def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[str]) -> RepairKind | None:
+    """Why a statement of a module is no part of the program; None where it is."""
+    if is_main_guard(node):
+        return "main-guard"
+    if isinstance(node, _DEFINITIONS):
+        return "example" if _is_test_case(node) else None
+    calls = _calls(node)
+    if "input" in calls:
+        return "input"
+    asserts = any(isinstance(part, ast.Assert) for part in ast.walk(node))
+    if asserts or calls & (_ENDINGS | set(running)) or set(names(node)) & set(missing):
+        return "example"
+    return None
+
+
+def _is_test_case(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and any(
+        ast.unparse(base) in {"TestCase", "unittest.TestCase"} for base in node.bases
+    )
+
+
+def _bound_names(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that statements bind at their own level."""
+    bound = {node.name for node in body if isinstance(node, _FUNCTIONS | ast.ClassDef)}
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
+        elif not isinstance(node, _FUNCTIONS | ast.ClassDef):
+            stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+    return bound
+
+
+def _without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str:
+    """The source without statements, and without the comments above them."""
+    kept = [node for node in tree.body if node not in dropped]
+    kept_lines = {line for node in kept for line in _lines(node)}
+    gone_lines = {line for node in dropped for line in _lines(node)}
+    if kept_lines & gone_lines:  # two statements on a line
+        return unparse(kept)
+    lines = source.split("\n")
+    below_is_gone = max(gone_lines) > max(kept_lines)
+    for number in range(len(lines), 0, -1):
+        if number in kept_lines or number in gone_lines:
+            below_is_gone = number in gone_lines
+        elif below_is_gone and lines[number - 1].lstrip().startswith("#"):
+            gone_lines.add(number)
+    return "\n".join(line for number, line in enumerate(lines, 1) if number not in gone_lines).strip("\n")
+
+
+def _lines(node: ast.stmt) -> range:
+    decorators: Sequence[ast.expr] = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    return range(first, (node.end_lineno or node.lineno) + 1)

@@ -1,0 +1,82 @@
+"""A test of a program, and the suite of tests that a task has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import UsageError, setting
+from .syntax import called_names, outside_names, parse
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTest:
+    """One test.
+
+    Attributes:
+        source: Statements that raise where a program is wrong: an assert, or a function with asserts and its
+            call.
+        setup: Statements that run before them: imports, helpers, data.
+    """
+
+    source: str
+    setup: str = ""
+
+    @property
+    def text(self) -> str:
+        """All that runs."""
+        return f"{self.setup}\n{self.source}" if self.setup else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The tests of a task, none or more.
+
+    Attributes:
+        tests: In the order in which they are given.
+        entry_point: The function or class that they call; empty where there is no test.
+    """
+
+    tests: tuple[CodeTest, ...] = ()
+    entry_point: str = ""
+
+
+def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
+    """A suite of tests without copies; its entry point is the function that all of them name, else the first.
+
+    Args:
+        tests: Each of source that parses.
+        entry_point: As the task has it; None reads it from the tests.
+
+    Raises:
+        UsageError: a test names nothing that a program could define, so that it ends alike whatever the
+            program; or no test names the entry point.
+    """
+    unique = tuple(dict.fromkeys(tests))
+    needs = [_program_names(test) for test in unique]
+    for test, names in zip(unique, needs, strict=True):
+        if not names:
+            raise UsageError(
+                "a test names nothing that a program could define, so it ends alike whatever the program",
+                test.source,
+                hint=f"call the function that the program should have: {setting('test', 'assert f(2) == 4')}",
+                slug="bad-test",
+            )
+    shared = [name for name in needs[0] if all(name in names for names in needs)] if needs else []
+    if entry_point is None:
+        first = next(iter(needs), ("",))
+        return Suite(unique, next(iter(shared), first[0]))
+    if needs and not any(entry_point in names for names in needs):
+        raise UsageError(
+            f'no test names the entry point "{entry_point}"',
+            f"they name: {', '.join(dict.fromkeys(name for names in needs for name in names))}",
+            slug="bad-test",
+        )
+    return Suite(unique, entry_point)
+
+
+def _program_names(test: CodeTest) -> tuple[str, ...]:
+    """What a test needs of the program: what it calls first, as arguments may be constants of the program."""
+    needed = outside_names(test.text)
+    called = called_names(parse(test.text))
+    return tuple(sorted(needed, key=lambda name: name not in called))

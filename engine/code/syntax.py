@@ -1,0 +1,121 @@
+"""Python source as text: its tree, the names it needs from outside, and its normal form."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import symtable
+import warnings
+from collections.abc import Sequence
+
+_BUILTINS = frozenset(dir(builtins)) | {"__file__"}
+
+
+def parse(source: str) -> ast.Module:
+    """The tree of a source that compiles.
+
+    Raises:
+        SyntaxError: it does not, or is nested too deeply or too large for this interpreter.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" and `x is 1` are the author's business
+            tree = ast.parse(source)
+            # A `return` at module level parses, but does not compile.
+            compile(source, "<program>", "exec", dont_inherit=True)
+    except (ValueError, OverflowError, RecursionError, MemoryError) as error:
+        if isinstance(error, SyntaxError):
+            raise
+        raise SyntaxError(str(error) or type(error).__name__) from error
+    return tree
+
+
+def try_parse(source: str) -> ast.Module | None:
+    """The tree of a source; None where ``parse`` raises."""
+    try:
+        return parse(source)
+    except SyntaxError:
+        return None
+
+
+def is_literal(text: str) -> bool:
+    """Whether a text is a number, a string, a constant, or a collection of such."""
+    tree = try_parse(text)
+    try:
+        match tree and tree.body:
+            case [ast.Expr(value)]:
+                ast.literal_eval(value)
+                return True
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return False
+    return False
+
+
+def outside_names(source: str) -> tuple[str, ...]:
+    """Names that a source reads and neither binds nor finds among the builtins, by first appearance.
+
+    Args:
+        source: That ``parse`` accepts.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = symtable.symtable(source, "<program>", "exec")
+    read, bound = set[str](), set[str]()
+    tables = [module]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            at_module_level = table is module or symbol.is_declared_global()
+            if at_module_level and (symbol.is_assigned() or symbol.is_imported()):
+                bound.add(symbol.get_name())
+            if symbol.is_global() and symbol.is_referenced():
+                read.add(symbol.get_name())
+    missing = read - bound - _BUILTINS
+    return tuple(name for name in names(parse(source)) if name in missing)
+
+
+def unparse(body: Sequence[ast.stmt]) -> str:
+    """Statements as source."""
+    return ast.unparse(ast.fix_missing_locations(ast.Module(list(body), [])))
+
+
+def is_main_guard(node: ast.stmt) -> bool:
+    """Whether a statement is ``if __name__ == "__main__":``."""
+    match node:
+        case ast.If(ast.Compare(left, [ast.Eq()], [right])):
+            sides = {ast.unparse(left), ast.unparse(right)}
+            return sides == {"__name__", repr("__main__")}
+    return False
+
+
+def names(tree: ast.AST) -> tuple[str, ...]:
+    """Names that stand in a tree, each once, in the order of the text."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    found.sort(key=lambda name: (name.lineno, name.col_offset))
+    return tuple(dict.fromkeys(name.id for name in found))
+
+
+def called_names(tree: ast.AST) -> tuple[str, ...]:
+    """Names that a tree calls, each once, in the order of the text."""
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [function for function in calls if isinstance(function, ast.Name)]
+    found.sort(key=lambda name: (name.lineno, name.col_offset))
+    return tuple(dict.fromkeys(name.id for name in found))
+
+
+def normal_form(source: str) -> str:
+    """A program without comments, docstrings and layout: equal for programs that do the same line by line.
+
+    A source that does not parse is its own normal form.
+    """
+    tree = try_parse(source)
+    if tree is None:
+        return source
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+            if not node.body and not isinstance(node, ast.Module):
+                node.body = [ast.Pass()]
+    return ast.unparse(tree)

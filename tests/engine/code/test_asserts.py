@@ -1,0 +1,104 @@
+"""Tests are read from what a user writes: asserts, comparisons, test functions, classes."""
+
+from __future__ import annotations
+
+import pytest
+
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.suite import CodeTest, suite_of
+from adascale.engine.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("source", "tests"),
+    [
+        ("assert f(2) == 4", [CodeTest("assert f(2) == 4")]),
+        ("f(2) == 4", [CodeTest("assert f(2) == 4")]),
+        ("not f(2)", [CodeTest("assert not f(2)")]),
+        ("f(2) and f(3)", [CodeTest("assert f(2) and f(3)")]),
+        ("assert f(1); assert f(2)", [CodeTest("assert f(1)"), CodeTest("assert f(2)")]),
+        ("import math\nassert f() == math.pi", [CodeTest("assert f() == math.pi", "import math")]),
+        ("data = [1]\nassert f(data)", [CodeTest("assert f(data)", "data = [1]")]),
+        ("assert f(1)\nprint('ok')", [CodeTest("assert f(1)")]),
+    ],
+)
+def test_module_level_tests(source: str, tests: list[CodeTest]) -> None:
+    assert list(read_tests(source)) == tests
+
+
+def test_steps_that_use_the_program_are_one_scenario() -> None:
+    source = "import math\ns = Stack()\ns.push(1)\nassert s.pop() == 1\nassert s.empty()"
+    assert read_tests(source) == (CodeTest(source.removeprefix("import math\n"), "import math"),)
+
+
+def test_test_functions_are_tests_and_the_rest_is_their_setup() -> None:
+    source = (
+        "from prime import is_prime\nSMALL = [2, 3]\n"
+        "def test_small():\n    assert all(is_prime(n) for n in SMALL)\n"
+        "def test_one():\n    assert not is_prime(1)\n"
+        "if __name__ == '__main__':\n    test_small()\n"
+    )
+    small, one = read_tests(source)
+    assert small.source == "def test_small():\n    assert all((is_prime(n) for n in SMALL))\ntest_small()"
+    assert one.source.endswith("test_one()")
+    assert small.setup == one.setup == "SMALL = [2, 3]"
+    assert suite_of([small, one]).entry_point == "is_prime"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from solution import f", "from .solution import f", "import solution", "import my.solution as s",
+     "from solution import g as f", "from solution import *"],
+)  # fmt: skip
+def test_what_the_module_under_test_has_is_asked_of_the_program(line: str) -> None:
+    call = {"import solution": "solution.f(2)", "import my.solution as s": "s.f(2)"}.get(line, "f(2)")
+    [test] = read_tests(f"{line}\ndef test_f():\n    assert {call} == 4")
+    name = "g" if " g as " in line else "f"
+    assert test == CodeTest(f"def test_f():\n    assert {name}(2) == 4\ntest_f()")
+
+
+def test_classes_run_each_test_on_an_object_of_its_own() -> None:
+    plain = "class TestF:\n    def test_a(self):\n        assert f(1) == 1\n    def help(self):\n        pass"
+    assert [test.source for test in read_tests(plain)] == ["TestF().test_a()"]
+    case = "import unittest\nclass TestF(unittest.TestCase):\n    def test_a(self): f(1)\nunittest.main()"
+    assert [test.source for test in read_tests(case)] == ["TestF('test_a').debug()"]
+
+
+def test_raises_approx_and_parameters_need_no_pytest() -> None:
+    source = (
+        "import pytest\n"
+        "@pytest.mark.parametrize('n, expected', [(1, 1), (2, 4)])\n"
+        "def test_square(n, expected):\n    assert f(n) == pytest.approx(expected)\n"
+        "@pytest.mark.parametrize('n', [-1, -2])\n"
+        "def test_negative(n):\n    with pytest.raises(ValueError):\n        f(n)\n"
+    )
+    tests = read_tests(source)
+    assert [test.source.split("\n")[-1] for test in tests] == [
+        "test_square(*(1, 1))", "test_square(*(2, 4))", "test_negative(-1)", "test_negative(-2)",
+    ]  # fmt: skip
+    assert all("pytest" not in test.text for test in tests)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "fact"),
+    [
+        ("f(2) = 4", "the test is no Python: .* in line 1", "f(2) = 4"),
+        ("is 7 a prime?", "the test is no Python", "is 7 a prime?"),
+        ("", "the test has no assert", "it is empty"),
+        ("def f():\n    pass", "the test has no assert", "def f():\n    pass"),
+        ("f(2)", "the test has no assert", "f(2)"),
+        ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
+        ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "mark of pytest", "skip"),
+        ("import pytest\ndef test_f():\n    with pytest.raises(ValueError, match='x'):\n        f(1)",
+         "pytest.raises is known with one exception", "match="),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused(source: str, message: str, fact: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        read_tests(source)
+    assert fact in error.value.facts[0]
+
+
+def test_imports_of_a_task_stand_before_those_of_a_test() -> None:
+    [test] = read_tests("import re\nassert f(re, math)", setup="import math")
+    assert test.setup == "import math\nimport re"

@@ -1,0 +1,88 @@
+"""A program is cut out of what a model wrote as a person would cut it out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.code.extraction import extract_program
+from adascale.engine.code.repairs import Program, Repair
+from adascale.engine.code.syntax import parse
+
+F = "def f(n):\n    return n * n"
+
+
+def source(text: str, entry_point: str = "f") -> str:
+    found = extract_program(text, entry_point)
+    assert found is not None
+    assert not found.repairs
+    return found.source
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        F,
+        f"```python\n{F}\n```",
+        f"```python\n{F}",  # cut off before its fence
+        f"{F}\n```\nThis function squares.",  # the prompt had the opening fence
+        f"```\n{F}\n```",
+        f"~~~py\n{F}\n~~~",
+        f"```python\n```python\n{F}\n```\n```",
+        f"Here is the code: ```python\n{F}```",
+        f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.",
+        f"```python\n{F}\n\nIt multiplies n by itself.\n```",
+        "1. Square it:\n   ```python\n   def f(n):\n       return n * n\n   ```",
+        f"```bash\npip install numpy\n```\n```python\n{F}\n```\nExplanation\n",
+        f"```python\n{F}\n```\nUse it:\n```python\nresult = f(3)\nprint(result)\n```",
+        f"```python\ndef f(n):\n    return n + n\n```\nThat is wrong. Better:\n```python\n{F}\n```",
+        f"```python\n{F}\n```\nIts outline:\n```python\ndef f(n):\n    ...\n```",
+        f"```python\n{F}\n```\n```python\ndef test_f():\n    assert f(2) == 4\n```",
+        F.replace("\n", "\r\n"),
+        f"```python\n{F}\n\ndef g(n):\n    return f(n",  # cut off within a second function
+    ],
+)
+def test_one_function(text: str) -> None:
+    assert source(text).rstrip("\n") == F
+
+
+def test_a_block_gets_the_blocks_that_define_what_it_lacks() -> None:
+    blocks = ["import math", "def helper(n):\n    return math.sqrt(n)", "def f(n):\n    return helper(n)"]
+    text = "\nthen\n".join(f"```python\n{block}\n```" for block in blocks)
+    assert source(text) == "\n\n\n".join(blocks)
+
+
+def test_without_an_entry_point_the_last_block_that_defines_something_is_the_program() -> None:
+    assert source(f"```python\nx = 1\n```\n```python\n{F}\n```\n```\nf(3)\n```", "") == F
+
+
+@pytest.mark.parametrize(
+    "text", ["", "I cannot do that.", "```\n```", "f", "```python\ndef (:\n```", "42", "..."]
+)
+def test_what_holds_no_program(text: str) -> None:
+    assert extract_program(text, "f") is None
+
+
+def test_repairs_are_named_in_their_order() -> None:
+    text = "```python\ndef squareRoot(n):\n    return math.sqrt(n)\n\nprint(squareRoot(4))\n```"
+    assert extract_program(text, "square_root") == Program(
+        "import math\n\ndef square_root(n):\n    return math.sqrt(n)",
+        (
+            Repair("entry-point", "squareRoot is square_root"),
+            Repair("example", "print(square_root(4))"),
+            Repair("missing-import", "import math"),
+        ),
+    )
+
+
+LINES = ["```", "```python", "def f(n):", "    return n", "print(f(2))", "text", "", "class Solution:",
+         "    def g(self):", "        pass", "x = (", "if __name__ == '__main__':", "    f(input())",
+         "import math; f(1)", "@"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES)).map("\n".join) | st.text(), st.sampled_from(["f", "g", ""]))
+def test_whatever_is_found_compiles(text: str, entry_point: str) -> None:
+    found = extract_program(text, entry_point)
+    if found is not None:
+        parse(found.source)

@@ -1,0 +1,153 @@
+"""Verdicts are read from what the harness printed, and from nothing that a program prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.harness import Harness, Verdict
+from adascale.engine.code.suite import suite_of
+from adascale.engine.ports import Execution
+
+TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
+SQUARE = "def f(n):\n    return n * n"
+
+
+def harness(program: str, tests: list[str] = TESTS) -> Harness:
+    return Harness(program, suite_of([test for source in tests for test in read_tests(source)], "f"))
+
+
+def in_cpython(program: str, tests: list[str] = TESTS) -> tuple[Verdict, ...]:
+    judged = harness(program, tests)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", judged.source], capture_output=True, text=True)
+    error = done.stderr.strip().split("\n")[-1]
+    return judged.verdicts(Execution(done.stdout, error, 0.0))
+
+
+def test_a_right_program_passes() -> None:
+    assert in_cpython(SQUARE) == (Verdict("passed"),) * 3
+
+
+@pytest.mark.parametrize(
+    ("program", "verdicts"),
+    [
+        ("def f(n):\n    return n + n", [Verdict("passed"), Verdict("failed", "6"), Verdict("passed")]),
+        ("def f(n):\n    return 'x' * n", [Verdict("failed", "'xx'"), Verdict("failed", "'xxx'"),
+                                          Verdict("passed")]),
+        ("def f(n):\n    return 1 / n", [Verdict("failed", "0.5"), Verdict("failed", "0.3333333333333333"),
+                                         Verdict("error", "ZeroDivisionError: division by zero")]),
+        ("def f(n):\n    assert n > 2\n    return 9", [Verdict("error", "AssertionError"), Verdict("passed"),
+                                                        Verdict("error", "AssertionError")]),
+        ("def f(n):\n    raise SystemExit(0)", [Verdict("error", "SystemExit: 0")] * 3),
+        ("f = 3", [Verdict("error", "TypeError: 'int' object is not callable")] * 3),
+        ("g = 3", [Verdict("error", "NameError: name 'f' is not defined")] * 3),
+        ("1 / 0", [Verdict("error", "ZeroDivisionError: division by zero"), Verdict("not-run"),
+                    Verdict("not-run")]),
+        ("raise SystemExit", [Verdict("error", "the program ended before its tests did"), Verdict("not-run"),
+                              Verdict("not-run")]),
+        ("def f(n):\n    return object()", [Verdict("failed", "<object object>")] * 3),
+    ],
+)  # fmt: skip
+def test_what_a_wrong_program_gave_is_told(program: str, verdicts: list[Verdict]) -> None:
+    assert in_cpython(program) == tuple(verdicts)
+
+
+def test_a_value_is_cut_and_stays_on_its_line() -> None:
+    [verdict] = in_cpython("def f(n):\n    return ['a\\n\\u2028'] * 500", TESTS[:1])
+    assert verdict.outcome == "failed"
+    assert len(verdict.detail) == 200
+    assert verdict.detail.startswith(r"['a\n\u2028', ")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from __future__ import annotations\ndef f(n: Unknown):\n    return n * n",
+        "def print(*args): pass\ndef repr(x): return 1 / 0\nstr = type = None\ndef f(n): return n * n",
+        "def f(n):\n    print('unfinished line', end='')\n    return n * n",
+        "import sys\nsys.stdout.write('no end')\ndef f(n): return n * n",
+        "'''{braces} and \\'quotes\\''''\ndef f(n): return n * n",
+        "def f(n):\n\treturn n * n",
+    ],
+)
+def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
+    assert in_cpython(program) == (Verdict("passed"),) * 3
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "from math import *\nassert f(2) == sqrt(16)",
+        "text = '''two\n    lines'''\nassert f(2) == 4 and text.count(' ') == 4",
+        "assert sorted(f(n) for n in range(3)) == [0, 1, 4]",
+        "def test_f():\n    for n in range(3):\n        assert f(n) == n * n, 'wrong'",
+        "class TestF:\n    def test_f(self):\n        assert f(2) == 4",
+        "import unittest as u\nclass TestF(u.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)",
+        "import pytest\ndef test_f():\n    with pytest.raises(TypeError):\n        f(None)",
+        "import pytest\n@pytest.mark.parametrize('n, m', [(1, 1.0000001)])\ndef test_f(n, m):\n"
+        "    assert f(n) == pytest.approx(m)",
+    ],
+)
+def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
+    assert in_cpython(SQUARE, [test])[0] == Verdict("passed")
+    assert in_cpython("def f(n):\n    return 77", [test])[0].outcome in {"failed", "error"}
+
+
+def test_a_test_tells_its_message_where_the_program_gave_no_value() -> None:
+    assert in_cpython(SQUARE, ["assert callable(f) and False, 'no function'"]) == (
+        Verdict("failed", "no function"),
+    )
+    raising = "import pytest\ndef test_f():\n    with pytest.raises(ValueError):\n        g()"
+    [verdict] = in_cpython("def g(): pass\ndef f(): pass", [f"{raising}\n    f()"])
+    assert verdict == Verdict("failed", "ValueError was not raised")
+
+
+def test_names_of_a_test_do_not_reach_the_program() -> None:
+    program = "import datetime\ndef f(n):\n    return datetime.timedelta(n).days ** 2"
+    assert in_cpython(program, ["from datetime import timedelta as datetime\nassert f(2) == 4"]) == (
+        Verdict("passed"),
+    )
+
+
+def test_a_run_that_ends_early() -> None:
+    judged = harness(SQUARE)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(judged.source, {})
+    first = output.getvalue().split("\n")[:2]
+    rest = (Verdict("not-run"),)
+    cut = "\n".join(first)
+    assert judged.verdicts(Execution(cut, "TimeoutError: killed", 2.0))[1:] == (Verdict("time-limit"), *rest)
+    assert judged.verdicts(Execution(cut, "MemoryError: too much", 2.0))[1:] == (
+        Verdict("error", "MemoryError: too much"),
+        *rest,
+    )
+    # The limit of output cuts a line anywhere; what is not whole is no verdict.
+    for length in range(len(cut)):
+        assert "passed" not in [v.outcome for v in judged.verdicts(Execution(cut[:length], "cut", 0.0))]
+
+
+@given(
+    printed=st.lists(
+        st.sampled_from(["passed", "0", "1", "\n", " ", "''", "deadbeef", "{n}", "print_"])
+        | st.text(max_size=5)
+    ).map("".join),
+    other=st.sampled_from([SQUARE, "def f(n):\n    return n", ""]),
+)
+def test_no_print_is_a_verdict(printed: str, other: str) -> None:
+    """Not even verdicts of another program, nor text around the nonce of a program that does not print it."""
+    forged = f"\n{harness(other)._nonce} 0 passed ''\n".join(["", printed, ""])
+    program = f"print({forged!r})\ndef f(n):\n    print({forged!r})\n    return None"
+    judged = harness(program)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(judged.source, {})
+    outcomes = [verdict.outcome for verdict in judged.verdicts(Execution(output.getvalue(), "", 0.0))]
+    assert outcomes == ["failed", "failed", "passed"]

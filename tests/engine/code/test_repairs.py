@@ -1,0 +1,165 @@
+"""What keeps a program from being tested is repaired; what is part of it stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from adascale.engine.code.missing_imports import add_imports
+from adascale.engine.code.repairs import Repair, drop_examples, expose_entry_point
+
+F = "def f(n):\n    return n"
+
+
+@pytest.mark.parametrize(
+    ("source", "repaired"),
+    [
+        ("def isPrime(n):\n    return n", "def is_prime(n):\n    return n"),
+        (
+            "def prime(n):\n    return n < 2 or prime(n - 1)",
+            "def is_prime(n):\n    return n < 2 or is_prime(n - 1)",
+        ),
+        (
+            "def helper(n):\n    return n\n\ndef prime(n):\n    return helper(n)",
+            "def helper(n):\n    return n\n\ndef is_prime(n):\n    return helper(n)",
+        ),
+        (
+            "def prime(n):\n    return n\n\ndef main():\n    prime(1)",
+            None,  # nothing but main needs it: main is no candidate, and what it calls counts as a helper
+        ),
+        ("def a(n):\n    return n\n\ndef b(n):\n    return n", None),
+        ("x = 1", None),
+    ],
+)
+def test_a_single_function_gets_the_name_that_tests_call(source: str, repaired: str | None) -> None:
+    found, repairs = expose_entry_point(source, "is_prime")
+    assert found == (repaired or source)
+    assert [repair.kind for repair in repairs] == (["entry-point"] if repaired else [])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def count(text, count=0):\n    return count",  # a parameter of the same name
+        "def count(text):\n    return text.replace('a', 'b').find('b') + len(dict(count=1))",
+        "def count(n):\n    return f'{count}'",
+        "def count(n):\n    total = n\n    return total",  # the new name is in use
+    ],
+)
+def test_where_a_name_may_mean_something_else_the_function_has_both(source: str) -> None:
+    found, repairs = expose_entry_point(source, "total")
+    assert found == f"{source}\n\n\ntotal = count"
+    assert list(repairs) == [Repair("entry-point", "count is total")]
+
+
+def test_an_attribute_of_the_name_is_no_reference() -> None:
+    found, _ = expose_entry_point("def count(s):\n    return s.count('a')", "total")
+    assert found == "def total(s):\n    return s.count('a')"
+
+
+@pytest.mark.parametrize("source", [F, "f = lambda n: n", "class f:\n    pass", "from math import sqrt as f"])
+def test_an_entry_point_that_is_there_stays(source: str) -> None:
+    assert expose_entry_point(source, "f") == (source, ())
+
+
+@pytest.mark.parametrize("method", ["f", "F", "solve"])
+def test_a_method_is_called_as_a_function(method: str) -> None:
+    source = f"class Solution:\n    def {method}(self, n):\n        return n"
+    found, repairs = expose_entry_point(source, "f")
+    assert found == f"{source}\n\n\ndef f(*args, **kwargs):\n    return Solution().{method}(*args, **kwargs)"
+    assert list(repairs) == [Repair("method", f"Solution.{method} is f")]
+
+
+def test_a_method_of_a_class_that_needs_arguments_is_left_alone() -> None:
+    source = (
+        "class A:\n    def __init__(self, n):\n        self.n = n\n    def f(self):\n        return self.n"
+    )
+    assert expose_entry_point(source, "f") == (source, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("print(f(3))", "example"),
+        ("f(3)", "example"),
+        ("assert f(3) == 4", "example"),
+        ("for n in range(3):\n    print(n)", "example"),
+        ("result = f(3)\nresult", "example"),
+        ("# Example usage:\nprint(f(3))  # 3", "example"),
+        ("exit()", "example"),
+        ("import sys\nsys.exit(0)", "example"),
+        ("n = int(input())\nm = n + 1", "input"),
+        ("if __name__ == '__main__':\n    f(3)", "main-guard"),
+        ("if '__main__' == __name__:\n    f(3)", "main-guard"),
+    ],
+)
+def test_what_runs_on_import_goes(line: str, kind: str) -> None:
+    found, repairs = drop_examples(f"{F}\n\n{line}", "f")
+    assert found.removesuffix("\n\nimport sys") == F
+    assert repairs[0].kind == kind
+    before, _ = drop_examples(f"{line}\n\n{F}", "f")
+    assert before.removeprefix("import sys\n").lstrip() == F
+
+
+def test_functions_that_print_are_called_for_show() -> None:
+    source = f"{F}\n\ndef show():\n    print(f(1))\n\ndef main():\n    show()"
+    assert drop_examples(f"{source}\n\nmain()", "f")[0] == source
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LIMIT = 10 ** 9",
+        "import sys\nsys.setrecursionlimit(10 ** 6)",
+        "primes = [2]\nprimes.append(3)",
+        "try:\n    import numpy\nexcept ImportError:\n    numpy = None",
+        "def build():\n    return {}\n\ncache = build()",
+        "first = f(1)\n\ndef g():\n    return first",
+        "'''The module.'''",
+    ],
+)
+def test_what_the_program_needs_stays(line: str) -> None:
+    source = f"{F}\n\n{line}"
+    assert drop_examples(source, "f") == (source, ())
+
+
+def test_comments_of_what_stays_stay() -> None:
+    source = f"# Squares.\n{F}  # slow\n\n# Test cases\nprint(f(1))\n# Output: 1"
+    assert drop_examples(source, "f")[0] == f"# Squares.\n{F}  # slow"
+
+
+def test_two_statements_on_a_line() -> None:
+    assert drop_examples("x = 1; print(x)", "f")[0] == "x = 1"
+
+
+def test_test_cases_of_a_model_go() -> None:
+    source = f"import unittest\n\n{F}\n\nclass TestF(unittest.TestCase):\n    pass\n\nunittest.main()"
+    assert drop_examples(source, "f")[0] == f"import unittest\n\n{F}"
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("math.sqrt(n)", ["import math"]),
+        ("sqrt(n)", ["from math import sqrt"]),
+        ("Counter(n)", ["from collections import Counter"]),
+        ("bisect(n, 1)", ["from bisect import bisect"]),
+        ("bisect.insort(n, 1)", ["import bisect"]),
+        ("datetime.now()", ["from datetime import datetime"]),
+        ("datetime.datetime.now()", ["import datetime"]),
+        ("re.sub('a', reduce(max, n))", ["import re", "from functools import reduce"]),
+        ("unknown(n, numpy.pi)", []),
+        ("n.math.sqrt()", []),
+    ],
+)  # fmt: skip
+def test_missing_imports(body: str, lines: list[str]) -> None:
+    source = f"def f(n):\n    return {body}"
+    found, repairs = add_imports(source)
+    assert [repair.detail for repair in repairs] == lines
+    assert found == ("\n".join([*lines, "", source]) if lines else source)
+
+
+def test_annotations_need_their_imports_and_imports_stand_in_their_place() -> None:
+    source = '"""Squares."""\nimport re\n\ndef f(n: List[int]): ...'
+    assert add_imports(source)[0] == source.replace("import re", "from typing import List\nimport re")
+    future = "from __future__ import annotations\n\ndef f(n: List[int]):\n    return sqrt(n)"
+    assert add_imports(future)[0] == future.replace("\n\n", "\nfrom math import sqrt\n\n\n", 1)
