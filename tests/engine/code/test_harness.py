@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import subprocess
-import sys
 
+import cpython
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,9 +25,7 @@ def harness(program: str, tests: list[str] = TESTS) -> Harness:
 
 def in_cpython(program: str, tests: list[str] = TESTS) -> tuple[Verdict, ...]:
     judged = harness(program, tests)
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", judged.source], capture_output=True, text=True)
-    error = done.stderr.strip().split("\n")[-1]
-    return judged.verdicts(Execution(done.stdout, error, 0.0))
+    return judged.verdicts(cpython.run(judged.source))
 
 
 def test_a_right_program_passes() -> None:
@@ -143,7 +140,7 @@ def test_a_run_that_ends_early() -> None:
 )
 def test_no_print_is_a_verdict(printed: str, other: str) -> None:
     """Not even verdicts of another program, nor text around the nonce of a program that does not print it."""
-    forged = f"\n{harness(other)._nonce} 0 passed ''\n".join(["", printed, ""])
+    forged = f"\n{harness(other).nonce} 0 passed ''\n".join(["", printed, ""])
     program = f"print({forged!r})\ndef f(n):\n    print({forged!r})\n    return None"
     judged = harness(program)
     output = io.StringIO()
