@@ -68,6 +68,7 @@ def doctor(*, options: DoctorOptions) -> None:
         _run_check("disk", lambda: _disk(generator)),
         _run_check("generator", lambda: _generator(generator)),
         _run_check("calibration", lambda: _calibration(generator)),
+        _run_check("programs", _programs),
         Finding("network", "skip", "offline") if options.offline else _run_check("network", _network),
     ]
     if options.json_output:
@@ -233,6 +234,17 @@ def _calibration(name: str) -> Finding:
         fix = f"adascale calibrate fit -g {name} --data questions.jsonl --questions 600"
         return Finding("calibration", "warn", f"{said}: no better than the base rate", fix)
     return Finding("calibration", "ok", said)
+
+
+def _programs() -> Finding:
+    """Where programs of a model can run: monty needs nothing of the machine, CPython a sandbox that holds."""
+    from adascale.models.programs.detection import find_sandbox
+
+    try:
+        return Finding("programs", "ok", f"run in monty, and in CPython within {find_sandbox().name}")
+    except AdascaleError as error:
+        text = f"run in monty alone, for CPython {'; '.join([error.message, *error.facts])}"
+        return Finding("programs", "warn", text, as_typed(error.hint))
 
 
 def _network() -> Finding:

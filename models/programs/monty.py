@@ -12,12 +12,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Self
 
 import pydantic_monty as monty
 
 from adascale.engine.ports import Execution
+
+from .executor import ProgramLimits
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -26,23 +27,6 @@ _POLICY = monty.OSPolicy(
     datetime=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), sleep="zero", random_start={"seed": 0}
 )
 """The same program prints the same, whenever it runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramLimits:
-    """What one program may use.
-
-    Attributes:
-        seconds: Of running.
-        memory_bytes: Of its heap.
-        output_bytes: Of what it prints.
-        depth: Calls inside of calls.
-    """
-
-    seconds: float = 2.0
-    memory_bytes: int = 128 << 20
-    output_bytes: int = 64 << 10
-    depth: int = 500
 
 
 class MontyExecutor:

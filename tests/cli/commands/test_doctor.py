@@ -13,8 +13,11 @@ from home import CLOSED, Home
 from loopback import serving
 
 from adascale.cli.commands import doctor
+from adascale.engine.errors import AdascaleError
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.programs import detection
+from adascale.models.programs.sandboxes import Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,7 @@ def checked(home: Home, *args: str, **env: str) -> tuple[dict[str, Any], int]:
 
 def test_it_fails_only_on_failures(home: Home) -> None:
     found, code = checked(home, "--offline")
+    programs = found.pop("programs")
     assert {name: check["result"] for name, check in found.items()} == {
         "python": "ok",
         "config": "ok",
@@ -47,7 +51,22 @@ def test_it_fails_only_on_failures(home: Home) -> None:
         "network": "skip",
     }
     assert found["generator"]["fix"] == f"adascale models pull {DEFAULT_GENERATOR}"
+    assert programs["detail"].startswith("run in monty")
     assert code == 0
+
+
+def test_it_says_where_programs_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "find_sandbox", lambda: Sandbox("landlock"))
+    assert doctor._programs() == doctor.Finding(
+        "programs", "ok", "run in monty, and in CPython within landlock"
+    )
+
+    def refuse() -> Sandbox:
+        raise AdascaleError("no sandbox holds", "bubblewrap: no namespaces", hint="`unsandboxed=True` helps")
+
+    monkeypatch.setattr(detection, "find_sandbox", refuse)
+    text = "run in monty alone, for CPython no sandbox holds; bubblewrap: no namespaces"
+    assert doctor._programs() == doctor.Finding("programs", "warn", text, "--unsandboxed helps")
 
 
 def test_a_broken_model_fails_with_its_fix(home: Home, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from adascale.engine.ports import Execution
-from adascale.models.programs.monty import MontyExecutor, ProgramLimits
+from adascale.models.programs.executor import ProgramLimits
+from adascale.models.programs.monty import MontyExecutor
 
 LIMITS = ProgramLimits(seconds=0.5, memory_bytes=32 << 20, output_bytes=4 << 10)
 

@@ -1,0 +1,134 @@
+"""The first lines of a fresh interpreter: it gives up its rights for good, then becomes the program.
+
+Runs as ``python -c SOURCE SETTINGS`` with the program as its standard input, where no file of this package
+can be read; so this is one file that imports the standard library alone. Settings are the arguments of
+``main`` as JSON. Limits, Landlock rules and the filter of system calls are held by the kernel, and no process
+can take them back.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import json
+import os
+import resource
+import struct
+import sys
+import types
+
+_PROCESSES = 4096
+"""The kernel counts all processes and threads of the user, so this only ends what has run wild."""
+_OPEN_FILES = 64
+
+# linux/landlock.h and linux/prctl.h; the numbers of these calls are the same on every machine.
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_RULE_PATH_BENEATH = 1
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+_ALL_OF_ABI_3 = (1 << 15) - 1
+"""Every way to open, make, move, remove or truncate a file; kernels before 6.2 cannot refuse to truncate."""
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
+_SECCOMP_MODE_FILTER = 2
+_SIGKILL = 9
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def main(
+    seconds: int, memory_bytes: int, file_bytes: int, depth: int, readable: list[str] | None, calls: str
+) -> None:
+    """Read the program, give up what the settings say, and run it.
+
+    Args:
+        seconds: Of CPU time.
+        memory_bytes: Of address space, the interpreter's own included.
+        file_bytes: Size of any file that it writes.
+        depth: Python calls inside of calls.
+        readable: Files and folders that Landlock lets it read; None leaves files to what is around.
+        calls: Filter of system calls, in hexadecimal; empty for none.
+    """
+    program = sys.stdin.buffer.read()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.argv = ["program.py"]
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)  # as ``site`` would
+    sys.setrecursionlimit(depth)
+    limit_resources(seconds, memory_bytes, file_bytes)
+    if readable is not None:
+        restrict_files(readable)
+    if calls:
+        restrict_calls(bytes.fromhex(calls))
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    exec(compile(program, "program.py", "exec", dont_inherit=True), vars(module))
+
+
+def limit_resources(seconds: int, memory_bytes: int, file_bytes: int) -> None:
+    """Set soft and hard limits of this process."""
+    limits = {
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_AS: memory_bytes,
+        resource.RLIMIT_FSIZE: file_bytes,
+        resource.RLIMIT_NPROC: _PROCESSES,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for which, limit in limits.items():
+        hard = resource.getrlimit(which)[1]
+        lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        try:
+            resource.setrlimit(which, (lowest, lowest))
+        except ValueError:
+            if sys.platform == "linux":  # macOS refuses to limit the address space
+                raise
+
+
+def restrict_files(readable: list[str]) -> None:
+    """Refuse every access to files but reading those below ``readable`` (Landlock), and ``/dev/null``."""
+    rules = dict.fromkeys(readable, _READ_FILE) | {os.devnull: _READ_FILE | _WRITE_FILE}
+    ruleset = _call(
+        "landlock_create_ruleset", _LANDLOCK_CREATE_RULESET, struct.pack("=Q", _ALL_OF_ABI_3), 8, 0
+    )
+    for path, access in rules.items():
+        beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        rule = struct.pack("=Qi", access | (_READ_DIR if os.path.isdir(path) else 0), beneath)
+        _call("landlock_add_rule", _LANDLOCK_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
+        os.close(beneath)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _call("landlock_restrict_self", _LANDLOCK_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def restrict_calls(instructions: bytes) -> None:
+    """Install a filter of system calls (seccomp), and die with the process that runs programs."""
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    buffer = ctypes.create_string_buffer(instructions, len(instructions))
+    filter_program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program)
+
+
+def _prctl(option: int, *arguments: int | bytes) -> None:
+    padded = [*arguments, 0, 0, 0, 0][:4]
+    _checked("prctl", _LIBC.prctl(option, *map(_word, padded)))
+
+
+def _call(name: str, number: int, *arguments: int | bytes) -> int:
+    """One system call of which the C library has no wrapper."""
+    return _checked(name, _LIBC.syscall(_word(number), *map(_word, arguments)))
+
+
+def _word(argument: int | bytes) -> ctypes.c_long | bytes:
+    """Variadic arguments are whole registers; ctypes would pass an int as 32 bits."""
+    return argument if isinstance(argument, bytes) else ctypes.c_long(argument)
+
+
+def _checked(name: str, result: int) -> int:
+    if result < 0:
+        raise OSError(f"{name}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))

@@ -1,0 +1,133 @@
+"""Runs programs of a model in CPython, each in a fresh process within a sandbox of the operating system.
+
+For what ``monty`` cannot run: classes that inherit, generators, most of the standard library. A program has
+no standard input, no environment, no network and no file of the user. The kernel bounds what it may use; the
+thread that reads what it prints bounds wall time and output, and kills its group of processes in the end.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from adascale.engine.ports import Execution
+
+from .executor import ProgramLimits, ThreadedExecutor
+from .sandboxes import Sandbox
+
+_CHUNK_BYTES = 64 << 10
+_ERROR_BYTES = 8 << 10
+"""Kept of what a program writes to stderr: its end, where the traceback is."""
+
+_ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+"""All of it; a set prints in the same order whenever the program runs."""
+
+_TRACEBACK = "Traceback (most recent call last):\n"
+_KILLED = "TimeoutError: killed"
+
+
+class CPythonExecutor(ThreadedExecutor):
+    """Implements ``engine.ports.Executor``; use as a context manager.
+
+    Args:
+        sandbox: Where programs run; ``detection.find_sandbox()`` has this machine's.
+        processes: Programs that run at the same time.
+        limits: Of each.
+    """
+
+    def __init__(self, sandbox: Sandbox, processes: int = 1, limits: ProgramLimits = ProgramLimits()) -> None:
+        super().__init__(processes)
+        self._command = sandbox.command(limits)
+        self._limits = limits
+
+    def run(self, program: str) -> Execution:
+        """Run one program in a process of its own, and end all processes of its group."""
+        started = time.monotonic()
+        output = bytearray()
+        try:
+            with (
+                TemporaryDirectory(prefix="adascale-", ignore_cleanup_errors=True) as folder,
+                self._start(program, Path(folder)) as process,
+            ):
+                error = self._watch(process, output, started + self._limits.seconds)
+        except OSError as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        text = output[: self._limits.output_bytes].decode("utf-8", "ignore")
+        return Execution(text, error, time.monotonic() - started)
+
+    def _start(self, program: str, folder: Path) -> subprocess.Popen[bytes]:
+        source = folder / "program.py"
+        source.write_bytes(program.encode("utf-8", "surrogatepass"))
+        with source.open("rb") as stdin:
+            return subprocess.Popen(
+                self._command,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env=_ENVIRONMENT,
+                start_new_session=True,
+            )
+
+    def _watch(self, process: subprocess.Popen[bytes], output: bytearray, deadline: float) -> str:
+        """Fill ``output`` until the process ends or passes a limit; returns the error, empty without one."""
+        errors = bytearray()
+        try:
+            if limit := self._read(process, output, errors, deadline):
+                return limit
+            return _failure(process.wait(max(0.0, deadline - time.monotonic())), errors)
+        except subprocess.TimeoutExpired:
+            return _KILLED
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # macOS forbids to signal a dead group
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _read(
+        self, process: subprocess.Popen[bytes], output: bytearray, errors: bytearray, deadline: float
+    ) -> str:
+        """Read both streams until they are closed; returns the limit that was passed before, if any."""
+        with selectors.DefaultSelector() as streams:
+            for stream, buffer in ((process.stdout, output), (process.stderr, errors)):
+                assert stream is not None
+                streams.register(stream, selectors.EVENT_READ, buffer)
+            while streams.get_map():
+                ready = streams.select(max(0.0, deadline - time.monotonic()))
+                if time.monotonic() >= deadline:
+                    return _KILLED
+                for key, _ in ready:
+                    chunk = os.read(key.fd, _CHUNK_BYTES)
+                    key.data.extend(chunk)
+                    if not chunk:
+                        streams.unregister(key.fileobj)
+                del errors[:-_ERROR_BYTES]
+                if len(output) > self._limits.output_bytes:
+                    return f"MemoryError: more than {self._limits.output_bytes} bytes of output"
+        return ""
+
+
+def _failure(code: int, errors: bytes | bytearray) -> str:
+    """Why a process ended as it did; empty where it ran to its end.
+
+    Args:
+        code: Of its exit; bubblewrap adds 128 to a signal that ended the program, ``subprocess`` negates it.
+        errors: End of its stderr.
+    """
+    number = -code if code < 0 else code - 128
+    if number in (signal.SIGKILL, signal.SIGXCPU):
+        return _KILLED
+    if number in set(signal.Signals):
+        return f"the interpreter crashed: {signal.Signals(number).name}"
+    return _last_error(errors.decode("utf-8", "replace")) or f"SystemExit: {code}" if code else ""
+
+
+def _last_error(text: str) -> str:
+    """The line of the last traceback that names the exception; without a traceback the last line."""
+    _, traceback, end = text.rpartition(_TRACEBACK)
+    lines = [line for line in end.splitlines() if line.strip() and not line[0].isspace()]
+    return lines[0 if traceback else -1] if lines else ""

@@ -1,0 +1,359 @@
+"""Every sandbox that this machine has holds hostile programs, and honest ones run as they would outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import hostile
+import psutil
+import pytest
+
+from adascale.engine.ports import Execution
+from adascale.models.programs.cpython import CPythonExecutor
+from adascale.models.programs.detection import why_not
+from adascale.models.programs.executor import ProgramLimits
+from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox, candidates
+
+LEVELS = ("bubblewrap", "landlock") if sys.platform == "linux" else ("sandbox-exec",)
+LIMITS = ProgramLimits(seconds=2.0, memory_bytes=(32 << 20) + os.getpid(), output_bytes=4 << 10)
+"""The memory tells processes of this run from those of others."""
+
+ESCAPED = "ESCAPED"
+SECRET = "what nobody reads"
+
+
+@dataclass
+class World:
+    """What hostile programs reach for, and whether any of it has changed.
+
+    Attributes:
+        folder: Has the canary folder, and the folder in which executors write what they need.
+        signals: Those that reached this process.
+    """
+
+    folder: Path
+    stack: ExitStack = field(default_factory=ExitStack)
+    signals: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.canary = self.folder / "canary"
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir()
+        (self.canary / "empty").mkdir(parents=True)
+        self.secret = self.canary / "secret"
+        self.secret.write_text(SECRET)
+        self.tcp = self._listening(socket.create_server(("127.0.0.1", 0)))
+        self.port = self.tcp.getsockname()[1]
+        self.udp = self._bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", self.port))
+        self.unix = self._bound(socket.AF_UNIX, socket.SOCK_DGRAM, str(self.canary / "socket"))
+        self.abstract = f"adascale-{os.getpid()}-{self.port}"
+        self.stream = self._bound(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self.abstract}")
+        self.stream.listen()
+        for number in (signal.SIGUSR1, signal.SIGIO):
+            before = signal.signal(number, lambda received, _: self.signals.append(received))
+            self.stack.callback(signal.signal, number, before)
+
+    def _bound(self, family: int, kind: int, address: str | tuple[str, int]) -> socket.socket:
+        made = socket.socket(family, kind)
+        made.bind(address)
+        return self._listening(made)
+
+    def _listening(self, made: socket.socket) -> socket.socket:
+        made.setblocking(False)
+        return self.stack.enter_context(made)
+
+    def addressed(self, program: str) -> str:
+        """A hostile program with this world's names in it."""
+        names = {
+            "SECRET": self.secret,
+            "CANARY": self.canary,
+            "SOCKET": self.canary / "socket",
+            "ABSTRACT": self.abstract,
+            "PORT": self.port,
+            "PARENT": os.getpid(),
+        }
+        for name, value in names.items():
+            program = program.replace(name, str(value))
+        return program
+
+    def state(self) -> dict[str, object]:
+        """Files with rights, owners, sizes, times; limits and priority of this process."""
+        files = {
+            str(path.relative_to(self.folder)): (*os.lstat(path)[:7], os.lstat(path).st_mtime_ns)
+            for path in sorted(self.canary.rglob("*"))
+        }
+        own = psutil.Process()
+        return {
+            "files": files,
+            "scratch": os.listdir(self.scratch),
+            "text": self.secret.read_text(),
+            "folder": os.getcwd(),
+            "nice": own.nice(),
+            "threads": os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
+            "host": socket.gethostname(),
+        }
+
+    def contacts(self) -> list[str]:
+        """Every message, connection and signal that has arrived."""
+        found = [f"signal {number}" for number in self.signals]
+        for name, receive in (
+            ("tcp", lambda: self.tcp.accept()[0].close()),
+            ("stream", lambda: self.stream.accept()[0].close()),
+            ("udp", lambda: self.udp.recv(9)),
+            ("unix", lambda: self.unix.recv(9)),
+        ):
+            try:
+                receive()
+            except BlockingIOError:
+                continue
+            found.append(name)
+        return found
+
+
+def run_all(sandbox: Sandbox, programs: list[str]) -> list[Execution]:
+    with CPythonExecutor(sandbox, 8, LIMITS) as executor:
+        for ticket, program in enumerate(programs):
+            executor.submit(ticket, program)
+        found: dict[int, Execution] = {}
+        while len(found) < len(programs):
+            found |= dict(executor.collect(block=True))
+        assert executor.collect() == []
+    return [found[ticket] for ticket in range(len(programs))]
+
+
+def left_running(sandbox: Sandbox) -> list[list[str]]:
+    """Command lines of this run's programs that are still there when the kernel had time to end them."""
+    settings = sandbox.command(LIMITS)[-1]
+    deadline = time.monotonic() + 5
+    while True:
+        lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+        found = [line for line in lines if settings in line or "4242" in line]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What a level's programs gave, and the world before and behind them."""
+
+    executions: dict[str, Execution]
+    before: dict[str, object]
+    behind: dict[str, object]
+    contacts: list[str]
+    running: list[list[str]]
+
+
+@cache
+def level(name: str) -> Sandbox:
+    """The sandbox of that name; skips with the reason why this machine has none that holds."""
+    reasons = []
+    for sandbox in (*candidates(), UNSANDBOXED):
+        if sandbox.name == name:
+            reason = "" if sandbox is UNSANDBOXED else why_not(sandbox)
+            if not reason:
+                return sandbox
+            reasons.append(reason)
+    pytest.skip(f"{name}: {'; '.join(reasons) or 'not for this kind of machine'}")
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    return level(request.param)
+
+
+@pytest.fixture(scope="module")
+def aftermath(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
+    world = World(tmp_path_factory.mktemp("world"))
+    with world.stack, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(world.scratch))
+        patch.setenv("HOME", str(world.canary))
+        before = world.state()
+        programs = [
+            world.addressed(f"{program}\nprint('{ESCAPED}')" if program in hostile.ESCAPES else program)
+            for program in hostile.HOSTILE
+        ]
+        executions = run_all(sandbox, programs)
+        return Aftermath(
+            dict(zip(hostile.HOSTILE, executions, strict=True)),
+            before,
+            world.state(),
+            world.contacts(),
+            left_running(sandbox),
+        )
+
+
+def test_nothing_outside_has_changed(aftermath: Aftermath) -> None:
+    assert aftermath.behind == aftermath.before
+    assert aftermath.contacts == []
+    assert aftermath.running == []
+
+
+@pytest.mark.parametrize("program", hostile.ESCAPES)
+def test_no_program_leaves(aftermath: Aftermath, program: str) -> None:
+    execution = aftermath.executions[program]
+    assert execution.error
+    assert ESCAPED not in execution.output
+    assert SECRET not in execution.output + execution.error
+    assert "root:" not in execution.output
+
+
+@pytest.mark.parametrize("program", hostile.HOSTILE)
+def test_every_program_ends_within_its_limits(aftermath: Aftermath, program: str) -> None:
+    execution = aftermath.executions[program]
+    assert execution.error
+    assert execution.seconds < LIMITS.seconds + 3
+    assert len(execution.output.encode()) <= LIMITS.output_bytes
+
+
+@pytest.mark.parametrize(
+    ("programs", "error"),
+    [
+        (hostile.ENDLESS, "TimeoutError: killed"),
+        (hostile.GREEDY, "MemoryError: more than 4096 bytes of output"),
+    ],
+)
+def test_the_error_names_the_limit(aftermath: Aftermath, programs: list[str], error: str) -> None:
+    found = {program: aftermath.executions[program].error for program in programs}
+    assert found == dict.fromkeys(programs, error)
+
+
+@pytest.mark.parametrize("program", hostile.MEMORY)
+def test_memory_ends_before_time_does(aftermath: Aftermath, program: str) -> None:
+    assert aftermath.executions[program].error != "TimeoutError: killed"
+
+
+def test_there_are_sixty() -> None:
+    assert len(set(hostile.HOSTILE)) == len(hostile.HOSTILE) >= 60
+
+
+UNSAFE = [
+    "print(open('SECRET').read())",
+    "open('SECRET', 'a').write('x')",
+    "import os\nos.listdir('CANARY')",
+    "import os\nos.readlink('/proc/PARENT/cwd')",
+    "import os, signal\nos.kill(PARENT, signal.SIGUSR1)",
+    "import fcntl, os\nfcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, PARENT)",
+    "import os\nassert os.system('touch CANARY/new') == 0",
+    "import subprocess\nsubprocess.run(['/bin/sh', '-c', 'touch CANARY/new'], check=True)",
+    "import socket\nsocket.create_connection(('127.0.0.1', PORT), 1)",
+    "import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))",
+    "import socket\nsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', 'SOCKET')",
+    "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0ABSTRACT')",
+]
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="the programs are written for Linux")
+def test_without_a_sandbox_the_same_programs_leave(tmp_path: Path) -> None:
+    """So that what is above could fail."""
+    assert {*UNSAFE} <= {*hostile.ESCAPES}
+    world = World(tmp_path)
+    before = world.state()
+    with world.stack:
+        programs = [world.addressed(f"{program}\nprint('{ESCAPED}')") for program in UNSAFE]
+        executions = run_all(UNSANDBOXED, programs)
+        assert [ESCAPED in execution.output for execution in executions] == [True] * len(UNSAFE)
+        assert world.state() != before
+        assert set(world.contacts()) == {f"signal {signal.SIGUSR1.value}", "tcp", "udp", "unix", "stream"}
+
+
+@pytest.fixture(scope="module", params=[*LEVELS, UNSANDBOXED.name])
+def executor(request: pytest.FixtureRequest) -> Iterator[CPythonExecutor]:
+    with CPythonExecutor(level(request.param), 2, ProgramLimits(seconds=10.0)) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize(
+    ("program", "output"),
+    [
+        ("print(6 * 7)", "42\n"),
+        ("print('\u00e9\u4e2d')", "\u00e9\u4e2d\n"),
+        ("def f():\n    yield from (1, 2)\nprint(*f())", "1 2\n"),
+        ("class A: x = 1\nclass B(A): pass\nprint(B().x)", "1\n"),
+        ("import dataclasses as d\n@d.dataclass\nclass P:\n    x: int = 1\nprint(P())", "P(x=1)\n"),
+        ("import pickle\nclass A: x = 1\nprint(pickle.loads(pickle.dumps(A())).x)", "1\n"),
+        ("import __main__\nx = 1\nprint(__main__.x, __name__)", "1 __main__\n"),
+        ("print([name for name in globals() if not name.startswith('__')])", "[]\n"),
+        ("def f(x: 1 + 1): pass\nprint(f.__annotations__)", "{'x': 2}\n"),
+        ("import threading as t\nx = t.Thread(target=print, args=(1,))\nx.start()\nx.join()", "1\n"),
+        ("import asyncio\nasync def f(): return 1\nprint(asyncio.run(f()))", "1\n"),
+        (
+            "import unittest\nclass T(unittest.TestCase):\n    def test(self): print(1)\nunittest.main()",
+            "1\n",
+        ),
+        ("import heapq, math, random, statistics, fractions, sqlite3, zlib, hashlib\nprint(1)", "1\n"),
+        ("import contextlib, os\nwith contextlib.redirect_stdout(open(os.devnull, 'w')): print(2)", ""),
+        ("import os, sys\nprint(len(os.environ) < 5, sys.argv)", "True ['program.py']\n"),
+        ("print(1)\nexit()", "1\n"),
+        ("import os\nprint(1, flush=True)\nos._exit(0)", "1\n"),
+        ("import sys\nprint('ValueError: no', file=sys.stderr)", ""),
+        ("import sys\nsys.stdout.buffer.write(b'a\\xff\\n')", "a\n"),
+        ("", ""),
+    ],
+)
+def test_an_honest_program_prints(executor: CPythonExecutor, program: str, output: str) -> None:
+    execution = executor.run(program)
+    assert (execution.output, execution.error) == (output, "")
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("assert 1 == 2, 'no'", "AssertionError: no"),
+        ("assert 1 == 2", "AssertionError"),
+        ("raise ValueError('a\\nTraceback')", "ValueError: a"),
+        ("try: 1 / 0\nexcept ZeroDivisionError: {}['a']", "KeyError: 'a'"),
+        ("import warnings\nwarnings.warn('w')\n{}['a']", "KeyError: 'a'"),
+        ("import sys\nsys.stderr.write('x' * 100000 + '\\n')\n{}['a']", "KeyError: 'a'"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("input()", "EOFError: EOF when reading a line"),
+        ("import numpy", "ModuleNotFoundError: No module named 'numpy'"),
+        ("import adascale", "ModuleNotFoundError: No module named 'adascale'"),
+        ("import sys\nsys.exit(3)", "SystemExit: 3"),
+        ("import sys\nsys.exit('no')", "no"),
+        ("import ctypes\nctypes.string_at(0)", "the interpreter crashed: SIGSEGV"),
+        ("import os\nos._exit(200)", "SystemExit: 200"),
+    ],
+)
+def test_a_failure_is_the_last_line_of_its_traceback(
+    executor: CPythonExecutor, program: str, error: str
+) -> None:
+    execution = executor.run(f"print(1, flush=True)\n{program}" if "def f(:" not in program else program)
+    assert execution.error == error
+    assert execution.output == ("" if "def f(:" in program else "1\n")
+
+
+def test_the_same_program_prints_the_same(executor: CPythonExecutor) -> None:
+    program = "print({str(n) for n in range(100)})"
+    assert executor.run(program).output == executor.run(program).output
+
+
+def test_no_program_sees_another(executor: CPythonExecutor) -> None:
+    executor.run("open('left', 'w').write('x')")
+    assert executor.run("open('left')").error
+
+
+def test_many_run_beside_each_other_and_come_back_by_their_tickets(executor: CPythonExecutor) -> None:
+    for ticket in range(20):
+        executor.submit(ticket, f"print({ticket})")
+    outputs: dict[int, str] = {}
+    while len(outputs) < 20:
+        outputs |= {ticket: execution.output for ticket, execution in executor.collect(block=True)}
+    assert outputs == {ticket: f"{ticket}\n" for ticket in range(20)}
+    assert executor.collect() == []
+
+
+def test_what_cannot_be_started_is_a_failed_execution() -> None:
+    with CPythonExecutor(Sandbox("none", ("/no/such/program",))) as executor:
+        assert executor.run("print(1)").error.startswith("FileNotFoundError")
