@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from ..errors import UsageError, setting
-from .pytest_forms import imports_pytest, parametrized_calls, uses_pytest, without_pytest
+from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
 from .suite import CodeTest
 from .syntax import is_main_guard, names, outside_names, parse, unparse
 
-_LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "pytest", "scipy", "sympy"})
+_LIBRARIES = frozenset(
+    {"hypothesis", "numpy", "pandas", "pytest", "requests", "scipy", "sklearn", "sympy", "torch"}
+)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _SHOWN = 200
 """Characters of a source that an error shows."""
@@ -36,10 +38,9 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
         UsageError: it is no Python, holds no test, or one that needs more of pytest than is known here.
     """
     body = _statements(source, where)
-    asserts = [node for node in body if isinstance(node, ast.Assert)]
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
     classes = [node for node in body if isinstance(node, ast.ClassDef) and node.name.startswith("Test")]
-    others = [node for node in body if node not in asserts and node not in functions]
+    others = [node for node in body if node not in functions and not _is_assert_step(node)]
     around = "\n".join(filter(None, [setup, unparse(others)]))
     tests = [
         *_module_tests(body, setup),
@@ -70,7 +71,28 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
     own = _OwnImports()
     body = [own.visit(node) for node in tree.body if not is_main_guard(node)]
     kept = [without_pytest(_as_assert(node), where) for node in body if node and not _starts_tests(node)]
-    return kept if uses_pytest(kept) else [node for node in kept if not imports_pytest(node)]
+    kept = [node for node in kept if not imports_pytest(node)]
+    for node in (part for statement in kept for part in ast.walk(statement)):
+        _check_import(node, where)
+    return kept
+
+
+def _check_import(node: ast.AST, where: str) -> None:
+    """Refuses what is not there where programs run, before every program fails on it."""
+    match node:
+        case ast.Import(aliases):
+            modules = [alias.name for alias in aliases]
+        case ast.ImportFrom(str(module)):
+            modules = [module]
+        case _:
+            return
+    for module in modules:
+        if module.split(".")[0] in _LIBRARIES:
+            raise UsageError(
+                f"{where} imports {module}, and programs run with the standard library alone",
+                ast.unparse(node),
+                slug="bad-test",
+            )
 
 
 class _OwnImports(ast.NodeTransformer):
@@ -124,9 +146,14 @@ def _starts_tests(node: ast.stmt) -> bool:
     return False
 
 
+def _is_assert_step(node: ast.stmt) -> bool:
+    """Whether a statement that defines nothing is an assert, or holds one."""
+    return not isinstance(node, _DEFINITIONS) and any(isinstance(part, ast.Assert) for part in ast.walk(node))
+
+
 def _module_tests(body: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
     steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
-    if not any(isinstance(node, ast.Assert) for node in steps):
+    if not any(map(_is_assert_step, steps)):
         return
     definitions = [
         node

@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
+from .imports import missing_modules
 from .suite import CodeTest
 from .syntax import called_names, is_literal, outside_names, try_parse
 
@@ -25,8 +26,8 @@ _TRACEBACK = "Traceback (most recent call last):"
 def read_examples(text: str) -> tuple[CodeTest, ...]:
     """The examples in a problem's text as tests, in its order and without copies.
 
-    A test calls functions that nothing in the example defines and needs no other name, so that a formula in
-    the text is no test.
+    A test calls functions that nothing in the example defines and needs no other name but modules, so that a
+    formula in the text is no test.
     """
     lines = text.splitlines()
     found: list[CodeTest] = []
@@ -42,8 +43,8 @@ def _calls_a_program(test: CodeTest) -> bool:
     tree = try_parse(test.text)
     if tree is None:
         return False
-    asked = outside_names(test.text)
-    return bool(asked) and set(asked) <= set(called_names(tree))
+    asked = set(outside_names(test.text)) - set(missing_modules(test.text))
+    return bool(asked) and asked <= set(called_names(tree))
 
 
 def _session(lines: Sequence[str]) -> tuple[int, list[CodeTest]] | None:

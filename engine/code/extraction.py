@@ -6,14 +6,17 @@ import ast
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from .missing_imports import add_imports
+from .imports import mend_imports
 from .repairs import Program, Repair, drop_examples, expose_entry_point
-from .syntax import outside_names, parse, try_parse
+from .syntax import bound_names, outside_names, parse
 
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})(?:[ \t]*[\w+.-]+)?[ \t]*(?=\n|\Z)")
 _FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_CODE = _DEFINITIONS | ast.Import | ast.ImportFrom | ast.Assign
+"""What tells code from a word of prose that happens to be an expression."""
 
 
 def extract_program(text: str, entry_point: str) -> Program | None:
@@ -23,31 +26,39 @@ def extract_program(text: str, entry_point: str) -> Program | None:
         text: Prose, and code with or without fences.
         entry_point: What tests call; empty where there is none.
     """
-    blocks = [block for part in _FENCE.split(text) if (block := _code(part))]
-    if not blocks:
+    found = [block for part in _FENCE.split(text) if (block := _block(part))]
+    if not found:
         return None
-    source = _with_helpers(blocks, _chosen(blocks, entry_point))
-    repairs: list[Repair] = []
+    blocks = [block.source for block in found]
+    chosen = _chosen(blocks, entry_point)
+    source = _with_helpers(blocks, chosen)
+    repairs = [Repair("prose", line) for line in [found[chosen].left_out] if line]
     for repair in (expose_entry_point, drop_examples):
         source, more = repair(source, entry_point)
         repairs += more
-    source, more = add_imports(source)
+    source, more = mend_imports(source)
     return Program(source, (*repairs, *more))
 
 
-def _code(part: str) -> str:
-    """The Python in a part of a text; empty where there is no definition, import or assignment."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Python in a part of a text, and the first line of that part that is none."""
+
+    source: str
+    left_out: str
+
+
+def _block(part: str) -> _Block | None:
+    """The Python in a part of a text; None where there is no definition, import or assignment."""
     lines = part.replace("\r\n", "\n").strip("\n").split("\n")
     starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
     for start in dict.fromkeys([0, *starts]) if starts else ():
-        whole = textwrap.dedent("\n".join(lines[start:]))
-        source = whole if start == 0 and try_parse(whole) else _longest_beginning(whole)
-        tree = try_parse(source)
-        if tree and any(
-            isinstance(node, _DEFINITIONS | ast.Import | ast.ImportFrom | ast.Assign) for node in tree.body
-        ):
-            return source.strip("\n")
-    return ""
+        rest = textwrap.dedent("\n".join(lines[start:]))
+        source = _longest_beginning(rest)
+        if any(isinstance(node, _CODE) for node in parse(source).body):
+            left_out = [*lines[:start], *rest[len(source) :].split("\n")]
+            return _Block(source.strip("\n"), next((line.strip() for line in left_out if line.strip()), ""))
+    return None
 
 
 def _longest_beginning(source: str) -> str:
@@ -91,12 +102,7 @@ def _with_helpers(blocks: Sequence[str], chosen: int) -> str:
     """A block, below those that define or import what it lacks."""
     source = blocks[chosen]
     for block in [*reversed(blocks[:chosen]), *blocks[chosen + 1 :]]:
-        if set(outside_names(source)) & _bound_names(block):
+        imports = [node for node in parse(block).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        if {*_defined_names(block), *bound_names(imports)}.intersection(outside_names(source)):
             source = f"{block}\n\n\n{source}"
     return source
-
-
-def _bound_names(source: str) -> set[str]:
-    imports = [node for node in parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    aliases = {alias.asname or alias.name for node in imports for alias in node.names}
-    return _defined_names(source) | aliases

@@ -28,45 +28,48 @@ _SHOWN = 200
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _HARNESS = """\
-print_{n}, repr_{n}, str_{n}, type_{n} = print, repr, str, type
-given_{n}, failed_{n} = [], []
+print_{n}, repr_{n}, str_{n}, type_{n}, isinstance_{n} = print, repr, str, type, isinstance
+given_{n}, messages_{n} = [], []
+
+
+def keep_{n}(value):
+    given_{n}[:] = [value]
+    return value
 
 
 def call_{n}(function, *args, **kwargs):
     given_{n}.clear()
-    value = function(*args, **kwargs)
-    given_{n}.append(value)
-    return value
+    return keep_{n}(function(*args, **kwargs))
 
 
 def fail_{n}(message=""):
-    detail = str_{n}(message)
-    if given_{n}:
-        try:
-            detail = repr_{n}(given_{n}[0])
-        except BaseException:
-            detail = "a value without a repr"
-    failed_{n}.append(detail)
+    messages_{n}.append(message)
     raise AssertionError(message)
+
+
+def text_{n}(write, value):
+    try:
+        return write(value)[:{shown}]
+    except BaseException:
+        return "<unprintable>"
 
 
 def run_{n}(number, test):
     given_{n}.clear()
-    failed_{n}.clear()
+    messages_{n}.clear()
+    verdict, detail = "passed", ""
     try:
         test()
-        verdict, detail = "passed", ""
     except BaseException as error:
-        if failed_{n}:
-            verdict, detail = "failed", failed_{n}[0]
+        is_assert = isinstance_{n}(error, AssertionError)
+        if is_assert and given_{n}:
+            verdict, detail = "failed", text_{n}(repr_{n}, given_{n}[0])
+        elif is_assert and messages_{n}:
+            verdict, detail = "failed", text_{n}(str_{n}, messages_{n}[0])
         else:
-            verdict, detail = "error", type_{n}(error).__name__
-            try:
-                message = str_{n}(error)
-                detail = detail + ": " + message if message else detail
-            except BaseException:
-                pass
-    print_{n}("\\n{n}", number, verdict, repr_{n}(detail[:{shown}]))
+            message = text_{n}(str_{n}, error)
+            verdict, detail = "error", type_{n}(error).__name__ + (": " + message if message else "")
+    print_{n}("\\n{n}", number, verdict, repr_{n}(detail))
 """
 
 
@@ -76,8 +79,9 @@ class Verdict:
 
     Attributes:
         outcome: Whether it passed, or how it did not.
-        detail: Of a failed test the ``repr`` of what the entry point gave last, or the message of the assert
-            where it gave nothing; of an error the last line of its traceback. At most 200 characters.
+        detail: Of a failed test the ``repr`` of what the entry point gave last; where it was not called, of
+            what was compared, or the message of the assert. Of an error the last line of its traceback. At
+            most 200 characters.
     """
 
     outcome: Outcome
@@ -99,18 +103,21 @@ class Harness:
             SyntaxError: the program does not parse.
         """
         nonce = self.nonce
-        stars: list[ast.stmt] = []
+        shared: list[ast.stmt] = []
         runs: list[str] = []
         for number, test in enumerate(self.suite.tests):
-            body = [
-                _Instrumented(nonce, self.suite.entry_point).visit(node) for node in parse(test.text).body
-            ]
-            stars += [node for node in body if _imports_star(node)]
-            runs.append(_as_function(f"test_{nonce}", [node for node in body if not _imports_star(node)]))
+            body = parse(test.text).body
+            shared += [node for node in body if _is_for_modules(node)]
+            instrumented = _Instrumented(nonce, self.suite.entry_point)
+            steps = [instrumented.visit(node) for node in body if not _is_for_modules(node)]
+            runs.append(_as_function(f"test_{nonce}", steps))
             runs.append(f"run_{nonce}({number}, test_{nonce})")
-        future, program = _split_future(self.program)
+        program = parse(self.program).body
+        future = [node for node in [*program, *shared] if _is_from_future(node)]
+        stars = [node for node in shared if not _is_from_future(node)]
+        rest = [node for node in program if not _is_from_future(node)]
         harness = _HARNESS.format(n=nonce, shown=_SHOWN)
-        return "\n".join([*future, harness, unparse(stars), program, *runs, ""])
+        return "\n".join([unparse(future), harness, unparse(stars), unparse(rest), *runs, ""])
 
     def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
         """One verdict for each test, in their order, from running ``source``."""
@@ -159,13 +166,38 @@ class _Instrumented(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and node.func.id == self._entry_point:
-            return ast.Call(ast.Name(f"call_{self._nonce}"), [node.func, *node.args], node.keywords)
+            return self._helper("call", node.func, *node.args, keywords=node.keywords)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
+        match node.value:  # of `Stack().pop()`, the object is not what is asked for
+            case ast.Call(ast.Name(self._entry_point)):
+                self.generic_visit(node.value)
+            case _:
+                self.generic_visit(node)
         return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.If:
+        asks = ast.unparse(node.test)
         self.generic_visit(node)
-        fail = ast.Call(ast.Name(f"fail_{self._nonce}"), [node.msg] if node.msg else [], [])
+        if ast.unparse(node.test) == asks and node.msg is None:
+            node.test = self._keeping(node.test)
+        fail = self._helper("fail", *([node.msg] if node.msg else []))
         return ast.If(ast.UnaryOp(ast.Not(), node.test), [ast.Expr(fail)], [])
+
+    def _keeping(self, test: ast.expr) -> ast.expr:
+        """A condition that keeps its left side, as it calls the entry point nowhere."""
+        match test:
+            case ast.Compare(left, operators, others):
+                return ast.Compare(self._helper("keep", left), operators, others)
+            case ast.UnaryOp(ast.Not(), operand):
+                return ast.UnaryOp(ast.Not(), self._helper("keep", operand))
+            case ast.Call():
+                return self._helper("keep", test)
+        return test
+
+    def _helper(self, name: str, *arguments: ast.expr, keywords: Sequence[ast.keyword] = ()) -> ast.Call:
+        return ast.Call(ast.Name(f"{name}_{self._nonce}"), list(arguments), list(keywords))
 
 
 def _as_function(name: str, body: Sequence[ast.stmt]) -> str:
@@ -173,15 +205,11 @@ def _as_function(name: str, body: Sequence[ast.stmt]) -> str:
     return unparse([ast.FunctionDef(name, arguments, list(body), [])])
 
 
-def _imports_star(node: ast.stmt) -> bool:
+def _is_for_modules(node: ast.stmt) -> bool:
     """Whether a statement is one that no function may hold."""
-    return isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+    return isinstance(node, ast.ImportFrom) and (node.names[0].name == "*" or _is_from_future(node))
 
 
-def _split_future(program: str) -> tuple[list[str], str]:
-    """Imports from ``__future__``, which stand on top of a source, and the rest of the program."""
-    tree = parse(program)
-    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    if not future:
-        return [], program
-    return [unparse(future)], unparse([node for node in tree.body if node not in future])
+def _is_from_future(node: ast.stmt) -> bool:
+    """Whether a statement has to stand on top of a source."""
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"

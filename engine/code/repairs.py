@@ -12,10 +12,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .syntax import is_main_guard, names, outside_names, parse, unparse
+from .syntax import bound_names, is_main_guard, names, outside_names, parse, unparse, without
 
-RepairKind = Literal["entry-point", "method", "main-guard", "input", "example", "missing-import"]
-"""What was wrong: the function's name; a method where a function is called; code that runs on import."""
+RepairKind = Literal[
+    "prose", "entry-point", "method", "main-guard", "input", "example", "unused-import", "missing-import"
+]
+"""What was wrong: text around or within the code; the function's name; a method where tests call a function;
+what runs on import, as it waits for input or shows an example; imports."""
 
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITIONS = _FUNCTIONS | ast.ClassDef | ast.Import | ast.ImportFrom
@@ -51,7 +54,7 @@ class Program:
 def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
     """The program with its function called like the entry point, if it has another name or is a method."""
     tree = parse(source)
-    if not entry_point or entry_point in _bound_names(tree.body):
+    if not entry_point or entry_point in bound_names(tree.body):
         return source, ()
     functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
     methods = list(_methods(tree))
@@ -141,20 +144,20 @@ def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]
     missing = set[str]()
     for node in tree.body:
         kind = _example_kind(node, running, missing)
-        if kind is None or (kind == "example" and _bound_names([node]) & read):
+        if kind is None or (kind == "example" and bound_names([node]) & read):
             continue
         dropped[node] = Repair(kind, ast.unparse(node).split("\n")[0])
-        missing |= _bound_names([node])
+        missing |= bound_names([node])
     if not dropped or len(dropped) == len(tree.body):
         return source, ()
-    return _without(source, tree, dropped), list(dropped.values())
+    return without(source, tree, dropped), list(dropped.values())
 
 
 def _running_names(tree: ast.Module, entry_point: str) -> set[str]:
     """Functions whose call at module level is an example: the entry point, and what prints or calls it."""
     running = {"print", "input", "exit", "quit", entry_point}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and entry_point in _bound_names([node]):
+        if isinstance(node, ast.Assign) and entry_point in bound_names([node]):
             running |= set(names(node.value))
     functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
     for _ in functions:
@@ -168,8 +171,11 @@ def _calls(node: ast.AST) -> set[str]:
 
 def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[str]) -> RepairKind | None:
     """Why a statement of a module is no part of the program; None where it is."""
-    if is_main_guard(node):
-        return "main-guard"
+    match node:
+        case ast.Expr(ast.Name()):
+            return "prose"
+        case _ if is_main_guard(node):
+            return "main-guard"
     if isinstance(node, _DEFINITIONS):
         return "example" if _is_test_case(node) else None
     calls = _calls(node)
@@ -185,38 +191,3 @@ def _is_test_case(node: ast.stmt) -> bool:
     return isinstance(node, ast.ClassDef) and any(
         ast.unparse(base) in {"TestCase", "unittest.TestCase"} for base in node.bases
     )
-
-
-def _bound_names(body: Sequence[ast.stmt]) -> set[str]:
-    """Names that statements bind at their own level."""
-    bound = {node.name for node in body if isinstance(node, _FUNCTIONS | ast.ClassDef)}
-    for node in body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            bound |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
-        elif not isinstance(node, _FUNCTIONS | ast.ClassDef):
-            stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
-            bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
-    return bound
-
-
-def _without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str:
-    """The source without statements, and without the comments above them."""
-    kept = [node for node in tree.body if node not in dropped]
-    kept_lines = {line for node in kept for line in _lines(node)}
-    gone_lines = {line for node in dropped for line in _lines(node)}
-    if kept_lines & gone_lines:  # two statements on a line
-        return unparse(kept)
-    lines = source.split("\n")
-    below_is_gone = max(gone_lines) > max(kept_lines)
-    for number in range(len(lines), 0, -1):
-        if number in kept_lines or number in gone_lines:
-            below_is_gone = number in gone_lines
-        elif below_is_gone and lines[number - 1].lstrip().startswith("#"):
-            gone_lines.add(number)
-    return "\n".join(line for number, line in enumerate(lines, 1) if number not in gone_lines).strip("\n")
-
-
-def _lines(node: ast.stmt) -> range:
-    decorators: Sequence[ast.expr] = getattr(node, "decorator_list", [])
-    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    return range(first, (node.end_lineno or node.lineno) + 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError, setting
+from .imports import missing_modules
 from .syntax import called_names, outside_names, parse
 
 
@@ -44,6 +45,8 @@ class Suite:
 def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
     """A suite of tests without copies; its entry point is the function that all of them name, else the first.
 
+    Modules of the standard library that a test asks for and forgot to import are imported.
+
     Args:
         tests: Each of source that parses.
         entry_point: As the task has it; None reads it from the tests.
@@ -52,7 +55,7 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
         UsageError: a test names nothing that a program could define, so that it ends alike whatever the
             program; or no test names the entry point.
     """
-    unique = tuple(dict.fromkeys(tests))
+    unique = tuple(dict.fromkeys(map(_with_modules, tests)))
     needs = [_program_names(test) for test in unique]
     for test, names in zip(unique, needs, strict=True):
         if not names:
@@ -73,6 +76,12 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
             slug="bad-test",
         )
     return Suite(unique, entry_point)
+
+
+def _with_modules(test: CodeTest) -> CodeTest:
+    """The test with imports of modules that it asks for and forgot (``math.isclose(f(2), 4)``)."""
+    lines = [f"import {name}" for name in missing_modules(test.text)]
+    return CodeTest(test.source, "\n".join(filter(None, [*lines, test.setup]))) if lines else test
 
 
 def _program_names(test: CodeTest) -> tuple[str, ...]:

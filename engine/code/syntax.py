@@ -1,4 +1,4 @@
-"""Python source as text: its tree, the names it needs from outside, and its normal form."""
+"""Python source as text: its tree, the names that it binds and needs, its normal form, lines left out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ast
 import builtins
 import symtable
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _BUILTINS = frozenset(dir(builtins)) | {"__file__"}
 
 
@@ -119,3 +120,38 @@ def normal_form(source: str) -> str:
             if not node.body and not isinstance(node, ast.Module):
                 node.body = [ast.Pass()]
     return ast.unparse(tree)
+
+
+def bound_names(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that statements bind at their own level."""
+    bound = {node.name for node in body if isinstance(node, _DEFINITIONS)}
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
+        elif not isinstance(node, _DEFINITIONS):
+            stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+    return bound
+
+
+def without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str:
+    """The source without statements, and without the comments above them."""
+    kept = [node for node in tree.body if node not in dropped]
+    kept_lines = {line for node in kept for line in _lines(node)}
+    gone_lines = {line for node in dropped for line in _lines(node)}
+    if kept_lines & gone_lines:  # two statements on a line
+        return unparse(kept)
+    lines = source.split("\n")
+    below_is_gone = max(gone_lines) > max(kept_lines)
+    for number in range(len(lines), 0, -1):
+        if number in kept_lines or number in gone_lines:
+            below_is_gone = number in gone_lines
+        elif below_is_gone and lines[number - 1].lstrip().startswith("#"):
+            gone_lines.add(number)
+    return "\n".join(line for number, line in enumerate(lines, 1) if number not in gone_lines).strip("\n")
+
+
+def _lines(node: ast.stmt) -> range:
+    decorators: Sequence[ast.expr] = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    return range(first, (node.end_lineno or node.lineno) + 1)

@@ -31,6 +31,11 @@ def test_steps_that_use_the_program_are_one_scenario() -> None:
     assert read_tests(source) == (CodeTest(source.removeprefix("import math\n"), "import math"),)
 
 
+def test_asserts_within_a_loop_are_one_scenario() -> None:
+    source = "for n in range(3):\n    assert f(n) == n * n"
+    assert read_tests(source) == (CodeTest(source),)
+
+
 def test_test_functions_are_tests_and_the_rest_is_their_setup() -> None:
     source = (
         "from prime import is_prime\nSMALL = [2, 3]\n"
@@ -88,9 +93,13 @@ def test_raises_approx_and_parameters_need_no_pytest() -> None:
         ("def f():\n    pass", "the test has no assert", "def f():\n    pass"),
         ("f(2)", "the test has no assert", "f(2)"),
         ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
-        ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "mark of pytest", "skip"),
+        ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
+        ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest", "pytest"),
+        ("import pytest\nassert f(2) == pytest.approx([4])", "more of pytest", "approx([4])"),
+        ("from pytest import fixture\nassert f(2)", "imports pytest, and programs run with", "fixture"),
+        ("import numpy as np\nassert f(np.ones(2)) == 2", "imports numpy, and programs run with", "numpy"),
         ("import pytest\ndef test_f():\n    with pytest.raises(ValueError, match='x'):\n        f(1)",
-         "pytest.raises is known with one exception", "match="),
+         "more of pytest", "match="),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused(source: str, message: str, fact: str) -> None:

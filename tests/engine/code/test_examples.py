@@ -29,6 +29,7 @@ PLAIN = "assert f(2) == 4"
         ("`f(2)` should return `4`, `f(3)` more.", []),
         ("f(-2) => -4", ["assert f(-2) == -4"]),
         ("f('a b') ➞ {'a': 1}", ["assert f('a b') == {'a': 1}"]),
+        ("assert math.isclose(f(2), 4)", ["assert math.isclose(f(2), 4)"]),
         ("```python\nf(2) == 4\n```", [PLAIN]),
         ("assert f(2) == 4\n>>> f(2)\n4\n\nf(2) -> 4", [PLAIN]),
     ],

@@ -31,8 +31,6 @@ def source(text: str, entry_point: str = "f") -> str:
         f"~~~py\n{F}\n~~~",
         f"```python\n```python\n{F}\n```\n```",
         f"Here is the code: ```python\n{F}```",
-        f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.",
-        f"```python\n{F}\n\nIt multiplies n by itself.\n```",
         "1. Square it:\n   ```python\n   def f(n):\n       return n * n\n   ```",
         f"```bash\npip install numpy\n```\n```python\n{F}\n```\nExplanation\n",
         f"```python\n{F}\n```\nUse it:\n```python\nresult = f(3)\nprint(result)\n```",
@@ -40,11 +38,23 @@ def source(text: str, entry_point: str = "f") -> str:
         f"```python\n{F}\n```\nIts outline:\n```python\ndef f(n):\n    ...\n```",
         f"```python\n{F}\n```\n```python\ndef test_f():\n    assert f(2) == 4\n```",
         F.replace("\n", "\r\n"),
-        f"```python\n{F}\n\ndef g(n):\n    return f(n",  # cut off within a second function
     ],
 )
 def test_one_function(text: str) -> None:
     assert source(text).rstrip("\n") == F
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.", "Sure! Here it is:"),
+        (f"```python\n{F}\n\nIt multiplies n by itself.\n```", "It multiplies n by itself."),
+        (f"```python\n{F}\n\ndef g(n):\n    return f(n", "def g(n):"),  # ended within a second function
+        (f"```\npython\n{F}\n```", "python"),
+    ],
+)
+def test_prose_around_or_within_code_is_left_out(text: str, line: str) -> None:
+    assert extract_program(text, "f") == Program(F, (Repair("prose", line),))
 
 
 def test_a_block_gets_the_blocks_that_define_what_it_lacks() -> None:

@@ -81,6 +81,7 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
 @pytest.mark.parametrize(
     "test",
     [
+        "from __future__ import annotations\nassert f(2) == 4",
         "from math import *\nassert f(2) == sqrt(16)",
         "text = '''two\n    lines'''\nassert f(2) == 4 and text.count(' ') == 4",
         "assert sorted(f(n) for n in range(3)) == [0, 1, 4]",
@@ -104,6 +105,28 @@ def test_a_test_tells_its_message_where_the_program_gave_no_value() -> None:
     raising = "import pytest\ndef test_f():\n    with pytest.raises(ValueError):\n        g()"
     [verdict] = in_cpython("def g(): pass\ndef f(): pass", [f"{raising}\n    f()"])
     assert verdict == Verdict("failed", "ValueError was not raised")
+
+
+@pytest.mark.parametrize(
+    ("program", "test", "detail"),
+    [
+        ("class Box:\n    def pop(self): return 5", "box = Box()\nassert box.pop() == 4", "5"),
+        ("class Box:\n    def pop(self): return 5", "assert Box().pop() == 4", "5"),
+        ("class Box:\n    def full(self): return None", "assert Box().full()", "None"),
+        ("class Box:\n    def full(self): return 'x'", "assert not Box().full()", "'x'"),
+        ("class Box:\n    pass", "assert Box() == 4", "<Box object>"),
+        ("class Box:\n    def __repr__(self): raise SystemExit", "assert Box() == 4", "<unprintable>"),
+        ("class Box:\n    def __repr__(self): return 7", "assert Box() == 4", "<unprintable>"),
+        ("def Box(n): return n", "assert abs(Box(3) - 4) < 1e-6", "3"),
+        ("def Box(n): return n", "assert list(map(Box, [3])) == [4]", "[3]"),
+        ("def Box(n): return n", "r = Box(3)\nassert r == 4 and r", "3"),
+        ("def Box(n): return n", "import pytest\nwith pytest.raises(ValueError):\n    Box(3)", "3"),
+    ],
+)
+def test_a_failed_test_tells_what_it_was_about(program: str, test: str, detail: str) -> None:
+    judged = Harness(program, suite_of(read_tests(test)))
+    [verdict] = judged.verdicts(cpython.run(judged.source))
+    assert verdict == Verdict("failed", detail.replace("<Box", "<__main__.Box"))
 
 
 def test_names_of_a_test_do_not_reach_the_program() -> None:

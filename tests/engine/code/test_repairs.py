@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.engine.code.missing_imports import add_imports
+from adascale.engine.code.imports import mend_imports
 from adascale.engine.code.repairs import Repair, drop_examples, expose_entry_point
 
 F = "def f(n):\n    return n"
@@ -153,13 +153,21 @@ def test_test_cases_of_a_model_go() -> None:
 )  # fmt: skip
 def test_missing_imports(body: str, lines: list[str]) -> None:
     source = f"def f(n):\n    return {body}"
-    found, repairs = add_imports(source)
+    found, repairs = mend_imports(source)
     assert [repair.detail for repair in repairs] == lines
     assert found == ("\n".join([*lines, "", source]) if lines else source)
 
 
 def test_annotations_need_their_imports_and_imports_stand_in_their_place() -> None:
-    source = '"""Squares."""\nimport re\n\ndef f(n: List[int]): ...'
-    assert add_imports(source)[0] == source.replace("import re", "from typing import List\nimport re")
+    source = '"""Squares."""\nimport re\n\ndef f(n: List[int]):\n    return re'
+    assert mend_imports(source)[0] == source.replace("import re", "from typing import List\nimport re")
     future = "from __future__ import annotations\n\ndef f(n: List[int]):\n    return sqrt(n)"
-    assert add_imports(future)[0] == future.replace("\n\n", "\nfrom math import sqrt\n\n\n", 1)
+    assert mend_imports(future)[0] == future.replace("\n\n", "\nfrom math import sqrt\n\n\n", 1)
+
+
+def test_imports_that_nothing_uses_go() -> None:
+    source = f"import numpy as np\nimport math, os\nfrom typing import *\n\n{F} + math.pi"
+    found, repairs = mend_imports(source)
+    assert found == source.removeprefix("import numpy as np\n")
+    assert list(repairs) == [Repair("unused-import", "import numpy as np")]
+    assert mend_imports("import math") == ("import math", [Repair("unused-import", "import math")])

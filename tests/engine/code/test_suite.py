@@ -22,6 +22,12 @@ def test_the_function_that_all_tests_name_is_the_entry_point() -> None:
     assert entry_point("assert Stack().pop() is None") == "Stack"
 
 
+def test_modules_that_a_test_forgot_are_imported() -> None:
+    suite = suite_of([CodeTest("assert math.isclose(f(2), 4)"), CodeTest("assert string(1)")], "f")
+    assert suite.tests[0] == CodeTest("assert math.isclose(f(2), 4)", "import math")
+    assert suite.tests[1].setup == ""
+
+
 def test_a_copy_counts_once() -> None:
     test = CodeTest("assert f(1) == 1")
     assert suite_of([test, test]) == Suite((test,), "f")

@@ -1,13 +1,13 @@
-"""Imports that a program forgot: names of the standard library that it uses and nothing binds."""
+"""Imports of a program: those that it forgot, and those that it never uses."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from .repairs import Repair
-from .syntax import outside_names, parse
+from .syntax import bound_names, names, outside_names, parse, without
 
 _NAMES: Mapping[str, str] = {
     name: module
@@ -40,23 +40,50 @@ _DATETIME_CLASSES = {"date", "datetime", "time", "timedelta", "timezone"}
 """What is asked of the module ``datetime``, and not of its class of the same name."""
 
 
-def add_imports(source: str) -> tuple[str, Sequence[Repair]]:
-    """The program with the imports that it lacks on top, each a repair.
+def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
+    """The program with the imports that it lacks on top, and without those that nothing uses.
 
-    A name before a dot is a module where the standard library has one of that name (``bisect.insort``),
-    else what is commonly imported by it (``bisect(a, 3)``).
+    An import that nothing uses may be of a package that is not there. A name before a dot is a module where
+    the standard library has one of that name (``bisect.insort``), else what is commonly imported by it
+    (``bisect(a, 3)``).
     """
+    tree = parse(source)
+    read = set(names(tree))
+    unused = [node for node in tree.body if _is_unused(node, read)]
+    repairs = [Repair("unused-import", ast.unparse(node)) for node in unused]
+    lines = _missing_lines(source)
+    if unused and len(unused) < len(tree.body):
+        source = without(source, tree, unused)
+    if lines:
+        source = _on_top(source, lines)
+    return source, [*repairs, *(Repair("missing-import", line) for line in lines)]
+
+
+def missing_modules(source: str) -> Sequence[str]:
+    """Modules of the standard library that a source asks by a dot and does not import."""
+    asked = _attributes(parse(source))
+    return [name for name in outside_names(source) if name in asked and name in sys.stdlib_module_names]
+
+
+def _is_unused(node: ast.stmt, read: Collection[str]) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom() if ast.unparse(node).split()[1] != "__future__":
+            bound = bound_names([node])
+            return "*" not in bound and not bound.intersection(read)
+    return False
+
+
+def _missing_lines(source: str) -> list[str]:
+    modules = missing_modules(source)
     asked = _attributes(parse(source))
     lines = []
     for name in outside_names(source):
         is_class = name == "datetime" and not asked.get(name, set()) & _DATETIME_CLASSES
-        if name in asked and name in sys.stdlib_module_names and not is_class:
+        if name in modules and not is_class:
             lines.append(f"import {name}")
         elif name in _NAMES:
             lines.append(f"from {_NAMES[name]} import {name}")
-    if not lines:
-        return source, ()
-    return _on_top(source, lines), [Repair("missing-import", line) for line in lines]
+    return lines
 
 
 def _attributes(tree: ast.AST) -> dict[str, set[str]]:
