@@ -178,7 +178,7 @@ MEMORY = [
     "a = 'x'\nwhile True: a += a",
     "b = []\nwhile True: b.append(bytearray(1 << 20))",
     "b = []\nwhile True:\n    try: b.append(bytearray(1 << 20))\n    except MemoryError: 1 / 0",
-    "d = {}\nfor i in range(10 ** 9): d[i] = i",
+    "d = {}\nfor i in range(10 ** 9): d[i] = bytes(i)",
     "1 << 10 ** 10",
     "import mmap\nm = mmap.mmap(-1, 1 << 30, flags=mmap.MAP_SHARED)",
     "import mmap\nm = [mmap.mmap(-1, 1 << 24) for i in range(1000)]",

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -172,25 +172,26 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return level(request.param)
 
 
-@pytest.fixture(scope="module")
-def aftermath(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
-    world = World(tmp_path_factory.mktemp("world"))
+def run_hostile(sandbox: Sandbox, programs: list[str], folder: Path) -> Aftermath:
+    """Run them in a world of their own; those that should not get far enough say so if they do."""
+    world = World(folder)
     with world.stack, pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(world.scratch))
         patch.setenv("HOME", str(world.canary))
         before = world.state()
-        programs = [
+        addressed = [
             world.addressed(f"{program}\nprint('{ESCAPED}')" if program in hostile.ESCAPES else program)
-            for program in hostile.HOSTILE
+            for program in programs
         ]
-        executions = run_all(sandbox, programs)
-        return Aftermath(
-            dict(zip(hostile.HOSTILE, executions, strict=True)),
-            before,
-            world.state(),
-            world.contacts(),
-            left_running(sandbox),
-        )
+        executions = run_all(sandbox, addressed)
+        running = left_running(sandbox)
+        by_program = dict(zip(programs, executions, strict=True))
+        return Aftermath(by_program, before, world.state(), world.contacts(), running)
+
+
+@pytest.fixture(scope="module")
+def aftermath(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
+    return run_hostile(sandbox, hostile.HOSTILE, tmp_path_factory.mktemp("world"))
 
 
 def test_nothing_outside_has_changed(aftermath: Aftermath) -> None:
@@ -257,14 +258,20 @@ UNSAFE = [
 def test_without_a_sandbox_the_same_programs_leave(tmp_path: Path) -> None:
     """So that what is above could fail."""
     assert {*UNSAFE} <= {*hostile.ESCAPES}
-    world = World(tmp_path)
-    before = world.state()
-    with world.stack:
-        programs = [world.addressed(f"{program}\nprint('{ESCAPED}')") for program in UNSAFE]
-        executions = run_all(UNSANDBOXED, programs)
-        assert [ESCAPED in execution.output for execution in executions] == [True] * len(UNSAFE)
-        assert world.state() != before
-        assert set(world.contacts()) == {f"signal {signal.SIGUSR1.value}", "tcp", "udp", "unix", "stream"}
+    aftermath = run_hostile(UNSANDBOXED, UNSAFE, tmp_path)
+    escaped = [ESCAPED in execution.output for execution in aftermath.executions.values()]
+    assert escaped == [True] * len(UNSAFE)
+    assert aftermath.behind != aftermath.before
+    assert set(aftermath.contacts) == {f"signal {signal.SIGUSR1.value}", "tcp", "udp", "unix", "stream"}
+
+
+def test_namespaces_hold_without_the_filter_of_calls(tmp_path: Path) -> None:
+    """So that bubblewrap is a second wall and not a longer name for the filter."""
+    sandbox = replace(level("bubblewrap"), calls=b"")
+    aftermath = run_hostile(sandbox, hostile.ESCAPES, tmp_path)
+    assert "ESCAPED" in aftermath.executions["import os\nos.fork()"].output
+    assert not [execution for execution in aftermath.executions.values() if SECRET in execution.output]
+    assert (aftermath.behind, aftermath.contacts, aftermath.running) == (aftermath.before, [], [])
 
 
 @pytest.fixture(scope="module", params=[*LEVELS, UNSANDBOXED.name])
