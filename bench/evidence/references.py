@@ -19,21 +19,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.code.asserts import read_tests
 from adascale.engine.code.harness import Harness, Verdict
 from adascale.engine.code.suite import suite_of
+from adascale.engine.code.task import read_task
 from adascale.engine.ports import Execution
 from adascale.models.programs.monty import MontyExecutor
 
 from ..common import close, table
 
 
-def harness(task: dict[str, Any]) -> Harness:
+def harness(record: dict[str, Any]) -> Harness:
     """The reference of a task with all tests, those that a search may see and those that judge."""
-    setup = "\n".join(task["imports"])
-    sources = [*task["tests"], *task["hidden"]]
-    tests = [test for source in sources for test in read_tests(source, task["id"], setup)]
-    return Harness(task["solution"], suite_of(tests, task["entry_point"]))
+    task = read_task(record["question"], record)
+    assert task is not None
+    return Harness(
+        record["solution"], suite_of([*task.given.tests, *task.hidden.tests], record["entry_point"])
+    )
 
 
 def run_in_cpython(program: str) -> Execution:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import UsageError, setting
 from .imports import missing_modules
-from .syntax import called_names, outside_names, parse
+from .syntax import called_names, normal_form, outside_names, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,20 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
         UsageError: a test names nothing that a program could define, so that it ends alike whatever the
             program; or no test names the entry point.
     """
-    unique = tuple(dict.fromkeys(map(_with_modules, tests)))
-    needs = [_program_names(test) for test in unique]
-    for test, names in zip(unique, needs, strict=True):
-        if not names:
-            raise UsageError(
-                "a test names nothing that a program could define, so it ends alike whatever the program",
-                test.source,
-                hint=f"call the function that the program should have: {setting('test', 'assert f(2) == 4')}",
-                slug="bad-test",
-            )
-    shared = [name for name in needs[0] if all(name in names for names in needs)] if needs else []
-    if entry_point is None:
-        first = next(iter(needs), ("",))
-        return Suite(unique, next(iter(shared), first[0]))
-    if needs and not any(entry_point in names for names in needs):
+    unique: dict[str, CodeTest] = {}
+    for test in map(_with_modules, tests):
+        unique.setdefault(normal_form(test.text), test)
+    needs = [_program_names(test) for test in unique.values()]
+    if not needs:
+        return Suite((), entry_point or "")
+    shared = [name for name in needs[0] if all(name in names for names in needs)]
+    if entry_point is not None and not any(entry_point in names for names in needs):
         raise UsageError(
             f'no test names the entry point "{entry_point}"',
             f"they name: {', '.join(dict.fromkeys(name for names in needs for name in names))}",
             slug="bad-test",
         )
-    return Suite(unique, entry_point)
+    return Suite(tuple(unique.values()), entry_point or (shared or needs[0])[0])
 
 
 def _with_modules(test: CodeTest) -> CodeTest:
@@ -85,7 +78,14 @@ def _with_modules(test: CodeTest) -> CodeTest:
 
 
 def _program_names(test: CodeTest) -> tuple[str, ...]:
-    """What a test needs of the program: what it calls first, as arguments may be constants of the program."""
+    """What a test needs of the program: first what it calls, as arguments may be constants of the program."""
     needed = outside_names(test.text)
+    if not needed:
+        raise UsageError(
+            "a test names nothing that a program could define, so it ends alike whatever the program",
+            test.source,
+            hint=f"call the function that the program should have: {setting('test', 'assert f(2) == 4')}",
+            slug="bad-test",
+        )
     called = called_names(parse(test.text))
     return tuple(sorted(needed, key=lambda name: name not in called))

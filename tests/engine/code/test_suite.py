@@ -30,7 +30,10 @@ def test_modules_that_a_test_forgot_are_imported() -> None:
 
 def test_a_copy_counts_once() -> None:
     test = CodeTest("assert f(1) == 1")
-    assert suite_of([test, test]) == Suite((test,), "f")
+    assert suite_of([test, CodeTest("assert g(1)"), CodeTest("assert f(1)==1  # again")]).tests == (
+        test,
+        CodeTest("assert g(1)"),
+    )
 
 
 def test_helpers_of_a_test_are_no_entry_point() -> None:

@@ -1,0 +1,67 @@
+"""A record of a file of questions as a code task: tests that a search may run, and tests that judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from .asserts import read_tests
+from .examples import read_examples
+from .suite import CodeTest, Suite, suite_of
+
+FIELDS = ("tests", "hidden", "entry_point", "imports")
+"""Fields of a record that make it a code task."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTask:
+    """The tests of a task.
+
+    Attributes:
+        given: Those that a search may run; none leaves a program untested.
+        hidden: Those that judge a program afterwards; no search may see them.
+    """
+
+    given: Suite
+    hidden: Suite
+
+
+def read_task(question: str, record: Mapping[str, object]) -> CodeTask | None:
+    """The code task of a record; None where it has none of the fields.
+
+    Args:
+        question: Whose examples are the tests where the record gives none.
+        record: ``tests`` and ``hidden`` are Python source, one text or a list of them; ``imports`` are lines
+            that both need; ``entry_point`` is the function that they call.
+
+    Raises:
+        UsageError: a field has another form, or a test cannot be read.
+    """
+    if not any(record.get(field) for field in FIELDS):
+        return None
+    setup = "\n".join(_sources(record, "imports"))
+    entry_point = record.get("entry_point") or None
+    if not isinstance(entry_point, str | None):
+        raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
+    given = _tests(record, "tests", setup) or read_examples(question)
+    return CodeTask(suite_of(given, entry_point), suite_of(_tests(record, "hidden", setup), entry_point))
+
+
+def _tests(record: Mapping[str, object], field: str, setup: str) -> tuple[CodeTest, ...]:
+    where = f'a source in the field "{field}"'
+    return tuple(test for source in _sources(record, field) for test in read_tests(source, where, setup))
+
+
+def _sources(record: Mapping[str, object], field: str) -> list[str]:
+    match record.get(field):
+        case None:
+            return []
+        case str(source):
+            return [source] if source.strip() else []
+        case [*sources] if all(isinstance(source, str) for source in sources):
+            return [str(source) for source in sources]
+        case other:
+            raise UsageError(
+                f'the field "{field}" is no list of Python sources', repr(other)[:200], slug="bad-test"
+            )

@@ -1,0 +1,62 @@
+"""A record with tests is a code task; what search may see and what judges stay apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from adascale.engine.code.suite import CodeTest, Suite
+from adascale.engine.code.task import CodeTask, read_task
+from adascale.engine.errors import UsageError
+
+SQUARE = CodeTest("assert f(2) == 4")
+CUBE = CodeTest("assert f(3) == 9")
+
+
+@pytest.mark.parametrize(
+    ("question", "record", "task"),
+    [
+        ("", {"tests": ["assert f(2) == 4"]}, CodeTask(Suite((SQUARE,), "f"), Suite())),
+        ("", {"tests": "f(2) == 4"}, CodeTask(Suite((SQUARE,), "f"), Suite())),
+        (
+            "",
+            {"tests": ["f(2) == 4"], "hidden": ["f(3) == 9"], "entry_point": "f"},
+            CodeTask(Suite((SQUARE,), "f"), Suite((CUBE,), "f")),
+        ),
+        ("", {"hidden": ["f(3) == 9"]}, CodeTask(Suite(), Suite((CUBE,), "f"))),
+        ("f(2) -> 4", {"entry_point": "f"}, CodeTask(Suite((SQUARE,), "f"), Suite((), "f"))),
+        ("f(2) -> 4", {"tests": ["f(3) == 9"]}, CodeTask(Suite((CUBE,), "f"), Suite())),
+        ("f(2) -> 4", {"tests": []}, None),
+        ("f(2) -> 4", {"answer": "4"}, None),
+        ("", {"entry_point": "f"}, CodeTask(Suite((), "f"), Suite((), "f"))),
+    ],
+)
+def test_records(question: str, record: dict[str, object], task: CodeTask | None) -> None:
+    assert read_task(question, record) == task
+
+
+def test_imports_stand_before_every_test() -> None:
+    task = read_task(
+        "", {"tests": ["f(2) == 4"], "hidden": ["f(3) == 9"], "imports": ["import re", "import os"]}
+    )
+    assert task is not None
+    assert task.given.tests[0].setup == task.hidden.tests[0].setup == "import re\nimport os"
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"tests": 3}, 'the field "tests" is no list of Python sources'),
+        ({"tests": [3]}, 'the field "tests" is no list of Python sources'),
+        ({"tests": ["f("]}, 'a source in the field "tests" is no Python'),
+        ({"hidden": ["f"]}, 'a source in the field "hidden" has no assert'),
+        ({"tests": ["f(2) == 4"], "entry_point": "g"}, 'no test names the entry point "g"'),
+        (
+            {"tests": ["f(2) == 4"], "hidden": ["g(2) == 4"], "entry_point": "f"},
+            'no test names the entry point "f"',
+        ),
+        ({"tests": ["f(2) == 4"], "entry_point": 3}, 'the field "entry_point" is no text'),
+    ],
+)
+def test_what_is_wrong_in_a_record_is_told(record: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_task("", record)
