@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import io
 import json
 import os
 import resource
@@ -51,6 +52,8 @@ def main(
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # lines stay where a program is killed
     sys.argv = ["program.py"]
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # as ``site`` would
     sys.setrecursionlimit(depth)

@@ -336,9 +336,15 @@ def test_an_honest_program_prints(executor: CPythonExecutor, program: str, outpu
 def test_a_failure_is_the_last_line_of_its_traceback(
     executor: CPythonExecutor, program: str, error: str
 ) -> None:
-    execution = executor.run(f"print(1, flush=True)\n{program}" if "def f(:" not in program else program)
+    execution = executor.run(f"print(1)\n{program}" if "def f(:" not in program else program)
     assert execution.error == error
     assert execution.output == ("" if "def f(:" in program else "1\n")
+
+
+def test_what_was_printed_before_it_was_killed_is_kept() -> None:
+    with CPythonExecutor(UNSANDBOXED, limits=ProgramLimits(seconds=1.0)) as executor:
+        execution = executor.run("print(1)\nprint(2)\nwhile True: pass")
+    assert (execution.output, execution.error) == ("1\n2\n", "TimeoutError: killed")
 
 
 def test_the_same_program_prints_the_same(executor: CPythonExecutor) -> None:
