@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from typing import Self
 
 import pydantic_monty as monty
 
 from adascale.engine.ports import Execution
 
-from .executor import ProgramLimits
+from .executor import ProgramLimits, ThreadedExecutor
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -29,8 +26,8 @@ _POLICY = monty.OSPolicy(
 """The same program prints the same, whenever it runs."""
 
 
-class MontyExecutor:
-    """Implements ``engine.ports.Executor``; use as a context manager.
+class MontyExecutor(ThreadedExecutor):
+    """Implements ``engine.ports.Executor``; use as a context manager. Processes start with the first program.
 
     Args:
         processes: Programs that run at the same time.
@@ -38,40 +35,26 @@ class MontyExecutor:
     """
 
     def __init__(self, processes: int = 1, limits: ProgramLimits = ProgramLimits()) -> None:
+        super().__init__(processes)
         self._limits = limits
-        self._processes = processes
-        self._stack = ExitStack()
-        self._running: dict[Future[Execution], int] = {}
-
-    def __enter__(self) -> Self:
-        pool = monty.Monty(
-            min_processes=self._processes,
-            max_processes=self._processes,
-            request_timeout=self._limits.seconds + 2 * _GRACE,
+        self._pool = monty.Monty(
+            min_processes=0,
+            max_processes=processes,
+            request_timeout=limits.seconds + 2 * _GRACE,
             max_checkouts_per_worker=1000,
             feed_duration_limit_grace=_GRACE,
         )
-        self._pool = self._stack.enter_context(pool)
-        self._threads = self._stack.enter_context(ThreadPoolExecutor(self._processes))
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for future in self._running:
-            future.cancel()
-        self._stack.close()
+        super().__exit__(*exc)
+        self._pool.__exit__(*exc)
 
-    def submit(self, ticket: int, program: str) -> None:
-        """Run a program as soon as a process is free."""
-        self._running[self._threads.submit(self._run, program)] = ticket
-
-    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
-        """Executions that have ended since the last call, by ticket; with ``block`` at least one."""
-        if block and self._running:
-            wait(self._running, return_when=FIRST_COMPLETED)
-        ended = [future for future in self._running if future.done()]
-        return sorted(((self._running.pop(future), future.result()) for future in ended), key=lambda e: e[0])
-
-    def _run(self, program: str) -> Execution:
+    def run(self, program: str) -> Execution:
+        """Run one program in a session of its own."""
         started = time.monotonic()
         printed = monty.CollectString(max_bytes=self._limits.output_bytes)
         error = ""

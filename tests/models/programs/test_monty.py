@@ -154,6 +154,15 @@ def test_the_same_program_prints_the_same(executor: MontyExecutor) -> None:
     assert ran(executor, program).output == ran(executor, program).output
 
 
+def test_processes_start_with_the_first_program_and_end_with_the_executor() -> None:
+    before = set(psutil.Process().children())
+    with MontyExecutor(2, LIMITS) as executor:
+        assert set(psutil.Process().children()) == before
+        assert ran(executor, "print(1)").output == "1\n"
+        assert len(set(psutil.Process().children()) - before) == 1
+    assert set(psutil.Process().children()) == before
+
+
 def test_no_program_sees_another(executor: MontyExecutor) -> None:
     assert ran(executor, "left = 1").error == ""
     assert ran(executor, "print(left)").error.startswith("NameError")
