@@ -1,23 +1,16 @@
-"""Tests in Python source: asserts, bare comparisons, test functions and classes.
-
-A module that a test file imports and that is neither in the standard library nor a known library is the
-program under test: its import goes, and what it is asked for is asked of the program.
-"""
+"""Tests in Python source: asserts, bare comparisons, test functions and classes."""
 
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator, Sequence
 
 from ..errors import UsageError, setting
+from .own_imports import without_own_imports
 from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
 from .suite import CodeTest
 from .syntax import is_main_guard, names, outside_names, parse, unparse
 
-_LIBRARIES = frozenset(
-    {"hypothesis", "numpy", "pandas", "pytest", "requests", "scipy", "sklearn", "sympy", "torch"}
-)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _SHOWN = 200
 """Characters of a source that an error shows."""
@@ -68,66 +61,9 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             (error.text or source).strip()[:_SHOWN],
             slug="bad-test",
         ) from error
-    own = _OwnImports()
-    body = [own.visit(node) for node in tree.body if not is_main_guard(node)]
-    kept = [without_pytest(_as_assert(node), where) for node in body if node and not _starts_tests(node)]
-    kept = [node for node in kept if not imports_pytest(node)]
-    for node in (part for statement in kept for part in ast.walk(statement)):
-        _check_import(node, where)
-    return kept
-
-
-def _check_import(node: ast.AST, where: str) -> None:
-    """Refuses what is not there where programs run, before every program fails on it."""
-    match node:
-        case ast.Import(aliases):
-            modules = [alias.name for alias in aliases]
-        case ast.ImportFrom(str(module)):
-            modules = [module]
-        case _:
-            return
-    for module in modules:
-        if module.split(".")[0] in _LIBRARIES:
-            raise UsageError(
-                f"{where} imports {module}, and programs run with the standard library alone",
-                ast.unparse(node),
-                slug="bad-test",
-            )
-
-
-class _OwnImports(ast.NodeTransformer):
-    """Drops imports of the program under test; ``solution.f`` becomes ``f``."""
-
-    def __init__(self) -> None:
-        self._modules = set[str]()
-        self._aliases: dict[str, str] = {}
-
-    def visit_Import(self, node: ast.Import) -> ast.Import | None:
-        own = [alias for alias in node.names if _is_own(alias.name)]
-        self._modules |= {alias.asname or alias.name for alias in own}
-        node.names = [alias for alias in node.names if alias not in own]
-        return node if node.names else None
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
-        if not node.level and node.module and not _is_own(node.module):
-            return node
-        self._aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
-        return None
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        if ast.unparse(node.value) in self._modules:
-            return ast.copy_location(ast.Name(node.attr, node.ctx), node)
-        self.generic_visit(node)
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        node.id = self._aliases.get(node.id, node.id)
-        return node
-
-
-def _is_own(module: str) -> bool:
-    top = module.split(".")[0]
-    return top not in sys.stdlib_module_names and top not in _LIBRARIES
+    body = [node for node in tree.body if not is_main_guard(node) and not _starts_tests(node)]
+    plain = [without_pytest(_as_assert(node), where) for node in body if not imports_pytest(node)]
+    return without_own_imports(plain, where)
 
 
 def _as_assert(node: ast.stmt) -> ast.stmt:

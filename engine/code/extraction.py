@@ -12,10 +12,10 @@ from .imports import mend_imports
 from .repairs import Program, Repair, drop_examples, expose_entry_point
 from .syntax import bound_names, outside_names, parse
 
-_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})(?:[ \t]*[\w+.-]+)?[ \t]*(?=\n|\Z)")
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^`\n]*$|[ \t]*`{3,}[ \t]*[\w+.-]*[ \t]*$", re.MULTILINE)
 _FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_CODE = _DEFINITIONS | ast.Import | ast.ImportFrom | ast.Assign
+_BINDINGS = ast.Import | ast.ImportFrom | ast.Assign
 """What tells code from a word of prose that happens to be an expression."""
 
 
@@ -26,7 +26,8 @@ def extract_program(text: str, entry_point: str) -> Program | None:
         text: Prose, and code with or without fences.
         entry_point: What tests call; empty where there is none.
     """
-    found = [block for part in _FENCE.split(text) if (block := _block(part))]
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    found = [block for part in _FENCE.split(plain) if (block := _block(part))]
     if not found:
         return None
     blocks = [block.source for block in found]
@@ -49,16 +50,22 @@ class _Block:
 
 
 def _block(part: str) -> _Block | None:
-    """The Python in a part of a text; None where there is no definition, import or assignment."""
-    lines = part.replace("\r\n", "\n").strip("\n").split("\n")
+    """The Python in a part of a text: where a definition is, else where an import or an assignment is."""
+    lines = part.strip("\n").split("\n")
     starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
+    first: _Block | None = None
     for start in dict.fromkeys([0, *starts]) if starts else ():
         rest = textwrap.dedent("\n".join(lines[start:]))
         source = _longest_beginning(rest)
-        if any(isinstance(node, _CODE) for node in parse(source).body):
+        body = parse(source).body
+        if any(isinstance(node, _DEFINITIONS | _BINDINGS) for node in body):
             left_out = [*lines[:start], *rest[len(source) :].split("\n")]
-            return _Block(source.strip("\n"), next((line.strip() for line in left_out if line.strip()), ""))
-    return None
+            shown = next((line.strip() for line in left_out if line.strip()), "")
+            block = _Block(source.strip("\n"), shown)
+            if any(isinstance(node, _DEFINITIONS) for node in body):
+                return block
+            first = first or block
+    return first
 
 
 def _longest_beginning(source: str) -> str:

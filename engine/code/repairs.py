@@ -65,8 +65,9 @@ def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Rep
     if name:
         detail = f"{name} is {entry_point}"
         return _rename(source, tree, name, entry_point), [Repair("entry-point", detail)]
-    if not functions and len(methods) == 1:
-        return _with_method(source, *methods[0], entry_point)
+    public = [method for method in methods if not method[1].startswith("_")]
+    if not functions and len(public) == 1:
+        return _with_method(source, *public[0], entry_point)
     return source, ()
 
 
@@ -89,13 +90,13 @@ def _letters(name: str) -> str:
 
 
 def _methods(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Class and name of public methods of classes that are made without arguments."""
+    """Class and name of each method of classes that are made without arguments."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
             made = [method.args for method in methods if method.name == "__init__"]
             if all(len(args.args) - len(args.defaults) <= 1 for args in made):
-                yield from ((node.name, method.name) for method in methods if method.name[0] != "_")
+                yield from ((node.name, method.name) for method in methods)
 
 
 def _with_method(source: str, class_name: str, method: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
@@ -182,7 +183,11 @@ def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[
     if "input" in calls:
         return "input"
     asserts = any(isinstance(part, ast.Assert) for part in ast.walk(node))
-    if asserts or calls & (_ENDINGS | set(running)) or set(names(node)) & set(missing):
+    if (
+        asserts
+        or calls & (_ENDINGS | set(running))
+        or set(missing).intersection(outside_names(unparse([node])))
+    ):
         return "example"
     return None
 

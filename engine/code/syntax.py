@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Sequence
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_DEEPEST = 200
 _BUILTINS = frozenset(dir(builtins)) | {"__file__"}
 
 
@@ -24,11 +25,22 @@ def parse(source: str) -> ast.Module:
             tree = ast.parse(source)
             # A `return` at module level parses, but does not compile.
             compile(source, "<program>", "exec", dont_inherit=True)
+        _check_depth(tree)
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, SyntaxError):
             raise
         raise SyntaxError(str(error) or type(error).__name__) from error
     return tree
+
+
+def _check_depth(tree: ast.Module) -> None:
+    """Refuses a tree in which a walk that calls itself would exceed the depth of calls."""
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise SyntaxError("nested too deeply")
 
 
 def try_parse(source: str) -> ast.Module | None:

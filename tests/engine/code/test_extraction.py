@@ -29,6 +29,8 @@ def source(text: str, entry_point: str = "f") -> str:
         f"{F}\n```\nThis function squares.",  # the prompt had the opening fence
         f"```\n{F}\n```",
         f"~~~py\n{F}\n~~~",
+        f"```python title='f.py'\n{F}\n```",
+        f"  ```Python3\r\n{F}\r\n  ```\r\n",
         f"```python\n```python\n{F}\n```\n```",
         f"Here is the code: ```python\n{F}```",
         "1. Square it:\n   ```python\n   def f(n):\n       return n * n\n   ```",
@@ -51,6 +53,7 @@ def test_one_function(text: str) -> None:
         (f"```python\n{F}\n\nIt multiplies n by itself.\n```", "It multiplies n by itself."),
         (f"```python\n{F}\n\ndef g(n):\n    return f(n", "def g(n):"),  # ended within a second function
         (f"```\npython\n{F}\n```", "python"),
+        (f"n = 3\n\nThen:\n\n{F}", "n = 3"),
     ],
 )
 def test_prose_around_or_within_code_is_left_out(text: str, line: str) -> None:

@@ -69,6 +69,12 @@ def test_a_method_is_called_as_a_function(method: str) -> None:
     assert list(repairs) == [Repair("method", f"Solution.{method} is f")]
 
 
+def test_a_private_method_is_taken_by_its_name_alone() -> None:
+    source = "class Solution:\n    def _f(self, n):\n        return n"
+    assert expose_entry_point(source, "_f")[1] == [Repair("method", "Solution._f is _f")]
+    assert expose_entry_point(source, "f") == (source, ())
+
+
 def test_a_method_of_a_class_that_needs_arguments_is_left_alone() -> None:
     source = (
         "class A:\n    def __init__(self, n):\n        self.n = n\n    def f(self):\n        return self.n"

@@ -30,8 +30,10 @@ def test_names_from_outside(source: str, names: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["def (", "return 1", "\0", "x = " + "(" * 500 + ")" * 500, "break", "f(x) = 2", "'\ud800'"]
-)
+    "source",
+    ["def (", "return 1", "\0", "x = " + "(" * 500 + ")" * 500, "break", "f(x) = 2", "'\ud800'",
+     "x = " + "1 + " * 300 + "1", "x" + ".y()" * 150],
+)  # fmt: skip
 def test_what_does_not_compile_is_a_syntax_error(source: str) -> None:
     with pytest.raises(SyntaxError):
         parse(source)
