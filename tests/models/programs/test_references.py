@@ -2,7 +2,7 @@
 
 Tasks of MBPP (Austin et al., "Program Synthesis with Large Language Models", arXiv 2108.07732; Google,
 CC-BY-4.0), with references as EvalPlus has them (Liu et al., arXiv 2305.01210; Apache-2.0), three tests each.
-All of them: ``python -m bench.evidence.references``.
+All of them: ``python -m bench.evidence.executors``.
 """
 
 from __future__ import annotations
