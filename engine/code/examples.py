@@ -14,7 +14,9 @@ from .suite import CodeTest
 from .syntax import called_names, is_literal, outside_names, try_parse
 
 _PROMPT, _CONTINUED = ">>>", "..."
-_ARROW = re.compile(r"\s*(?:->|=>|==>|-->|→|⇒|➞|should return|must return|returns|==)\s*")
+_ARROW = re.compile(
+    r"\s*(?:(?:#\s*)?(?:->|=>|==>|-->|→|⇒|➞)|==|should return|must return|returns|#(?:\s*\w+:)?)\s*"
+)
 _CALL = re.compile(r"[A-Za-z_]\w*\(.*\)$")
 _MARKUP = "`* \t"
 """What may stand around an example of one line: code marks, emphasis. A bullet may stand before it."""
@@ -131,6 +133,9 @@ def _stated(line: str) -> Iterator[CodeTest]:
         if call is None or expected is None:
             continue
         match getattr(try_parse(call[0]), "body", None):
+            case [ast.Expr(ast.Call(ast.Name("print"), [printed], []))]:
+                yield CodeTest(f"assert str({ast.unparse(printed)}) == {expected!r}")
+                return
             case [ast.Expr(ast.Call(ast.Name()))]:
                 yield CodeTest(f"assert {call[0]} == {expected}")
                 return

@@ -147,11 +147,26 @@ def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]
         kind = _example_kind(node, running, missing)
         if kind is None or (kind == "example" and bound_names([node]) & read):
             continue
-        dropped[node] = Repair(kind, ast.unparse(node).split("\n")[0])
+        dropped[node] = _example(node, kind)
         missing |= bound_names([node])
+    for node in reversed(tree.body if dropped else []):
+        if isinstance(node, ast.Assign) and node not in dropped and _serves(node, tree, dropped, entry_point):
+            dropped[node] = _example(node, "example")
     if not dropped or len(dropped) == len(tree.body):
         return source, ()
     return without(source, tree, dropped), list(dropped.values())
+
+
+def _example(node: ast.stmt, kind: RepairKind) -> Repair:
+    return Repair(kind, ast.unparse(node).split("\n")[0])
+
+
+def _serves(node: ast.Assign, tree: ast.Module, dropped: Collection[ast.stmt], entry_point: str) -> bool:
+    """Whether an assignment serves nothing but examples."""
+    bound = bound_names([node]) - {entry_point}
+    kept = [other for other in tree.body if other not in dropped and other is not node]
+    shown = set(outside_names(unparse(list(dropped))))
+    return bool(bound & shown) and not bound.intersection(outside_names(unparse(kept)))
 
 
 def _running_names(tree: ast.Module, entry_point: str) -> set[str]:

@@ -91,6 +91,7 @@ def test_a_method_of_a_class_that_needs_arguments_is_left_alone() -> None:
         ("for n in range(3):\n    print(n)", "example"),
         ("result = f(3)\nresult", "example"),
         ("# Example usage:\nprint(f(3))  # 3", "example"),
+        ("# Test data\ndata = [1]\nmore = [data]\nprint(f(more))", "example"),
         ("exit()", "example"),
         ("import sys\nsys.exit(0)", "example"),
         ("n = int(input())\nm = n + 1", "input"),
@@ -119,6 +120,7 @@ def test_functions_that_print_are_called_for_show() -> None:
         "primes = [2]\nprimes.append(3)",
         "try:\n    import numpy\nexcept ImportError:\n    numpy = None",
         "def build():\n    return {}\n\ncache = build()",
+        "numbers = [1, 2]\n\ndef g():\n    return numbers",
         "first = f(1)\n\ndef g():\n    return first",
         "'''The module.'''",
     ],
@@ -134,7 +136,8 @@ def test_comments_of_what_stays_stay() -> None:
 
 
 def test_two_statements_on_a_line() -> None:
-    assert drop_examples("x = 1; print(x)", "f")[0] == "x = 1"
+    assert drop_examples("x = 1; print(x)\ndef f(): return x", "f")[0] == "x = 1\n\ndef f():\n    return x"
+    assert drop_examples("x = 1; print(x)", "f") == ("x = 1; print(x)", ())
 
 
 def test_test_cases_of_a_model_go() -> None:
