@@ -6,11 +6,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .types import BranchId, Estimate, FinishedSearch, Problem, Reading, Step, Until
+from .types import (
+    PROFILES,
+    BranchId,
+    Estimate,
+    Execution,
+    FinishedSearch,
+    Mode,
+    ModeProfile,
+    Problem,
+    Reading,
+    Step,
+    Until,
+)
 
 Clock = Callable[[], float]
 """Seconds on a monotonic clock."""
@@ -18,11 +30,19 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """The question and the steps so far; ``prompt`` is the reading of the question, where there is one."""
+    """The question and the steps so far.
+
+    Attributes:
+        prompt: Reading of the question in this mode's prompt, where there is one.
+        mode: How it reasons.
+        execution: What running it gave, where it is a whole program.
+    """
 
     problem: Problem
     steps: tuple[Step, ...] = ()
     prompt: Reading | None = None
+    mode: Mode = "prose"
+    execution: Execution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +87,11 @@ class Policy(Protocol):
     def slots(self) -> int:
         """Branches that can run at the same time."""
 
-    def open(self, problem: Problem) -> PrefixWork:
-        """Evaluate the prompt, once; a ContextOverflowError if it does not fit."""
+    def open(self, problem: Problem, mode: Mode) -> PrefixWork:
+        """Evaluate the prompt of a mode, once; a ContextOverflowError if it does not fit."""
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
-        """Begin a branch below ``prefix``; the caller keeps at most ``slots`` running."""
+        """Begin a branch below ``prefix``, in its mode; the caller keeps at most ``slots`` running."""
 
     def advance(self) -> Sequence[Growth]:
         """Sample one token for branches whose next distribution is known, else evaluate a batch for all."""
@@ -108,6 +128,10 @@ class RewardModel(Protocol):
 class Calibrator(Protocol):
     """Maps readings and raw rewards to estimates."""
 
+    @property
+    def profiles(self) -> Mapping[Mode, ModeProfile]:
+        """Of each mode that it knows."""
+
     def question(self, prefix: Prefix) -> Estimate | None:
         """Estimate for a question of which nothing is written yet; None where nothing is known."""
 
@@ -119,21 +143,6 @@ class Calibrator(Protocol):
 
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether a question is unlike those that estimates were fitted on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """What running a program gave.
-
-    Attributes:
-        output: What it printed, up to where it failed.
-        error: Why it failed, as the last line of a traceback; empty where it ran to its end.
-        seconds: Wall time.
-    """
-
-    output: str
-    error: str
-    seconds: float
 
 
 class Executor(Protocol):
@@ -166,6 +175,8 @@ class SequenceLogprob:
 
 class Uncalibrated:
     """Passes the raw reward on, marked as a score that is no probability."""
+
+    profiles = PROFILES
 
     def question(self, prefix: Prefix) -> None:
         """Nothing is known before anything is written."""

@@ -1,13 +1,13 @@
-"""A generator and a PRM that follow a script: every strategy runs without a model, in tests and examples."""
+"""A generator, a PRM and an executor that follow a script, for tests and examples without a model."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .ports import Growth, Prefix, PrefixWork, Score
-from .types import BranchId, Problem, Step, Until
+from .types import BranchId, Execution, Mode, Problem, Step, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
@@ -50,7 +50,7 @@ class ScriptedPolicy:
     batches: int = 0
     _running: dict[BranchId, _ScriptedBranch] = field(default_factory=dict)
 
-    def open(self, problem: Problem) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """The prompt has one token per character of the question."""
         return PrefixWork(len(problem.question), 0)
 
@@ -76,7 +76,7 @@ class ScriptedPolicy:
         if done.finish != "step" or run.until == "step":
             del self._running[branch]
         else:
-            run.prefix = Prefix(run.prefix.problem, (*run.prefix.steps, done))
+            run.prefix = replace(run.prefix, steps=(*run.prefix.steps, done))
             run.step, run.position = self.script(run.prefix, run.rng), 0
         return Growth(branch, 1, done.text, done, prefix)
 
@@ -105,3 +105,23 @@ class ScriptedPRM:
 
     def close_problem(self, problem: Problem) -> None:
         """Nothing is kept."""
+
+
+@dataclass(slots=True)
+class ScriptedExecutor:
+    """Runs programs by a function; an execution arrives one ``collect`` late, unless it is waited for."""
+
+    run: Callable[[str], Execution]
+    _submitted: list[tuple[int, str]] = field(default_factory=list)
+    _ended: list[tuple[int, Execution]] = field(default_factory=list)
+
+    def submit(self, ticket: int, program: str) -> None:
+        """Run a program."""
+        self._submitted.append((ticket, program))
+
+    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
+        """Those that were submitted before the last call; with ``block`` all."""
+        ran = [(ticket, self.run(program)) for ticket, program in self._submitted]
+        self._submitted = []
+        arrived, self._ended = (self._ended + ran, []) if block else (self._ended, ran)
+        return arrived

@@ -23,6 +23,11 @@ Finish = Literal["step", "stop", "length"]
 
 FINISHES: tuple[Finish, ...] = get_args(Finish)
 
+Mode = Literal["prose", "program"]
+"""How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
@@ -35,8 +40,8 @@ NodeStatus = Literal["open", "pruned", "terminal"]
 StopReason = Literal["confident", "settled", "hopeless", "exhausted", "budget", "interrupted"]
 
 
-OMIT_WHEN_EMPTY: Mapping[str, bool] = {"omit_when_empty": True}
-"""Metadata of a field that the record of a search has only where there is something in it."""
+OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
+"""Metadata of a field that the record of a search has only where it differs from its default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,22 @@ class Step:
     logprob: float
     finish: Finish
     reading: Reading | None = field(default=None, compare=False, repr=False)
-    wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_WHEN_EMPTY)
+    wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What running a program gave.
+
+    Attributes:
+        output: What it printed, up to where it failed.
+        error: Why it failed, as the last line of a traceback; empty where it ran to its end.
+        seconds: Wall time.
+    """
+
+    output: str
+    error: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +188,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A finished trajectory: its last node, and the answer found in it, if any."""
+    """A finished trajectory: its last node, the answer found in it, if any, and how it reasoned."""
 
     node: NodeId
     answer: str | None
     estimate: Estimate
+    mode: Mode = "prose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +218,12 @@ class FinishedSearch:
     """The trajectories and answers of a finished search; at least one candidate has an answer.
 
     Attributes:
-        question: Estimate for the question itself; None where there was none.
+        questions: Estimate for the question itself, in each mode that has one.
         candidates: All finished trajectories, those without an answer too.
         groups: Answer groups, the chosen one first.
     """
 
-    question: Estimate | None
+    questions: Mapping[Mode, Estimate]
     candidates: tuple[Candidate, ...]
     groups: tuple[AnswerGroup, ...]
 
@@ -220,7 +241,9 @@ class Standing:
         shown: Those that could be shown: with an answer, or ended by themselves.
         finished: All trajectories that have ended, those that were cut too.
         gain: What each further trajectory adds at most to P(the leading answer is right), and
-        reach: the most that it rises to (``look_ahead``); None without a calibration.
+        reach: the most that it rises to (``look_ahead``); None without a calibration. Of several modes the
+            gain is that of ``best_mode``, for as many tokens as a trajectory in prose has.
+        best_mode: The mode whose gain is largest for its tokens.
     """
 
     answer: str | None
@@ -232,6 +255,25 @@ class Standing:
     finished: int
     gain: float | None = None
     reach: float | None = None
+    best_mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeProfile:
+    """What a calibration knows of the trajectories of one mode beside their estimates.
+
+    Attributes:
+        spread: Concentration of their wrong answers, as a Chinese restaurant process: the larger, the more
+            rarely two agree.
+        tokens: Of one, in the mean.
+    """
+
+    spread: float
+    tokens: float
+
+
+PROFILES: Mapping[Mode, ModeProfile] = {"prose": ModeProfile(6.0, 300.0), "program": ModeProfile(2.5, 130.0)}
+"""Where a calibration was fitted before they were measured (docs/LOG.md says why these)."""
 
 
 @dataclass(frozen=True, slots=True)

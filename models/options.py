@@ -24,6 +24,16 @@ SYSTEM_PROMPT = (
 """The system prompt that ships: compared on fitting questions, docs/LOG.md has the figures."""
 
 
+PROGRAM_PROMPT = (
+    "Solve the problem with a short Python program. Before each line of code write a comment that says what "
+    "it computes and why. Print the final answer only. Use plain Python and the math module only."
+)
+"""The same for programs."""
+
+PROGRAM_OPENING = "```python\n"
+"""How every program begins: without it the 0.5B answers in prose every second time (docs/LOG.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How a token is drawn: the filters in this order, then the temperature.

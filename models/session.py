@@ -7,22 +7,23 @@ model and calibration, and the drivers, warnings and descriptions made of them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, command, setting
-from adascale.engine.ports import Clock, Policy, RewardModel, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.types import Notice
+from adascale.engine.types import MODES, Mode, Notice
 
 from . import machine
 from .calibration import installed
-from .calibration.artefact import Artefact, Fingerprint, describe, load_artefact
-from .draws.playback import ReplayingPolicy
+from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, describe, load_artefact
+from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
 from .files.checksum import file_sha256
 from .files.library import ModelFile, resolve
@@ -33,10 +34,18 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .memory import ModelLoad, plan_memory
-from .options import SYSTEM_PROMPT, Reporting, SamplingParams, SessionOptions
+from .options import (
+    PROGRAM_OPENING,
+    PROGRAM_PROMPT,
+    SYSTEM_PROMPT,
+    Reporting,
+    SamplingParams,
+    SessionOptions,
+)
 from .prm.formats import FORMATS, settle_format, split_reference
 from .prm.head import head_file
 from .prm.incremental import StepPRM
+from .programs.monty import MontyExecutor
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise."""
@@ -84,14 +93,15 @@ class OpenSession:
         gpu_layers: Layers on the GPU, -1 for all.
         model: The generator.
         window: Tokens of one trajectory, prompt included.
-        chat: The generator's prompt format.
-        sampling: How tokens are drawn.
+        chats: The generator's prompt format in each mode.
+        sampling: How tokens are drawn in each mode.
         fingerprint: What success probabilities depend on; calibrations and draws are found by it.
         calibration: Turns rewards into probabilities; None without one.
         context: The generator's, with one sequence per branch.
         step_costs: Seconds of a decode step by its number of branches.
         policy: The generator as the engine sees it.
         reward_model: Scores steps.
+        executor: Runs programs.
     """
 
     options: SessionOptions
@@ -100,14 +110,15 @@ class OpenSession:
     gpu_layers: int
     model: LlamaModel
     window: int
-    chat: ChatFormat
-    sampling: SamplingParams
+    chats: Mapping[Mode, ChatFormat]
+    sampling: Mapping[Mode, SamplingParams]
     fingerprint: Fingerprint
     calibration: Artefact | None
     context: LlamaContext
     step_costs: stepcost.StepCosts
     policy: Policy
     reward_model: RewardModel
+    executor: Executor
 
     @property
     def generator(self) -> ModelFile:
@@ -129,9 +140,10 @@ class OpenSession:
         policy = policy or self.policy
         if self.options.purpose == "rollouts":
             # Rollouts are kept without scores: a PRM reads them afterwards, once.
-            return Driver(policy, SequenceLogprob(), Uncalibrated(), clock)
+            return Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=self.executor)
         calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
-        return Driver(policy, self.reward_model, calibrator, clock, costs)
+        executor = WaitingExecutor(self.executor) if self.options.purpose == "replay" else self.executor
+        return Driver(policy, self.reward_model, calibrator, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, drawing only what is not kept yet."""
@@ -164,8 +176,8 @@ class OpenSession:
         return full / stepcost.measure(self.context, [full]).seconds(full)
 
     def prompt_tokens(self, question: str) -> tuple[int, ...]:
-        """The tokens of a question's prompt, template included."""
-        return self.chat.prompt(question)
+        """The tokens of a question's prompt in prose, template included."""
+        return self.chats["prose"].prompt(question)
 
     def describe(self) -> ModelDescription:
         """Generator, PRM, calibration and sampler, for the event log and JSON output."""
@@ -175,7 +187,7 @@ class OpenSession:
             GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             to_plain(describe(calibration)) if calibration else None,
-            {**self.sampling.record(), "prompt": self.fingerprint.prompt},
+            {**self.sampling["prose"].record(), "prompt": self.fingerprint.prompt},
         )
 
 
@@ -223,15 +235,20 @@ class Session:
         window = self._choose_window(files.generator)
         self._check_memory(files, window)
         model = self._load_model(files.generator)
-        chat = ChatFormat(model, options.system or SYSTEM_PROMPT)
-        sampling = options.sampling.over(SamplingParams())
-        fingerprint = _fingerprint(files, chat, sampling, window)
+        chats: Mapping[Mode, ChatFormat] = {
+            "prose": ChatFormat(model, options.system or SYSTEM_PROMPT),
+            "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING),
+        }
+        sampling = {mode: options.sampling.over(SamplingParams()) for mode in MODES}
+        fingerprint = _fingerprint(files, chats, sampling, window)
         calibration = self._find_calibration(fingerprint, model)
         if calibration is not None:
-            sampling = options.sampling.over(
-                SamplingParams.from_record(calibration.card.fingerprint.sampling)
-            )
-            fingerprint = _fingerprint(files, chat, sampling, window)
+            records = calibration.card.fingerprint.samplers()
+            sampling |= {
+                mode: options.sampling.over(SamplingParams.from_record(known))
+                for mode, known in records.items()
+            }
+            fingerprint = _fingerprint(files, chats, sampling, window)
         # Hidden states are read by a calibration, and by one that is being fitted.
         states = calibration is not None or options.purpose != "search"
         context = self._make_context(model, window, options.branches, states=states)
@@ -241,7 +258,7 @@ class Session:
         )
         policy = LlamaPolicy(
             context,
-            chat,
+            chats,
             sampling,
             self._make_cache(),
             step_costs if options.purpose == "search" else even,
@@ -255,7 +272,7 @@ class Session:
             gpu_layers=self._gpu_layers,
             model=model,
             window=window,
-            chat=chat,
+            chats=chats,
             sampling=sampling,
             fingerprint=fingerprint,
             calibration=calibration,
@@ -263,6 +280,7 @@ class Session:
             step_costs=step_costs,
             policy=policy,
             reward_model=self._open_prm(files, model, window),
+            executor=self._stack.enter_context(MontyExecutor()),
         )
 
     @property
@@ -361,12 +379,18 @@ def _prm_window(prm: ModelFile, window: int) -> int:
     return min(2 * window, prm.info.context_length or 2 * window)
 
 
-def _fingerprint(files: SessionFiles, chat: ChatFormat, sampling: SamplingParams, window: int) -> Fingerprint:
+def _fingerprint(
+    files: SessionFiles,
+    chats: Mapping[Mode, ChatFormat],
+    sampling: Mapping[Mode, SamplingParams],
+    window: int,
+) -> Fingerprint:
     return Fingerprint(
         files.generator.sha256,
         files.prm_sha256(),
         files.prm_format,
-        chat.sha256(),
-        sampling.record(),
+        chats["prose"].sha256(),
+        sampling["prose"].record(),
         window,
+        ProgramFingerprint(chats["program"].sha256(), sampling["program"].record()),
     )

@@ -1,6 +1,6 @@
 """Draw solutions for evaluations and studies, and record them (``recorded_draws``).
 
-Usage: ``python -m bench.evidence.draw MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--questions N]``
+Usage: ``python -m bench.evidence.draw MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--programs 8]``
 
 Each question is appended the moment it is done; the same command goes on, on another machine too. Draws are
 those of ``adascale eval`` with the same questions and seed, and are kept for it.
@@ -25,7 +25,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.rollouts import draw_with_redraws
-from adascale.engine.types import ROOT, Estimate, NodeId, Problem
+from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.draws.store import DrawStore
@@ -39,12 +39,17 @@ from . import recorded_draws
 
 @dataclass(frozen=True, slots=True)
 class Everything(Strategy):
-    """``samples`` solutions and a greedy one, and what ``adaptive`` would draw again in them."""
+    """Solutions and a greedy one in each mode, and what ``adaptive`` would draw again in them."""
 
     name: ClassVar[str] = "everything"
 
     samples: int = 16
+    programs: int = 8
     redraws: int = 2
+
+    def __post_init__(self) -> None:
+        if self.programs:
+            object.__setattr__(self, "modes", ("prose", "program"))
 
     @property
     def at_most(self) -> None:
@@ -54,12 +59,17 @@ class Everything(Strategy):
     @property
     def branches(self) -> int:
         """The solutions."""
-        return self.samples + 1
+        return self.samples + self.programs + len(self.modes)
 
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once."""
-        greedy = Expand(ROOT, 1, until="answer", greedy=True)
-        yield from draw_with_redraws(tree, [Expand(ROOT, self.samples, until="answer"), greedy], self.redraws)
+        counts = {"prose": self.samples, "program": self.programs}
+        whole = [
+            Expand(ROOT, n, until="answer", greedy=greedy, mode=mode)
+            for mode in self.modes
+            for n, greedy in ((counts[mode], False), (1, True))
+        ]
+        yield from draw_with_redraws(tree, whole, self.redraws)
         return None
 
 
@@ -82,6 +92,8 @@ def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> 
         "logprobs": [round(step.logprob, 3) for step in steps],
         "estimates": [numbers(n.estimate) for n in chain],
     }
+    if (execution := chain[-1].execution) is not None:
+        found["execution"] = [execution.output, execution.error]
     if wrong := [at for at, step in enumerate(steps) if step.wrong_sums]:
         found["slips"] = wrong
     # A node's first child is the chain's next step, later ones were drawn in its place.
@@ -95,20 +107,23 @@ def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> 
 
 def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, Any]:
     tree = replay(log)
-    prompt = next(event for event in log if isinstance(event, PromptRead))
+    prompts = {event.mode: event for event in log if isinstance(event, PromptRead) and event.reading}
     answers = {e.node: e.answer for e in log if isinstance(e, AnswerFound)}
-    begun = sorted(tree.children(ROOT), key=tree.draw_order)
-    *samples, greedy = (solution(tree, node, answers) for node in begun)
-    tree.reading = prompt.reading
-    return {
-        "id": problem.id,
-        "gold": problem.answer,
-        "prompt_tokens": prompt.usage.prompt_tokens,
-        "question": numbers(tree[ROOT].estimate),
-        "distance": round(artefact.calibration.distance(Prefix(problem, (), tree.reading)), 4),
-        "greedy": greedy,
-        "samples": samples,
-    }
+    own: dict[Mode, dict[str, Any]] = {}
+    for mode, prompt in prompts.items():
+        begun = [node for node in tree.children(ROOT) if tree[node].mode == mode]
+        ordered = sorted(begun, key=tree.draw_order)
+        *samples, greedy = (solution(tree, node, answers) for node in ordered)
+        own[mode] = {
+            "prompt_tokens": prompt.usage.prompt_tokens,
+            "question": numbers(tree.questions[mode]),
+            "greedy": greedy,
+            "samples": samples,
+        }
+    question = Prefix(problem, (), prompts["prose"].reading)
+    distance = round(artefact.calibration.distance(question), 4)
+    programs = {"program": own["program"]} if "program" in own else {}
+    return {"id": problem.id, "gold": problem.answer, "distance": distance, **own["prose"], **programs}
 
 
 def fitted_on(problem: Problem) -> bool:
@@ -122,16 +137,18 @@ def _fitted() -> set[str]:
     return {key for artefact in found for key in artefact.card.questions}
 
 
-def header(session: OpenSession, artefact: Artefact, seed: int, samples: int) -> Mapping[str, Any]:
+def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:
     return {
         "schema": recorded_draws.SCHEMA,
         "model": session.generator.name,
         "generator": session.generator.sha256,
         "calibration": artefact.card.name,
         "calibration_sha256": recorded_draws.digest(artefact),
-        "seed": seed,
-        "samples": samples,
-        "temperature": session.sampling.temperature,
+        "seed": args.seed,
+        "samples": args.samples,
+        "programs": args.programs,
+        "temperature": session.sampling["prose"].temperature,
+        "program_temperature": session.sampling["program"].temperature,
         "flops_per_token": session.model.flops_per_token,
         "step_seconds": {size: round(s, 5) for size, s in session.step_costs.curve.items()},
     }
@@ -142,6 +159,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--programs", type=int, default=8)
     parser.add_argument("--questions", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float, help="by default that of the calibration")
@@ -171,9 +189,9 @@ def main() -> None:
         artefact = session.calibration
         assert artefact is not None, "records need a calibration"
         if not args.output.exists():
-            recorded_draws.append(args.output, [header(session, artefact, args.seed, args.samples)])
+            recorded_draws.append(args.output, [header(session, artefact, args)])
         policy = session.replay_policy(store)
-        settings = Settings(Everything(args.samples), seed=args.seed)
+        settings = Settings(Everything(args.samples, args.programs), seed=args.seed)
         for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished):

@@ -5,8 +5,9 @@ and of a decode step. Each other line is a question: its answer, its own estimat
 calibration's questions, a greedy and some sampled solutions, each with its answer, how it ended, and for
 every step its tokens, their log-probability and its lower, median and upper estimate. ``slips`` are the steps
 with a wrong sum, ``again`` what was drawn in the place of such a step: solutions from there on; ``texts`` are
-those of the steps, so that what was read in them can be read again. Older files lack some of these. Hidden
-states are left out.
+those of the steps, so that what was read in them can be read again. ``program`` has the same of programs,
+each with its ``execution``: what it printed, and its error. Older files lack some of these. Hidden states are
+left out.
 """
 
 from __future__ import annotations
@@ -20,12 +21,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import answer_evidence
 from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.turns import branch_seed
-from adascale.engine.types import BranchId, Estimate, FinishedSearch, Problem, Step, Until
+from adascale.engine.types import (
+    PROFILES,
+    BranchId,
+    Estimate,
+    Execution,
+    FinishedSearch,
+    Mode,
+    ModeProfile,
+    Problem,
+    Step,
+    Until,
+)
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact
@@ -86,13 +99,20 @@ def join_steps(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
     return {**solution, **found, "slips": slips, "estimates": estimates}
 
 
+def _text(solution: Mapping[str, Any], at: int, answer: str | None) -> str:
+    """A program's own text; of prose the answer that was read in it is enough."""
+    if "execution" in solution:
+        return str(solution["texts"][at])
+    return f"\\boxed{{{answer}}}" if answer is not None else ""
+
+
 def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
     last = len(solution["tokens"]) - 1
     answer = solution["answer"]
     slips = solution.get("slips", ())
     return tuple(
         KnownStep(
-            text=f"\\boxed{{{answer}}}" if at == last and answer is not None else "",
+            text=_text(solution, at, answer if at == last else None),
             token_ids=(0,) * tokens,
             logprob=solution["logprobs"][at] if "logprobs" in solution else 0.0,
             finish=solution["finish"] if at == last else "step",
@@ -101,6 +121,38 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
         )
         for at, tokens in enumerate(solution["tokens"])
     )
+
+
+def by_mode(record: Mapping[str, Any]) -> Mapping[Mode, Mapping[str, Any]]:
+    """What a question's record holds of each mode: prompt, estimate, greedy and sampled solutions."""
+    modes: dict[Mode, Mapping[str, Any]] = {"prose": record}
+    return modes | {"program": record["program"]} if "program" in record else modes
+
+
+def question_estimates(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, Mode], Estimate]:
+    """Estimate of each question in each mode."""
+    return {(r["id"], mode): estimate(own["question"]) for r in records for mode, own in by_mode(r).items()}
+
+
+class RecordedExecutor:
+    """Implements ``engine.ports.Executor``: what each recorded program printed."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self._known: dict[str, Execution] = {}
+        self._ended: list[tuple[int, Execution]] = []
+        for record in records:
+            own = by_mode(record).get("program", {"samples": (), "greedy": None})
+            for solution in filter(None, [*own["samples"], own["greedy"]]):
+                program = read_program(solution["texts"][0])
+                if program is not None:
+                    self._known[program] = Execution(*solution["execution"], 0.0)
+
+    def submit(self, ticket: int, program: str) -> None:
+        self._ended.append((ticket, self._known[program]))
+
+    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
+        ended, self._ended = self._ended, []
+        return ended
 
 
 class RecordStore:
@@ -115,30 +167,33 @@ class RecordStore:
     def __init__(
         self, header: Mapping[str, Any], records: Sequence[Mapping[str, Any]], orders: int = 1
     ) -> None:
-        self._prompts = {record["id"]: record["prompt_tokens"] for record in records}
+        self._prompts: dict[tuple[str, Mode], int] = {}
         self._draws: dict[str, tuple[Step, ...]] = {}
         for record in records:
-            root = Prefix(Problem(record["id"], record["id"], record["gold"]))
-            self._draws[draw_key(root, 0, True)] = _steps(record["greedy"])
-            samples = list(record["samples"])
-            for order in range(orders):
-                for index, solution in enumerate(samples):
-                    self._keep(root, header["seed"] + order, (index,), solution)
-                random.Random(f"{record['id']} {order}").shuffle(samples)
+            for mode, own in by_mode(record).items():
+                self._prompts[record["id"], mode] = own["prompt_tokens"]
+                root = Prefix(Problem(record["id"], record["id"], record["gold"]), mode=mode)
+                self._draws[draw_key(root, 0, True)] = _steps(own["greedy"])
+                samples = list(own["samples"])
+                for order in range(orders):
+                    for index, solution in enumerate(samples):
+                        self._keep(root, header["seed"] + order, (index,), solution)
+                    random.Random(f"{record['id']} {order}").shuffle(samples)
 
     def _keep(self, start: Prefix, seed: int, key: tuple[int, ...], solution: Mapping[str, Any]) -> None:
         """A solution, by the key of its draw, and those that were drawn again beside its steps."""
         steps = _steps(solution)
-        self._draws[draw_key(start, branch_seed(seed, start.problem.id, key), False)] = steps
+        branch = branch_seed(seed, start.problem.id, key, start.mode)
+        self._draws[draw_key(start, branch, False)] = steps
         for at, others in solution.get("again", {}).items():
             before = replace(start, steps=(*start.steps, *steps[: int(at)]))
             for index, other in enumerate(others):
                 self._keep(before, seed, (*key, *(0,) * (int(at) - 1), index), other)
 
-    def prompt(self, problem: Problem) -> Prompt:
-        return Prompt(self._prompts[problem.id], None)
+    def prompt(self, problem: Problem, mode: Mode) -> Prompt:
+        return Prompt(self._prompts[problem.id, mode], None)
 
-    def put_prompt(self, problem: Problem, prompt: Prompt) -> NoReturn:
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> NoReturn:
         raise AssertionError("records hold every prompt")
 
     def get(self, key: str, until: Until) -> tuple[Step, ...]:
@@ -157,11 +212,15 @@ class RecordedCalibrator:
     """Estimates as they were recorded; the answer's own probability from the shipped calibration."""
 
     calibration: Calibration
-    questions: Mapping[str, Estimate]
+    questions: Mapping[tuple[str, Mode], Estimate]
     distances: Mapping[str, float]
 
+    @property
+    def profiles(self) -> Mapping[Mode, ModeProfile]:
+        return self.calibration.profiles
+
     def question(self, prefix: Prefix) -> Estimate:
-        return self.questions[prefix.problem.id]
+        return self.questions[prefix.problem.id, prefix.mode]
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         step = prefix.steps[-1]
@@ -169,7 +228,8 @@ class RecordedCalibrator:
         return step.estimate
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
-        [quantiles] = self.calibration.answer.quantiles(answer_evidence([finished]))
+        answer = self.calibration.answer
+        [quantiles] = answer.quantiles(answer_evidence([finished], self.profiles, answer.features))
         return widen(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
 
     def is_outside(self, prefix: Prefix) -> bool:
@@ -184,6 +244,7 @@ class RawCalibrator:
     """
 
     greedy: Mapping[str, tuple[Step, ...]]
+    profiles: Mapping[Mode, ModeProfile] = field(default_factory=lambda: PROFILES)
 
     def question(self, prefix: Prefix) -> Estimate:
         written = replace(prefix, steps=self.greedy[prefix.problem.id])
@@ -207,7 +268,7 @@ class NoGenerator:
     flops_per_token: float
     slots: int = 1
 
-    def open(self, problem: Problem) -> NoReturn:
+    def open(self, problem: Problem, mode: Mode) -> NoReturn:
         raise AssertionError("records hold every prompt")
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> NoReturn:
@@ -282,8 +343,10 @@ def replay_driver(
     if calibrated:
         calibrator = RecordedCalibrator(
             calibration_of(header, calibration),
-            {record["id"]: estimate(record["question"]) for record in records},
+            question_estimates(records),
             {record["id"]: record["distance"] for record in records},
         )
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
-    return header, Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0), problems
+    executor = RecordedExecutor(records)
+    driver = Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0, executor=executor)
+    return header, driver, problems

@@ -47,7 +47,8 @@ def parts(solution: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def verdicts(path: Path) -> Iterator[Verdict]:
     """Of all answers in a file of draws."""
     for record in recorded_draws.load(path)[1]:
-        solutions = [*record["samples"], record["greedy"]]
+        modes = recorded_draws.by_mode(record).values()
+        solutions = [solution for own in modes for solution in (*own["samples"], own["greedy"])]
         answers = Counter(part["answer"] for solution in solutions for part in parts(solution))
         for answer, count in answers.items():
             if answer is None:

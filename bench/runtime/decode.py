@@ -134,7 +134,8 @@ class Adascale:
         chat = ChatFormat(model, "You are a writer.")
         costs = measure(self.context)
         cache = PrefixCache(256 << 20)
-        self.policy = LlamaPolicy(self.context, chat, SamplingParams(max_tokens=window), cache, costs)
+        sampling = SamplingParams(max_tokens=window)
+        self.policy = LlamaPolicy(self.context, {"prose": chat}, {"prose": sampling}, cache, costs)
         self.branches = branches
         self._next = 0
 

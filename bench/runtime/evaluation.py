@@ -18,7 +18,7 @@ from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from adascale.engine.ports import Growth, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import BranchId, Problem, Step, Until
+from adascale.engine.types import BranchId, Mode, Problem, Step, Until
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import Prompt, draw_key
 
@@ -45,8 +45,8 @@ class RecordedGenerator:
     _left: dict[BranchId, list[Step]] = field(default_factory=dict)
     _written: dict[BranchId, int] = field(default_factory=dict)
 
-    def open(self, problem: Problem) -> PrefixWork:
-        return PrefixWork(self.recorded.prompt(problem).tokens)
+    def open(self, problem: Problem, mode: Mode) -> PrefixWork:
+        return PrefixWork(self.recorded.prompt(problem, mode).tokens)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         self._left[branch] = list(self.recorded.get(draw_key(prefix, seed, greedy), until))
@@ -78,14 +78,14 @@ class RecordedGenerator:
 class MemoryStore:
     """Implements ``models.draws.store.KeptDraws`` for one run, as objects: steps keep their estimates."""
 
-    _prompts: dict[str, Prompt] = field(default_factory=dict)
+    _prompts: dict[tuple[str, Mode], Prompt] = field(default_factory=dict)
     _draws: dict[str, tuple[Step, ...]] = field(default_factory=dict)
 
-    def prompt(self, problem: Problem) -> Prompt | None:
-        return self._prompts.get(problem.id)
+    def prompt(self, problem: Problem, mode: Mode) -> Prompt | None:
+        return self._prompts.get((problem.id, mode))
 
-    def put_prompt(self, problem: Problem, prompt: Prompt) -> None:
-        self._prompts[problem.id] = prompt
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
+        self._prompts[problem.id, mode] = prompt
 
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
         return self._draws.get(key)
@@ -107,7 +107,7 @@ def run(
     policy = ReplayingPolicy(generator, MemoryStore(), lambda branches: 1.0)
     calibrator = records.RecordedCalibrator(
         records.calibration_of(header, None),
-        {record["id"]: records.estimate(record["question"]) for record in found},
+        records.question_estimates(found),
         {record["id"]: record["distance"] for record in found},
     )
     driver = Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0)

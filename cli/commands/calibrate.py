@@ -188,6 +188,7 @@ def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Art
         data=draws.names,
         questions=draws.questions,
         samples=run.samples,
+        programs=run.programs,
         rollouts=run.rollouts,
         seed=run.seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},

@@ -89,21 +89,23 @@ def draw_training(
     Raises:
         UsageError: fewer than ``fewest`` of them could be searched.
     """
-    plan = DrawPlan(options.samples, options.rollouts, options.seed)
+    plan = DrawPlan(options.samples, options.rollouts, options.seed, options.programs)
     with closing(RolloutStore(rollouts_path(session.fingerprint, plan))) as store:
         _draw_missing(session, problems, store, plan, options)
         key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
         if session.prm is not None:
             _score_missing(session, problems, store, key, options)
-        kept, rewards = [], []
+        kept, rewards, programs = [], [], []
         for problem in problems:
             rollouts, reward = store.get(problem), store.rewards(problem, key)
+            program = store.get(problem, "program")
             if reward is not None:
                 rewards.append(reward)
             if rollouts is not None and (reward is not None or session.prm is None):
                 kept.append(rollouts)
+                programs += [program] if program is not None else []
     _check_enough(len(kept), fewest)
-    training = training_set(kept, None if session.prm is None else rewards)
+    training = training_set(kept, None if session.prm is None else rewards, programs)
     questions = tuple(question_key(rollouts.problem.question) for rollouts in kept)
     return TrainingDraws(training, tuple(path.name for path in options.data), questions)
 
@@ -120,7 +122,7 @@ def _draw_missing(
     Raises:
         Exit: with 130, where drawing was interrupted.
     """
-    todo = [problem for problem in problems if not store.holds(problem)]
+    todo = [p for p in problems if not _is_drawn(p, store, plan)]
     if not todo:
         return
     if not options.terminal.quiet:
@@ -130,11 +132,15 @@ def _draw_missing(
     with stoppable(session, session.driver(time.monotonic)) as driver:
         finished = draw_rollouts(driver, problems, store, plan)
         failed = _follow("drawing", finished, len(todo), len(problems), progress)
-    left = [problem for problem in todo if not store.holds(problem)]
+    left = [p for p in todo if not _is_drawn(p, store, plan)]
     if len(left) > failed:
         kept = len(problems) - len(left)
         say(f"adascale: {kept} of {len(problems)} questions are kept; the same command goes on")
         raise typer.Exit(INTERRUPTED)
+
+
+def _is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan) -> bool:
+    return all(store.holds(problem, mode) for mode in plan.modes)
 
 
 def _score_missing(

@@ -165,8 +165,9 @@ class CalibrationOptions:
 
     data: list[Path] = field(default_factory=list)
     questions: int | None = None
-    samples: int = 4
-    rollouts: int = 2
+    samples: int = 3
+    rollouts: int = 0
+    programs: int = 3
     seed: int = 0
     plot: Path | None = None
     json_output: bool = False

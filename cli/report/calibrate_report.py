@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from adascale.engine.calibration.report import Number, RawReport, StageReport
     from adascale.models.calibration.artefact import Description
 
-_NAMES = {"question": "question", "step": "unfinished", "finished": "finished", "answer": "answer"}
+_NAMES = {
+    "question": "question",
+    "step": "unfinished",
+    "finished": "finished",
+    "program question": "question for a program",
+    "program": "program",
+    "answer": "answer",
+}
 _HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", "BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "COVERAGE")
 _BAR = 30
 
@@ -44,7 +51,10 @@ def card_text(card: Description) -> str:
         ("method", card.method),
         ("data", ", ".join(card.data)),
         ("questions", f"{card.questions:,}"),
-        ("draws", f"{card.samples} samples, {card.rollouts} rollouts, seed {card.seed}"),
+        (
+            "draws",
+            f"{card.samples} samples, {card.rollouts} rollouts, {card.programs} programs, seed {card.seed}",
+        ),
         ("generator", fingerprint.generator),
         ("prm", fingerprint.prm or fingerprint.prm_format),
         ("sampler", ", ".join(f"{k} {v}" for k, v in fingerprint.sampling.items())),

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from adascale.engine.calibration.report import StageReport
     from adascale.engine.evaluation.compare import EvaluationReport, PairReport, StrategyReport
 
-_STAGES = {"question": "Question", "step": "Unfinished", "finished": "Finished", "answer": "Answer"}
+_STAGES = {
+    "question": "Question",
+    "step": "Unfinished",
+    "finished": "Finished",
+    "program question": "Question for a program",
+    "program": "Program",
+    "answer": "Answer",
+}
 _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,

@@ -1,30 +1,31 @@
 """What more search is worth: a posterior over the answer groups, and how the votes may still turn.
 
 Each answer that was found may be the right one, or none of them. Where one is, a trajectory gives it with a
-rate drawn from a distribution around the question's own calibrated estimate, and wrong trajectories spread
-over wrong answers by a Chinese restaurant process; the mean estimate of an answer's trajectories sets its
-odds.
+rate of its mode, drawn from a distribution around the question's own calibrated estimate in that mode. Wrong
+trajectories of a mode spread over wrong answers by a Chinese restaurant process, and two modes seldom make
+the same mistake. The mean estimate of an answer's trajectories sets its odds.
 
-We compute the posterior predictive vote counts after 1, 2, 4, 8 and 16 more trajectories. ``gain`` is the
-largest rise of P(the leading answer is right) per trajectory; ``reach`` is the maximum of that probability.
-The gain is small where an answer is safe, the reach where no right answer is likely to be found.
+We compute the posterior predictive vote counts after 1, 2, 4, 8 and 16 more trajectories of each mode.
+``gain`` is the largest rise of P(the leading answer is right) per trajectory; ``reach`` is the maximum of
+that probability. The gain is small where an answer is safe, the reach where no right answer is likely to be
+found.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb, exp, lgamma, log
 from operator import mul
 
-from ..types import Estimate
+from ..types import Estimate, Mode
 
 AHEAD = (1, 2, 4, 8, 16)
 """Distances of the lookahead, in trajectories: a single one rarely turns a vote."""
 
-_SPREAD = 6.0
-"""Concentration of the wrong answers: the larger, the more rarely two agree (docs/LOG.md says why this)."""
+_SAME_MISTAKE = 0.13
+"""P(a wrong answer of one mode is one of the other's), measured on fitting questions (docs/LOG.md)."""
 
 _EPS = 0.01
 _STRENGTH = 3.0
@@ -38,16 +39,41 @@ _TERMS = AHEAD[-1] + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Support:
-    """What an answer has behind it: its trajectories, and the mean ``log_odds`` of their estimates."""
+class ModeState:
+    """What is known of one question in one mode.
 
-    votes: int
+    Attributes:
+        question: Calibrated estimate that one trajectory is right.
+        finished: Trajectories that have ended, those without an answer too.
+        spread: Concentration of its wrong answers: the larger, the more rarely two agree.
+    """
+
+    question: Estimate
+    finished: int
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What an answer has behind it.
+
+    Attributes:
+        votes: Its trajectories, by mode.
+        odds: Mean over them of the ``log_odds`` of their estimates over those of the question in their mode.
+    """
+
+    votes: Mapping[Mode, int]
     odds: float
+
+    @property
+    def total(self) -> int:
+        """Trajectories of all modes."""
+        return sum(self.votes.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Lookahead:
-    """What more trajectories would do to P(the leading answer is right).
+    """What more trajectories of one mode would do to P(the leading answer is right).
 
     Attributes:
         gain: Most that it rises by for each trajectory, in [-1, 1]; below 0 where more would rather do harm.
@@ -64,120 +90,160 @@ def log_odds(p: float) -> float:
     return log(p / (1.0 - p))
 
 
-def look_ahead(question: Estimate, answers: Sequence[Support], finished: int, left: int) -> Lookahead:
-    """Look ahead from the answers found so far.
+def look_ahead(
+    modes: Mapping[Mode, ModeState], answers: Sequence[Support], left: int
+) -> dict[Mode, Lookahead]:
+    """Look ahead from the answers found so far, by more trajectories of each mode.
 
     Args:
-        question: Calibrated estimate that one trajectory is right.
+        modes: Those that trajectories may reason in.
         answers: Support of each answer found so far, the leading one first; empty without an answer.
-        finished: Trajectories that have ended, those without an answer too.
         left: Trajectories that may still be drawn: what only more of them would win is out of reach. Below 1
             counts as 1: what one more would have done.
     """
-    votes = [answer.votes for answer in answers]
-    a, b = _beta(question, misses=finished - sum(votes))
-    posterior = _posterior(answers, a, b, log_odds(question.median))
-    now = posterior[0] if answers else 0.0
+    rates = {mode: _beta(state, answers, mode) for mode, state in modes.items()}
+    chances = posterior(modes, answers)
+    now = chances[0] if answers else 0.0
     distances = [more for more in AHEAD if more <= max(left, 1)]
-    later = {more: _leader_is_right(more, posterior, votes, a, b) for more in distances}
-    gain = max((p - now) / more for more, p in later.items())
-    return Lookahead(gain, max(now, *later.values()))
+    found = {}
+    for mode, state in modes.items():
+        ahead = _Ahead(mode, state.spread, rates[mode], answers, chances)
+        later = {more: ahead.leader_is_right(more) for more in distances}
+        gain = max((p - now) / more for more, p in later.items())
+        found[mode] = Lookahead(gain, max(now, *later.values()))
+    return found
 
 
-def _beta(question: Estimate, misses: int) -> tuple[float, float]:
-    """``alpha, beta`` of P(a trajectory is right), after ``misses`` trajectories without an answer."""
-    mean = min(max(question.median, _EPS), 1.0 - _EPS)
+def _beta(state: ModeState, answers: Sequence[Support], mode: Mode) -> tuple[float, float]:
+    """``alpha, beta`` of P(a trajectory is right), after those without an answer."""
+    mean = min(max(state.question.median, _EPS), 1.0 - _EPS)
+    misses = state.finished - sum(answer.votes.get(mode, 0) for answer in answers)
     return mean * _STRENGTH, (1.0 - mean) * _STRENGTH + _MISS * misses
 
 
-def _posterior(answers: Sequence[Support], a: float, b: float, prior: float) -> list[float]:
+def posterior(modes: Mapping[Mode, ModeState], answers: Sequence[Support]) -> list[float]:
     """P(right) of each answer, and last the probability that none of them is right."""
-    votes = [answer.votes for answer in answers]
-    answered = sum(votes)
     logs = []
-    for at, answer in enumerate(answers):
-        wrong = votes[:at] + votes[at + 1 :]
+    for at in range(len(answers) + 1):
+        right = answers[at] if at < len(answers) else None
+        wrong = [*answers[:at], *answers[at + 1 :]]
         # Trajectories with one answer share what they are wrong about: their estimates count once.
-        likely = _log_beta(a + answer.votes, b + answered - answer.votes) + answer.odds - prior
-        logs.append(likely + _seating(wrong))
-    logs.append(_log_beta(a, b + answered) + _seating(votes))
+        likely = (right.odds if right is not None else 0.0) + _common_mistakes(wrong)
+        for mode, state in modes.items():
+            a, b = _beta(state, answers, mode)
+            own = right.votes.get(mode, 0) if right is not None else 0
+            votes = [n for answer in wrong if (n := answer.votes.get(mode, 0))]
+            likely += _log_beta(a + own, b + sum(votes)) - _log_beta(a, b) + seating(votes, state.spread)
+        logs.append(likely)
     most = max(logs)
     weights = [exp(x - most) for x in logs]
     return [w / sum(weights) for w in weights]
 
 
-def _seating(wrong: Sequence[int]) -> float:
-    """Log-probability that wrong trajectories fall into groups of these sizes."""
-    groups = len(wrong) * log(_SPREAD) + sum(lgamma(votes) for votes in wrong)
-    return groups + lgamma(_SPREAD) - lgamma(_SPREAD + sum(wrong))
+def seating(wrong: Sequence[int], spread: float) -> float:
+    """Log-probability that wrong trajectories of one mode fall into groups of these sizes."""
+    groups = len(wrong) * log(spread) + sum(lgamma(votes) for votes in wrong)
+    return groups + lgamma(spread) - lgamma(spread + sum(wrong))
 
 
-def _leader_is_right(
-    more: int, posterior: Sequence[float], votes: Sequence[int], a: float, b: float
-) -> float:
-    """P(the answer with most votes is right) after ``more`` trajectories."""
-    total = 0.0
-    for at, chance in enumerate(posterior):
-        if chance < _NEGLIGIBLE:
-            continue
-        own = votes[at] if at < len(votes) else 0
-        wrong = tuple(sorted([*votes[:at], *votes[at + 1 :]]))
-        total += chance * _right_answer_wins(more, own, wrong, (a + own, b + sum(votes) - own))
-    return total
+def _common_mistakes(wrong: Sequence[Support]) -> float:
+    """Log-probability that as many wrong answers of one mode are also the other's."""
+    found_by = [{mode for mode, n in answer.votes.items() if n} for answer in wrong]
+    both = sum(len(modes) > 1 for modes in found_by)
+    each = [sum(mode in modes for modes in found_by) for mode in set().union(*found_by)]
+    apart = min(each) - both if len(each) > 1 else 0
+    return both * log(_SAME_MISTAKE) + apart * log(1.0 - _SAME_MISTAKE)
 
 
-def _right_answer_wins(more: int, own: int, wrong: tuple[int, ...], rates: tuple[float, float]) -> float:
-    """P(the right answer has most votes): it gains a Beta-binomial share, wrong ones seat the rest.
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """More trajectories of one mode, whatever is right.
 
-    Among equals it is chosen half of the time.
+    Attributes:
+        mode: Of them.
+        spread: Of its wrong answers.
+        rate: ``alpha, beta`` of P(a trajectory is right), before any vote.
+        answers: Found so far.
+        chances: ``posterior``.
     """
-    won = 0.0
-    for right in range(more + 1):
-        votes = own + right
-        if votes:
-            below, upto = (
-                _none_larger(wrong, votes - 1)[more - right],
-                _none_larger(wrong, votes)[more - right],
-            )
-            won += _beta_binomial(right, more, *rates) * (below + upto) / 2
-    return won
+
+    mode: Mode
+    spread: float
+    rate: tuple[float, float]
+    answers: Sequence[Support]
+    chances: Sequence[float]
+
+    def leader_is_right(self, more: int) -> float:
+        """P(the answer with most votes is right) after ``more`` trajectories."""
+        total = 0.0
+        for at, chance in enumerate(self.chances):
+            if chance >= _NEGLIGIBLE:
+                total += chance * self._right_answer_wins(more, at)
+        return total
+
+    def _right_answer_wins(self, more: int, at: int) -> float:
+        """P(answer ``at`` has most votes, being right).
+
+        It gains a Beta-binomial share of the trajectories, and wrong answers seat the rest. Among equals it
+        is chosen half of the time.
+        """
+        a, b = self.rate
+        right = self.answers[at] if at < len(self.answers) else Support({}, 0.0)
+        others = [*self.answers[:at], *self.answers[at + 1 :]]
+        wrong = tuple(sorted((other.votes.get(self.mode, 0), other.total) for other in others))
+        own = right.votes.get(self.mode, 0)
+        against = sum(guests for guests, _ in wrong)
+        won = 0.0
+        for gained in range(more + 1):
+            votes = right.total + gained
+            if votes:
+                below = _none_larger(wrong, votes - 1, self.spread)[more - gained]
+                upto = _none_larger(wrong, votes, self.spread)[more - gained]
+                won += _beta_binomial(gained, more, a + own, b + against) * (below + upto) / 2
+        return won
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _none_larger(tables: tuple[int, ...], most: int) -> tuple[float, ...]:
-    """P(no table has more than ``most`` guests) after 0, 1, ... ``AHEAD[-1]`` more, in a Chinese restaurant.
+def _none_larger(tables: tuple[tuple[int, int], ...], most: int, spread: float) -> tuple[float, ...]:
+    """P(no table has more than ``most`` votes) after 0, 1, ... ``AHEAD[-1]`` more, in a Chinese restaurant.
 
     By exponential generating functions: a table with w guests is a truncated ``(1 - x) ** -w``, the new
     ones together are ``exp(spread * (x + x**2 / 2 + ... + x**most / most))``.
+
+    Args:
+        tables: Of each its guests, and its votes: votes of another mode attract no guests of this one.
+        most: Votes.
+        spread: Concentration.
     """
-    if max(tables, default=0) > most:
+    if max((votes for _, votes in tables), default=0) > most:
         return (0.0,) * _TERMS
-    series = _new_tables(most)
-    for guests in tables:
-        series = _product(series, _old_table(guests, most))
+    series = _new_tables(most, spread)
+    for guests, votes in tables:
+        series = _product(series, _old_table(guests, most - votes))
     seated, total = [], 1.0  # rising factorial of (spread + guests) over n!, the sum without a limit
+    everyone = spread + sum(guests for guests, _ in tables)
     for n, weight in enumerate(series):
         seated.append(weight / total)
-        total *= (_SPREAD + sum(tables) + n) / (n + 1)
+        total *= (everyone + n) / (n + 1)
     return tuple(seated)
 
 
 @functools.cache
-def _old_table(guests: int, most: int) -> tuple[float, ...]:
+def _old_table(guests: int, room: int) -> tuple[float, ...]:
     """``(1 - x) ** -guests`` up to the term that fills it: ``_TERMS`` coefficients."""
     terms, term = [], 1.0
     for more in range(_TERMS):
-        terms.append(term if guests + more <= most else 0.0)
+        terms.append(term if more <= room else 0.0)
         term *= (guests + more) / (more + 1)
     return tuple(terms)
 
 
 @functools.cache
-def _new_tables(most: int) -> tuple[float, ...]:
+def _new_tables(most: int, spread: float) -> tuple[float, ...]:
     """``exp(spread * sum of x**l / l)``, l up to ``most``: ``_TERMS`` coefficients."""
     series = [1.0]
     for n in range(1, _TERMS):  # n * s[n] is the sum of spread * s[n - l] over table sizes l
-        series.append(_SPREAD * sum(series[n - size] for size in range(1, min(most, n) + 1)) / n)
+        series.append(spread * sum(series[n - size] for size in range(1, min(most, n) + 1)) / n)
     return tuple(series)
 
 

@@ -7,6 +7,8 @@ import math
 import re
 import textwrap
 
+from ..types import Execution
+
 _BLOCK = re.compile(
     r"```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE
 )
@@ -36,6 +38,11 @@ def printed_answer(output: str) -> str | None:
     """The answer in what a program printed: its last line that is not empty, a number without float noise."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return _plain(lines[-1]) if lines else None
+
+
+def executed_answer(execution: Execution) -> str | None:
+    """The answer of a program that has run; None where it failed, whatever it had printed before."""
+    return None if execution.error else printed_answer(execution.output)
 
 
 def _parsed(source: str) -> ast.Module | None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from ..ports import Calibrator, Prefix
-from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, SearchResult, SelectRule, Standing
+from ..types import (
+    AnswerGroup,
+    Candidate,
+    Estimate,
+    FinishedSearch,
+    Mode,
+    SearchResult,
+    SelectRule,
+    Standing,
+)
 from .equality import same_answer
-from .lookahead import Support, log_odds, look_ahead
+from .lookahead import ModeState, Support, log_odds, look_ahead
 
 
 def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
@@ -65,7 +75,7 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
 def with_confidence(
     result: SearchResult,
     candidates: Sequence[Candidate],
-    question: Estimate | None,
+    questions: Mapping[Mode, Estimate],
     prefix: Prefix,
     calibrator: Calibrator,
 ) -> SearchResult:
@@ -74,38 +84,25 @@ def with_confidence(
     Args:
         result: What ``choose`` found.
         candidates: All finished trajectories.
-        question: Estimate for the question itself.
+        questions: Estimate for the question itself in each mode.
         prefix: The question.
         calibrator: Knows that probability, or has none.
     """
     if not result.groups:
         return result
-    finished = FinishedSearch(question, tuple(candidates), result.groups)
+    finished = FinishedSearch(questions, tuple(candidates), result.groups)
     return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
 
 
-def standing(
-    result: SearchResult,
-    shown: Sequence[Candidate],
-    finished: int,
-    left: int | None,
-    question: Estimate | None,
-) -> Standing:
+def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) -> Standing:
     """Where a running search stands, from the answers of its finished trajectories.
 
     Args:
         result: Of ``with_confidence``.
         shown: Finished trajectories that could be shown.
         finished: How many have ended, those that were cut too.
-        left: How many may still be drawn; None where no lookahead is asked for.
-        question: Estimate for the question itself.
     """
     votes = [len(group.nodes) for group in result.groups] or [0]
-    ahead = None
-    if left is not None and question is not None and question.calibrated:
-        odds = {c.node: log_odds(c.estimate.median) for c in shown}
-        support = [Support(len(g.nodes), fmean(odds[node] for node in g.nodes)) for g in result.groups]
-        ahead = look_ahead(question, support, finished, left)
     return Standing(
         answer=result.answer,
         confidence=result.confidence,
@@ -114,6 +111,43 @@ def standing(
         answered=sum(votes),
         shown=len(shown),
         finished=finished,
-        gain=ahead.gain if ahead else None,
-        reach=ahead.reach if ahead else None,
     )
+
+
+def supports(
+    groups: Sequence[AnswerGroup], candidates: Sequence[Candidate], questions: Mapping[Mode, Estimate]
+) -> list[Support]:
+    """What each answer has behind it, for a lookahead."""
+    above = {c.node: log_odds(c.estimate.median) - log_odds(questions[c.mode].median) for c in candidates}
+    mode_of = {c.node: c.mode for c in candidates}
+    return [
+        Support(Counter(mode_of[node] for node in group.nodes), fmean(above[node] for node in group.nodes))
+        for group in groups
+    ]
+
+
+def with_lookahead(
+    standing: Standing,
+    result: SearchResult,
+    candidates: Sequence[Candidate],
+    states: Mapping[Mode, ModeState],
+    tokens: Mapping[Mode, float],
+    left: int,
+) -> Standing:
+    """The standing with what more trajectories of the best mode are worth.
+
+    Args:
+        standing: Of the same search.
+        result: Of the same search.
+        candidates: Finished trajectories.
+        states: What is known of each mode.
+        tokens: Of a trajectory of each mode: gains are compared for as many tokens.
+        left: How many may still be drawn.
+    """
+    questions = {mode: state.question for mode, state in states.items()}
+    ahead = look_ahead(states, supports(result.groups, candidates, questions), left)
+    usual = tokens.get("prose", max(tokens.values()))
+    gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
+    best = max(gains, key=lambda mode: gains[mode])
+    reach = max(each.reach for each in ahead.values())
+    return replace(standing, gain=gains[best], reach=reach, best_mode=best)

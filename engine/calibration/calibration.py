@@ -1,7 +1,7 @@
 """A calibration: one model per stage, one for answers, and the domain that they were fitted on.
 
-The domain tells whether a question is like those that were fitted, by the generator's state behind its
-prompt; outside of it intervals grow with the distance.
+The domain of each mode tells whether a question is like those that were fitted, by the generator's state
+behind its prompt; outside of it intervals grow with the distance.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..answers.program import executed_answer
 from ..ports import Prefix
-from ..types import Estimate, FinishedSearch
+from ..types import Estimate, FinishedSearch, Mode, ModeProfile
 from .features import (
+    QUESTION,
     Array,
     Evidence,
     Stage,
@@ -22,6 +24,7 @@ from .features import (
     answer_evidence,
     logit,
     path_evidence,
+    program_evidence,
     question_evidence,
     sigmoid,
 )
@@ -66,35 +69,49 @@ class Calibration:
     """Implements ``engine.ports.Calibrator`` with fitted models.
 
     Attributes:
-        stages: Model of each stage.
+        stages: Model of each stage of its modes.
         answer: Model of a finished search's chosen answer.
-        domain: Where the questions lay.
+        domains: Where the questions lay, in each mode.
+        profiles: Of its modes.
     """
 
     stages: Mapping[Stage, StageModel]
     answer: StageModel
-    domain: Domain
+    domains: Mapping[Mode, Domain]
+    profiles: Mapping[Mode, ModeProfile]
 
     @property
     def width(self) -> int:
         """Numbers of the hidden states that it reads."""
-        return len(self.domain.projection.matrix)
+        return len(self.domains["prose"].projection.matrix)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that it knows."""
+        return tuple(self.domains)
 
     def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question of which nothing is written yet."""
-        return self._estimate(self.stages["question"], question_evidence(_question_state(prefix)), prefix)
+        model = self.stages[QUESTION[prefix.mode]]
+        return self._estimate(model, question_evidence(_question_state(prefix)), prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
-        stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
         steps = StepArrays.of(prefix, reward)
         assert steps is not None, "the generator's states were not kept"
+        if prefix.mode == "program":
+            answer = None if prefix.execution is None else executed_answer(prefix.execution)
+            scalars, states = steps.program_scalars(answer)[None], steps.program_states()[None]
+            evidence = program_evidence(scalars, states, np.array([answer is None]))
+            return self._estimate(self.stages["program"], evidence, prefix)
+        stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
         evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.wrong_sum]))
         return self._estimate(self.stages[stage], evidence, prefix)
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer of a finished search."""
-        return self._estimate(self.answer, answer_evidence([finished]), prefix)
+        evidence = answer_evidence([finished], self.profiles, self.answer.features)
+        return self._estimate(self.answer, evidence, prefix)
 
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether the question is out of distribution, where estimates say little."""
@@ -102,7 +119,7 @@ class Calibration:
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is outside."""
-        return float(self.domain.distance(_question_state(prefix))[0])
+        return float(self.domains[prefix.mode].distance(_question_state(prefix))[0])
 
     def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
         lower, median, upper = (float(q) for q in model.quantiles(evidence)[0])

@@ -5,31 +5,45 @@ All of it was computed while the text was written; reading it evaluates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..answers.lookahead import ModeState, posterior
+from ..answers.votes import supports
 from ..ports import Prefix
-from ..types import FinishedSearch
+from ..types import FinishedSearch, Mode, ModeProfile
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
 
-Stage = Literal["question", "step", "finished"]
-STAGES: tuple[Stage, ...] = ("question", "step", "finished")
+Stage = Literal["question", "step", "finished", "program question", "program"]
+STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
+    "prose": ("question", "step", "finished"),
+    "program": ("program question", "program"),
+}
+"""What has an estimate: a question in the prompt of each mode, an unfinished and a finished solution."""
+
+QUESTION: Mapping[Mode, Stage] = {"prose": "question", "program": "program question"}
+FINISHED: Mapping[Mode, Stage] = {"prose": "finished", "program": "program"}
 
 BLOCKS: dict[Stage, tuple[str, ...]] = {
     "question": ("question",),
     "step": ("question", "last", "mean", "path"),
     "finished": ("question", "last", "mean", "path"),
+    "program question": ("question",),
+    "program": ("question", "last", "mean"),
 }
 """Hidden states that a stage reads: the question's, the step's last and mean, the mean of all steps."""
 
 SCALARS: dict[Stage, tuple[str, ...]] = {
     "question": (),
+    "program question": (),
     "step": (
         "steps",
         "tokens",
@@ -45,13 +59,33 @@ SCALARS: dict[Stage, tuple[str, ...]] = {
     ),
 }
 SCALARS["finished"] = SCALARS["step"]
-"""Numbers beside the states. Counts are logarithms, log-probabilities and entropies nats per token."""
+SCALARS["program"] = (*SCALARS["step"], "whole", "number")
+"""Numbers beside the states. Counts are logarithms, log-probabilities and entropies nats per token.
 
-ANSWER_FEATURES = ("question", "share", "lead", "mean", "best", "samples", "groups")
+A program's are whether it printed a whole number, and whether any number.
+"""
+
+ANSWER_FEATURES = (
+    "question",
+    "share",
+    "lead",
+    "mean",
+    "best",
+    "samples",
+    "groups",
+    "posterior",
+    "programs",
+    "both modes",
+)
 """Numbers that the answer of a finished search is judged by."""
 
 _WRONG_SUM = -2.5
 """Logits that a wrong sum costs, fitted: the states do not tell (docs/LOG.md)."""
+
+_FAILED = -8.0
+"""Logits of a program without an answer: it is known to be wrong."""
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(/\d+)?")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +174,16 @@ class StepArrays:
         share = (self.tokens / self.tokens.sum()).astype(np.float32)
         return np.stack([self.question, self.last[-1], self.mean[-1], share @ self.mean])
 
+    def program_scalars(self, answer: str | None) -> Array:
+        """``[len(SCALARS["program"])]`` of a program that printed this answer."""
+        number = _NUMBER.fullmatch(answer or "")
+        is_whole = number is not None and number[1] is None and number[2] is None
+        return np.array([*self.scalars(), float(is_whole), float(number is not None)])
+
+    def program_states(self) -> States:
+        """``[len(BLOCKS["program"]), width]``: it is a single step."""
+        return self.states()[: len(BLOCKS["program"])]
+
 
 def question_evidence(states: States) -> Evidence:
     """Of questions, from their ``[n, width]`` states."""
@@ -157,24 +201,59 @@ def path_evidence(scalars: Array, states: States, wrong_sum: NDArray[np.bool_]) 
     return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(wrong_sum, _WRONG_SUM, 0.0))
 
 
-def answer_evidence(searches: Sequence[FinishedSearch]) -> Evidence:
-    """Of finished searches: shares are smoothed by half a vote, probabilities are logits."""
-    rows = np.array([_answer_features(finished) for finished in searches])
-    return Evidence(rows.reshape(-1, len(ANSWER_FEATURES)), ())
+def program_evidence(scalars: Array, states: States, failed: NDArray[np.bool_]) -> Evidence:
+    """Of whole programs.
+
+    Args:
+        scalars: ``[n, scalars]`` of them.
+        states: ``[n, blocks, width]`` of them.
+        failed: ``[n]``, whether it has no answer.
+    """
+    return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(failed, _FAILED, 0.0))
 
 
-def _answer_features(finished: FinishedSearch) -> Array:
+def answer_evidence(
+    searches: Sequence[FinishedSearch], profiles: Mapping[Mode, ModeProfile], features: int
+) -> Evidence:
+    """Of finished searches: shares are smoothed by half a vote, probabilities are logits.
+
+    Args:
+        searches: Each has an answer.
+        profiles: Of the modes.
+        features: How many of ``ANSWER_FEATURES``: calibrations of old read the first ones.
+    """
+    rows = np.array([_answer_features(finished, profiles) for finished in searches])
+    return Evidence(rows.reshape(-1, len(ANSWER_FEATURES))[:, :features], ())
+
+
+def _answer_features(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> Array:
     """``[len(ANSWER_FEATURES)]``."""
     n, chosen = len(finished.candidates), finished.groups[0]
     medians = {c.node: c.estimate.median for c in finished.candidates}
     members = np.array([medians[node] for node in chosen.nodes])
     votes = len(chosen.nodes)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
-    prior = finished.question.median if finished.question is not None else 0.5
-    chances = np.array([prior, (votes + 0.5) / (n + 1), members.mean(), members.max()])
-    question, share, mean, best = logit(chances)
+    modes = [c.mode for c in finished.candidates if c.node in chosen.nodes]
+    priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
+    by_votes = _posterior(finished, profiles)
+    chances = np.array([priors[0], (votes + 0.5) / (n + 1), members.mean(), members.max(), by_votes])
+    question, share, mean, best, likely = logit(chances)
     lead = (votes - other) / np.sqrt(n)
-    return np.array([question, share, lead, mean, best, np.log(n), np.log(len(finished.groups))])
+    programs = modes.count("program") / votes
+    numbers = [question, share, lead, mean, best, np.log(n), np.log(len(finished.groups)), likely]
+    return np.array([*numbers, programs, float(len(set(modes)) > 1)])
+
+
+def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> float:
+    """P(the chosen answer is right) by the votes of each mode, as the lookahead has it."""
+    if not finished.questions:
+        return 0.5
+    counts = Counter(c.mode for c in finished.candidates)
+    states = {
+        mode: ModeState(estimate, counts[mode], profiles[mode].spread)
+        for mode, estimate in finished.questions.items()
+    }
+    return posterior(states, supports(finished.groups, finished.candidates, finished.questions))[0]
 
 
 def sigmoid(x: Array) -> Array:

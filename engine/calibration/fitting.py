@@ -9,11 +9,21 @@ from math import comb
 
 import numpy as np
 
-from ..answers.votes import choose
-from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, NodeId
+from ..answers.lookahead import seating
+from ..answers.votes import choose, group_answers
+from ..types import MODES, AnswerGroup, Candidate, Estimate, FinishedSearch, Mode, ModeProfile, NodeId
 from . import Method
 from .calibration import Calibration, Domain
-from .features import STAGES, Array, Stage, answer_evidence, sigmoid
+from .features import (
+    ANSWER_FEATURES,
+    FINISHED,
+    QUESTION,
+    STAGES_OF,
+    Array,
+    Stage,
+    answer_evidence,
+    sigmoid,
+)
 from .head import HeadConfig
 from .metrics import Predictions
 from .models import StageData, StageModel, fit_model, reward_logits
@@ -21,24 +31,38 @@ from .models import StageData, StageModel, fit_model, reward_logits
 _SUBSETS = 4
 """Searches of each size that are played back from the samples of one question."""
 
+_SPREADS = np.geomspace(0.5, 50.0, 81)
+
+_UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
+
 _ANSWER_CONFIG = HeadConfig(hidden=0, components=0)
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionSamples:
-    """The independent finished samples of one question.
+class Sample:
+    """An independent finished trajectory.
 
     Attributes:
-        question: Its index.
-        rows: Row of each sample among the finished prefixes.
-        answers: Answer of each, None where there was none.
-        right: Whether each is right.
+        row: Among the finished trajectories of its mode.
+        answer: None where there was none.
+        right: Whether it is right.
+        tokens: Of it.
+        mode: How it reasons.
     """
 
+    row: int
+    answer: str | None
+    right: bool
+    tokens: int
+    mode: Mode = "prose"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSamples:
+    """The independent finished trajectories of one question, and its index."""
+
     question: int
-    rows: tuple[int, ...]
-    answers: tuple[str | None, ...]
-    right: tuple[bool, ...]
+    samples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +70,17 @@ class Training:
     """Data that a calibration is fitted on, or measured on.
 
     Attributes:
-        stages: Prefixes of each stage; row i of ``question`` is question i.
+        stages: Prefixes of each stage; row i of a question's stages is question i.
         samples: For the answer's own probability.
     """
 
     stages: Mapping[Stage, StageData]
     samples: Sequence[QuestionSamples]
+
+    @property
+    def modes(self) -> list[Mode]:
+        """The modes that were drawn."""
+        return [mode for mode in MODES if FINISHED[mode] in self.stages]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,35 +95,55 @@ class CalibrationFit:
 
 
 def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
-    """Fit all stages, the domain, and the answer on the stages' estimates of held-out questions."""
+    """Fit all stages, the domains, and the answer on the stages' estimates of held-out questions."""
     models: dict[Stage, StageModel] = {}
     held_out: dict[str, Predictions] = {}
-    questions = training.stages["question"]
-    base_rate = float(np.mean(questions.right / questions.total))
-    for stage in STAGES:
-        data = training.stages[stage]
-        models[stage], quantiles = fit_model(data, method, config, seed, base_rate)
-        held_out[stage] = data.predictions(quantiles)
-    answers = answer_data(training, held_out["question"].quantiles, held_out["finished"].quantiles, seed)
+    for mode in training.modes:
+        questions = training.stages[QUESTION[mode]]
+        base_rate = float(np.mean(questions.right / questions.total))
+        for stage in STAGES_OF[mode]:
+            data = training.stages[stage]
+            models[stage], quantiles = fit_model(data, method, config, seed, base_rate)
+            held_out[stage] = data.predictions(quantiles)
+    profiles = {mode: mode_profile(training.samples, mode) for mode in training.modes}
+    answers = answer_data(training, held_out, profiles, len(ANSWER_FEATURES), seed)
     answer, quantiles = fit_model(answers, "beta", replace(_ANSWER_CONFIG, folds=config.folds), seed)
     held_out["answer"] = answers.predictions(quantiles)
-    domain = Domain.fit(training.stages["question"].evidence.states[0])
-    return CalibrationFit(Calibration(models, answer, domain), held_out)
+    domains = {
+        mode: Domain.fit(training.stages[QUESTION[mode]].evidence.states[0]) for mode in training.modes
+    }
+    return CalibrationFit(Calibration(models, answer, domains, profiles), held_out)
+
+
+def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfile:
+    """How the trajectories of a mode are on these questions: the spread under which they are likeliest."""
+    samples = [[s for s in each.samples if s.mode == mode] for each in questions]
+    tokens = [sample.tokens for own in samples for sample in own]
+    tables = [_wrong_groups(own) for own in samples]
+    likelihoods = [sum(seating(sizes, spread) for sizes in tables) for spread in _SPREADS]
+    return ModeProfile(float(_SPREADS[int(np.argmax(likelihoods))]), float(np.mean(tokens)))
+
+
+def _wrong_groups(samples: Sequence[Sample]) -> list[int]:
+    """Sizes of the groups of equal wrong answers of one question."""
+    wrong = [Candidate(NodeId(at), s.answer, _UNKNOWN) for at, s in enumerate(samples) if not s.right]
+    return [len(group.nodes) for group in group_answers(wrong)]
 
 
 def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:
     """Estimates of an existing calibration for questions it was not fitted on; None takes the raw rewards."""
     if calibration is None:
-        written = {stage: data for stage, data in training.stages.items() if stage != "question"}
+        asked = set(QUESTION.values())
+        written = {stage: data for stage, data in training.stages.items() if stage not in asked}
         return {stage: raw_predictions(data) for stage, data in written.items()}
     predictions: dict[str, Predictions] = {
         stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
         for stage, data in training.stages.items()
+        if stage in calibration.stages
     }
-    answers = answer_data(
-        training, predictions["question"].quantiles, predictions["finished"].quantiles, seed
-    )
-    predictions["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
+    answer = calibration.answer
+    answers = answer_data(training, predictions, calibration.profiles, answer.features, seed)
+    predictions["answer"] = answers.predictions(answer.quantiles(answers.evidence))
     return predictions
 
 
@@ -104,27 +153,46 @@ def raw_predictions(data: StageData) -> Predictions:
     return data.predictions(np.column_stack([p, p, p]))
 
 
-def answer_data(training: Training, question: Array, finished: Array, seed: int) -> StageData:
+def answer_data(
+    training: Training,
+    estimates: Mapping[str, Predictions],
+    profiles: Mapping[Mode, ModeProfile],
+    features: int,
+    seed: int,
+) -> StageData:
     """Searches of every size, played back from the samples of each question, and whether they were right.
 
-    Each chooses by votes, and once more by the best estimate where that is another answer.
+    Each chooses by votes, and once more by the best estimate where that is another answer. A search of both
+    modes knows the estimates of both, one of a single mode only its own.
+
+    Args:
+        training: Has the samples.
+        estimates: Of the questions and the finished trajectories, by stage.
+        profiles: Of the modes that count.
+        features: As ``answer_evidence``.
+        seed: Of the choice of samples.
     """
     rng = np.random.default_rng(seed)
     searches: list[FinishedSearch] = []
     questions: list[int] = []
     right: list[bool] = []
-    for samples in training.samples:
-        prior = _estimate(question[samples.question])
-        for chosen in _subsets(len(samples.rows), rng):
-            candidates = tuple(
-                Candidate(NodeId(i), samples.answers[i], _estimate(finished[samples.rows[i]])) for i in chosen
-            )
-            for groups in _chosen_groups(candidates):
-                searches.append(FinishedSearch(prior, candidates, groups))
-                questions.append(samples.question)
-                right.append(samples.right[groups[0].nodes[0]])
+    for each in training.samples:
+        known = [sample for sample in each.samples if sample.mode in profiles]
+        candidates = [
+            Candidate(NodeId(at), s.answer, _estimate(estimates[FINISHED[s.mode]].quantiles[s.row]), s.mode)
+            for at, s in enumerate(known)
+        ]
+        priors = {mode: _estimate(estimates[QUESTION[mode]].quantiles[each.question]) for mode in profiles}
+        for chosen in _subsets(len(known), rng):
+            of_search = tuple(candidates[at] for at in chosen)
+            modes = {candidate.mode for candidate in of_search}
+            for groups in _chosen_groups(of_search):
+                own = {mode: prior for mode, prior in priors.items() if mode in modes}
+                searches.append(FinishedSearch(own, of_search, groups))
+                questions.append(each.question)
+                right.append(known[groups[0].nodes[0]].right)
     return StageData(
-        answer_evidence(searches),
+        answer_evidence(searches, profiles, features),
         np.array(questions, int),
         np.array(right, float),
         np.ones(len(searches)),

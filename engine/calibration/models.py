@@ -61,6 +61,10 @@ class StageData:
 class StageModel(Protocol):
     """A fitted map of one stage."""
 
+    @property
+    def features(self) -> int:
+        """Scalars that it reads, the first ones of those that there are."""
+
     def quantiles(self, evidence: Evidence) -> Array:
         """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
 
@@ -81,6 +85,11 @@ class HeadModel:
     inputs: Inputs
     ensemble: tuple[head.Params, ...]
     method: str
+
+    @property
+    def features(self) -> int:
+        """See ``StageModel``."""
+        return len(self.inputs.mean)
 
     def quantiles(self, evidence: Evidence) -> Array:
         """See ``StageModel``."""
@@ -133,6 +142,11 @@ class RewardMap:
     knots: Array
     values: Array
     kappa: Array
+
+    @property
+    def features(self) -> int:
+        """The reward alone."""
+        return 1
 
     def quantiles(self, evidence: Evidence) -> Array:
         """See ``StageModel``."""

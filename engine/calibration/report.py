@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..types import OMIT_WHEN_EMPTY
-from .features import SCALARS
+from ..types import OMIT_DEFAULT
+from .features import QUESTION, SCALARS
 from .fitting import Training, raw_predictions
 from .metrics import (
     METRICS,
@@ -92,9 +92,9 @@ class StageReport:
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
     reliability: tuple[Bin, ...]
-    raw: RawReport | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
-    auc_by_depth: Mapping[str, Number] | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
-    ended: EndedReport | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    raw: RawReport | None = field(default=None, metadata=OMIT_DEFAULT)
+    auc_by_depth: Mapping[str, Number] | None = field(default=None, metadata=OMIT_DEFAULT)
+    ended: EndedReport | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 def report(
@@ -109,7 +109,7 @@ def report(
     """
     stages = {name: _stage(data, rounds) for name, data in predictions.items() if len(data.right)}
     for stage, data in training.stages.items() if training is not None else ():
-        if stage in stages and stage != "question":
+        if stage in stages and stage not in QUESTION.values():
             stages[stage] = replace(stages[stage], raw=_raw(data))
         if stage in stages and stage == "step":
             stages[stage] = replace(stages[stage], auc_by_depth=_by_depth(predictions[stage], data))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..ports import Execution
+from ..types import Execution
 from .suite import Suite
 from .syntax import parse, unparse
 

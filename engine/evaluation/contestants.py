@@ -1,4 +1,4 @@
-"""What takes part in an evaluation, as typed: ``greedy,vote:4,best-of-n:16+n,beam,adaptive@low``."""
+"""What takes part in an evaluation, as typed: ``greedy,vote:4,best-of-n:16+n,beam,adaptive@low/prose``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from typing import Any, cast
 from ..errors import UsageError
 from ..strategies import InstanceAdaptive, Strategy, strategy_named
 from ..strategies.adaptive import EFFORTS, Effort
+from ..types import Mode
 from .evaluate import Contestant
 
-_CONTESTANT = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?")
+MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
+    "prose": ("prose",),
+    "program": ("program",),
+    "both": ("prose", "program"),
+}
+
+_CONTESTANT = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?(?:/([a-z]+))?")
 
 
 def parse_contestants(text: str, parameters: Mapping[str, Any]) -> list[Contestant]:
     """Contestants of a comma-separated list; ``parameters`` hold for what one does not say itself.
 
-    ``NAME:N`` fixes the samples; of a beam, N is width times branching, both the same. ``NAME@low`` has the
-    numbers of an effort. ``+n``, ``+k``, ``+m`` and ``+km`` are the paper's rules (``InstanceAdaptive``).
+    ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is width
+    times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
+    ``+km`` are the paper's rules (``InstanceAdaptive``). ``NAME/prose``, ``/program`` and ``/both`` say how
+    trajectories reason.
 
     Raises:
         UsageError: one that is none, or stands there twice.
@@ -39,7 +48,7 @@ def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
     match = _CONTESTANT.fullmatch(name)
     if match is None:
         raise UsageError(f'"{name}" is no strategy', hint="for example vote:16, beam or best-of-n:16+n")
-    kind, size, effort, rule = match.groups()
+    kind, size, effort, rule, modes = match.groups()
     default, own = strategy_named(kind), dict(parameters)
     if effort:
         if effort not in EFFORTS:
@@ -53,6 +62,10 @@ def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
             allowed = ", ".join(f"+{each}" for each in rules)
             raise UsageError(f'"{name}": no such rule', hint=f"{kind} has {allowed or 'none'}")
         own["adapt"] = rule
+    if modes:
+        if modes not in MODES_BY_NAME:
+            raise UsageError(f'"{name}": no such mode', hint=f"use one of /{', /'.join(MODES_BY_NAME)}")
+        own["modes"] = MODES_BY_NAME[modes]
     return Contestant(name, strategy_named(kind, **own))
 
 
@@ -60,8 +73,8 @@ def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:
     if n < 1:
         raise UsageError(f'"{name}": at least one sample')
     parameters = strategy.parameters()
-    if "samples" in parameters:
-        return {"samples": n}
+    if strategy.size in parameters:
+        return {strategy.size: n}
     side = math.isqrt(n)
     if "width" not in parameters or side * side != n:
         raise UsageError(

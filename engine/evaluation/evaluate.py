@@ -11,7 +11,7 @@ from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import OMIT_WHEN_EMPTY, Estimate, Problem, StopReason, Usage
+from ..types import OMIT_DEFAULT, Estimate, Mode, Problem, StopReason, Usage
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -57,7 +57,7 @@ class Outcome:
     confidence: Estimate | None
     stop_reason: StopReason | None
     usage: Usage
-    solutions: tuple[str, ...] = field(default=(), metadata=OMIT_WHEN_EMPTY)
+    solutions: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,13 @@ class Forecast:
         problems: In the order in which they are asked.
         trajectories: Of each, at most; 0 where the strategy grows trees.
         seed: Of the round.
+        modes: By turns of these modes.
     """
 
     problems: Sequence[Problem]
     trajectories: int
     seed: int
+    modes: tuple[Mode, ...] = ("prose",)
 
 
 def evaluate(
@@ -97,8 +99,8 @@ def evaluate(
     """
     rounds = [(repeat, contestant) for repeat in range(repeats) for contestant in contestants]
     forecasts = [
-        Forecast(problems, contestant.strategy.parameters().get("samples", 0), seed + repeat)
-        for repeat, contestant in rounds
+        Forecast(problems, s.parameters().get("samples", 0), seed + repeat, s.modes)
+        for repeat, s in ((repeat, contestant.strategy) for repeat, contestant in rounds)
     ]
     for at, (repeat, contestant) in enumerate(rounds):
         expect(forecasts[at:])

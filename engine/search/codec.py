@@ -39,7 +39,7 @@ def to_plain(value: Any) -> Any:
 def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
     if field.name in _NEVER_WRITTEN:
         return False
-    return bool(getattr(value, field.name)) or "omit_when_empty" not in field.metadata
+    return "omit_default" not in field.metadata or getattr(value, field.name) != field.default
 
 
 def build(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..ports import Calibrator, Clock, Growth, Policy, RewardModel, Score
-from ..types import BranchId, Problem, Step, Usage
+from ..ports import Calibrator, Clock, Executor, Growth, Policy, PrefixWork, RewardModel, Score
+from ..types import BranchId, NodeId, Problem, Step, Usage
 from .events import Event
 from .scheduling import run_ahead
 from .search import Search
@@ -30,6 +30,7 @@ class Driver:
         clock: Time.
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
             may not be needed run ahead. Empty for never.
+        executor: Runs programs; None where no strategy draws any.
     """
 
     def __init__(
@@ -39,12 +40,16 @@ class Driver:
         calibrator: Calibrator,
         clock: Clock,
         costs: Sequence[float] = (),
+        executor: Executor | None = None,
     ) -> None:
         self._policy = policy
         self._reward_model = reward_model
         self._calibrator = calibrator
         self._clock = clock
         self._costs = costs[: policy.slots]
+        self._executor = executor
+        self._tickets = count()
+        self._executing: dict[int, tuple[Search, NodeId]] = {}
         self._interrupted = False
         self._branch_ids = count()
         self._active: list[Search] = []
@@ -106,22 +111,22 @@ class Driver:
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
-        started = self._clock()
         try:
-            cost = self._policy.open(problem)
+            for mode in search.modes:
+                started = self._clock()
+                work = self._policy.open(problem, mode)
+                search.read_prompt(mode, self._prompt_usage(work, self._clock() - started), work.reading)
         except DecodeAbortedError:
             self._interrupted = True
         except AdascaleError as error:
             search.fail(error)
         else:
-            usage = Usage(
-                prompt_tokens=cost.evaluated_tokens,
-                reused_tokens=cost.reused_tokens,
-                flops=cost.evaluated_tokens * self._policy.flops_per_token,
-                seconds=self._clock() - started,
-            )
-            search.open(usage, cost.reading)
+            search.open()
         yield from self._deliver(search)
+
+    def _prompt_usage(self, work: PrefixWork, seconds: float) -> Usage:
+        flops = work.evaluated_tokens * self._policy.flops_per_token
+        return Usage(work.evaluated_tokens, work.reused_tokens, flops=flops, seconds=seconds)
 
     def _deliver(self, search: Search) -> Iterator[tuple[Problem, Event]]:
         """Hand out a search's events; forget it once it is over."""
@@ -136,12 +141,13 @@ class Driver:
         self._reward_model.close_problem(search.problem)
 
     def _step(self) -> None:
-        """Fill the slots, evaluate one batch, score new nodes, resume the plans."""
+        """Fill the slots, evaluate one batch, run programs, score new nodes, resume the plans."""
         if not self._interrupted:
             self._start_waiting()
             try:
                 if self._owner:
                     self._grow()
+                self._execute()
                 self._score()
             except DecodeAbortedError:
                 self._interrupted = True
@@ -185,6 +191,21 @@ class Driver:
         for growth in sorted(growths, key=lambda g: g.branch):
             if self._owner[growth.branch].account_growth(growth, self._generator_usage(growth, share)):
                 del self._owner[growth.branch]
+
+    def _execute(self) -> None:
+        """Start programs that were written, and take what has run; wait only where nothing else goes on."""
+        for search in self._active:
+            for node, program in search.take_programs():
+                assert self._executor is not None, "a strategy draws programs, and nothing runs them"
+                ticket = next(self._tickets)
+                self._executing[ticket] = search, node
+                self._executor.submit(ticket, program)
+        if self._executor is None or not self._executing:
+            return
+        for ticket, execution in self._executor.collect(block=not self._owner):
+            search, node = self._executing.pop(ticket)
+            if not search.over:
+                search.record_execution(node, execution)
 
     def _generator_usage(self, growth: Growth, seconds: float) -> Usage:
         evaluated = growth.new_tokens + growth.prefix.evaluated_tokens

@@ -9,11 +9,13 @@ from typing import Any, ClassVar, Union
 
 from ..errors import AdascaleError, TraceError, error_class
 from ..types import (
-    OMIT_WHEN_EMPTY,
+    OMIT_DEFAULT,
     AnswerGroup,
     BranchId,
     Budget,
     Estimate,
+    Execution,
+    Mode,
     NodeId,
     Notice,
     Problem,
@@ -86,10 +88,10 @@ class ModelDescription:
         sampling: Temperature and the other numbers by name, and under ``prompt`` the hash of the prompt.
     """
 
-    generator: GeneratorDescription | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
-    prm: PRMDescription | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
-    calibration: Mapping[str, Any] | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
-    sampling: Mapping[str, Any] | None = field(default=None, metadata=OMIT_WHEN_EMPTY)
+    generator: GeneratorDescription | None = field(default=None, metadata=OMIT_DEFAULT)
+    prm: PRMDescription | None = field(default=None, metadata=OMIT_DEFAULT)
+    calibration: Mapping[str, Any] | None = field(default=None, metadata=OMIT_DEFAULT)
+    sampling: Mapping[str, Any] | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +112,17 @@ class SearchStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptRead(_Event):
-    """Prefix work that belongs to no step, above all reading the prompt; its cost is the root's.
+    """Prefix work that belongs to no step, above all reading a mode's prompt; its cost is the root's.
 
-    ``estimate`` is the question's own, before anything is drawn; ``reading`` is not part of a trace.
+    ``estimate`` is the question's own in this mode, before anything is drawn; ``reading`` is not part of a
+    trace.
     """
 
     kind: ClassVar[str] = "prompt_read"
     usage: Usage
     estimate: Estimate | None = None
     reading: Reading | None = None
+    mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,7 @@ class AllocationDecided(_Event):
     lower: float | None = None
     required: int | None = None
     sure: int | None = None
+    mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +151,7 @@ class BranchStarted(_Event):
     branch: BranchId
     parent: NodeId
     greedy: bool = False
+    mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +187,15 @@ class StepScored(_Event):
     reward: float
     estimate: Estimate
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramRan(_Event):
+    """A node's program was run, or could not be."""
+
+    kind: ClassVar[str] = "program_ran"
+    node: NodeId
+    execution: Execution
 
 
 NOT_NEEDED = "no longer needed"
@@ -278,6 +293,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the dec
     BranchStarted,
     BranchGrew,
     StepProposed,
+    ProgramRan,
     StepScored,
     NodesPruned,
     AnswerFound,

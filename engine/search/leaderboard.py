@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..answers.extract import extract_answer, last_boxed
-from ..answers.votes import choose, standing, with_confidence
-from ..ports import Calibrator, Prefix
+from ..answers.lookahead import ModeState
+from ..answers.program import executed_answer
+from ..answers.votes import choose, standing, with_confidence, with_lookahead
+from ..ports import Calibrator
 from ..strategies import Strategy
-from ..types import ROOT, Candidate, NodeId, SearchResult, Standing, StopReason
+from ..types import ROOT, Candidate, Mode, NodeId, SearchResult, Standing, StopReason
 from .tree import Tree
 
 
@@ -30,35 +33,65 @@ class Leaderboard:
 
     def candidate(self, node: NodeId) -> Candidate | None:
         """The trajectory that ends at a scored node; None where it goes on."""
-        step, estimate = self._tree[node].step, self._tree[node].estimate
-        if step is None or estimate is None or self._tree[node].status != "terminal":
+        end = self._tree[node]
+        if end.step is None or end.estimate is None or end.status != "terminal":
             return None
+        if end.execution is not None:
+            return Candidate(node, executed_answer(end.execution), end.estimate, end.mode)
         # A run that was cut off counts as a failure unless it had already boxed its answer.
         text = self._tree.text(node)
-        complete = step.finish == "stop" or last_boxed(text) is not None
-        return Candidate(node, extract_answer(text) if complete else None, estimate)
+        complete = end.step.finish == "stop" or last_boxed(text) is not None
+        return Candidate(node, extract_answer(text) if complete else None, end.estimate)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
-        """Whether it has an answer or ended by itself; a run that was cut off before has neither."""
-        step = self._tree[candidate.node].step
-        return candidate.answer is not None or (step is not None and step.finish == "stop")
+        """Whether it has an answer, or is prose that ended by itself without one."""
+        end = self._tree[candidate.node]
+        ended_by_itself = end.step is not None and end.step.finish == "stop"
+        return candidate.answer is not None or (end.mode == "prose" and ended_by_itself)
 
-    def update(self, candidates: Sequence[Candidate], cut: int) -> tuple[Standing, SearchResult]:
+    def update(
+        self, candidates: Sequence[Candidate], cut: Mapping[Mode, int]
+    ) -> tuple[Standing, SearchResult]:
         """The standing and the result with these candidates.
 
         Args:
             candidates: Those that count, in drawing order.
-            cut: Trajectories that were cut.
+            cut: Trajectories of each mode that were cut.
         """
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
-        question = self._tree[ROOT].estimate
-        prefix = Prefix(self._tree.problem, (), self._tree.reading)
+        questions = self._tree.questions
+        prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
         chosen = choose(shown, self._strategy.select)
-        self._latest = with_confidence(chosen, shown, question, prefix, self._calibrator)
-        ended = len(candidates) + cut
-        most = self._strategy.at_most if self._strategy.looks_ahead else None
-        left = None if most is None else most - ended
-        return standing(self._latest, shown, ended, left, question), self._latest
+        self._latest = with_confidence(chosen, shown, questions, prefix, self._calibrator)
+        ended = len(candidates) + sum(cut.values())
+        now = standing(self._latest, shown, ended)
+        if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
+            return now, self._latest
+        return self._look_ahead(now, shown, candidates, cut, self._strategy.at_most - ended), self._latest
+
+    def _is_calibrated(self) -> bool:
+        """Whether the question has a calibrated estimate in every mode."""
+        known = [self._tree.questions.get(mode) for mode in self._strategy.modes]
+        return all(estimate is not None and estimate.calibrated for estimate in known)
+
+    def _look_ahead(
+        self,
+        now: Standing,
+        shown: Sequence[Candidate],
+        candidates: Sequence[Candidate],
+        cut: Mapping[Mode, int],
+        left: int,
+    ) -> Standing:
+        finished = Counter(candidate.mode for candidate in candidates)
+        profiles = self._calibrator.profiles
+        states = {
+            mode: ModeState(
+                self._tree.questions[mode], finished[mode] + cut.get(mode, 0), profiles[mode].spread
+            )
+            for mode in self._strategy.modes
+        }
+        tokens = {mode: profiles[mode].tokens for mode in states}
+        return with_lookahead(now, self._latest, shown, states, tokens, left)
 
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the reason why the search ended."""

@@ -22,6 +22,7 @@ from .events import (
     BudgetSpent,
     Event,
     NodesPruned,
+    ProgramRan,
     PromptRead,
     SearchFailed,
     SearchFinished,
@@ -47,7 +48,6 @@ class Record:
         required: Trajectories that the paper's rule would draw; None without an estimate of the question.
         reasons: Why nodes were pruned.
         candidates: Trajectories that count, in the order in which they were judged.
-        groups: Their answers, the leading one first. Traces of old have them at their end only.
         notices: What a user should know, each once.
         end: How the search ended; None while it runs.
     """
@@ -61,7 +61,6 @@ class Record:
     required: int | None = None
     reasons: dict[NodeId, str] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
-    groups: tuple[AnswerGroup, ...] = ()
     notices: list[Notice] = field(default_factory=list)
     end: SearchFinished | SearchFailed | None = None
 
@@ -104,6 +103,11 @@ class Record:
         return self.started.params.get("samples")
 
     @property
+    def groups(self) -> tuple[AnswerGroup, ...]:
+        """The answers, the leading one first."""
+        return self.tree.groups
+
+    @property
     def result(self) -> SearchResult | None:
         """The result; None while the search runs, and where it failed."""
         return self.end.result if isinstance(self.end, SearchFinished) else None
@@ -131,7 +135,7 @@ class Record:
         self._check(event)
         self.t = event.t
         match event:
-            case PromptRead() | StepProposed() | StepScored() | NodesPruned():
+            case PromptRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
             case AllocationDecided():
                 self.granted[event.node] = self.granted.get(event.node, 0) + event.granted
@@ -140,32 +144,41 @@ class Record:
             case BranchStarted():
                 self.branches[event.branch] = event
             case AnswerFound():
-                self.candidates.append(Candidate(event.node, event.answer, event.estimate))
+                mode = self.tree[event.node].mode
+                self.candidates.append(Candidate(event.node, event.answer, event.estimate, mode))
             case AnswersJudged():
-                self.tree.standing, self.groups = event.standing, event.groups
+                self.tree.standing, self.tree.groups = event.standing, event.groups
             case BudgetSpent():
                 self.usage = event.usage
             case Warned():
                 self.notices += [] if event.notice in self.notices else [event.notice]
             case SearchFinished():
-                self.groups, self.usage, self.end = event.result.groups, event.usage, event
+                self.tree.groups, self.usage, self.end = event.result.groups, event.usage, event
             case SearchFailed():
                 self.end = event
             case SearchStarted() | BranchGrew():
                 pass
 
-    def _change_tree(self, event: PromptRead | StepProposed | StepScored | NodesPruned) -> None:
+    def _change_tree(self, event: PromptRead | StepProposed | ProgramRan | StepScored | NodesPruned) -> None:
         match event:
             case PromptRead():
                 root = self.tree[ROOT]
                 root.usage = root.usage + event.usage
-                root.estimate = event.estimate or root.estimate
-                self.tree.reading = event.reading or self.tree.reading
+                if event.reading is not None:
+                    self.tree.readings[event.mode] = event.reading
+                if event.estimate is not None:
+                    self.tree.questions[event.mode] = event.estimate
+                    root.estimate = root.estimate or event.estimate
             case StepProposed():
-                node = self.tree.add(event.parent, event.step, event.branch)
+                started = self.branches.get(event.branch)
+                mode = "prose" if started is None else started.mode
+                node = self.tree.add(event.parent, event.step, event.branch, mode)
                 if node.id != event.node:
                     raise TraceError(f"node {event.node} is out of order in the trace")
                 node.usage = event.usage
+            case ProgramRan():
+                self.tree[event.node].execution = event.execution
+                return
             case StepScored():
                 node = self.tree[event.node]
                 node.reward, node.estimate = event.reward, event.estimate
@@ -185,7 +198,7 @@ class Record:
 
 def _nodes_named_by(event: Event) -> Iterable[NodeId]:
     match event:
-        case AllocationDecided() | StepScored() | AnswerFound():
+        case AllocationDecided() | ProgramRan() | StepScored() | AnswerFound():
             return (event.node,)
         case BranchStarted() | BranchGrew() | StepProposed():
             return (event.parent,)

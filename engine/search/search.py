@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..answers.program import read_program
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError
 from ..ports import Calibrator, Clock, Growth, Prefix, Score
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
-from ..types import ROOT, BranchId, Candidate, NodeId, Notice, Problem, Reading, Step, StopReason, Usage
+from ..types import (
+    ROOT,
+    BranchId,
+    Candidate,
+    Execution,
+    Mode,
+    NodeId,
+    Notice,
+    Problem,
+    Reading,
+    Step,
+    StopReason,
+    Usage,
+)
 from .events import (
     NOT_NEEDED,
     AllocationDecided,
@@ -21,6 +35,7 @@ from .events import (
     BudgetSpent,
     Event,
     NodesPruned,
+    ProgramRan,
     PromptRead,
     SearchFailed,
     SearchFinished,
@@ -38,6 +53,8 @@ GREW_EVERY = 8
 
 Cancel = Callable[[BranchId], Step | None]
 """Ends a running branch and returns its unfinished step, None if it has no token yet."""
+
+NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
 
 _OUTSIDE = Notice(
     "outside-calibration",
@@ -75,6 +92,8 @@ class Search:
         self._verdict: StopReason | None = None  # why the plan has ended
         self._finishing_one = False
         self._running: dict[BranchId, Branch] = {}
+        self._programs: dict[NodeId, str] = {}  # to be run
+        self._executing = 0
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan went on
         self._cut: list[NodeId] = []  # branches below them still run
@@ -90,13 +109,23 @@ class Search:
         """Events since the last call."""
         return self._log.drain()
 
-    def open(self, usage: Usage, reading: Reading | None) -> None:
-        """The prompt was read: estimate the question and take the plan's first commands."""
-        question = Prefix(self.problem, (), reading)
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """How its trajectories reason: each mode has a prompt of its own."""
+        return self._settings.strategy.modes
+
+    def read_prompt(self, mode: Mode, usage: Usage, reading: Reading | None) -> None:
+        """The prompt of a mode was read: estimate the question."""
+        question = Prefix(self.problem, (), reading, mode)
         estimate = self._calibrator.question(question)
-        self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading))
+        self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading, mode=mode))
         if self._calibrator.is_outside(question):
             self._emit(Warned(notice=_OUTSIDE))
+
+    def open(self) -> None:
+        """All prompts were read: take the plan's first commands."""
+        if len(self.modes) > 1 and self._settings.strategy.looks_ahead:
+            self._judge_answers()  # none yet, but which mode is worth more
         self._step_plan(None)
         if self._verdict is not None:
             self.close()
@@ -116,9 +145,9 @@ class Search:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
         draw = self._turns.next_draw()
         self._running[id_] = Branch(draw, draw.parent, draw.key)
-        self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy))
-        seed = branch_seed(self._settings.seed, self.problem.id, draw.key)
-        return self._prefix(draw.parent), seed, draw
+        self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy, mode=draw.mode))
+        seed = branch_seed(self._settings.seed, self.problem.id, draw.key, draw.mode)
+        return self._tree.prefix(draw.parent, draw.mode), seed, draw
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""
@@ -133,13 +162,18 @@ class Search:
         if growth.step is None:
             return False
         ended = growth.step.finish != "step" or branch.draw.until == "step"
-        self._unscored.append(self._add_step(growth.branch, growth.step, ended=ended))
+        node = self._add_step(growth.branch, growth.step, ended=ended)
+        if branch.draw.mode == "program":
+            self._programs[node] = growth.step.text
+        else:
+            self._unscored.append(node)
         return ended
 
     def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
         """Turn a completed step into a node, and find its wrong sums."""
         branch = self._running[id_]
-        if not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
+        is_prose = branch.draw.mode == "prose"  # in a program an equal sign is no equation
+        if is_prose and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
         self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))
@@ -153,7 +187,7 @@ class Search:
     def _drop(self, id_: BranchId, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
         if reason == "cut":
-            self._turns.skip(self._running[id_].key)
+            self._turns.skip(self._running[id_].draw.trajectory)
         partial = self._cancel(id_)
         if partial is None:
             self._emit(PromptRead(usage=self._running.pop(id_).pending))
@@ -162,20 +196,34 @@ class Search:
         self._emit(NodesPruned(nodes=(node,), reason=reason))
         self._fresh.append(node)
 
-    def _prefix(self, node: NodeId) -> Prefix:
-        return Prefix(self.problem, self._tree.steps(node), self._tree.reading)
+    # Running programs
+
+    def take_programs(self) -> list[tuple[NodeId, str]]:
+        """Programs to be run, by their nodes; what holds none has failed already."""
+        programs, self._programs = self._programs, {}
+        found = {node: read_program(text) for node, text in programs.items()}
+        self._executing += len(found)
+        for node in [node for node, program in found.items() if program is None]:
+            self.record_execution(node, NO_PROGRAM)
+        return [(node, program) for node, program in found.items() if program is not None]
+
+    def record_execution(self, node: NodeId, execution: Execution) -> None:
+        """A program has run: its node can be scored."""
+        self._executing -= 1
+        self._emit(ProgramRan(node=node, execution=execution))
+        self._unscored.append(node)
 
     # Scoring and judging
 
     def unscored(self) -> list[Prefix]:
         """Prefixes that the reward model has not read."""
-        return [self._prefix(node) for node in self._unscored]
+        return [self._tree.prefix(node) for node in self._unscored]
 
     def record_scores(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
         """Record the rewards of ``unscored``, in that order, and the cost of each."""
         nodes, self._unscored = self._unscored, []
         for node, score, usage in zip(nodes, scores, usages, strict=True):
-            estimate = self._calibrator.estimate(self._prefix(node), score.reward)
+            estimate = self._calibrator.estimate(self._tree.prefix(node), score.reward)
             self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
             candidate = self._leaderboard.candidate(node)
             if candidate is not None and self._turns.hold_until_turn(candidate):
@@ -188,6 +236,9 @@ class Search:
         """A trajectory counts, or was cut (None): judge which answer leads now."""
         if candidate is not None:
             self._emit(AnswerFound(node=candidate.node, answer=candidate.answer, estimate=candidate.estimate))
+        self._judge_answers()
+
+    def _judge_answers(self) -> None:
         ordered = self._turns.in_order(self._record.candidates)
         standing, result = self._leaderboard.update(ordered, self._turns.cut)
         self._emit(AnswersJudged(standing=standing, groups=result.groups))
@@ -208,7 +259,7 @@ class Search:
     @property
     def _idle(self) -> bool:
         """Whether nothing runs, and nothing waits to."""
-        return not self._running and not self._turns.any_waiting
+        return not (self._running or self._executing or self._turns.any_waiting)
 
     def _resume_plan(self) -> None:
         """Send the plan the nodes that are new, then each trajectory whose turn it is."""
@@ -218,6 +269,7 @@ class Search:
         while self._verdict is None and self._turns.is_due:
             candidate = self._turns.take_due()
             self._count(candidate)
+            self._turns.pass_on()
             self._step_plan(() if candidate is None else (candidate.node,))
         cut, self._cut = self._cut, []
         for id_ in [id_ for id_, branch in self._running.items() if self._is_below(branch.parent, cut)]:
@@ -245,6 +297,7 @@ class Search:
                         lower=command.lower,
                         required=command.required,
                         sure=command.sure,
+                        mode=command.mode,
                     )
                 )
                 self._turns.queue(command)
@@ -279,7 +332,8 @@ class Search:
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
-            self._turns.queue(Expand(best, 1, "answer"))
+            mode = self._tree[best].mode if best != ROOT else self.modes[0]
+            self._turns.queue(Expand(best, 1, "answer", mode=mode))
         for id_ in [id_ for id_ in self._running if id_ != furthest]:
             self._drop(id_, "budget")
 

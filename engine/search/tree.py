@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..types import ROOT, BranchId, Estimate, NodeId, NodeStatus, Problem, Reading, Standing, Step, Usage
+from ..ports import Prefix
+from ..types import (
+    ROOT,
+    AnswerGroup,
+    BranchId,
+    Estimate,
+    Execution,
+    Mode,
+    NodeId,
+    NodeStatus,
+    Problem,
+    Reading,
+    Standing,
+    Step,
+    Usage,
+)
 
 
 @dataclass(slots=True, eq=True)
@@ -18,6 +33,8 @@ class Node:
         depth: Steps from the root.
         step: The step that leads here from the parent; None for the root.
         branch: The branch that wrote it; they are numbered in the order in which they were drawn.
+        mode: How it reasons.
+        execution: What running it gave, where it is a program that has run.
         reward: Raw output of the reward model; None until scored.
         estimate: Calibrated success probability; None until scored.
         status: ``open`` may be expanded, ``terminal`` ended by itself, ``pruned`` was cut.
@@ -29,6 +46,8 @@ class Node:
     depth: int
     step: Step | None
     branch: BranchId | None = None
+    mode: Mode = "prose"
+    execution: Execution | None = None
     reward: float | None = None
     estimate: Estimate | None = None
     status: NodeStatus = "open"
@@ -40,15 +59,20 @@ class Tree:
 
     Attributes:
         problem: The question.
-        reading: What the generator's states held after reading it, where a calibration wants them.
+        readings: What the generator's states held after reading each mode's prompt, where a calibration
+            wants them.
+        questions: Estimate of the question in each mode, where there is one: P(a trajectory is right).
         standing: Which answer leads; None until a trajectory has finished.
+        groups: The answers so far, the leading one first. Traces of old have them at their end only.
         nodes: All nodes by id.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.reading: Reading | None = None
+        self.readings: dict[Mode, Reading] = {}
+        self.questions: dict[Mode, Estimate] = {}
         self.standing: Standing | None = None
+        self.groups: tuple[AnswerGroup, ...] = ()
         self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
         self._children: list[list[NodeId]] = [[]]
 
@@ -68,9 +92,9 @@ class Tree:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def add(self, parent: NodeId, step: Step, branch: BranchId | None = None) -> Node:
+    def add(self, parent: NodeId, step: Step, branch: BranchId | None = None, mode: Mode = "prose") -> Node:
         """Append a child of ``parent``; a step that ended by itself makes it terminal."""
-        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step, branch)
+        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step, branch, mode)
         if step.finish != "step":
             node.status = "terminal"
         self.nodes.append(node)
@@ -111,6 +135,17 @@ class Tree:
             assert n.parent is not None
             parts.append(str(self._children[n.parent].index(n.id) + 1))
         return ".".join(parts)
+
+    def prefix(self, node: NodeId, mode: Mode | None = None) -> Prefix:
+        """What a policy continues, and a reward model and a calibrator read.
+
+        Args:
+            node: Its last node.
+            mode: How it goes on; by default as the node does.
+        """
+        mode = mode or self[node].mode
+        execution = self[node].execution
+        return Prefix(self.problem, self.steps(node), self.readings.get(mode), mode, execution)
 
     def usage(self) -> Usage:
         """Sum over all nodes."""

@@ -8,13 +8,12 @@ were drawn: short ones are not to count first (decision 0011). The others count 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from ..strategies import Expand, Strategy
-from ..types import ROOT, Candidate, NodeId, Until, Usage
+from ..types import ROOT, Candidate, Mode, NodeId, Until, Usage
 from .scheduling import chance_needed
 from .tree import Tree
 
@@ -23,7 +22,14 @@ _GREEDY = -1
 
 
 Key = tuple[int, ...]
-"""Child indices from the root to a node; they seed its random stream. The first is the trajectory's turn."""
+"""Child indices from the root to a node; they seed its random stream.
+
+The first is the trajectory's number among those of its mode.
+"""
+
+
+Trajectory = tuple[Mode, int]
+"""A mode, and a number among the trajectories of this mode: 0, 1, ..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,19 @@ class Draw:
         until: How far it runs.
         greedy: Whether it takes the most likely token.
         key: Of its first step.
+        mode: How it reasons.
     """
 
     parent: NodeId
     until: Until
     greedy: bool
     key: Key
+    mode: Mode = "prose"
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The trajectory that it belongs to."""
+        return self.mode, self.key[0]
 
 
 @dataclass(slots=True)
@@ -62,33 +75,36 @@ class Branch:
     unreported: int = 0
 
 
-def branch_seed(seed: int, problem_id: str, key: Sequence[int]) -> int:
+def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:
     """32-bit seed from the run's seed, the problem and the path, so that no draw depends on another."""
     text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
+    if mode != "prose":
+        text += f"\x00{mode}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
 
 
 class Turns:
-    """The order of one search's trajectories; a turn is the number of a child of the root: 0, 1, ...
+    """The order of one search's trajectories.
 
     Args:
         tree: Of the search.
-        strategy: Says what a further trajectory is worth.
+        strategy: Says what a further trajectory is worth, and of which mode the next one is.
 
     Attributes:
-        cut: Trajectories that were cut and whose turn has passed.
+        cut: Trajectories of each mode that were cut and whose turn has passed.
     """
 
     def __init__(self, tree: Tree, strategy: Strategy) -> None:
-        self.cut = 0
+        self.cut: Counter[Mode] = Counter()
         self._tree = tree
         self._strategy = strategy
-        self._waiting: deque[Draw] = deque()
+        self._waiting: list[Draw] = []
         self._keys: dict[NodeId, Key] = {ROOT: ()}
-        self._drawn: dict[NodeId, int] = {}
+        self._drawn: dict[tuple[NodeId, Mode], int] = {}
         self._sure = 0  # trajectories that will be judged in any case; 0: each counts as soon as it has ended
-        self._next = 0  # the next turn
-        self._ahead: dict[int, Candidate | None] = {}  # ended before their turn; None: cut
+        self._judged: dict[Mode, int] = {}
+        self._ahead: dict[Trajectory, Candidate | None] = {}  # ended before their turn; None: cut
+        self._turn: Mode = strategy.modes[0]
 
     @property
     def any_waiting(self) -> bool:
@@ -99,36 +115,49 @@ class Turns:
         """Queue draws; a greedy one takes no number from sampled ones."""
         if command.sure is not None:
             assert command.node == ROOT, "trajectories that are judged in order begin at the question"
-            assert not self._sure, "a plan judges one sequence of trajectories"
             self._sure = command.sure
-        node, n = command.node, command.n
-        first = _GREEDY if command.greedy else self._drawn.get(node, 0)
+            self._turn = self._strategy.next_mode(self._tree, self._judged)
+        node, n, of_mode = command.node, command.n, (command.node, command.mode)
+        first = _GREEDY if command.greedy else self._drawn.get(of_mode, 0)
         if not command.greedy:
-            self._drawn[node] = first + n
+            self._drawn[of_mode] = first + n
         for index in [_GREEDY] * n if command.greedy else range(first, first + n):
-            self._waiting.append(Draw(node, command.until, command.greedy, (*self._keys[node], index)))
+            key = (*self._keys[node], index)
+            self._waiting.append(Draw(node, command.until, command.greedy, key, command.mode))
+        self._sort_waiting()
+
+    def _sort_waiting(self) -> None:
+        """By their turns, where trajectories are judged in order."""
         if self._sure:
-            self._waiting = deque(sorted(self._waiting, key=lambda draw: draw.key[0]))
+            self._waiting.sort(key=lambda draw: self._distance(draw.trajectory))
 
     def next_draw(self) -> Draw:
         """Take the next one that waits."""
-        return self._waiting.popleft()
+        return self._waiting.pop(0)
 
     def withdraw(self, unwanted: Callable[[NodeId], bool]) -> None:
         """Remove waiting draws whose parent is unwanted."""
-        self._waiting = deque(draw for draw in self._waiting if not unwanted(draw.parent))
+        self._waiting = [draw for draw in self._waiting if not unwanted(draw.parent)]
 
     def set_key(self, node: NodeId, key: Key) -> None:
         """Note the key of a draw that has become a node."""
         self._keys[node] = key
 
+    def _distance(self, trajectory: Trajectory) -> int:
+        """Turns before a trajectory's own, if the modes take turns from now on."""
+        mode, number = trajectory
+        rounds = number - self._judged.get(mode, 0)
+        order = [self._turn, *(other for other in self._strategy.modes if other != self._turn)]
+        return rounds * len(order) + order.index(mode)
+
     def chance(self, draw: Draw) -> float:
         """P(a draw will count), in [0, 1]."""
         if not self._sure:
             return 1.0
-        standing = self._tree.standing
+        standing, judged = self._tree.standing, sum(self._judged.values())
         surplus = None if standing is None else self._strategy.surplus(standing)
-        return chance_needed(draw.key[0] - max(self._next, self._sure - 1), self._next, surplus)
+        ahead = self._distance(draw.trajectory) - max(0, self._sure - 1 - judged)
+        return chance_needed(ahead, judged, surplus)
 
     def waiting_chances(self) -> list[float]:
         """P(it will count) of each waiting draw, in order."""
@@ -136,25 +165,28 @@ class Turns:
 
     def sure_waiting(self) -> int:
         """How many waiting draws are sure to count."""
-        # Chances fall along the queue: behind the first unsure draw none is sure.
-        return sum(1 for _ in takewhile(lambda draw: self.chance(draw) >= 1.0, self._waiting))
+        return sum(self.chance(draw) >= 1.0 for draw in self._waiting)
 
     def hold_until_turn(self, candidate: Candidate) -> bool:
         """Store a trajectory that has ended before its turn; returns False where it counts at once."""
-        turn = self._keys[candidate.node][0]
-        if not self._is_awaited(turn):
+        trajectory = (candidate.mode, self._keys[candidate.node][0])
+        if not self._is_awaited(trajectory):
             return False
-        self._ahead[turn] = candidate
+        self._ahead[trajectory] = candidate
         return True
 
-    def skip(self, key: Key) -> None:
+    def skip(self, trajectory: Trajectory) -> None:
         """Pass the turn of a running trajectory that was cut, unless another is drawn in its place."""
-        turn = key[0]
-        if self._is_awaited(turn) and not any(draw.key[0] == turn for draw in self._waiting):
-            self._ahead[turn] = None
+        if self._is_awaited(trajectory) and not any(d.trajectory == trajectory for d in self._waiting):
+            self._ahead[trajectory] = None
 
-    def _is_awaited(self, turn: int) -> bool:
-        return self._sure > 0 and turn >= self._next and turn not in self._ahead
+    def _is_awaited(self, trajectory: Trajectory) -> bool:
+        mode, number = trajectory
+        return self._sure > 0 and number >= self._judged.get(mode, 0) and trajectory not in self._ahead
+
+    @property
+    def _next(self) -> Trajectory:
+        return self._turn, self._judged.get(self._turn, 0)
 
     @property
     def is_due(self) -> bool:
@@ -164,13 +196,18 @@ class Turns:
     def take_due(self) -> Candidate | None:
         """The trajectory whose turn it is, which must be due; None where it was cut."""
         candidate = self._ahead.pop(self._next)
-        self._next += 1
-        self.cut += candidate is None
+        self._judged[self._turn] = self._judged.get(self._turn, 0) + 1
+        self.cut[self._turn] += candidate is None
         return candidate
+
+    def pass_on(self) -> None:
+        """The last trajectory was judged: settle of which mode the next one is."""
+        self._turn = self._strategy.next_mode(self._tree, self._judged)
+        self._sort_waiting()
 
     def ended_early(self) -> list[Candidate]:
         """Trajectories that have ended before their turn, in order."""
-        in_order = (self._ahead[turn] for turn in sorted(self._ahead))
+        in_order = (self._ahead[each] for each in sorted(self._ahead, key=self._distance))
         return [candidate for candidate in in_order if candidate is not None]
 
     def stop_waiting(self) -> None:

@@ -17,7 +17,7 @@ from .adaptive import Adaptive
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
 from .sampling import BestOfN, Greedy, Vote
-from .vote_stopping import AdaptiveConsistency, Margin
+from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
 __all__ = [
     "DVTS",
@@ -29,11 +29,14 @@ __all__ = [
     "BestOfN",
     "Command",
     "Cut",
+    "EarlyStopping",
     "Expand",
+    "FirstTo",
     "Greedy",
     "InstanceAdaptive",
     "Margin",
     "Plan",
+    "ProseAndProgram",
     "Strategy",
     "Vote",
     "gather",
@@ -41,7 +44,20 @@ __all__ = [
 ]
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, DVTS, Adaptive, AdaptiveConsistency, Margin)
+    cls.name: cls
+    for cls in (
+        Greedy,
+        Vote,
+        BestOfN,
+        Beam,
+        DVTS,
+        Adaptive,
+        AdaptiveConsistency,
+        FirstTo,
+        Margin,
+        EarlyStopping,
+        ProseAndProgram,
+    )
 }
 
 
@@ -55,4 +71,7 @@ def strategy_named(name: str, **parameters: Any) -> Strategy:
         raise UsageError(f'no strategy called "{name}"', hint=f"use one of {', '.join(STRATEGIES)}")
     strategy = STRATEGIES[name]
     own = {field.name for field in fields(strategy)}
-    return strategy(**{key: value for key, value in parameters.items() if key in own})
+    given = {key: value for key, value in parameters.items() if key in own}
+    if "modes" in given:
+        given["modes"] = tuple(given["modes"])  # JSON has lists
+    return strategy(**given)

@@ -6,13 +6,13 @@ A step with a wrong sum is drawn again, from the prefix before it (decision 0013
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 from ..search.tree import Tree
-from ..types import ROOT, NodeId, SelectRule, Standing, StopReason
+from ..types import ROOT, Mode, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
-from .base import Command, Cut, Expand, Plan, require_positive
+from .base import Command, Cut, Expand, Plan, require_positive, whole_trajectories
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _UNKNOWN = 0.2
@@ -49,6 +49,12 @@ class Adaptive(Sequential):
         """Check the parameters."""
         require_positive(self, "samples", "least")
 
+    def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
+        """The mode that gains most for its tokens, where that is known; else by turns."""
+        if tree.standing is None or tree.standing.gain is None:
+            return Sequential.next_mode(self, tree, counts)
+        return tree.standing.best_mode
+
     def surplus(self, standing: Standing) -> float | None:
         """The gain over ``min_gain``."""
         if standing.gain is None or self.min_gain <= 0.0:
@@ -57,22 +63,25 @@ class Adaptive(Sequential):
 
     def plan(self, tree: Tree) -> Plan:
         """Judge one trajectory after the other; cut and correct those that run."""
-        scored = yield [self._trajectories(tree)]
+        scored = yield self._trajectories(tree)
         while (verdict := self._verdict(tree.standing)) is None:
             if all_drawn(tree, self.samples):
                 return None
             scored = yield [command for node in scored for command in self._corrections(tree, node)]
         return verdict
 
-    def _trajectories(self, tree: Tree) -> Expand:
+    def _trajectories(self, tree: Tree) -> list[Expand]:
         """As many as there may be, with what the paper's rule would have asked for beside them."""
-        sure = min(self.least, self.samples)
-        estimate = tree[ROOT].estimate
+        expands = whole_trajectories(self.samples, self.modes, sure=min(self.least, self.samples))
+        return [self._with_requirement(tree, expand) for expand in expands]
+
+    @staticmethod
+    def _with_requirement(tree: Tree, expand: Expand) -> Expand:
+        estimate = tree.questions.get(expand.mode)
         if estimate is None:
-            return Expand(ROOT, self.samples, until="answer", sure=sure)
+            return expand
         required = required_samples(estimate.lower, CONFIDENCE)
-        lower = estimate.lower
-        return Expand(ROOT, self.samples, until="answer", lower=lower, required=required, sure=sure)
+        return replace(expand, lower=estimate.lower, required=required)
 
     def _verdict(self, standing: Standing | None) -> StopReason | None:
         """Sure enough, or nothing to be gained, by calibrated numbers; by votes where there are none."""

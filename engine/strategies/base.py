@@ -6,13 +6,13 @@ The shape is httpx's ``auth_flow``: the plan decides, one driver samples, scores
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
-from ..errors import UsageError
+from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import NodeId, SelectRule, Standing, StopReason, Until
+from ..types import ROOT, Mode, NodeId, SelectRule, Standing, StopReason, Until
 from .allocation import CONFIDENCE
 
 Adapt = Literal["none", "n", "k", "m", "km"]
@@ -35,6 +35,8 @@ class Expand:
             any case. They are then judged one after another in the order of their numbers, however long each
             takes, and those beyond the next one run ahead only where it pays (``scheduling.run_ahead``). So
             the answer depends neither on the machine nor on other questions, unless a budget ends the search.
+        mode: How they reason. Trajectories that are judged in order have numbers of their own in each mode,
+            and ``Strategy.next_mode`` tells whose turn it is.
     """
 
     node: NodeId
@@ -44,6 +46,7 @@ class Expand:
     lower: float | None = None
     required: int | None = None
     sure: int | None = None
+    mode: Mode = "prose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,16 @@ class Strategy(ABC):
         name: As users and records call it.
         select: How the answer is chosen among finished trajectories.
         looks_ahead: Whether the plan reads ``Standing.gain`` and ``reach``; else they are not computed.
+        size: The parameter that an evaluation's ``NAME:N`` sets.
+        modes: How its trajectories reason, the first of equals first.
     """
 
     name: ClassVar[str]
     select: ClassVar[SelectRule] = "vote"
     looks_ahead: ClassVar[bool] = False
+    size: ClassVar[str] = "samples"
+
+    modes: tuple[Mode, ...] = field(default=("prose",), kw_only=True)
 
     @abstractmethod
     def plan(self, tree: Tree) -> Plan:
@@ -101,9 +109,20 @@ class Strategy(ABC):
         """
         return None
 
+    def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
+        """The mode whose next trajectory is judged next: by turns, unless a strategy knows better.
+
+        Args:
+            tree: As far as trajectories have been judged.
+            counts: Trajectories that have been judged, by mode.
+        """
+        return min(self.modes, key=lambda mode: counts.get(mode, 0))
+
     def parameters(self) -> dict[str, Any]:
-        """The parameters as JSON has them, for the log."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """The parameters as JSON has them, for the log; ``modes`` where it is not prose alone."""
+        parameters = {field.name: getattr(self, field.name) for field in fields(self)}
+        modes = list(parameters.pop("modes"))
+        return parameters if modes == ["prose"] else {**parameters, "modes": modes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +168,37 @@ def require_positive(strategy: Strategy, *names: str) -> None:
     for name in names:
         if getattr(strategy, name) < 1:
             raise UsageError(f"{name} is {getattr(strategy, name)}, it must be 1 or more")
+
+
+def require_prose(strategy: Strategy) -> None:
+    """Refuse programs where a strategy grows trees of steps: a program is one step.
+
+    Raises:
+        UsageError: it has another mode than prose.
+    """
+    if strategy.modes != ("prose",):
+        raise UsageError(
+            f"{strategy.name} grows trees of steps, and a program is a single one",
+            hint=setting("mode", "prose"),
+        )
+
+
+def whole_trajectories(
+    samples: int, modes: Sequence[Mode], *, greedy: bool = False, sure: int | None = None
+) -> list[Expand]:
+    """So many trajectories from the question, by turns of the modes; so many of each with ``sure``.
+
+    Args:
+        samples: How many.
+        modes: How they reason.
+        greedy: As ``Expand.greedy``.
+        sure: As ``Expand.sure``: whose turn it is then decides how many each mode gets.
+    """
+    dealt = {mode: len(range(at, samples, len(modes))) for at, mode in enumerate(modes)}
+    each = dealt if sure is None else dict.fromkeys(modes, samples)
+    return [
+        Expand(ROOT, n, until="answer", greedy=greedy, sure=sure, mode=mode) for mode, n in each.items() if n
+    ]
 
 
 def gather(

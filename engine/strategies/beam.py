@@ -21,6 +21,7 @@ from .base import (
     lowers,
     open_nodes,
     require_positive,
+    require_prose,
     top_k,
 )
 
@@ -50,6 +51,7 @@ class Beam(InstanceAdaptive):
         """Check the parameters."""
         InstanceAdaptive.__post_init__(self)
         require_positive(self, "width", "branching", "prune_every")
+        require_prose(self)
 
     @property
     def at_most(self) -> int:
@@ -123,6 +125,7 @@ class DVTS(Strategy):
     def __post_init__(self) -> None:
         """Check the parameters."""
         require_positive(self, "width", "branching")
+        require_prose(self)
 
     @property
     def at_most(self) -> None:

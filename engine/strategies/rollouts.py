@@ -10,7 +10,7 @@ from ..answers.equality import is_right
 from ..search.record import Record
 from ..search.tree import Tree
 from ..search.turns import branch_seed
-from ..types import ROOT, NodeId
+from ..types import ROOT, Mode, NodeId
 from .adaptive import redraw_at
 from .base import Command, Expand, Plan, Strategy, gather, require_positive
 
@@ -58,6 +58,7 @@ class PrefixRollouts(Strategy):
         samples: Whole trajectories.
         rollouts: Trajectories from that prefix; 0 for none.
         redraws: As ``Adaptive.redraws``.
+        programs: Whole trajectories that are programs.
     """
 
     name: ClassVar[str] = "rollouts"
@@ -65,10 +66,13 @@ class PrefixRollouts(Strategy):
     samples: int = 4
     rollouts: int = 2
     redraws: int = 2
+    programs: int = 0
 
     def __post_init__(self) -> None:
-        """Check the parameters."""
+        """Check the parameters; programs are a mode."""
         require_positive(self, "samples")
+        if self.programs:
+            object.__setattr__(self, "modes", ("prose", "program"))
 
     @property
     def at_most(self) -> None:
@@ -78,12 +82,14 @@ class PrefixRollouts(Strategy):
     @property
     def branches(self) -> int:
         """The whole trajectories."""
-        return self.samples
+        return self.samples + self.programs
 
     def plan(self, tree: Tree) -> Plan:
         """Draw the whole trajectories, then those of the prefix."""
-        whole = Expand(ROOT, self.samples, until="answer")
-        nodes = yield from draw_with_redraws(tree, [whole], self.redraws)
+        whole = [Expand(ROOT, self.samples, until="answer")]
+        if self.programs:
+            whole.append(Expand(ROOT, self.programs, until="answer", mode="program"))
+        nodes = yield from draw_with_redraws(tree, whole, self.redraws)
         went_on = [n for n in nodes if goes_on(tree, n, self.redraws)]
         prefix = _one_prefix(tree, went_on) if self.rollouts else None
         if prefix is not None:
@@ -103,7 +109,8 @@ def _one_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
         assert branch is not None, "only the root has no branch"
         return len(step.token_ids), branch
 
-    first = tree[min(tree.children(ROOT), key=length)].branch
+    begun = [node for node in tree.children(ROOT) if tree[node].mode == "prose"]
+    first = tree[min(begun, key=length)].branch
     inside = [n for n in nodes if tree[n].status == "open" and tree[n].branch == first]
     return inside[branch_seed(0, tree.problem.id, ()) % len(inside)] if inside else None
 
@@ -119,8 +126,8 @@ class PrefixOutcome:
         return PrefixOutcome(self.right + other.right, self.total + other.total)
 
 
-def prefix_outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
-    """Outcomes of every node of a search whose problem's answer is known.
+def prefix_outcomes(record: Record, mode: Mode = "prose") -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of every node of a search whose problem's answer is known, by trajectories of one mode.
 
     A draw counts for its starting node and everything on its own way down, not for what lies above its
     start: draws from one prefix are no independent evidence about the question. A run without an answer
@@ -130,6 +137,8 @@ def prefix_outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
     assert gold is not None, "outcomes need the right answer"
     outcomes = {node.id: PrefixOutcome() for node in record.tree}
     for candidate in record.candidates:
+        if candidate.mode != mode:
+            continue
         one = PrefixOutcome(int(is_right(candidate.answer, gold=gold)), 1)
         branch = record.tree[candidate.node].branch
         assert branch is not None, "only the root was not drawn"

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..search.tree import Tree
 from ..types import ROOT, SelectRule
 from .allocation import required_samples
-from .base import Adapt, Expand, InstanceAdaptive, Plan, Strategy, gather, require_positive
+from .base import (
+    Adapt,
+    Expand,
+    InstanceAdaptive,
+    Plan,
+    Strategy,
+    gather,
+    require_positive,
+    whole_trajectories,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Greedy(Strategy):
-    """One trajectory of most likely tokens."""
+    """One trajectory of most likely tokens in each mode."""
 
     name: ClassVar[str] = "greedy"
 
     @property
     def at_most(self) -> int:
-        """One."""
-        return 1
+        """One of each mode."""
+        return len(self.modes)
 
     def plan(self, tree: Tree) -> Plan:
         """Draw it."""
-        yield from gather(tree, [Expand(ROOT, 1, until="answer", greedy=True)])
+        yield from gather(tree, whole_trajectories(self.at_most, self.modes, greedy=True))
         return None
 
 
@@ -53,16 +62,16 @@ class _IndependentSamples(InstanceAdaptive):
 
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once and wait for them."""
-        yield from gather(tree, [self._allocation(tree)])
+        yield from gather(tree, self._allocation(tree))
         return None
 
-    def _allocation(self, tree: Tree) -> Expand:
+    def _allocation(self, tree: Tree) -> list[Expand]:
         estimate = tree[ROOT].estimate
         if self.adapt == "none" or estimate is None:
-            return Expand(ROOT, self.samples, until="answer")
+            return whole_trajectories(self.samples, self.modes)
         required = required_samples(estimate.lower, self.confidence)
-        granted = min(required, self.samples)
-        return Expand(ROOT, granted, until="answer", lower=estimate.lower, required=required)
+        granted = whole_trajectories(min(required, self.samples), self.modes)
+        return [replace(expand, lower=estimate.lower, required=required) for expand in granted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ They are the baselines of ``adaptive``: its gain over them is what its estimates
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..search.tree import Tree
-from ..types import ROOT, Standing
+from ..types import Mode, NodeId, Standing
 from .allocation import majority_confidence
-from .base import Expand, Plan, Strategy, require_positive
+from .base import Plan, Strategy, gather, require_positive, whole_trajectories
 
 MAX_CONCURRENT = 16
 """Trajectories of one question that run at once at most, where it may stop before it has seen all."""
@@ -64,7 +64,29 @@ class AdaptiveConsistency(Sequential):
 
     def plan(self, tree: Tree) -> Plan:
         """Judge one trajectory after the other."""
-        return (yield from _draw_until(is_clear, tree, self.samples, sure=2))
+        return (yield from _draw_until(self, is_clear, tree, sure=2))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTo(Sequential):
+    """Draw until one answer has a number of votes.
+
+    Attributes:
+        votes: That number.
+    """
+
+    name: ClassVar[str] = "first-to"
+    size: ClassVar[str] = "votes"
+
+    votes: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        require_positive(self, "samples", "votes")
+
+    def plan(self, tree: Tree) -> Plan:
+        """Judge one trajectory after the other."""
+        return (yield from _draw_until(self, lambda s: s.votes >= self.votes, tree, sure=self.votes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +98,7 @@ class Margin(Sequential):
     """
 
     name: ClassVar[str] = "margin"
+    size: ClassVar[str] = "lead"
 
     lead: int = 2
 
@@ -85,17 +108,63 @@ class Margin(Sequential):
 
     def plan(self, tree: Tree) -> Plan:
         """Judge one trajectory after the other."""
-
-        def leads(standing: Standing) -> bool:
-            return standing.votes - standing.second >= self.lead
-
-        return (yield from _draw_until(leads, tree, self.samples, sure=self.lead))
+        return (yield from _draw_until(self, lambda s: s.votes - s.second >= self.lead, tree, sure=self.lead))
 
 
-def _draw_until(decided: Callable[[Standing], bool], tree: Tree, samples: int, sure: int) -> Plan:
-    yield [Expand(ROOT, samples, until="answer", sure=min(sure, samples))]
+@dataclass(frozen=True, slots=True)
+class EarlyStopping(Sequential):
+    """Draw window after window until all answers of one are the same (ESC; Li et al., arXiv 2401.10480).
+
+    Attributes:
+        window: Trajectories of a window.
+    """
+
+    name: ClassVar[str] = "esc"
+    size: ClassVar[str] = "window"
+
+    window: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        require_positive(self, "samples", "window")
+
+    def plan(self, tree: Tree) -> Plan:
+        """Judge window after window."""
+        window: set[NodeId] = set()
+        window |= set((yield whole_trajectories(self.samples, self.modes, sure=self.window)))
+        while not all_drawn(tree, self.samples):
+            if tree.standing is not None and tree.standing.finished % self.window == 0:
+                if any(len(window & set(group.nodes)) == self.window for group in tree.groups):
+                    return "confident"
+                window.clear()
+            window |= set((yield ()))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ProseAndProgram(Sequential):
+    """A greedy solution and a greedy program; where they differ, more of both by turns until a vote is clear.
+
+    CPFF of Hawasly et al. (arXiv 2604.17433), with adaptive consistency's rule behind it.
+    """
+
+    name: ClassVar[str] = "cpff"
+
+    modes: tuple[Mode, ...] = field(default=("prose", "program"), kw_only=True)
+
+    def plan(self, tree: Tree) -> Plan:
+        """Two greedy ones, then one trajectory after the other."""
+        first = whole_trajectories(len(self.modes), self.modes, greedy=True)
+        yield from gather(tree, first)
+        if tree.standing is not None and tree.standing.votes == len(first):
+            return "confident"
+        return (yield from _draw_until(self, is_clear, tree, sure=1))
+
+
+def _draw_until(strategy: Sequential, decided: Callable[[Standing], bool], tree: Tree, sure: int) -> Plan:
+    yield whole_trajectories(strategy.samples, strategy.modes, sure=min(sure, strategy.samples))
     while tree.standing is None or not decided(tree.standing):
-        if all_drawn(tree, samples):
+        if all_drawn(tree, strategy.samples):
             return None
         yield ()
     return "confident"

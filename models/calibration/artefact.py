@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,31 @@ from numpy.typing import NDArray
 
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.calibration import Calibration, Domain
-from adascale.engine.calibration.features import ANSWER_FEATURES, BLOCKS, SCALARS, STAGES, Evidence
+from adascale.engine.calibration.features import ANSWER_FEATURES, BLOCKS, SCALARS, STAGES_OF, Evidence
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
 from adascale.engine.errors import CalibrationError, command
 from adascale.engine.search.codec import build, to_plain
+from adascale.engine.types import OMIT_DEFAULT, PROFILES, Mode, ModeProfile
 
 from ..storage import atomic_write
 
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
+_DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain"}
+"""Names of the modes' domains in a file."""
+
 Tensors = dict[str, NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFingerprint:
+    """What a program's probability depends on beside its model, as ``Fingerprint`` has it of prose."""
+
+    prompt: str
+    sampling: Mapping[str, int | float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class Fingerprint:
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
         window: Tokens at which a trajectory is cut off.
+        program: Of trajectories that are programs; None where a calibration knows none.
     """
 
     generator: str
@@ -47,6 +60,12 @@ class Fingerprint:
     prompt: str
     sampling: Mapping[str, int | float]
     window: int
+    program: ProgramFingerprint | None = field(default=None, metadata=OMIT_DEFAULT)
+
+    def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
+        """Sampler settings of each mode that it knows."""
+        known: dict[Mode, Mapping[str, int | float]] = {"prose": self.sampling}
+        return known if self.program is None else {**known, "program": self.program.sampling}
 
     def pair(self) -> tuple[str, str, str]:
         """Generator, PRM and format, without whose match no calibration is used unasked."""
@@ -68,7 +87,7 @@ class Card:
         method: ``beta``, ``quantile`` or ``isotonic``.
         data: Names of the question files.
         questions: ``question_key`` of each question it was fitted on.
-        samples, rollouts, seed: How many draws of each, and of which.
+        samples, rollouts, programs, seed: How many draws of each, and of which.
         versions: Of the software.
         held_out: Metrics by stage, on questions that each head never saw.
     """
@@ -83,6 +102,7 @@ class Card:
     seed: int
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
+    programs: int = field(default=0, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         """Refuse a card that does not say how good its calibration is.
@@ -175,6 +195,7 @@ class Description:
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
     file: str | None
+    programs: int = field(default=0, metadata=OMIT_DEFAULT)
 
 
 def describe(artefact: Artefact) -> Description:
@@ -192,6 +213,7 @@ def describe(artefact: Artefact) -> Description:
         card.versions,
         card.held_out,
         str(artefact.path) if artefact.path else None,
+        card.programs,
     )
 
 
@@ -235,25 +257,40 @@ def _to_tensors(calibration: Calibration) -> Tensors:
             # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
             kind = np.float16 if name.endswith(".matrix") else np.float32
             found[f"{stage}.{name}"] = np.ascontiguousarray(array, kind)
-    domain = calibration.domain
-    found["domain.matrix"] = np.ascontiguousarray(domain.projection.matrix, np.float16)
-    found["domain.bias"] = domain.projection.bias.astype(np.float32)
-    found["domain.size"] = domain.projection.size.astype(np.float32)
-    found["domain.threshold"] = domain.threshold.astype(np.float32)
+    for mode, domain in calibration.domains.items():
+        name = _DOMAINS[mode]
+        found[f"{name}.matrix"] = np.ascontiguousarray(domain.projection.matrix, np.float16)
+        found[f"{name}.bias"] = domain.projection.bias.astype(np.float32)
+        found[f"{name}.size"] = domain.projection.size.astype(np.float32)
+        found[f"{name}.threshold"] = domain.threshold.astype(np.float32)
+        profile = calibration.profiles[mode]
+        found[f"{name}.profile"] = np.array([profile.spread, profile.tokens], np.float32)
     return found
 
 
 def _from_tensors(tensors: Tensors, method: str) -> Calibration:
-    projection = Projection(
-        tensors["domain.matrix"].astype(np.float32),
-        tensors["domain.bias"].astype(np.float64),
-        tensors["domain.size"].astype(np.float64),
-    )
+    modes = [mode for mode, name in _DOMAINS.items() if mode == "prose" or f"{name}.matrix" in tensors]
     return Calibration(
-        {stage: _model(tensors, stage, method) for stage in STAGES},
+        {stage: _model(tensors, stage, method) for mode in modes for stage in STAGES_OF[mode]},
         _model(tensors, "answer", "beta"),
-        Domain(projection, tensors["domain.threshold"].astype(np.float64)),
+        {mode: _domain(tensors, _DOMAINS[mode]) for mode in modes},
+        {mode: _profile(tensors, mode) for mode in modes},
     )
+
+
+def _domain(tensors: Tensors, name: str) -> Domain:
+    projection = Projection(
+        tensors[f"{name}.matrix"].astype(np.float32),
+        tensors[f"{name}.bias"].astype(np.float64),
+        tensors[f"{name}.size"].astype(np.float64),
+    )
+    return Domain(projection, tensors[f"{name}.threshold"].astype(np.float64))
+
+
+def _profile(tensors: Tensors, mode: Mode) -> ModeProfile:
+    """Of a mode; calibrations of old have none."""
+    known = tensors.get(f"{_DOMAINS[mode]}.profile")
+    return PROFILES[mode] if known is None else ModeProfile(*map(float, known))
 
 
 def _check_parts_fit(calibration: Calibration) -> None:
@@ -262,8 +299,10 @@ def _check_parts_fit(calibration: Calibration) -> None:
     for stage, model in calibration.stages.items():
         states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])
         model.quantiles(Evidence(np.zeros((1, len(SCALARS[stage]))), states))
-    calibration.answer.quantiles(Evidence(np.zeros((1, len(ANSWER_FEATURES))), ()))
-    calibration.domain.distance(np.zeros((1, width), np.float32))
+    features = min(calibration.answer.features, len(ANSWER_FEATURES))
+    calibration.answer.quantiles(Evidence(np.zeros((1, features)), ()))
+    for domain in calibration.domains.values():
+        domain.distance(np.zeros((1, width), np.float32))
 
 
 def _model(tensors: Tensors, stage: str, method: str) -> StageModel:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,14 @@ from adascale.engine.search.events import SearchFailed, SearchFinished, StepProp
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
-from adascale.engine.types import FINISHES, Problem, Step
+from adascale.engine.types import FINISHES, Mode, Problem, Step
 
 from ..llama.runtime import LlamaModel
 from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
-_TOKENS_GUESS = 350
+_TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130}
 """Guess for a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
 
 _SAMPLE_SIZE = 50
@@ -36,14 +36,21 @@ class DrawPlan:
     """How many rollouts are drawn of each question.
 
     Attributes:
-        samples: Trajectories of each question, at least 1.
+        samples: Trajectories of each question in prose, at least 1.
         rollouts: More of them from one prefix of one of those; 0 draws none.
         seed: Of the choice of questions, and of every draw.
+        programs: Trajectories that are programs; 0 leaves the calibration without them.
     """
 
     samples: int = 4
     rollouts: int = 2
     seed: int = 0
+    programs: int = 0
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """How trajectories reason."""
+        return ("prose", "program") if self.programs else ("prose",)
 
 
 def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
@@ -64,6 +71,7 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
         plan.rollouts,
         plan.seed,
         fingerprint.window,
+        *([plan.programs, asdict(fingerprint.program)] if plan.programs and fingerprint.program else []),
         llama_cpp.__version__,
     ]
     return keyed_path(data_folder() / "rollouts", parts, ".sqlite")
@@ -73,9 +81,12 @@ def expected_tokens(
     store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan = DrawPlan()
 ) -> int:
     """Tokens of ``todo`` questions: as many each as kept questions have in the mean, else a guess."""
-    kept = [found for problem in problems[:_SAMPLE_SIZE] if (found := store.get(problem)) is not None]
-    guess = _TOKENS_GUESS * (plan.samples + plan.rollouts / 2)
-    each = float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
+    each = 0.0
+    for mode in plan.modes:
+        drawn = plan.programs if mode == "program" else plan.samples + plan.rollouts / 2
+        kept = [found for p in problems[:_SAMPLE_SIZE] if (found := store.get(p, mode)) is not None]
+        guess = _TOKENS_GUESS[mode] * drawn
+        each += float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
     return round(each * todo)
 
 
@@ -105,9 +116,9 @@ def draw_rollouts(
     question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
     with the same rollouts.
     """
-    todo = [problem for problem in problems if not store.holds(problem)]
+    todo = [p for p in problems if not all(store.holds(p, mode) for mode in plan.modes)]
     records: dict[str, Record] = {}
-    strategy, spent = PrefixRollouts(plan.samples, plan.rollouts), 0
+    strategy, spent = PrefixRollouts(plan.samples, plan.rollouts, programs=plan.programs), 0
     for problem, event in driver.run(todo, Settings(strategy, seed=plan.seed)):
         records[problem.id] = Record.after(records.get(problem.id), event)
         if isinstance(event, StepProposed):
@@ -118,7 +129,8 @@ def draw_rollouts(
         elif isinstance(event, SearchFinished):
             record = records.pop(problem.id)
             if event.result.stop_reason == "exhausted":
-                store.put(Rollouts.of(record))
+                for mode in strategy.modes:
+                    store.put(Rollouts.of(record, mode))
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
 
 

@@ -15,7 +15,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.strategies.rollouts import prefix_outcomes
-from adascale.engine.types import FINISHES, ROOT, BranchId, Problem
+from adascale.engine.types import FINISHES, ROOT, BranchId, Mode, Problem
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 
@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollouts:
-    """All trajectories of one question as arrays; row 0 is the question, then one draw after another.
+    """All trajectories of one question and mode as arrays; row 0 is the question, then draw after draw.
 
     Attributes:
         problem: The question.
@@ -44,6 +44,7 @@ class Rollouts:
         token_ids: ``[sum of tokens]``, all steps one after another.
         answers: Final answer of each node, None where it is no end or has none.
         texts: Text of each step, empty for the question; none at all in rollouts of an older version.
+        mode: How they reason.
     """
 
     problem: Problem
@@ -62,16 +63,17 @@ class Rollouts:
     token_ids: IntArray
     answers: tuple[str | None, ...]
     texts: tuple[str, ...] = ()
+    mode: Mode = "prose"
 
     @classmethod
-    def of(cls, record: Record) -> Rollouts:
-        """From a finished search whose steps were read."""
-        tree, nodes = record.tree, _in_order(record.tree)
-        outcomes = prefix_outcomes(record)
+    def of(cls, record: Record, mode: Mode = "prose") -> Rollouts:
+        """The trajectories of a mode in a finished search whose steps were read."""
+        tree, nodes = record.tree, _in_order(record.tree, mode)
+        outcomes = prefix_outcomes(record, mode)
         answers = {candidate.node: candidate.answer for candidate in record.candidates}
         row = {node.id: index for index, node in enumerate(nodes)}
         steps = [node.step for node in nodes]
-        readings = [tree.reading, *(step.reading for step in steps if step is not None)]
+        readings = [tree.readings.get(mode), *(step.reading for step in steps if step is not None)]
         assert all(reading is not None for reading in readings), "the generator's states were not kept"
         known = [reading for reading in readings if reading is not None]
 
@@ -98,6 +100,7 @@ class Rollouts:
             token_ids=ints([token for step in steps if step for token in step.token_ids]),
             answers=tuple(answers.get(node.id) for node in nodes),
             texts=tuple(step.text if step else "" for step in steps),
+            mode=mode,
         )
 
     def path(self, node: int) -> list[int]:
@@ -142,29 +145,34 @@ class Rollouts:
         return pack({**arrays, "texts": pack_texts(self.texts), "judge": np.array(_JUDGE)})
 
     @classmethod
-    def from_bytes(cls, problem: Problem, answers: tuple[str | None, ...], data: bytes) -> Rollouts:
+    def from_bytes(
+        cls, problem: Problem, answers: tuple[str | None, ...], data: bytes, mode: Mode = "prose"
+    ) -> Rollouts:
         """The inverse of ``to_bytes``; what an older judge wrote is judged again."""
         arrays = unpack(data)
         texts = unpack_texts(arrays["texts"]) if "texts" in arrays else ()
         own = {name: arrays[at] for name, at in _ARRAYS.items()}
-        rollouts = cls(problem, **own, answers=answers, texts=texts)
+        rollouts = cls(problem, **own, answers=answers, texts=texts, mode=mode)
         return rollouts if arrays.get("judge") == _JUDGE else rollouts.judge()
 
 
+_NO_ARRAYS = ("problem", "answers", "texts", "mode")
+
 _ARRAYS: Mapping[str, str] = {
-    field.name: field.name for field in fields(Rollouts) if field.name not in ("problem", "answers", "texts")
+    field.name: field.name for field in fields(Rollouts) if field.name not in _NO_ARRAYS
 } | {"wrong_sum": "slipped"}
 """Fields that are arrays, by their names in a blob."""
 
 
-def _in_order(tree: Tree) -> list[Node]:
-    """The root, then draw after draw, those from the root first, ordered by what they say.
+def _in_order(tree: Tree, mode: Mode) -> list[Node]:
+    """The root, then draw after draw of a mode, those from the root first, ordered by what they say.
 
     Nodes are numbered as their steps are finished, and that depends on who else was running.
     """
     draws: dict[BranchId | None, list[Node]] = {}
     for node in tree:
-        draws.setdefault(node.branch, []).append(node)
+        if node.branch is None or node.mode == mode:
+            draws.setdefault(node.branch, []).append(node)
     [root] = draws.pop(None)
 
     def key(nodes: list[Node]) -> tuple[bool, list[tuple[int, ...]]]:
@@ -192,19 +200,18 @@ class RolloutStore:
         self._blobs.close()
 
     def put(self, rollouts: Rollouts) -> None:
-        """Keep a question; atomic, and for good."""
-        self._blobs.add(
-            _ROLLOUTS, [_key(rollouts.problem)], json.dumps(rollouts.answers), rollouts.to_bytes()
-        )
+        """Keep a question in a mode; atomic, and for good."""
+        key = _key(rollouts.problem, rollouts.mode)
+        self._blobs.add(_ROLLOUTS, [key], json.dumps(rollouts.answers), rollouts.to_bytes())
 
-    def holds(self, problem: Problem) -> bool:
-        """Whether a question with this id and answer is done."""
-        return self._blobs.holds(_ROLLOUTS, _key(problem))
+    def holds(self, problem: Problem, mode: Mode = "prose") -> bool:
+        """Whether a question with this id and answer is done in a mode."""
+        return self._blobs.holds(_ROLLOUTS, _key(problem, mode))
 
-    def get(self, problem: Problem) -> Rollouts | None:
-        """The rollouts of a question; None where it is not done."""
-        row = self._blobs.get(_ROLLOUTS, _key(problem))
-        return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1])
+    def get(self, problem: Problem, mode: Mode = "prose") -> Rollouts | None:
+        """The rollouts of a question in a mode; None where it is not done."""
+        row = self._blobs.get(_ROLLOUTS, _key(problem, mode))
+        return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1], mode)
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
@@ -216,5 +223,5 @@ class RolloutStore:
         return None if row is None else np.frombuffer(row[0], np.float32)
 
 
-def _key(problem: Problem) -> str:
-    return json.dumps([problem.id, problem.question, problem.answer])
+def _key(problem: Problem, mode: Mode = "prose") -> str:
+    return json.dumps([problem.id, problem.question, problem.answer, *([mode] if mode != "prose" else [])])

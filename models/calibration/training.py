@@ -16,23 +16,44 @@ from adascale.engine.calibration.features import (
     States,
     StepArrays,
     path_evidence,
+    program_evidence,
     question_evidence,
 )
-from adascale.engine.calibration.fitting import QuestionSamples, Training
+from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
 from adascale.engine.calibration.models import StageData
 from adascale.engine.types import FINISHES
 
 from .rollouts import FloatArray, Rollouts
 
 
-def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None = None) -> Training:
+def training_set(
+    questions: Sequence[Rollouts],
+    rewards: Sequence[FloatArray] | None = None,
+    programs: Sequence[Rollouts] = (),
+) -> Training:
     """Every prefix of every question, by stage; prefixes that no draw went through are left out.
 
     Args:
         questions: One entry per question.
         rewards: ``[nodes]`` raw rewards of each; None for the mean log-probability, as without a PRM.
+        programs: Rollouts of the same questions as programs; none for a calibration of prose alone.
     """
+    stages, samples = _prose_stages(questions, rewards)
+    if programs:
+        own_stages, own_samples = _program_stages(programs)
+        stages |= own_stages
+        samples = [
+            replace(both, samples=(*both.samples, *own.samples))
+            for both, own in zip(samples, own_samples, strict=True)
+        ]
+    return Training(stages, samples)
+
+
+def _prose_stages(
+    questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None
+) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
     rows: dict[Stage, list[tuple[int, int, int]]] = {"step": [], "finished": []}
+    first_steps = []
     scalars: dict[Stage, list[Array]] = {"step": [], "finished": []}
     states: dict[Stage, list[States]] = {"step": [], "finished": []}
     wrong_sum: dict[Stage, list[bool]] = {"step": [], "finished": []}
@@ -42,6 +63,7 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
         for node in range(1, len(rollouts.parent)):
             stage: Stage = "step" if FINISHES[rollouts.finish[node]] == "step" else "finished"
             if rollouts.total[node]:
+                first_steps += [rollouts.parent[node] == 0] if stage == "step" else []
                 finished[node] = len(rows[stage])
                 rows[stage].append((index, int(rollouts.right[node]), int(rollouts.total[node])))
                 steps = _step_arrays(rollouts, node, None if rewards is None else rewards[index])
@@ -49,19 +71,48 @@ def training_set(questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | 
                 states[stage].append(steps.states())
                 wrong_sum[stage].append(steps.wrong_sum)
         samples.append(_question_samples(index, rollouts, finished))
-    prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
-    stages: dict[Stage, StageData] = {}
+    stages: dict[Stage, StageData] = {"question": _question_stage(questions)}
+    width = questions[0].last.shape[1]
     for stage, found in rows.items():
         seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
-        read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), prompts.shape[1])
+        read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), width)
         stages[stage] = _stage_data(path_evidence(seen, read, np.array(wrong_sum[stage], bool)), found)
-    roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
-    # Draws from one prefix share its fate, and are not counted as if each were new.
-    whole = [row for sampled in samples for row in sampled.rows]
+    # Steps of one draw, and draws from one prefix, share its fate: they are not counted as if each were new.
+    stages["step"] = replace(stages["step"], independent=np.array(first_steps, bool))
+    whole = [sample.row for sampled in samples for sample in sampled.samples]
     independent = np.isin(np.arange(len(rows["finished"])), whole)
     stages["finished"] = replace(stages["finished"], independent=independent)
-    stages["question"] = _stage_data(question_evidence(prompts), roots)
-    return Training(stages, samples)
+    return stages, samples
+
+
+def _program_stages(
+    questions: Sequence[Rollouts],
+) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
+    rows: list[tuple[int, int, int]] = []
+    scalars, states, failed, samples = [], [], [], []
+    for index, rollouts in enumerate(questions):
+        own = []
+        for node in rollouts.samples():
+            answer, right = rollouts.answers[node], bool(rollouts.right[node])
+            steps = _step_arrays(rollouts, node, None)
+            scalars.append(steps.program_scalars(answer))
+            states.append(steps.program_states())
+            failed.append(answer is None)
+            own.append(Sample(len(rows), answer, right, int(rollouts.tokens[node]), "program"))
+            rows.append((index, int(right), 1))
+        samples.append(QuestionSamples(index, tuple(own)))
+    evidence = program_evidence(np.array(scalars), np.array(states, np.float32), np.array(failed, bool))
+    stages: dict[Stage, StageData] = {
+        "program question": _question_stage(questions),
+        "program": _stage_data(evidence, rows),
+    }
+    return stages, samples
+
+
+def _question_stage(questions: Sequence[Rollouts]) -> StageData:
+    prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
+    roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
+    return _stage_data(question_evidence(prompts), roots)
 
 
 def _stage_data(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> StageData:
@@ -96,7 +147,13 @@ def _question_samples(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Q
     nodes = [n for n in ends if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
     return QuestionSamples(
         index,
-        tuple(rows[node] for node in nodes),
-        tuple(rollouts.answers[node] for node in nodes),
-        tuple(bool(rollouts.right[node]) for node in nodes),
+        tuple(
+            Sample(
+                rows[node],
+                rollouts.answers[node],
+                bool(rollouts.right[node]),
+                int(rollouts.tokens[rollouts.path(node)].sum()),
+            )
+            for node in nodes
+        ),
     )

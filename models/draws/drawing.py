@@ -11,7 +11,7 @@ from itertools import count
 from adascale.engine.evaluation.evaluate import Forecast
 from adascale.engine.ports import Policy, Prefix, PrefixWork
 from adascale.engine.search.turns import branch_seed
-from adascale.engine.types import BranchId, Problem, Step, Until
+from adascale.engine.types import BranchId, Mode, Problem, Step, Until
 
 from .store import KeptDraws, Prompt, draw_key
 
@@ -75,6 +75,7 @@ class DrawMaker:
         self._running: dict[BranchId, _RunningDraw] = {}
         self._searches: list[str] = []
         self._open: dict[str, Problem] = {}
+        self._read_modes: set[tuple[str, Mode]] = set()
         self._rounds: Sequence[Forecast] = ()
         self._likely_counts: Counter[tuple[int, str]] = Counter()
         self._ended_searches: set[str] = set()
@@ -88,15 +89,17 @@ class DrawMaker:
         self._likely_counts.clear()
         self._ended_searches.clear()
 
-    def open(self, problem: Problem) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode) -> PrefixWork:
         """A search begins: read its prompt where the generator has not, and write its draws by its age."""
-        self._searches.append(problem.id)
-        kept = self._store.prompt(problem)
+        if problem.id not in self._searches:
+            self._searches.append(problem.id)
+        kept = self._store.prompt(problem, mode)
         if kept is None:
-            cost = self._read(problem)
-            self._store.put_prompt(problem, Prompt(cost.evaluated_tokens + cost.reused_tokens, cost.reading))
+            cost = self._read(problem, mode)
+            read = Prompt(cost.evaluated_tokens + cost.reused_tokens, cost.reading)
+            self._store.put_prompt(problem, mode, read)
             # Read back, so that what is kept and what was just read are the same to the last bit.
-            kept = self._store.prompt(problem)
+            kept = self._store.prompt(problem, mode)
             assert kept is not None
         return PrefixWork(kept.tokens, 0, kept.reading)
 
@@ -110,6 +113,7 @@ class DrawMaker:
             if running.request.problem.id == problem.id:
                 self._stop(id_)
         self._live.close_problem(self._open.pop(problem.id))
+        self._read_modes = {(id_, mode) for id_, mode in self._read_modes if id_ != problem.id}
 
     def want(self, request: DrawRequest) -> None:
         """A search waits for a draw that is not kept. Draws of older searches come first."""
@@ -170,10 +174,11 @@ class DrawMaker:
             problems = [problem for problem in ahead.problems if self._may_ask(at, problem)]
             while left := [p for p in problems if self._likely_counts[at, p.id] < ahead.trajectories]:
                 problem = min(left, key=lambda p: self._likely_counts[at, p.id])
-                index = self._likely_counts[at, problem.id]
+                turns, turn = divmod(self._likely_counts[at, problem.id], len(ahead.modes))
+                mode = ahead.modes[turn]
                 self._likely_counts[at, problem.id] += 1
-                seed = branch_seed(ahead.seed, problem.id, (index,))
-                request = DrawRequest(Prefix(problem), seed, "answer", False)
+                seed = branch_seed(ahead.seed, problem.id, (turns,), mode)
+                request = DrawRequest(Prefix(problem, mode=mode), seed, "answer", False)
                 if request.key not in busy and request.key not in self._store:
                     return request
         return None
@@ -187,18 +192,19 @@ class DrawMaker:
         return any(ahead.trajectories and problem in ahead.problems for ahead in self._rounds[1:])
 
     def _start(self, request: DrawRequest, *, wanted: bool) -> None:
-        if request.problem.id not in self._open:
-            self._read(request.problem)
+        if (request.problem.id, request.prefix.mode) not in self._read_modes:
+            self._read(request.problem, request.prefix.mode)
         id_ = BranchId(next(self._ids))
         self._running[id_] = _RunningDraw(request, wanted)
         self._live.start(id_, request.prefix, request.seed, request.until, request.greedy)
 
-    def _read(self, problem: Problem) -> PrefixWork:
+    def _read(self, problem: Problem, mode: Mode) -> PrefixWork:
         # The generator reads a prompt in a row that no branch holds.
         while not self._make_room():
             self._decode()
         self._open[problem.id] = problem
-        return self._live.open(problem)
+        self._read_modes.add((problem.id, mode))
+        return self._live.open(problem, mode)
 
     def _stop(self, id_: BranchId) -> None:
         self._live.cancel(id_)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.evaluation.evaluate import Forecast
-from adascale.engine.ports import Growth, Policy, Prefix, PrefixWork
-from adascale.engine.types import BranchId, Problem, Step, Until
+from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Until
 
 from .drawing import DrawMaker, DrawRequest
 from .store import KeptDraws
@@ -24,6 +24,33 @@ class _PlayedBranch:
     steps: tuple[Step, ...] | None = None
     at: int = 0
     written: int = 0
+
+
+class WaitingExecutor:
+    """Implements ``engine.ports.Executor``: waits for every program before anything else goes on.
+
+    So a search that is played back goes the same way on every machine.
+
+    Args:
+        executor: Runs the programs.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._running = 0
+
+    def submit(self, ticket: int, program: str) -> None:
+        """Run a program."""
+        self._executor.submit(ticket, program)
+        self._running += 1
+
+    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
+        """All executions since the last call, by ticket."""
+        ended: list[tuple[int, Execution]] = []
+        while len(ended) < self._running:
+            ended += self._executor.collect(block=True)
+        self._running = 0
+        return sorted(ended, key=lambda each: each[0])
 
 
 class ReplayingPolicy:
@@ -62,9 +89,9 @@ class ReplayingPolicy:
         """Set the forecasts of the searches from here on, round by round: idle rows of a batch write them."""
         self._maker.expect(rounds)
 
-    def open(self, problem: Problem) -> PrefixWork:
-        """Read the prompt, or what is kept of it; the whole prompt counts as evaluated."""
-        return self._maker.open(problem)
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        """Read a prompt, or what is kept of it; the whole prompt counts as evaluated."""
+        return self._maker.open(problem, mode)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Begin a branch; it waits until its steps are known."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from adascale.engine.ports import Prefix
-from adascale.engine.types import FINISHES, Problem, Reading, Step, Until
+from adascale.engine.types import FINISHES, Mode, Problem, Reading, Step, Until
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
@@ -34,20 +34,20 @@ class Prompt:
 
 
 def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
-    """Key of a draw: a digest of its question, the tokens before it, and its seed."""
-    question = prefix.problem.question
+    """Key of a draw: a digest of its question, the tokens before it, its seed, and its mode."""
     tokens = [list(step.token_ids) for step in prefix.steps]
-    text = json.dumps([question, tokens, "greedy" if greedy else seed])
+    mode = [] if prefix.mode == "prose" else [prefix.mode]
+    text = json.dumps([prefix.problem.question, tokens, "greedy" if greedy else seed, *mode])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class KeptDraws(Protocol):
     """A store of draws by ``draw_key`` and of prompts: ``DrawStore``, or a recording."""
 
-    def prompt(self, problem: Problem) -> Prompt | None:
-        """A question that was read."""
+    def prompt(self, problem: Problem, mode: Mode) -> Prompt | None:
+        """A question that was read in the prompt of a mode."""
 
-    def put_prompt(self, problem: Problem, prompt: Prompt) -> None:
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
 
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
@@ -75,13 +75,14 @@ class DrawStore:
         """Close the file."""
         self._blobs.close()
 
-    def put_prompt(self, problem: Problem, prompt: Prompt) -> None:
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
-        self._blobs.put(_PROMPTS, [problem.question], prompt.tokens, _pack_readings([prompt.reading]))
+        reading = _pack_readings([prompt.reading])
+        self._blobs.put(_PROMPTS, [_prompt_key(problem, mode)], prompt.tokens, reading)
 
-    def prompt(self, problem: Problem) -> Prompt | None:
-        """A question that was read."""
-        row = self._blobs.get(_PROMPTS, problem.question)
+    def prompt(self, problem: Problem, mode: Mode) -> Prompt | None:
+        """A question that was read in the prompt of a mode."""
+        row = self._blobs.get(_PROMPTS, _prompt_key(problem, mode))
         return None if row is None else Prompt(row[0], _unpack_readings(row[1])[0])
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
@@ -103,6 +104,10 @@ class DrawStore:
         return self._blobs.count(_DRAWS)
 
 
+def _prompt_key(problem: Problem, mode: Mode) -> str:
+    return problem.question if mode == "prose" else f"{mode}\x00{problem.question}"
+
+
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:
     """The file of the draws of a generator that decodes ``rows`` rows at a time on these devices."""
     import llama_cpp
@@ -114,6 +119,7 @@ def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path
         dict(fingerprint.sampling),
         fingerprint.window,
         rows,
+        *([asdict(fingerprint.program)] if fingerprint.program else []),
         llama_cpp.__version__,
         *([gpu_layers] if gpu_layers else []),  # draws made on a CPU before they were told apart stay known
     ]

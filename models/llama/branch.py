@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import BranchId, Finish, Reading, Step, Until
+from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Until
 
 from .prefixes import ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
 
 DELIMITER = b"\n\n"
-"""Ends a step."""
+"""Ends a step of prose; a program is one step."""
+
+_FENCE = b"```"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Job:
         prompt_tokens: Length of the prompt.
         stream: Its random numbers.
         until: Whether it ends with its step or with its answer.
+        mode: Prose, or one program.
+        opening: Text of the first step that the prompt ends with already.
     """
 
     branch: BranchId
@@ -36,6 +40,8 @@ class Job:
     prompt_tokens: int
     stream: Stream
     until: Until
+    mode: Mode = "prose"
+    opening: bytes = b""
 
 
 class Pool:
@@ -94,6 +100,9 @@ class Slot:
     pool: Pool = field(default_factory=Pool)
     last_step_tokens: int = 0
 
+    def __post_init__(self) -> None:
+        self.text += self.job.opening
+
     def hold(self) -> None:
         """Move the pending tokens to the held ones, after a batch has evaluated them."""
         self.held += self.pending
@@ -116,9 +125,17 @@ class Slot:
             self.pool.push(state, surprise.logprob, surprise.entropy)
 
     def at_delimiter(self, last_piece: bytes) -> bool:
-        """Whether the last token completed a step that has any text in it."""
+        """Whether the last token completed a step of prose that has any text in it."""
+        if self.job.mode != "prose":
+            return False
         tail = self.text[-(len(last_piece) + len(DELIMITER) - 1) :]
         return DELIMITER in tail and bool(self.text.strip())
+
+    def closes_program(self, last_piece: bytes) -> bool:
+        """Whether the last token completed the fence behind a program; the first fence opens it."""
+        if self.job.mode != "program" or b"`" not in last_piece:
+            return False
+        return self.text.count(_FENCE) >= 2
 
     def length(self) -> int:
         """Tokens of the whole sequence, the pending ones included."""

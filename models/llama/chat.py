@@ -61,13 +61,20 @@ def shows_system(model: LlamaModel, system: str) -> bool:
 class ChatFormat:
     """Prompt tokens of one system prompt: a constant head, the question, a constant tail.
 
+    Args:
+        model: Has the template.
+        system: The system prompt.
+        opening: How every answer begins: it is put into the model's mouth, and is part of what it wrote.
+
     Attributes:
         head: Tokens before the question, shared by all questions.
-        tail: Tokens behind it, up to the open assistant turn.
+        tail: Tokens behind it, up to the open assistant turn and the opening in it.
     """
 
-    def __init__(self, model: LlamaModel, system: str) -> None:
+    def __init__(self, model: LlamaModel, system: str, opening: str = "") -> None:
         before, behind = self._split_template(model, system)
+        behind += opening
+        self.opening = opening
         self._model = model
         self.head = _with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Growth, Prefix, PrefixWork
-from adascale.engine.types import BranchId, Finish, Problem, Step, Until
+from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Until
 
 from ..options import SamplingParams
 from .branch import Job, Slot
@@ -28,8 +28,8 @@ class LlamaPolicy:
 
     Args:
         context: Has one sequence per slot.
-        chat: Prompt format.
-        sampling: How tokens are drawn.
+        chats: Prompt format of each mode.
+        sampling: How tokens are drawn, in each mode.
         cache: Parked prefixes of this context.
         costs: Decides how a batch is split.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
@@ -39,22 +39,22 @@ class LlamaPolicy:
     def __init__(
         self,
         context: LlamaContext,
-        chat: ChatFormat,
-        sampling: SamplingParams,
+        chats: Mapping[Mode, ChatFormat],
+        sampling: Mapping[Mode, SamplingParams],
         cache: PrefixCache,
         costs: StepCosts,
         park_steps: bool = True,
     ) -> None:
         self._context = context
         self._model = context.model
-        self._chat = chat
-        self._params = sampling
+        self._chats = chats
+        self._sampling = sampling
         self._cache = cache
         self._costs = costs
         self._park_steps = park_steps
-        self._sampler = Sampler(sampling, self._model.vocab_size)
+        self._samplers = {mode: Sampler(each, self._model.vocab_size) for mode, each in sampling.items()}
         self._surprise = SurpriseMeter(self._model.vocab_size)
-        self._prompts: dict[str, Tokens] = {}
+        self._prompts: dict[tuple[str, Mode], Tokens] = {}
         self._waiting: list[Job] = []
         self._slots: list[Slot] = []
 
@@ -68,20 +68,21 @@ class LlamaPolicy:
         """Branches that run at once: one per sequence of the context."""
         return self._context.sequences
 
-    def open(self, problem: Problem) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Evaluate the prompt once and keep it until ``close_problem``.
 
         Raises:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
         """
-        tokens = self._chat.prompt(problem.question)
+        chat = self._chats[mode]
+        tokens = chat.prompt(problem.question)
         self._check_fit(len(tokens))
-        self._prompts[problem.id] = tokens
+        self._prompts[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
             return PrefixWork(0, len(tokens), parked.reading)
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
-        return read_prompt(self._context, self._cache, len(self._slots), self._chat.head, tokens)
+        return read_prompt(self._context, self._cache, len(self._slots), chat.head, tokens)
 
     def _check_fit(self, prompt_tokens: int) -> None:
         needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window
@@ -106,20 +107,25 @@ class LlamaPolicy:
 
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes."""
-        tokens = self._prompts.pop(problem.id, None)
-        if tokens is not None and tokens not in self._prompts.values():
-            self._cache.drop_below(tokens)
+        for mode in self._chats:
+            tokens = self._prompts.pop((problem.id, mode), None)
+            if tokens is not None and tokens not in self._prompts.values():
+                self._cache.drop_below(tokens)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
-        prompt = self._prompts[prefix.problem.id]
-        tokens, ends = list(prompt), [len(self._chat.head), len(prompt)]
+        chat, prompt = self._chats[prefix.mode], self._prompts[prefix.problem.id, prefix.mode]
+        tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
             tokens += step.token_ids
             # A finished step is parked without its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         stream = Stream(None if greedy else seed)
-        self._waiting.append(Job(branch, tuple(tokens), tuple(ends), len(prompt), stream, until))
+        opening = b"" if prefix.steps else chat.opening.encode()
+        boundaries, size = tuple(ends), len(prompt)
+        self._waiting.append(
+            Job(branch, tuple(tokens), boundaries, size, stream, until, prefix.mode, opening)
+        )
 
     def advance(self) -> Sequence[Growth]:
         """Seat the waiting branches; sample for those that were just seated, else evaluate a batch.
@@ -159,7 +165,8 @@ class LlamaPolicy:
         for job in [*self._waiting, *(slot.job for slot in self._slots)]:
             job.stream.close()
         self._waiting, self._slots = [], []
-        self._sampler.close()
+        for sampler in self._samplers.values():
+            sampler.close()
 
     def _seat_waiting(self) -> None:
         """Seat branches whose prefix is parked with logits, and one branch for each other prefix, its leader.
@@ -203,7 +210,7 @@ class LlamaPolicy:
         for sequence, slot in enumerate(self._slots):
             if slot.parked is not None and slot.parked.logits is not None:
                 logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
-                token = self._sampler.sample_from(slot.job.stream, logits)
+                token = self._samplers[slot.job.mode].sample_from(slot.job.stream, logits)
                 grown[sequence] = self._grow(slot, token, logits, hidden)
             elif len(slot.pending) > 1:
                 row = evaluate_tokens(self._context, sequence, len(slot.held), slot.pending)
@@ -234,7 +241,7 @@ class LlamaPolicy:
         if len(slot.held) == len(slot.job.prefix):
             self._cache.put(slot.job.prefix, ParkedPrefix.with_logits(self._context, sequence, row))
             self._cache.drop(slot.job.prefix[:-1])
-        token = self._sampler.sample(slot.job.stream, self._context, row)
+        token = self._samplers[slot.job.mode].sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
@@ -242,9 +249,10 @@ class LlamaPolicy:
         piece = self._model.piece(token)
         slot.push(token, piece, self._surprise(logits, token), state)
         finish: Finish | None = None
-        if self._model.is_end(token):
+        max_tokens = self._sampling[slot.job.mode].max_tokens
+        if self._model.is_end(token) or slot.closes_program(piece):
             finish = "stop"
-        elif slot.trajectory_tokens() >= self._params.max_tokens or slot.length() >= self._context.window:
+        elif slot.trajectory_tokens() >= max_tokens or slot.length() >= self._context.window:
             finish = "length"
         elif slot.at_delimiter(piece):
             finish = "step"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 
 from .executor import ProgramLimits, ThreadedExecutor
 from .sandboxes import Sandbox

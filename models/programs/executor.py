@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Self
 
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Self
 
 import pydantic_monty as monty
 
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 
 from .executor import ProgramLimits, ThreadedExecutor
 

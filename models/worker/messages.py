@@ -6,7 +6,6 @@ fields (``codec.to_row``). Parent and worker are the same installation, so no li
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Union
 
 from adascale.engine.errors import AdascaleError, UsageError, error_class
-from adascale.engine.search.codec import from_row, to_row
+from adascale.engine.search.codec import from_row, to_plain, to_row
 from adascale.engine.search.events import Event, ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
@@ -80,7 +79,7 @@ class StartRun:
                 f'the strategy "{name}" is not built in, so no worker process knows it',
                 hint="search in this process: adascale.search(question, strategy=...)",
             )
-        return cls(name, dataclasses.asdict(s.strategy), s.budget, s.seed, s.models, s.warnings)
+        return cls(name, to_plain(s.strategy), s.budget, s.seed, s.models, s.warnings)
 
     def settings(self) -> Settings:
         """The inverse of ``of``."""

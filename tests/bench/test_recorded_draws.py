@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
-from worlds import ReadingPolicy, fitted, fitted_report, problems, solve
+from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
 from bench.evidence import draw, recorded_draws, verdicts
+from bench.evidence.recorded_draws import by_mode
 
 SAMPLES = 5
+PROGRAMS = 3
 SEED = 3
 
 
@@ -25,16 +28,22 @@ def artefact(tmp_path: Path) -> Artefact:
     fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
     card = Card("tiny+probe", fingerprint, "beta", (), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / "tiny.calibration.safetensors"
-    artefact = Artefact(fitted().calibration, card, path)
+    artefact = Artefact(fitted(programs=3).calibration, card, path)
     save_artefact(artefact, path)
     return artefact
 
 
 @pytest.fixture
 def logs(artefact: Artefact) -> dict[str, tuple[Problem, list[Event]]]:
-    driver = Driver(ReadingPolicy(solve, 8), SequenceLogprob(), artefact.calibration, lambda: 0.0)
+    driver = Driver(
+        ReadingPolicy(solve, 8),
+        SequenceLogprob(),
+        artefact.calibration,
+        lambda: 0.0,
+        executor=ScriptedExecutor(execute),
+    )
     found: dict[str, tuple[Problem, list[Event]]] = {}
-    for problem, event in driver.run(problems(6), Settings(draw.Everything(SAMPLES), seed=SEED)):
+    for problem, event in driver.run(problems(6), Settings(draw.Everything(SAMPLES, PROGRAMS), seed=SEED)):
         found.setdefault(problem.id, (problem, []))[1].append(event)
     return found
 
@@ -62,7 +71,8 @@ def file(tmp_path: Path, artefact: Artefact, logs: dict[str, tuple[Problem, list
 def test_every_text_is_kept_in_its_place(file: Path, logs: dict[str, tuple[Problem, list[Event]]]) -> None:
     for record in recorded_draws.load(file)[1]:
         _, log = logs[record["id"]]
-        solutions = [*record["samples"], record["greedy"]]
+        own = by_mode(record)
+        solutions = [s for mode in own.values() for s in (*mode["samples"], mode["greedy"])]
         kept = sorted(text for each in solutions for part in verdicts.parts(each) for text in part["texts"])
         assert kept == sorted(event.step.text for event in log if isinstance(event, StepProposed))
         assert all(len(each["texts"]) == len(each["tokens"]) for each in solutions)
@@ -73,14 +83,19 @@ def test_a_file_is_played_back_with_texts_or_without(file: Path, artefact: Artef
     header, kept = recorded_draws.load(file)
     if not texts:
         for record in kept:
+            del record["program"]
             for solution in (*record["samples"], record["greedy"]):
                 del solution["texts"]
         file.unlink()
         recorded_draws.append(file, [header, *kept])
     assert artefact.path is not None
     _, driver, asked = recorded_draws.replay_driver(file, 2, calibration=artefact.path)
-    answers = {record["id"]: [each["answer"] for each in record["samples"]] for record in kept}
-    for problem, event in driver.run(asked, Settings(draw.Everything(SAMPLES), seed=SEED)):
+    answers = {
+        record["id"]: [each["answer"] for own in by_mode(record).values() for each in own["samples"]]
+        for record in kept
+    }
+    strategy = draw.Everything(SAMPLES, PROGRAMS if texts else 0)
+    for problem, event in driver.run(asked, Settings(strategy, seed=SEED)):
         if event.kind == "search_finished":
             votes = [answer for answer in answers[problem.id] if answer is not None]
             assert (event.result.answer in votes) == bool(votes)

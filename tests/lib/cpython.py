@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 
 
 def run(program: str) -> Execution:

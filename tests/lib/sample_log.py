@@ -146,7 +146,7 @@ class Log:
         self.add(AnswerFound, node=node, answer=answer, estimate=self._estimates[node])
         self._candidates.append(Candidate(node, answer, self._estimates[node]))
         found = self.chosen()
-        judged = standing(found, self._candidates, len(self._candidates), None, None)
+        judged = standing(found, self._candidates, len(self._candidates))
         self.events.append(
             AnswersJudged(seq=len(self.events), t=self.events[-1].t, standing=judged, groups=found.groups)
         )

@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration.features import SCALARS, Evidence
-from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
+from adascale.engine.calibration.fitting import CalibrationFit, Training, fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
-from adascale.engine.types import Problem, Reading, Step
+from adascale.engine.types import Execution, Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
 
@@ -98,8 +98,24 @@ def reading(level: float, rng: random.Random) -> Reading:
     return Reading(last, mean, -abs(rng.gauss(0, 1)), rng.random())
 
 
+def program(prefix: Prefix, rng: random.Random) -> Step:
+    """A program that prints the right answer, repeats one mistake, or fails."""
+    level = 0.8 * ease(prefix.problem) + 0.5
+    right = rng.random() < 1 / (1 + math.exp(-level))
+    text = "print(18)" if right else rng.choice(["print(36)", "print(36)", "1 / 0"])
+    step = scripted_step(f"```python\n{text}\n```", "stop", -rng.random())
+    return replace(step, reading=reading(level, rng))
+
+
+def execute(source: str) -> Execution:
+    """What those programs print."""
+    return Execution("", "ZeroDivisionError", 0.0) if "/" in source else Execution(source[6:8], "", 0.0)
+
+
 def solve(prefix: Prefix, rng: random.Random) -> Step:
     """One to three steps; every guess among them costs success, and so does running on."""
+    if prefix.mode == "program":
+        return program(prefix, rng)
     level = ease(prefix.problem) - 1.5 * sum(step.text.startswith("guess") for step in prefix.steps)
     if len(prefix.steps) >= rng.randint(1, 3):
         wrong = [("Answer: 20.", "stop"), ("Answer: 21.", "stop"), ("hm", "stop"), ("on", "length")]
@@ -115,10 +131,11 @@ def solve(prefix: Prefix, rng: random.Random) -> Step:
 class ReadingPolicy(ScriptedPolicy):
     """Reads a question's ease off its prompt."""
 
-    def open(self, problem: Problem) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """The prompt with a reading."""
-        cost = super().open(problem)
-        return replace(cost, reading=reading(ease(problem), random.Random(f"prompt {problem.question}")))
+        cost = super().open(problem, mode)
+        rng = random.Random(f"prompt {problem.question}{mode if mode != 'prose' else ''}")
+        return replace(cost, reading=reading(ease(problem), rng))
 
 
 def problems(count: int, start: int = 0) -> list[Problem]:
@@ -127,15 +144,19 @@ def problems(count: int, start: int = 0) -> list[Problem]:
 
 
 def searched(
-    asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8
+    asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8, programs: int = 0
 ) -> dict[str, Record]:
     """Rollouts of every question, by id."""
     clock = itertools.count()
     driver = Driver(
-        ReadingPolicy(solve, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
+        ReadingPolicy(solve, slots),
+        SequenceLogprob(),
+        Uncalibrated(),
+        lambda: float(next(clock)),
+        executor=ScriptedExecutor(execute),
     )
     records: dict[str, Record] = {}
-    for problem, event in driver.run(asked, Settings(PrefixRollouts(samples, rollouts))):
+    for problem, event in driver.run(asked, Settings(PrefixRollouts(samples, rollouts, programs=programs))):
         records[problem.id] = Record.after(records.get(problem.id), event)
     return records
 
@@ -146,11 +167,19 @@ def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: 
     return [Rollouts.of(records[problem.id]) for problem in asked]
 
 
+def training(asked: Sequence[Problem], programs: int = 0) -> Training:
+    """The same as training data, of both modes where there are programs."""
+    by_id = searched(asked, programs=programs)
+    records = [by_id[problem.id] for problem in asked]
+    own = [Rollouts.of(record, "program") for record in records] if programs else []
+    return training_set([Rollouts.of(record) for record in records], programs=own)
+
+
 @functools.cache
-def fitted(method: str = "beta", questions: int = 60) -> CalibrationFit:
+def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> CalibrationFit:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
-    return fit_calibration(training_set(drawn(problems(questions))), method, config, seed=0)
+    return fit_calibration(training(problems(questions), programs), method, config, seed=0)
 
 
 @functools.cache

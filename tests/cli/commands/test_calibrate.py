@@ -23,11 +23,12 @@ from worlds import fitted, fitted_report
 from adascale.cli import app
 from adascale.cli.report import plots
 from adascale.engine.calibration.calibration import Calibration, Domain
-from adascale.engine.calibration.features import STAGES
+from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.metrics import Bin
 from adascale.engine.calibration.models import RewardMap
 from adascale.engine.calibration.report import RawReport
 from adascale.engine.errors import UsageError
+from adascale.engine.types import MODES, PROFILES
 from adascale.models.calibration.artefact import (
     SUFFIX,
     Artefact,
@@ -71,9 +72,10 @@ def test_fit_writes_an_artefact_and_prints_a_report(
     assert re.fullmatch(rf"chain\+probe-[0-9a-f]{{8}}{re.escape(SUFFIX)}", artefact.name)
     card = load_artefact(artefact).card
     assert (card.name, card.method, len(card.questions)) == ("chain+probe", "beta", QUESTIONS)
-    assert (card.samples, card.rollouts, card.seed, card.data) == (4, 2, 0, ("train.jsonl",))
+    assert (card.samples, card.rollouts, card.programs) == (3, 0, 3)
+    assert (card.seed, card.data) == (0, ("train.jsonl",))
     assert card.fingerprint.generator == hashlib.sha256(home.model.read_bytes()).hexdigest()
-    assert home.kept() == QUESTIONS
+    assert home.kept() == len(MODES) * QUESTIONS
     for stage in ("question", "unfinished", "finished", "answer"):
         assert f"\n{stage}" in first.stdout
         assert f"{stage}: estimated, observed" in first.stdout
@@ -101,7 +103,7 @@ def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: P
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["calibration"] is None
-    assert set(record["stages"]) == {"step", "finished"}
+    assert set(record["stages"]) == {"step", "finished", "program"}
     finished = record["stages"]["finished"]
     assert "raw" not in finished  # it would stand beside itself
     assert 0 < finished["brier"] < 1
@@ -118,7 +120,9 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
     assert record["calibration"]["name"] == "chain+probe"
     assert record["calibration"]["data"] == ["train.jsonl"]
     assert (record["data"], record["warnings"]) == (["fresh.jsonl"], [])
-    assert set(record["stages"]) == {"question", "step", "finished", "answer"}
+    assert set(record["stages"]) == {"question", "step", "finished", "program question", "program", "answer"}
+    programs = [record["stages"].pop(stage) for stage in ("program question", "program")]
+    assert [data["base_rate"] for data in programs] == [0, 0]  # the model writes none that runs
     for data in record["stages"].values():
         assert data["n"] >= data["questions"] == 30
         assert 0 < data["base_rate"] < 1
@@ -127,7 +131,7 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
             assert low <= high
             assert isinstance(data[name], float)
     assert record["stages"]["question"]["n"] == 30
-    assert record["stages"]["question"]["outcomes"] == 120
+    assert record["stages"]["question"]["outcomes"] == 90
     assert artefact.read_bytes() == before
 
 
@@ -213,7 +217,7 @@ def test_list_and_show(
     text = run("show", str(artefact))
     assert card["fingerprint"]["generator"] in text
     assert "Held out by question" in text
-    assert "4 samples, 2 rollouts, seed 0" in text
+    assert "3 samples, 0 rollouts, 3 programs, seed 0" in text
 
 
 def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
@@ -305,6 +309,12 @@ def domain_of(model_path: Path, questions: list[str]) -> tuple[Domain, str]:
         model.close()
 
 
+def in_prose(knots: RewardMap, domain: Domain) -> Calibration:
+    """The same map for every stage."""
+    stages = dict.fromkeys(STAGES_OF["prose"], knots)
+    return Calibration(stages, fitted().calibration.answer, {"prose": domain}, {"prose": PROFILES["prose"]})
+
+
 def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Path, tmp_path: Path) -> None:
     """The random model's states follow the question; the maps are any that need no states."""
     domain, prompt = domain_of(random_gguf, [f"What is {i} * 2?" for i in range(10, 90)])
@@ -317,7 +327,7 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
         SamplingParams().record(),
         512,
     )
-    calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
+    calibration = in_prose(knots, domain)
     card = Card("far+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / f"far{SUFFIX}"
     save_artefact(Artefact(calibration, card), path)
@@ -343,7 +353,7 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
     knots = RewardMap(np.array([-5.0, 5.0]), np.array([0.2, 0.8]), np.array([8.0]))
     sha256 = hashlib.sha256(random_gguf.read_bytes()).hexdigest()
     sampling = {"temperature": 0.9, "top_k": 40, "top_p": 0.8, "max_tokens": 768}
-    calibration = Calibration(dict.fromkeys(STAGES, knots), fitted().calibration.answer, domain)
+    calibration = in_prose(knots, domain)
     fingerprint = Fingerprint(sha256, "", "probe", prompt, sampling, 512)
     card = Card("warm+probe", fingerprint, "isotonic", ("x",), (), 4, 2, 0, {}, fitted_report())
     path = tmp_path / f"warm{SUFFIX}"
@@ -372,13 +382,13 @@ def kill_inside(home: Home, at_least: int) -> int:
     )
     try:
         deadline = time.monotonic() + 60
-        while home.kept() < at_least and process.poll() is None and time.monotonic() < deadline:
+        while home.kept() < len(MODES) * at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    return home.kept()
+    return home.kept() // len(MODES)
 
 
 @dataclass(frozen=True)
@@ -404,7 +414,7 @@ def test_a_fit_that_was_killed_twice_goes_on_where_it_was(resumed: Resumed) -> N
     assert 5 <= once < once + 5 <= twice < QUESTIONS
     assert resumed.last.returncode == 0, resumed.last.stderr
     assert f"drawing on {QUESTIONS} questions ({twice} are here already)" in resumed.last.stderr
-    assert resumed.home.kept() == QUESTIONS
+    assert resumed.home.kept() == len(MODES) * QUESTIONS
 
 
 def test_a_fit_that_was_killed_twice_ends_with_the_same_bytes(

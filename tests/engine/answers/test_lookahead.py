@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.answers import lookahead as module
-from adascale.engine.answers.lookahead import Support, log_odds, look_ahead
-from adascale.engine.types import Estimate
+from adascale.engine.answers.lookahead import Lookahead, ModeState, Support, log_odds, look_ahead
+from adascale.engine.types import MODES, Estimate, Mode
+
+SPREAD = 6.0
+SPREADS: Mapping[Mode, float] = {"prose": 6.0, "program": 2.5}
 
 
 def question(p: float) -> Estimate:
     return Estimate(max(0.0, p - 0.3), p, min(1.0, p + 0.3), calibrated=True)
 
 
+def ahead(asked: Estimate, found: list[Support], finished: int, left: int = 16) -> Lookahead:
+    """In prose; the supports have the odds of their estimates, not yet over the question's."""
+    over = [replace(each, odds=each.odds - log_odds(asked.median)) for each in found]
+    return look_ahead({"prose": ModeState(asked, finished, SPREAD)}, over, left)["prose"]
+
+
 def gain(asked: Estimate, found: list[Support], finished: int) -> float:
-    return look_ahead(asked, found, finished, 16).gain
+    return ahead(asked, found, finished).gain
 
 
-def supports(*votes: int, p: float = 0.5) -> list[Support]:
-    return [Support(n, log_odds(p)) for n in votes]
+def supports(*votes: int) -> list[Support]:
+    return [Support({"prose": n}, 0.0) for n in votes]
 
 
 def test_an_agreed_answer_leaves_nothing_to_be_gained() -> None:
@@ -48,24 +59,24 @@ def test_an_easy_question_is_worth_more_than_a_hard_one_while_nothing_agrees() -
 
 
 def test_a_favoured_leader_is_safer_than_a_doubted_one() -> None:
-    favoured = [Support(1, log_odds(0.9)), Support(1, log_odds(0.2))]
+    favoured = [Support({"prose": 1}, log_odds(0.9)), Support({"prose": 1}, log_odds(0.2))]
     assert gain(question(0.5), favoured, 2) < gain(question(0.5), favoured[::-1], 2)
 
 
 def test_what_can_be_reached_falls_where_nothing_agrees_and_rises_where_something_does() -> None:
-    reaches = [look_ahead(question(0.3), supports(*[1] * n), n, 16).reach for n in (1, 2, 4, 8, 16)]
+    reaches = [ahead(question(0.3), supports(*[1] * n), n).reach for n in (1, 2, 4, 8, 16)]
     assert sorted(reaches, reverse=True) == reaches
-    assert look_ahead(question(0.3), supports(3), 3, 16).reach > 0.9 > reaches[0]
-    assert look_ahead(question(0.05), [], 8, 16).reach < 0.2 < look_ahead(question(0.5), [], 1, 16).reach
+    assert ahead(question(0.3), supports(3), 3).reach > 0.9 > reaches[0]
+    assert ahead(question(0.05), [], 8).reach < 0.2 < ahead(question(0.5), [], 1).reach
 
 
 def test_what_only_more_trajectories_than_are_left_would_win_is_out_of_reach() -> None:
     asked, found = question(0.4), supports(2, 1, 1)
-    ahead = [look_ahead(asked, found, 4, left) for left in (0, 1, 2, 4, 8, 16)]
-    gains, reaches = [o.gain for o in ahead], [o.reach for o in ahead]
+    outlooks = [ahead(asked, found, 4, left) for left in (0, 1, 2, 4, 8, 16)]
+    gains, reaches = [o.gain for o in outlooks], [o.reach for o in outlooks]
     assert sorted(gains) == gains
     assert sorted(reaches) == reaches
-    assert ahead[0] == ahead[1]
+    assert outlooks[0] == outlooks[1]
     assert reaches[1] < reaches[-1] - 0.1
 
 
@@ -73,10 +84,10 @@ def test_trajectories_without_an_answer_speak_against_the_question() -> None:
     """Seen on 586 questions: after one of two without an answer .55 of the chance is left, after two .2."""
     chances = []
     for misses in (0, 1, 2):
-        a, b = module._beta(question(0.2), misses)
+        a, b = module._beta(ModeState(question(0.2), misses, SPREAD), [], "prose")
         chances.append(a / (a + b) / 0.2)
     assert chances == pytest.approx([1, 1 / 2, 1 / 3])
-    doubted, plain = (look_ahead(question(0.4), found, 3, 16) for found in (supports(1), supports(1, 1, 1)))
+    doubted, plain = (ahead(question(0.4), found, 3) for found in (supports(1), supports(1, 1, 1)))
     assert doubted.reach < plain.reach
 
 
@@ -92,37 +103,72 @@ def test_no_estimate_decides_alone() -> None:
 def test_a_gain_is_a_difference_of_probabilities(
     p: float, groups: list[tuple[int, float]], without: int
 ) -> None:
-    found = [Support(votes, log_odds(estimate)) for votes, estimate in groups]
-    finished = sum(answer.votes for answer in found) + without
-    ahead = look_ahead(question(p), found, finished, 16)
-    assert -1.0 <= ahead.gain <= 1.0
-    assert 0.0 <= ahead.reach <= 1.0 + 1e-9
-    assert ahead.gain <= ahead.reach + 1e-9
+    asked = question(p)
+    found = [Support({"prose": votes}, log_odds(estimate)) for votes, estimate in groups]
+    finished = sum(answer.total for answer in found) + without
+    outlook = ahead(asked, found, finished)
+    assert -1.0 <= outlook.gain <= 1.0
+    assert 0.0 <= outlook.reach <= 1.0 + 1e-9
+    assert outlook.gain <= outlook.reach + 1e-9
 
 
-@pytest.mark.parametrize("votes", [(1,), (2, 1), (3, 2, 1), (1, 1, 1)])
-def test_the_votes_played_on_at_random_agree(votes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["prose", "program"])
+@pytest.mark.parametrize(
+    "votes", [[(1, 0)], [(2, 0), (1, 0)], [(2, 1), (0, 2), (1, 0)], [(1, 0), (0, 1), (1, 1)]]
+)
+def test_the_votes_played_on_at_random_agree(
+    votes: list[tuple[int, int]], mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Draw which answer is right, its rate and the next trajectories, and count who leads then."""
     monkeypatch.setattr(module, "AHEAD", (8,))
-    asked, finished = question(0.5), sum(votes) + 1
-    a, b = module._beta(asked, misses=1)
-    found = supports(*votes)
-    posterior = module._posterior(found, a, b, log_odds(0.5))
+    found = [Support({"prose": prose, "program": program}, 0.0) for prose, program in votes]
+    drawn = {each: sum(answer.votes[each] for answer in found) + 1 for each in MODES}  # one without an answer
+    states = {each: ModeState(question(0.5), drawn[each], SPREADS[each]) for each in MODES}
+    a, b = module._beta(states[mode], found, mode)
+    posterior = module.posterior(states, found)
     rng = random.Random(0)
-    games = 40_000
+    games = 20_000
     won = 0.0
     for _ in range(games):
         at = rng.choices(range(len(posterior)), posterior)[0]
-        own = votes[at] if at < len(votes) else 0
-        others = [*votes[:at], *votes[at + 1 :]]
-        rate = rng.betavariate(a + own, b + sum(votes) - own)
+        right = found[at] if at < len(found) else Support({}, 0.0)
+        others = [*found[:at], *found[at + 1 :]]
+        own, total = right.votes.get(mode, 0), right.total
+        guests, rivals = [other.votes[mode] for other in others], [other.total for other in others]
+        rate = rng.betavariate(a + own, b + sum(guests))
         for _ in range(8):
             if rng.random() < rate:
-                own += 1
+                total += 1
                 continue
-            table = rng.choices(range(len(others) + 1), [*others, module._SPREAD])[0]
-            others[table:] = [others[table] + 1, *others[table + 1 :]] if table < len(others) else [1]
-        rival = max(others, default=0)
-        won += (own > rival) + (own == rival > 0) / 2
+            table = rng.choices(range(len(guests) + 1), [*guests, SPREADS[mode]])[0]
+            if table == len(guests):
+                guests, rivals = [*guests, 0], [*rivals, 0]
+            guests[table] += 1
+            rivals[table] += 1
+        rival = max(rivals, default=0)
+        won += (total > rival) + (total == rival > 0) / 2
     expected = (won / games - posterior[0]) / 8
-    assert gain(asked, found, finished) == pytest.approx(expected, abs=0.001)
+    assert look_ahead(states, found, 16)[mode].gain == pytest.approx(expected, abs=0.0015)
+
+
+def test_a_mistake_that_a_mode_repeats_is_no_proof() -> None:
+    """Programs agree on wrong answers more often: two that agree say less than two in prose."""
+    states = {mode: ModeState(question(0.2), 2, SPREADS[mode]) for mode in MODES}
+    prose, programs = (
+        module.posterior({mode: states[mode]}, [Support({mode: 2}, 0.0)])[0] for mode in ("prose", "program")
+    )
+    assert programs < prose - 0.1
+
+
+def test_two_modes_that_agree_say_more_than_one_that_agrees_with_itself() -> None:
+    once = {mode: ModeState(question(0.3), 1, 2.5) for mode in MODES}
+    twice = {mode: ModeState(question(0.3), 2 * (mode == "program"), 2.5) for mode in MODES}
+    both = module.posterior(once, [Support({"prose": 1, "program": 1}, 0.0)])
+    alone = module.posterior(twice, [Support({"program": 2}, 0.0)])
+    assert both[0] > alone[0]
+
+
+def test_the_mode_that_is_likelier_right_gains_more() -> None:
+    states = {"prose": ModeState(question(0.2), 0, 6.0), "program": ModeState(question(0.6), 0, 6.0)}
+    outlooks = look_ahead(states, [], 16)
+    assert outlooks["program"].gain > 2 * outlooks["prose"].gain

@@ -126,15 +126,15 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
     at = {"step": 0, "finished": 0}
     tree = record.tree
     question = training.stages["question"].evidence
-    distance = float(calibration.domain.distance(question.states[0])[0])
+    distance = float(calibration.domains["prose"].distance(question.states[0])[0])
 
     def expected(stage: str, row: int) -> Estimate:
         quantiles = calibration.stages[stage].quantiles(training.stages[stage].evidence)[row]  # type: ignore[index]
         return widen(Estimate(*map(float, quantiles), calibrated=True), distance)
 
     # Rows are in the order of the draws, nodes in that in which steps were finished.
-    for node in _in_order(tree)[1:]:
-        prefix = Prefix(record.started.problem, tree.steps(node.id), tree.reading)
+    for node in _in_order(tree, "prose")[1:]:
+        prefix = Prefix(record.started.problem, tree.steps(node.id), tree.readings["prose"])
         reward = node.reward
         assert reward is not None
         stage = "step" if prefix.steps[-1].finish == "step" else "finished"
@@ -149,7 +149,7 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows(method: str) -> No
             assert getattr(found, name) == pytest.approx(getattr(wanted, name), abs=5e-3)
         at[stage] += 1
     assert at == {stage: len(training.stages[stage].right) for stage in at}
-    start = calibration.question(Prefix(record.started.problem, (), tree.reading))
+    start = calibration.question(Prefix(record.started.problem, (), tree.readings["prose"]))
     assert start.median == pytest.approx(expected("question", 0).median, abs=5e-3)
 
 
@@ -161,7 +161,7 @@ def test_a_wrong_sum_costs_what_it_says_and_stays_with_the_solution() -> None:
 
     def estimate(*wrong_sums: str) -> Estimate:
         path = (replace(steps[0], wrong_sums=wrong_sums), *steps[1:])
-        return calibration.estimate(Prefix(record.started.problem, path, record.tree.reading), 0.5)
+        return calibration.estimate(Prefix(record.started.problem, path, record.tree.readings["prose"]), 0.5)
 
     plain, wrong = estimate(), estimate("2 + 2 = 5")
     assert len(steps) > 1
@@ -192,12 +192,13 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
         assert [s.shape[1] for s in data.evidence.states] == [WIDTH] * 4
     for sampled, rollouts in zip(training.samples, kept, strict=True):
         ended = [rollouts.answers[n] or FINISHES[rollouts.finish[n]] == "stop" for n in rollouts.samples()]
-        assert len(sampled.rows) == sum(map(bool, ended))
-        right = training.stages["finished"].right[list(sampled.rows)]
-        assert tuple(right > 0) == sampled.right
-        assert sum(sampled.right) == rollouts.right[0]
-        assert [a == "18" for a in sampled.answers] == list(sampled.right)
-        assert set(training.stages["finished"].question[list(sampled.rows)]) == {sampled.question}
+        rows = [sample.row for sample in sampled.samples]
+        right = [sample.right for sample in sampled.samples]
+        assert len(rows) == sum(map(bool, ended))
+        assert list(training.stages["finished"].right[rows] > 0) == right
+        assert sum(right) == rollouts.right[0]
+        assert [sample.answer == "18" for sample in sampled.samples] == right
+        assert set(training.stages["finished"].question[rows]) == {sampled.question}
 
 
 def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:

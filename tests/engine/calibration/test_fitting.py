@@ -3,44 +3,61 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import drawn, fitted, problems, searched
+from worlds import drawn, fitted, problems, searched, training
 
+from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_evidence
 from adascale.engine.calibration.fitting import (
     QuestionSamples,
+    Sample,
     Training,
     answer_data,
     fit_calibration,
     measure,
 )
 from adascale.engine.calibration.head import HeadConfig
-from adascale.engine.calibration.metrics import brier, skill
+from adascale.engine.calibration.metrics import Predictions, brier, skill
 from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import build, to_plain
-from adascale.engine.types import FINISHES, Candidate, Estimate, FinishedSearch, NodeId
+from adascale.engine.types import (
+    FINISHES,
+    MODES,
+    PROFILES,
+    Candidate,
+    Estimate,
+    FinishedSearch,
+    Mode,
+    ModeProfile,
+    NodeId,
+)
 from adascale.models.calibration.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
+PROSE: Mapping[Mode, ModeProfile] = {"prose": PROFILES["prose"]}
+STATES: Mapping[Mode, ModeState] = {"prose": ModeState(MIDDLE, 4, PROFILES["prose"].spread)}
+SUPPORTS = [Support({"prose": votes}, log_odds(0.8)) for votes in (2, 1)]
 
 
 def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: float = 0.5) -> FinishedSearch:
     """A search that ended in these answers, each trajectory as believable as the next."""
     estimate = replace(MIDDLE, lower=median / 2, median=median, upper=(1 + median) / 2)
     candidates = tuple(Candidate(NodeId(i), answer, estimate) for i, answer in enumerate(answers))
-    return FinishedSearch(question, candidates, tuple(group_answers(candidates)))
+    questions: Mapping[Mode, Estimate] = {} if question is None else {"prose": question}
+    return FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
 
 
 def prefix() -> Prefix:
     [record] = searched(problems(1)).values()
-    return Prefix(record.started.problem, (), record.tree.reading)
+    return Prefix(record.started.problem, (), record.tree.readings["prose"])
 
 
 def test_answers_rise_with_agreement() -> None:
@@ -67,7 +84,7 @@ def test_answers_rise_with_the_question_and_with_the_trajectories() -> None:
 
 def test_the_features_of_an_answer_by_hand() -> None:
     search = finished("18", "18", "20", None, median=0.8)
-    [row] = answer_evidence([search]).scalars
+    [row] = answer_evidence([search], PROFILES, len(ANSWER_FEATURES)).scalars
     found = dict(zip(ANSWER_FEATURES, row, strict=True))
     assert found["question"] == pytest.approx(0, abs=1e-9)
     assert found["share"] == pytest.approx(0)  # 2.5 of 5
@@ -75,7 +92,20 @@ def test_the_features_of_an_answer_by_hand() -> None:
     assert found["mean"] == found["best"] == pytest.approx(np.log(4))
     assert found["samples"] == pytest.approx(np.log(4))
     assert found["groups"] == pytest.approx(np.log(2))
-    assert answer_evidence([finished("18", question=None)]).scalars[0, 0] == 0
+    assert found["posterior"] == pytest.approx(log_odds(posterior(STATES, SUPPORTS)[0]))
+    assert found["programs"] == found["both modes"] == 0
+    unknown = answer_evidence([finished("18", question=None)], PROFILES, len(ANSWER_FEATURES))
+    assert unknown.scalars[0, 0] == 0
+    assert answer_evidence([search], PROFILES, 7).scalars.shape == (1, 7)
+
+
+def test_an_answer_that_both_modes_give_says_so() -> None:
+    candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(MODES))
+    questions = dict.fromkeys(MODES, MIDDLE)
+    search = FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
+    [row] = answer_evidence([search], PROFILES, len(ANSWER_FEATURES)).scalars
+    found = dict(zip(ANSWER_FEATURES, row, strict=True))
+    assert (found["programs"], found["both modes"]) == (0.5, 1.0)
 
 
 def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
@@ -86,6 +116,26 @@ def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
         assert skill(fitted().held_out[stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage
         assert np.all(np.diff(new[stage].quantiles, axis=1) >= 0)
+
+
+def test_programs_have_estimates_of_their_own() -> None:
+    fit = fitted(programs=3)
+    assert fit.calibration.modes == MODES
+    assert set(fit.held_out) == STAGES | {"program question", "program"}
+    asked = problems(60, 1000)
+    new = measure(fit.calibration, training(asked, programs=3), seed=0)
+    for stage in ("program question", "program", "answer"):
+        assert skill(fit.held_out[stage]) > 0.05, stage
+        assert skill(new[stage]) > 0.05, stage
+    failed = new["program"].quantiles[training(asked, programs=3).stages["program"].evidence.offset < 0]
+    assert len(failed) > 10
+    assert np.all(failed[:, 1] < 0.01)
+
+
+def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
+    profiles = fitted(programs=3).calibration.profiles
+    assert profiles["program"].spread < profiles["prose"].spread
+    assert profiles["program"].tokens < profiles["prose"].tokens
 
 
 def test_what_is_known_only_later_helps() -> None:
@@ -108,8 +158,10 @@ def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
 def test_searches_of_every_size_are_played_back() -> None:
     kept = drawn(problems(10))
     training = training_set(kept)
-    question, rows = (np.full((len(training.stages[s].right), 3), 0.5) for s in ("question", "finished"))
-    answers = answer_data(training, question, rows, seed=0)
+    halves = {
+        stage: data.predictions(np.full((len(data.right), 3), 0.5)) for stage, data in training.stages.items()
+    }
+    answers = answer_data(training, halves, PROSE, len(ANSWER_FEATURES), seed=0)
     sizes = np.exp(answers.evidence.scalars[:, ANSWER_FEATURES.index("samples")]).round()
     assert set(sizes) == {1, 2, 3, 4}
     assert np.all(np.bincount(answers.question, minlength=10) <= 2 * 13)
@@ -154,7 +206,10 @@ def test_solutions_without_unfinished_prefixes_can_be_measured() -> None:
 
 def test_a_model_that_never_answers_can_be_fitted() -> None:
     training = training_set(drawn(problems(25)))
-    silent = [replace(s, answers=(None,) * len(s.answers)) for s in training.samples]
+    silent = [
+        replace(each, samples=tuple(replace(sample, answer=None) for sample in each.samples))
+        for each in training.samples
+    ]
     fit_calibration(replace(training, samples=silent), "beta", HeadConfig(steps=5, folds=2), 0)
 
 
@@ -191,12 +246,16 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None
     rows = rng.random((200, 4)) < 0.6
     samples = [
         QuestionSamples(
-            i, tuple(range(4 * i, 4 * i + 4)), tuple("18" if r else "20" for r in own), tuple(map(bool, own))
+            i, tuple(Sample(4 * i + at, "18" if r else "20", bool(r), 9) for at, r in enumerate(own))
         )
         for i, own in enumerate(rows)
     ]
-    half = np.full((800, 3), 0.6)
-    answers = answer_data(Training({}, samples), half[:200], half, 0)
+    ones, many = np.ones(200), np.ones(800)
+    estimates = {
+        "question": Predictions(np.arange(200), np.full((200, 3), 0.6), ones, ones),
+        "finished": Predictions(np.arange(800), np.full((800, 3), 0.6), many, many),
+    }
+    answers = answer_data(Training({}, samples), estimates, PROSE, len(ANSWER_FEATURES), 0)
     assert answers.independent is not None
     assert answers.independent.sum() == 800
     model, _ = fit_model(answers, "beta", HeadConfig(components=0), 0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adascale.engine.code.asserts import read_tests
 from adascale.engine.code.harness import Harness, Verdict
 from adascale.engine.code.suite import suite_of
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
 SQUARE = "def f(n):\n    return n * n"

@@ -8,14 +8,24 @@ import pytest
 
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.strategies import Adaptive, Beam, BestOfN, Margin, Vote
+from adascale.engine.strategies import (
+    Adaptive,
+    Beam,
+    BestOfN,
+    EarlyStopping,
+    FirstTo,
+    Margin,
+    ProseAndProgram,
+    Vote,
+)
 from adascale.engine.strategies.adaptive import EFFORTS
 
 
 def test_contestants_say_what_they_fix() -> None:
     parameters = {"samples": 9, "width": 3, "branching": 5, "min_gain": 0.5}
     text = (
-        "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:8"
+        "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
+        "first-to:4,esc:5,cpff,vote:8/program,adaptive/both"
     )
     found = {each.name: each.strategy for each in parse_contestants(text, parameters)}
     assert found == {
@@ -28,7 +38,12 @@ def test_contestants_say_what_they_fix() -> None:
         "adaptive@low": EFFORTS["low"],
         "adaptive:4@high": replace(EFFORTS["high"], samples=4),
         "vote@low": Vote(EFFORTS["low"].samples),
-        "margin:8": Margin(8, lead=2),
+        "margin:3": Margin(9, lead=3),
+        "first-to:4": FirstTo(9, votes=4),
+        "esc:5": EarlyStopping(9, window=5),
+        "cpff": ProseAndProgram(9),
+        "vote:8/program": Vote(8, modes=("program",)),
+        "adaptive/both": Adaptive(9, min_gain=0.5, modes=("prose", "program")),
     }
 
 

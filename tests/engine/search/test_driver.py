@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
@@ -33,14 +34,15 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
-from adascale.engine.types import ROOT, Budget, Notice, Problem, Step, Usage
+from adascale.engine.types import ROOT, Budget, Execution, Mode, Notice, Problem, Step, Usage
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 
 
 SMALL = {"samples": 5, "width": 2, "branching": 2}
 PARAMETERS = st.fixed_dictionaries(
-    {"samples": st.integers(1, 6), "width": st.integers(1, 3), "branching": st.integers(1, 3)}
+    {"samples": st.integers(1, 6), "width": st.integers(1, 3), "branching": st.integers(1, 3)},
+    optional={"modes": st.sampled_from([("program",), ("prose", "program")])},
 )
 
 LONGEST = 4 * len("multiply\n\n") + len("Answer: 18.")
@@ -48,7 +50,14 @@ LONGEST = 4 * len("multiply\n\n") + len("Answer: 18.")
 
 
 def script(prefix: Prefix, rng: random.Random) -> Step:
-    """One to four steps, then an answer that is mostly right, sometimes missing, sometimes cut off."""
+    """One to four steps, then an answer that is mostly right, sometimes missing, sometimes cut off.
+
+    A program is right, wrong, fails, is none or is cut off.
+    """
+    if prefix.mode == "program":
+        ends = [("print(18)", "stop")] * 3 + [("print(20)", "stop"), ("1 / 0", "stop"), ("so", "stop")]
+        text, finish = rng.choice([*ends, ("print(", "length")])
+        return scripted_step(f"```python\n{text}\n```", finish, -rng.random())
     if len(prefix.steps) >= rng.randint(1, 4):
         text, finish = rng.choice(
             [("Answer: 18.", "stop")] * 3 + [("Answer: 20.", "stop"), ("hm", "stop"), ("on", "length")]
@@ -61,6 +70,11 @@ def reward(prefix: Prefix) -> float:
     return random.Random("".join(step.text for step in prefix.steps)).random()
 
 
+def execute(program: str) -> Execution:
+    printed = re.fullmatch(r"print\((\d+)\)", program)
+    return Execution(f"{printed[1]}\n", "", 0.0) if printed else Execution("", "ZeroDivisionError", 0.0)
+
+
 def run(
     strategy: str,
     problems: Sequence[Problem] = QUESTIONS[:1],
@@ -68,17 +82,20 @@ def run(
     slots: int = 4,
     seed: int = 0,
     budget: Budget = Budget(),
-    params: Mapping[str, int] = SMALL,
+    params: Mapping[str, Any] = SMALL,
     policy: Any = None,
     costs: Sequence[float] = (),
 ) -> dict[str, list[Event]]:
     clock = itertools.count()
+    if strategy in ("beam", "dvts"):
+        params = {name: value for name, value in params.items() if name != "modes"}
     driver = Driver(
         policy or ScriptedPolicy(script, slots),
         ScriptedPRM(reward),
         Uncalibrated(),
         lambda: float(next(clock)),
         costs,
+        ScriptedExecutor(execute),
     )
     logs: dict[str, list[Event]] = {}
     for problem, event in driver.run(problems, Settings(strategy_named(strategy, **params), budget, seed)):
@@ -138,7 +155,7 @@ runs = given(
 @runs
 @settings(max_examples=60, deadline=None)
 def test_the_log_is_the_tree_and_the_costs_add_up(
-    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, int]
+    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, Any]
 ) -> None:
     logs = run(strategy, QUESTIONS, slots=slots, seed=seed, budget=Budget(limit), params=params)
     assert set(logs) == {problem.id for problem in QUESTIONS}
@@ -160,7 +177,7 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
 @runs
 @settings(max_examples=40, deadline=None)
 def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
-    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, int]
+    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, Any]
 ) -> None:
     if limit is None:
         return
@@ -173,8 +190,10 @@ def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
     # More than a batch above the limit is only ever spent to finish the one solution that is shown.
     assert last.usage.generated_tokens < limit + slots or len(ended) <= 1
     if last.result.best is None:
-        assert not ended
-        assert any(node.step and node.step.finish == "length" for node in tree if node.status == "terminal")
+        # Neither a program that failed nor prose that was cut off can be shown.
+        assert all(node.mode == "program" for node in ended)
+        cut_off = [node for node in tree if node.step is not None and node.step.finish == "length"]
+        assert ended or any(node.status == "terminal" for node in cut_off)
     if last.result.stop_reason == "exhausted":
         free = run(strategy, slots=slots, seed=seed, params=params)["q0"][-1]
         assert isinstance(free, SearchFinished)
@@ -246,10 +265,10 @@ def test_an_aborted_decode_is_an_interrupt() -> None:
 
 def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
     class Picky(ScriptedPolicy):
-        def open(self, problem: Problem) -> PrefixWork:
+        def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
             if problem.id == "q1":
                 raise ContextOverflowError("too long", "a fact", hint="shorter")
-            return super().open(problem)
+            return super().open(problem, mode)
 
     logs = run("vote", QUESTIONS, policy=Picky(script, 4))
     failed = logs["q1"][-1]
@@ -321,7 +340,7 @@ def outcome(log: Sequence[Event]) -> list[Any]:
 )
 @settings(max_examples=80, deadline=None)
 def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
-    strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, int]
+    strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, Any]
 ) -> None:
     """Equal texts have equal rewards here, so that equals have to be told apart too."""
     alone = {
@@ -398,9 +417,9 @@ class Noting(ScriptedPolicy):
         self.opened: list[str] = []
         self.closed: list[str] = []
 
-    def open(self, problem: Problem) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         self.opened.append(problem.id)
-        return super().open(problem)
+        return super().open(problem, mode)
 
     def close_problem(self, problem: Problem) -> None:
         self.closed.append(problem.id)

@@ -10,19 +10,23 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import from_json, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
-from adascale.engine.types import Budget, Problem, Step
+from adascale.engine.types import Budget, Execution, Problem, Step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")
 
 
 def script(prefix: Prefix, rng: random.Random) -> Step:
+    if prefix.mode == "program":
+        return scripted_step(
+            rng.choice(["```python\nprint(18)\n```", "```python\nprint(20)\n```"]), "stop", -2.5
+        )
     if len(prefix.steps) == 2:
         return scripted_step(
             rng.choice(["So \\boxed{18}.", "So \\boxed{18}.", "So \\boxed{20}."]), "stop", -0.5
@@ -32,7 +36,10 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 
 def lines(strategy: str) -> list[str]:
     ticks = itertools.count()
-    driver = Driver(ScriptedPolicy(script, 4), SequenceLogprob(), Uncalibrated(), lambda: next(ticks) / 64)
+    executor = ScriptedExecutor(lambda program: Execution(program[6:8], "", 0.0))
+    policy = ScriptedPolicy(script, 4)
+    clock = lambda: next(ticks) / 64  # noqa: E731
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=executor)
     small = strategy_named(strategy, samples=3, width=2, branching=2)
     settings = Settings(small, Budget(400), seed=11)
     return [json.dumps(to_json(event)) for _, event in driver.run([PROBLEM], settings)]

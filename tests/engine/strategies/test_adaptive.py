@@ -36,7 +36,7 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import ROOT, Estimate, FinishedSearch, Problem, Standing, Step
+from adascale.engine.types import PROFILES, ROOT, Estimate, FinishedSearch, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
@@ -46,6 +46,8 @@ EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
 
 class Believing:
     """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's."""
+
+    profiles = PROFILES
 
     def __init__(self, question: float) -> None:
         self._question = question

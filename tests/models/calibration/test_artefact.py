@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save as serialise
-from worlds import drawn, fitted, fitted_report, problems, searched
+from worlds import drawn, fitted, fitted_report, problems, searched, training
 
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration import Method
 from adascale.engine.errors import CalibrationError
-from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import to_plain
-from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
+from adascale.engine.types import MODES, ROOT, Candidate, Estimate, FinishedSearch, NodeId
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (
@@ -90,20 +89,32 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None
         close = 1e-5 if method == "isotonic" else 1e-6
         assert after.stages[stage].quantiles(data.evidence) == pytest.approx(expected, abs=close)
     for record in searched(problems(10, 100)).values():
-        prefix = Prefix(record.started.problem, (), record.tree.reading)
-        assert after.domain.distance(record.tree.reading.last[None]) == pytest.approx(  # type: ignore[union-attr]
-            before.domain.distance(record.tree.reading.last[None]),
-            rel=1e-4,  # type: ignore[union-attr]
-        )
+        prefix = record.tree.prefix(ROOT)
+        assert after.distance(prefix) == pytest.approx(before.distance(prefix), rel=1e-4)
         answers = {c.node: c.answer for c in record.candidates}
         ends = [node for node in answers if record.tree[node].status == "terminal"]
         candidates = tuple(
             Candidate(NodeId(n), answers[n], Estimate(0.2, 0.1 * n % 1, 0.9, True)) for n in ends
         )
-        finished = FinishedSearch(before.question(prefix), candidates, tuple(group_answers(candidates)))
+        groups = tuple(group_answers(candidates))
+        finished = FinishedSearch({"prose": before.question(prefix)}, candidates, groups)
         if finished.groups:
             pair = before.confidence(prefix, finished), after.confidence(prefix, finished)
             assert pair[1].median == pytest.approx(pair[0].median, abs=1e-6)
+
+
+def test_programs_are_kept_with_their_domain_and_profile(tmp_path: Path) -> None:
+    path, before = tmp_path / f"x{SUFFIX}", fitted(programs=3).calibration
+    save_artefact(Artefact(before, replace(CARD, programs=3)), path)
+    found = load_artefact(path)
+    assert found.calibration.modes == MODES
+    assert found.card.programs == 3
+    for mode, profile in before.profiles.items():
+        after = found.calibration.profiles[mode]
+        assert (after.spread, after.tokens) == pytest.approx((profile.spread, profile.tokens), rel=1e-6)
+    for stage, data in training(problems(10, 100), programs=3).stages.items():
+        expected = before.stages[stage].quantiles(data.evidence)
+        assert found.calibration.stages[stage].quantiles(data.evidence) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_same_artefact_gives_the_same_bytes_in_any_process(tmp_path: Path, path: Path) -> None:

@@ -16,7 +16,7 @@ from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import Problem
+from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.collect import DrawPlan, FinishedQuestion, draw_rollouts, score_rollouts
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.llama.runtime import LlamaModel
@@ -29,11 +29,11 @@ class Counting(ReadingPolicy):
 
     opened = 0
 
-    def open(self, problem: Problem) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         self.opened += 1
         if problem.question == "too long":
             raise ContextOverflowError("the question is too long")
-        return super().open(problem)
+        return super().open(problem, mode)
 
 
 class Spelling:

@@ -24,6 +24,8 @@ from adascale.models.calibration.artefact import Fingerprint
 from adascale.models.calibration.collect import DrawPlan, expected_tokens, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
+NO_ARRAYS = ("problem", "answers", "texts", "mode")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[RolloutStore]:
@@ -49,14 +51,14 @@ def test_what_was_put_comes_back(store: RolloutStore, tmp_path: Path) -> None:
             assert found is not None
             assert again.holds(rollouts.problem)
             assert same(found, rollouts)
-            arrays = [f.name for f in fields(Rollouts) if f.name not in ("problem", "answers", "texts")]
+            arrays = [f.name for f in fields(Rollouts) if f.name not in NO_ARRAYS]
             assert all(getattr(found, n).dtype == getattr(rollouts, n).dtype for n in arrays)
 
 
 def kept_by_an_older_version(path: Path, rollouts: Rollouts) -> None:
     """As it was written before texts were kept: not compressed, by a judge that is not named."""
     buffer = io.BytesIO()
-    names = [f.name for f in fields(Rollouts) if f.name not in ("problem", "answers", "texts", "wrong_sum")]
+    names = [f.name for f in fields(Rollouts) if f.name not in (*NO_ARRAYS, "wrong_sum")]
     arrays = {name: getattr(rollouts, name) for name in names}
     np.savez(buffer, **arrays, slipped=rollouts.wrong_sum)
     problem = rollouts.problem

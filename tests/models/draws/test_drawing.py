@@ -62,7 +62,7 @@ def test_what_a_search_waits_for_comes_before_what_is_likely(store: DrawStore) -
     live = ScriptedPolicy(solution, 2)
     maker = DrawMaker(live, store)
     maker.expect([Forecast(PROBLEMS[:1], 8, 0)])
-    maker.open(PROBLEMS[0])
+    maker.open(PROBLEMS[0], "prose")
     first, second = (DrawRequest(Prefix(PROBLEMS[0]), seed, "answer", False) for seed in (1, 2))
     maker.want(first)
     maker.advance()
@@ -92,7 +92,7 @@ def test_few_prompts_are_kept_open(store: DrawStore, monkeypatch: pytest.MonkeyP
     live = ScriptedPolicy(solution, 8)
     maker = DrawMaker(live, store)
     maker.expect([Forecast(PROBLEMS, 2, 0), Forecast(PROBLEMS, 4, 0)])
-    maker.open(PROBLEMS[0])
+    maker.open(PROBLEMS[0], "prose")
     maker.want(DrawRequest(Prefix(PROBLEMS[0]), 1, "answer", False))
 
     maker.advance()

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
-from adascale.engine.types import BranchId, Problem, Reading, Step
-from adascale.models.draws.playback import ReplayingPolicy
+from adascale.engine.types import BranchId, Execution, Problem, Reading, Step
+from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
@@ -46,7 +46,8 @@ def run(
     strategy: str, store: DrawStore, problems: Sequence[Problem] = PROBLEMS, slots: int = 3, at_once: int = 4
 ) -> tuple[dict[str, list[Event]], ReplayingPolicy]:
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)))
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
     logs: dict[str, list[Event]] = {}
     for problem, event in driver.run(problems, Settings(strategy_named(strategy, **SMALL), seed=5), at_once):
         logs.setdefault(problem.id, []).append(event)
@@ -192,9 +193,10 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     assert store.get("short", "answer") is None
     assert store.get("short", "step") == steps[:1]
     assert store.get("none", "step") is None
-    store.put_prompt(PROBLEMS[0], Prompt(12, None))
-    assert store.prompt(PROBLEMS[0]) == Prompt(12, None)
-    assert store.prompt(PROBLEMS[1]) is None
+    store.put_prompt(PROBLEMS[0], "prose", Prompt(12, None))
+    assert store.prompt(PROBLEMS[0], "prose") == Prompt(12, None)
+    assert store.prompt(PROBLEMS[0], "program") is None
+    assert store.prompt(PROBLEMS[1], "prose") is None
 
 
 def test_draws_that_an_older_version_did_not_compress_are_read(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ class Machine:
         """Logs by problem."""
         policy = LlamaPolicy(
             self.context(slots, states=states),
-            ChatFormat(self.model, SYSTEM),
-            SamplingParams(max_tokens=48),
+            {"prose": ChatFormat(self.model, SYSTEM)},
+            {"prose": SamplingParams(max_tokens=48)},
             PrefixCache(cache_bytes),
             StepCosts({}, even=even),
         )
@@ -115,8 +115,7 @@ def test_readings_are_the_states_of_the_same_tokens_one_by_one(machine: Machine,
         steps = tree.steps(end)
         tokens = prompt + [token for step in steps for token in step.token_ids]
         states = machine.states_one_by_one(tokens)
-        assert tree.reading is not None
-        assert close(tree.reading.last, states[len(prompt) - 1])
+        assert close(tree.readings["prose"].last, states[len(prompt) - 1])
         at = len(prompt)
         for step in steps:
             # A token is drawn from the state behind the token before it.
@@ -154,7 +153,7 @@ def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
 def test_without_states_there_is_no_reading_and_nothing_else_changes(machine: Machine) -> None:
     strategy = PrefixRollouts(3, 2)
     seeing, blind = (replay(machine.search([PROBLEM], strategy, states=s)["p"]) for s in (True, False))
-    assert blind.reading is None
+    assert not blind.readings
     assert all(node.step.reading is None for node in blind if node.step)
     assert all(node.step.reading is not None for node in seeing if node.step)
     assert [n.step and n.step.token_ids for n in seeing] == [n.step and n.step.token_ids for n in blind]
@@ -199,8 +198,8 @@ def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine, samples:
 def bits(log: list[Event]) -> dict[str, list[tuple[tuple[int, ...], float, bytes, bytes, float]]]:
     """Tokens and readings of every trajectory as bytes, by its tokens: nodes are numbered as they finish."""
     tree = replay(log)
-    assert tree.reading is not None
-    found = {"prompt": [((), 0.0, tree.reading.last.tobytes(), tree.reading.mean.tobytes(), 0.0)]}
+    reading = tree.readings["prose"]
+    found = {"prompt": [((), 0.0, reading.last.tobytes(), reading.mean.tobytes(), 0.0)]}
     paths = [tree.path(node.id) for node in tree if node.status == "terminal"]
     for path in paths:
         steps = [node.step for node in path if node.step]

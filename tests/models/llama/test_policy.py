@@ -47,8 +47,8 @@ def make() -> Iterator[Make]:
         context = LlamaContext(model, window, slots, 2, AbortFlag())
         policy = LlamaPolicy(
             context,
-            ChatFormat(model, "Be brief."),
-            SamplingParams(max_tokens=max_tokens),
+            {"prose": ChatFormat(model, "Be brief.")},
+            {"prose": SamplingParams(max_tokens=max_tokens)},
             PrefixCache(cache_bytes),
             costs or StepCosts({}),
         )

@@ -18,7 +18,7 @@ import hostile
 import psutil
 import pytest
 
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 from adascale.models.programs.cpython import CPythonExecutor
 from adascale.models.programs.detection import why_not
 from adascale.models.programs.executor import ProgramLimits

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adascale.engine.ports import Execution
+from adascale.engine.types import Execution
 from adascale.models.programs.executor import ProgramLimits
 from adascale.models.programs.monty import MontyExecutor
 

@@ -22,8 +22,8 @@ DEADLY_TO_READ = SERVING.format(
     """
 from adascale.models.llama.policy import LlamaPolicy
 read = LlamaPolicy.open
-def open_or_die(policy, problem):
-    return server.os._exit(9) if "deadly" in problem.question else read(policy, problem)
+def open_or_die(policy, problem, mode):
+    return server.os._exit(9) if "deadly" in problem.question else read(policy, problem, mode)
 LlamaPolicy.open = open_or_die
 """
 )
