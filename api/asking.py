@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Strategy, strategy_named
+from adascale.engine.strategies import ModeChoice, Strategy, strategy_named, with_mode
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.types import Budget, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
@@ -27,6 +27,7 @@ def ask(
     *,
     strategy: str | Strategy = "adaptive",
     effort: Effort = "medium",
+    mode: ModeChoice = "auto",
     budget: Budget = Budget(),
     seed: int = 0,
 ) -> SearchResult:
@@ -38,13 +39,15 @@ def ask(
             closed again; or an ``OpenSession``, which stays open: the way to ask several questions.
         strategy: A strategy with its parameters, such as ``Vote(samples=8)`` or one of your own; or a name.
         effort: How hard a strategy tries that is given by its name: ``low``, ``medium``, ``high``, ``max``.
+        mode: How it reasons: in ``prose``, in Python that it writes (``program``), or as the strategy and the
+            model's calibration have it (``auto``).
         budget: Limits of the search.
         seed: The same seed gives the same draws on the same machine.
 
     Raises:
         AdascaleError: The model cannot be had or loaded, or the question does not fit.
     """
-    *_, last = search(question, model, strategy=strategy, effort=effort, budget=budget, seed=seed)
+    *_, last = search(question, model, strategy=strategy, effort=effort, mode=mode, budget=budget, seed=seed)
     assert isinstance(last, SearchFinished)
     return last.result
 
@@ -55,6 +58,7 @@ def search(
     *,
     strategy: str | Strategy = "adaptive",
     effort: Effort = "medium",
+    mode: ModeChoice = "auto",
     budget: Budget = Budget(),
     seed: int = 0,
 ) -> Iterator[Event]:
@@ -67,15 +71,22 @@ def search(
         raise UsageError("the question is empty", slug="empty-question")
     if isinstance(strategy, str):
         strategy = strategy_named(strategy, **asdict(EFFORTS[effort]))
-    return _events(Problem("1", question.strip()), model, Settings(strategy, budget, seed))
+    settings = Settings(with_mode(strategy, mode), budget, seed)
+    return _events(Problem("1", question.strip()), model, settings, mode)
 
 
-def _events(problem: Problem, model: str | OpenSession, settings: Settings) -> Iterator[Event]:
+def _events(
+    problem: Problem, model: str | OpenSession, settings: Settings, mode: ModeChoice
+) -> Iterator[Event]:
     with ExitStack() as opened:
         if isinstance(model, str):
             branches = min(_BRANCHES, settings.strategy.branches)
             model = opened.enter_context(Session(SessionOptions(model, branches=branches)))
-        settings = replace(settings, models=model.describe(), warnings=tuple(model.warnings))
+        settings = replace(
+            settings,
+            models=model.describe(),
+            warnings=tuple(model.warnings),
+        ).in_mode(mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):
             if isinstance(event, SearchFailed):
                 raise event.error()

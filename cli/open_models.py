@@ -128,7 +128,7 @@ def settings_for(search: SearchOptions, terminal: TerminalOptions, worker: Worke
         seed=seed,
         models=worker.open_models.models,
         warnings=worker.open_models.warnings,
-    )
+    ).in_mode(search.mode, worker.open_models.modes)
 
 
 @contextmanager

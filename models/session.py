@@ -156,6 +156,16 @@ class OpenSession:
         return draws_path(self.fingerprint, self.context.sequences, self.gpu_layers)
 
     @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Modes that are left to ``auto``: those that the calibration knows.
+
+        A system prompt of the user's own is for prose alone.
+        """
+        if self.calibration is None or self.options.system is not None:
+            return ("prose",)
+        return self.calibration.calibration.modes
+
+    @property
     def warnings(self) -> list[Notice]:
         """Options without effect, mismatches with the calibration, calibrations that cannot be read."""
         found: list[Notice] = []

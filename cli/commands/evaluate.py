@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +13,10 @@ import typer
 
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import Outcome, evaluate
+from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.search.codec import to_plain
+from adascale.engine.search.settings import Settings
+from adascale.engine.types import Notice
 from adascale.models.questions import read_known
 
 from ..exit_codes import INTERRUPTED
@@ -29,6 +31,7 @@ from ..terminal.text import rough_duration
 if TYPE_CHECKING:
     from adascale.engine.evaluation.compare import EvaluationReport
     from adascale.models.draws.playback import ReplayingPolicy
+    from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.eval/1"
 
@@ -60,7 +63,7 @@ def eval_(
     problems = choose_questions(read_known(data), options.questions, options.seed)
     with open_session(options.session, options.terminal) as session:
         if options.terminal.quiet < 2:
-            for notice in session.warnings:
+            for notice in _warnings(session, contestants):
                 show_warning(notice)
         with closing(DrawStore(session.draws_path())) as store:
             policy = session.replay_policy(store)
@@ -83,6 +86,13 @@ def eval_(
     _write_report(
         found.report(), {"schema": SCHEMA, "data": names, "seed": options.seed, **described}, options
     )
+
+
+def _warnings(session: OpenSession, contestants: Sequence[Contestant]) -> Iterable[Notice]:
+    """Those of the models, and of contestants whose modes the calibration does not know; each once."""
+    models, of_models = session.describe(), tuple(session.warnings)
+    settings = [Settings(entry.strategy, models=models, warnings=of_models) for entry in contestants]
+    return dict.fromkeys(notice for each in settings for notice in each.in_mode("auto", ()).warnings)
 
 
 def _follow_rounds(

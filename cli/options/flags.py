@@ -144,6 +144,12 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     },
     SearchOptions: {
         "strategy": setting_flag(SEARCH, "--strategy", "How to search."),
+        "mode": setting_flag(
+            SEARCH,
+            "--mode",
+            "Reason in prose, or write Python programs, which run in a sandbox; auto lets adaptive choose "
+            "question by question where its calibration knows programs.",
+        ),
         "adapt": flag(
             SEARCH,
             "--adapt",
@@ -261,8 +267,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "strategies": flag(
             SEARCH,
             "--strategies",
-            "What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules.",
-            metavar="NAME[:N][@EFFORT][+RULE],...",
+            "What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules, "
+            "/prose /program /both the mode.",
+            metavar="NAME[:N][@EFFORT][+RULE][/MODE],...",
         ),
         "questions": _QUESTIONS,
         "repeats": flag(SEARCH, "--repeats", "Times, with other random numbers.", min=1, max=1000),

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import STRATEGIES, Adapt, InstanceAdaptive, Strategy, strategy_named
+from adascale.engine.strategies import (
+    STRATEGIES,
+    Adapt,
+    InstanceAdaptive,
+    ModeChoice,
+    Strategy,
+    strategy_named,
+    with_mode,
+)
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.strategies.allocation import PAPER
 from adascale.engine.types import Budget
@@ -86,6 +94,7 @@ class SearchOptions:
     """How one question is searched, and from which probability its answer is taken for known."""
 
     strategy: StrategyName = "adaptive"
+    mode: ModeChoice = "auto"
     adapt: Adapt = "none"
     min_confidence: float = 0.0
     budget: Budget = Budget()
@@ -93,10 +102,10 @@ class SearchOptions:
     preset: Preset = Preset()
 
     def make_strategy(self) -> Strategy:
-        """The strategy with its parameters.
+        """The strategy with its parameters; a mode that is ``auto`` is settled where models are open.
 
         Raises:
-            UsageError: a rule that the strategy does not have.
+            UsageError: a rule or a mode that the strategy does not have.
         """
         kind = STRATEGIES[self.strategy]
         if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
@@ -104,7 +113,8 @@ class SearchOptions:
                 f"--adapt {self.adapt} is no rule of {self.strategy}",
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
             )
-        return strategy_named(self.strategy, **self.preset.parameters(), adapt=self.adapt)
+        strategy = strategy_named(self.strategy, **self.preset.parameters(), adapt=self.adapt)
+        return with_mode(strategy, self.mode)
 
 
 @dataclass(frozen=True, slots=True)

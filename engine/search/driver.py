@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..ports import Calibrator, Clock, Executor, Growth, Policy, PrefixWork, RewardModel, Score
+from ..ports import (
+    Calibrator,
+    Clock,
+    Executor,
+    Growth,
+    Policy,
+    PrefixWork,
+    RewardModel,
+    Score,
+    Uncalibrated,
+)
 from ..types import BranchId, NodeId, Problem, Step, Usage
 from .events import Event
 from .scheduling import run_ahead
@@ -107,7 +117,10 @@ class Driver:
         return sum(search.sure_waiting() for search in self._active) < free
 
     def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        search = Search(problem, settings, self._calibrator, self._clock, self._cancel)
+        # A calibration that does not know a mode of the strategy is no measure of the others beside it.
+        known = self._calibrator.profiles.keys() >= set(settings.strategy.modes)
+        calibrator = self._calibrator if known else Uncalibrated()
+        search = Search(problem, settings, calibrator, self._clock, self._cancel)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from ..strategies import Strategy
-from ..types import Budget, Notice, Problem
+from ..strategies import ModeChoice, Strategy, with_mode
+from ..types import Budget, Mode, Notice, Problem
 from .events import ModelDescription, SearchStarted
+
+_NO_PROGRAMS = Notice(
+    "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,18 @@ class Settings:
     seed: int = 0
     models: ModelDescription = ModelDescription()
     warnings: tuple[Notice, ...] = ()
+
+    def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
+        """With the strategy's modes as they were chosen, and the arguments and errors of ``with_mode``.
+
+        A calibration that does not know all of them is not used, which is a warning.
+        """
+        chosen = replace(self, strategy=with_mode(self.strategy, mode, among))
+        card = self.models.calibration
+        if card is None or set(chosen.strategy.modes) <= set(card.get("modes", ("prose",))):
+            return chosen
+        models = replace(self.models, calibration=None)
+        return replace(chosen, models=models, warnings=(*self.warnings, _NO_PROGRAMS))
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""

@@ -9,10 +9,12 @@ strategy is a dataclass in one of these files and its name in the table below.
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, Literal
 
 from ..errors import UsageError
+from ..types import Mode
 from .adaptive import Adaptive
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
@@ -35,13 +37,18 @@ __all__ = [
     "Greedy",
     "InstanceAdaptive",
     "Margin",
+    "ModeChoice",
     "Plan",
     "ProseAndProgram",
     "Strategy",
     "Vote",
     "gather",
     "strategy_named",
+    "with_mode",
 ]
+
+ModeChoice = Literal["auto", "prose", "program"]
+"""How trajectories are to reason; ``auto`` leaves it to the strategy and to what a calibration knows."""
 
 STRATEGIES: dict[str, type[Strategy]] = {
     cls.name: cls
@@ -75,3 +82,20 @@ def strategy_named(name: str, **parameters: Any) -> Strategy:
     if "modes" in given:
         given["modes"] = tuple(given["modes"])  # JSON has lists
     return strategy(**given)
+
+
+def with_mode(strategy: Strategy, mode: ModeChoice, among: Sequence[Mode] = ()) -> Strategy:
+    """The strategy with its modes as they were chosen.
+
+    Args:
+        strategy: With its own modes.
+        mode: The choice; ``auto`` gives a strategy that looks ahead, which weighs modes against each other,
+            those that there are, and leaves any other as it is.
+        among: Modes that open models leave to ``auto``; empty while none is open.
+
+    Raises:
+        UsageError: the strategy does not reason in that mode.
+    """
+    if mode != "auto":
+        return replace(strategy, modes=(mode,))
+    return replace(strategy, modes=tuple(among)) if among and strategy.looks_ahead else strategy

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ..errors import UsageError, setting
 from ..search.tree import Tree
 from ..types import Mode, NodeId, Standing
 from .allocation import majority_confidence
@@ -151,6 +152,12 @@ class ProseAndProgram(Sequential):
     name: ClassVar[str] = "cpff"
 
     modes: tuple[Mode, ...] = field(default=("prose", "program"), kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        require_positive(self, "samples")
+        if len(self.modes) < 2:
+            raise UsageError(f"{self.name} compares prose with a program", hint=setting("mode", "auto"))
 
     def plan(self, tree: Tree) -> Plan:
         """Two greedy ones, then one trajectory after the other."""

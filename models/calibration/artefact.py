@@ -182,7 +182,7 @@ def _parse(path: Path) -> Artefact:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The public view of an artefact: its ``Card`` with the number of its questions, and its file."""
+    """The public view of an artefact: its ``Card`` with the number of its questions, its file and modes."""
 
     name: str
     fingerprint: Fingerprint
@@ -196,6 +196,7 @@ class Description:
     held_out: Mapping[str, StageReport]
     file: str | None
     programs: int = field(default=0, metadata=OMIT_DEFAULT)
+    modes: tuple[Mode, ...] = field(default=("prose",), metadata=OMIT_DEFAULT)
 
 
 def describe(artefact: Artefact) -> Description:
@@ -214,6 +215,7 @@ def describe(artefact: Artefact) -> Description:
         card.held_out,
         str(artefact.path) if artefact.path else None,
         card.programs,
+        artefact.calibration.modes,
     )
 
 

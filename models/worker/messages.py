@@ -18,7 +18,7 @@ from adascale.engine.search.codec import from_row, to_plain, to_row
 from adascale.engine.search.events import Event, ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
-from adascale.engine.types import Budget, Notice, Problem
+from adascale.engine.types import Budget, Mode, Notice, Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
@@ -131,18 +131,20 @@ class ModelsOpened:
 
     Attributes:
         models: As ``OpenSession.describe`` tells.
+        modes: As ``OpenSession.modes`` tells.
         warnings: As ``OpenSession.warnings`` tells.
         files: Label, path and sha256 of each model.
     """
 
     models: ModelDescription
+    modes: tuple[Mode, ...]
     warnings: tuple[Notice, ...]
     files: tuple[tuple[str, Path, str], ...]
 
     @classmethod
     def of(cls, session: OpenSession) -> Self:
         """The message for an open session."""
-        return cls(session.describe(), tuple(session.warnings), tuple(session.files.listing()))
+        return cls(session.describe(), session.modes, tuple(session.warnings), tuple(session.files.listing()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import adascale
+from adascale.engine.types import Mode
 from adascale.models.files.gguf import GGUFHeader
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.options import Reporting
-from adascale.models.session import Session
+from adascale.models.options import Reporting, SessionOptions
+from adascale.models.session import OpenSession, Session
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +60,21 @@ def test_a_session_reads_the_header_of_each_file_once(
     with Session(options) as session:
         assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
     assert len(headers) == files
+
+
+@pytest.mark.parametrize(
+    ("knows", "system", "modes"),
+    [
+        (("prose", "program"), None, ("prose", "program")),
+        (("prose", "program"), "Think aloud.", ("prose",)),
+        (("prose",), None, ("prose",)),
+        (None, None, ("prose",)),
+    ],
+)
+def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_for_prose(
+    knows: tuple[Mode, ...] | None, system: str | None, modes: tuple[Mode, ...]
+) -> None:
+    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
+    calibration = knows and SimpleNamespace(calibration=SimpleNamespace(modes=knows))
+    parts |= {"options": SessionOptions(system=system), "calibration": calibration}
+    assert OpenSession(**parts).modes == modes

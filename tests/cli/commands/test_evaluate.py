@@ -11,9 +11,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from home import Home, write_questions
+
+from adascale.cli.commands import evaluate
+from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.search.events import ModelDescription
+from adascale.engine.types import Notice
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,dvts:4,adaptive-consistency,adaptive"
 
@@ -120,3 +126,13 @@ def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
     assert f"the output {data} is the input {data}" in done.stderr
     assert "hint: --plot plot.svg" in done.stderr
     assert data.read_bytes() == before
+
+
+@pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2/program,cpff", 1)])
+def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warned: int) -> None:
+    prose = ModelDescription(calibration={"name": "of prose"})
+    session = SimpleNamespace(describe=lambda: prose, warnings=[Notice("other", "another warning")])
+
+    found = [notice.code for notice in evaluate._warnings(session, parse_contestants(strategies, {}))]
+
+    assert found == ["other", *["uncalibrated-programs"] * warned]

@@ -19,11 +19,14 @@ from adascale.cli.options.flatten import settings, with_options
 from adascale.cli.options.groups import (
     COMMANDS,
     AskOptions,
+    BatchOptions,
     CheckOptions,
     DoctorOptions,
     EvalOptions,
     FitOptions,
 )
+from adascale.engine.errors import UsageError
+from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides
 
@@ -82,6 +85,19 @@ def test_a_flag_arrives_where_its_field_is() -> None:
     assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
     assert (ask.session.gpu_layers, ask.terminal.verbose, ask.search.seed) == (-1, 2, 3)
     assert parsed(AskOptions, "-ngl", "auto").session.gpu_layers is None
+
+
+@pytest.mark.parametrize("command", [AskOptions, BatchOptions])
+def test_a_mode_is_typed_or_stands_in_the_environment(
+    command: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parsed(command).search.make_strategy() == Adaptive()
+    assert parsed(command, "--mode", "program").search.make_strategy() == Adaptive(modes=("program",))
+    monkeypatch.setenv("ADASCALE_MODE", "program")
+    assert parsed(command).search.mode == "program"
+    assert "mode" in SETTINGS
+    with pytest.raises(UsageError, match="trees of steps"):
+        parsed(command, "--strategy", "beam").search.make_strategy()
 
 
 @pytest.mark.parametrize("command", [AskOptions, EvalOptions])

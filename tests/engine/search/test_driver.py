@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +26,7 @@ from adascale.engine.search.events import (
     SearchFinished,
     SearchStarted,
     StepProposed,
+    StepScored,
     Warned,
     from_json,
     to_json,
@@ -34,7 +35,19 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
-from adascale.engine.types import ROOT, Budget, Execution, Mode, Notice, Problem, Step, Usage
+from adascale.engine.types import (
+    PROFILES,
+    ROOT,
+    Budget,
+    Estimate,
+    Execution,
+    Mode,
+    ModeProfile,
+    Notice,
+    Problem,
+    Step,
+    Usage,
+)
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 
@@ -87,7 +100,7 @@ def run(
     costs: Sequence[float] = (),
 ) -> dict[str, list[Event]]:
     clock = itertools.count()
-    if strategy in ("beam", "dvts"):
+    if strategy in ("beam", "dvts", "cpff"):
         params = {name: value for name, value in params.items() if name != "modes"}
     driver = Driver(
         policy or ScriptedPolicy(script, slots),
@@ -461,3 +474,30 @@ def test_an_event_is_stamped_by_the_log_and_its_notice_lies_flat_in_a_trace() ->
         "facts": ["a fact"],
         "hint": "be patient",
     }
+
+
+class ProseAlone(Uncalibrated):
+    """A calibration that was fitted before there were programs."""
+
+    profiles: ClassVar[Mapping[Mode, ModeProfile]] = {"prose": PROFILES["prose"]}
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        """Refuses programs."""
+        assert prefix.mode == "prose", "the calibration has no estimate of programs"
+        return Estimate(0.5, 0.6, 0.7, calibrated=True)
+
+
+@pytest.mark.parametrize(
+    ("modes", "calibrated"), [(("prose",), True), (("program",), False), (("prose", "program"), False)]
+)
+def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
+    modes: tuple[Mode, ...], calibrated: bool
+) -> None:
+    policy = ScriptedPolicy(script, 4)
+    clock = itertools.count()
+    executor = ScriptedExecutor(execute)
+    driver = Driver(policy, ScriptedPRM(reward), ProseAlone(), lambda: float(next(clock)), executor=executor)
+    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4, modes=modes)))]
+    estimates = [event.estimate for event in log if isinstance(event, StepScored)]
+    assert estimates
+    assert {estimate.calibrated for estimate in estimates} == {calibrated}

@@ -20,13 +20,16 @@ from adascale.engine.strategies import (
     Expand,
     Greedy,
     Margin,
+    ModeChoice,
     Plan,
+    ProseAndProgram,
     Strategy,
     Vote,
     gather,
     strategy_named,
+    with_mode,
 )
-from adascale.engine.types import ROOT, Estimate, NodeId, Problem, Standing
+from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem, Standing
 
 
 def grow(tree: Tree, parent: NodeId, score: float, finish: str = "step") -> NodeId:
@@ -278,3 +281,30 @@ def test_margin_ends_with_its_samples(tree: Tree) -> None:
 )
 def test_a_strategy_knows_what_it_draws_at_most(strategy: Strategy, most: int | None, branches: int) -> None:
     assert (strategy.at_most, strategy.branches) == (most, branches)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "among", "modes"),
+    [
+        ("adaptive", "auto", ("prose", "program"), ("prose", "program")),
+        ("adaptive", "auto", ("prose",), ("prose",)),
+        ("adaptive", "auto", (), ("prose",)),
+        ("adaptive", "program", ("prose",), ("program",)),
+        ("adaptive", "prose", ("prose", "program"), ("prose",)),
+        ("vote", "auto", ("prose", "program"), ("prose",)),
+        ("vote", "program", (), ("program",)),
+        ("beam", "auto", ("prose", "program"), ("prose",)),
+        ("cpff", "auto", ("prose",), ("prose", "program")),
+    ],
+)
+def test_auto_leaves_the_modes_to_who_weighs_them(
+    name: str, mode: ModeChoice, among: tuple[Mode, ...], modes: tuple[Mode, ...]
+) -> None:
+    assert with_mode(strategy_named(name), mode, among).modes == modes
+
+
+@pytest.mark.parametrize(("strategy", "mode"), [(Beam(), "program"), (ProseAndProgram(), "prose")])
+def test_a_mode_that_a_strategy_does_not_have_is_refused(strategy: Strategy, mode: ModeChoice) -> None:
+    with pytest.raises(UsageError) as refusal:
+        with_mode(strategy, mode)
+    assert "mode=" in refusal.value.hint

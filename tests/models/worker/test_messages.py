@@ -21,7 +21,7 @@ from adascale.engine.search.events import (
     from_json,
 )
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Beam, Vote
+from adascale.engine.strategies import STRATEGIES, Beam, Strategy, Vote
 from adascale.engine.types import Budget, Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer
 from adascale.models.options import SessionOptions
@@ -78,7 +78,7 @@ def sent(event: Event) -> bytes:
         LogText("one\ntwo\n"),
         Transfer("a", 1, 2, "checking"),
         DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
-        ModelsOpened(MODELS, (NOTICE,), (("generator", Path("/a.gguf"), "00ff"),)),
+        ModelsOpened(MODELS, ("prose", "program"), (NOTICE,), (("generator", Path("/a.gguf"), "00ff"),)),
         RunEnded(),
         WorkerFailed("ModelNotFoundError", NOTICE),
     ],
@@ -88,6 +88,11 @@ def test_a_message_comes_out_as_it_went_in(message: Any) -> None:
     line = encode(message)
     assert line.count(b"\n") == 1
     assert decode(line) == message
+
+
+@pytest.mark.parametrize("strategy", [Beam(), Vote(3, modes=("program",))])
+def test_a_strategy_arrives_as_it_was(strategy: Strategy) -> None:
+    assert decode(encode(StartRun.of(Settings(strategy)))).settings().strategy == strategy
 
 
 @pytest.mark.parametrize("path", [DEMO, *sorted(GOLDEN.glob("*.jsonl"))], ids=lambda path: path.stem)
