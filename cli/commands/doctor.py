@@ -241,9 +241,10 @@ def _programs() -> Finding:
     from adascale.models.programs.detection import find_sandbox
 
     try:
-        return Finding("programs", "ok", f"run in monty, and in CPython within {find_sandbox().name}")
+        text = f"ask runs them in monty, code tasks in CPython within {find_sandbox().name}"
+        return Finding("programs", "ok", text)
     except AdascaleError as error:
-        text = f"run in monty alone, for CPython {'; '.join([error.message, *error.facts])}"
+        text = f"ask runs them in monty; for code tasks {'; '.join([error.message, *error.facts])}"
         return Finding("programs", "warn", text, as_typed(error.hint))
 
 

@@ -51,21 +51,21 @@ def test_it_fails_only_on_failures(home: Home) -> None:
         "network": "skip",
     }
     assert found["generator"]["fix"] == f"adascale models pull {DEFAULT_GENERATOR}"
-    assert programs["detail"].startswith("run in monty")
+    assert programs["detail"].startswith("ask runs them in monty")
     assert code == 0
 
 
 def test_it_says_where_programs_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "find_sandbox", lambda: Sandbox("landlock"))
     assert doctor._programs() == doctor.Finding(
-        "programs", "ok", "run in monty, and in CPython within landlock"
+        "programs", "ok", "ask runs them in monty, code tasks in CPython within landlock"
     )
 
     def refuse() -> Sandbox:
         raise AdascaleError("no sandbox holds", "bubblewrap: no namespaces", hint="`unsandboxed=True` helps")
 
     monkeypatch.setattr(detection, "find_sandbox", refuse)
-    text = "run in monty alone, for CPython no sandbox holds; bubblewrap: no namespaces"
+    text = "ask runs them in monty; for code tasks no sandbox holds; bubblewrap: no namespaces"
     assert doctor._programs() == doctor.Finding("programs", "warn", text, "--unsandboxed helps")
 
 
