@@ -9,8 +9,10 @@ from adascale import __version__
 from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.types import NodeId
 
+from ..render.rows import Row
 from ..render.state import ViewState
 from ..render.summary import summary, why
+from ..terminal.prose import plain
 from ..terminal.text import one_line, thousands
 from ..terminal.theme import UNICODE
 
@@ -61,8 +63,14 @@ class Document:
             ("model", generator.name if generator else ""),
             ("sha256", generator.sha256 if generator else ""),
             ("strategy", self.view.started.strategy),
+            ("modes", ", ".join(self.view.started.params.get("modes", ()))),
             ("budget", ", ".join(limits) or "none"),
             ("seed", str(self.view.started.seed)),
             ("adascale", __version__),
         ]
         return [(name, value) for name, value in found if value]
+
+
+def brief_text(row: Row) -> str:
+    """What a row shows, in one line of any length."""
+    return one_line(plain(row.text) if row.program is None else row.program.single_line, UNICODE)

@@ -11,7 +11,7 @@ from ..render.summary import interval_text
 from ..terminal.prose import plain
 from ..terminal.text import one_line, plural
 from ..terminal.theme import UNICODE, Level, level
-from .document import LABEL, Document
+from .document import LABEL, Document, brief_text
 
 MERMAID_ROWS = 120
 """Its pages stop at 500 edges and 50,000 characters unless their owner says otherwise."""
@@ -41,14 +41,16 @@ def to_mermaid(document: Document) -> str:
 
 def _title(document: Document) -> str:
     facts = " | ".join(f"{name} {value}" for name, value in document.facts())
-    return f"{_shorten(document.question)}\n{document.outcome}\n{facts}"
+    return f"{_shorten(one_line(plain(document.question), UNICODE))}\n{document.outcome}\n{facts}"
 
 
 def _box_lines(row: Row, document: Document) -> list[str]:
-    """Lines of a box: mark and label, text, estimate, count, and why it was cut."""
+    """Lines of a box: mark and label, text, what a program printed, estimate, count, and why it was cut."""
     mark = UNICODE.marks[row.mark] if row.mark else UNICODE.ellipsis
-    parts = [f"{mark} {row.label}".strip(), _shorten(row.text) or "…"]
+    parts = [f"{mark} {row.label}".strip(), _shorten(brief_text(row)) or "…"]
+    ran = row.program is not None and row.program.outcome
     said = (
+        f"{UNICODE.arrow} {_shorten(one_line(ran, UNICODE))}" if ran else "",
         interval_text(row.estimate),
         *(one_line(readable(text), UNICODE) for text in (row.count, row.why)),
     )
@@ -56,8 +58,7 @@ def _box_lines(row: Row, document: Document) -> list[str]:
     return parts
 
 
-def _shorten(text: str) -> str:
-    line = one_line(plain(text), UNICODE)
+def _shorten(line: str) -> str:
     return line if len(line) <= LABEL else line[:LABEL].rstrip() + "..."
 
 

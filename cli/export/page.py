@@ -12,10 +12,10 @@ from adascale.engine.types import ROOT, Estimate, NodeId
 from ..render.rows import Row, tree_rows
 from ..render.summary import backing, interval_text
 from ..terminal.console import clean
-from ..terminal.prose import html, plain
-from ..terminal.text import cut, one_line, plural
+from ..terminal.prose import html
+from ..terminal.text import cut, plural
 from ..terminal.theme import UNICODE, Mark, level
-from .document import LABEL, Document
+from .document import LABEL, Document, brief_text
 
 _MARK_NAMES: dict[Mark, str] = {
     "expanded": "goes on",
@@ -55,6 +55,8 @@ details > ol { margin: 0; padding: 0; border: 0; }
 .pruned pre { color: var(--faint); text-decoration: line-through; }
 pre { flex-basis: 100%; margin: 0; font: .9rem/1.45 ui-monospace, Menlo, Consolas, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
+.code { border-left: 2px solid var(--line); padding-left: .6rem; }
+.ran { color: var(--faint); } .failed { color: var(--low); }
 summary { cursor: pointer; padding: .2rem .3rem; overflow-wrap: anywhere; }
 summary:hover { background: var(--box); }
 .answer { font-size: 1.1rem; }
@@ -149,7 +151,6 @@ class _Tree:
     def _step(self, node: NodeId) -> str:
         """One step: its label, estimate, answer, facts and whole text."""
         row = self._rows[node]
-        text = self._document.question if node == ROOT else row.text
         words = "the question" if node == ROOT else _MARK_NAMES[row.mark] if row.mark else ""
         if reason := self._document.view.reasons.get(node):
             words = f"{row.count}: {reason}"
@@ -157,19 +158,21 @@ class _Tree:
             ["step", *(["best"] if row.best else []), *(["pruned"] if row.mark == "pruned" else [])]
         )
         proposed_at = self._document.proposed_at.get(node)
-        facts = [words, *([plural(row.tokens, "token")] if row.tokens else [])]
+        facts = [words, *(["program"] if row.program else [])]
+        facts += [plural(row.tokens, "token")] if row.tokens else []
         facts += [f"{proposed_at:.1f} s"] if proposed_at is not None else []
         answer = f" <strong>{_as_html(row.count)}</strong>" if row.count.startswith("=") else ""
         return (
             f'<li class="{classes}">{_number(row)}{_estimate(row.estimate)}{answer}'
-            f' <span class="words">{_as_html(", ".join(facts))}</span><pre>{html(text.strip())}</pre></li>'
+            f' <span class="words">{_as_html(", ".join(facts))}</span>'
+            f"{_text(row, self._document.question)}</li>"
         )
 
     def _summary(self, child: NodeId) -> str:
         """What is in a fold: how it begins, and where it leads."""
         row, below = self._rows[child], list(self._subtree(child))
         mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
-        text = cut(one_line(plain(row.text), UNICODE), LABEL, UNICODE)
+        text = cut(brief_text(row), LABEL, UNICODE)
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
@@ -185,9 +188,18 @@ class _Tree:
 
 
 def _running(row: Row) -> str:
-    return (
-        f'<li class="step">{_number(row)} {_faint("being written")}<pre>{html(row.text.strip())}</pre></li>'
-    )
+    return f'<li class="step">{_number(row)} {_faint("being written")}{_text(row)}</li>'
+
+
+def _text(row: Row, question: str = "") -> str:
+    """The whole text of a step, the question at the root, or the code of a program and what it printed."""
+    if row.program is None:
+        return f"<pre>{html((question if row.node == ROOT else row.text).strip())}</pre>"
+    program = row.program
+    ran = f"{UNICODE.arrow} {program.output}" if program.output else ""
+    style = "ran failed" if program.failed else "ran"
+    output = f'<pre class="{style}">{escape(clean(ran))}</pre>' if ran else ""
+    return f'<pre class="code">{escape(clean(program.code))}</pre>{output}'
 
 
 def _number(row: Row) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from adascale.engine.search.tree import Tree
+from adascale.engine.search.tree import Node, Tree
+from adascale.engine.types import Mode
 
 from ..render.rows import Row, tree_rows
 from ..terminal.console import json_line
@@ -51,7 +53,9 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "id": row.label,
         "parent": row.label.rpartition(".")[0] if row.label else None,
         "depth": len(row.lasts),
+        "mode": _mode(row, node),
         "text": document.question if node is not None and node.step is None else row.text,
+        "execution": asdict(node.execution) if node is not None and node.execution is not None else None,
         "tokens": row.tokens,
         "reward": node.reward if node else None,
         "p": estimate.median if estimate and known else None,
@@ -65,3 +69,10 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "best": row.best,
         "t": document.proposed_at.get(row.node) if row.node is not None else None,
     }
+
+
+def _mode(row: Row, node: Node | None) -> Mode | None:
+    """How a node or a running branch reasons; None for the question."""
+    if node is None:
+        return "prose" if row.program is None else "program"
+    return None if node.step is None else node.mode

@@ -11,8 +11,9 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.types import Estimate
 
 from ..terminal.prose import styled_line
-from ..terminal.text import cells, chance, cut, one_line
+from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
+from .programs import program_heights, program_lines
 from .rows import Row
 
 NARROW = 60
@@ -60,8 +61,14 @@ class Frame:
     tick: int = 0
 
 
-def draw_rows(rows: Sequence[Row], frame: Frame) -> list[Text]:
-    """The head of the columns and one line per row, none wider than the frame."""
+def draw_rows(rows: Sequence[Row], frame: Frame, spare: int | None = None) -> list[Text]:
+    """The head of the columns and the lines of each row, none wider than the frame.
+
+    Args:
+        rows: Each takes one line, and one that holds a program more where they are spare.
+        frame: What all lines share.
+        spare: Lines of programs below those of the rows; None for all that they have.
+    """
     columns = _columns(rows, frame)
     left = max(0, frame.width - sum(_GAP + column.width for column in columns))
     head = Text(" " * left)
@@ -70,13 +77,14 @@ def draw_rows(rows: Sequence[Row], frame: Frame) -> list[Text]:
     lines = [head]
     deepest = max((len(row.lasts) for row in rows), default=0)
     step = 4 if deepest * 4 <= left // 2 else 2
+    heights = program_heights(rows, spare)
     for at, row in enumerate(rows):
-        line = _tree_text(row, left, step, frame)
+        line, *below = _row_lines(row, left, step, frame, heights.get(at))
         for column in columns:
             value = column.values[at]
             line.append(" " * (_GAP + column.width - cells(value)))
             line.append(value, column.styles[at])
-        lines.append(line)
+        lines += [line, *below]
     for line in lines:
         line.rstrip()
         line.truncate(frame.width)
@@ -133,10 +141,47 @@ def _tokens(row: Row) -> str:
     return "" if row.tokens is None else str(row.tokens)
 
 
-def _tree_text(row: Row, width: int, step: int, frame: Frame) -> Text:
-    """Guides, mark, label and text in exactly ``width`` cells."""
-    glyphs = frame.glyphs
-    line = Text().append(_guides(row, step, width // 2, glyphs), STYLES["guide"])
+def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None) -> list[Text]:
+    """Guides, mark, label and text in exactly ``width`` cells, then the other lines of a program.
+
+    Args:
+        row: What is drawn.
+        width: Cells.
+        step: Cells of a guide.
+        frame: What all lines share.
+        height: Lines that a program may have; None for all.
+    """
+    guides, passing = _guides(row, step, width // 2, frame.glyphs)
+    line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row, frame))
+    indent = Text().append(pad(passing, line.cell_len), STYLES["guide"])
+    room = width - line.cell_len
+    why = f"  {one_line(row.why, frame.glyphs)}" if row.why and frame.width >= WIDE else ""
+    if cells(why) > room - _LEAST_TEXT:
+        why = ""
+    room -= cells(why)
+    text, *below = _contents(row, room, frame.glyphs, height)
+    text.append(" " * (room - text.cell_len))
+    for content in (text, *below):
+        content.stylize_before(_text_style(row))
+    line.append_text(text).append(why, STYLES["low"])
+    line.truncate(width)
+    return [line, *(indent + content for content in below)]
+
+
+def _contents(row: Row, room: int, glyphs: Glyphs, height: int | None) -> list[Text]:
+    """The text of a row in one line, or a finished program in up to ``height``."""
+    # Of what is being written the end is new.
+    writing = row.mark == "running" and not row.folded
+    if row.program is None:
+        return [styled_line(row.text, room, glyphs, end=writing)]
+    if writing:
+        return [Text(cut_front(one_line(row.program.code, glyphs), room, glyphs))]
+    return program_lines(row.program, room, glyphs, height)
+
+
+def _row_start(row: Row, frame: Frame) -> Text:
+    """Mark and label."""
+    glyphs, line = frame.glyphs, Text()
     if row.mark == "running":
         line.append(glyphs.spin[frame.tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
     else:
@@ -144,17 +189,6 @@ def _tree_text(row: Row, width: int, step: int, frame: Frame) -> Text:
         line.append(mark + " ", MARK_STYLES[row.mark] if row.mark else STYLES["faint"])
     if row.label:
         line.append(_shorten_label(row.label, glyphs) + " ", STYLES["label"])
-    room = width - line.cell_len
-    why = f"  {one_line(row.why, glyphs)}" if row.why and frame.width >= WIDE else ""
-    if cells(why) > room - _LEAST_TEXT:
-        why = ""
-    room -= cells(why)
-    # Of what is being written the end is new.
-    text = styled_line(row.text, room, glyphs, end=row.mark == "running" and not row.folded)
-    text.append(" " * (room - text.cell_len))
-    text.stylize_before(_text_style(row))
-    line.append_text(text).append(why, STYLES["low"])
-    line.truncate(width)
     return line
 
 
@@ -166,18 +200,21 @@ def _text_style(row: Row) -> str:
     return STYLES["running_text"] if row.mark == "running" else ""
 
 
-def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> str:
-    """Guides in at most ``most`` cells: what is deeper stands at the last level, and its label says where."""
+def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> tuple[str, str]:
+    """Guides of a row, and those that pass by its further lines, both in at most ``most`` cells.
+
+    What is deeper stands at the last level, and its label says where.
+    """
     levels, lasts = max(1, most // step), row.lasts
     if not lasts:
-        return ""
+        return "", ""
     if len(lasts) > levels:
         lasts = (*lasts[: levels - 1], lasts[-1])
-    outer = [glyphs.blank if last else glyphs.pipe for last in lasts[:-1]]
-    own = glyphs.elbow if lasts[-1] else glyphs.tee
-    if step < len(own):
-        return "".join(guide[0] + " " for guide in (*outer, own))
-    return "".join((*outer, own))
+    passing = [glyphs.blank if last else glyphs.pipe for last in lasts]
+    own = [*passing[:-1], glyphs.elbow if lasts[-1] else glyphs.tee]
+    if step < len(own[-1]):
+        passing, own = ([guide[0] + " " for guide in guides] for guides in (passing, own))
+    return "".join(own), "".join(passing)
 
 
 def _shorten_label(label: str, glyphs: Glyphs) -> str:

@@ -34,8 +34,9 @@ _ID_CELLS = 16
 def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
     """The running search in at most ``height`` lines."""
     frame = Frame(width, glyphs, state.started.calibrated, tick)
-    rows = tree_rows(state, max(1, height - FRAME_LINES))
-    lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
+    room = max(1, height - FRAME_LINES)
+    rows = tree_rows(state, room)
+    lines = [_question_line(state, frame), *draw_rows(rows, frame, room - len(rows)), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
     lines += [best_line(state, frame), stop_line(state, frame)]
     lines.append(Text(cut(HINT, width, glyphs), STYLES["faint"]))

@@ -9,6 +9,7 @@ from adascale.engine.search.events import NOT_NEEDED
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
 
+from ..terminal.code import Program
 from ..terminal.text import chance, plural
 from ..terminal.theme import Mark
 from .fold import Folds, Group, fold
@@ -25,6 +26,7 @@ class Row:
         mark: Kind of the row, which decides its glyph and style; None for a gap.
         label: Path of child numbers from the root, such as ``1.3.2``; empty for the root and for folds.
         text: The step as the model wrote it, or a description of what is folded.
+        program: What ``text`` holds where a program is written there.
         folded: Whether ``text`` is such a description.
         estimate: Of the node.
         count: Of an open node the children drawn and granted (``3/8``), of a finished one its answer
@@ -40,6 +42,7 @@ class Row:
     mark: Mark | None
     label: str = ""
     text: str = ""
+    program: Program | None = None
     folded: bool = False
     estimate: Estimate | None = None
     count: str = ""
@@ -126,10 +129,7 @@ class _Walk:
                 case Group():
                     rows.append(self._group_row(item, place))
                 case Running():
-                    written = Row(
-                        place.lasts, "running", place.label, item.text, tokens=item.tokens, branches=1
-                    )
-                    rows.append(written)
+                    rows.append(_running_row(item, place))
                 case int():
                     bundle = Row(place.lasts, "running", text=f"{item} running", folded=True, branches=item)
                     rows.append(bundle)
@@ -175,6 +175,7 @@ class _Walk:
             self._mark(node),
             place.label,
             f"... {self._extent([node.id])}" if closed else text,
+            Program.of(text, node.execution) if node.mode == "program" and not closed else None,
             folded=closed or node.step is None,
             estimate=node.estimate,
             count=self._count(node),
@@ -241,6 +242,11 @@ class _Walk:
         scores = [node.estimate.median for node in nodes if node.estimate]
         best = f", best {chance(max(scores))}" if scores else ""
         return f"{plural(len(nodes), 'node')}{best}"
+
+
+def _running_row(branch: Running, place: _Place) -> Row:
+    program = Program.of(branch.text, None) if branch.mode == "program" else None
+    return Row(place.lasts, "running", place.label, branch.text, program, tokens=branch.tokens, branches=1)
 
 
 def _subtree_nodes(tree: Tree, roots: Iterable[NodeId]) -> list[Node]:

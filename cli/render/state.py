@@ -16,16 +16,17 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
-from adascale.engine.types import BranchId, NodeId
+from adascale.engine.types import BranchId, Mode, NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A branch that is being written: where it hangs, and its unfinished step."""
+    """A branch that is being written: where it hangs, its unfinished step, and how it reasons."""
 
     parent: NodeId
     text: str = ""
     tokens: int = 0
+    mode: Mode = "prose"
 
 
 @dataclass(slots=True)
@@ -46,19 +47,23 @@ class ViewState(Record):
         match event:
             case BranchStarted():
                 self.generating_since = self.generating_since or event.t
-                self.running[event.branch] = Running(event.parent)
+                self._run(event.branch, event.parent)
             case BranchGrew():
-                self.running[event.branch] = Running(event.parent, event.text, event.tokens)
+                self._run(event.branch, event.parent, event.text, event.tokens)
             case StepProposed(ended=True):
                 self.running.pop(event.branch, None)
             case StepProposed():
-                self.running[event.branch] = Running(event.node)
+                self._run(event.branch, event.node)
             case NodesPruned():
                 self._stop_below(set(event.nodes))
             case SearchFinished() | SearchFailed():
                 self.running.clear()
             case _:
                 pass
+
+    def _run(self, branch: BranchId, parent: NodeId, text: str = "", tokens: int = 0) -> None:
+        started = self.branches.get(branch)
+        self.running[branch] = Running(parent, text, tokens, "prose" if started is None else started.mode)
 
     def _stop_below(self, cut: set[NodeId]) -> None:
         """Forget branches below cut nodes: one that has no token yet ends without an event of its own."""
@@ -80,6 +85,12 @@ class ViewState(Record):
             return len(self.groups[0].nodes), sum(len(group.nodes) for group in self.groups)
         standing = self.tree.standing
         return (standing.votes, standing.answered) if standing is not None else (0, 0)
+
+    @property
+    def agreeing_programs(self) -> int:
+        """Of the paths that agree on ``answer``, those that are programs."""
+        agreeing = self.groups[0].nodes if self.groups else ()
+        return sum(self.tree[node].mode == "program" for node in agreeing)
 
     @property
     def tokens(self) -> int:

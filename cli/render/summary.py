@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.evaluation.account import fixed_tokens, greedy_answer, leads, plain_vote
-from adascale.engine.types import ROOT, AnswerGroup, Estimate
+from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 
 from ..terminal.text import chance, cut, duration, one_line, plural, thousands
 from ..terminal.theme import STYLES, Glyphs
@@ -14,6 +16,8 @@ from .state import ViewState
 
 _ANSWER_CELLS = 40
 
+
+_AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program"}
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
@@ -76,7 +80,10 @@ def _decision(state: ViewState, reason: str) -> str:
 
 
 def _question_estimate(state: ViewState) -> list[str]:
-    """``question .54``: the calibrated estimate before anything was drawn."""
+    """``question .54``, ``question .54 in prose, .61 as a program``: calibrated, before any draw."""
+    known = {mode: found for mode, found in state.tree.questions.items() if found.calibrated}
+    if len(known) > 1:
+        return ["question " + ", ".join(f"{chance(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())]
     question = state.tree[ROOT].estimate
     return [f"question {chance(question.median)}"] if question and question.calibrated else []
 
@@ -129,8 +136,19 @@ def backing(state: ViewState, group: AnswerGroup) -> str:
 
 
 def support(state: ViewState) -> list[str]:
-    """``p .96 (.91-.98)`` and ``3 of 3 paths agree``."""
+    """``p .96 (.91-.98)`` and ``3 of 4 paths agree, 2 of them programs``."""
     facts = [interval_text(state.confidence)] if state.confidence is not None else []
     agree, paths = state.agreement
-    facts.append(f"{agree} of {paths} paths agree" if paths > 1 else "1 path")
-    return facts
+    programs = state.agreeing_programs
+    if paths <= 1:
+        return [*facts, "1 program" if programs else "1 path"]
+    return [*facts, f"{agree} of {paths} paths agree{_programs_among(programs, agree)}"]
+
+
+def _programs_among(programs: int, paths: int) -> str:
+    """``, 2 of them programs``: how the paths to an answer reason, where not all do in prose."""
+    if programs == paths:
+        return ", all programs" if paths > 1 else ", a program"
+    if programs == 0:
+        return ""
+    return f", {programs} of them programs" if programs > 1 else ", 1 of them a program"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adascale.engine.answers.latex import readable
@@ -12,20 +13,38 @@ from adascale.engine.evaluation.account import account
 from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.search.tree import Tree
-from adascale.engine.types import Problem, SearchResult
+from adascale.engine.search.tree import Node, Tree
+from adascale.engine.types import NodeId, Problem, SearchResult
 
 from ..disk.results import SCHEMA
+from ..terminal.code import Program
 from ..terminal.console import as_typed
 from ..terminal.prose import plain
+from ..terminal.theme import glyphs_for
 
 _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
 
 def solution_text(record: Record) -> str:
-    """The solution that is shown; empty when no trajectory finished."""
+    """The solution that is shown, as the model wrote it; empty when no trajectory finished."""
+    best = _best(record)
+    return "" if best is None else record.tree.text(best.id).strip()
+
+
+def _best(record: Record) -> Node | None:
+    """The node at which the solution that is shown ends."""
     best = record.result.best if record.result is not None else None
-    return "" if best is None else record.tree.text(best).strip()
+    return None if best is None else record.tree[best]
+
+
+def _readable_solution(record: Record) -> str:
+    """Prose without its marks; a program as its code, with what it printed."""
+    text, best = solution_text(record), _best(record)
+    if best is None or best.mode == "prose":
+        return plain(text)
+    program = Program.of(text, best.execution)
+    printed = program.output.replace("\n", "\n  ")
+    return f"{program.code}\n{glyphs_for(sys.stdout).arrow} {printed}"
 
 
 def answer_payload(record: Record, extract: bool) -> str:
@@ -36,7 +55,7 @@ def answer_payload(record: Record, extract: bool) -> str:
     answer = (record.result.answer if record.result is not None else None) or ""
     if extract:
         return answer
-    parts = [plain(solution_text(record)), f"Answer: {readable(answer)}" if answer else ""]
+    parts = [_readable_solution(record), f"Answer: {readable(answer)}" if answer else ""]
     return "\n".join(part for part in parts if part)
 
 
@@ -48,7 +67,7 @@ def answer_record(
     if isinstance(record.end, SearchFailed):
         return error_record(first.problem, record.end.error(), version)
     assert result is not None, "only a search that has ended has a record"
-    finished = len(record.candidates)
+    best = _best(record)
     return {
         "schema": SCHEMA,
         "id": first.problem.id,
@@ -56,14 +75,16 @@ def answer_record(
         "status": status_of(result, min_confidence),
         "answer": result.answer,
         "solution": solution_text(record),
+        "mode": best.mode if best is not None else None,
+        "execution": dataclasses.asdict(best.execution) if best is not None and best.execution else None,
         "confidence": _confidence(result),
-        "agreement": _agreement(result, finished),
+        "agreement": _agreement(record, result),
         "stop_reason": result.stop_reason,
         "why": account(record),
         "budget": {
             "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
             "time_s": {"used": round(record.t, 3), "limit": first.budget.max_seconds},
-            "samples": {"used": finished},
+            "samples": {"used": len(record.candidates)},
         },
         "tree": _shape(record.tree),
         "usage": dataclasses.asdict(usage),
@@ -168,15 +189,25 @@ def _confidence(result: SearchResult) -> dict[str, Any]:
     }
 
 
-def _agreement(result: SearchResult, finished: int) -> dict[str, Any]:
+def _agreement(record: Record, result: SearchResult) -> dict[str, Any]:
     return {
-        "paths": finished,
+        "paths": len(record.candidates),
+        "programs": _count_programs(record.tree, [candidate.node for candidate in record.candidates]),
         "agree": len(result.groups[0].nodes) if result.groups else 0,
         "answers": [
-            {"answer": group.answer, "paths": len(group.nodes), "weight": round(group.weight, 4)}
+            {
+                "answer": group.answer,
+                "paths": len(group.nodes),
+                "programs": _count_programs(record.tree, group.nodes),
+                "weight": round(group.weight, 4),
+            }
             for group in result.groups
         ],
     }
+
+
+def _count_programs(tree: Tree, nodes: Iterable[NodeId]) -> int:
+    return sum(tree[node].mode == "program" for node in nodes)
 
 
 def _shape(tree: Tree) -> dict[str, int]:

@@ -39,6 +39,11 @@ def html(text: str) -> str:
     return _BOLD.sub(r"<strong>\1</strong>", escape(clean(_marked(text))))
 
 
+def without_fences(text: str) -> str:
+    """``text`` without the lines that open and close blocks of code."""
+    return _FENCE.sub("", text)
+
+
 def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> Text:
     """``text`` in one line of at most ``width`` cells, bold where it was marked.
 
@@ -63,7 +68,7 @@ def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> 
 
 def _marked(text: str) -> str:
     """Readable, with no other marks than asterisks around what is bold."""
-    text = _FENCE.sub("", readable(text))
+    text = without_fences(readable(text))
     text = _ITALIC.sub(r"\1", _CODE.sub(r"\2", _RULE.sub("", text)))
     text = _HEADING.sub(lambda heading: f"**{heading[1].replace('**', '').strip()}**", text)
     return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"**\1**", text))

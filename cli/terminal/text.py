@@ -22,12 +22,17 @@ _IN_ASCII = str.maketrans(
 
 
 def one_line(text: str, glyphs: Glyphs) -> str:
-    """Model text as one harmless line: no control characters, every run of white space one space.
+    """Model text as one harmless line, every run of white space one space."""
+    return harmless(" ".join(clean(text.replace("\t", " ")).split()), glyphs)
+
+
+def harmless(line: str, glyphs: Glyphs) -> str:
+    """A line of model text without control characters, its spaces as they are.
 
     Invisible format characters go as well: a right-to-left override turns a row around, and terminals
     disagree with Rich about the width of joined emoji and of variation selectors.
     """
-    line = " ".join(clean(text.replace("\t", " ")).split())
+    line = clean(line)
     if line.isascii():
         return line
     if glyphs.ascii:

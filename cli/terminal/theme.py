@@ -28,6 +28,7 @@ class Glyphs:
         left: The rest of the bar.
         point, range: An estimate on a scale from 0 to 1, and its interval.
         dot: Separator between facts.
+        arrow: Before what a program printed.
         ellipsis: Where text was cut.
         ascii: Whether model text must be reduced to ASCII as well.
     """
@@ -43,6 +44,7 @@ class Glyphs:
     point: str
     range: str
     dot: str
+    arrow: str
     ellipsis: str
     ascii: bool
 
@@ -59,6 +61,7 @@ UNICODE: Final = Glyphs(
     point="●",
     range="─",
     dot=" · ",
+    arrow="→",
     ellipsis="…",
     ascii=False,
 )
@@ -75,6 +78,7 @@ ASCII: Final = Glyphs(
     point="o",
     range="-",
     dot=" | ",
+    arrow="->",
     ellipsis="...",
     ascii=True,
 )
@@ -103,6 +107,7 @@ STYLES: Final = {
     "spent": "cyan",
     "left": "bright_black",
     "answer": "bold green",
+    "error": "dim red",
 }
 
 

@@ -17,6 +17,7 @@ from adascale.engine.search.events import (
     Event,
     ModelDescription,
     NodesPruned,
+    ProgramRan,
     PromptRead,
     SearchFinished,
     SearchStarted,
@@ -30,7 +31,9 @@ from adascale.engine.types import (
     Budget,
     Candidate,
     Estimate,
+    Execution,
     Finish,
+    Mode,
     NodeId,
     Notice,
     Problem,
@@ -91,11 +94,11 @@ class Log:
         """A strategy asks for children."""
         self.add(AllocationDecided, node=node, granted=n, until="step")
 
-    def start(self, parent: NodeId, text: str = "", tokens: int = 0) -> BranchId:
+    def start(self, parent: NodeId, text: str = "", tokens: int = 0, mode: Mode = "prose") -> BranchId:
         """A branch begins, and has perhaps some tokens already."""
         branch = BranchId(self._branches)
         self._branches += 1
-        self.add(BranchStarted, branch=branch, parent=parent)
+        self.add(BranchStarted, branch=branch, parent=parent, mode=mode)
         if text:
             self.add(BranchGrew, branch=branch, parent=parent, text=text, tokens=tokens)
         return branch
@@ -110,10 +113,12 @@ class Log:
         finish: Finish = "step",
         branch: BranchId | None = None,
         ended: bool = True,
+        mode: Mode = "prose",
+        execution: Execution | None = None,
     ) -> NodeId:
-        """A branch completes a step, which is scored."""
+        """A branch completes a step, which is run if it is a program, and scored."""
         if branch is None:
-            branch = self.start(parent)
+            branch = self.start(parent, mode=mode)
         node = NodeId(self._nodes)
         self._nodes += 1
         step = Step(text, tuple(range(tokens)), -1.0, finish)
@@ -126,6 +131,8 @@ class Log:
             step=step,
             ended=ended,
         )
+        if execution is not None:
+            self.add(ProgramRan, node=node, execution=execution)
         lower, median, upper = (score, score, score) if isinstance(score, float) else score
         estimate = Estimate(lower, median, upper, self.calibrated)
         self._estimates[node] = estimate
@@ -144,13 +151,28 @@ class Log:
         """A step that ends a trajectory with an answer."""
         node = self.step(parent, text, score, finish="stop", **kwargs)
         self.add(AnswerFound, node=node, answer=answer, estimate=self._estimates[node])
-        self._candidates.append(Candidate(node, answer, self._estimates[node]))
+        mode = kwargs.get("mode", "prose")
+        self._candidates.append(Candidate(node, answer, self._estimates[node], mode))
         found = self.chosen()
         judged = standing(found, self._candidates, len(self._candidates))
         self.events.append(
             AnswersJudged(seq=len(self.events), t=self.events[-1].t, standing=judged, groups=found.groups)
         )
         return node
+
+    def program(
+        self,
+        code: str,
+        score: tuple[float, float, float] | float,
+        *,
+        output: str = "",
+        error: str = "",
+        answer: str | None = None,
+        **kwargs: Any,
+    ) -> NodeId:
+        """A program in a fence that was written and run."""
+        text, execution = f"```python\n{code}\n```", Execution(output, error, 0.01)
+        return self.finish_path(ROOT, text, score, answer, mode="program", execution=execution, **kwargs)
 
     def chosen(self) -> SearchResult:
         """What would be answered now."""
@@ -221,4 +243,36 @@ def wide(samples: int = 30, steps: int = 3) -> Log:
             node = log.step(node, f"sample {sample} step {depth}", 0.5 + sample / 100, tokens=5)
         answer = "27" if sample % 3 else str(sample)
         log.finish_path(node, f"so {answer}", 0.5 + sample / 100, answer, tokens=5)
+    return log
+
+
+def programs(*, pace: float = 0.0, running: bool = True) -> Log:
+    """Programs beside prose: two that print 27, one that fails, one path in prose, and one being written."""
+    log = Log(budget=Budget(max_tokens=2048), params={"stop_at": 0.95, "samples": 8}, pace=pace)
+    log.read_prompt()
+    log.grant(ROOT, 8)
+    log.program(
+        "from fractions import Fraction\n\n"
+        "# A pack has three pens\n"
+        "packs = Fraction(18, 2)\n"
+        "pens = 0\n"
+        "for pack in range(int(packs)):\n"
+        "    pens += 3\n"
+        "print(pens)",
+        (0.7, 0.88, 0.95),
+        output="27\n",
+        answer="27",
+        tokens=58,
+    )
+    prose = log.step(ROOT, "One pen costs $2 / 3.\n", (0.5, 0.7, 0.8), tokens=12)
+    log.finish_path(prose, "18 / (2/3) = \\boxed{27}", (0.8, 0.91, 0.96), "27", tokens=14)
+    log.program(
+        "price = 0\nprint(18 / price)",
+        (0.0, 0.02, 0.1),
+        error="Traceback (most recent call last):\n  line 2\nZeroDivisionError: division by zero",
+        tokens=14,
+    )
+    log.program("print(18 / 2 * 3)", (0.6, 0.8, 0.9), output="27.0\n", answer="27", tokens=11)
+    if running:
+        log.start(ROOT, "```python\n# two dollars a pack\npacks = 18 // 2\nprint(pa", 21, mode="program")
     return log

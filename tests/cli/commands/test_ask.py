@@ -281,6 +281,21 @@ def test_a_rule_that_a_strategy_does_not_have_is_refused(ask) -> None:  # type: 
     assert "--strategy best-of-n --adapt n" in done.stderr
 
 
+def test_a_model_that_writes_no_program_has_no_answer_in_that_mode(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "--mode", "program", "--samples", "2", "--json", "--show-tree")
+    record = json.loads(done.stdout)
+    assert (done.returncode, record["status"], record["search"]["modes"]) == (3, "no_answer", ["program"])
+    assert (record["agreement"]["paths"], record["agreement"]["programs"]) == (2, 2)
+    assert "→ there is no program in the text" in done.stderr
+
+
+def test_a_mode_comes_from_the_environment_too_and_beams_refuse_programs(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("What is 9 * 2?", "--strategy", "beam", more={"ADASCALE_MODE": "program"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "beam grows trees of steps" in done.stderr
+    assert "hint: --mode prose" in done.stderr
+
+
 def test_a_budget_that_is_spent_at_once_still_finishes_an_answer(ask) -> None:  # type: ignore[no-untyped-def]
     for strategy in ("beam", "vote", "adaptive"):
         done = ask("What is 9 * 2?", "--strategy", strategy, "--budget", "1", "--json")

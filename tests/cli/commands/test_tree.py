@@ -9,7 +9,7 @@ import typer
 from commands import invoked
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_log import Log, pens, wide
+from sample_log import Log, pens, programs, wide
 from searches import searched
 
 from adascale.cli.commands.tree import tree
@@ -218,6 +218,36 @@ def test_the_table_has_every_node_below_its_parent(strategy: str, seed: int, sha
     assert written_tokens == sum(len(node.step.token_ids) for node in found.view.tree if node.step)
     for convert in (to_html, to_mermaid, to_text):
         assert convert(found)
+
+
+def test_a_program_is_in_every_format_with_what_it_printed() -> None:
+    found = document(programs())
+
+    page, chart, text = to_html(found), to_mermaid(found), to_text(found)
+    nodes = json.loads(to_json(found))["nodes"]
+
+    code = ["price = 0\nprint(18 / price)", "→ ZeroDivisionError: division by zero"]
+    assert set(code) <= set(Page(page).pre)
+    assert 'class="ran failed"' in page
+    assert "program, 14 tokens" in page
+    assert "price = 0; print#40;18 / price#41;" in chart
+    assert "→ ZeroDivisionError: division by zero" in chart
+    assert [line.strip("│ ") for line in text.splitlines()].count("pens += 3") == 1
+    assert [node["mode"] for node in nodes] == [None, *["program", "prose", "prose"], *["program"] * 3]
+    assert [node["execution"] and node["execution"]["output"] for node in nodes[1:]] == [
+        "27\n",
+        None,
+        None,
+        "",
+        "27.0\n",
+        None,
+    ]
+    assert nodes[4]["execution"]["error"].endswith("division by zero")
+
+
+def test_the_modes_of_a_search_are_among_its_facts() -> None:
+    assert ("modes", "prose, program") in document(Log(params={"modes": ["prose", "program"]})).facts()
+    assert "modes" not in dict(document(pens()).facts())
 
 
 app = typer.Typer()

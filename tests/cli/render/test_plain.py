@@ -1,7 +1,8 @@
+import json
 import sys
 
 import pytest
-from sample_log import Log, pens
+from sample_log import Log, pens, programs
 
 from adascale.cli.render.jsonl import JsonRenderer
 from adascale.cli.render.live import LiveRenderer
@@ -138,3 +139,19 @@ def test_an_ascii_stream_gets_ascii(
 
     assert "\n".join(said).isascii()
     assert any("`-- x 3 Each pen costs $3" in line for line in said)
+
+
+def test_a_program_is_plain_in_a_pipe_and_an_event_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    log = programs(running=False)
+    log.end()
+
+    said = "\n".join(lines(log, PlainRenderer(show_tree=True), capsys))
+    assert "│       packs = Fraction(18, 2)" in said
+    assert "→ ZeroDivisionError: division by zero" in said
+    assert "\x1b" not in said
+
+    renderer = JsonRenderer()
+    for event in log.events:
+        renderer.on(event)
+    ran = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "program_ran" in line]
+    assert [event["execution"]["output"] for event in ran] == ["27\n", "", "27.0\n"]

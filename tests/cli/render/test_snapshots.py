@@ -1,4 +1,4 @@
-"""Ten recorded searches at four widths, as they looked before; ``--update-golden`` accepts a change."""
+"""Recorded searches at four widths, as they looked before; ``--update-golden`` accepts a change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from sample_log import Log, pens, wide
+from sample_log import Log, pens, programs, wide
 
 from adascale.cli.render.frame import final_frame, live_frame, status_line
 from adascale.cli.render.rows import tree_rows
@@ -127,6 +127,7 @@ SEARCHES: dict[str, Callable[[], Log]] = {
     "cjk": wordy,
     "hostile": hostile,
     "large": large,
+    "programs": lambda: programs(pace=0.3),
 }
 ENDS = {"hopeless": "hopeless", "interrupted": "interrupted", "cut": "settled"}
 

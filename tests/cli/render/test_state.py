@@ -25,6 +25,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import (
+    PROFILES,
     ROOT,
     BranchId,
     Estimate,
@@ -198,6 +199,8 @@ def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
 
 class HalvesAreRight:
     """Is sure of 0.5 alone, however it is spelled."""
+
+    profiles = PROFILES
 
     def question(self, prefix: Prefix) -> Estimate:
         return Estimate(0.3, 0.5, 0.7, calibrated=True)

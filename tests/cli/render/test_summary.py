@@ -5,9 +5,10 @@ from rich.cells import cell_len
 from sample_log import Log, pens
 
 from adascale.cli.render.frame import final_frame, live_frame, status_line
-from adascale.cli.render.summary import summary, why
+from adascale.cli.render.summary import summary, support, why
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.types import ROOT
+from adascale.engine.search.events import PromptRead
+from adascale.engine.types import ROOT, Estimate, Usage
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,34 @@ def test_one_path_has_nobody_to_agree_with() -> None:
     log.end()
 
     assert summary(log.state(), UNICODE).plain == "8  score .83, 1 path, 70 tokens, 5.0 s"
+
+
+@pytest.mark.parametrize(
+    ("prose", "programs", "said"),
+    [
+        (1, 0, "1 path"),
+        (0, 1, "1 program"),
+        (3, 0, "3 of 4 paths agree"),
+        (1, 2, "3 of 4 paths agree, 2 of them programs"),
+        (2, 1, "3 of 4 paths agree, 1 of them a program"),
+        (0, 3, "3 of 4 paths agree, all programs"),
+    ],
+)
+def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, said: str) -> None:
+    log = Log()
+    for _ in range(prose):
+        log.finish_path(ROOT, "so 8", 0.9, "8")
+    for _ in range(programs):
+        log.program("print(8)", 0.9, output="8\n", answer="8")
+    if prose + programs > 1:
+        log.finish_path(ROOT, "so 7", 0.1, "7")
+    assert support(log.state())[1:] == [said]
+
+
+def test_each_mode_has_its_estimate_of_the_question() -> None:
+    log = Log()
+    for mode, p in (("prose", 0.54), ("program", 0.61)):
+        log.add(PromptRead, usage=Usage(), estimate=Estimate(p, p, p, True), mode=mode)
+    log.program("print(8)", 0.9, output="8\n", answer="8")
+    log.end()
+    assert "question .54 in prose, .61 as a program" in why(log.state())

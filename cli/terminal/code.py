@@ -1,0 +1,125 @@
+"""A program as a person reads it: its code, highlighted, and what running it gave.
+
+Only what is shown goes through here. JSON and traces have the model's text.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from adascale.engine.answers.program import read_program
+from adascale.engine.types import Execution
+
+from .prose import without_fences
+from .text import cells, cut, harmless, one_line
+from .theme import STYLES, Glyphs
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_TAB = 4
+_KEPT = 256
+"""Programs that are read and highlighted once: a live view draws each of them many times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that a model wrote.
+
+    Attributes:
+        code: What ran; all that was written, without fences, where nothing has run or there is no program.
+        execution: What running it gave; None where it has not run.
+    """
+
+    code: str
+    execution: Execution | None = None
+
+    @classmethod
+    def of(cls, text: str, execution: Execution | None) -> Self:
+        """From the text of a node."""
+        return cls(without_fences(text).strip("\n") if execution is None else _code_of(text), execution)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has run and printed no result."""
+        execution = self.execution
+        return execution is not None and (bool(execution.error) or not execution.output.strip())
+
+    @property
+    def output(self) -> str:
+        """What it printed, or the last line of its error; empty where it has not run."""
+        if self.execution is None:
+            return ""
+        if self.execution.error:
+            return self.execution.error.strip().rpartition("\n")[2]
+        return self.execution.output.strip() or "nothing printed"
+
+    @property
+    def outcome(self) -> str:
+        """The last line of ``output``, where its answer stands."""
+        return self.output.rpartition("\n")[2]
+
+    @property
+    def single_line(self) -> str:
+        """The code with semicolons, without comments that stand alone: no program any more, but its gist."""
+        joined = ""
+        for line in map(str.strip, self.code.splitlines()):
+            if line and not line.startswith("#"):
+                joined += (" " if joined.endswith(":") else "; " if joined else "") + line
+        return joined
+
+    @property
+    def height(self) -> int:
+        """Lines of the code that are not blank, and one of what running it gave."""
+        return sum(bool(line.strip()) for line in self.code.splitlines()) + (self.execution is not None)
+
+    def lines(self, glyphs: Glyphs) -> list[Text]:
+        """The code, highlighted, as lines of any width."""
+        lines = (harmless(line.expandtabs(_TAB), glyphs).rstrip() for line in self.code.splitlines())
+        return list(highlighted("\n".join(lines)).split("\n", allow_blank=True))
+
+    def outcome_line(self, glyphs: Glyphs) -> list[Text]:
+        """``→ 18``, or the last line of the error; no line where it has not run."""
+        from rich.text import Text
+
+        if self.execution is None:
+            return []
+        style = STYLES["error"] if self.failed else STYLES["faint"]
+        return [Text(f"{glyphs.arrow} {one_line(self.outcome, glyphs)}", style)]
+
+
+@functools.lru_cache(_KEPT)
+def _code_of(text: str) -> str:
+    return (read_program(text) or without_fences(text)).strip("\n")
+
+
+@functools.lru_cache(_KEPT)
+def highlighted(code: str) -> Text:
+    """Harmless code in colours; it is kept, so nobody may change it."""
+    from rich.syntax import Syntax
+
+    text = Syntax("", "python", theme="ansi_dark").highlight(code)
+    text.rstrip()
+    return text
+
+
+def cut_line(line: Text, width: int, glyphs: Glyphs) -> Text:
+    """The line in at most ``width`` cells, with an ellipsis where something was cut off."""
+    text = cut(line.plain, width, glyphs)
+    if text == line.plain:
+        return line
+    kept = max(0, len(text) - len(glyphs.ellipsis))
+    return line[:kept].append(text[kept:])
+
+
+def wrap_line(line: Text, width: int) -> list[Text]:
+    """The line as lines of at most ``width`` cells, broken where they are full."""
+    offsets, used = list[int](), 0
+    for at, character in enumerate(line.plain):
+        used += cells(character)
+        if used > width and at:
+            offsets.append(at)
+            used = cells(character)
+    return list(line.divide(offsets))

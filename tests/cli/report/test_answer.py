@@ -1,0 +1,68 @@
+"""An answer that a program gave, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from sample_log import Log, programs
+
+from adascale.cli.report.answer import answer_payload, answer_record
+from adascale.engine.search.events import SearchFinished
+from adascale.engine.search.record import Record
+
+
+def answered_by(log: Log, node: int) -> Record:
+    """The search with the solution that ends at ``node`` as the one that is shown."""
+    log.end()
+    last = log.events[-1]
+    assert isinstance(last, SearchFinished)
+    shown = replace(last, result=replace(last.result, best=node))
+    return Record.of([*log.events[:-1], shown])
+
+
+def test_a_program_is_shown_with_what_it_printed() -> None:
+    record = answered_by(programs(running=False), node=5)
+
+    assert answer_payload(record, extract=False) == "print(18 / 2 * 3)\n→ 27.0\nAnswer: 27"
+    assert answer_payload(record, extract=True) == "27"
+
+
+def test_all_that_it_printed_stands_below_it() -> None:
+    log = Log()
+    log.program("print(9)\nprint(9 * 3)", 0.9, output="9\n27\n", answer="27")
+
+    assert answer_payload(answered_by(log, node=1), extract=False).splitlines()[2:] == [
+        "→ 9",
+        "  27",
+        "Answer: 27",
+    ]
+
+
+@pytest.mark.parametrize(("node", "mode"), [(3, "prose"), (5, "program")])
+def test_its_record_says_how_it_reasons_and_how_many_programs_agree(node: int, mode: str) -> None:
+    record = answer_record(answered_by(programs(running=False), node), 0.0, "1")
+
+    assert (record["mode"], record["solution"].startswith("```python")) == (mode, mode == "program")
+    assert record["execution"] == (
+        {"output": "27.0\n", "error": "", "seconds": 0.01} if mode == "program" else None
+    )
+    agreement = record["agreement"]
+    assert (agreement["paths"], agreement["programs"], agreement["agree"]) == (4, 3, 3)
+    assert [(a["answer"], a["paths"], a["programs"]) for a in agreement["answers"]] == [("27", 3, 2)]
+    json.dumps(record)
+
+
+def test_without_a_solution_there_is_no_mode() -> None:
+    log = Log()
+    log.program("1 / 0", 0.1, error="ZeroDivisionError")
+    log.end("exhausted")
+    last = log.events[-1]
+    assert isinstance(last, SearchFinished)
+    record = Record.of([*log.events[:-1], replace(last, result=replace(last.result, best=None))])
+
+    found = answer_record(record, 0.0, "1")
+
+    assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
+    assert (found["agreement"]["paths"], found["agreement"]["programs"]) == (1, 1)
