@@ -8,6 +8,7 @@ once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
@@ -27,7 +28,7 @@ from ..types import BranchId, NodeId, Problem, Step, Usage
 from .events import Event
 from .scheduling import run_ahead
 from .search import Search
-from .settings import Settings
+from .settings import Request, Settings
 
 
 class Driver:
@@ -61,6 +62,7 @@ class Driver:
         self._tickets = count()
         self._executing: dict[int, tuple[Search, NodeId]] = {}
         self._interrupted = False
+        self._cancelled: deque[str] = deque()
         self._branch_ids = count()
         self._active: list[Search] = []
         self._owner: dict[BranchId, Search] = {}
@@ -68,6 +70,13 @@ class Driver:
     def interrupt(self) -> None:
         """Stop all searches after the current batch; safe to call from a signal handler."""
         self._interrupted = True
+
+    def cancel(self, problem_id: str) -> None:
+        """End one search after the current batch, as ``interrupted``; safe from any thread.
+
+        Nothing happens where no problem of this id is being searched.
+        """
+        self._cancelled.append(problem_id)
 
     @property
     def busy(self) -> bool:
@@ -77,25 +86,34 @@ class Driver:
     def run(
         self, problems: Iterable[Problem | None], settings: Settings, at_once: int | None = None
     ) -> Iterator[tuple[Problem, Event]]:
-        """Search every problem; yields each event with its problem as it happens.
+        """Search every problem in the same way; as ``serve``."""
+        return self.serve(
+            (None if problem is None else Request(problem, settings) for problem in problems), at_once
+        )
+
+    def serve(
+        self, requests: Iterable[Request | None], at_once: int | None = None
+    ) -> Iterator[tuple[Problem, Event]]:
+        """Search every problem as its request says; yields each event with its problem as it happens.
 
         Ends every problem with SearchFinished or SearchFailed. A new problem enters when slots are free
-        that no open problem needs, and fewer than ``at_once`` are open. ``problems`` may yield None for
+        that no open problem needs, and fewer than ``at_once`` are open. ``requests`` may yield None for
         "none yet" while others are being searched (``busy``); else it has to wait.
         """
-        queue = iter(problems)
+        queue = iter(requests)
         exhausted = False
         try:
             while True:
                 while not exhausted and not self._interrupted and self._has_room(at_once):
                     try:
-                        problem = next(queue)
+                        request = next(queue)
                     except StopIteration:
                         exhausted = True
                         break
-                    if problem is None:
+                    if request is None:
                         break
-                    yield from self._admit(problem, settings)
+                    yield from self._admit(request)
+                yield from self._end_cancelled()
                 if not self._active:
                     if exhausted or self._interrupted:
                         break
@@ -116,11 +134,18 @@ class Driver:
             return False
         return sum(search.sure_waiting() for search in self._active) < free
 
-    def _admit(self, problem: Problem, settings: Settings) -> Iterator[tuple[Problem, Event]]:
+    def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
+        cancelled = {self._cancelled.popleft() for _ in range(len(self._cancelled))}
+        for search in [search for search in self._active if search.problem.id in cancelled]:
+            search.close("interrupted")
+            yield from self._deliver(search)
+
+    def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
+        problem, settings = request.problem, request.settings
         # A calibration that does not know a mode of the strategy is no measure of the others beside it.
         known = self._calibrator.profiles.keys() >= set(settings.strategy.modes)
         calibrator = self._calibrator if known else Uncalibrated()
-        search = Search(problem, settings, calibrator, self._clock, self._cancel)
+        search = Search(problem, settings, calibrator, self._clock, self._cancel_branch)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
@@ -192,7 +217,7 @@ class Driver:
             self._owner[id_] = search
             self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
 
-    def _cancel(self, id_: BranchId) -> Step | None:
+    def _cancel_branch(self, id_: BranchId) -> Step | None:
         del self._owner[id_]
         return self._policy.cancel(id_)
 

@@ -146,7 +146,8 @@ class Search:
         draw = self._turns.next_draw()
         self._running[id_] = Branch(draw, draw.parent, draw.key)
         self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy, mode=draw.mode))
-        seed = branch_seed(self._settings.seed, self.problem.id, draw.key, draw.mode)
+        name = self._settings.seeded_as or self.problem.id
+        seed = branch_seed(self._settings.seed, name, draw.key, draw.mode)
         return self._tree.prefix(draw.parent, draw.mode), seed, draw
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:

@@ -24,6 +24,8 @@ class Settings:
         seed: With the problem's id and the path, the seed of every branch.
         models: What searches, for the log.
         warnings: What a user should know before each search.
+        seeded_as: Name that seeds the draws in the place of the problem's id, so that one question that is
+            asked twice under two ids has the same draws.
     """
 
     strategy: Strategy
@@ -31,6 +33,7 @@ class Settings:
     seed: int = 0
     models: ModelDescription = ModelDescription()
     warnings: tuple[Notice, ...] = ()
+    seeded_as: str | None = None
 
     def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
         """With the strategy's modes as they were chosen, and the arguments and errors of ``with_mode``.
@@ -56,3 +59,11 @@ class Settings:
             seed=self.seed,
             calibrated=self.models.calibration is not None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One problem, and how it is searched."""
+
+    problem: Problem
+    settings: Settings

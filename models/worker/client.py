@@ -16,13 +16,14 @@ from adascale.engine.errors import (
     command,
 )
 from adascale.engine.search.events import Event
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
 from .dispatch import Flight, QuestionSource
 from .messages import (
+    Cancel,
     Consent,
     EndOfQuestions,
     FromWorker,
@@ -96,8 +97,19 @@ class Worker:
         # From a signal handler: the thread that it has stopped may hold the lock of the pipe.
         threading.Thread(target=self._pipes.send, args=(Interrupt(),), daemon=True).start()
 
+    def cancel(self, problem_id: str) -> None:
+        """End the search of a question between two batches, as ``interrupted``; safe from any thread.
+
+        Its SearchStarted must have been seen; nothing happens where it has ended.
+        """
+        self._pipes.send(Cancel(problem_id))
+
     def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        """As ``Driver.run``.
+        """Search every question in the same way; as ``serve``."""
+        return self.serve(Request(problem, settings) for problem in problems)
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.
 
         Where the worker dies, what it was searching ends with SearchFailed (``worker-died``), it is started
         again, and the rest goes on.
@@ -105,13 +117,13 @@ class Worker:
         Raises:
             UsageError: the strategy is not a built-in one.
         """
-        search, flight = StartRun.of(settings), Flight(settings)
-        with QuestionSource(problems, wake=lambda: self._inbox.put(None)) as source:
+        flight = Flight()
+        with QuestionSource(requests, wake=lambda: self._inbox.put(None)) as source:
             while True:
                 try:
                     if not self._pipes.running:
                         self._start()
-                    self._pipes.send(search)
+                    self._pipes.send(StartRun())
                     yield from self._follow(flight, source)
                     return
                 except WorkerDiedError as error:
@@ -141,10 +153,11 @@ class Worker:
 
     def _ask_next(self, flight: Flight, source: QuestionSource) -> bool:
         """Send the next question if there is one now; whether more may come."""
-        problem = None if self.interrupted else source.take()
-        if problem is not None:
-            flight.add(problem)
-            self._pipes.send(Question(problem))
+        request = None if self.interrupted else source.take()
+        if request is not None:
+            question = Question.of(request)
+            flight.add(request)
+            self._pipes.send(question)
         elif self.interrupted or source.exhausted:
             self._pipes.send(EndOfQuestions())
             return False

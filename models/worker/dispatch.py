@@ -16,7 +16,7 @@ from typing import Self
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.search.record import EventLog
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
 
@@ -26,32 +26,32 @@ class QuestionSource:
     Use it as a context manager. All methods are for the thread that made it.
 
     Args:
-        problems: Read by the drawing thread alone.
+        requests: Read by the drawing thread alone.
         wake: Called by that thread when ``take`` has something new to say.
     """
 
-    def __init__(self, problems: Iterable[Problem], wake: Callable[[], None]) -> None:
+    def __init__(self, requests: Iterable[Request], wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._requests: SimpleQueue[bool] = SimpleQueue()
-        self._replies: SimpleQueue[Problem | BaseException | None] = SimpleQueue()
+        self._orders: SimpleQueue[bool] = SimpleQueue()
+        self._replies: SimpleQueue[Request | BaseException | None] = SimpleQueue()
         self._reading = False
         self._ended = False
-        self._returned: deque[Problem] = deque()
+        self._returned: deque[Request] = deque()
         self._returned_ids: set[str] = set()
-        threading.Thread(target=self._read, args=(iter(problems),), daemon=True).start()
+        threading.Thread(target=self._read, args=(iter(requests),), daemon=True).start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._requests.put(False)
+        self._orders.put(False)
 
     @property
     def exhausted(self) -> bool:
         """Whether there are no more questions."""
         return self._ended and not self._returned
 
-    def take(self) -> Problem | None:
+    def take(self) -> Request | None:
         """The next question; None while it is being read, and when the source is ``exhausted``.
 
         Raises:
@@ -63,7 +63,7 @@ class QuestionSource:
             return None
         if not self._reading:
             self._reading = True
-            self._requests.put(True)
+            self._orders.put(True)
         try:
             drawn = self._replies.get_nowait()
         except Empty:
@@ -74,18 +74,18 @@ class QuestionSource:
         self._ended = drawn is None
         return drawn
 
-    def give_back(self, problem: Problem) -> bool:
+    def give_back(self, request: Request) -> bool:
         """Return a question that was lost before it began, to be taken again; False the second time."""
-        if problem.id in self._returned_ids:
+        if request.problem.id in self._returned_ids:
             return False
-        self._returned_ids.add(problem.id)
-        self._returned.append(problem)
+        self._returned_ids.add(request.problem.id)
+        self._returned.append(request)
         return True
 
-    def _read(self, problems: Iterator[Problem]) -> None:
-        while self._requests.get():
+    def _read(self, requests: Iterator[Request]) -> None:
+        while self._orders.get():
             try:
-                drawn: Problem | BaseException | None = next(problems, None)
+                drawn: Request | BaseException | None = next(requests, None)
             except BaseException as error:
                 drawn = error
             self._replies.put(drawn)
@@ -95,17 +95,13 @@ class QuestionSource:
 class Flight:
     """The questions that one engine has, and how far the log of each has come.
 
-    Args:
-        settings: Of their searches.
-
     Attributes:
         deaths: Times in a row that the engine died, without an answer in between or a question to blame.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self) -> None:
         self.deaths = 0
-        self._settings = settings
-        self._questions: dict[str, tuple[Problem, Event | None]] = {}
+        self._questions: dict[str, tuple[Request, Event | None]] = {}
 
     def __len__(self) -> int:
         return len(self._questions)
@@ -115,19 +111,19 @@ class Flight:
         """Whether the engine has begun every question that it has, so that it is ready for one more."""
         return all(last is not None for _, last in self._questions.values())
 
-    def add(self, problem: Problem) -> None:
+    def add(self, request: Request) -> None:
         """The engine gets a question."""
-        self._questions[problem.id] = problem, None
+        self._questions[request.problem.id] = request, None
 
     def follow(self, id_: str, event: Event) -> Problem:
         """The question of an event; the engine has it no longer when its search has ended."""
-        problem, _ = self._questions[id_]
+        request, _ = self._questions[id_]
         if isinstance(event, SearchFinished | SearchFailed):
             del self._questions[id_]
             self.deaths = 0
         else:
-            self._questions[id_] = problem, event
-        return problem
+            self._questions[id_] = request, event
+        return request.problem
 
     def lose(self, error: WorkerDiedError, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
         """The engine has died: the last events of what it had begun. Other questions go back to ``source``.
@@ -136,22 +132,22 @@ class Flight:
         """
         questions, self._questions = list(self._questions.values()), {}
         blamed = False
-        for problem, last in questions:
-            if last is None and source.give_back(problem):
+        for request, last in questions:
+            if last is None and source.give_back(request):
                 continue
             blamed |= last is None or isinstance(last, SearchStarted | Warned)
             failure = SearchFailed.of(error)
             if last is None:
-                yield from ((problem, event) for event in _failed_log(problem, self._settings, failure))
+                yield from ((request.problem, event) for event in _failed_log(request, failure))
             else:
-                yield problem, replace(failure, seq=last.seq + 1, t=last.t)
+                yield request.problem, replace(failure, seq=last.seq + 1, t=last.t)
         self.deaths = 0 if blamed else self.deaths + 1
 
 
-def _failed_log(problem: Problem, settings: Settings, failure: SearchFailed) -> list[Event]:
+def _failed_log(request: Request, failure: SearchFailed) -> list[Event]:
     """The whole log of a search that could not begin."""
-    log = EventLog(settings.first_event(problem), clock=lambda: 0.0)
-    for notice in settings.warnings:
+    log = EventLog(request.settings.first_event(request.problem), clock=lambda: 0.0)
+    for notice in request.settings.warnings:
         log.emit(Warned(notice=notice))
     log.emit(failure)
     return log.drain()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, Union
 from adascale.engine.errors import AdascaleError, UsageError, error_class
 from adascale.engine.search.codec import from_row, to_plain, to_row
 from adascale.engine.search.events import Event, ModelDescription
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
 from adascale.engine.types import Budget, Mode, Notice, Problem
 
@@ -50,13 +50,13 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class StartRun:
-    """Parent: search the questions that follow, in this way.
+class SettingsRow:
+    """``Settings`` as they travel.
 
     Attributes:
         strategy: Name of a built-in one.
         parameters: Its fields by name.
-        budget, seed, models, warnings: As ``Settings`` has them.
+        budget, seed, models, warnings, seeded_as: As ``Settings`` has them.
     """
 
     strategy: str
@@ -65,10 +65,11 @@ class StartRun:
     seed: int
     models: ModelDescription
     warnings: tuple[Notice, ...]
+    seeded_as: str | None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The message for settings.
+        """The row of settings.
 
         Raises:
             UsageError: the strategy is not built in. Code does not travel: such a one is for a ``Session``.
@@ -79,12 +80,17 @@ class StartRun:
                 f'the strategy "{name}" is not built in, so no worker process knows it',
                 hint="search in this process: adascale.search(question, strategy=...)",
             )
-        return cls(name, to_plain(s.strategy), s.budget, s.seed, s.models, s.warnings)
+        return cls(name, to_plain(s.strategy), s.budget, s.seed, s.models, s.warnings, s.seeded_as)
 
     def settings(self) -> Settings:
         """The inverse of ``of``."""
         strategy = strategy_named(self.strategy, **self.parameters)
-        return Settings(strategy, self.budget, self.seed, self.models, self.warnings)
+        return Settings(strategy, self.budget, self.seed, self.models, self.warnings, self.seeded_as)
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Parent: search the questions that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +98,32 @@ class Question:
     """Parent: one more to search."""
 
     problem: Problem
+    settings: SettingsRow
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """The message for a request.
+
+        Raises:
+            UsageError: as ``SettingsRow.of``.
+        """
+        return cls(request.problem, SettingsRow.of(request.settings))
+
+    def request(self) -> Request:
+        """The inverse of ``of``."""
+        return Request(self.problem, self.settings.settings())
 
 
 @dataclass(frozen=True, slots=True)
 class EndOfQuestions:
     """Parent: there are no more questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Parent: end the search of the question of this id, which has begun."""
+
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +228,7 @@ class WorkerFailed:
 
 
 FromParent = Union[  # noqa: UP007 - for get_args
-    OpenModels, Consent, StartRun, Question, EndOfQuestions, Interrupt
+    OpenModels, Consent, StartRun, Question, EndOfQuestions, Cancel, Interrupt
 ]
 FromWorker = Union[  # noqa: UP007 - for get_args
     Status, Loading, LogText, Transfer, DownloadPlan, ModelsOpened, SearchEvent, RunEnded, WorkerFailed

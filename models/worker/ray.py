@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError, setting
 from adascale.engine.search.events import Event, ModelDescription
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.types import Problem
 
 from ..options import SessionOptions
@@ -75,7 +75,7 @@ class Engine:
         self._opening = ExitStack()  # never closed: a session ends with its process
         self._session: OpenSession | None = None
         self._driver: Driver | None = None
-        self._questions: deque[Problem] = deque()
+        self._requests: deque[Request] = deque()
         self._running: Iterator[tuple[Problem, Event]] | None = None
         self._ready = False
 
@@ -87,20 +87,19 @@ class Engine:
         """
         return ModelsOpened.of(self._open_session())
 
-    def work(self, settings: Settings, problem: Problem | None, more: bool, seconds: float) -> WorkResult:
+    def work(self, request: Request | None, more: bool, seconds: float) -> WorkResult:
         """Search for a while, and to the end of a decode batch.
 
         Args:
-            settings: Of all questions of a run.
-            problem: One more question, where there is one.
+            request: One more question, where there is one.
             more: Whether to return as soon as there is room, since there may be another.
             seconds: How long, otherwise.
         """
-        if problem is not None:
-            self._questions.append(problem)
+        if request is not None:
+            self._requests.append(request)
         if self._running is None:
             driver = self._driver = self._open_session().driver(time.monotonic)
-            self._running = driver.run(self._next_questions(driver), settings)
+            self._running = driver.serve(self._next_requests(driver))
         end = time.monotonic() + seconds
         events: list[SearchEvent] = []
         for asked, event in self._running:
@@ -125,11 +124,11 @@ class Engine:
             self._session = self._opening.enter_context(Session(self._options))
         return self._session
 
-    def _next_questions(self, driver: Driver) -> Iterator[Problem | None]:
+    def _next_requests(self, driver: Driver) -> Iterator[Request | None]:
         """Questions as the driver has room for them; a run ends where there is nothing to do."""
-        while self._questions or driver.busy:
-            self._ready = not self._questions
-            yield None if self._ready else self._questions.popleft()
+        while self._requests or driver.busy:
+            self._ready = not self._requests
+            yield None if self._ready else self._requests.popleft()
 
 
 class _EnginePlace:
@@ -260,11 +259,12 @@ class Cluster:
             WorkerDiedError: all of them are lost.
         """
         for place in self._places:
-            place.flight = Flight(settings)
-        with QuestionSource(problems, wake=lambda: self._news.put(None)) as source:
+            place.flight = Flight()
+        requests = (Request(problem, settings) for problem in problems)
+        with QuestionSource(requests, wake=lambda: self._news.put(None)) as source:
             idle = list(self._places)
             while True:
-                idle = [place for place in idle if not self._go_on(place, source, settings)]
+                idle = [place for place in idle if not self._go_on(place, source)]
                 if len(idle) == len(self._places) and (source.exhausted or self.interrupted):
                     return
                 news = self._news.get()
@@ -283,16 +283,16 @@ class Cluster:
                 place.ready = result.ready
                 idle.append(place)
 
-    def _go_on(self, place: _EnginePlace, source: QuestionSource, settings: Settings) -> bool:
+    def _go_on(self, place: _EnginePlace, source: QuestionSource) -> bool:
         """Let an engine work, on one more question where there is one; False where it has nothing to do."""
-        problem = source.take() if place.ready and not self.interrupted else None
-        if problem is not None:
-            place.flight.add(problem)
+        request = source.take() if place.ready and not self.interrupted else None
+        if request is not None:
+            place.flight.add(request)
         elif not len(place.flight):
             return False
         more = not (source.exhausted or self.interrupted)
         seconds = max(_CALL_SECONDS, len(self._places) / _CALLS_PER_SECOND)
-        reference = place.call("work", settings, problem, more, seconds)
+        reference = place.call("work", request, more, seconds)
         reference.future().add_done_callback(lambda _: self._news.put((place, reference)))
         return True
 

@@ -16,10 +16,11 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import AdascaleError, setting
-from adascale.engine.types import Problem
+from adascale.engine.search.settings import Request
 
 from ..files.progress import DownloadPlan
 from .messages import (
+    Cancel,
     Consent,
     EndOfQuestions,
     FromParent,
@@ -100,6 +101,9 @@ class Server:
                 if self._session is not None:
                     self._session.abort.set()
                 self._inbox.put(EndOfQuestions())  # whoever waits for a question waits no longer
+            case Cancel():
+                if self._driver is not None:
+                    self._driver.cancel(message.problem)
             case StartRun():
                 self._interrupted = False
                 self._inbox.put(message)
@@ -137,17 +141,17 @@ class Server:
             while True:
                 message = self._inbox.get()
                 if isinstance(message, StartRun):  # else it was for a search that has ended
-                    self._search(session, message)
+                    self._search(session)
 
-    def _search(self, session: OpenSession, wanted: StartRun) -> None:
+    def _search(self, session: OpenSession) -> None:
         driver = self._driver = session.driver(time.monotonic)
         if self._interrupted:  # before there was a driver to interrupt
             driver.interrupt()
-        for problem, event in driver.run(self._questions(driver), wanted.settings()):
+        for problem, event in driver.serve(self._requests(driver)):
             self._send(SearchEvent.of(problem, event))
         self._send(RunEnded())
 
-    def _questions(self, driver: Driver) -> Iterator[Problem | None]:
+    def _requests(self, driver: Driver) -> Iterator[Request | None]:
         """The parent's questions; None while it has sent none and searches are running."""
         while True:
             try:
@@ -157,7 +161,7 @@ class Server:
                 continue
             if not isinstance(message, Question):
                 return
-            yield message.problem
+            yield message.request()
 
     def _confirm(self, plan: DownloadPlan) -> bool:
         self._send(plan)

@@ -32,7 +32,7 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
 from adascale.engine.types import (
@@ -448,6 +448,58 @@ def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> N
     happening.close()
     assert policy.closed == ["q0"]
     assert not driver.busy
+
+
+def test_each_request_is_searched_in_its_own_way() -> None:
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    wanted = [Settings(Vote(samples=5)), Settings(strategy_named("greedy"), seed=7)]
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.serve(map(Request, QUESTIONS, wanted)):
+        logs.setdefault(problem.id, []).append(event)
+    assert len(logs) == 2
+    for log, one in zip(logs.values(), wanted, strict=True):
+        assert isinstance(log[0], SearchStarted)
+        assert (log[0].strategy, log[0].seed) == (one.strategy.name, one.seed)
+        assert isinstance(log[-1], SearchFinished)
+
+
+def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_name() -> None:
+    def steps(id_: str, name: str | None) -> list[str]:
+        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+        asked = [Problem(id_, "What is 9 * 2?")]
+        log = driver.run(asked, Settings(Vote(samples=5), seed=3, seeded_as=name))
+        return [event.step.text for _, event in log if isinstance(event, StepProposed)]
+
+    assert steps("a", "1") == steps("b", "1") == steps("1", None)
+    assert steps("a", None) != steps("b", None)
+
+
+@pytest.mark.parametrize("at", range(0, 60, 3))
+def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int) -> None:
+    policy = Noting()
+    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    logs: dict[str, list[Event]] = {}
+    for n, (problem, event) in enumerate(driver.run(QUESTIONS[:3], Settings(Vote(samples=5)))):
+        logs.setdefault(problem.id, []).append(event)
+        if n == at:
+            driver.cancel(problem.id)
+            cancelled, batches = problem.id, policy.batches
+        if n >= at and isinstance(event, SearchFinished) and problem.id == cancelled:
+            assert policy.batches <= batches + 1
+    ends = {id_: log[-1] for id_, log in logs.items()}
+    for id_, end in ends.items():
+        assert isinstance(end, SearchFinished)
+        assert end.result.stop_reason == ("interrupted" if id_ == cancelled else "exhausted")
+    assert sorted(policy.closed) == ["q0", "q1", "q2"]
+    assert not policy._running
+
+
+def test_cancelling_what_is_not_searched_changes_nothing() -> None:
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver.cancel("q0")
+    *_, (_, last) = driver.run(QUESTIONS[1:2], Settings(Vote(samples=5)))
+    assert isinstance(last, SearchFinished)
+    assert last.result.stop_reason == "exhausted"
 
 
 def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:

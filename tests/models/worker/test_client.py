@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import WorkerDiedError
-from adascale.engine.search.events import Event, SearchFinished
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.events import Event, PromptRead, SearchFinished
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions
@@ -98,6 +98,21 @@ def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worke
         again = [(problem, event) for problem, event in worker.run(questions("2 + 2?"), SETTINGS)]
         assert {problem.question for problem, _ in again} == {"2 + 2?"}
         assert isinstance(again[-1][1], SearchFinished)
+
+
+def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worker) -> None:
+    patient = Settings(strategy_named("vote", samples=900))
+    requests = [Request(Problem("long", "1 + 1?"), patient), Request(Problem("short", "2 + 2?"), SETTINGS)]
+    ends: dict[str, str] = {}
+    with worker:
+        for problem, event in worker.serve(requests):
+            if isinstance(event, PromptRead) and problem.id == "long":
+                worker.cancel("long")
+            if isinstance(event, SearchFinished):
+                ends[problem.id] = event.result.stop_reason
+        assert ends == {"long": "interrupted", "short": "exhausted"}
+        *_, (_, last) = worker.run(questions("3 + 3?"), SETTINGS)
+        assert isinstance(last, SearchFinished)
 
 
 def test_an_interruption_after_the_end_is_for_nobody(worker: Worker) -> None:

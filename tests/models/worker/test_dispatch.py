@@ -13,7 +13,7 @@ from adascale.engine.ports import SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchStarted
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.worker.dispatch import Flight, QuestionSource
@@ -22,22 +22,22 @@ SETTINGS = Settings(strategy_named("greedy"))
 DIED = WorkerDiedError("it died", "a fact", hint="a hint")
 
 
-def question(name: str) -> Problem:
-    return Problem(name, f"{name}?")
+def question(name: str) -> Request:
+    return Request(Problem(name, f"{name}?"), SETTINGS)
 
 
-def log_of(problem: Problem) -> list[Event]:
+def log_of(request: Request) -> list[Event]:
     """A whole search."""
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("\\boxed{7}", "stop"))
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
-    return [event for _, event in driver.run([problem], SETTINGS)]
+    return [event for _, event in driver.serve([request])]
 
 
-def begun(flight: Flight, problem: Problem, last: type[Event]) -> None:
+def begun(flight: Flight, request: Request, last: type[Event]) -> None:
     """Give the engine a question, and follow its log up to an event."""
-    flight.add(problem)
-    for event in log_of(problem):
-        flight.follow(problem.id, event)
+    flight.add(request)
+    for event in log_of(request):
+        flight.follow(request.problem.id, event)
         if isinstance(event, last):
             return
 
@@ -45,11 +45,11 @@ def begun(flight: Flight, problem: Problem, last: type[Event]) -> None:
 class Drawn:
     """A source whose questions can be waited for."""
 
-    def __init__(self, problems: Iterator[Problem]) -> None:
+    def __init__(self, requests: Iterator[Request]) -> None:
         self._news: SimpleQueue[None] = SimpleQueue()
-        self.source = QuestionSource(problems, lambda: self._news.put(None))
+        self.source = QuestionSource(requests, lambda: self._news.put(None))
 
-    def next(self) -> Problem | None:
+    def next(self) -> Request | None:
         if (found := self.source.take()) is None and not self.source.exhausted:
             self._news.get(timeout=10)
             found = self.source.take()
@@ -59,7 +59,7 @@ class Drawn:
 def test_a_question_is_drawn_when_it_is_asked_for_and_not_before() -> None:
     drawn: list[str] = []
 
-    def draw() -> Iterator[Problem]:
+    def draw() -> Iterator[Request]:
         for name in "ab":
             drawn.append(name)
             yield question(name)
@@ -75,7 +75,7 @@ def test_a_question_is_drawn_when_it_is_asked_for_and_not_before() -> None:
 
 
 def test_what_reading_the_questions_raises_is_raised_where_they_are_taken() -> None:
-    def draw() -> Iterator[Problem]:
+    def draw() -> Iterator[Request]:
         yield question("a")
         raise OSError("the disk is gone")
 
@@ -107,7 +107,7 @@ def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
 
 
 def test_an_engine_is_ready_for_more_when_it_has_begun_all() -> None:
-    flight = Flight(SETTINGS)
+    flight = Flight()
     assert flight.all_begun
     flight.add(question("a"))
     assert not flight.all_begun
@@ -117,11 +117,11 @@ def test_an_engine_is_ready_for_more_when_it_has_begun_all() -> None:
 
 
 def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
-    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
+    flight, source = Flight(), QuestionSource([], lambda: None)
     begun(flight, question("a"), PromptRead)
     flight.add(question("b"))
     [(problem, event)] = flight.lose(DIED, source)
-    assert problem == question("a")
+    assert problem == question("a").problem
     assert isinstance(event, SearchFailed)
     assert event.seq == 2
     assert type(event.error()) is WorkerDiedError
@@ -132,14 +132,14 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
 
 
 def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
-    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
+    flight, source = Flight(), QuestionSource([], lambda: None)
     begun(flight, question("a"), SearchStarted)
     assert [type(event) for _, event in flight.lose(DIED, source)] == [SearchFailed]
     assert flight.deaths == 0
 
 
 def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> None:
-    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
+    flight, source = Flight(), QuestionSource([], lambda: None)
     flight.add(question("a"))
     assert list(flight.lose(DIED, source)) == []
     assert source.take() == question("a")
@@ -150,7 +150,7 @@ def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> N
 
 
 def test_an_answer_ends_the_row_of_deaths() -> None:
-    flight, source = Flight(SETTINGS), QuestionSource([], lambda: None)
+    flight, source = Flight(), QuestionSource([], lambda: None)
     for _ in range(3):
         list(flight.lose(DIED, source))
     assert flight.deaths == 3

@@ -20,12 +20,13 @@ from adascale.engine.search.events import (
     StepProposed,
     from_json,
 )
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import STRATEGIES, Beam, Strategy, Vote
 from adascale.engine.types import Budget, Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer
 from adascale.models.options import SessionOptions
 from adascale.models.worker.messages import (
+    Cancel,
     Consent,
     EndOfQuestions,
     Interrupt,
@@ -36,6 +37,7 @@ from adascale.models.worker.messages import (
     Question,
     RunEnded,
     SearchEvent,
+    SettingsRow,
     StartRun,
     Status,
     WorkerFailed,
@@ -52,6 +54,7 @@ MODELS = ModelDescription(
     sampling={"top_p": 0.9},
 )
 NOTICE = Notice("some-code", "a message", ("a fact", "another"), "a hint")
+PLAIN = Settings(Vote())
 ASKED = Problem("q/1", "What is 1 + 1?", None, {"line": 3, "tags": ["a", {"b": None}], "p": 0.5})
 
 
@@ -68,9 +71,14 @@ def sent(event: Event) -> bytes:
     [
         OpenModels(SessionOptions("some.gguf", offline=True), confirm=True, verbose=False),
         Consent(True),
-        StartRun.of(Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,))),
-        Question(ASKED),
-        Question(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n")),
+        StartRun(),
+        Question.of(
+            Request(ASKED, Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,), "1"))
+        ),
+        Question.of(
+            Request(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n"), PLAIN)
+        ),
+        Cancel("q/1"),
         EndOfQuestions(),
         Interrupt(),
         Status("Loading\x1b[1m"),
@@ -92,7 +100,8 @@ def test_a_message_comes_out_as_it_went_in(message: Any) -> None:
 
 @pytest.mark.parametrize("strategy", [Beam(), Vote(3, modes=("program",))])
 def test_a_strategy_arrives_as_it_was(strategy: Strategy) -> None:
-    assert decode(encode(StartRun.of(Settings(strategy)))).settings().strategy == strategy
+    question = decode(encode(Question.of(Request(ASKED, Settings(strategy)))))
+    assert question.request().settings.strategy == strategy
 
 
 @pytest.mark.parametrize("path", [DEMO, *sorted(GOLDEN.glob("*.jsonl"))], ids=lambda path: path.stem)
@@ -143,7 +152,7 @@ def test_what_is_no_message_is_told(line: bytes) -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_strategy_arrives_with_its_parameters(name: str) -> None:
     settings = Settings(STRATEGIES[name](), Budget(100), 7, MODELS, (NOTICE,))
-    assert decode(encode(StartRun.of(settings))).settings() == settings
+    assert decode(encode(Question.of(Request(ASKED, settings)))).request() == Request(ASKED, settings)
 
 
 def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
@@ -152,4 +161,4 @@ def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
         pass
 
     with pytest.raises(UsageError, match="not built in"):
-        StartRun.of(Settings(OwnVote()))
+        SettingsRow.of(Settings(OwnVote()))
