@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..answers.program import executed_answer
-from ..ports import Prefix, Uncalibrated
+from ..ports import Prefix
 from ..types import Estimate, FinishedSearch, Mode, ModeProfile
 from .features import (
     QUESTION,
@@ -66,7 +66,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Implements ``engine.ports.Calibrator`` with fitted models; of a mode that it lacks it knows nothing.
+    """Implements ``engine.ports.Calibrator`` with fitted models.
 
     Attributes:
         stages: Model of each stage of its modes.
@@ -90,17 +90,13 @@ class Calibration:
         """The modes that it knows."""
         return tuple(self.domains)
 
-    def question(self, prefix: Prefix) -> Estimate | None:
+    def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question of which nothing is written yet."""
-        if prefix.mode not in self.domains:
-            return None
         model = self.stages[QUESTION[prefix.mode]]
         return self._estimate(model, question_evidence(_question_state(prefix)), prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
-        if prefix.mode not in self.domains:
-            return Uncalibrated().estimate(prefix, reward)
         steps = StepArrays.of(prefix, reward)
         assert steps is not None, "the generator's states were not kept"
         if prefix.mode == "program":
@@ -112,16 +108,14 @@ class Calibration:
         evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.wrong_sum]))
         return self._estimate(self.stages[stage], evidence, prefix)
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate | None:
-        """Estimate for the chosen answer of a finished search; None where a trajectory has none."""
-        if not all(candidate.estimate.calibrated for candidate in finished.candidates):
-            return None
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+        """Estimate for the chosen answer of a finished search."""
         evidence = answer_evidence([finished], self.profiles, self.answer.features)
         return self._estimate(self.answer, evidence, prefix)
 
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether the question is out of distribution, where estimates say little."""
-        return prefix.mode in self.domains and self.distance(prefix) > 1.0
+        return self.distance(prefix) > 1.0
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is outside."""

@@ -26,7 +26,6 @@ from adascale.engine.calibration.metrics import Predictions, brier, skill
 from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import scripted_step
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import (
     FINISHES,
@@ -131,18 +130,6 @@ def test_programs_have_estimates_of_their_own() -> None:
     failed = new["program"].quantiles[training(asked, programs=3).stages["program"].evidence.offset < 0]
     assert len(failed) > 10
     assert np.all(failed[:, 1] < 0.01)
-
-
-def test_of_a_mode_that_it_lacks_a_calibration_knows_nothing() -> None:
-    calibration = fitted().calibration
-    program = replace(prefix(), mode="program", steps=(scripted_step("```python\nprint(18)\n```", "stop"),))
-    assert calibration.question(replace(program, steps=())) is None
-    estimate = calibration.estimate(program, 0.7)
-    assert (estimate.median, estimate.calibrated) == (0.7, False)
-    assert not calibration.is_outside(program)
-    mixed = finished("18", "18")
-    candidates = (mixed.candidates[0], replace(mixed.candidates[1], mode="program", estimate=estimate))
-    assert calibration.confidence(prefix(), replace(mixed, candidates=candidates)) is None
 
 
 def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
