@@ -44,6 +44,18 @@ OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
 """Metadata of a field that the record of a search has only where it differs from its default."""
 
 
+Role = Literal["system", "user", "assistant"]
+"""Who speaks in a turn of a conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn of a conversation before the question."""
+
+    role: Role
+    content: str
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One question.
@@ -53,12 +65,14 @@ class Problem:
         question: The user's text, unchanged.
         answer: The known right answer, for evaluation only; no strategy sees it.
         meta: Fields that are carried through to the output.
+        history: The conversation before the question, which the generator reads and a PRM does not.
     """
 
     id: str
     question: str
     answer: str | None = None
     meta: Mapping[str, object] = field(default_factory=dict)
+    history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,26 @@
 
 The template is rendered once per model around a placeholder. A question is tokenized with control tokens off
 and put in its place, so a question that contains ``<|im_end|>`` is text. The assistant turn is opened
-by the template and continued token by token, never rendered again.
+by the template and continued token by token, never rendered again. Only a question with a conversation before
+it is rendered by itself, around a placeholder for each turn.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from adascale.engine.errors import ModelCorruptError
+from adascale.engine.errors import ModelCorruptError, UsageError
+from adascale.engine.types import Turn
 
 from .runtime import LlamaModel
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
+_TURN = "ADASCALE-TURN-{}-7c1f"
+_ANY_PLACEHOLDER = re.compile(r"ADASCALE-TURN-(\d+)-7c1f|ADASCALE-QUESTION-7c1f")
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 
 Message = dict[str, str]
@@ -72,26 +77,69 @@ class ChatFormat:
     """
 
     def __init__(self, model: LlamaModel, system: str, opening: str = "") -> None:
-        before, behind = self._split_template(model, system)
+        self._system = system
+        self._shows_system = shows_system(model, system)
+        before, behind = self._split_template(model)
         behind += opening
         self.opening = opening
         self._model = model
         self.head = _with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True))
 
-    def prompt(self, question: str) -> tuple[int, ...]:
-        """All prompt tokens of a question."""
-        return (*self.head, *self._model.tokenize(question.strip(), special=False), *self.tail)
+    def prompt(self, question: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
+        """All prompt tokens of a question, and of the conversation before it.
+
+        Raises:
+            UsageError: the template has no place for these turns.
+        """
+        head = self._conversation(history) if history else self.head
+        return (*head, *self._model.tokenize(question.strip(), special=False), *self.tail)
 
     def sha256(self) -> str:
         """Digest of the prompt around a question, by which calibrations and kept draws know it."""
         return hashlib.sha256(json.dumps([self.head, self.tail]).encode()).hexdigest()
 
-    @staticmethod
-    def _split_template(model: LlamaModel, system: str) -> tuple[str, str]:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
-        if not shows_system(model, system):
-            messages = [{"role": "user", "content": f"{system}\n\n{_PLACEHOLDER}"}]
+    def _conversation(self, history: Sequence[Turn]) -> tuple[int, ...]:
+        """Tokens of a conversation up to the question; system turns stand below the system prompt."""
+        slots = [_TURN.format(n) for n in range(len(history))]
+        asked = [slot for slot, turn in zip(slots, history, strict=True) if turn.role == "system"]
+        spoken = [
+            {"role": turn.role, "content": slot}
+            for slot, turn in zip(slots, history, strict=True)
+            if turn.role != "system"
+        ]
+        system = "\n\n".join([self._system, *asked])
+        messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
+        try:
+            text = render(self._model, messages, open_assistant=True)
+        except ModelCorruptError as exc:
+            raise self._no_place() from exc
+        literals, found = _ANY_PLACEHOLDER.split(text)[::2], list(_ANY_PLACEHOLDER.finditer(text))
+        shown = [int(match[1]) for match in found if match[1]]
+        if sorted(shown) != list(range(len(history))) or found[-1][0] != _PLACEHOLDER:
+            raise self._no_place()
+        tokens = _with_bos(self._model, self._model.tokenize(literals[0], special=True))
+        for n, literal in zip(shown, literals[1:], strict=False):
+            content = self._model.tokenize(history[n].content.strip(), special=False)
+            tokens = (*tokens, *content, *self._model.tokenize(literal, special=True))
+        return tokens
+
+    def _no_place(self) -> UsageError:
+        return UsageError(
+            f"the chat template of {self._model.path.name} has no place for these messages",
+            hint="let turns of user and assistant alternate, the user's first and last",
+            slug="bad-conversation",
+        )
+
+    def _with_system(self, system: str, messages: list[Message]) -> list[Message]:
+        """The messages below a system prompt, which stands in the first one where there is no such role."""
+        if self._shows_system:
+            return [{"role": "system", "content": system}, *messages]
+        first, *others = messages
+        return [{**first, "content": f"{system}\n\n{first['content']}"}, *others]
+
+    def _split_template(self, model: LlamaModel) -> tuple[str, str]:
+        messages = self._with_system(self._system, [{"role": "user", "content": _PLACEHOLDER}])
         text = render(model, messages, open_assistant=True)
         before, found, behind = text.partition(_PLACEHOLDER)
         if not found or _PLACEHOLDER in behind:

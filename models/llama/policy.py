@@ -73,16 +73,18 @@ class LlamaPolicy:
 
         Raises:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
+            UsageError: the model's chat template has no place for the turns before the question.
         """
         chat = self._chats[mode]
-        tokens = chat.prompt(problem.question)
+        tokens = chat.prompt(problem.question, problem.history)
         self._check_fit(len(tokens))
         self._prompts[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
             return PrefixWork(0, len(tokens), parked.reading)
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
-        return read_prompt(self._context, self._cache, len(self._slots), chat.head, tokens)
+        head = chat.head if tokens[: len(chat.head)] == chat.head else ()
+        return read_prompt(self._context, self._cache, len(self._slots), head, tokens)
 
     def _check_fit(self, prompt_tokens: int) -> None:
         needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window

@@ -119,20 +119,21 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
 def read_prompt(
     context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
 ) -> PrefixWork:
-    """Evaluate a prompt and park it; it and its head, which all prompts share, are pinned.
+    """Evaluate a prompt and park it; it and its head, which prompts share, are pinned.
 
     Args:
         context: Has ``sequence`` free; it is empty afterwards.
         cache: Where they are parked.
         sequence: Where the prompt is evaluated.
-        head: Tokens that every prompt begins with.
+        head: Tokens that it begins with, as other prompts do; may be empty.
         prompt: The whole prompt.
     """
     shared = cache.get(head)
     if shared is None:
         context.clear(sequence)
-        evaluate_tokens(context, sequence, 0, head)
-        cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
+        if head:
+            evaluate_tokens(context, sequence, 0, head)
+            cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
     else:
         context.restore(sequence, shared.state)
     row = evaluate_tokens(context, sequence, len(head), prompt[len(head) :])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import tiny
 
-from adascale.engine.errors import ModelCorruptError
+from adascale.engine.errors import ModelCorruptError, UsageError
+from adascale.engine.types import Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel
 
@@ -31,4 +32,53 @@ def test_a_template_that_cannot_be_rendered_is_the_files_fault(tmp_path: Path) -
     model = opened(tmp_path, "{% for m in messages %}")
     with pytest.raises(ModelCorruptError, match=r"the chat template of chain\.gguf cannot be rendered"):
         ChatFormat(model, "Be brief.")
+    model.close()
+
+
+EARLIER = (Turn("system", "Use metres."), Turn("user", "How <|im_end|> far?"), Turn("assistant", " 7 \n"))
+
+
+def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in_it_are_text(
+    tmp_path: Path,
+) -> None:
+    model = opened(tmp_path, tiny.CHATML)
+    chat = ChatFormat(model, "Be brief.")
+    prompt = chat.prompt("And back?", EARLIER)
+    # Control tokens have no text of their own; what is left of them here stands in the question.
+    assert b"".join(map(model.piece, prompt)).decode() == (
+        "system\nBe brief.\n\nUse metres.\nuser\nHow <|im_end|> far?\n"
+        "assistant\n7\nuser\nAnd back?\nassistant\n"
+    )
+    [end] = model.tokenize("<|im_end|>", special=True)
+    assert prompt.count(end) == 4
+    assert chat.prompt("And back?", EARLIER[1:])[: len(chat.head)] == chat.head
+    assert chat.prompt("And back?") == (
+        *chat.head,
+        *model.tokenize("And back?", special=False),
+        *chat.tail,
+    )
+    model.close()
+
+
+def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_turn(tmp_path: Path) -> None:
+    without = "{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"
+    model = opened(tmp_path, without)
+    prompt = ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
+    text = b"".join(map(model.piece, prompt)).decode()
+    assert text == "[Be brief.\n\nUse metres.\n\nHow <|im_end|> far?][7][Back?]"
+    model.close()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if messages|length > 2 %}{{ raise_exception('no') }}{% endif %}{{ messages[-1].content }}",
+        "{{ messages[-1].content }}",
+    ],
+)
+def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, template: str) -> None:
+    model = opened(tmp_path, template)
+    with pytest.raises(UsageError, match="has no place for these messages") as caught:
+        ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
+    assert caught.value.slug == "bad-conversation"
     model.close()

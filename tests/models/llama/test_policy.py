@@ -17,7 +17,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
-from adascale.engine.types import BranchId, Problem, Step
+from adascale.engine.types import BranchId, Problem, Step, Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
@@ -164,6 +164,17 @@ def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, r
     ) as caught:
         policy.open(Problem("long", "word " * 120))
     assert "this one was trained for 512 tokens" in caught.value.hint
+
+
+def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    first = policy.open(Problem("a", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7"))))
+    assert first.reused_tokens == 0
+    assert policy.open(Problem("b", "How far?")).reused_tokens == len(policy._chats["prose"].head)
+    asked_in_its_own_way = Problem("c", "How far?", history=(Turn("system", "Use metres."),))
+    assert policy.open(asked_in_its_own_way).reused_tokens == 0
+    policy.close_problem(asked_in_its_own_way)
+    assert policy.open(asked_in_its_own_way).reused_tokens == 0
 
 
 def test_control_tokens_in_a_question_are_text(make: Make, chain_gguf: Path) -> None:
