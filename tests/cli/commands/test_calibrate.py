@@ -261,9 +261,13 @@ def test_ask_gives_a_probability_and_says_where_it_is_from(
     assert record["calibration"]["file"] == str(artefact)
     assert record["warnings"] == []
     events = [json.loads(line) for line in trace.read_text().splitlines()]
-    [estimate] = [e["estimate"] for e in events if e["kind"] == "prompt_read" and e["estimate"]]
-    assert estimate["calibrated"]
-    assert 0 < estimate["lower"] < estimate["median"] < estimate["upper"] < 1
+    estimates = {e.get("mode"): e["estimate"] for e in events if e["kind"] == "prompt_read"}
+    assert set(estimates) == {None, "program"}  # auto: the calibration knows both, and adaptive weighs them
+    assert record["search"]["modes"] == ["prose", "program"]
+    assert all(estimate["calibrated"] for estimate in estimates.values())
+    prose, program = estimates[None], estimates["program"]
+    assert 0 < prose["lower"] < prose["median"] < prose["upper"] < 1
+    assert program["median"] < 0.1  # this model writes none
     assert all(e["estimate"]["calibrated"] for e in events if e["kind"] == "step_scored")
     none = json.loads(home.run(*ask, "--calibration", "none").stdout)
     assert (none["confidence"]["p"], none["confidence"]["calibrated"], none["calibration"]) == (
