@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .code.trial import Trial
 from .types import (
     PROFILES,
     BranchId,
@@ -36,6 +37,7 @@ class Prefix:
         prompt: Reading of the question in this mode's prompt, where there is one.
         mode: How it reasons.
         execution: What running it gave, where it is a whole program.
+        trial: What the tests say of it, where it is the program of a code task.
     """
 
     problem: Problem
@@ -43,6 +45,7 @@ class Prefix:
     prompt: Reading | None = None
     mode: Mode = "prose"
     execution: Execution | None = None
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +151,8 @@ class Calibrator(Protocol):
 class Executor(Protocol):
     """Runs programs beside the decoding of further ones."""
 
-    def submit(self, ticket: int, program: str) -> None:
-        """Run a program as soon as there is room; never waits."""
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
+        """Run a program of a trajectory in this mode as soon as there is room; never waits."""
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
         """Executions that have ended since the last call; with ``block`` at least one where any runs."""

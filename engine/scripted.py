@@ -115,7 +115,7 @@ class ScriptedExecutor:
     _submitted: list[tuple[int, str]] = field(default_factory=list)
     _ended: list[tuple[int, Execution]] = field(default_factory=list)
 
-    def submit(self, ticket: int, program: str) -> None:
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program."""
         self._submitted.append((ticket, program))
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NewType, get_args
+
+from .code.statement import statement
+from .code.suite import CodeTask
 
 if TYPE_CHECKING:
     # A trace is replayed without numpy, which takes longer to import than all the rest.
@@ -23,17 +26,18 @@ Finish = Literal["step", "stop", "length"]
 
 FINISHES: tuple[Finish, ...] = get_args(Finish)
 
-Mode = Literal["prose", "program"]
-"""How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it."""
+Mode = Literal["prose", "program", "code"]
+"""How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it. The
+trajectory of a code task is a program too, but there the program is the answer, and tests run it."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
-SelectRule = Literal["vote", "best", "weighted"]
-"""How the answer is chosen: the largest group of equal answers, the highest median estimate, or the group
-with the largest sum of medians."""
+SelectRule = Literal["vote", "best", "weighted", "passing"]
+"""How the answer is chosen: the largest group of equal answers, the highest median estimate, the group with
+the largest sum of medians, or of programs the group that passes most tests."""
 
 NodeStatus = Literal["open", "pruned", "terminal"]
 
@@ -66,6 +70,7 @@ class Problem:
         answer: The known right answer, for evaluation only; no strategy sees it.
         meta: Fields that are carried through to the output.
         history: The conversation before the question, which the generator reads and a PRM does not.
+        task: Tests of the program that is asked for; None where the question has an answer of another kind.
     """
 
     id: str
@@ -73,6 +78,16 @@ class Problem:
     answer: str | None = None
     meta: Mapping[str, object] = field(default_factory=dict)
     history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    task: CodeTask | None = field(default=None, metadata=OMIT_DEFAULT)
+
+    @property
+    def statement(self) -> str:
+        """What a generator reads: the question, and behind it the tests that are given."""
+        return self.question if self.task is None else statement(self.question, self.task.given)
+
+    def for_search(self) -> Problem:
+        """The problem as a search may see it: without hidden tests."""
+        return self if self.task is None else replace(self, task=CodeTask(self.task.given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +217,21 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A finished trajectory: its last node, the answer found in it, if any, and how it reasoned."""
+    """A finished trajectory.
+
+    Attributes:
+        node: Its last.
+        answer: Found in it, if any; of a code task how many tests its program passes (``Trial.outcome``).
+        estimate: Of that node.
+        mode: How it reasoned.
+        passed: Tests that its program passes.
+    """
 
     node: NodeId
     answer: str | None
     estimate: Estimate
     mode: Mode = "prose"
+    passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from adascale.engine.code.assembly import suite_of
 from adascale.engine.code.harness import Harness, Verdict
-from adascale.engine.code.suite import Suite, suite_of
+from adascale.engine.code.suite import Suite
 from adascale.engine.code.task import read_task
 from adascale.models.programs.cpython import CPythonExecutor
 from adascale.models.programs.detection import find_sandbox

@@ -53,7 +53,7 @@ def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
 
 
 def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
-    """Pick the answer: by votes, by votes weighted with their estimates, or by the best single estimate.
+    """Pick the answer: by votes, plain or weighted with estimates, by one estimate, or by tests that pass.
 
     Without any readable answer the best finished trajectory is shown, with ``answer=None``.
     """
@@ -67,6 +67,9 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
     elif rule == "best":
         first = next(c.node for c in by_estimate if c.answer is not None)
         groups.sort(key=lambda g: first not in g.nodes)
+    elif rule == "passing":
+        passed = {c.node: c.passed for c in candidates}
+        groups.sort(key=lambda g: -passed[g.nodes[0]])
     winner = groups[0]
     best = next(c for c in by_estimate if c.node == winner.nodes[0])
     return SearchResult(winner.answer, best.estimate, tuple(groups), best.node)

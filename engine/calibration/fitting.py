@@ -11,7 +11,7 @@ import numpy as np
 
 from ..answers.lookahead import seating
 from ..answers.votes import choose, group_answers
-from ..types import MODES, AnswerGroup, Candidate, Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, Mode, ModeProfile, NodeId
 from . import Method
 from .calibration import Calibration, Domain
 from .features import (
@@ -80,7 +80,7 @@ class Training:
     @property
     def modes(self) -> list[Mode]:
         """The modes that were drawn."""
-        return [mode for mode in MODES if FINISHED[mode] in self.stages]
+        return [mode for mode, stage in FINISHED.items() if stage in self.stages]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _HARNESS = """\
 print_{n}, repr_{n}, str_{n}, type_{n}, isinstance_{n} = print, repr, str, type, isinstance
-given_{n}, messages_{n} = [], []
+given_{n}, messages_{n}, missed_{n} = [], [], []
 
 
 def keep_{n}(value):
@@ -69,8 +69,12 @@ def run_{n}(number, test):
         else:
             message = text_{n}(str_{n}, error)
             verdict, detail = "error", type_{n}(error).__name__ + (": " + message if message else "")
+    if verdict != "passed":
+        missed_{n}.append(number)
     print_{n}("\\n{n}", number, verdict, repr_{n}(detail))
 """
+_END = 'missed_{n} and fail_{n}("not every test passed")'
+"""So a source runs to its end where its program passes every test, and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,9 @@ class Harness:
         stars = [node for node in shared if not _is_from_future(node)]
         rest = [node for node in program if not _is_from_future(node)]
         harness = _HARNESS.format(n=nonce, shown=_SHOWN)
-        return "\n".join([unparse(future), harness, unparse(stars), unparse(rest), *runs, ""])
+        return "\n".join(
+            [unparse(future), harness, unparse(stars), unparse(rest), *runs, _END.format(n=nonce)]
+        )
 
     def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
         """One verdict for each test, in their order, from running ``source``."""
@@ -133,6 +139,10 @@ class Harness:
         end = next((number for number in numbers if number not in found), None)
         ending = {} if end is None else {end: _ending(execution)}
         return tuple((found | ending).get(number, Verdict("not-run")) for number in numbers)
+
+    def without_verdicts(self, output: str) -> str:
+        """What the program itself printed."""
+        return re.sub(rf"\n{self.nonce} [^\n]*(?:\n|$)", "", output)
 
     @property
     def nonce(self) -> str:

@@ -1,13 +1,8 @@
-"""A test of a program, and the suite of tests that a task has."""
+"""The words of a code task: a test of a program, the suite of tests that a task has, and the task."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from ..errors import UsageError, setting
-from .imports import missing_modules
-from .syntax import called_names, normal_form, outside_names, parse
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,50 +37,17 @@ class Suite:
     entry_point: str = ""
 
 
-def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
-    """A suite of tests without copies; its entry point is the function that all of them name, else the first.
+_NO_TESTS = Suite()
 
-    Modules of the standard library that a test asks for and forgot to import are imported.
 
-    Args:
-        tests: Each of source that parses.
-        entry_point: As the task has it; None reads it from the tests.
+@dataclass(frozen=True, slots=True)
+class CodeTask:
+    """The tests of a task.
 
-    Raises:
-        UsageError: a test names nothing that a program could define, so that it ends alike whatever the
-            program; or no test names the entry point.
+    Attributes:
+        given: Those that a search may run; none leaves a program untested.
+        hidden: Those that judge a program afterwards; no search may see them.
     """
-    unique: dict[str, CodeTest] = {}
-    for test in map(_with_modules, tests):
-        unique.setdefault(normal_form(test.text), test)
-    needs = [_program_names(test) for test in unique.values()]
-    if not needs:
-        return Suite((), entry_point or "")
-    shared = [name for name in needs[0] if all(name in names for names in needs)]
-    if entry_point is not None and not any(entry_point in names for names in needs):
-        raise UsageError(
-            f'no test names the entry point "{entry_point}"',
-            f"they name: {', '.join(dict.fromkeys(name for names in needs for name in names))}",
-            slug="bad-test",
-        )
-    return Suite(tuple(unique.values()), entry_point or (shared or needs[0])[0])
 
-
-def _with_modules(test: CodeTest) -> CodeTest:
-    """The test with imports of modules that it asks for and forgot (``math.isclose(f(2), 4)``)."""
-    lines = [f"import {name}" for name in missing_modules(test.text)]
-    return CodeTest(test.source, "\n".join(filter(None, [*lines, test.setup]))) if lines else test
-
-
-def _program_names(test: CodeTest) -> tuple[str, ...]:
-    """What a test needs of the program: first what it calls, as arguments may be constants of the program."""
-    needed = outside_names(test.text)
-    if not needed:
-        raise UsageError(
-            "a test names nothing that a program could define, so it ends alike whatever the program",
-            test.source,
-            hint=f"call the function that the program should have: {setting('test', 'assert f(2) == 4')}",
-            slug="bad-test",
-        )
-    called = called_names(parse(test.text))
-    return tuple(sorted(needed, key=lambda name: name not in called))
+    given: Suite = _NO_TESTS
+    hidden: Suite = field(default=_NO_TESTS, metadata={"omit_default": True})

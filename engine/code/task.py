@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ..errors import UsageError
+from .assembly import suite_of
 from .asserts import read_tests
 from .examples import read_examples
-from .suite import CodeTest, Suite, suite_of
+from .suite import CodeTask, CodeTest
 
 FIELDS = ("tests", "hidden", "entry_point", "imports")
 """Fields of a record that make it a code task."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodeTask:
-    """The tests of a task.
-
-    Attributes:
-        given: Those that a search may run; none leaves a program untested.
-        hidden: Those that judge a program afterwards; no search may see them.
-    """
-
-    given: Suite
-    hidden: Suite
 
 
 def read_task(question: str, record: Mapping[str, object]) -> CodeTask | None:

@@ -141,7 +141,7 @@ class Driver:
             yield from self._deliver(search)
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
-        problem, settings = request.problem, request.settings
+        problem, settings = request.problem.for_search(), request.settings
         # A calibration that does not know a mode of the strategy is no measure of the others beside it.
         known = self._calibrator.profiles.keys() >= set(settings.strategy.modes)
         calibrator = self._calibrator if known else Uncalibrated()
@@ -233,11 +233,11 @@ class Driver:
     def _execute(self) -> None:
         """Start programs that were written, and take what has run; wait only where nothing else goes on."""
         for search in self._active:
-            for node, program in search.take_programs():
+            for job in search.take_programs():
                 assert self._executor is not None, "a strategy draws programs, and nothing runs them"
                 ticket = next(self._tickets)
-                self._executing[ticket] = search, node
-                self._executor.submit(ticket, program)
+                self._executing[ticket] = search, job.node
+                self._executor.submit(ticket, job.source, job.mode)
         if self._executor is None or not self._executing:
             return
         for ticket, execution in self._executor.collect(block=not self._owner):

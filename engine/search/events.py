@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
+from ..code.trial import Trial
 from ..errors import AdascaleError, TraceError, error_class
 from ..types import (
     OMIT_DEFAULT,
@@ -191,11 +192,12 @@ class StepScored(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRan(_Event):
-    """A node's program was run, or could not be."""
+    """A node's program was run, or could not be; of a code task with what the given tests say of it."""
 
     kind: ClassVar[str] = "program_ran"
     node: NodeId
     execution: Execution
+    trial: Trial | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 NOT_NEEDED = "no longer needed"

@@ -36,6 +36,8 @@ class Leaderboard:
         end = self._tree[node]
         if end.step is None or end.estimate is None or end.status != "terminal":
             return None
+        if end.trial is not None:
+            return Candidate(node, end.trial.outcome, end.estimate, end.mode, end.trial.passed)
         if end.execution is not None:
             return Candidate(node, executed_answer(end.execution), end.estimate, end.mode)
         # A run that was cut off counts as a failure unless it had already boxed its answer.
@@ -61,7 +63,7 @@ class Leaderboard:
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
         questions = self._tree.questions
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
-        chosen = choose(shown, self._strategy.select)
+        chosen = choose(shown, self._strategy.rule)
         self._latest = with_confidence(chosen, shown, questions, prefix, self._calibrator)
         ended = len(candidates) + sum(cut.values())
         now = standing(self._latest, shown, ended)

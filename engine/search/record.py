@@ -144,8 +144,10 @@ class Record:
             case BranchStarted():
                 self.branches[event.branch] = event
             case AnswerFound():
-                mode = self.tree[event.node].mode
-                self.candidates.append(Candidate(event.node, event.answer, event.estimate, mode))
+                end = self.tree[event.node]
+                passed = end.trial.passed if end.trial else 0
+                found = Candidate(event.node, event.answer, event.estimate, end.mode, passed)
+                self.candidates.append(found)
             case AnswersJudged():
                 self.tree.standing, self.tree.groups = event.standing, event.groups
             case BudgetSpent():
@@ -177,7 +179,8 @@ class Record:
                     raise TraceError(f"node {event.node} is out of order in the trace")
                 node.usage = event.usage
             case ProgramRan():
-                self.tree[event.node].execution = event.execution
+                node = self.tree[event.node]
+                node.execution, node.trial = event.execution, event.trial
                 return
             case StepScored():
                 node = self.tree[event.node]

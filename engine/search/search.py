@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..answers.program import read_program
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError
 from ..ports import Calibrator, Clock, Growth, Prefix, Score
@@ -44,6 +43,7 @@ from .events import (
     Warned,
 )
 from .leaderboard import Leaderboard
+from .programs import Job, Programs, Run
 from .record import EventLog
 from .settings import Settings
 from .turns import Branch, Draw, Turns, branch_seed
@@ -53,8 +53,6 @@ GREW_EVERY = 8
 
 Cancel = Callable[[BranchId], Step | None]
 """Ends a running branch and returns its unfinished step, None if it has no token yet."""
-
-NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
 
 _OUTSIDE = Notice(
     "outside-calibration",
@@ -92,8 +90,7 @@ class Search:
         self._verdict: StopReason | None = None  # why the plan has ended
         self._finishing_one = False
         self._running: dict[BranchId, Branch] = {}
-        self._programs: dict[NodeId, str] = {}  # to be run
-        self._executing = 0
+        self._programs = Programs(problem)
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan went on
         self._cut: list[NodeId] = []  # branches below them still run
@@ -164,10 +161,10 @@ class Search:
             return False
         ended = growth.step.finish != "step" or branch.draw.until == "step"
         node = self._add_step(growth.branch, growth.step, ended=ended)
-        if branch.draw.mode == "program":
-            self._programs[node] = growth.step.text
-        else:
+        if branch.draw.mode == "prose":
             self._unscored.append(node)
+        else:
+            self._programs.add(node, growth.step.text, branch.draw.mode)
         return ended
 
     def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
@@ -199,20 +196,24 @@ class Search:
 
     # Running programs
 
-    def take_programs(self) -> list[tuple[NodeId, str]]:
-        """Programs to be run, by their nodes; what holds none has failed already."""
-        programs, self._programs = self._programs, {}
-        found = {node: read_program(text) for node, text in programs.items()}
-        self._executing += len(found)
-        for node in [node for node, program in found.items() if program is None]:
-            self.record_execution(node, NO_PROGRAM)
-        return [(node, program) for node, program in found.items() if program is not None]
+    def take_programs(self) -> list[Job]:
+        """What an executor is to run; a program whose fate is known without it can be scored at once."""
+        jobs: list[Job] = []
+        for each in self._programs.take():
+            match each:
+                case Job():
+                    jobs.append(each)
+                case Run():
+                    self._record_run(each)
+        return jobs
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        self._executing -= 1
-        self._emit(ProgramRan(node=node, execution=execution))
-        self._unscored.append(node)
+        self._record_run(self._programs.end(node, execution))
+
+    def _record_run(self, run: Run) -> None:
+        self._emit(ProgramRan(node=run.node, execution=run.execution, trial=run.trial))
+        self._unscored.append(run.node)
 
     # Scoring and judging
 
@@ -260,7 +261,7 @@ class Search:
     @property
     def _idle(self) -> bool:
         """Whether nothing runs, and nothing waits to."""
-        return not (self._running or self._executing or self._turns.any_waiting)
+        return not (self._running or self._programs.pending or self._turns.any_waiting)
 
     def _resume_plan(self) -> None:
         """Send the plan the nodes that are new, then each trajectory whose turn it is."""

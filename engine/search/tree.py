@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..code.trial import Trial
 from ..ports import Prefix
 from ..types import (
     ROOT,
@@ -35,6 +36,7 @@ class Node:
         branch: The branch that wrote it; they are numbered in the order in which they were drawn.
         mode: How it reasons.
         execution: What running it gave, where it is a program that has run.
+        trial: What the tests say of it, where it is the program of a code task.
         reward: Raw output of the reward model; None until scored.
         estimate: Calibrated success probability; None until scored.
         status: ``open`` may be expanded, ``terminal`` ended by itself, ``pruned`` was cut.
@@ -48,6 +50,7 @@ class Node:
     branch: BranchId | None = None
     mode: Mode = "prose"
     execution: Execution | None = None
+    trial: Trial | None = None
     reward: float | None = None
     estimate: Estimate | None = None
     status: NodeStatus = "open"
@@ -144,8 +147,9 @@ class Tree:
             mode: How it goes on; by default as the node does.
         """
         mode = mode or self[node].mode
-        execution = self[node].execution
-        return Prefix(self.problem, self.steps(node), self.readings.get(mode), mode, execution)
+        end = self[node]
+        reading = self.readings.get(mode)
+        return Prefix(self.problem, self.steps(node), reading, mode, end.execution, end.trial)
 
     def usage(self) -> Usage:
         """Sum over all nodes."""

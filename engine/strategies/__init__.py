@@ -3,8 +3,9 @@
 ``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at once,
 ``beam`` grows trees step by step, ``rollouts`` draws and counts what a calibration is fitted on. The stop
 rules: ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates and redraws steps
-with a wrong sum, ``vote_stopping`` by votes alone. ``allocation`` has the paper's rules and numbers. A new
-strategy is a dataclass in one of these files and its name in the table below.
+with a wrong sum, ``vote_stopping`` by votes alone, ``passing`` by the tests of a code task. ``allocation``
+has the paper's rules and numbers. A new strategy is a dataclass in one of these files and its name in the
+table below.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..types import Mode
 from .adaptive import Adaptive
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
+from .passing import Passing
 from .sampling import BestOfN, Greedy, Vote
 from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
@@ -38,6 +40,7 @@ __all__ = [
     "InstanceAdaptive",
     "Margin",
     "ModeChoice",
+    "Passing",
     "Plan",
     "ProseAndProgram",
     "Strategy",
@@ -64,6 +67,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         Margin,
         EarlyStopping,
         ProseAndProgram,
+        Passing,
     )
 }
 

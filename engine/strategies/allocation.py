@@ -23,6 +23,9 @@ PAPER: Mapping[str, float] = {
 
 PAPER_TEMPERATURE = 0.7
 
+_STRENGTH = 3.0
+"""Samples that a question's own estimate is worth, as in ``answers.lookahead``."""
+
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
 
@@ -75,6 +78,20 @@ def majority_confidence(first: int, second: int) -> float:
     draws = first + second + 1
     at_most_first = sum(math.comb(draws, i) for i in range(first + 1))
     return at_most_first / float(2**draws)
+
+
+def chance_of_success(p: float, failures: int, left: int) -> float:
+    """P(some of the next ``left`` samples succeeds) after failures alone, by a Beta-binomial.
+
+    Args:
+        p: Estimate before the first sample that one succeeds; it weighs as much as 3 samples.
+        failures: Samples so far.
+        left: Samples that may still be drawn.
+    """
+    mean = min(max(p, _EPS), 1.0 - _EPS)
+    a, b = mean * _STRENGTH, (1.0 - mean) * _STRENGTH + failures
+    all_fail = math.lgamma(b + left) - math.lgamma(a + b + left) - math.lgamma(b) + math.lgamma(a + b)
+    return 1.0 - math.exp(all_fail)
 
 
 def _samples_needed(p: float, confidence: float) -> float:

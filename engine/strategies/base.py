@@ -102,6 +102,11 @@ class Strategy(ABC):
         """Branches that can usefully run at the same time."""
         return self.at_most or 1
 
+    @property
+    def rule(self) -> SelectRule:
+        """How the answer is chosen: among programs of a code task always by the tests that they pass."""
+        return "passing" if "code" in self.modes else self.select
+
     def surplus(self, standing: Standing) -> float | None:
         """Gain of a further trajectory over the gain that it needs for the search to go on.
 

@@ -39,9 +39,9 @@ class WaitingExecutor:
         self._executor = executor
         self._running = 0
 
-    def submit(self, ticket: int, program: str) -> None:
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program."""
-        self._executor.submit(ticket, program)
+        self._executor.submit(ticket, program, mode)
         self._running += 1
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:

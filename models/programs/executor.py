@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Self
 
-from adascale.engine.types import Execution
+from adascale.engine.types import Execution, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ThreadedExecutor(ABC):
     def run(self, program: str) -> Execution:
         """Run one program to its end; its failure is in the execution, never raised."""
 
-    def submit(self, ticket: int, program: str) -> None:
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program as soon as a thread is free."""
         self._running[self._threads.submit(self.run, program)] = ticket
 

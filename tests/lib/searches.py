@@ -17,7 +17,7 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     """A whole search with invented steps."""
 
     def script(prefix: Prefix, rng: random.Random) -> Step:
-        last = len(prefix.steps) >= 3 or rng.random() < 0.3
+        last = prefix.mode == "code" or len(prefix.steps) >= 3 or rng.random() < 0.3
         text = f"the answer is {rng.randrange(3)}" if last else f"step {rng.randrange(100)}\n"
         return scripted_step(text, "stop" if last else "step")
 

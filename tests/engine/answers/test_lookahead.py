@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.answers import lookahead as module
 from adascale.engine.answers.lookahead import Lookahead, ModeState, Support, log_odds, look_ahead
-from adascale.engine.types import MODES, Estimate, Mode
+from adascale.engine.types import Estimate, Mode
 
 SPREAD = 6.0
 SPREADS: Mapping[Mode, float] = {"prose": 6.0, "program": 2.5}
@@ -122,8 +122,10 @@ def test_the_votes_played_on_at_random_agree(
     """Draw which answer is right, its rate and the next trajectories, and count who leads then."""
     monkeypatch.setattr(module, "AHEAD", (8,))
     found = [Support({"prose": prose, "program": program}, 0.0) for prose, program in votes]
-    drawn = {each: sum(answer.votes[each] for answer in found) + 1 for each in MODES}  # one without an answer
-    states = {each: ModeState(question(0.5), drawn[each], SPREADS[each]) for each in MODES}
+    drawn = {
+        each: sum(answer.votes[each] for answer in found) + 1 for each in SPREADS
+    }  # one without an answer
+    states = {each: ModeState(question(0.5), drawn[each], SPREADS[each]) for each in SPREADS}
     a, b = module._beta(states[mode], found, mode)
     posterior = module.posterior(states, found)
     rng = random.Random(0)
@@ -153,7 +155,7 @@ def test_the_votes_played_on_at_random_agree(
 
 def test_a_mistake_that_a_mode_repeats_is_no_proof() -> None:
     """Programs agree on wrong answers more often: two that agree say less than two in prose."""
-    states = {mode: ModeState(question(0.2), 2, SPREADS[mode]) for mode in MODES}
+    states = {mode: ModeState(question(0.2), 2, SPREADS[mode]) for mode in SPREADS}
     prose, programs = (
         module.posterior({mode: states[mode]}, [Support({mode: 2}, 0.0)])[0] for mode in ("prose", "program")
     )
@@ -161,8 +163,8 @@ def test_a_mistake_that_a_mode_repeats_is_no_proof() -> None:
 
 
 def test_two_modes_that_agree_say_more_than_one_that_agrees_with_itself() -> None:
-    once = {mode: ModeState(question(0.3), 1, 2.5) for mode in MODES}
-    twice = {mode: ModeState(question(0.3), 2 * (mode == "program"), 2.5) for mode in MODES}
+    once = {mode: ModeState(question(0.3), 1, 2.5) for mode in SPREADS}
+    twice = {mode: ModeState(question(0.3), 2 * (mode == "program"), 2.5) for mode in SPREADS}
     both = module.posterior(once, [Support({"prose": 1, "program": 1}, 0.0)])
     alone = module.posterior(twice, [Support({"program": 2}, 0.0)])
     assert both[0] > alone[0]

@@ -29,7 +29,6 @@ from adascale.engine.ports import Prefix
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import (
     FINISHES,
-    MODES,
     PROFILES,
     Candidate,
     Estimate,
@@ -100,8 +99,8 @@ def test_the_features_of_an_answer_by_hand() -> None:
 
 
 def test_an_answer_that_both_modes_give_says_so() -> None:
-    candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(MODES))
-    questions = dict.fromkeys(MODES, MIDDLE)
+    candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(PROFILES))
+    questions = dict.fromkeys(PROFILES, MIDDLE)
     search = FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
     [row] = answer_evidence([search], PROFILES, len(ANSWER_FEATURES)).scalars
     found = dict(zip(ANSWER_FEATURES, row, strict=True))
@@ -120,7 +119,7 @@ def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
 
 def test_programs_have_estimates_of_their_own() -> None:
     fit = fitted(programs=3)
-    assert fit.calibration.modes == MODES
+    assert fit.calibration.modes == tuple(PROFILES)
     assert set(fit.held_out) == STAGES | {"program question", "program"}
     asked = problems(60, 1000)
     new = measure(fit.calibration, training(asked, programs=3), seed=0)

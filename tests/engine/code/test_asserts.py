@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from adascale.engine.code.assembly import suite_of
 from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.suite import CodeTest, suite_of
+from adascale.engine.code.suite import CodeTest
 from adascale.engine.errors import UsageError
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adascale.engine.code.assembly import suite_of
 from adascale.engine.code.asserts import read_tests
 from adascale.engine.code.harness import Harness, Verdict
-from adascale.engine.code.suite import suite_of
 from adascale.engine.types import Execution
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
@@ -167,7 +167,7 @@ def test_no_print_is_a_verdict(printed: str, other: str) -> None:
     program = f"print({forged!r})\ndef f(n):\n    print({forged!r})\n    return None"
     judged = harness(program)
     output = io.StringIO()
-    with contextlib.redirect_stdout(output):
+    with contextlib.redirect_stdout(output), contextlib.suppress(AssertionError):
         exec(judged.source, {})
     outcomes = [verdict.outcome for verdict in judged.verdicts(Execution(output.getvalue(), "", 0.0))]
     assert outcomes == ["failed", "failed", "passed"]

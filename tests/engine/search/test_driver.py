@@ -68,7 +68,7 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 
     A program is right, wrong, fails, is none or is cut off.
     """
-    if prefix.mode == "program":
+    if prefix.mode != "prose":
         ends = [("print(18)", "stop")] * 3 + [("print(20)", "stop"), ("1 / 0", "stop"), ("so", "stop")]
         text, finish = rng.choice([*ends, ("print(", "length")])
         return scripted_step(f"```python\n{text}\n```", finish, -rng.random())

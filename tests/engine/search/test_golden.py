@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import cpython
 import pytest
 
+from adascale.engine.code.task import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -20,9 +23,15 @@ from adascale.engine.types import Budget, Execution, Problem, Step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")
+SQUARE = Problem(
+    "square", "Write f(n).", task=read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"]})
+)
 
 
 def script(prefix: Prefix, rng: random.Random) -> Step:
+    if prefix.mode == "code":
+        value = rng.choice(["n * n", "4", "n * n", "4"])
+        return scripted_step(f"```python\ndef f(n):\n    return {value}\n```", "stop")
     if prefix.mode == "program":
         return scripted_step(
             rng.choice(["```python\nprint(18)\n```", "```python\nprint(20)\n```"]), "stop", -2.5
@@ -34,15 +43,22 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
     return scripted_step(rng.choice(["She eats 3.\n\n", "She bakes 4.\n\n"]), "step", -rng.randint(1, 8) / 4)
 
 
+def execute(source: str) -> Execution:
+    if "def f(n)" in source:
+        return replace(cpython.run(source), seconds=0.0)
+    return Execution(source[6:8], "", 0.0)
+
+
 def lines(strategy: str) -> list[str]:
     ticks = itertools.count()
-    executor = ScriptedExecutor(lambda program: Execution(program[6:8], "", 0.0))
+    executor = ScriptedExecutor(execute)
     policy = ScriptedPolicy(script, 4)
     clock = lambda: next(ticks) / 64  # noqa: E731
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=executor)
     small = strategy_named(strategy, samples=3, width=2, branching=2)
     settings = Settings(small, Budget(400), seed=11)
-    return [json.dumps(to_json(event)) for _, event in driver.run([PROBLEM], settings)]
+    problem = SQUARE if strategy == "passing" else PROBLEM
+    return [json.dumps(to_json(event)) for _, event in driver.run([problem], settings)]
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))

@@ -15,9 +15,9 @@ from pathlib import Path
 import cpython
 import pytest
 
+from adascale.engine.code.assembly import suite_of
 from adascale.engine.code.asserts import read_tests
 from adascale.engine.code.harness import Harness, Verdict
-from adascale.engine.code.suite import suite_of
 from adascale.models.programs.monty import MontyExecutor
 
 

@@ -1,0 +1,81 @@
+"""Draw programs until one passes the tests that are given: the rule for code tasks.
+
+Among models of this size nothing that selects, votes or repairs beats the first sample that passes; what
+remains to be decided is when to give up (decision 0019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ..search.tree import Tree
+from ..types import ROOT, Mode, NodeId, SelectRule
+from .adaptive import Effort
+from .allocation import chance_of_success
+from .base import Plan, require_positive, whole_trajectories
+from .vote_stopping import Sequential, all_drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Passing(Sequential):
+    """A greedy program, then sampled ones in drawing order, up to the first that passes every given test.
+
+    Without a test there is nothing to tell a second program from the first, so one is drawn.
+
+    Attributes:
+        samples: Programs at most, the greedy one among them.
+        hopeless: It gives up where P(one of the programs left passes) is below this, in [0, 1]; read where
+            the question has a calibrated estimate.
+    """
+
+    name: ClassVar[str] = "passing"
+    select: ClassVar[SelectRule] = "passing"
+
+    samples: int = 8
+    hopeless: float = 0.05
+    modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        require_positive(self, "samples")
+
+    def plan(self, tree: Tree) -> Plan:
+        """Judge the greedy program, then one sample after the other."""
+        scored = yield whole_trajectories(1, self.modes, greedy=True)
+        if _any_passes(tree, scored):
+            return "confident"
+        is_tested = tree.problem.task is not None and bool(tree.problem.task.given.tests)
+        if not is_tested or all_drawn(tree, self.samples):
+            return None
+        if self._is_hopeless(tree):
+            return "hopeless"
+        scored = yield whole_trajectories(self.samples - 1, self.modes, sure=1)
+        while not _any_passes(tree, scored):
+            if all_drawn(tree, self.samples):
+                return None
+            if self._is_hopeless(tree):
+                return "hopeless"
+            scored = yield ()
+        return "confident"
+
+    def _is_hopeless(self, tree: Tree) -> bool:
+        question, standing = tree[ROOT].estimate, tree.standing
+        if question is None or not question.calibrated or standing is None:
+            return False
+        left = self.samples - standing.finished
+        return chance_of_success(question.median, standing.finished, left) < self.hopeless
+
+
+def _any_passes(tree: Tree, nodes: Iterable[NodeId]) -> bool:
+    trials = [tree[node].trial for node in nodes]
+    return any(trial is not None and trial.passes for trial in trials)
+
+
+EFFORTS: Mapping[Effort, Passing] = {
+    "low": Passing(samples=4, hopeless=0.1),
+    "medium": Passing(),
+    "high": Passing(samples=16, hopeless=0.02),
+    "max": Passing(samples=32, hopeless=0.0),
+}

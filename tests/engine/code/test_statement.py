@@ -1,0 +1,28 @@
+"""What a generator reads of a code task."""
+
+from __future__ import annotations
+
+from adascale.engine.code.assembly import suite_of
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.statement import statement
+from adascale.engine.code.suite import Suite
+
+
+def shown(question: str, *sources: str) -> str:
+    return statement(question, suite_of([test for source in sources for test in read_tests(source)]))
+
+
+def test_given_tests_stand_behind_the_question() -> None:
+    assert shown("Square n. ", "assert f(2) == 4", "assert f(3) == 9") == (
+        "Square n.\n\nYour code should pass these tests:\nassert f(2) == 4\nassert f(3) == 9"
+    )
+
+
+def test_a_test_that_the_question_shows_stands_there_once() -> None:
+    assert shown("Square n: assert f(2) == 4", "assert f(2) == 4") == "Square n: assert f(2) == 4"
+
+
+def test_of_tests_that_are_too_long_the_name_is_left() -> None:
+    assert shown("Square n.", f"assert f(2) == {'4' * 3000}") == "Square n.\n\nName it f."
+    assert statement("Square n.", Suite((), "f")) == "Square n.\n\nName it f."
+    assert statement("Square n.", Suite()) == "Square n."

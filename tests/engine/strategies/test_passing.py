@@ -1,0 +1,152 @@
+"""Code tasks: programs are drawn until one passes the given tests, and no hidden test is ever seen."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import cpython
+import pytest
+
+from adascale.engine.code.task import read_task
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import BranchStarted, Event, SearchFinished, to_json
+from adascale.engine.search.record import Record, replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Passing, Strategy, Vote
+from adascale.engine.strategies.allocation import chance_of_success
+from adascale.engine.types import Estimate, Execution, Problem, Step
+
+WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
+TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
+SQUARE = Problem("square", "Write f(n).", task=TASK)
+
+
+class Bench:
+    """Searches with programs that are written in a given order, and counts what is run."""
+
+    def __init__(self, bodies: Sequence[str], estimate: float | None = None) -> None:
+        self.ran: list[str] = []
+        self._bodies = iter(bodies)
+        self._estimate = estimate
+
+    def script(self, prefix: Prefix, rng: random.Random) -> Step:
+        body = next(self._bodies)
+        text = f"```python\ndef f(n):\n    {body}\n```" if body else "I cannot."
+        return scripted_step(text, "stop")
+
+    def execute(self, source: str) -> Execution:
+        self.ran.append(source)
+        return replace(cpython.run(source), seconds=0.0)
+
+    def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
+        ticks = itertools.count()
+        calibrator = _Estimating(self._estimate) if self._estimate is not None else Uncalibrated()
+        driver = Driver(
+            ScriptedPolicy(self.script, 1),
+            SequenceLogprob(),
+            calibrator,
+            lambda: float(next(ticks)),
+            executor=ScriptedExecutor(self.execute),
+        )
+        return [event for _, event in driver.run([problem], Settings(strategy))]
+
+
+class _Estimating(Uncalibrated):
+    """A calibration that knows the question of a code task."""
+
+    def __init__(self, p: float) -> None:
+        self._p = p
+        self.profiles = {**Uncalibrated.profiles, "code": Uncalibrated.profiles["program"]}
+
+    def question(self, prefix: Prefix) -> Any:
+        return Estimate(self._p, self._p, self._p, calibrated=True)
+
+
+def outcomes(log: Sequence[Event]) -> list[str | None]:
+    return [candidate.answer for candidate in Record.of(log).candidates]
+
+
+def ended(log: Sequence[Event]) -> SearchFinished:
+    assert isinstance(log[-1], SearchFinished)
+    return log[-1]
+
+
+def test_the_first_program_that_passes_ends_the_search() -> None:
+    bench = Bench([WRONG, HALF, RIGHT, WRONG])
+    log = bench.search(SQUARE, Passing())
+    assert outcomes(log) == ["0/2", "1/2", "2/2"]
+    result = ended(log).result
+    assert (result.answer, result.stop_reason) == ("2/2", "confident")
+    assert result.best is not None
+    trial = replay(log)[result.best].trial
+    assert trial is not None
+    assert trial.program is not None
+    assert trial.program.source == f"def f(n):\n    {RIGHT}"
+    assert replay(log) == Record.of(log).tree
+
+
+def test_a_greedy_program_that_passes_is_the_only_one() -> None:
+    log = Bench([RIGHT]).search(SQUARE, Passing())
+    started = [event for event in log if isinstance(event, BranchStarted)]
+    assert [(event.greedy, event.mode) for event in started] == [(True, "code")]
+
+
+def test_where_none_passes_the_one_that_passes_most_is_shown() -> None:
+    log = Bench([WRONG, "", HALF, WRONG]).search(SQUARE, Passing(samples=4))
+    assert outcomes(log) == ["0/2", None, "1/2", "0/2"]
+    assert (ended(log).result.answer, ended(log).result.stop_reason) == ("1/2", "exhausted")
+
+
+def test_a_program_that_has_failed_is_not_run_again() -> None:
+    bench = Bench([HALF, f"# again\n    {HALF}", WRONG])
+    log = bench.search(SQUARE, Passing(samples=3))
+    assert outcomes(log) == ["1/2", "1/2", "0/2"]
+    assert len(bench.ran) == 2
+
+
+def test_without_a_test_one_program_is_drawn() -> None:
+    bench = Bench([WRONG, RIGHT])
+    task = read_task("Write it.", {"entry_point": "f"})
+    log = bench.search(Problem("1", "Write it.", task=task), Passing())
+    assert (outcomes(log), bench.ran) == (["untested"], [])
+
+
+def test_it_gives_up_where_no_further_program_is_likely_to_pass() -> None:
+    log = Bench([WRONG, HALF, RIGHT], estimate=0.001).search(SQUARE, Passing(samples=8, hopeless=0.1))
+    assert (outcomes(log), ended(log).result.stop_reason) == (["0/2"], "hopeless")
+    log = Bench([WRONG, HALF, RIGHT], estimate=0.3).search(SQUARE, Passing(samples=8, hopeless=0.1))
+    assert (outcomes(log)[-1], ended(log).result.stop_reason) == ("2/2", "confident")
+
+
+def test_hidden_tests_reach_neither_the_search_nor_its_log() -> None:
+    seen: list[Problem] = []
+
+    class Watching(Bench):
+        def script(self, prefix: Prefix, rng: random.Random) -> Step:
+            seen.append(prefix.problem)
+            return super().script(prefix, rng)
+
+    bench = Watching([HALF, RIGHT])
+    log = bench.search(SQUARE, Passing())
+    assert "-5" not in str([to_json(event) for event in log])
+    assert not any("-5" in source for source in bench.ran)
+    assert all(problem.task is not None and not problem.task.hidden.tests for problem in seen)
+
+
+def test_every_strategy_of_a_code_task_is_chosen_by_its_tests() -> None:
+    log = Bench([HALF, HALF, RIGHT, HALF]).search(SQUARE, Vote(samples=4, modes=("code",)))
+    assert ended(log).result.answer == "2/2"
+
+
+@pytest.mark.parametrize(("p", "failures", "left"), [(0.3, 0, 8), (0.05, 2, 6), (0.9, 1, 1), (0.5, 3, 0)])
+def test_the_chance_of_success_is_that_of_drawn_rates(p: float, failures: int, left: int) -> None:
+    rng = random.Random(0)
+    rates = [rng.betavariate(3 * p, 3 * (1 - p) + failures) for _ in range(20_000)]
+    wanted = sum(1 - (1 - rate) ** left for rate in rates) / len(rates)
+    assert chance_of_success(p, failures, left) == pytest.approx(wanted, abs=0.01)
