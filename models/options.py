@@ -30,6 +30,12 @@ PROGRAM_PROMPT = (
 )
 """The same for programs."""
 
+CODE_PROMPT = (
+    "Write Python code that solves the task. Answer with one code block that defines what is asked for, "
+    "without examples, tests or input()."
+)
+"""The same for code tasks, where the program itself is asked for."""
+
 PROGRAM_OPENING = "```python\n"
 """How every program begins: without it the 0.5B answers in prose every second time (docs/LOG.md)."""
 
@@ -103,6 +109,7 @@ class SessionOptions:
         force: Load even if memory looks too small.
         branches: Branches that run at once, 1 to 64.
         purpose: What it is for; all but ``search`` decode every batch at the same width.
+        unsandboxed: Run in a bare CPython, with limits alone, what monty cannot run of code tasks.
     """
 
     generator: str = DEFAULT_GENERATOR
@@ -117,6 +124,7 @@ class SessionOptions:
     force: bool = False
     branches: int = 8
     purpose: Purpose = "search"
+    unsandboxed: bool = False
 
     def references(self) -> tuple[str, ...]:
         """References and paths that the models and their calibration may be read from."""

@@ -35,6 +35,7 @@ from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .memory import ModelLoad, plan_memory
 from .options import (
+    CODE_PROMPT,
     PROGRAM_OPENING,
     PROGRAM_PROMPT,
     SYSTEM_PROMPT,
@@ -45,7 +46,9 @@ from .options import (
 from .prm.formats import FORMATS, settle_format, split_reference
 from .prm.head import head_file
 from .prm.incremental import StepPRM
-from .programs.monty import MontyExecutor
+from .programs.chain import ChainExecutor
+from .programs.detection import find_sandbox
+from .programs.sandboxes import UNSANDBOXED
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise."""
@@ -248,6 +251,7 @@ class Session:
         chats: Mapping[Mode, ChatFormat] = {
             "prose": ChatFormat(model, options.system or SYSTEM_PROMPT),
             "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING),
+            "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING),
         }
         sampling = {mode: options.sampling.over(SamplingParams()) for mode in MODES}
         fingerprint = _fingerprint(files, chats, sampling, window)
@@ -290,7 +294,9 @@ class Session:
             step_costs=step_costs,
             policy=policy,
             reward_model=self._open_prm(files, model, window),
-            executor=self._stack.enter_context(MontyExecutor()),
+            executor=self._stack.enter_context(
+                ChainExecutor((lambda: UNSANDBOXED) if options.unsandboxed else find_sandbox)
+            ),
         )
 
     @property

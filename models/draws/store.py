@@ -16,6 +16,7 @@ from adascale.engine.types import FINISHES, Mode, Problem, Reading, Step, Until
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
+from ..options import CODE_PROMPT
 from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
@@ -34,10 +35,10 @@ class Prompt:
 
 
 def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
-    """Key of a draw: a digest of its question, the tokens before it, its seed, and its mode."""
+    """Key of a draw: a digest of what the generator reads, the tokens before it, its seed, and its mode."""
     tokens = [list(step.token_ids) for step in prefix.steps]
     mode = [] if prefix.mode == "prose" else [prefix.mode]
-    text = json.dumps([prefix.problem.question, tokens, "greedy" if greedy else seed, *mode])
+    text = json.dumps([_read_text(prefix.problem, prefix.mode), tokens, "greedy" if greedy else seed, *mode])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -105,7 +106,12 @@ class DrawStore:
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:
-    return problem.question if mode == "prose" else f"{mode}\x00{problem.question}"
+    return problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
+
+
+def _read_text(problem: Problem, mode: Mode) -> str:
+    """What the generator reads; the prompt of code tasks is no part of the name of the store's file."""
+    return f"{CODE_PROMPT}\n\n{problem.statement}" if mode == "code" else problem.question
 
 
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:

@@ -133,7 +133,7 @@ class Slot:
 
     def closes_program(self, last_piece: bytes) -> bool:
         """Whether the last token completed the fence behind a program; the first fence opens it."""
-        if self.job.mode != "program" or b"`" not in last_piece:
+        if self.job.mode == "prose" or b"`" not in last_piece:
             return False
         return self.text.count(_FENCE) >= 2
 

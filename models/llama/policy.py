@@ -76,7 +76,7 @@ class LlamaPolicy:
             UsageError: the model's chat template has no place for the turns before the question.
         """
         chat = self._chats[mode]
-        tokens = chat.prompt(problem.question, problem.history)
+        tokens = chat.prompt(problem.statement, problem.history)
         self._check_fit(len(tokens))
         self._prompts[problem.id, mode] = tokens
         parked = self._cache.get(tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Self
@@ -49,9 +49,13 @@ class ThreadedExecutor(ABC):
     def run(self, program: str) -> Execution:
         """Run one program to its end; its failure is in the execution, never raised."""
 
+    def runner(self, mode: Mode) -> Callable[[str], Execution]:
+        """What runs programs of this mode."""
+        return self.run
+
     def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program as soon as a thread is free."""
-        self._running[self._threads.submit(self.run, program)] = ticket
+        self._running[self._threads.submit(self.runner(mode), program)] = ticket
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
         """Executions that have ended since the last call, by ticket; with ``block`` at least one."""

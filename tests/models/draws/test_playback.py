@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adascale.engine.code.task import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -21,7 +22,7 @@ from adascale.engine.search.events import Event, SearchFinished, StepProposed, t
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
-from adascale.engine.types import BranchId, Execution, Problem, Reading, Step
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
 
@@ -242,3 +243,13 @@ def test_steps_say_what_their_texts_say(store: DrawStore) -> None:
         for event in log:
             if isinstance(event, StepProposed):
                 assert "".join(map(chr, event.step.token_ids)) == event.step.text
+
+
+def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other() -> None:
+    def key(tests: str, hidden: str, mode: Mode) -> str:
+        task = read_task("", {"tests": tests, "hidden": hidden})
+        return draw_key(Prefix(Problem("1", "Square n.", task=task), mode=mode), 0, greedy=True)
+
+    shown = key("assert f(2) == 4", "assert f(3) == 9", "code")
+    assert shown == key("assert f(2) == 4", "assert f(5) == 25", "code")
+    assert shown != key("assert f(1) == 1", "assert f(3) == 9", "code")

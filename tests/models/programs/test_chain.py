@@ -1,0 +1,83 @@
+"""What monty cannot run of a code task is asked of CPython, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from adascale.engine.code.assembly import suite_of
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.harness import Harness
+from adascale.engine.errors import AdascaleError
+from adascale.engine.types import Execution, Mode
+from adascale.models.programs.chain import ChainExecutor
+from adascale.models.programs.executor import ProgramLimits
+from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox
+
+SUITE = suite_of(read_tests("assert f(2) == 4"))
+INHERITING = "class A:\n    pass\nclass B(A):\n    pass\ndef f(n):\n    return n * n if B() else 0"
+LIMITS = ProgramLimits(seconds=10)
+
+
+class Finder:
+    """Counts how often a sandbox is looked for, and finds none or a bare CPython."""
+
+    def __init__(self, *, there: bool) -> None:
+        self.calls = 0
+        self._there = there
+
+    def __call__(self) -> Sandbox:
+        self.calls += 1
+        if not self._there:
+            raise AdascaleError("no sandbox of this machine holds programs")
+        return UNSANDBOXED
+
+
+@pytest.fixture
+def found() -> Finder:
+    return Finder(there=True)
+
+
+@pytest.fixture
+def chain(found: Finder) -> Iterator[ChainExecutor]:
+    with ChainExecutor(found, limits=LIMITS) as executor:
+        yield executor
+
+
+def ran(executor: ChainExecutor, source: str, mode: Mode = "code") -> Execution:
+    executor.submit(3, source, mode)
+    [(ticket, execution)] = executor.collect(block=True)
+    assert ticket == 3
+    return execution
+
+
+def outcome(executor: ChainExecutor, program: str) -> str:
+    harness = Harness(program, SUITE)
+    [verdict] = harness.verdicts(ran(executor, harness.source))
+    return verdict.outcome
+
+
+def test_a_pass_in_monty_is_final(chain: ChainExecutor, found: Finder) -> None:
+    assert outcome(chain, "def f(n):\n    return n * n") == "passed"
+    assert found.calls == 0
+
+
+def test_what_monty_cannot_run_passes_in_cpython(chain: ChainExecutor, found: Finder) -> None:
+    assert outcome(chain, INHERITING) == "passed"
+    assert outcome(chain, "def f(n):\n    return n") == "failed"
+    assert found.calls == 1
+
+
+def test_without_a_sandbox_the_word_of_monty_stands() -> None:
+    nowhere = Finder(there=False)
+    with ChainExecutor(nowhere, limits=LIMITS) as executor:
+        assert outcome(executor, INHERITING) == "error"
+        assert outcome(executor, "def f(n):\n    return n * n") == "passed"
+        assert outcome(executor, "def f(n):\n    return n") == "failed"
+    assert nowhere.calls == 1
+
+
+def test_a_program_that_computes_an_answer_stays_in_monty(chain: ChainExecutor, found: Finder) -> None:
+    assert ran(chain, f"{INHERITING}\nprint(f(2))", "program").error
+    assert found.calls == 0
