@@ -1,0 +1,166 @@
+"""One question with its tree of sampled steps: what traces, rollouts and draws have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..search.events import ModelDescription
+from ..search.record import Record
+from ..search.tree import Node
+from ..strategies.rollouts import PrefixOutcome, prefix_outcomes
+from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
+
+_OUTSIDE = "outside-calibration"
+"""Code of the notice of a question that its calibration does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledNode:
+    """One prefix: the question and all steps on the way from the root. What a source lacks is None.
+
+    Attributes:
+        parent: Row of the prefix that it continues; -1 for the question. Parents come first.
+        text: Of its last step; empty for the question.
+        mode: How it reasons; prose for the question.
+        ended: Whether the solution ends here, by itself or at a limit.
+        tokens: Of its last step.
+        estimate: P(a solution with this prefix is right).
+        outcome: How many draws through this prefix ended right, and how many there were.
+        answer: Found in a solution that ended.
+        execution: What running it gave, where it is a program.
+        wrong_sum: Whether its last step has a wrong sum.
+    """
+
+    parent: int
+    text: str
+    mode: Mode
+    ended: bool
+    tokens: int
+    estimate: Estimate | None = None
+    outcome: PrefixOutcome | None = None
+    answer: str | None = None
+    execution: Execution | None = None
+    wrong_sum: bool = False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its estimate is a probability."""
+        return self.estimate is not None and self.estimate.calibrated
+
+    @property
+    def right(self) -> bool | None:
+        """Whether a solution that ended is right; None where that is unknown."""
+        if not self.ended or self.outcome is None or not self.outcome.total:
+            return None
+        return self.outcome.right == self.outcome.total
+
+    @property
+    def probability(self) -> float | None:
+        """P(right): of an ended solution what is known, else the calibrated estimate, else the share."""
+        if self.right is not None:
+            return float(self.right)
+        if self.estimate is not None and self.estimate.calibrated:
+            return self.estimate.median
+        if self.outcome is not None and self.outcome.total:
+            return self.outcome.right / self.outcome.total
+        return None
+
+    @property
+    def counts(self) -> list[int] | None:
+        """``[right, total]`` of the outcome."""
+        return None if self.outcome is None else [self.outcome.right, self.outcome.total]
+
+
+@dataclass(frozen=True, slots=True)
+class SampledQuestion:
+    """A question, and the prefixes that one generator sampled for it.
+
+    Attributes:
+        problem: The question, with its answer where that is known.
+        nodes: Row 0 is the question.
+        models: What sampled and judged them; empty fields are unknown.
+        in_domain: Whether the question is like those that the calibration was fitted on; None if unknown.
+        children: Rows below each row, in the order in which they were added.
+    """
+
+    problem: Problem
+    nodes: tuple[SampledNode, ...]
+    models: ModelDescription = ModelDescription()
+    in_domain: bool | None = None
+    children: tuple[tuple[int, ...], ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the children."""
+        below: list[list[int]] = [[] for _ in self.nodes]
+        for row, node in enumerate(self.nodes[1:], 1):
+            below[node.parent].append(row)
+        object.__setattr__(self, "children", tuple(map(tuple, below)))
+
+    @classmethod
+    def of(cls, record: Record) -> SampledQuestion:
+        """The tree of a search; outcomes are known where the answer of its problem is."""
+        outcomes = _outcomes(record)
+        answers = {candidate.node: candidate.answer for candidate in record.candidates}
+        nodes = tuple(_node(node, outcomes.get(node.id), answers.get(node.id)) for node in record.tree)
+        in_domain = None
+        if record.started.calibrated:
+            in_domain = all(notice.code != _OUTSIDE for notice in record.notices)
+        return cls(record.started.problem, nodes, record.started.models, in_domain)
+
+    def path(self, row: int) -> list[int]:
+        """Rows from the first step below the question to ``row``; empty for the question."""
+        path = []
+        while row > 0:
+            path.append(row)
+            row = self.nodes[row].parent
+        return path[::-1]
+
+    def text(self, row: int) -> str:
+        """The solution so far, from the first step to ``row``."""
+        return "".join(self.nodes[at].text for at in self.path(row))
+
+    def leaves(self) -> list[int]:
+        """Rows that no other continues, without the question."""
+        return [row for row in range(1, len(self.nodes)) if not self.children[row]]
+
+    def ends(self) -> list[int]:
+        """Rows of solutions that ended."""
+        return [row for row, node in enumerate(self.nodes) if node.ended]
+
+
+def question_number(question: str, seed: int = 0) -> int:
+    """63 bits of a digest of a question's text: the same in every source, so splits and copies agree."""
+    text = " ".join(question.split())
+    digest = hashlib.blake2b(f"{seed}\x00{text}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of each node among the draws of its own mode; the question has those of all modes."""
+    if record.started.problem.answer is None:
+        return {}
+    modes: Sequence[Mode] = sorted({candidate.mode for candidate in record.candidates})
+    by_mode = {mode: prefix_outcomes(record, mode) for mode in modes}
+    own = {
+        node.id: by_mode[node.mode][node.id] if node.mode in by_mode else PrefixOutcome()
+        for node in record.tree
+    }
+    return own | {ROOT: sum((found[ROOT] for found in by_mode.values()), PrefixOutcome())}
+
+
+def _node(node: Node, outcome: PrefixOutcome | None, answer: str | None) -> SampledNode:
+    step = node.step
+    return SampledNode(
+        parent=-1 if node.parent is None else node.parent,
+        text=step.text if step else "",
+        mode=node.mode,
+        ended=step is not None and step.finish != "step",
+        tokens=len(step.token_ids) if step else 0,
+        estimate=node.estimate,
+        outcome=outcome,
+        answer=answer,
+        execution=node.execution,
+        wrong_sum=step is not None and bool(step.wrong_sums),
+    )

@@ -1,0 +1,135 @@
+"""Writers of formats of whole solutions and of pairs: preferences, prompts with answers, conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .rows import MessagesRow, PreferenceRow, PromptRow, UnpairedRow, VerlRow
+from .sampled import SampledNode, question_number
+from .writing import NO_ANSWER, NO_PROBABILITY, LeftOut, Work, prompt_of, said
+
+_NO_PAIR = LeftOut("prefixes whose continuations do not differ enough")
+_NO_SOLUTION = LeftOut("questions without a solution that is right, or likely enough")
+
+_Rated = tuple[int, float]
+"""Row of a continuation, and P(right)."""
+
+
+def write_preferences(work: Work) -> Iterator[PreferenceRow | LeftOut]:
+    """Continuations of one prefix, or whole solutions: the likeliest with the least likely, and inwards.
+
+    Each continuation is in one pair at most, and only those of the same mode are compared.
+    """
+    question = work.question
+    if work.labelling.pairs == "solutions":
+        places = [(0, tuple(question.ends()))]
+    else:
+        places = [(row, below) for row, below in enumerate(question.children) if len(below) > 1]
+    for prefix, rows in places:
+        for mode in dict.fromkeys(question.nodes[row].mode for row in rows):
+            pairs = list(_pairs(work, [row for row in rows if question.nodes[row].mode == mode]))
+            for better, worse in pairs:
+                yield {
+                    "prompt": prompt_of(question.problem, question.text(prefix)),
+                    "chosen": said(_continuation(work, better[0])),
+                    "rejected": said(_continuation(work, worse[0])),
+                    "p_chosen": better[1],
+                    "p_rejected": worse[1],
+                    "mode": mode,
+                }
+            if not pairs:
+                yield _NO_PAIR
+
+
+def write_unpaired(work: Work) -> Iterator[UnpairedRow | LeftOut]:
+    """Every solution that ended."""
+    question = work.question
+    for row in question.ends():
+        probability = question.nodes[row].probability
+        if probability is None:
+            yield NO_PROBABILITY
+            continue
+        yield {
+            "prompt": prompt_of(question.problem),
+            "completion": said(question.text(row)),
+            "label": work.is_positive(probability),
+            "probability": probability,
+            "mode": question.nodes[row].mode,
+        }
+
+
+def write_prompts(work: Work) -> Iterator[PromptRow | LeftOut]:
+    """The question with its known answer."""
+    problem = work.question.problem
+    if problem.answer is None:
+        yield NO_ANSWER
+        return
+    yield {
+        "prompt": prompt_of(problem),
+        "ground_truth": problem.answer,
+        "success": work.question.nodes[0].probability,
+    }
+
+
+def write_verl(work: Work) -> Iterator[VerlRow | LeftOut]:
+    """The question with its known answer, for a rule-based reward."""
+    problem = work.question.problem
+    if problem.answer is None:
+        yield NO_ANSWER
+        return
+    yield {
+        "data_source": str(problem.meta.get("data_source", "adascale")),
+        "prompt": prompt_of(problem),
+        "ability": "math",
+        "reward_model": {"style": "rule", "ground_truth": problem.answer},
+        "extra_info": {
+            "split": work.split,
+            "index": question_number(problem.question),
+            "id": problem.id,
+            "success": work.question.nodes[0].probability,
+        },
+    }
+
+
+def write_messages(work: Work) -> Iterator[MessagesRow | LeftOut]:
+    """The likeliest solution of those that are right, else of those that are likely to be."""
+    question = work.question
+    rows = [row for row in question.ends() if _is_worth_learning(work, question.nodes[row])]
+    best = max(rows, key=lambda row: _rank(question.nodes[row]), default=None)
+    if best is None:
+        yield _NO_SOLUTION
+        return
+    node = question.nodes[best]
+    yield {
+        "messages": [*prompt_of(question.problem), *said(question.text(best))],
+        "verified": node.right is True,
+        "probability": node.probability or 0.0,
+        "mode": node.mode,
+    }
+
+
+def _is_worth_learning(work: Work, node: SampledNode) -> bool:
+    probability = node.probability
+    return node.answer is not None and probability is not None and work.is_positive(probability)
+
+
+def _rank(node: SampledNode) -> tuple[bool, float]:
+    """Verified solutions come first, and among equals the likelier one."""
+    estimate = node.estimate.median if node.estimate is not None and node.estimate.calibrated else 0.0
+    return node.right is True, estimate
+
+
+def _pairs(work: Work, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:
+    nodes = work.question.nodes
+    rated = [(row, p) for row in rows if (p := nodes[row].probability) is not None]
+    rated.sort(key=lambda each: -each[1])
+    for better, worse in zip(rated[: len(rated) // 2], rated[::-1], strict=False):
+        far_apart = better[1] - worse[1] >= work.labelling.min_gap
+        if far_apart and _continuation(work, better[0]) != _continuation(work, worse[0]):
+            yield better, worse
+
+
+def _continuation(work: Work, row: int) -> str:
+    """What a pair compares of a row: its last step, or the whole solution."""
+    question = work.question
+    return question.text(row) if work.labelling.pairs == "solutions" else question.nodes[row].text

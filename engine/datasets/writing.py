@@ -1,0 +1,82 @@
+"""What every writer of a format is given, and what it may say instead of a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import UsageError, setting
+from ..types import Problem
+from .rows import Message
+from .sampled import SampledQuestion
+
+PairKind = Literal["steps", "solutions"]
+"""What a preference compares: continuations of one prefix by a step, or whole solutions."""
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """How probabilities become labels.
+
+    Attributes:
+        threshold: Least probability of a step or a solution that is labelled right, in [0, 1].
+        min_gap: Least difference of probabilities between chosen and rejected, in (0, 1].
+        pairs: What is compared.
+    """
+
+    threshold: float = 0.5
+    min_gap: float = 0.3
+    pairs: PairKind = "steps"
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            UsageError: a number is outside of its range.
+        """
+        if not 0 <= self.threshold <= 1:
+            raise _out_of_range("threshold", self.threshold, "a probability, from 0 to 1", 0.5)
+        if not 0 < self.min_gap <= 1:
+            raise _out_of_range("min_gap", self.min_gap, "above 0 and at most 1", 0.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One question to write, with the labelling and the split that it belongs to."""
+
+    question: SampledQuestion
+    labelling: Labelling
+    split: Split
+
+    def is_positive(self, probability: float) -> bool:
+        """Whether a probability is labelled right."""
+        return probability >= self.labelling.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that is not in a dataset, with the reason as a phrase: ``no known answer``."""
+
+    reason: str
+
+
+NO_ANSWER = LeftOut("questions without a known answer")
+NO_PROBABILITY = LeftOut("steps or solutions without a probability")
+
+
+def prompt_of(problem: Problem, prefix: str = "") -> list[Message]:
+    """The conversation that a generator continues; a prefix is an assistant's turn that is not finished."""
+    asked: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
+    asked.append({"role": "user", "content": problem.statement})
+    return [*asked, *said(prefix)] if prefix else asked
+
+
+def said(text: str) -> list[Message]:
+    """One turn of the assistant."""
+    return [{"role": "assistant", "content": text}]
+
+
+def _out_of_range(name: str, value: float, allowed: str, usual: float) -> UsageError:
+    return UsageError(f"{setting(name, value)} is out of range: it is {allowed}", hint=setting(name, usual))

@@ -1,0 +1,1 @@
+"""Sampled questions from the stores, and datasets as files."""

@@ -1,0 +1,197 @@
+"""Every format on a recorded search and on rollouts; ``pytest --update-golden`` accepts a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import sampled
+from sampled import node, question
+
+from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
+from adascale.engine.datasets.formats import FORMATS, FormatName
+from adascale.engine.datasets.merging import merge_equal
+from adascale.engine.datasets.sampled import SampledQuestion
+from adascale.engine.datasets.steps import STEP_MARK
+from adascale.engine.datasets.writing import Labelling
+from adascale.engine.errors import UsageError
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "datasets"
+NAMES: Sequence[FormatName] = get_args(FormatName)
+
+
+def rows(
+    name: FormatName, *questions: SampledQuestion, labelling: Labelling = Labelling()
+) -> tuple[list[Any], Tally]:
+    tally = Tally()
+    recipe = Recipe(FORMATS[name], labelling)
+    return [row for _, row in rows_of(questions, recipe, tally)], tally
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("source", ["demo", "rollouts"])
+def test_a_format_is_written_as_before(name: FormatName, source: str, request: pytest.FixtureRequest) -> None:
+    questions = [sampled.demo()] if source == "demo" else sampled.world()
+    found, _ = rows(name, *questions)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
+    path = GOLDEN / f"{name}.{source}.jsonl"
+    if request.config.getoption("--update-golden"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_the_table_has_every_format() -> None:
+    assert tuple(FORMATS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_have_the_columns_of_their_format(name: FormatName) -> None:
+    found, _ = rows(name, *sampled.world(), sampled.demo())
+    assert found
+    assert all(sampled.fits(row, FORMATS[name].row) for row in found)
+
+
+def paths_of(asked: SampledQuestion) -> list[list[str]]:
+    return [[asked.nodes[row].text.strip() for row in asked.path(leaf)] for leaf in asked.leaves()]
+
+
+def test_stepwise_rows_tell_the_tree() -> None:
+    asked = merge_equal(sampled.demo())
+    found, _ = rows("trl-prm", asked)
+    assert [[text.strip() for text in row["completions"]] for row in found] == paths_of(asked)
+    for row, leaf in zip(found, asked.leaves(), strict=True):
+        assert row["probabilities"] == [asked.nodes[at].probability for at in asked.path(leaf)]
+        assert row["labels"] == [p >= 0.5 for p in row["probabilities"]]
+
+
+def test_math_shepherd_is_read_back_as_its_readers_do() -> None:
+    asked = merge_equal(sampled.demo())
+    found, _ = rows("math-shepherd", asked)
+    for row, path in zip(found, paths_of(asked), strict=True):
+        marked = row["input"].replace(STEP_MARK, "\x00")
+        marks = [at for at, letter in enumerate(marked) if letter == "\x00"]
+        assert len(marked) == len(row["label"])
+        assert {row["label"][at] for at in marks} <= {"+", "-"}
+        prompt, *steps = marked.split("Step ")
+        assert prompt.strip() == asked.problem.question
+        assert [step.partition(": ")[2].strip("\x00\n ") for step in steps] == path
+
+
+def test_prm800k_has_every_alternative_on_the_way() -> None:
+    tree = question(node(0, "a\n\n", 0.9), node(0, "b\n\n", 0.2), node(1, "c", 0.8, answer="1"))
+    [row], _ = rows("prm800k", tree)
+    first, second = row["label"]["steps"]
+    assert first["completions"] == [{"text": "a", "rating": 1}, {"text": "b", "rating": -1}]
+    assert first["chosen_completion"] == 0
+    assert [each["text"] for each in second["completions"]] == ["c"]
+    assert row["label"]["finish_reason"] == "solution"
+
+
+def test_soft_steps_have_every_prefix_and_its_counts() -> None:
+    asked = merge_equal(sampled.world()[0])
+    found, tally = rows("soft-steps", asked)
+    assert len(found) + tally.left_out.total() == len(asked.nodes)
+    assert found[0]["reasoning_prefix"] == ""
+    for row in found:
+        assert row["finished"] or row["success_prob"] == row["right"] / row["total"]
+
+
+def test_siblings_are_compared_below_their_prefix() -> None:
+    tree = question(
+        node(0, "a\n\n", 0.9),
+        node(1, "good", 0.9),
+        node(1, "bad", 0.2),
+        node(1, "fair", 0.8),
+        node(1, "poor", 0.7),
+    )
+    [row], tally = rows("trl-preference", tree)
+    assert [turn["content"] for turn in row["prompt"]] == ["What is q?", "a\n\n"]
+    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("good", "bad")
+    assert (row["p_chosen"], row["p_rejected"]) == (0.9, 0.2)
+    assert not tally.left_out
+
+
+def test_equal_texts_and_other_modes_are_no_pair() -> None:
+    same = question(node(0, "a", 0.9), node(0, "a", 0.1))
+    modes = question(node(0, "a", 0.9), node(0, "print(1)", 0.1, mode="program"))
+    found, tally = rows("trl-preference", same, modes)
+    assert not found
+    assert tally.left_out == {"prefixes whose continuations do not differ enough": 2}
+
+
+def test_equal_continuations_are_one_with_all_outcomes() -> None:
+    tree = question(
+        node(0, "a", None, (1, 1)),
+        node(0, "a", None, (0, 2)),
+        node(1, "b", None, (1, 1), answer="1"),
+        node(2, "b", None, (1, 1), answer="1"),
+        node(2, "c", None, (0, 1), answer="2"),
+    )
+    merged = merge_equal(tree)
+    assert [(each.text, each.parent, each.counts) for each in merged.nodes[1:]] == [
+        ("a", 0, [1, 3]),
+        ("b", 1, [2, 2]),
+        ("c", 1, [0, 1]),
+    ]
+    assert merge_equal(merged) is merged
+
+
+def test_whole_solutions_are_compared_by_known_answers() -> None:
+    tree = question(
+        node(0, "a", 0.1),
+        node(1, "1", 0.2, (1, 1), answer="1"),
+        node(0, "2", 0.9, (0, 1), answer="2"),
+        answer="1",
+    )
+    [row], _ = rows("trl-preference", tree, labelling=Labelling(pairs="solutions"))
+    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("a1", "2")
+    assert len(row["prompt"]) == 1
+
+
+def test_the_likeliest_right_solution_is_learnt() -> None:
+    tree = question(
+        node(0, "likely and wrong", 0.9, (0, 1), answer="2"),
+        node(0, "right", 0.3, (1, 1), answer="1"),
+        node(0, "right and likely", 0.6, (1, 1), answer="1"),
+        answer="1",
+    )
+    [row], tally = rows("sft", tree, tree)
+    assert row["messages"][-1]["content"] == "right and likely"
+    assert row["verified"]
+    assert tally.left_out == {"questions that are written already": 1}
+
+
+def test_a_question_without_an_answer_is_no_prompt_to_reward() -> None:
+    found, tally = rows("grpo", sampled.demo())
+    assert not found
+    assert tally.left_out == {"questions without a known answer": 1}
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.2, True), (0.4, True), (0.41, False)])
+def test_the_threshold_decides_labels(threshold: float, label: bool) -> None:
+    tree = question(node(0, "a", 0.4, answer="1"))
+    for name in ("trl-prm", "trl-unpaired"):
+        [row], _ = rows(name, tree, labelling=Labelling(threshold=threshold))
+        assert row.get("labels", [row.get("label")]) == [label]
+
+
+def test_a_path_ends_before_its_first_unknown_step() -> None:
+    tree = question(node(0, "a\n\n", 0.4), node(1, "b", 0.9, calibrated=False))
+    [row], tally = rows("trl-prm", tree)
+    assert row["completions"] == ["a"]
+    assert tally.left_out == {"steps or solutions without a probability": 1}
+
+
+def test_a_text_with_the_mark_of_math_shepherd_is_left_out() -> None:
+    found, tally = rows("math-shepherd", question(node(0, f"руч{STEP_MARK}", 0.4)))
+    assert not found
+    assert tally.left_out.total() == 1
+
+
+@pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"threshold": -0.1}, {"min_gap": 0}, {"min_gap": 2}])
+def test_labelling_has_ranges(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="out of range"):
+        Labelling(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,123 @@
+from collections import Counter
+
+import pytest
+import sampled
+from sampled import node, question
+
+from adascale.engine.datasets.card import Origins, describe_tally
+from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
+from adascale.engine.datasets.formats import FORMATS
+from adascale.engine.datasets.sampled import SampledQuestion, question_number
+from adascale.engine.datasets.selection import Filters, select
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import GeneratorDescription, ModelDescription
+from adascale.engine.types import Execution, Problem
+
+TREE = question(
+    node(0, "a", 0.9, (3, 4)),
+    node(1, "b", 0.9, (1, 2), calibrated=False),
+    node(2, "c", 0.9, (1, 1), answer="1"),
+    node(0, "print(1)", 0.9, (1, 1), mode="program", answer="1", execution=Execution("1", "", 0.1)),
+    node(0, "1 / 0", 0.0, (0, 1), mode="program", ended=True, execution=Execution("", "failed", 0.1)),
+)
+
+
+def texts(filters: Filters, asked: SampledQuestion = TREE) -> list[str] | None:
+    kept = select(asked, filters, Counter())
+    return None if kept is None else [each.text for each in kept.nodes[1:]]
+
+
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        (Filters(), ["a", "b", "c", "print(1)", "1 / 0"]),
+        (Filters(calibrated=True), ["a", "print(1)", "1 / 0"]),
+        (Filters(min_count=2), ["a", "b"]),
+        (Filters(max_tokens=20), ["a", "b", "print(1)", "1 / 0"]),
+        (Filters(ran=True), ["a", "b", "c", "print(1)"]),
+        (Filters(mode="program"), ["print(1)", "1 / 0"]),
+    ],
+)
+def test_filters_drop_nodes_and_what_is_below(filters: Filters, kept: list[str]) -> None:
+    assert texts(filters) == kept
+
+
+def test_what_is_left_out_is_counted_by_reason() -> None:
+    left_out: Counter[str] = Counter()
+    select(TREE, Filters(calibrated=True), left_out)
+    assert left_out == {"steps without a calibrated estimate": 1, "steps behind one that is left out": 1}
+
+
+def test_kept_nodes_name_their_parents_in_the_new_tree() -> None:
+    kept = select(TREE, Filters(mode="program"), Counter())
+    assert kept is not None
+    assert [each.parent for each in kept.nodes] == [-1, 0, 0]
+    assert kept.ends() == [1, 2]
+
+
+@pytest.mark.parametrize(("in_domain", "passes"), [(True, True), (False, False), (None, False)])
+def test_a_domain_that_is_not_known_is_not_assumed(in_domain: bool | None, passes: bool) -> None:
+    asked = question(node(0, "a", 0.5), in_domain=in_domain)
+    assert (texts(Filters(in_domain=True), asked) is not None) == passes
+
+
+def test_known_answers_only() -> None:
+    assert texts(Filters(known_answers=True)) is None
+    assert texts(Filters(known_answers=True), question(node(0, "a"), answer="1")) == ["a"]
+
+
+def test_splits_are_by_question_and_stay() -> None:
+    asked = [question(node(0, "a", 0.9), node(0, "b", 0.1), name=str(at)) for at in range(400)]
+    recipe = Recipe(FORMATS["trl-prm"], train_share=0.8)
+    split_of: dict[str, set[str]] = {}
+    for split, row in rows_of(asked, recipe, Tally()):
+        split_of.setdefault(row["prompt"], set()).add(split)  # type: ignore[typeddict-item,arg-type]
+    assert all(len(splits) == 1 for splits in split_of.values())
+    train = {name for name, splits in split_of.items() if splits == {"train"}}
+    assert 0.7 < len(train) / len(asked) < 0.9
+    assert {name for name in split_of if recipe.split_of(name) == "train"} == train
+    other = Recipe(FORMATS["trl-prm"], train_share=0.8, seed=1)
+    assert {name for name in split_of if other.split_of(name) == "train"} != train
+
+
+def test_a_question_is_known_by_its_words() -> None:
+    assert question_number("What  is\n1?") == question_number("What is 1?") != question_number("What is 2?")
+    assert 0 <= question_number("What?") < 2**63
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.1])
+def test_a_split_has_a_range(share: float) -> None:
+    with pytest.raises(UsageError, match="out of range"):
+        Recipe(FORMATS["sft"], train_share=share)
+
+
+def by(name: str) -> SampledQuestion:
+    return SampledQuestion(Problem("q", "q"), (node(-1, ""),), ModelDescription(GeneratorDescription(name)))
+
+
+def test_several_generators_are_refused_unless_mixed() -> None:
+    with pytest.raises(UsageError, match="several generators"):
+        list(Origins().follow([by("a"), by("a"), by("b")]))
+    origins = Origins(mixed=True)
+    assert len(list(origins.follow([by("a"), by("b")]))) == 2
+    assert [each["name"] for each in origins.describe({})["generators"]] == ["a", "b"]
+
+
+def test_a_card_tells_licence_sampler_and_calibration() -> None:
+    origins = Origins()
+    list(origins.follow([sampled.demo()]))
+    [generator] = origins.generators
+    assert generator is not None
+    told = origins.describe({generator.sha256: "Apache-2.0"})
+    assert told["generators"][0]["licence"] == "Apache-2.0"
+    assert told["calibrations"][0]["held_out"]["answer"]["ece"] == 0.025
+
+
+def test_counts_are_told_by_how_much_is_left_out() -> None:
+    tally = Tally(left_out=Counter({"few": 1, "many": 5}))
+    assert list(describe_tally(tally)["left_out"]) == ["many", "few"]
+
+
+def test_a_recorded_domain_is_known() -> None:
+    assert sampled.demo().in_domain is True
+    assert sampled.world()[0].in_domain is None

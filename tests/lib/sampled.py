@@ -1,0 +1,68 @@
+"""Sampled questions: of the recorded search in the docs, of a world whose truth is known, made by hand."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
+
+import worlds
+
+from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, from_json
+from adascale.engine.search.record import Record
+from adascale.engine.strategies.rollouts import PrefixOutcome
+from adascale.engine.types import Estimate, Problem
+
+DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
+MODELS = ModelDescription(GeneratorDescription("tiny", sha256="ab" * 32), sampling={"temperature": 0.5})
+
+
+def demo() -> SampledQuestion:
+    """A search with calibrated estimates and no known answer."""
+    events = (from_json(json.loads(line)) for line in DEMO.read_text(encoding="utf-8").splitlines())
+    return SampledQuestion.of(Record.of(events))
+
+
+@functools.cache
+def world() -> tuple[SampledQuestion, ...]:
+    """Three questions with counted outcomes in prose and as programs, and no estimates."""
+    records = worlds.searched(worlds.problems(3), programs=2)
+    return tuple(SampledQuestion.of(record) for record in records.values())
+
+
+def node(
+    parent: int,
+    text: str,
+    p: float | None = None,
+    counts: tuple[int, int] | None = None,
+    *,
+    calibrated: bool = True,
+    **more: Any,
+) -> SampledNode:
+    """A node in prose of ten tokens; one with an answer has ended."""
+    estimate = None if p is None else Estimate(p, p, p, calibrated)
+    outcome = None if counts is None else PrefixOutcome(*counts)
+    usual = {"mode": "prose", "ended": "answer" in more, "tokens": 10 if text else 0}
+    return SampledNode(parent, text, **{**usual, **more}, estimate=estimate, outcome=outcome)
+
+
+def question(*nodes: SampledNode, answer: str | None = None, name: str = "q", **more: Any) -> SampledQuestion:
+    """``nodes`` below a question."""
+    return SampledQuestion(Problem(name, f"What is {name}?", answer), (node(-1, ""), *nodes), MODELS, **more)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is what a type says: ``TypedDict``, list, union, literal or a plain type."""
+    if is_typeddict(hint):
+        hints = get_type_hints(hint)
+        return list(value) == list(hints) and all(fits(value[key], hints[key]) for key in hints)
+    if isinstance(hint, UnionType):
+        return any(fits(value, each) for each in get_args(hint))
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(fits(each, get_args(hint)[0]) for each in value)
+    return value is None if hint is NoneType else type(value) is hint
