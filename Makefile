@@ -26,7 +26,7 @@ types: setup types-tree
 
 types-tree:
 	rm -rf .types && mkdir -p .types/adascale
-	ln -s $(addprefix ../../,$(wildcard api/*.py api/py.typed)) .types/adascale/
+	ln -s $(addprefix ../../,$(wildcard api/*.py api/py.typed)) ../../api/serve .types/adascale/
 	ln -s ../../cli ../../engine ../../models .types/adascale/
 
 test: setup

@@ -19,10 +19,13 @@ MAY_IMPORT = {
         "safetensors", "unearth",
     },
     "cli": {
-        "adascale", "adascale.engine", "adascale.models",
+        "adascale", "adascale.engine", "adascale.models", "adascale.serve",
         "filelock", "llama_cpp", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit", "typer",
     },
-    "api": {"adascale.engine", "adascale.models", "adascale.cli"},
+    "api": {
+        "adascale.engine", "adascale.models", "adascale.cli",
+        "h11", "prometheus_client", "starlette", "uvicorn",
+    },
 }  # fmt: skip
 
 

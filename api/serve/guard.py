@@ -1,0 +1,106 @@
+"""Who may ask: the key, the Host and the Origin of each request, before anything else is read of it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import Refusal
+from .json_response import refusal_response
+
+_OPEN = frozenset({"/health"})
+"""Paths that need no key: what runs a server asks them."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask.
+
+    Attributes:
+        host: Address that the server is bound to.
+        key: What a request has to bring as ``Authorization: Bearer KEY``; None for nothing.
+        origins: Origins of pages whose scripts may ask; ``*`` for all.
+    """
+
+    host: str
+    key: str | None = None
+    origins: tuple[str, ...] = ()
+
+    def check(self, path: str, headers: Mapping[str, str]) -> None:
+        """Refuse a request that may not be answered.
+
+        A page of another site can resolve its own name to this machine (DNS rebinding), and then its scripts
+        send that name as Host. With a key they lack the key.
+
+        Raises:
+            Refusal: 401 without the key, 403 for another Host or Origin.
+        """
+        self._check_key(path, headers.get("authorization", ""))
+        host = _host_name(headers.get("host", ""))
+        if self.key is None and host not in _LOOPBACK | {self.host}:
+            raise Refusal(403, f'the Host "{host}" is not this server', "host-not-allowed")
+        origin = headers.get("origin")
+        if origin is not None and not self._is_known(origin, headers.get("host", "")):
+            text = f'scripts of "{origin}" may not ask; adascale serve --cors-origin {origin} lets them'
+            raise Refusal(403, text, "origin-not-allowed")
+
+    def _check_key(self, path: str, authorization: str) -> None:
+        if self.key is None or path in _OPEN:
+            return
+        scheme, _, given = authorization.partition(" ")
+        # In constant time, so that the time it takes says nothing of how much of it was right.
+        same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
+        if scheme.lower() != "bearer" or not same:
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=headers)
+
+    def _is_known(self, origin: str, host: str) -> bool:
+        """Whether an Origin is this server's own, or one that was let in."""
+        return "*" in self.origins or origin in self.origins or _netloc(origin) == host
+
+
+def _netloc(url: str) -> str | None:
+    """Host and port of a URL; None where it is none."""
+    try:
+        return urlsplit(url).netloc or None
+    except ValueError:
+        return None
+
+
+def _host_name(host: str) -> str:
+    """The name of a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+class Guard:
+    """ASGI middleware that answers what ``Access`` refuses.
+
+    Args:
+        app: What is guarded.
+        access: Who may ask.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http":
+            try:
+                self._access.check(scope["path"], Headers(scope=scope))
+            except Refusal as refusal:
+                response: Response = refusal_response(refusal)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,230 @@
+"""Searches of many clients in one worker: a thread follows the worker, and an event loop the clients.
+
+All methods are for the event loop but those of the thread. A search waits in line until fewer than
+``parallel`` are in the worker. One that nobody reads any more is cancelled, and keeps its place until its end
+has come: only then its slots are free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Literal, Protocol
+
+from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.search.settings import Request
+from adascale.engine.types import Problem
+from adascale.models.worker.messages import ModelsOpened
+
+from .errors import Refusal
+
+HubState = Literal["loading", "ready", "ended"]
+
+
+class SearchWorker(Protocol):
+    """What searches: ``models.worker.client.Worker``."""
+
+    open_models: ModelsOpened
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """Events of all requests; reads ``requests`` in a thread of its own."""
+
+    def cancel(self, problem_id: str) -> None:
+        """End one search that has begun; safe from any thread."""
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """One search: its request, the events that nobody has read yet, and how far it has come."""
+
+    request: Request
+    events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    begun: bool = False
+    abandoned: bool = False
+
+
+class Hub:
+    """Runs searches in a worker that it opens.
+
+    Args:
+        open_worker: Opens the worker, in the hub's thread.
+        parallel: Searches in the worker at the same time, at least 1.
+        max_queue: Searches that wait for it at most; more are refused.
+        on_end: Called when the worker has ended by itself, which is the end of the server.
+
+    Attributes:
+        state: ``loading`` until the models are open; ``ended`` when the worker has gone.
+        error: Why the worker ended, where it was an error.
+        worker: Where ``state`` is ``ready``.
+    """
+
+    def __init__(
+        self,
+        open_worker: Callable[[], AbstractContextManager[SearchWorker]],
+        parallel: int,
+        max_queue: int,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.state: HubState = "loading"
+        self.error: BaseException | None = None
+        self.worker: SearchWorker
+        self._open_worker = open_worker
+        self._parallel = parallel
+        self._max_queue = max_queue
+        self._on_end = on_end
+        self._waiting: deque[_Flight] = deque()
+        self._running: dict[str, _Flight] = {}
+        self._outbox: SimpleQueue[Request | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._follow_worker, daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+
+    @property
+    def running(self) -> int:
+        """Searches in the worker, those that end because their client has gone too."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Searches that wait for a place in the worker."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """Open the worker in the background; to be called in the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def close(self) -> None:
+        """End all searches, and the worker."""
+        for flight in list(self._running.values()):
+            self._abandon(flight)
+        self._outbox.put(None)
+        if self.state == "ready":
+            await asyncio.to_thread(self._thread.join)
+
+    def check_open(self) -> None:
+        """Refuse a request where the models are not open.
+
+        Raises:
+            Refusal: 503 while they are loaded, and after the worker's end.
+        """
+        if self.state == "loading":
+            raise Refusal(503, "the models are being loaded", "loading", headers={"Retry-After": "2"})
+        if self.state == "ended":
+            raise Refusal(503, "the server is stopping", "stopping")
+
+    def _check_queue(self) -> None:
+        if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
+            wait = {"Retry-After": str(math.ceil((1 + len(self._waiting)) / self._parallel))}
+            raise Refusal(
+                429, f"{len(self._waiting)} requests are waiting already", "queue-full", headers=wait
+            )
+
+    @contextmanager
+    def search(self, request: Request) -> Iterator[Callable[[float], AsyncIterator[Event | None]]]:
+        """Search while the block lasts; gives a function for the events, the last of which is the end.
+
+        Its argument is the seconds without an event after which there is a None in the place of one.
+
+        Raises:
+            Refusal: as ``check_open``; 429 where too many wait.
+        """
+        self.check_open()
+        self._check_queue()
+        flight = _Flight(request)
+        self._waiting.append(flight)
+        self._start_waiting()
+        try:
+            yield lambda quiet: _events(flight, quiet)
+        finally:
+            self._abandon(flight)
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < self._parallel:
+            flight = self._waiting.popleft()
+            self._running[flight.request.problem.id] = flight
+            self._outbox.put(flight.request)
+
+    def _abandon(self, flight: _Flight) -> None:
+        """Nobody reads its events any more; nothing happens where it has ended."""
+        flight.abandoned = True
+        if flight in self._waiting:
+            self._waiting.remove(flight)
+        elif flight.begun and flight.request.problem.id in self._running:
+            self.worker.cancel(flight.request.problem.id)
+
+    # From the thread, through the event loop
+
+    def _opened(self, worker: SearchWorker) -> None:
+        self.worker, self.state = worker, "ready"
+
+    def _deliver(self, id_: str, event: Event) -> None:
+        flight = self._running[id_]
+        flight.events.put_nowait(event)
+        if isinstance(event, SearchStarted):
+            flight.begun = True
+            if flight.abandoned:
+                self.worker.cancel(id_)
+        elif isinstance(event, SearchFinished | SearchFailed):
+            del self._running[id_]
+            self._start_waiting()
+
+    def _drop(self, id_: str) -> None:
+        """A search that was abandoned before the worker took it."""
+        del self._running[id_]
+        self._start_waiting()
+
+    def _ended(self, error: BaseException | None) -> None:
+        self.state, self.error = "ended", error
+        known = isinstance(error, AdascaleError)
+        failure = SearchFailed.of(error if known else WorkerDiedError("the server is stopping"))  # type: ignore[arg-type]
+        for flight in [*self._running.values(), *self._waiting]:
+            flight.events.put_nowait(failure)
+        self._running.clear()
+        self._waiting.clear()
+        self._on_end()
+
+    # The thread
+
+    def _follow_worker(self) -> None:
+        error: BaseException | None = None
+        try:
+            with self._open_worker() as worker:
+                self._tell(lambda: self._opened(worker))
+                for problem, event in worker.serve(self._requests()):
+                    self._tell(lambda id_=problem.id, event=event: self._deliver(id_, event))  # type: ignore[misc]
+        except BaseException as raised:
+            error = raised
+        self._tell(lambda: self._ended(error))
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop has been closed, and nobody listens
+            self._loop.call_soon_threadsafe(what)
+
+    def _requests(self) -> Iterator[Request]:
+        """Requests as they come, without those whose client has gone meanwhile."""
+        while (request := self._outbox.get()) is not None:
+            id_ = request.problem.id
+            if self._running[id_].abandoned:
+                self._tell(lambda id_=id_: self._drop(id_))  # type: ignore[misc]
+            else:
+                yield request
+
+
+async def _events(flight: _Flight, quiet: float) -> AsyncIterator[Event | None]:
+    """Events until the search has ended; None after so many seconds without one."""
+    while True:
+        try:
+            event = await asyncio.wait_for(flight.events.get(), quiet)
+        except TimeoutError:
+            yield None
+            continue
+        yield event
+        if isinstance(event, SearchFinished | SearchFailed):
+            return

@@ -1,0 +1,141 @@
+"""The listening socket and the process around it: limits for slow clients, and an end that loses nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from adascale.engine.errors import AdascaleError, UsageError
+
+from .app import ServerSettings, make_app
+from .hub import Hub
+
+HEAD_SECONDS = 10.0
+"""Time that the head of a request may take to arrive."""
+
+MAX_HEAD = 16 << 10
+"""Bytes of a request's head."""
+
+MAX_CONNECTIONS = 1024
+
+DRAIN_SECONDS = 30
+"""Time that running searches have when the server is told to stop; then they are cancelled."""
+
+
+class _PatientProtocol(H11Protocol):
+    """Closes a connection whose request has not a whole head in time; uvicorn would wait for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the rest of a head that has begun, and no longer for one that is whole."""
+        super().data_received(data)
+        if not self._awaits_head:
+            self._stop_timer()
+        elif self._timer is None:
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    @property
+    def _awaits_head(self) -> bool:
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and self.conn.their_state is h11.IDLE
+
+    def _wait_for_head(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._close_late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close_late(self) -> None:
+        self._timer = None
+        if self._awaits_head and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Listener(uvicorn.Server):
+    """Serves on one address until it is told to stop, by a signal or by the worker's end.
+
+    Args:
+        hub: Gets the questions; its ``on_end`` is to be ``stop``.
+        settings: Of the server.
+        bound: A listening socket.
+        on_start: Called with the URL once requests are taken.
+    """
+
+    def __init__(
+        self, hub: Hub, settings: ServerSettings, bound: socket.socket, on_start: Callable[[str], None]
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                make_app(hub, settings),
+                http=_PatientProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                h11_max_incomplete_event_size=MAX_HEAD,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        self._hub = hub
+        self._bound = bound
+        self._on_start = on_start
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._bound.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def serve_until_stopped(self) -> None:
+        """Serve; returns when all that was running has ended.
+
+        Raises:
+            AdascaleError: the worker has ended with it, as where a model cannot be opened.
+        """
+        self.run(sockets=[self._bound])
+        if isinstance(self._hub.error, AdascaleError):
+            raise self._hub.error
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, and say where."""
+        await super().startup(sockets)
+        self._on_start(self.url)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        UsageError: there is no such address here, or the port is taken.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as exc:
+        taken = exc.errno == errno.EADDRINUSE
+        text = f"port {port} is taken" if taken else f"cannot listen on {host}:{port}: {exc.strerror or exc}"
+        raise UsageError(
+            text, hint="`port=0` takes a free one" if taken else "`host`", slug="cannot-listen"
+        ) from exc

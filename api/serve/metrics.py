@@ -1,0 +1,56 @@
+"""What the server counts, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from adascale.engine.search.record import Record
+
+from .hub import Hub
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+
+
+class Metrics:
+    """Counters of one server.
+
+    Args:
+        hub: Whose searches are counted as they stand.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "adascale_requests", "Requests by path and status", ["path", "status"], registry=self._registry
+        )
+        self._tokens = Counter("adascale_generated_tokens", "Tokens drawn", registry=self._registry)
+        self._searches = Counter(
+            "adascale_searches",
+            "Finished searches by why they stopped",
+            ["stop_reason"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "adascale_search_seconds", "Time of a search", buckets=_SECONDS, registry=self._registry
+        )
+        running = Gauge("adascale_searches_running", "Searches in the worker", registry=self._registry)
+        running.set_function(lambda: hub.running)
+        waiting = Gauge("adascale_searches_waiting", "Searches in the queue", registry=self._registry)
+        waiting.set_function(lambda: hub.waiting)
+
+    def count_request(self, path: str, status: int) -> None:
+        """A request has been answered; ``path`` is that of a route, so that there are few of them."""
+        self._requests.labels(path, str(status)).inc()
+
+    def count_search(self, record: Record) -> None:
+        """A search has finished."""
+        assert record.result is not None
+        self._tokens.inc(record.usage.generated_tokens)
+        self._searches.labels(record.result.stop_reason).inc()
+        self._seconds.observe(record.t)
+
+    def text(self) -> bytes:
+        """All of them."""
+        return generate_latest(self._registry)

@@ -1,0 +1,178 @@
+"""A whole server on loopback over a scripted generator in the place of a worker process."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Growth, Prefix, PrefixWork, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
+from adascale.engine.search.settings import Request
+from adascale.engine.types import Mode, Problem, Step
+from adascale.models.worker.messages import ModelsOpened
+from adascale.serve.app import ServerSettings
+from adascale.serve.guard import Access
+from adascale.serve.hub import Hub
+from adascale.serve.listener import Listener, bind
+
+MODEL = "scripted"
+OPENED = ModelsOpened(
+    ModelDescription(
+        GeneratorDescription(MODEL, "scripted.gguf", "00ff" * 16),
+        sampling={"temperature": 0.5, "top_p": 0.95},
+    ),
+    warnings=(),
+    files=(),
+    modes=("prose",),
+)
+
+
+LOCAL = Access("127.0.0.1")
+
+
+def echo(prefix: Prefix, rng: random.Random) -> Step:
+    """Two steps; the answer is the number in the question, and one higher in one of four trajectories."""
+    found = re.search(r"\d+", prefix.problem.question)
+    number = int(found[0]) if found else 0
+    if not prefix.steps:
+        return scripted_step(f"We look at {number}.\n\n")
+    return scripted_step(f"It is \\boxed{{{number + (rng.random() < 0.25)}}}.", "stop")
+
+
+@dataclass(slots=True)
+class EchoPolicy(ScriptedPolicy):
+    """Echoes numbers; a question with "long" in it does not fit.
+
+    Attributes:
+        pause: Seconds of a batch.
+        opened: Questions, as they were read.
+        closed: Ids of those that are closed.
+    """
+
+    pause: float = 0.0
+    opened: list[Problem] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        """Read a prompt."""
+        self.opened.append(problem)
+        if "long" in problem.question:
+            raise ContextOverflowError("the question has 9,999 tokens, the model's window is 2,048")
+        return PrefixWork(len(problem.question), 0)
+
+    def advance(self) -> list[Growth]:
+        """One batch."""
+        time.sleep(self.pause)
+        return ScriptedPolicy.advance(self)
+
+    def close_problem(self, problem: Problem) -> None:
+        """Note it."""
+        self.closed.append(problem.id)
+
+    @property
+    def running(self) -> int:
+        """Branches that run."""
+        return len(self._running)
+
+
+class ScriptedWorker:
+    """A worker in this process."""
+
+    def __init__(self, policy: EchoPolicy) -> None:
+        self.open_models = OPENED
+        self.policy = policy
+        self.driver = Driver(policy, SequenceLogprob(), Uncalibrated(), time.monotonic)
+        self.cancel = self.driver.cancel
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """Search as the worker process does."""
+        inbox: SimpleQueue[Request | None] = SimpleQueue()
+
+        def read() -> None:
+            for request in requests:
+                inbox.put(request)
+            inbox.put(None)
+
+        def come() -> Iterator[Request | None]:
+            while True:
+                try:
+                    request = inbox.get(block=not self.driver.busy)
+                except Empty:
+                    yield None
+                    continue
+                if request is None:
+                    return
+                yield request
+
+        threading.Thread(target=read, daemon=True).start()
+        return self.driver.serve(come())
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """A running server."""
+
+    url: str
+    hub: Hub
+    policy: EchoPolicy
+    listener: Listener
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    def wait_until_idle(self, seconds: float = 10.0) -> None:
+        """Until nothing runs or waits; an AssertionError where that does not come."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not (self.hub.running or self.hub.waiting or self.policy.running):
+                return
+            time.sleep(0.01)
+        left = self.hub.running, self.hub.waiting, self.policy.running
+        raise AssertionError(f"searches that run, that wait, and branches: {left}")
+
+
+@contextmanager
+def served(
+    access: Access = LOCAL,
+    *,
+    policy: EchoPolicy | None = None,
+    parallel: int = 4,
+    max_queue: int = 64,
+    opening: threading.Event | None = None,
+) -> Iterator[Served]:
+    """A server on a free port of loopback; its models are open when ``opening`` is set."""
+    policy = policy or EchoPolicy(echo)
+
+    @contextmanager
+    def open_worker() -> Iterator[ScriptedWorker]:
+        if opening is not None:
+            opening.wait(30)
+        yield ScriptedWorker(policy)
+
+    started = threading.Event()
+    hub = Hub(open_worker, parallel, max_queue)
+    listener = Listener(hub, ServerSettings(access), bind("127.0.0.1", 0), lambda url: started.set())
+    url = listener.url
+    thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)
+    thread.start()
+    assert started.wait(10)
+    if opening is None:
+        while hub.state == "loading":
+            time.sleep(0.005)
+    try:
+        yield Served(url, hub, policy, listener)
+    finally:
+        listener.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive(), "the server does not end"

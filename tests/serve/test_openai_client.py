@@ -1,0 +1,265 @@
+"""The official client of OpenAI against the server: sync, async, streaming."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from scripted_server import MODEL, EchoPolicy, Served, echo, served
+
+from adascale.engine.types import Turn
+
+SPLIT = 0
+"""A seed with which the echo has two answers before it is sure."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+def ask(client: openai.OpenAI, question: str, **more: object) -> ChatCompletion:
+    found = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": question}],
+        **more,  # type: ignore[call-overload]
+    )
+    assert isinstance(found, ChatCompletion)
+    return found
+
+
+def stream(client: openai.OpenAI, question: str, **more: object) -> list[ChatCompletionChunk]:
+    messages = [{"role": "user", "content": question}]
+    return list(client.chat.completions.create(model=MODEL, messages=messages, stream=True, **more))  # type: ignore[call-overload]
+
+
+def test_an_answer_has_its_solution_its_usage_and_what_the_search_found(client: openai.OpenAI) -> None:
+    found = ask(client, "Say 42", seed=1)
+    [choice] = found.choices
+    assert choice.finish_reason == "stop"
+    assert choice.message.content == "We look at 42.\n\nIt is \\boxed{42}.\n\nAnswer: 42"
+    assert "[score" in choice.message.reasoning_content  # type: ignore[attr-defined]
+    assert found.model == MODEL
+    assert found.usage is not None
+    assert found.usage.prompt_tokens == len("Say 42")
+    assert found.usage.total_tokens == found.usage.prompt_tokens + found.usage.completion_tokens
+    assert found.usage.completion_tokens_details is not None
+    assert 0 < (found.usage.completion_tokens_details.reasoning_tokens or 0) < found.usage.completion_tokens
+    summary = found.adascale  # type: ignore[attr-defined]
+    assert summary["answer"] == "42"
+    assert (summary["probability"], summary["seed"]) == (None, 1)
+    assert summary["groups"][0]["votes"] == summary["votes"]["agree"]
+    assert summary["tokens"] == found.usage.completion_tokens
+
+
+def test_a_stream_has_the_role_the_reasoning_the_answer_and_its_end_in_this_order(
+    client: openai.OpenAI,
+) -> None:
+    *found, last = stream(client, "Say 42", stream_options={"include_usage": True})
+    assert found[0].choices[0].delta.role == "assistant"
+    deltas = [chunk.choices[0].delta for chunk in found]
+    reasoning = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+    assert reasoning == "".join(getattr(delta, "reasoning", None) or "" for delta in deltas)
+    assert "1 We look at 42. [score 0" in reasoning
+    assert "= 42: 1 of 1 [score" in reasoning
+    content = "".join(delta.content or "" for delta in deltas)
+    assert content == "We look at 42.\n\nIt is \\boxed{42}.\n\nAnswer: 42"
+    assert [chunk.choices[0].finish_reason for chunk in found] == [None] * (len(found) - 1) + ["stop"]
+    assert found[-1].adascale["answer"] == "42"  # type: ignore[attr-defined]
+    assert last.choices == []
+    assert last.usage is not None
+    assert last.usage.prompt_tokens == len("Say 42")
+
+
+def test_without_an_effort_one_solution_is_streamed_as_it_is_written(client: openai.OpenAI) -> None:
+    found = stream(client, "Say 42", reasoning_effort="none")
+    parts = [chunk.choices[0].delta.content or "" for chunk in found]
+    assert "".join(parts) == "We look at 42.\n\nIt is \\boxed{42}."
+    assert sum(map(bool, parts)) > 3
+    assert not any(getattr(chunk.choices[0].delta, "reasoning", None) for chunk in found)
+    assert found[-1].adascale["votes"]["finished"] == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("effort", ["none", "low"])
+@pytest.mark.parametrize("stop", ["boxed", ["zzz", " is"], "\n\n"])
+def test_a_stop_text_is_not_in_the_answer_streamed_or_not(
+    client: openai.OpenAI, effort: str, stop: str | list[str]
+) -> None:
+    whole = ask(client, "Say 42", reasoning_effort=effort, stop=stop).choices[0].message.content or ""
+    found = stream(client, "Say 42", reasoning_effort=effort, stop=stop)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in found) == whole
+    assert whole.startswith("We look at 42.")
+    assert not any(text in whole for text in ([stop] if isinstance(stop, str) else stop))
+
+
+def test_the_name_of_the_model_may_give_the_effort(client: openai.OpenAI) -> None:
+    found = client.chat.completions.create(
+        model=f"{MODEL}:none", messages=[{"role": "user", "content": "Say 42"}]
+    )
+    assert found.adascale["votes"]["finished"] == 1  # type: ignore[attr-defined]
+    assert found.model == f"{MODEL}:none"
+
+
+def test_distinct_answers_come_likeliest_first(client: openai.OpenAI) -> None:
+    found = ask(client, "Say 42", n=5, reasoning_effort="high", seed=SPLIT)
+    answers = [(choice.message.content or "").rpartition(": ")[2] for choice in found.choices]
+    assert answers == ["42", "43"]
+    chunks = stream(client, "Say 42", n=5, reasoning_effort="high", seed=SPLIT)
+    assert {choice.index for chunk in chunks for choice in chunk.choices} == {0, 1}
+    ends = [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason]
+    assert ends == ["stop", "stop"]
+
+
+def test_a_budget_of_tokens_holds(client: openai.OpenAI) -> None:
+    found = ask(client, "Say 42", max_completion_tokens=5)
+    assert found.adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
+    assert found.usage is not None
+    assert found.usage.completion_tokens < ask(client, "Say 42").usage.completion_tokens  # type: ignore[union-attr]
+
+
+def test_the_same_seed_gives_the_same_draws(client: openai.OpenAI) -> None:
+    def drawn(seed: int) -> object:
+        found = ask(client, "Say 42", seed=seed, reasoning_effort="max")
+        return found.adascale["groups"]  # type: ignore[attr-defined]
+
+    assert drawn(7) == drawn(7)
+    assert len({str(drawn(seed)) for seed in range(4)}) > 1
+
+
+def test_earlier_turns_and_system_messages_go_to_the_model(server: Served, client: openai.OpenAI) -> None:
+    client.chat.completions.create(
+        model=MODEL,
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Say 1"},
+            {"role": "assistant", "content": "1"},
+            {"role": "user", "content": [{"type": "text", "text": "Say"}, {"type": "text", "text": "2"}]},
+        ],
+    )
+    asked = server.policy.opened[-1]
+    assert asked.question == "Say\n2"
+    assert asked.history == (Turn("system", "Be brief."), Turn("user", "Say 1"), Turn("assistant", "1"))
+
+
+def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None:
+    names = [model.id for model in client.models.list()]
+    assert names[0] == MODEL
+    assert f"{MODEL}:high" in names
+    assert client.models.retrieve(f"{MODEL}:high").owned_by == "adascale"
+    with pytest.raises(openai.NotFoundError, match="is not served here"):
+        client.models.retrieve("gpt-9")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "text"),
+    [
+        ({"model": "scriptid"}, "model", "there is scripted"),
+        ({"temperature": 1.0}, "temperature", "is 0.5 for all requests"),
+        ({"top_p": 0.5}, "top_p", "is 0.95 for all requests"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "is not supported"),
+        ({"response_format": {"type": "json_object"}}, "response_format", "is not supported"),
+        ({"reasoning_effort": "huge"}, "reasoning_effort", "has to be one of none, minimal, low"),
+        ({"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
+        ({"max_completion_tokens": -1}, "max_completion_tokens", "has to be a whole number from 1"),
+        ({"n": 99}, "n", "has to be a whole number from 1 to 16"),
+        ({"stop": ["a"] * 5}, "stop", "at most 4"),
+        ({"seed": 1 << 70}, "seed", "whole number"),
+        ({"extra_body": {"beam_width": 3}}, "beam_width", "is not supported"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
+        ({"messages": []}, "messages", "at least one message"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages", "the user's"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", "has to be one of"),
+        ({"messages": [{"role": "user", "content": " "}]}, "messages[0].content", "is empty"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            "messages[0].content[0].type",
+            "only text can be read",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_its_name(
+    client: openai.OpenAI, body: dict[str, object], param: str, text: str
+) -> None:
+    usual = {"model": MODEL, "messages": [{"role": "user", "content": "Say 42"}]}
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(**{**usual, **body})  # type: ignore[call-overload]
+    assert caught.value.status_code == (404 if param == "model" else 400)
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["param"] == param
+    assert caught.value.body["type"] == "invalid_request_error"
+    assert text in caught.value.body["message"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_question_that_does_not_fit_is_refused_with_both_numbers(
+    client: openai.OpenAI, streamed: bool
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="9,999 tokens, the model's window is 2,048") as caught:
+        ask(client, "a long one", stream=streamed)
+    assert caught.value.code == "context-overflow"
+
+
+def test_many_clients_get_each_their_own_answer(server: Served, client: openai.OpenAI) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: ask(client, f"Say {10 * n}", seed=n), range(48)))
+    # One trajectory in four says one more.
+    assert [int(found.adascale["answer"]) // 10 for found in answers] == list(range(48))  # type: ignore[attr-defined]
+    server.wait_until_idle()
+    assert sorted(server.policy.closed) == sorted(problem.id for problem in server.policy.opened)
+
+
+def test_the_async_client_streams_too(server: Served) -> None:
+    async def collect(n: int) -> str:
+        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+            chunks = await client.chat.completions.create(
+                model=MODEL, messages=[{"role": "user", "content": f"Say {10 * n}"}], stream=True, seed=n
+            )
+            return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*map(collect, range(8)))
+
+    found = asyncio.run(all_of_them())
+    assert [int(text.rpartition(": ")[2]) // 10 for text in found] == list(range(8))
+
+
+def test_while_the_models_are_loaded_requests_get_503() -> None:
+    opening = threading.Event()
+    with served(opening=opening) as server:
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        with pytest.raises(openai.InternalServerError, match="being loaded") as caught:
+            ask(client, "Say 42")
+        assert caught.value.status_code == 503
+        opening.set()
+        assert ask(client.with_options(max_retries=20), "Say 42").choices
+        client.close()
+
+
+def test_more_than_may_wait_get_429_and_when_to_come_again() -> None:
+    with served(policy=EchoPolicy(echo, pause=0.002), parallel=1, max_queue=1) as server:
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+
+        def attempt(n: int) -> str:
+            try:
+                return str(ask(client, f"Say {n}").adascale["answer"])  # type: ignore[attr-defined]
+            except openai.RateLimitError as error:
+                return f"{error.code}, come again in {error.response.headers['retry-after']} s"
+
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(attempt, range(0, 60, 10)))
+        assert found.count("queue-full, come again in 2 s") == 4
+        server.wait_until_idle()
+        assert attempt(70) == "70"
+        client.close()
