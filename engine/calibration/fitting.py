@@ -11,7 +11,16 @@ import numpy as np
 
 from ..answers.lookahead import seating
 from ..answers.votes import choose, group_answers
-from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from ..types import (
+    PROFILES,
+    AnswerGroup,
+    Candidate,
+    Estimate,
+    FinishedSearch,
+    Mode,
+    ModeProfile,
+    NodeId,
+)
 from . import Method
 from .calibration import Calibration, Domain
 from .features import (
@@ -32,6 +41,9 @@ _SUBSETS = 4
 """Searches of each size that are played back from the samples of one question."""
 
 _SPREADS = np.geomspace(0.5, 50.0, 81)
+
+_PRIOR_PAIRS = 10.0
+"""Pairs of wrong trajectories that a mode's usual spread counts as."""
 
 _UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
 
@@ -116,11 +128,19 @@ def fit_calibration(training: Training, method: Method, config: HeadConfig, seed
 
 
 def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfile:
-    """How the trajectories of a mode are on these questions: the spread under which they are likeliest."""
+    """How the trajectories of a mode are: the spread under which their mistakes are likeliest.
+
+    Some pairs that agree as often as is usual stand beside them: on few questions none may agree.
+    """
     samples = [[s for s in each.samples if s.mode == mode] for each in questions]
     tokens = [sample.tokens for own in samples for sample in own]
     tables = [_wrong_groups(own) for own in samples]
-    likelihoods = [sum(seating(sizes, spread) for sizes in tables) for spread in _SPREADS]
+    usual = PROFILES[mode].spread
+    likelihoods = [
+        sum(seating(sizes, spread) for sizes in tables)
+        + _PRIOR_PAIRS * (seating([2], spread) + usual * seating([1, 1], spread)) / (1.0 + usual)
+        for spread in _SPREADS
+    ]
     return ModeProfile(float(_SPREADS[int(np.argmax(likelihoods))]), float(np.mean(tokens)))
 
 

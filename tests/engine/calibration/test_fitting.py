@@ -20,6 +20,7 @@ from adascale.engine.calibration.fitting import (
     answer_data,
     fit_calibration,
     measure,
+    mode_profile,
 )
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Predictions, brier, skill
@@ -135,6 +136,15 @@ def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
     profiles = fitted(programs=3).calibration.profiles
     assert profiles["program"].spread < profiles["prose"].spread
     assert profiles["program"].tokens < profiles["prose"].tokens
+
+
+def test_the_usual_spread_holds_where_no_two_mistakes_were_seen() -> None:
+    alone = [QuestionSamples(i, (Sample(i, "20", False, 9, "program"),)) for i in range(50)]
+    assert mode_profile(alone, "program").spread == pytest.approx(PROFILES["program"].spread, rel=0.03)
+    pairs = [
+        QuestionSamples(i, tuple(Sample(2 * i + at, "20", False, 9) for at in (0, 1))) for i in range(50)
+    ]
+    assert mode_profile(pairs, "prose").spread < 0.5 * PROFILES["prose"].spread
 
 
 def test_what_is_known_only_later_helps() -> None:
