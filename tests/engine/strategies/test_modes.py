@@ -1,0 +1,159 @@
+"""``adaptive`` in two modes: which one it draws, what a failure teaches, and that nothing else decides."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import AnswerFound, AnswersJudged, Event, SearchFinished
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Adaptive
+from adascale.engine.types import PROFILES, Estimate, Execution, FinishedSearch, Mode, Problem, Step
+
+PROBLEM = Problem("p", "?", "18")
+BOTH = Adaptive(samples=12, modes=("prose", "program"))
+Rates = Mapping[Mode, float]
+
+
+class Believing:
+    """Knows the rate of each mode; an answer's probability is the share of votes, shrunk."""
+
+    profiles = PROFILES
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+
+    def question(self, prefix: Prefix) -> Estimate:
+        return _around(self._rates[prefix.mode])
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        failed = prefix.execution is not None and prefix.execution.error
+        return _around(0.001 if failed else self._rates[prefix.mode])
+
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+        votes, n = len(finished.groups[0].nodes), len(finished.candidates)
+        return _around(votes / (n + 1))
+
+    def is_outside(self, prefix: Prefix) -> bool:
+        return False
+
+
+def _around(p: float) -> Estimate:
+    return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
+
+
+def world(rates: Rates) -> Any:
+    """18 at the rate of its mode, else a mistake; a program's mistake may be that it fails."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        right = rng.random() < rates[prefix.mode]
+        if prefix.mode == "program":
+            return scripted_step(f"```python\nprint({18 if right else '1 / 0'})\n```", "stop")
+        if len(prefix.steps) < rng.randint(0, 2):
+            return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n"]))
+        return scripted_step(f"Answer: {18 if right else rng.randint(100, 10**6)}.", "stop")
+
+    return script
+
+
+def execute(program: str) -> Execution:
+    return Execution("", "ZeroDivisionError", 0.0) if "/" in program else Execution(program[6:8], "", 0.0)
+
+
+def search(
+    rates: Rates,
+    believed: Rates | None = None,
+    *,
+    strategy: Adaptive = BOTH,
+    seed: int = 0,
+    slots: int = 8,
+    costs: Sequence[float] = (),
+    asked: Sequence[Problem] = (PROBLEM,),
+) -> dict[str, list[Event]]:
+    driver = Driver(
+        ScriptedPolicy(world(rates), slots),
+        ScriptedPRM(lambda prefix: 0.5),
+        Believing(believed or rates),
+        lambda: 0.0,
+        costs,
+        ScriptedExecutor(execute),
+    )
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.run(asked, Settings(strategy, seed=seed)):
+        logs.setdefault(problem.id, []).append(event)
+    return logs
+
+
+def judged(log: list[Event]) -> list[Mode]:
+    """The modes of the trajectories that counted, in order."""
+    tree = Record.of(log).tree
+    return [tree[event.node].mode for event in log if isinstance(event, AnswerFound)]
+
+
+def counts(rates: Rates, believed: Rates | None = None, **options: Any) -> Counter[Mode]:
+    logs = (search(rates, believed, seed=seed, **options)["p"] for seed in range(20))
+    return Counter(mode for log in logs for mode in judged(log))
+
+
+def test_the_mode_that_is_likelier_right_is_drawn_more() -> None:
+    programs, prose = ({"prose": 0.2, "program": 0.7}, {"prose": 0.7, "program": 0.05})
+    drawn = counts(programs)
+    assert drawn["program"] > 2 * drawn["prose"]
+    drawn = counts(prose)
+    assert drawn["prose"] > 2 * drawn["program"]
+
+
+def test_of_two_that_are_as_good_the_shorter_one_begins() -> None:
+    equal: Rates = {"prose": 0.5, "program": 0.5}
+    assert judged(search(equal)["p"])[0] == "program"
+
+
+def test_programs_that_fail_send_it_back_to_prose() -> None:
+    believed: Rates = {"prose": 0.4, "program": 0.6}
+    modes = judged(search({"prose": 0.0, "program": 0.0}, believed)["p"])
+    assert modes[0] == "program"
+    assert "prose" in modes[1:4]
+
+
+def test_no_more_are_judged_than_the_samples_of_both_together() -> None:
+    everything = replace(BOTH, samples=5, stop_at=2.0, min_gain=-1e9, hopeless=0.0)
+    log = search({"prose": 0.3, "program": 0.3}, strategy=everything)["p"]
+    assert len(judged(log)) == 5
+    assert isinstance(log[-1], SearchFinished)
+    assert log[-1].result.stop_reason == "exhausted"
+
+
+@pytest.mark.parametrize("mode", ["prose", "program"])
+def test_one_mode_alone_is_what_it_is_told(mode: Mode) -> None:
+    log = search({"prose": 0.5, "program": 0.5}, strategy=replace(BOTH, modes=(mode,)))["p"]
+    assert set(judged(log)) == {mode}
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 0.9), st.floats(0.05, 0.9), st.integers(2, 9))
+@settings(max_examples=25, deadline=None)
+def test_neither_neighbours_nor_the_batch_decide(seed: int, prose: float, program: float, slots: int) -> None:
+    """Programs are shorter and their executions arrive late: all are judged in their order all the same."""
+    rates: Rates = {"prose": prose, "program": program}
+
+    def outcomes(asked: Sequence[Problem], slots: int, costs: Sequence[float]) -> dict[str, Any]:
+        logs = search(rates, seed=seed, slots=slots, costs=costs, asked=asked)
+        return {
+            id_: [event.standing for event in log if isinstance(event, AnswersJudged)] + judged(log)
+            for id_, log in logs.items()
+        }
+
+    asked = [Problem(f"p{i}", "?") for i in range(3)]
+    alone = {problem.id: outcomes([problem], 1, ())[problem.id] for problem in asked}
+    assert outcomes(asked, slots, ()) == alone
+    assert outcomes(asked[::-1], slots, (1.0,) * 9) == alone
