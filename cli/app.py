@@ -23,6 +23,7 @@ from .terminal.signals import unwinding
 
 _COMMANDS = {
     "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
+    "code": ("code.code", "Write a program that passes your tests: stdout has the program alone."),
     "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
     "eval": (
         "evaluate.eval_",

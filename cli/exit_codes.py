@@ -8,7 +8,7 @@ FAILED = 1
 """Something broke, or doctor found something to mend."""
 USAGE = 2
 NO_ANSWER = 3
-"""None was found, or it is less likely than was asked for."""
+"""None was found, it is less likely than was asked for, or the program fails a test."""
 NO_MODEL = 4
 DOES_NOT_FIT = 5
 PARTIAL = 6
@@ -17,8 +17,9 @@ INTERRUPTED = 130
 """By Ctrl-C; other signals leave with 128 and their number (``terminal.signals``)."""
 
 EPILOG = (
-    "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer or an unlikely one, "
-    "4 model not available, 5 does not fit, 6 some lines of a batch failed, 130 interrupted."
+    "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer, an unlikely one, or a program "
+    "that fails a test, 4 model not available, 5 does not fit, 6 some lines of a batch failed, "
+    "130 interrupted."
 )
 
 _BY_ERROR: dict[type[Exception], int] = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.search.settings import Settings
 from adascale.models.options import Reporting, SessionOptions
 
-from .options.groups import SearchOptions, TerminalOptions
+from .options.groups import CodeSearchOptions, SearchOptions, TerminalOptions
 from .terminal.console import clean, say
 from .terminal.signals import SIGNALS, graceful
 from .terminal.transfer import TransferView, announce, ask_consent
@@ -117,7 +117,9 @@ def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]
             say(f"{label} {path} sha256 {sha256[:12]}")
 
 
-def settings_for(search: SearchOptions, terminal: TerminalOptions, worker: Worker | Cluster) -> Settings:
+def settings_for(
+    search: SearchOptions | CodeSearchOptions, terminal: TerminalOptions, worker: Worker | Cluster
+) -> Settings:
     """What the driver needs to know of a run; a seed is drawn if none was given."""
     seed = secrets.randbits(31) if search.seed is None else search.seed
     if terminal.verbose:
@@ -128,7 +130,7 @@ def settings_for(search: SearchOptions, terminal: TerminalOptions, worker: Worke
         seed=seed,
         models=worker.open_models.models,
         warnings=worker.open_models.warnings,
-    ).in_mode(search.mode, worker.open_models.modes)
+    )
 
 
 @contextmanager

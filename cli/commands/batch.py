@@ -118,6 +118,7 @@ class _Run:
             view = stack.enter_context(self.opening)
             worker = stack.enter_context(self._open(view.status))
             settings = settings_for(self._search_with_seed(), self.options.terminal, worker)
+            settings = settings.in_mode(self.options.search.mode, worker.open_models.modes)
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(run_conditions(run_record(settings, __version__)))

@@ -53,9 +53,10 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "id": row.label,
         "parent": row.label.rpartition(".")[0] if row.label else None,
         "depth": len(row.lasts),
-        "mode": _mode(row, node),
+        "mode": _mode(row, node, "program" if tree.problem.task is None else "code"),
         "text": document.question if node is not None and node.step is None else row.text,
         "execution": asdict(node.execution) if node is not None and node.execution is not None else None,
+        **({"trial": asdict(node.trial)} if node is not None and node.trial is not None else {}),
         "tokens": row.tokens,
         "reward": node.reward if node else None,
         "p": estimate.median if estimate and known else None,
@@ -71,8 +72,8 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
     }
 
 
-def _mode(row: Row, node: Node | None) -> Mode | None:
-    """How a node or a running branch reasons; None for the question."""
+def _mode(row: Row, node: Node | None, writing: Mode) -> Mode | None:
+    """How a node reasons, or a running branch, whose programs are of the mode ``writing``; else None."""
     if node is None:
-        return "prose" if row.program is None else "program"
+        return "prose" if row.program is None else writing
     return None if node.step is None else node.mode

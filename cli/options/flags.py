@@ -13,7 +13,8 @@ from typing import Any
 import typer
 from typer.models import OptionInfo
 
-from adascale.engine.strategies.adaptive import EFFORTS
+from adascale.engine.strategies import Strategy, passing
+from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.strategies.allocation import PAPER_TEMPERATURE
 from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides, SessionOptions
@@ -37,6 +38,8 @@ from .groups import (
     BatchOptions,
     CalibrationOptions,
     CheckOptions,
+    CodeOptions,
+    CodeSearchOptions,
     DoctorOptions,
     EvalOptions,
     FitOptions,
@@ -44,12 +47,13 @@ from .groups import (
     SearchOptions,
     StrategyOverrides,
     TerminalOptions,
+    ViewOptions,
 )
 
 
-def _of_efforts(name: str) -> str:
+def _of_efforts(name: str, efforts: Mapping[Effort, Strategy] = EFFORTS) -> str:
     """What the help says of a default that the effort sets."""
-    values = (f"{getattr(preset, name):g}" for preset in EFFORTS.values())
+    values = (f"{getattr(preset, name):g}" for preset in efforts.values())
     return "from effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
 
 
@@ -67,6 +71,14 @@ def _paper(context: typer.Context, asked: bool) -> bool:
 _QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, show_default="all")
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 _PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
+
+_EFFORT = setting_flag(
+    SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
+)
+_SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0)
+_UNSANDBOXED = flag(
+    MACHINE, "--unsandboxed", "Run programs that need CPython where no sandbox holds them, with limits alone."
+)
 
 _SESSION: Mapping[str, OptionInfo | None] = {
     "generator": setting_flag(
@@ -162,7 +174,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             min=0.0,
             max=1.0,
         ),
-        "seed": setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0),
+        "seed": _SEED,
     },
     Budget: {
         "max_tokens": setting_flag(
@@ -181,9 +193,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
     },
     Preset: {
-        "effort": setting_flag(
-            SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
-        ),
+        "effort": _EFFORT,
         "paper": flag(
             SEARCH,
             "--paper",
@@ -239,15 +249,45 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "debug": setting_flag(OUTPUT, "--debug", "Show tracebacks of errors."),
         "yes": setting_flag(MACHINE, "--yes -y", "Download without asking."),
     },
-    AskOptions: {
+    ViewOptions: {
         "show_tree": _SHOW_TREE,
-        "extract": flag(OUTPUT, "--extract -x", "Print the final answer only."),
         "trace": flag(OUTPUT, "--trace", "Write the event log; adascale replay shows it.", metavar="FILE"),
         "save": setting_flag(
             OUTPUT, "--save/--no-save", "Keep the search, unless --trace does; adascale runs lists them."
         ),
-        "json_output": JSON,
         "progress": _PROGRESS,
+    },
+    AskOptions: {
+        "extract": flag(OUTPUT, "--extract -x", "Print the final answer only."),
+        "json_output": JSON,
+    },
+    CodeSearchOptions: {
+        "effort": _EFFORT,
+        "samples": flag(
+            SEARCH,
+            "--samples",
+            "Programs at most.",
+            min=1,
+            max=1024,
+            show_default=_of_efforts("samples", passing.EFFORTS),
+        ),
+        "seed": _SEED,
+    },
+    CodeOptions: {
+        "test": flag(
+            None,
+            "--test",
+            "Python that fails where the program is wrong; may be given several times.",
+            metavar="ASSERT",
+            show_default=False,
+        ),
+        "tests": flag(None, "--tests", "A file of asserts or of test functions as pytest has them."),
+        "output": flag(None, "--output -o", "Where the program goes, else to stdout.", metavar="FILE"),
+        "json_output": JSON,
+        "session.prm": None,
+        "session.calibration": None,
+        "session.system": None,
+        "session.unsandboxed": _UNSANDBOXED,
     },
     BatchOptions: {
         "output": flag(None, "--output -o", "Where the JSON Lines go.", metavar="FILE|-"),

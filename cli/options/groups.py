@@ -5,7 +5,7 @@ A field without a flag (``flags.FLAGS``) is not the user's to set: it says what 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from adascale.engine.strategies import (
     InstanceAdaptive,
     ModeChoice,
     Strategy,
+    passing,
     strategy_named,
     with_mode,
 )
@@ -108,6 +109,11 @@ class SearchOptions:
             UsageError: a rule or a mode that the strategy does not have.
         """
         kind = STRATEGIES[self.strategy]
+        if kind is passing.Passing:
+            raise UsageError(
+                "passing draws programs until one passes its tests, and a question has none",
+                hint='adascale code "Square n." --test "assert f(2) == 4"',
+            )
         if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
             raise UsageError(
                 f"--adapt {self.adapt} is no rule of {self.strategy}",
@@ -118,18 +124,53 @@ class SearchOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeSearchOptions:
+    """How the program of one task is searched."""
+
+    effort: Effort = "medium"
+    samples: int | None = None
+    budget: Budget = Budget()
+    seed: int | None = None
+
+    def make_strategy(self) -> Strategy:
+        """``passing`` with its parameters."""
+        strategy = passing.EFFORTS[self.effort]
+        return strategy if self.samples is None else replace(strategy, samples=self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """How one search is shown while it runs, and kept."""
+
+    show_tree: bool = False
+    trace: Path | None = None
+    save: bool = True
+    progress: ProgressChoice = "auto"
+    terminal: TerminalOptions = TerminalOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class AskOptions:
     """What ``ask`` takes beside the question."""
 
-    show_tree: bool = False
     extract: bool = False
-    trace: Path | None = None
-    save: bool = True
     json_output: bool = False
     search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions()
-    progress: ProgressChoice = "auto"
-    terminal: TerminalOptions = TerminalOptions()
+    view: ViewOptions = ViewOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOptions:
+    """What ``code`` takes beside the task."""
+
+    test: list[str] = field(default_factory=list)
+    tests: Path | None = None
+    output: Path | None = None
+    json_output: bool = False
+    search: CodeSearchOptions = CodeSearchOptions()
+    session: SessionOptions = SessionOptions(prm="none", calibration="none")
+    view: ViewOptions = ViewOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,5 +253,5 @@ class DoctorOptions:
     json_output: bool = False
 
 
-COMMANDS = (AskOptions, BatchOptions, EvalOptions, FitOptions, CheckOptions, DoctorOptions)
+COMMANDS = (AskOptions, CodeOptions, BatchOptions, EvalOptions, FitOptions, CheckOptions, DoctorOptions)
 """All of them; where two have the same setting, the first one's default is shown."""

@@ -175,7 +175,7 @@ class _Walk:
             self._mark(node),
             place.label,
             f"... {self._extent([node.id])}" if closed else text,
-            Program.of(text, node.execution) if node.mode == "program" and not closed else None,
+            None if closed else self._program(node, text),
             folded=closed or node.step is None,
             estimate=node.estimate,
             count=self._count(node),
@@ -184,6 +184,13 @@ class _Walk:
             best=node.id in self._best,
             node=node.id,
         )
+
+    def _program(self, node: Node, text: str) -> Program | None:
+        """What a node wrote, where that is a program."""
+        task = self._tree.problem.task
+        if node.mode == "code" and task is not None:
+            return Program.of_task(text, node.trial, task.given)
+        return Program.of(text, node.execution) if node.mode == "program" else None
 
     def _mark(self, node: Node) -> Mark:
         if node.id == self._state.best:
@@ -245,7 +252,7 @@ class _Walk:
 
 
 def _running_row(branch: Running, place: _Place) -> Row:
-    program = Program.of(branch.text, None) if branch.mode == "program" else None
+    program = None if branch.mode == "prose" else Program.of(branch.text, None)
     return Row(place.lasts, "running", place.label, branch.text, program, tokens=branch.tokens, branches=1)
 
 

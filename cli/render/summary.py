@@ -10,6 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.evaluation.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 
+from ..terminal.code import verdict_text
 from ..terminal.text import chance, cut, duration, one_line, plural, thousands
 from ..terminal.theme import STYLES, Glyphs
 from .state import ViewState
@@ -17,13 +18,15 @@ from .state import ViewState
 _ANSWER_CELLS = 40
 
 
-_AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program"}
+_AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program", "code": "as a program"}
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
 
 def summary(state: ViewState, glyphs: Glyphs) -> Text:
     """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
+    if state.tree.problem.task is not None:
+        return _code_summary(state, glyphs)
     facts = [tokens_text(state), duration(state.t)]
     if state.answer is not None:
         facts = [*support(state), *facts]
@@ -38,13 +41,30 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
     return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
 
 
+def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
+    """``passes 3 of 3 tests  after 2 of 8 programs, 204 tokens, 4 s``, or what the first missed test says."""
+    best, task = state.best, state.tree.problem.task
+    assert task is not None, "the summary of a code task"
+    trial = None if best is None else state.tree[best].trial
+    words = "no program" if trial is None else one_line(verdict_text(trial, task.given), glyphs)
+    done = plural(len(state.candidates), "program")
+    most = f" of {state.at_most}" if task.given.tests and state.at_most else ""
+    facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
+    if state.confidence is not None and state.confidence.calibrated:
+        facts.append(f"{score_text(state)} that it also passes others like them")
+    reason = state.result.stop_reason if state.result else "interrupted"
+    cost = [tokens_text(state), duration(state.t), *([_CUT_SHORT[reason]] if reason in _CUT_SHORT else [])]
+    style = STYLES["answer" if trial is not None and trial.passes else "low"]
+    return Text().append(words, style).append(f"  {', '.join([*facts, *cost])}")
+
+
 def why(state: ViewState) -> str:
     """What ended a search, its question's estimate, the price of a fixed width; empty before the end.
 
     ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
     """
     result = state.result
-    if result is None or state.started.strategy == "greedy":
+    if result is None or state.started.strategy == "greedy" or state.tree.problem.task is not None:
         return ""
     parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
     fixed = fixed_tokens(state)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adascale.engine.answers.latex import readable
+from adascale.engine.code.trial import Trial
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.evaluation.account import account
 from adascale.engine.search.events import ModelDescription, SearchFailed
@@ -42,16 +43,32 @@ def _readable_solution(record: Record) -> str:
     text, best = solution_text(record), _best(record)
     if best is None or best.mode == "prose":
         return plain(text)
+    if best.mode == "code":
+        return program_text(record)
     program = Program.of(text, best.execution)
     printed = program.output.replace("\n", "\n  ")
     return f"{program.code}\n{glyphs_for(sys.stdout).arrow} {printed}"
 
 
+def program_text(record: Record) -> str:
+    """The program that a code task is answered with, as it was repaired; empty where there is none."""
+    program = best_trial(record).program
+    return "" if program is None else program.source
+
+
+def best_trial(record: Record) -> Trial:
+    """What the tests of a code task say of that program; a trial without a program where there is none."""
+    best = _best(record)
+    return Trial(None, ()) if best is None or best.trial is None else best.trial
+
+
 def answer_payload(record: Record, extract: bool) -> str:
     """The solution as a person reads it and ``Answer: 18``; with ``extract`` the answer alone.
 
-    Empty when there is none.
+    Empty when there is none. A code task is answered with its program alone.
     """
+    if record.started.problem.task is not None:
+        return program_text(record)
     answer = (record.result.answer if record.result is not None else None) or ""
     if extract:
         return answer
@@ -74,6 +91,7 @@ def answer_record(
         "question": first.problem.question,
         "status": status_of(result, min_confidence),
         "answer": result.answer,
+        **_trial_fields(record),
         "solution": solution_text(record),
         "mode": best.mode if best is not None else None,
         "execution": dataclasses.asdict(best.execution) if best is not None and best.execution else None,
@@ -96,6 +114,24 @@ def answer_record(
         **_search_fields(first.models, first.strategy, first.params, first.seed),
         "warnings": [as_typed(notice.message) for notice in record.notices],
         "version": version,
+    }
+
+
+def _trial_fields(record: Record) -> dict[str, Any]:
+    """Of a code task: the program in the place of the answer, its repairs, and each test with its verdict."""
+    task, trial = record.started.problem.task, best_trial(record)
+    if task is None:
+        return {}
+    is_whole = record.result is not None and record.result.stop_reason != "interrupted"
+    passing = "answered" if trial.passes or not task.given.tests else "failing"
+    judged = zip(task.given.tests, trial.verdicts, strict=False)
+    return {
+        **({"status": passing} if is_whole and trial.program is not None else {}),
+        "answer": trial.program and trial.program.source,
+        "repairs": [dataclasses.asdict(repair) for repair in trial.program.repairs] if trial.program else [],
+        "tests": [{"test": test.source, **dataclasses.asdict(verdict)} for test, verdict in judged],
+        "passed": trial.passed,
+        "untested": not task.given.tests,
     }
 
 

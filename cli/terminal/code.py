@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.answers.program import read_program
+from adascale.engine.code.harness import Verdict
+from adascale.engine.code.suite import CodeTest, Suite
+from adascale.engine.code.trial import Trial
 from adascale.engine.types import Execution
 
 from .prose import without_fences
-from .text import cells, cut, harmless, one_line
+from .text import cells, cut, harmless, one_line, plural
 from .theme import STYLES, Glyphs
 
 if TYPE_CHECKING:
@@ -40,6 +43,15 @@ class Program:
     def of(cls, text: str, execution: Execution | None) -> Self:
         """From the text of a node."""
         return cls(without_fences(text).strip("\n") if execution is None else _code_of(text), execution)
+
+    @classmethod
+    def of_task(cls, text: str, trial: Trial | None, suite: Suite) -> Self:
+        """From the text of a node of a code task: what running it gave are its verdicts."""
+        if trial is None or trial.program is None:
+            return cls.of(text, None)
+        said = verdict_text(trial, suite)
+        error = "" if trial.passes or not trial.verdicts else said
+        return cls(trial.program.source, Execution(said, error, 0.0))
 
     @property
     def failed(self) -> bool:
@@ -88,6 +100,31 @@ class Program:
             return []
         style = STYLES["error"] if self.failed else STYLES["faint"]
         return [Text(f"{glyphs.arrow} {one_line(self.outcome, glyphs)}", style)]
+
+
+def verdict_text(trial: Trial, suite: Suite) -> str:
+    """``passes 1 of 2 tests: assert f(3) == 9 gave 6``; the first test that was not passed stands for all."""
+    if trial.program is None:
+        return "there is no program in the text"
+    if not trial.verdicts:
+        return "nothing was tested"
+    passed = f"passes {trial.passed} of {plural(len(trial.verdicts), 'test')}"
+    judged = zip(suite.tests, trial.verdicts, strict=True)
+    missed = next((_miss(test, verdict) for test, verdict in judged if verdict.outcome != "passed"), None)
+    return passed if missed is None else f"{passed}: {missed}"
+
+
+def _miss(test: CodeTest, verdict: Verdict) -> str:
+    asked = test.source.strip().rpartition("\n")[2].strip()
+    match verdict.outcome:
+        case "failed" if verdict.detail:
+            return f"{asked} gave {verdict.detail}"
+        case "time-limit":
+            return f"{asked} ran into the time limit"
+        case "error":
+            return f"{asked} raised {verdict.detail}"
+        case _:
+            return f"{asked} failed"
 
 
 @functools.lru_cache(_KEPT)

@@ -41,11 +41,15 @@ class Settings:
         A calibration that does not know all of them is not used, which is a warning.
         """
         chosen = replace(self, strategy=with_mode(self.strategy, mode, among))
+        known = chosen.with_known_modes()
+        return known if known == chosen else replace(known, warnings=(*self.warnings, _NO_PROGRAMS))
+
+    def with_known_modes(self) -> Settings:
+        """Without a calibration that does not know all modes of the strategy."""
         card = self.models.calibration
-        if card is None or set(chosen.strategy.modes) <= set(card.get("modes", ("prose",))):
-            return chosen
-        models = replace(self.models, calibration=None)
-        return replace(chosen, models=models, warnings=(*self.warnings, _NO_PROGRAMS))
+        if card is None or set(self.strategy.modes) <= set(card.get("modes", ("prose",))):
+            return self
+        return replace(self, models=replace(self.models, calibration=None))
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""

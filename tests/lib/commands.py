@@ -1,6 +1,11 @@
-"""Runs a command of Typer in this process, as the tests of several commands do."""
+"""Runs commands as a user does, in a process of their own, or one of Typer in this process."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import typer
 from typer.testing import CliRunner
@@ -15,3 +20,25 @@ def invoked(app: typer.Typer, *args: str) -> tuple[str, str]:
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.stdout, result.stderr
+
+
+def clean_env(home: Path) -> dict[str, str]:
+    """An environment without the user's settings and models."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
+    return {**kept, "HOME": str(home), "HF_HOME": str(home / "hf"), "COLUMNS": "100"}
+
+
+def run(
+    env: dict[str, str], *args: str, stdin: bytes = b"", more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a command of ours gives in a process of its own; a traceback fails the test."""
+    done = subprocess.run(
+        [sys.executable, "-m", "adascale", *args],
+        input=stdin,
+        capture_output=True,
+        env={**env, **(more or {})},
+        timeout=120,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in err, err
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)

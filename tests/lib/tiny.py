@@ -7,7 +7,7 @@ few known sentences, and the whole command can be tested in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gguf
@@ -33,6 +33,15 @@ CHAIN: Mapping[str, Mapping[str, float]] = {
 }
 """Logit of each next token after a token; every other token is as good as impossible."""
 
+DEF, SQUARED, DOUBLED = "def f(n):\n    ", "return n * n\n```", "return n + n\n```"
+CODER: Mapping[str, Mapping[str, float]] = {
+    "\n": {DEF: 3.0},
+    DEF: {DOUBLED: 1.0, SQUARED: 0.9},
+    SQUARED: {END: 5.0},
+    DOUBLED: {END: 5.0},
+}
+"""A chain that writes programs: the greedy one doubles, about half of the others square."""
+
 
 def byte_tokens() -> list[str]:
     """The 256 printable stand-ins of byte-level BPE (GPT-2)."""
@@ -49,9 +58,11 @@ def spelled(text: str) -> str:
     return "".join(table[b] for b in text.encode())
 
 
-def vocabulary() -> list[str]:
+_WORDS = (ADD, MULTIPLY, RIGHT, WRONG, YES, NO)
+
+
+def vocabulary(words: Sequence[str] = _WORDS) -> list[str]:
     """Bytes, whole sentences, control tokens."""
-    words = [ADD, MULTIPLY, RIGHT, WRONG, YES, NO]
     return [*byte_tokens(), spelled("\n\n"), *map(spelled, words), START, END]
 
 
@@ -94,7 +105,8 @@ def write_chain(
     template: str | None = CHATML,
 ) -> Path:
     """A one-layer llama whose attention and feed-forward are zero: a Markov chain over its vocabulary."""
-    tokens = vocabulary()
+    own = [word for word in chain if word not in ("\n", START, END, *_WORDS)]
+    tokens = vocabulary([*_WORDS, *own])
     ids = {token: id_ for id_, token in enumerate(tokens)}
     width = 288  # one-hot embeddings, rounded up to a multiple of the 32 that flash attention likes
     writer = _writer(path, tokens, context, width, 9, 9, 1, 32, template)

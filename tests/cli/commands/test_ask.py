@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from commands import clean_env, run
 
 CLI = [sys.executable, "-m", "adascale"]
 ESC = "\x1b"
@@ -19,21 +19,7 @@ ESC = "\x1b"
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment without the user's settings and models."""
-    home = tmp_path_factory.mktemp("home")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
-    return {**kept, "HOME": str(home), "HF_HOME": str(home / "hf"), "COLUMNS": "100"}
-
-
-def run(
-    env: dict[str, str], *args: str, stdin: bytes = b"", more: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*CLI, *args], input=stdin, capture_output=True, env={**env, **(more or {})}, timeout=120
-    )
-    out, err = done.stdout.decode(), done.stderr.decode()
-    assert "Traceback" not in err, err
-    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+    return clean_env(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_flag_arrives_where_its_field_is() -> None:
     )
     assert ask.search.budget == Budget(max_tokens=8000)
     assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
-    assert (ask.session.gpu_layers, ask.terminal.verbose, ask.search.seed) == (-1, 2, 3)
+    assert (ask.session.gpu_layers, ask.view.terminal.verbose, ask.search.seed) == (-1, 2, 3)
     assert parsed(AskOptions, "-ngl", "auto").session.gpu_layers is None
 
 

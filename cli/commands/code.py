@@ -1,0 +1,142 @@
+"""``adascale code``: a program that passes tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adascale import __version__
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.types import Problem
+
+from ..disk.files import check_apart, check_writable, reason_of, unwritable
+from ..exit_codes import INTERRUPTED, NO_ANSWER
+from ..options.flatten import with_options
+from ..options.groups import CodeOptions
+from ..terminal.console import show_warning, write_json, write_payload
+from .one_search import question_text, search_one
+
+if TYPE_CHECKING:
+    from adascale.engine.code.suite import CodeTest, Suite
+    from adascale.engine.code.trial import Trial
+    from adascale.engine.search.record import Record
+    from adascale.engine.search.settings import Settings
+    from adascale.models.worker.client import Worker
+
+_EXAMPLE = 'adascale code "Write is_prime(n)." --test "assert is_prime(7)" --test "assert not is_prime(1)"'
+
+
+@with_options(CodeOptions)
+def code(
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TASK|-]",
+            show_default=False,
+            help="What the program should do; - or nothing reads it from stdin. Examples in it are tests, "
+            "unless others are given.",
+        ),
+    ] = None,
+    *,
+    options: CodeOptions,
+) -> None:
+    """Write a program that passes your tests: stdout has the program alone.
+
+    adascale code "Write is_prime(n)." --test "assert is_prime(7)" --test "assert not is_prime(1)"
+    cat problem.md | adascale code -
+    adascale code "Write a class Stack." --tests test_stack.py -o stack.py
+
+    Programs run in a sandbox. Exit code 0: every test passes, 3: none of the programs passes them all.
+    """
+    from adascale.engine.code.suite import CodeTask
+
+    from ..open_models import settings_for
+
+    def settle(worker: Worker) -> Settings:
+        return settings_for(options.search, options.view.terminal, worker)
+
+    question = question_text(task, _EXAMPLE)
+    problem = Problem("1", question, task=CodeTask(_suite(question, options)))
+    if options.output is not None:
+        check_writable(options.output)
+        read = [*options.session.references(), str(options.tests or "")]
+        check_apart(options.output, read, hint="name another file for -o")
+    strategy = options.search.make_strategy()
+    record, loaded = search_one(problem, strategy, options.session, options.view, settle)
+    _finish(record, loaded, options)
+
+
+def _suite(question: str, options: CodeOptions) -> Suite:
+    """The tests that were given, else the examples in the question.
+
+    Raises:
+        UsageError: a test cannot be read, or ends alike whatever the program.
+    """
+    from adascale.engine.code.assembly import suite_of
+    from adascale.engine.code.examples import read_examples
+
+    return suite_of(list(_given_tests(options)) or read_examples(question))
+
+
+def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
+    from adascale.engine.code.asserts import read_tests
+
+    for source in options.test:
+        yield from read_tests(source, "the test")
+    if options.tests is not None:
+        yield from read_tests(_read(options.tests), options.tests.name)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {reason_of(error)}", slug="unreadable") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 (byte {error.start})", slug="unreadable") from error
+
+
+def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
+    """Write the program and leave with the exit code of its tests."""
+    from ..report.answer import answer_record, best_trial, program_text
+
+    program, trial = program_text(record), best_trial(record)
+    if options.output is not None and program:
+        _write(options.output, program)
+    if options.json_output:
+        write_json(answer_record(record, load_seconds, __version__))
+    elif options.output is None and program:
+        write_payload(program)
+    _warn_of_no_sandbox(trial, options)
+    if record.result is not None and record.result.stop_reason == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    task = record.started.problem.task
+    is_untested = task is not None and not task.given.tests
+    if not program or not (trial.passes or is_untested):
+        raise typer.Exit(NO_ANSWER)
+
+
+def _write(path: Path, program: str) -> None:
+    from adascale.models.storage import atomic_write
+
+    try:
+        with atomic_write(path) as file:
+            file.write(f"{program}\n".encode("utf-8", "surrogatepass"))
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _warn_of_no_sandbox(trial: Trial, options: CodeOptions) -> None:
+    """Say so where an error may be that of monty alone, since no sandbox of this machine holds CPython."""
+    from adascale.models.programs.detection import find_sandbox
+
+    has_errors = any(verdict.outcome == "error" for verdict in trial.verdicts)
+    if not has_errors or options.session.unsandboxed or options.view.terminal.quiet > 1:
+        return
+    try:
+        find_sandbox()
+    except AdascaleError as error:
+        show_warning(error.notice)

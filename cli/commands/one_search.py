@@ -1,0 +1,115 @@
+"""What ``ask`` and ``code`` share: one search with its models, its view on stderr and its trace."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from adascale.engine.errors import UsageError
+from adascale.engine.strategies import Strategy
+from adascale.engine.types import Problem
+from adascale.models.options import SessionOptions
+
+from ..disk.files import check_writable
+from ..exit_codes import INTERRUPTED
+from ..options.groups import MAX_BRANCHES, ViewOptions
+from ..render.renderer import choose_progress, open_renderer
+from ..terminal.console import may_animate, read_stdin
+from ..terminal.signals import graceful
+
+if TYPE_CHECKING:
+    from adascale.engine.search.record import Record
+    from adascale.engine.search.settings import Settings
+    from adascale.models.worker.client import Worker
+
+    from ..disk.trace import TraceWriter
+
+
+def question_text(argument: str | None, example: str) -> str:
+    """The question from the argument or stdin.
+
+    Args:
+        argument: As it was typed.
+        example: A command that would have worked, for an error.
+
+    Raises:
+        UsageError: it is empty, or there is nobody to read it from.
+    """
+    if argument is None and sys.stdin.isatty():
+        raise UsageError("no question given", hint=example)
+    text = read_stdin() if argument in (None, "-") else argument
+    if not text or not text.strip():
+        raise UsageError("the question is empty", hint=example, slug="empty-question")
+    return text.strip()
+
+
+def search_one(
+    problem: Problem,
+    strategy: Strategy,
+    options: SessionOptions,
+    view: ViewOptions,
+    settle: Callable[[Worker], Settings],
+) -> tuple[Record, float]:
+    """Search one problem, and show it on stderr.
+
+    Args:
+        problem: What is asked.
+        strategy: By which it is known how many branches the models need.
+        options: Of the models.
+        view: How it is shown and kept.
+        settle: Gives the settings once the models are open.
+
+    Returns:
+        The record of a search that has a result, and the seconds that loading took.
+
+    Raises:
+        typer.Exit: it was interrupted before it began.
+        AdascaleError: it could not run.
+    """
+    if view.trace is not None:
+        check_writable(view.trace)
+    session = replace(options, branches=min(strategy.branches, MAX_BRANCHES))
+    quiet = view.terminal.quiet
+    kind = choose_progress(view.progress, quiet, may_animate())
+    started = time.monotonic()
+    with ExitStack() as stack:
+        renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree, quiet=quiet))
+        # Imported below the first line, as is all that is not needed to draw it.
+        from ..open_models import open_worker
+
+        worker = stack.enter_context(open_worker(session, view.terminal, renderer.status))
+        loaded = time.monotonic() - started
+        # Opened late: where there is no search there is no trace.
+        writer = stack.enter_context(_writer(view.trace, view.save))
+        with graceful(worker.interrupt):
+            for _, event in worker.run([problem], settle(worker)):
+                if writer is not None:
+                    writer.write(event)
+                renderer.on(event)
+    return _ended(renderer.record), loaded
+
+
+def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
+    from ..disk.history import open_run
+    from ..disk.trace import TraceWriter
+
+    if trace is not None:
+        return TraceWriter(trace)
+    return open_run() if save else nullcontext()
+
+
+def _ended(record: Record | None) -> Record:
+    from adascale.engine.search.events import SearchFailed
+
+    if record is None:  # interrupted before the search has begun
+        raise typer.Exit(INTERRUPTED)
+    if isinstance(record.end, SearchFailed):
+        raise record.end.error()
+    return record

@@ -1,0 +1,120 @@
+"""``adascale code`` as a user runs it, on a tiny model that writes two programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import tiny
+from commands import clean_env, run
+
+SQUARE = "def f(n):\n    return n * n\n"
+DOUBLE = "def f(n):\n    return n + n\n"
+FIVE = ["--test", "assert f(2) == 4", "--test", "assert f(5) == 25"]
+NEVER = ["--test", "assert f(2) == 4", "--test", "assert f(2) == 5"]
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return clean_env(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def coder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_chain(tmp_path_factory.mktemp("coder") / "coder.gguf", tiny.CODER)
+
+
+@pytest.fixture
+def code(env: dict[str, str], coder: Path):  # type: ignore[no-untyped-def]
+    def call(*args: str, **more) -> subprocess.CompletedProcess[str]:  # type: ignore[no-untyped-def]
+        return run(env, "code", "-g", str(coder), "--seed", "1", *args, **more)
+
+    return call
+
+
+def test_stdout_has_the_program_that_passes_and_nothing_else(code) -> None:  # type: ignore[no-untyped-def]
+    done = code("Square n.", *FIVE)
+    assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("adascale: done") is False
+    assert "passes 2 of 2 tests  after " in last
+    assert " of 8 programs" in last
+    assert "p ." not in last
+
+
+def test_where_none_passes_the_line_says_what_fails(code) -> None:  # type: ignore[no-untyped-def]
+    done = code("Square n.", *NEVER, "--samples", "3", "-T")
+    assert done.returncode == 3, done.stderr
+    assert done.stdout in (SQUARE, DOUBLE)
+    assert "passes 1 of 2 tests: assert f(2) == 5 gave 4  after 3 of 3 programs" in done.stderr
+    assert "→ passes 1 of 2 tests: assert f(2) == 5 gave 4" in done.stderr
+
+
+def test_examples_in_the_task_are_tests(code) -> None:  # type: ignore[no-untyped-def]
+    done = code("-", stdin=b"Write f.\n\n>>> f(5)\n25\n")
+    assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
+
+
+def test_without_a_test_one_program_is_drawn(code) -> None:  # type: ignore[no-untyped-def]
+    done = code("Write f.")
+    assert (done.stdout, done.returncode) == (DOUBLE, 0), done.stderr
+    assert "nothing was tested  after 1 program" in done.stderr
+
+
+def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    tests, program = tmp_path / "test_f.py", tmp_path / "f.py"
+    tests.write_text("from f import f\n\ndef test_five():\n    assert f(5) == 25\n")
+    done = code("Square n.", "--tests", str(tests), "-o", str(program))
+    assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
+
+
+def test_json_has_the_program_and_each_test_with_its_verdict(code) -> None:  # type: ignore[no-untyped-def]
+    record = json.loads(code("Square n.", *NEVER, "--samples", "2", "--json").stdout)
+    assert record["schema"] == "adascale.answer/1"
+    assert record["status"] == "failing"
+    assert f"{record['answer']}\n" in (SQUARE, DOUBLE)
+    assert record["tests"] == [
+        {"test": "assert f(2) == 4", "outcome": "passed", "detail": ""},
+        {"test": "assert f(2) == 5", "outcome": "failed", "detail": "4"},
+    ]
+    assert (record["passed"], record["untested"], record["repairs"]) == (1, False, [])
+    assert record["usage"]["generated_tokens"] > 0
+    assert record["search"]["strategy"] == "passing"
+
+
+def test_a_kept_search_replays_with_its_verdicts(code, env: dict[str, str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    trace = tmp_path / "t.jsonl"
+    done = code("Square n.", *FIVE, "--trace", str(trace))
+    replayed = run(env, "replay", str(trace))
+    assert (replayed.stdout, replayed.returncode) == (done.stdout, 0)
+    assert "passes 2 of 2 tests" in replayed.stderr
+    tree = json.loads(run(env, "tree", str(trace), "--format", "json").stdout)
+    best = next(node for node in tree["nodes"] if node["state"] == "finished" and node["best"])
+    assert (best["mode"], best["answer"]) == ("code", "2/2")
+    assert best["trial"]["program"]["source"] == SQUARE.strip()
+
+
+BAD = [
+    ([""], "empty-question"),
+    (["Square n.", "--test", "assert f(2 == 4"], "bad-test"),
+    (["Square n.", "--test", "assert 1 == 1"], "bad-test"),
+    (["Square n.", "--test", "print(f(2))"], "bad-test"),
+    (["Square n.", "--test", "import numpy\nassert numpy.array(f(2))"], "bad-test"),
+    (["Square n.", "--tests", "no/such/file.py"], "unreadable"),
+    (["Square n.", "-o", "no/such/folder/f.py"], "unwritable"),
+]
+
+
+@pytest.mark.parametrize(("args", "slug"), BAD)
+def test_bad_input_is_refused_before_a_model_is_opened(code, args: list[str], slug: str) -> None:  # type: ignore[no-untyped-def]
+    done = code(*args)
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert f"error[{slug}]" in done.stderr
+
+
+def test_a_question_cannot_be_searched_for_a_program_that_passes(env: dict[str, str], coder: Path) -> None:
+    done = run(env, "ask", "-g", str(coder), "Hm?", "--strategy", "passing")
+    assert done.returncode == 2
+    assert "adascale code" in done.stderr
