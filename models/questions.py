@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from adascale.engine.code.task import FIELDS, read_task
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
@@ -49,9 +50,10 @@ def read_problems(
 ) -> Iterator[Problem | BadLine]:
     """Questions of a file or an open stream; a line that is none becomes a ``BadLine`` and ends nothing.
 
-    JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say; every
-    other field and the line number go into ``meta``. A question without an id is named by its text, so that
-    it has the same id in any file; a second one like it gets ``-2``.
+    JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say, a record
+    with tests is a code task (``engine.code.task``), and every other field and the line number go into
+    ``meta``. A question without an id is named by its text, so that it has the same id in any file; a second
+    one like it gets ``-2``.
 
     Raises:
         UsageError: nothing can be read, or a CSV file has no such field.
@@ -221,8 +223,13 @@ def _make_problem(
         return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
     seen[id_digest(id_)] = 1
     answer = data.get("answer")
-    meta = {"line": number, **{k: v for k, v in data.items() if k not in (*_OWN, question_field)}}
-    return Problem(id_, question.strip(), None if answer is None else str(answer), meta)
+    try:
+        task = read_task(question, data)
+    except UsageError as error:
+        return UsageError(f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug)
+    own = {*_OWN, question_field, *(FIELDS if task is not None else ())}
+    meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
+    return Problem(id_, question.strip(), None if answer is None else str(answer), meta, task=task)
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:

@@ -21,6 +21,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Request
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import BadLine, count_lines, id_digest, read_problems
 
@@ -117,14 +118,19 @@ class _Run:
         with ExitStack() as stack:
             view = stack.enter_context(self.opening)
             worker = stack.enter_context(self._open(view.status))
-            settings = settings_for(self._search_with_seed(), self.options.terminal, worker)
-            settings = settings.in_mode(self.options.search.mode, worker.open_models.modes)
+            base = settings_for(self._search_with_seed(), self.options.terminal, worker)
+            settings = base.in_mode(self.options.search.mode, worker.open_models.modes)
+            of_tasks = replace(base, strategy=self.options.search.make_code_strategy()).with_known_modes()
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(run_conditions(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            self._ask(worker.run(chain([first], todo), settings), view)
+            requests = (
+                Request(problem, settings if problem.task is None else of_tasks)
+                for problem in chain([first], todo)
+            )
+            self._ask(worker.serve(requests), view)
             self.counts.interrupted = worker.interrupted
 
     def _source_name(self) -> str:
@@ -259,7 +265,7 @@ def _view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractCo
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     """Whether the answer is right, as fields of a record; nothing where the right answer is not known."""
-    if problem.answer is None:
+    if problem.answer is None or problem.task is not None:
         return {}
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
 

@@ -300,6 +300,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "overwrite": flag(OUTPUT, "--overwrite", "Begin anew instead of going on with the output."),
         "fail_on_error": flag(OUTPUT, "--fail-on-error", "End at the first question or line that fails."),
         "ray": flag(MACHINE, "--ray", "Ask on all nodes of a Ray cluster.", metavar="ADDRESS|auto"),
+        "session.unsandboxed": _UNSANDBOXED,
         "dry_run": flag(OUTPUT, "--dry-run", "Read everything, load nothing, say what would be done."),
         "progress": _PROGRESS,
     },

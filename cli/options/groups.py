@@ -122,6 +122,15 @@ class SearchOptions:
         strategy = strategy_named(self.strategy, **self.preset.parameters(), adapt=self.adapt)
         return with_mode(strategy, self.mode)
 
+    def make_code_strategy(self) -> Strategy:
+        """The strategy for code tasks among the questions."""
+        return _passing(self.preset.effort, self.preset.overrides.samples)
+
+
+def _passing(effort: Effort, samples: int | None) -> Strategy:
+    strategy = passing.EFFORTS[effort]
+    return strategy if samples is None else replace(strategy, samples=samples)
+
 
 @dataclass(frozen=True, slots=True)
 class CodeSearchOptions:
@@ -134,8 +143,7 @@ class CodeSearchOptions:
 
     def make_strategy(self) -> Strategy:
         """``passing`` with its parameters."""
-        strategy = passing.EFFORTS[self.effort]
-        return strategy if self.samples is None else replace(strategy, samples=self.samples)
+        return _passing(self.effort, self.samples)
 
 
 @dataclass(frozen=True, slots=True)

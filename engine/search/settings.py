@@ -42,7 +42,9 @@ class Settings:
         """
         chosen = replace(self, strategy=with_mode(self.strategy, mode, among))
         known = chosen.with_known_modes()
-        return known if known == chosen else replace(known, warnings=(*self.warnings, _NO_PROGRAMS))
+        if known == chosen or "program" not in chosen.strategy.modes:
+            return known
+        return replace(known, warnings=(*self.warnings, _NO_PROGRAMS))
 
     def with_known_modes(self) -> Settings:
         """Without a calibration that does not know all modes of the strategy."""

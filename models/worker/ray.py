@@ -253,14 +253,17 @@ class Cluster:
         self._news.put(None)
 
     def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        """As ``Worker.run``, all engines at once. One that is lost again and again is done without.
+        """Search every problem in the same way; as ``serve``."""
+        return self.serve(Request(problem, settings) for problem in problems)
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """As ``Worker.serve``, all engines at once. One that is lost again and again is done without.
 
         Raises:
             WorkerDiedError: all of them are lost.
         """
         for place in self._places:
             place.flight = Flight()
-        requests = (Request(problem, settings) for problem in problems)
         with QuestionSource(requests, wake=lambda: self._news.put(None)) as source:
             idle = list(self._places)
             while True:

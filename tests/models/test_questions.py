@@ -172,3 +172,22 @@ def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
     assert choose_questions([file], 20, 1) == choose_questions([list(file)], 20, 1)
     assert choose_questions([file], 20, 1) != choose_questions([file], 20, 2)
     assert choose_questions([file], 20, 1) != file[:20]
+
+
+def test_a_record_with_tests_is_a_code_task(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(
+        '{"question": "Square n.", "tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9"], "level": 2}\n'
+        '{"question": "Square n.", "tests": "assert f(2"}\n'
+        '{"question": "Square n."}\n'
+    )
+    task, broken, plain = read_problems(path)
+    assert isinstance(task, Problem)
+    assert isinstance(plain, Problem)
+    assert task.task is not None
+    assert [test.source for test in task.task.given.tests] == ["assert f(2) == 4"]
+    assert [test.source for test in task.task.hidden.tests] == ["assert f(3) == 9"]
+    assert task.meta == {"line": 1, "level": 2}
+    assert isinstance(broken, BadLine)
+    assert broken.error.message.startswith("line 2: ")
+    assert plain.task is None

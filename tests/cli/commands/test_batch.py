@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+import tiny
 from home import Home
 
 LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))
@@ -331,3 +332,31 @@ def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
     done = subprocess.run(command, input=b"One?\r\nTwo?\r\n", capture_output=True, env=home.env)
     assert (done.returncode, done.stderr) == (0, b"")
     assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
+
+
+def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
+    coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
+    source, out = tmp_path / "tasks.jsonl", tmp_path / "out.jsonl"
+    tasks: list[dict[str, Any]] = [
+        {
+            "id": "square",
+            "question": "Square n.",
+            "tests": ["assert f(5) == 25"],
+            "hidden": "assert f(7) == 49",
+        },
+        {"id": "untested", "question": "Square n.", "entry_point": "f"},
+        {"id": "broken", "question": "Square n.", "tests": ["assert f(5"]},
+        {"id": "prose", "question": "What is 5 * 5?", "tag": 1},
+    ]
+    source.write_text("\n".join(map(json.dumps, tasks)))
+    done = home.run("batch", str(source), "-o", str(out), "-g", str(coder), "--seed", "1", "--effort", "high")
+    assert done.returncode == 6, done.stderr
+    assert "line 3: a source in the field" in done.stderr
+    records = {record["id"]: record for record in map(json.loads, out.read_text().splitlines())}
+    assert records["square"]["status"] == "answered"
+    assert records["square"]["answer"] == "def f(n):\n    return n * n"
+    assert records["square"]["tests"] == [{"test": "assert f(5) == 25", "outcome": "passed", "detail": ""}]
+    assert "hidden" not in records["square"]
+    assert (records["untested"]["untested"], records["untested"]["status"]) == (True, "answered")
+    assert records["prose"]["search"]["strategy"] == "adaptive"
+    assert records["prose"]["tag"] == 1
