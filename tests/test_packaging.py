@@ -49,7 +49,8 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
         f"adascale/models/calibration/shipped/{p.name}"
         for p in (ROOT / "models" / "calibration" / "shipped").glob("*")
     }
-    assert packaged == expected | {"adascale/py.typed", "adascale/models/files/catalog.toml"} | shipped
+    data = {"py.typed", "models/files/catalog.toml", "models/calibration/questions.jsonl"}
+    assert packaged == expected | {f"adascale/{name}" for name in data} | shipped
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -56,7 +56,8 @@ app = typer.Typer(
 def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
-    adascale calibrate fit -g my-model.gguf -d questions.jsonl
+    adascale calibrate fit -g my-model.gguf                 # on the 300 questions that come with adascale
+    adascale calibrate fit -g my-model.gguf --quick         # on 60 of them
     adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
 
     It can be stopped at any time: finished questions are kept, and the same command goes on.
@@ -65,8 +66,8 @@ def fit(*, options: FitOptions) -> None:
 
     from .calibrate_draw import choose_problems, draw_training
 
-    run, output = options.run, options.output
-    problems = choose_problems(run, FEWEST)
+    run, output = options.sized_run(), options.output
+    problems = choose_problems(run, FEWEST, built_in=True)
     if output is not None:
         check_writable(output)
         check_apart(output, [*run.data, *run.session.references()], "-o mine.calibration.safetensors")

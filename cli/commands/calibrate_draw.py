@@ -22,6 +22,7 @@ from adascale.models.calibration.collect import (
     rollouts_path,
     score_rollouts,
 )
+from adascale.models.calibration.installed import built_in_questions
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.calibration.training import training_set
 from adascale.models.questions import choose_questions, read_known
@@ -49,19 +50,30 @@ class TrainingDraws:
     questions: tuple[str, ...]
 
 
-def choose_problems(options: CalibrationOptions, fewest: int) -> list[Problem]:
+BUILT_IN = "built-in questions"
+
+
+def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = False) -> list[Problem]:
     """The questions asked for; what cannot work is said before anything is loaded.
+
+    Args:
+        options: Name the files.
+        fewest: Questions that are needed.
+        built_in: Take those that come with the package where no file is named.
 
     Raises:
         UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
     """
-    if not options.data:
+    if not options.data and not built_in:
         raise UsageError("no questions given", hint="--data questions.jsonl")
     if options.session.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
     if options.plot is not None:
         check_plot(options.plot, [*options.data, *options.session.references()])
-    problems = choose_questions(read_known(options.data), options.questions, options.seed)
+    if options.data:
+        problems = choose_questions(read_known(options.data), options.questions, options.seed)
+    else:
+        problems = built_in_questions()[: options.questions]
     _check_enough(len(problems), fewest)
     return problems
 
@@ -107,7 +119,8 @@ def draw_training(
     _check_enough(len(kept), fewest)
     training = training_set(kept, None if session.prm is None else rewards, programs)
     questions = tuple(question_key(rollouts.problem.question) for rollouts in kept)
-    return TrainingDraws(training, tuple(path.name for path in options.data), questions)
+    names = tuple(path.name for path in options.data) or (BUILT_IN,)
+    return TrainingDraws(training, names, questions)
 
 
 def _draw_missing(

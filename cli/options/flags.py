@@ -34,6 +34,7 @@ from .declare import (
     setting_flag,
 )
 from .groups import (
+    QUICK,
     AskOptions,
     BatchOptions,
     CalibrationOptions,
@@ -323,7 +324,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "data": flag(
             SEARCH,
             "--data -d",
-            "JSON Lines with question and answer; may be given several times.",
+            "JSON Lines with question and answer; may be given several times. fit has 300 of its own.",
             metavar="FILE",
             show_default=False,
         ),
@@ -340,6 +341,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "json_output": JSON,
     },
     FitOptions: {
+        "quick": flag(SEARCH, "--quick", f"{QUICK} questions: minutes on a GPU, half an hour on two cores."),
         "method": flag(SEARCH, "--method", "beta and quantile read the states, isotonic the reward."),
         "output": flag(
             OUTPUT, "--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 else:
     StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
 
+QUICK = 60
+"""Questions of a quick fit."""
+
 MAX_BRANCHES = 32
 """Branches that run at once; more samples wait for a free one."""
 
@@ -239,10 +242,16 @@ class FitOptions:
     """What ``calibrate fit`` takes."""
 
     method: Method = "beta"
+    quick: bool = False
     output: Path | None = None
     run: CalibrationOptions = CalibrationOptions(
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
     )
+
+    def sized_run(self) -> CalibrationOptions:
+        """The run, on few questions where it is to be quick and no number is given."""
+        questions = self.run.questions or (QUICK if self.quick else None)
+        return replace(self.run, questions=questions)
 
 
 @dataclass(frozen=True, slots=True)

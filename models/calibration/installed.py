@@ -7,8 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from adascale.engine.errors import CalibrationError, command, setting
-from adascale.engine.types import Notice
+from adascale.engine.types import Notice, Problem
 
+from ..questions import read_known
 from ..storage import data_folder
 from .artefact import SUFFIX, Artefact, Card, Fingerprint, load_artefact
 
@@ -30,6 +31,16 @@ def own_folder() -> Path:
 def shipped_folder() -> Path:
     """Calibrations that come with the package."""
     return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
+
+
+def built_in_questions() -> list[Problem]:
+    """The 300 questions of the package, by turns: two of GSM8K's with other numbers, then one of MATH's.
+
+    Fitting questions: no evaluation of ours asks one of them.
+    """
+    source = Path(str(resources.files("adascale.models.calibration"))) / "questions.jsonl"
+    [problems] = read_known([source])
+    return problems
 
 
 def installed_artefacts() -> Iterator[Artefact | CalibrationError]:

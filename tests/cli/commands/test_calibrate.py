@@ -21,6 +21,9 @@ from home import Home, write_questions
 from worlds import fitted, fitted_report
 
 from adascale.cli import app
+from adascale.cli.commands.calibrate import FEWEST
+from adascale.cli.commands.calibrate_draw import choose_problems
+from adascale.cli.options.groups import CalibrationOptions, FitOptions
 from adascale.cli.report import plots
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
@@ -28,7 +31,7 @@ from adascale.engine.calibration.metrics import Bin
 from adascale.engine.calibration.models import RewardMap
 from adascale.engine.calibration.report import RawReport
 from adascale.engine.errors import UsageError
-from adascale.engine.types import MODES, PROFILES
+from adascale.engine.types import PROFILES
 from adascale.models.calibration.artefact import (
     SUFFIX,
     Artefact,
@@ -44,6 +47,8 @@ from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.options import SYSTEM_PROMPT, SamplingParams
 
 QUESTIONS = 48
+ROWS = 2
+"""Of each question in the store: prose, and programs."""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def test_fit_writes_an_artefact_and_prints_a_report(
     assert (card.samples, card.rollouts, card.programs) == (3, 0, 3)
     assert (card.seed, card.data) == (0, ("train.jsonl",))
     assert card.fingerprint.generator == hashlib.sha256(home.model.read_bytes()).hexdigest()
-    assert home.kept() == len(MODES) * QUESTIONS
+    assert home.kept() == ROWS * QUESTIONS
     for stage in ("question", "unfinished", "finished", "answer"):
         assert f"\n{stage}" in first.stdout
         assert f"{stage}: estimated, observed" in first.stdout
@@ -386,13 +391,13 @@ def kill_inside(home: Home, at_least: int) -> int:
     )
     try:
         deadline = time.monotonic() + 60
-        while home.kept() < len(MODES) * at_least and process.poll() is None and time.monotonic() < deadline:
+        while home.kept() < ROWS * at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    return home.kept() // len(MODES)
+    return home.kept() // ROWS
 
 
 @dataclass(frozen=True)
@@ -418,7 +423,7 @@ def test_a_fit_that_was_killed_twice_goes_on_where_it_was(resumed: Resumed) -> N
     assert 5 <= once < once + 5 <= twice < QUESTIONS
     assert resumed.last.returncode == 0, resumed.last.stderr
     assert f"drawing on {QUESTIONS} questions ({twice} are here already)" in resumed.last.stderr
-    assert resumed.home.kept() == len(MODES) * QUESTIONS
+    assert resumed.home.kept() == ROWS * QUESTIONS
 
 
 def test_a_fit_that_was_killed_twice_ends_with_the_same_bytes(
@@ -426,6 +431,17 @@ def test_a_fit_that_was_killed_twice_ends_with_the_same_bytes(
 ) -> None:
     assert resumed.last.stdout == first.stdout
     assert (resumed.home.shelf / artefact.name).read_bytes() == artefact.read_bytes()
+
+
+def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
+    whole = choose_problems(FitOptions().sized_run(), FEWEST, built_in=True)
+    quick = choose_problems(FitOptions(quick=True).sized_run(), FEWEST, built_in=True)
+    assert (len(whole), len(quick)) == (300, 60)
+    assert quick == whole[:60]  # what was drawn for a quick one is used again
+    assert sum("renumbered" in problem.id for problem in quick) == 40
+    assert len({problem.question for problem in whole}) == 300
+    own = FitOptions(quick=True, run=CalibrationOptions(questions=25)).sized_run()
+    assert len(choose_problems(own, FEWEST, built_in=True)) == 25
 
 
 def main(args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -438,7 +454,6 @@ def main(args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 WRONG = [
-    (["fit"], 2, "no questions given", "--data questions.jsonl"),
     (["check"], 2, "no questions given", "--data questions.jsonl"),
     (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
     (["fit", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
