@@ -1,0 +1,171 @@
+"""Who may ask, and how much, how deep and how slowly."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from scripted_server import Served, served
+
+from adascale.serve import connection, listener
+from adascale.serve.guard import Access
+
+QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
+KEY = "sesame"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[Served]:
+    with served(Access("127.0.0.1", KEY, ("https://pages.example",))) as running:
+        yield running
+
+
+def post(server: Served, body: object = QUESTION, **headers: str) -> httpx2.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.post(f"{server.url}/v1/chat/completions", json=body, headers=named, timeout=20)
+
+
+def raw(server: Served, data: bytes, seconds: float = 20.0) -> bytes:
+    """What the server sends back until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connected:
+        connected.sendall(data)
+        received = b""
+        while part := connected.recv(65536):
+            received += part
+        return received
+
+
+def code(response: httpx2.Response) -> str:
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return str(error["code"])
+
+
+def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": KEY}):
+        refused = post(locked, **headers)
+        assert (refused.status_code, code(refused)) == (401, "invalid-api-key")
+        assert refused.json()["error"]["type"] == "authentication_error"
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert KEY not in refused.text
+    assert httpx2.get(f"{locked.url}/v1/models").status_code == 401
+    assert httpx2.get(f"{locked.url}/metrics").status_code == 401
+    assert httpx2.get(f"{locked.url}/health").json() == {"status": "ok"}
+    assert post(locked, Authorization=f"Bearer {KEY}").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
+def test_another_host_is_refused_against_dns_rebinding(server: Served, host: str) -> None:
+    refused = post(server, Host=host)
+    assert (refused.status_code, code(refused)) == (403, "host-not-allowed")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8321", "[::1]:8321"])
+def test_names_of_loopback_are_this_server(server: Served, host: str) -> None:
+    assert post(server, Host=host).status_code == 200
+
+
+def test_scripts_of_other_pages_may_not_ask(server: Served, locked: Served) -> None:
+    refused = post(server, Origin="https://evil.example")
+    assert (refused.status_code, code(refused)) == (403, "origin-not-allowed")
+    assert "access-control-allow-origin" not in refused.headers
+    assert post(server, Origin="null").status_code == 403
+    assert post(server, Origin=server.url).status_code == 200
+    allowed = post(locked, Origin="https://pages.example", Authorization=f"Bearer {KEY}")
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://pages.example"
+    asks = {"Origin": "https://pages.example", "Access-Control-Request-Method": "POST"}
+    assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 200
+    asks["Origin"] = "https://evil.example"
+    assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 400
+
+
+def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> None:
+    refused = post(server, {"messages": [{"role": "user", "content": "x" * (2 << 20)}]})
+    assert (refused.status_code, code(refused)) == (413, "body-too-long")
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 50_000
+
+    refused = httpx2.post(f"{server.url}/v1/chat/completions", content=parts())
+    assert (refused.status_code, code(refused)) == (413, "body-too-long")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b"3",
+        b'{"a": NaN}',
+        b'{"a": ' * 5000 + b"1" + b"}" * 5000,
+        b"[" * 100_000,
+        b'{"messages": ' + b"[" * 40 + b"]" * 40 + b"}",
+    ],
+    ids=range(9),
+)
+def test_what_is_no_json_object_is_refused(server: Served, body: bytes) -> None:
+    refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
+    assert (refused.status_code, code(refused)) == (400, "invalid-json")
+
+
+def test_half_a_surrogate_pair_comes_back_as_it_went_in(server: Served) -> None:
+    body = b'{"messages": [{"role": "user", "content": "Say 7 \\ud800"}], "model": "\\ud800"}'
+    refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
+    assert (refused.status_code, code(refused)) == (404, "model-not-found")
+
+
+def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) -> None:
+    found = httpx2.get(f"{server.url}/v1/nothing")
+    assert (found.status_code, code(found)) == (404, "not-found")
+    found = httpx2.get(f"{server.url}/v1/chat/completions")
+    assert (found.status_code, code(found)) == (405, "method-not-allowed")
+
+
+def test_long_heads_and_bad_ones_are_refused(server: Served) -> None:
+    assert b" 400 " in raw(server, b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000)
+    assert b" 400 " in raw(server, b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
+
+
+@pytest.mark.parametrize("head", [b"", b"POST /v1/chat", b"GET /health HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_head_that_does_not_come_ends_the_connection(
+    server: Served, monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
+    assert raw(server, head) == b""
+
+
+def test_half_a_second_head_on_a_kept_connection_ends_it_too(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
+    received = raw(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea")
+    assert received.count(b"HTTP/1.1 200") == 1
+
+
+def test_a_body_that_does_not_come_is_refused(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.2)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"
+    assert b"body-too-slow" in raw(server, head)
+
+
+def test_metrics_count_requests_by_route_and_searches(server: Served) -> None:
+    post(server)
+    httpx2.get(f"{server.url}/v1/models/{'x' * 50}")
+    text = httpx2.get(f"{server.url}/metrics").text
+    assert 'adascale_requests_total{path="/v1/chat/completions",status="200"}' in text
+    assert 'adascale_requests_total{path="/v1/models/{name:path}",status="404"}' in text
+    assert "xxxx" not in text
+    assert 'adascale_searches_total{stop_reason="exhausted"}' in text
+    assert "adascale_searches_running 0.0" in text

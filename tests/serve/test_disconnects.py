@@ -1,0 +1,76 @@
+"""A client that goes away, at whatever moment, leaves nothing running."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from scripted_server import EchoPolicy, Served, echo, served
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    with served(policy=EchoPolicy(echo, pause=0.002), parallel=3) as running:
+        yield running
+
+
+def request(question: str, **more: object) -> bytes:
+    body = json.dumps({"messages": [{"role": "user", "content": question}], **more}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def answer(server: Served, number: int) -> str:
+    body = {"messages": [{"role": "user", "content": f"Say {number}"}]}
+    found = httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=30)
+    return str(found.json()["adascale"]["answer"])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, streamed: bool) -> None:
+    server.policy.pause = 0.1
+    with socket.create_connection(("127.0.0.1", server.port)) as connected:
+        connected.sendall(request("Say 42", stream=streamed, reasoning_effort="max"))
+        while not server.policy.running:
+            time.sleep(0.005)
+    before = server.policy.batches
+    server.wait_until_idle()
+    assert server.policy.batches <= before + 2
+    assert [problem.id for problem in server.policy.opened] == server.policy.closed
+
+
+def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server: Served) -> None:
+    rng = random.Random(0)
+    moments = [(rng.random() * 0.2, rng.random() < 0.5, rng.random()) for _ in range(100)]
+
+    def leave(moment: tuple[float, bool, float]) -> None:
+        seconds, streamed, share = moment
+        data = request("Say 42", stream=streamed, reasoning_effort="max")
+        with socket.create_connection(("127.0.0.1", server.port)) as connected:
+            connected.sendall(data[: int(len(data) * share)] if share < 0.2 else data)
+            time.sleep(seconds)
+            if share > 0.9:  # with data that nobody has read the connection is reset
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(answer, server, 1000 * n) for n in range(1, 5)]
+        list(pool.map(leave, moments))
+        assert [int(found.result()) // 1000 for found in answers] == [1, 2, 3, 4]
+    server.wait_until_idle()
+    assert sorted(problem.id for problem in server.policy.opened) == sorted(server.policy.closed)
+    assert int(answer(server, 5000)) // 1000 == 5
+
+
+def test_a_server_that_is_told_to_stop_lets_its_searches_end() -> None:
+    with ThreadPoolExecutor(4) as pool, served(policy=EchoPolicy(echo, pause=0.002)) as server:
+        answers = [pool.submit(answer, server, 1000 * n) for n in range(1, 4)]
+        while server.policy.running < 4:
+            time.sleep(0.005)
+        server.listener.stop()
+        assert [int(found.result()) // 1000 for found in answers] == [1, 2, 3]
