@@ -25,6 +25,10 @@ _COMMANDS = {
     "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
     "code": ("code.code", "Write a program that passes your tests: stdout has the program alone."),
     "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
+    "serve": (
+        "serve.serve",
+        "Answer over HTTP as OpenAI's chat completions do; one model, loaded once, for all clients.",
+    ),
     "eval": (
         "evaluate.eval_",
         "Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.",

@@ -167,9 +167,7 @@ class _Server:
             Refusal: it is not open.
         """
         self._hub.check_open()
-        models = self._hub.worker.open_models.models
-        name = models.generator.name if models.generator is not None else "scripted"
-        return ServedModel(name, models.sampling or {}, self._settings.effort)
+        return ServedModel.of(self._hub.worker.open_models.models, self._settings.effort)
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Role, Turn
 
@@ -83,7 +84,16 @@ class ServedModel:
 
     name: str
     sampling: Mapping[str, Any]
-    effort: ServedEffort = "medium"
+    effort: ServedEffort
+
+    @classmethod
+    def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
+        """The model of an open session; one that is a path goes by its file's name, which says no folder."""
+        generator = models.generator
+        assert generator is not None, "only a log of scripted models has no generator"
+        is_path = generator.name.endswith(".gguf")
+        name = generator.file.removesuffix(".gguf") if is_path else generator.name
+        return cls(name, models.sampling or {}, effort)
 
     def names(self) -> list[str]:
         """Every name that a request may give: alone, and with an effort."""

@@ -11,7 +11,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 
 from .app import ServerSettings, make_app
 from .hub import Hub
@@ -115,8 +115,12 @@ class Listener(uvicorn.Server):
             AdascaleError: the worker has ended with it, as where a model cannot be opened.
         """
         self.run(sockets=[self._bound])
-        if isinstance(self._hub.error, AdascaleError):
+        if self._hub.error is not None:
             raise self._hub.error
+
+    def stop(self) -> None:
+        """Take no more requests, and return when the running ones have ended."""
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, and say where."""

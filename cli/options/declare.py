@@ -12,8 +12,8 @@ from adascale.engine.errors import UsageError
 
 from . import completion
 
-MODELS, SEARCH, MACHINE, OUTPUT = "Models", "Search", "Machine", "Output"
-PANELS = (None, MODELS, SEARCH, MACHINE, OUTPUT)
+SERVER, MODELS, SEARCH, MACHINE, OUTPUT = "Server", "Models", "Search", "Machine", "Output"
+PANELS = (None, SERVER, MODELS, SEARCH, MACHINE, OUTPUT)
 """Panels of a help page, in this order; what has none stands above them."""
 
 

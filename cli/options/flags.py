@@ -26,6 +26,7 @@ from .declare import (
     MODELS,
     OUTPUT,
     SEARCH,
+    SERVER,
     flag,
     key_of,
     parse_count,
@@ -46,6 +47,7 @@ from .groups import (
     FitOptions,
     Preset,
     SearchOptions,
+    ServeOptions,
     StrategyOverrides,
     TerminalOptions,
     ViewOptions,
@@ -69,6 +71,9 @@ def _paper(context: typer.Context, asked: bool) -> bool:
     return asked
 
 
+_EFFORT = setting_flag(
+    SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
+)
 _QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, show_default="all")
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 _PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
@@ -304,6 +309,28 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "session.unsandboxed": _UNSANDBOXED,
         "dry_run": flag(OUTPUT, "--dry-run", "Read everything, load nothing, say what would be done."),
         "progress": _PROGRESS,
+    },
+    ServeOptions: {
+        "host": setting_flag(SERVER, "--host", "Address to listen on; all but loopback need an API key."),
+        "port": setting_flag(SERVER, "--port -p", "0 takes a free one.", min=0, max=65535),
+        "api_key": setting_flag(
+            SERVER, "--api-key", "What each request has to bring; other users see it, a file they do not."
+        ),
+        "api_key_file": flag(SERVER, "--api-key-file", "Read the API key from a file.", metavar="FILE"),
+        "cors_origin": flag(
+            SERVER,
+            "--cors-origin",
+            "Pages whose scripts may ask; may be given several times.",
+            metavar="ORIGIN",
+            show_default=False,
+        ),
+        "parallel": setting_flag(
+            SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256
+        ),
+        "max_queue": setting_flag(
+            SERVER, "--max-queue", "Questions that wait; more are refused.", min=0, max=10_000
+        ),
+        "effort": _EFFORT,
     },
     EvalOptions: {
         "strategies": flag(

@@ -206,6 +206,34 @@ class BatchOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What ``serve`` takes.
+
+    Attributes:
+        host: Address to listen on.
+        port: 0 for a free one.
+        api_key: What each request has to bring; ``api_key_file`` holds one instead.
+        cors_origin: Origins of pages whose scripts may ask.
+        parallel: Questions that are searched at once.
+        max_queue: Questions that wait at most.
+        effort: Where a request names none.
+        budget: Limits of each search; a request may lower that of tokens.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8321
+    api_key: str | None = None
+    api_key_file: Path | None = None
+    cors_origin: list[str] = field(default_factory=list)
+    parallel: int = 8
+    max_queue: int = 64
+    effort: Effort = "medium"
+    budget: Budget = Budget()
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    terminal: TerminalOptions = TerminalOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class EvalOptions:
     """What ``eval`` takes beside the questions."""
 
@@ -270,5 +298,14 @@ class DoctorOptions:
     json_output: bool = False
 
 
-COMMANDS = (AskOptions, CodeOptions, BatchOptions, EvalOptions, FitOptions, CheckOptions, DoctorOptions)
+COMMANDS = (
+    AskOptions,
+    CodeOptions,
+    BatchOptions,
+    ServeOptions,
+    EvalOptions,
+    FitOptions,
+    CheckOptions,
+    DoctorOptions,
+)
 """All of them; where two have the same setting, the first one's default is shown."""

@@ -6,13 +6,13 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Growth, Prefix, PrefixWork, SequenceLogprob, Uncalibrated
+from adascale.engine.errors import ContextOverflowError, WorkerDiedError
+from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
@@ -50,7 +50,7 @@ def echo(prefix: Prefix, rng: random.Random) -> Step:
 
 @dataclass(slots=True)
 class EchoPolicy(ScriptedPolicy):
-    """Echoes numbers; a question with "long" in it does not fit.
+    """Echoes numbers; a question with "long" in it does not fit, one with "deadly" ends the worker.
 
     Attributes:
         pause: Seconds of a batch.
@@ -65,6 +65,8 @@ class EchoPolicy(ScriptedPolicy):
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt."""
         self.opened.append(problem)
+        if "deadly" in problem.question:
+            raise WorkerDiedError("the process that runs the models was ended by SIGKILL")
         if "long" in problem.question:
             raise ContextOverflowError("the question has 9,999 tokens, the model's window is 2,048")
         return PrefixWork(len(problem.question), 0)
@@ -84,13 +86,23 @@ class EchoPolicy(ScriptedPolicy):
         return len(self._running)
 
 
+class Reader(SequenceLogprob):
+    """Cannot read the second step of a question with "unreadable" in it."""
+
+    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+        """As ``SequenceLogprob``."""
+        if any(len(each.steps) > 1 and "unreadable" in each.problem.question for each in prefixes):
+            raise ContextOverflowError("the solution has 9,999 tokens, the PRM's window is 2,048")
+        return SequenceLogprob.score(self, prefixes)
+
+
 class ScriptedWorker:
     """A worker in this process."""
 
     def __init__(self, policy: EchoPolicy) -> None:
         self.open_models = OPENED
         self.policy = policy
-        self.driver = Driver(policy, SequenceLogprob(), Uncalibrated(), time.monotonic)
+        self.driver = Driver(policy, Reader(), Uncalibrated(), time.monotonic)
         self.cancel = self.driver.cancel
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:

@@ -211,6 +211,18 @@ def test_a_question_that_does_not_fit_is_refused_with_both_numbers(
     assert caught.value.code == "context-overflow"
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_worker_that_dies_is_a_503(client: openai.OpenAI, streamed: bool) -> None:
+    with pytest.raises(openai.InternalServerError, match="was ended by SIGKILL") as caught:
+        ask(client, "a deadly one", stream=streamed)
+    assert (caught.value.status_code, caught.value.code) == (503, "worker-died")
+
+
+def test_an_error_behind_the_beginning_of_a_stream_ends_it_as_an_error(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.APIError, match="the PRM's window is 2,048"):
+        stream(client, "an unreadable one")
+
+
 def test_many_clients_get_each_their_own_answer(server: Served, client: openai.OpenAI) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda n: ask(client, f"Say {10 * n}", seed=n), range(48)))

@@ -1,0 +1,93 @@
+"""``adascale serve``: an HTTP server in front of one loaded model."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adascale.engine.errors import UsageError
+
+from ..options.flatten import with_options
+from ..options.groups import ServeOptions
+from ..terminal.console import say
+
+if TYPE_CHECKING:
+    from adascale.models.worker.client import Worker
+
+
+@with_options(ServeOptions)
+def serve(*, options: ServeOptions) -> None:
+    """Answer over HTTP as OpenAI's chat completions do; one model, loaded once, for all clients.
+
+    adascale serve
+    adascale serve -g qwen2.5-coder-0.5b --effort high --port 9000
+    adascale serve --host 0.0.0.0 --api-key-file key.txt
+    """
+    key = _key(options)
+    if key is None and not _is_loopback(options.host):
+        raise UsageError(
+            f"whoever reaches {options.host} could ask: another address than loopback needs an API key",
+            hint="--api-key-file FILE, or ADASCALE_API_KEY",
+            slug="no-api-key",
+        )
+    try:
+        from adascale.serve.app import ServerSettings
+        from adascale.serve.chat import ServedModel
+        from adascale.serve.guard import Access
+        from adascale.serve.hub import Hub
+        from adascale.serve.listener import Listener, bind
+    except ImportError as exc:
+        raise UsageError(
+            f"the server needs {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
+        ) from None
+
+    @contextmanager
+    def open_models() -> Iterator[Worker]:
+        from ..open_models import open_worker
+
+        with open_worker(options.session, options.terminal, status) as worker:
+            status(f"{ServedModel.of(worker.open_models.models, options.effort).name} is ready")
+            yield worker
+
+    def status(text: str) -> None:
+        if text and not options.terminal.quiet:
+            say(f"adascale: {text}")
+
+    access = Access(options.host, key, tuple(options.cors_origin))
+    hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
+    listener = Listener(
+        hub,
+        ServerSettings(access, options.effort, options.budget),
+        bind(options.host, options.port),
+        on_start=lambda url: status(f"listening on {url}/v1"),
+    )
+    listener.serve_until_stopped()
+
+
+def _key(options: ServeOptions) -> str | None:
+    """The API key, of its file where there is one.
+
+    Raises:
+        UsageError: the file cannot be read, or a key is empty.
+    """
+    key = options.api_key if options.api_key_file is None else _read(options.api_key_file)
+    if key is not None and not key.strip():
+        raise UsageError("the API key is empty", hint="--api-key-file FILE with a key in it")
+    return key.strip() if key is not None else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{path} cannot be read: {exc}", hint="--api-key-file FILE") from exc
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

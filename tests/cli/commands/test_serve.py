@@ -1,0 +1,182 @@
+"""``adascale serve`` as a process, with a real worker and a tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from home import Home
+
+READY = "chain is ready"
+CHAT = "/v1/chat/completions"
+
+
+@dataclass(slots=True)
+class Serving:
+    """A running server: its process, where it listens, and what it has said."""
+
+    process: subprocess.Popen[str]
+    url: str
+    said: list[str]
+
+    def post(self, question: str, **more: object) -> httpx2.Response:
+        body = {"messages": [{"role": "user", "content": question}], **more}
+        return httpx2.post(self.url + CHAT, content=json.dumps(body), timeout=60)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def home(tmp_path: Path, chain_gguf: Path) -> Home:
+    return Home.asking(tmp_path, chain_gguf, 0)
+
+
+@contextmanager
+def serving(home: Home, *options: str) -> Iterator[Serving]:
+    command = [sys.executable, "-m", "adascale", "serve", "--port", "0", "-t", "1", "-g", str(home.model)]
+    process = subprocess.Popen([*command, *options], env=home.env, stderr=subprocess.PIPE, text=True)
+    said: list[str] = []
+    ready = threading.Event()
+
+    def listen() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if READY in line:
+                ready.set()
+        ready.set()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        assert ready.wait(60)
+        [url] = re.findall(r"listening on (http://\S+)/v1", "".join(said))
+        yield Serving(process, url, said)
+    finally:
+        process.kill()
+        process.wait()
+        listener.join(10)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def refused(home: Home, *options: str, **env: str) -> str:
+    command = [sys.executable, "-m", "adascale", "serve", "-g", str(home.model), *options]
+    done = subprocess.run(command, env={**home.env, **env}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Home) -> None:
+    with serving(home) as server:
+        assert httpx2.get(f"{server.url}/health").json() == {"status": "ok"}
+        found = server.post("What is 9 * 2?", seed=1).json()
+        assert found["choices"][0]["message"]["content"].endswith("Answer: 18")
+        assert found["model"] == "chain"
+        assert found["usage"]["prompt_tokens_details"]["cached_tokens"] >= 0
+        assert server.post("What is \ud800 * 2?", reasoning_effort="none").status_code == 200
+        earlier = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+        messages = [*earlier, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "9 * 2?"}]
+        assert httpx2.post(server.url + CHAT, json={"messages": messages}, timeout=60).status_code == 200
+        too_long = server.post("word " * 2000)
+        assert too_long.status_code == 400
+        assert re.search(
+            r"has [\d,]+ tokens, the model's window is 2,048", too_long.json()["error"]["message"]
+        )
+
+        [worker] = psutil.Process(server.process.pid).children()
+        worker.suspend()
+        with ThreadPoolExecutor(1) as pool:  # a question that had not begun is asked again
+            waiting = pool.submit(server.post, "What is 9 * 2?", seed=1)
+            time.sleep(0.2)
+            worker.kill()
+            again = waiting.result()
+        assert (again.status_code, again.json()["adascale"]) == (
+            200,
+            {**found["adascale"], "seconds": again.json()["adascale"]["seconds"]},
+        )
+        assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    said = "".join(server.said)
+    assert "was ended by SIGKILL; starting it again" in said
+    assert "Traceback" not in said
+
+
+def test_the_same_seed_gives_what_ask_gives(home: Home) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "adascale",
+        "ask",
+        "-g",
+        str(home.model),
+        "-t",
+        "1",
+        "--seed",
+        "5",
+        "--json",
+    ]
+    asked = subprocess.run([*command, "What is 9 * 2?"], env=home.env, capture_output=True, text=True)
+    answers = json.loads(asked.stdout)["agreement"]["answers"]
+    with serving(home) as server:
+        groups = server.post("What is 9 * 2?", seed=5).json()["adascale"]["groups"]
+    assert [(group["answer"], group["votes"]) for group in groups] == [
+        (answer["answer"], answer["paths"]) for answer in answers
+    ]
+
+
+def test_another_address_than_loopback_needs_a_key(home: Home, tmp_path: Path) -> None:
+    said = refused(home, "--host", "0.0.0.0")
+    assert "error[no-api-key]" in said
+    assert "--api-key-file" in said
+    (tmp_path / "key.txt").write_text("\n")
+    assert "the API key is empty" in refused(home, "--api-key-file", str(tmp_path / "key.txt"))
+    assert "cannot be read" in refused(home, "--api-key-file", str(tmp_path / "none.txt"))
+
+
+def test_the_key_of_a_file_is_wanted_and_never_said(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_text("sesame\n")
+    with serving(home, "--host", "0.0.0.0", "--api-key-file", str(tmp_path / "key.txt")) as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx2.get(f"{url}/v1/models").status_code == 401
+        allowed = httpx2.get(f"{url}/v1/models", headers={"Authorization": "Bearer sesame"})
+        assert allowed.json()["data"][0]["id"] == "chain"
+        assert server.end(signal.SIGINT) == 130
+    assert "sesame" not in "".join(server.said)
+
+
+def test_a_port_that_is_taken_and_a_model_that_is_not_there_are_said(home: Home) -> None:
+    with serving(home) as server:
+        port = server.url.rpartition(":")[2]
+        said = refused(home, "--port", port)
+        assert f"error[cannot-listen]: port {port} is taken" in said
+        assert "--port 0" in said
+    command = [sys.executable, "-m", "adascale", "serve", "--port", "0", "-g", os.devnull + ".gguf"]
+    done = subprocess.run(command, env=home.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_extra_its_name_is_said(home: Home) -> None:
+    code = (
+        "import sys; sys.modules['starlette.applications'] = None; sys.argv = ['adascale', 'serve']\n"
+        "from adascale.cli.app import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=home.env, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install 'adascale[serve]'" in done.stderr
