@@ -13,7 +13,7 @@ from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Bin
-    from adascale.engine.calibration.report import Number, RawReport, StageReport
+    from adascale.engine.calibration.report import BaselineReport, Number, StageReport
     from adascale.models.calibration.artefact import Description
 
 _NAMES = {
@@ -24,7 +24,8 @@ _NAMES = {
     "program": "program",
     "answer": "answer",
 }
-_HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", "BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "COVERAGE")
+_MEASURES = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
+_HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", *_MEASURES)
 _BAR = 30
 
 
@@ -32,7 +33,9 @@ def report_text(stages: Mapping[str, StageReport]) -> str:
     """Metrics of all stages, then one reliability table per stage."""
     ordered = _ordered(stages)
     rows = [_HEADER, *(_stage_row(name, stage) for name, stage in ordered)]
-    rows += [_raw_score_row(name, stage.raw) for name, stage in ordered if stage.raw is not None]
+    for name, stage in ordered:
+        beside = (("length alone", stage.surface), ("raw score", stage.raw))
+        rows += [_row_beside(f"{name}, {what}", found) for what, found in beside if found is not None]
     tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
     return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
 
@@ -92,13 +95,14 @@ def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
         _cell(stage.ece),
         _cell(stage.ece_floor),
         _cell(stage.auc),
+        _cell(stage.auc_within) if stage.auc_within is not None else "",
         _cell(stage.coverage),
     )
 
 
-def _raw_score_row(name: str, raw: RawReport) -> tuple[str, ...]:
-    cells = (_cell(raw.brier), _cell(raw.skill), "", _cell(raw.ece), "", _cell(raw.auc), "")
-    return (f"{name}, raw score", "", "", "", *cells)
+def _row_beside(name: str, beside: BaselineReport) -> tuple[str, ...]:
+    cells = (_cell(beside.brier), _cell(beside.skill), "", _cell(beside.ece), "", _cell(beside.auc), "", "")
+    return (name, "", "", "", *cells)
 
 
 def _cell(value: Number) -> str:

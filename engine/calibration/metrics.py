@@ -274,6 +274,18 @@ def auc(data: Predictions) -> float:
     return float((right * (below + wrong / 2)).sum() / pairs) if pairs > 0 else float("nan")
 
 
+def auc_within(data: Predictions) -> float:
+    """Mean over questions of the AUC among their own prefixes; nan where no question has both outcomes.
+
+    It says whether solutions of one question are told apart, which is what a search has to choose among.
+    """
+    rows = (np.flatnonzero(data.question == question) for question in np.unique(data.question))
+    weights = np.ones(len(data.right))
+    found = [auc(data.take(own, weights)) for own in rows]
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
 Metric = Callable[[Predictions], float]
 
 METRICS: dict[str, Metric] = {

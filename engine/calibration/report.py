@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..types import OMIT_DEFAULT
-from .features import QUESTION, SCALARS
+from .features import QUESTION, SCALARS, Evidence, Stage
 from .fitting import Training, raw_predictions
+from .head import HeadConfig
 from .metrics import (
     METRICS,
     Bin,
     Predictions,
     auc,
+    auc_within,
     base_rate,
     bootstrap,
     brier,
@@ -27,9 +29,10 @@ from .metrics import (
     skill,
     width,
 )
-from .models import StageData
+from .models import StageData, fit_model
 
 _WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
+_SURFACE = ("steps", "tokens", "step_tokens", "cut_off")
 _DEPTHS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4-5": (4, 5), "6+": (6, 10**6)}
 
 Number = float | None
@@ -37,8 +40,8 @@ Number = float | None
 
 
 @dataclass(frozen=True, slots=True)
-class RawReport:
-    """The raw reward of a stage, read as if it were a probability: see ``metrics``."""
+class BaselineReport:
+    """Other estimates of the same prefixes, such as the raw reward read as a probability: see ``metrics``."""
 
     brier: Number
     skill: Number
@@ -74,6 +77,9 @@ class StageReport:
         intervals: 95 % over questions, of some of the metrics by name.
         reliability: Bins of the reliability diagram.
         raw: The raw reward on the same prefixes, where it was given and the stage has one.
+        surface: A fit of length and format alone on the same prefixes, cross-validated: how long they are,
+            and whether a limit cut them off. What the states are worth is what is better than this.
+        auc_within: See ``metrics``; of stages that have several prefixes of a question.
         auc_by_depth: Of unfinished prefixes by their number of steps.
         ended: Of finished prefixes, those that were not cut off.
     """
@@ -92,7 +98,9 @@ class StageReport:
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
     reliability: tuple[Bin, ...]
-    raw: RawReport | None = field(default=None, metadata=OMIT_DEFAULT)
+    raw: BaselineReport | None = field(default=None, metadata=OMIT_DEFAULT)
+    surface: BaselineReport | None = field(default=None, metadata=OMIT_DEFAULT)
+    auc_within: Number = field(default=None, metadata=OMIT_DEFAULT)
     auc_by_depth: Mapping[str, Number] | None = field(default=None, metadata=OMIT_DEFAULT)
     ended: EndedReport | None = field(default=None, metadata=OMIT_DEFAULT)
 
@@ -110,7 +118,9 @@ def report(
     stages = {name: _stage(data, rounds) for name, data in predictions.items() if len(data.right)}
     for stage, data in training.stages.items() if training is not None else ():
         if stage in stages and stage not in QUESTION.values():
-            stages[stage] = replace(stages[stage], raw=_raw(data))
+            within = _four_digits(auc_within(predictions[stage]))
+            raw, surface = _beside(raw_predictions(data)), _beside(_surface_predictions(data, stage))
+            stages[stage] = replace(stages[stage], raw=raw, surface=surface, auc_within=within)
         if stage in stages and stage == "step":
             stages[stage] = replace(stages[stage], auc_by_depth=_by_depth(predictions[stage], data))
         if stage in stages and stage == "finished":
@@ -144,15 +154,23 @@ def _bins(data: Predictions) -> tuple[Bin, ...]:
     )
 
 
-def _raw(data: StageData) -> RawReport:
-    raw = raw_predictions(data)
-    return RawReport(
-        _four_digits(brier(raw)),
-        _four_digits(skill(raw)),
-        _four_digits(ece(raw)),
-        _four_digits(auc(raw)),
-        _bins(raw),
+def _beside(data: Predictions) -> BaselineReport:
+    return BaselineReport(
+        _four_digits(brier(data)),
+        _four_digits(skill(data)),
+        _four_digits(ece(data)),
+        _four_digits(auc(data)),
+        _bins(data),
     )
+
+
+def _surface_predictions(data: StageData, stage: Stage) -> Predictions:
+    """Estimates of each prefix by a fit of length and format that never saw its question."""
+    columns = [SCALARS[stage].index(name) for name in _SURFACE]
+    # A program that failed is known to be wrong without any fit.
+    offset = data.evidence.offset if stage == "program" else 0.0
+    seen = replace(data, evidence=Evidence(data.evidence.scalars[:, columns], (), offset))
+    return data.predictions(fit_model(seen, "beta", HeadConfig(components=0), seed=0)[1])
 
 
 def _by_depth(predictions: Predictions, data: StageData) -> dict[str, Number]:

@@ -29,7 +29,7 @@ from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.metrics import Bin
 from adascale.engine.calibration.models import RewardMap
-from adascale.engine.calibration.report import RawReport
+from adascale.engine.calibration.report import BaselineReport
 from adascale.engine.errors import UsageError
 from adascale.engine.types import PROFILES
 from adascale.models.calibration.artefact import (
@@ -523,7 +523,7 @@ STAGE = replace(
     auc=0.8,
     skill=-0.05,
     reliability=(Bin(0.5, 0.2, 0.3), Bin(0.5, 0.7, 1.0)),
-    raw=RawReport(0.2, None, 0.1, 0.6, (Bin(1.0, 0.4, 0.5),)),
+    raw=BaselineReport(0.2, None, 0.1, 0.6, (Bin(1.0, 0.4, 0.5),)),
 )
 
 

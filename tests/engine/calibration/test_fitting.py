@@ -241,12 +241,26 @@ def test_the_report_is_json_with_all_that_is_promised() -> None:
             low, high = plain["intervals"][name]
             assert low <= high
             assert plain[name] == round(plain[name], 4)
-        assert ("raw" in plain) == (stage in ("step", "finished"))
+        for beside in ("raw", "surface", "auc_within"):
+            assert (beside in plain) == (stage in ("step", "finished"))
         assert sum(b.weight for b in data.reliability) == pytest.approx(1, abs=1e-3)
         assert build(StageReport, json.loads(json.dumps(plain, allow_nan=False))) == data
     assert {"1", "2"} <= set(found["step"].auc_by_depth or ())
     constant = {k: replace(v, right=v.total) for k, v in fit.held_out.items()}
     assert report(constant, rounds=5)["answer"].auc is None
+
+
+def test_the_states_say_more_than_length_alone() -> None:
+    """A guess costs success, and its state tells it; how long a solution is tells nothing here."""
+    training = training_set(drawn(problems(80)))
+    found = report(fit_calibration(training, "beta", HeadConfig(steps=120, folds=3), 0).held_out, training, 5)
+    finished = found["finished"]
+    assert finished.surface is not None
+    assert finished.surface.auc is not None
+    assert finished.auc is not None
+    assert finished.auc > finished.surface.auc + 0.1
+    assert finished.auc_within is not None
+    assert 0.5 < finished.auc_within < finished.auc
 
 
 def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None:

@@ -19,6 +19,7 @@ from adascale.engine.calibration.metrics import (
     Array,
     Predictions,
     auc,
+    auc_within,
     base_rate,
     bootstrap,
     brier,
@@ -332,3 +333,12 @@ def test_the_bootstrap_is_the_same_every_time() -> None:
     data = brier_world(50, np.random.default_rng(8))
     assert bootstrap(data, skill, rounds=30) == bootstrap(data, skill, rounds=30)
     assert bootstrap(data, skill, rounds=30) != bootstrap(data, skill, rounds=30, seed=1)
+
+
+def test_auc_within_compares_solutions_of_one_question_alone() -> None:
+    p = np.array([0.9, 0.8, 0.2, 0.1, 0.3, 0.7])
+    right = np.array([1.0, 1.0, 0.0, 1.0, 0.0, 0.0])
+    data = scored(p, right, question=np.array([0, 0, 1, 1, 2, 2]))
+    assert auc_within(data) == 0.0  # only question 1 has both, and the wrong way round
+    assert auc(data) > 0.5
+    assert math.isnan(auc_within(scored(p[:2], right[:2], question=np.array([0, 0]))))
