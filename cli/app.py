@@ -37,6 +37,7 @@ _COMMANDS = {
     "models": ("models.app", "List, fetch and remove models."),
     "replay": ("replay.replay", "Show a recorded search again, and print its answer."),
     "tree": ("tree.tree", "Export a recorded search as a page, a picture, a graph or a table."),
+    "export": ("export.export", "Write what searches know as training data."),
     "runs": (
         "runs.app",
         "What was asked before: each ask keeps its search, the newest 100 of them or 100 MB; --no-save keeps "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,12 @@ class BlobStore:
     def holds(self, table: Table, *key: str) -> bool:
         """Whether the table has a row with this key."""
         return self._row(f"SELECT 1 FROM {table.name} WHERE {_key_condition(table)}", key) is not None
+
+    def rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """Key and values of every row, in the order in which they were put; a few at a time are in memory."""
+        columns = ", ".join((*table.key, *table.values))
+        with closing(self._db.execute(f"SELECT {columns} FROM {table.name} ORDER BY rowid")) as rows:
+            yield from rows
 
     def count(self, table: Table) -> int:
         """Number of rows of a table."""

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "engine": {"numpy", "math_verify"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
-        "filelock", "httpx2", "jinja2", "platformdirs", "psutil", "pydantic_monty", "ray",
+        "filelock", "httpx2", "jinja2", "platformdirs", "psutil", "pyarrow", "pydantic_monty", "ray",
         "safetensors", "unearth",
     },
     "cli": {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adascale.engine.datasets.formats import FORMATS
 from adascale.models.files import catalog
 
 ROOT = Path(__file__).parent.parent
@@ -66,3 +67,14 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if not target.startswith(("http:", "https:")):
                 assert (page.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_examples_of_training_data_are_of_the_golden_files() -> None:
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    golden = ROOT / "tests" / "golden" / "datasets"
+    shown = re.findall(r"^\*\*([\w-]+)\*\*:.*?^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert [name for name, _ in shown] == list(FORMATS)
+    for name, block in shown:
+        kept = (golden / f"{name}.rollouts.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(block.splitlines()) == 3
+        assert set(block.splitlines()) <= set(kept), name

@@ -103,6 +103,7 @@ def draw_training(
     """
     plan = DrawPlan(options.samples, options.rollouts, options.seed, options.programs)
     with closing(RolloutStore(rollouts_path(session.fingerprint, plan))) as store:
+        store.put_models(session.describe())
         _draw_missing(session, problems, store, plan, options)
         key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
         if session.prm is not None:

@@ -66,6 +66,7 @@ def eval_(
             for notice in _warnings(session, contestants):
                 show_warning(notice)
         with closing(DrawStore(session.draws_path())) as store:
+            store.put_models(session.describe())
             policy = session.replay_policy(store)
             found = Comparison(contestants, [problem.id for problem in problems])
             rounds = len(contestants) * options.repeats

@@ -1,1 +1,1 @@
-"""What the commands keep on the disk: results, traces and past runs."""
+"""What the commands keep on the disk: results, traces, past runs, and the sources of training data."""

@@ -10,12 +10,27 @@ from types import TracebackType
 from typing import Any, Self
 
 from adascale.engine.errors import TraceError
-from adascale.engine.search.events import SCHEMA, Event, SearchStarted, from_json, to_json
+from adascale.engine.search.events import (
+    SCHEMA,
+    AllocationDecided,
+    AnswersJudged,
+    BranchGrew,
+    BudgetSpent,
+    Event,
+    SearchStarted,
+    from_json,
+    to_json,
+)
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..terminal.console import json_line, show_warning
 from .files import reason_of, unwritable
+
+_ABOUT_NO_NODE = tuple(
+    f'{{"kind":"{cls.kind}"'.encode() for cls in (AllocationDecided, AnswersJudged, BranchGrew, BudgetSpent)
+)
+"""How lines begin that change neither a node nor what its search answers."""
 
 
 class TraceWriter:
@@ -95,6 +110,32 @@ def read_trace(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> 
     return events
 
 
+def read_tree(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> Record:
+    """The tree, the answers and the notices of a trace; lines that say nothing of them are not parsed.
+
+    Those are most of a trace. Arguments and errors are as of ``read_trace``.
+    """
+    record: Record | None = None
+    try:
+        with path.open("rb") as file:
+            for at, line in enumerate(file):
+                if line.startswith(_ABOUT_NO_NODE):
+                    continue
+                try:
+                    event = _parse_event(path, at + 1, line)
+                except TraceError:
+                    if record is None or line.endswith(b"\n"):
+                        raise
+                    on_torn(path, at + 1)
+                    break
+                record = _after(path, at, record, event)
+    except OSError as exc:
+        raise TraceError(f"cannot read the trace {path}: {reason_of(exc)}") from exc
+    if record is None:
+        raise TraceError(f"the trace {path} is empty")
+    return record
+
+
 def _parse_event(path: Path, line: int, data: bytes) -> Event:
     try:
         record = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
@@ -117,14 +158,19 @@ def _check_order(path: Path, events: list[Event]) -> None:
     """Fold the log once: numbered without gaps, one search, no node that it has not made."""
     record: Record | None = None
     for at, event in enumerate(events):
-        where = f"{path} line {at + 1}"
-        if isinstance(event, SearchStarted) != (at == 0):
-            raise TraceError(f"{where}: a trace is one search, which begins in its first line")
-        if isinstance(event, SearchStarted) and event.schema != SCHEMA:
-            raise TraceError(f"{where}: the trace is {event.schema!r}, this version reads {SCHEMA!r}")
-        if event.seq != at:
-            raise TraceError(f"{where}: event {at} is missing, {event.seq} follows")
-        try:
-            record = Record.after(record, event)
-        except TraceError as exc:
-            raise TraceError(f"{where}: {exc.message}") from exc
+        record = _after(path, at, record, event)
+
+
+def _after(path: Path, at: int, record: Record | None, event: Event) -> Record:
+    """The record after event ``at`` of a trace, which has to be its event of this number."""
+    where = f"{path} line {at + 1}"
+    if isinstance(event, SearchStarted) != (at == 0):
+        raise TraceError(f"{where}: a trace is one search, which begins in its first line")
+    if isinstance(event, SearchStarted) and event.schema != SCHEMA:
+        raise TraceError(f"{where}: the trace is {event.schema!r}, this version reads {SCHEMA!r}")
+    if event.seq != at:
+        raise TraceError(f"{where}: event {at} is missing, {event.seq} follows")
+    try:
+        return Record.after(record, event)
+    except TraceError as exc:
+        raise TraceError(f"{where}: {exc.message}") from exc

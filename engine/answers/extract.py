@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ..types import Finish
+
 _LAST_NUMBER = re.compile(
     r"(?<![\w.])[-+]?\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d)"
 )
@@ -36,6 +38,11 @@ def extract_answer(text: str) -> str | None:
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     numbers = _LAST_NUMBER.findall(lines[-1].replace("−", "-")) if lines else []
     return _strip_markup(numbers[-1]) if numbers else None
+
+
+def solution_answer(text: str, finish: Finish) -> str | None:
+    """The final answer of a solution that ended; one that was cut off has one only in a box."""
+    return extract_answer(text) if finish == "stop" or last_boxed(text) is not None else None
 
 
 def last_boxed(text: str) -> str | None:

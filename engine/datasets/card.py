@@ -11,6 +11,7 @@ from ..search.codec import to_plain
 from ..search.events import GeneratorDescription, ModelDescription
 from .dataset import Recipe, Tally
 from .sampled import SampledQuestion
+from .writing import LeftOut
 
 SCHEMA = "adascale.dataset/1"
 
@@ -31,14 +32,15 @@ class Origins:
     _calibrations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _samplings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def follow(self, questions: Iterable[SampledQuestion]) -> Iterator[SampledQuestion]:
+    def follow(self, questions: Iterable[SampledQuestion | LeftOut]) -> Iterator[SampledQuestion | LeftOut]:
         """Pass questions on, and note where they come from.
 
         Raises:
             UsageError: a second generator, unless they may be mixed.
         """
         for question in questions:
-            self._note(question.models)
+            if isinstance(question, SampledQuestion):
+                self._note(question.models)
             yield question
 
     @property

@@ -69,11 +69,14 @@ class Tally:
 
 
 def rows_of(
-    questions: Iterable[SampledQuestion], recipe: Recipe, tally: Tally
+    questions: Iterable[SampledQuestion | LeftOut], recipe: Recipe, tally: Tally
 ) -> Iterator[tuple[Split, Row]]:
     """The rows of all questions; nothing is kept of a question but 8 bytes, in formats that have it once."""
     written: set[int] = set()
     for question in questions:
+        if isinstance(question, LeftOut):
+            tally.left_out[question.reason] += 1
+            continue
         tally.questions += 1
         tally.nodes += len(question.nodes)
         number = question_number(question.problem.question)

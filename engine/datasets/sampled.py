@@ -57,6 +57,13 @@ class SampledNode:
         return self.outcome.right == self.outcome.total
 
     @property
+    def ran(self) -> bool | None:
+        """Whether a program ran to its end; None where that is unknown. One with an answer did."""
+        if self.execution is not None:
+            return not self.execution.error
+        return True if self.answer is not None else None
+
+    @property
     def probability(self) -> float | None:
         """P(right): of an ended solution what is known, else the calibrated estimate, else the share."""
         if self.right is not None:

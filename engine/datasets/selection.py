@@ -85,7 +85,7 @@ def _node_filter(filters: Filters) -> Callable[[SampledNode, int], str | None]:
             return f"steps with fewer than {filters.min_count} draws"
         if filters.max_tokens is not None and tokens > filters.max_tokens:
             return f"steps beyond {filters.max_tokens} tokens"
-        if filters.ran and node.mode != "prose" and (node.execution is None or node.execution.error):
+        if filters.ran and node.mode != "prose" and not node.ran:
             return "programs that failed, or are not known to have run"
         return None
 

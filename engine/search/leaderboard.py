@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..answers.extract import extract_answer, last_boxed
+from ..answers.extract import solution_answer
 from ..answers.lookahead import ModeState
 from ..answers.program import executed_answer
 from ..answers.votes import choose, standing, with_confidence, with_lookahead
@@ -40,10 +40,7 @@ class Leaderboard:
             return Candidate(node, end.trial.outcome, end.estimate, end.mode, end.trial.passed)
         if end.execution is not None:
             return Candidate(node, executed_answer(end.execution), end.estimate, end.mode)
-        # A run that was cut off counts as a failure unless it had already boxed its answer.
-        text = self._tree.text(node)
-        complete = end.step.finish == "stop" or last_boxed(text) is not None
-        return Candidate(node, extract_answer(text) if complete else None, end.estimate)
+        return Candidate(node, solution_answer(self._tree.text(node), end.step.finish), end.estimate)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
         """Whether it has an answer, or is prose that ended by itself without one."""

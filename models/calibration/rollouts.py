@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.strategies.rollouts import prefix_outcomes
 from adascale.engine.types import FINISHES, ROOT, BranchId, Mode, Problem
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
+from ..provenance import MODELS, models_of, put_models
 
 _JUDGE = 1
 """Raised when what counts as a right answer changes: older rollouts are judged again as they are read."""
@@ -193,11 +195,19 @@ class RolloutStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._blobs = BlobStore(path, (_ROLLOUTS, _REWARDS))
+        self._blobs = BlobStore(path, (_ROLLOUTS, _REWARDS, MODELS))
 
     def close(self) -> None:
         """Close the file."""
         self._blobs.close()
+
+    def put_models(self, models: ModelDescription) -> None:
+        """Keep what draws the rollouts."""
+        put_models(self._blobs, models)
+
+    def models(self) -> ModelDescription:
+        """What drew the rollouts; empty in a store of an older version."""
+        return models_of(self._blobs)
 
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question in a mode; atomic, and for good."""
@@ -212,6 +222,13 @@ class RolloutStore:
         """The rollouts of a question in a mode; None where it is not done."""
         row = self._blobs.get(_ROLLOUTS, _key(problem, mode))
         return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1], mode)
+
+    def every(self) -> Iterator[Rollouts]:
+        """All rollouts, in the order in which they were put; the problems have no ``meta``."""
+        for key, answers, data in self._blobs.rows(_ROLLOUTS):
+            name, question, answer, *mode = json.loads(key)
+            problem = Problem(name, question, answer)
+            yield Rollouts.from_bytes(problem, tuple(json.loads(answers)), data, *mode)
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""

@@ -12,11 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from adascale.engine.ports import Prefix
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import FINISHES, Mode, Problem, Reading, Step, Until
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
 from ..options import CODE_PROMPT
+from ..provenance import MODELS, models_of, put_models
 from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
@@ -70,11 +72,19 @@ class DrawStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._blobs = BlobStore(path, (_PROMPTS, _DRAWS))
+        self._blobs = BlobStore(path, (_PROMPTS, _DRAWS, MODELS))
 
     def close(self) -> None:
         """Close the file."""
         self._blobs.close()
+
+    def put_models(self, models: ModelDescription) -> None:
+        """Keep what draws."""
+        put_models(self._blobs, models)
+
+    def models(self) -> ModelDescription:
+        """What drew; empty in a store of an older version."""
+        return models_of(self._blobs)
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
+from searches import searched
 from traces import written
 
-from adascale.cli.disk.trace import TraceWriter, read_trace
+from adascale.cli.disk.trace import TraceWriter, read_trace, read_tree
 from adascale.engine.errors import TraceError, UsageError
+from adascale.engine.search.record import Record
+from adascale.engine.strategies import STRATEGIES
 
 
 @pytest.fixture
@@ -171,3 +174,11 @@ def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObjec
         return
     assert [event.seq for event in events] == list(range(len(events)))
     assert len(events) <= len(log.events)
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_the_tree_alone_is_read_as_the_whole_trace_has_it(strategy: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "trace.jsonl", searched(strategy, 3, None))
+    whole, tree = Record.of(read_trace(path)), read_tree(path)
+    assert tree.tree == whole.tree
+    assert (tree.candidates, tree.notices, tree.branches) == (whole.candidates, whole.notices, whole.branches)

@@ -1,0 +1,131 @@
+"""The kept draws of evaluations as sampled questions.
+
+The store knows a draw by a digest of its question, its prefix and its random numbers. So the questions
+come from the files that were evaluated, and draws are found by the numbers that a search gives them: those
+from the question, then those from each prefix on their way. Estimates and executions are not kept with
+draws: a program has no outcome here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from adascale.engine.answers.equality import is_right
+from adascale.engine.answers.extract import solution_answer
+from adascale.engine.answers.sums import wrong_sums
+from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
+from adascale.engine.datasets.writing import LeftOut
+from adascale.engine.ports import Prefix
+from adascale.engine.search.turns import Key, branch_seed
+from adascale.engine.strategies.rollouts import PrefixOutcome
+from adascale.engine.types import MODES, Mode, Problem, Step
+
+from ..draws.store import DrawStore, draw_key
+
+NOT_DRAWN = LeftOut("questions that have no draws in the store")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A prefix from which draws may have been made.
+
+    Attributes:
+        row: Of the prefix.
+        steps: On the way to it.
+        key: Its child indices.
+        first: Index of the first draw from it; the others went on.
+    """
+
+    row: int
+    steps: tuple[Step, ...]
+    key: Key
+    first: int = 0
+
+
+def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | LeftOut]:
+    """The questions that a store has draws of, one at a time.
+
+    Args:
+        path: Of a ``DrawStore``.
+        problems: As they were evaluated, with their ids and answers.
+        seed: Of the first repeat; those of later ones follow while there are any.
+    """
+    with closing(DrawStore(path)) as store:
+        models = store.models()
+        for problem in problems:
+            nodes = _Nodes(store, problem).read(seed)
+            if len(nodes) > 1:
+                yield SampledQuestion(problem, tuple(nodes), models)
+            else:
+                yield NOT_DRAWN
+
+
+class _Nodes:
+    """Collects the nodes of one question."""
+
+    def __init__(self, store: DrawStore, problem: Problem) -> None:
+        self._store = store
+        self._problem = problem
+        self._nodes = [SampledNode(-1, "", "prose", ended=False, tokens=0)]
+        self._outcomes = [PrefixOutcome()]
+
+    def read(self, first_seed: int) -> list[SampledNode]:
+        """The question, and all nodes below it."""
+        for seed in count(first_seed):
+            before = len(self._nodes)
+            for mode in MODES:
+                places = [_Place(0, (), ())]
+                while places:
+                    places += self._draws_from(places.pop(), seed, mode)
+            if len(self._nodes) == before:
+                break
+        return [
+            replace(node, outcome=outcome if node.mode == "prose" else None)
+            for node, outcome in zip(self._nodes, self._outcomes, strict=True)
+        ]
+
+    def _draws_from(self, place: _Place, seed: int, mode: Mode) -> Iterator[_Place]:
+        """Add the draws from a prefix; yields the prefixes on their ways."""
+        for index in count(place.first):
+            key = (*place.key, index)
+            number = branch_seed(seed, self._problem.id, key, mode)
+            name = draw_key(Prefix(self._problem, place.steps, mode=mode), number, greedy=False)
+            steps = self._store.get(name, "answer") or self._store.get(name, "step")
+            if steps is None:
+                return
+            yield from self._add(place, steps, key, mode)
+
+    def _add(self, place: _Place, steps: tuple[Step, ...], key: Key, mode: Mode) -> Iterator[_Place]:
+        row, before, on_the_way = place.row, place.steps, [place.row]
+        for at, step in enumerate(steps, 1):
+            before = (*before, step)
+            self._nodes.append(_node(self._problem, row, before, mode))
+            self._outcomes.append(PrefixOutcome())
+            row = len(self._nodes) - 1
+            on_the_way.append(row)
+            if step.finish == "step":
+                yield _Place(row, before, key, first=int(at < len(steps)))
+            key = (*key, 0)
+        end = self._nodes[row]
+        if end.ended and mode == "prose" and self._problem.answer is not None:
+            one = PrefixOutcome(int(is_right(end.answer, gold=self._problem.answer)), 1)
+            for each in on_the_way:
+                self._outcomes[each] += one
+
+
+def _node(problem: Problem, parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
+    last, ended = steps[-1], steps[-1].finish != "step"
+    text = "".join(step.text for step in steps)
+    return SampledNode(
+        parent=parent,
+        text=last.text,
+        mode=mode,
+        ended=ended,
+        tokens=len(last.token_ids),
+        answer=solution_answer(text, last.finish) if ended and mode == "prose" else None,
+        wrong_sum=mode == "prose" and bool(wrong_sums(last.text, problem.question)),
+    )

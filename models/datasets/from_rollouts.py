@@ -1,0 +1,44 @@
+"""The rollouts of a calibration as sampled questions: counted outcomes, and no estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
+from adascale.engine.datasets.writing import LeftOut
+from adascale.engine.search.events import ModelDescription
+from adascale.engine.strategies.rollouts import PrefixOutcome
+from adascale.engine.types import FINISHES
+
+from ..calibration.rollouts import Rollouts, RolloutStore
+
+NO_TEXTS = LeftOut("questions whose rollouts were kept without texts, by an older version")
+
+
+def read_rollouts(path: Path) -> Iterator[SampledQuestion | LeftOut]:
+    """Every question of a store, once for each mode, one at a time."""
+    with closing(RolloutStore(path)) as store:
+        models = store.models()
+        for rollouts in store.every():
+            yield sampled(rollouts, models) if rollouts.texts else NO_TEXTS
+
+
+def sampled(rollouts: Rollouts, models: ModelDescription) -> SampledQuestion:
+    """The rollouts of one question; those of an older version have no texts and cannot be read."""
+    nodes = tuple(_node(rollouts, row) for row in range(len(rollouts.parent)))
+    return SampledQuestion(rollouts.problem, nodes, models)
+
+
+def _node(rollouts: Rollouts, row: int) -> SampledNode:
+    return SampledNode(
+        parent=int(rollouts.parent[row]),
+        text=rollouts.texts[row],
+        mode=rollouts.mode if row else "prose",
+        ended=row > 0 and FINISHES[rollouts.finish[row]] != "step",
+        tokens=int(rollouts.tokens[row]),
+        outcome=PrefixOutcome(int(rollouts.right[row]), int(rollouts.total[row])),
+        answer=rollouts.answers[row],
+        wrong_sum=bool(rollouts.wrong_sum[row]),
+    )

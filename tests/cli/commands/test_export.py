@@ -1,0 +1,239 @@
+"""``adascale export``: every source, every refusal, and what is left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sampled
+import typer
+import worlds
+from commands import invoked
+from sample_log import Log
+from traces import written
+
+from adascale.cli.commands.export import export
+from adascale.cli.disk.history import runs_dir
+from adascale.engine.errors import AdascaleError, TraceError, UsageError
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.draws.store import DrawStore
+from adascale.models.storage import data_folder
+
+app = typer.Typer()
+app.command()(export)
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of its own, and a working folder to write into."""
+    for name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def rows(path: str) -> list[Any]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def card(path: str) -> Any:
+    return json.loads(Path(f"{path}.card.json").read_text())
+
+
+def keep_rollouts() -> Path:
+    """As ``calibrate fit`` keeps them."""
+    path = data_folder() / "rollouts" / "x.sqlite"
+    with closing(RolloutStore(path)) as store:
+        store.put_models(sampled.MODELS)
+        for record in worlds.searched(worlds.problems(30), programs=2).values():
+            for mode in ("prose", "program"):
+                store.put(Rollouts.of(record, mode))
+    return path
+
+
+def test_kept_runs_are_read_unless_something_else_is_named() -> None:
+    runs_dir().mkdir(parents=True)
+    shutil.copy(sampled.DEMO, runs_dir() / "20260101-000000-aaaa.jsonl")
+    (runs_dir() / "20260102-000000-bbbb.jsonl").write_text("torn")
+    _, said = invoked(app, "--to", "trl-prm", "-o", "x.jsonl")
+    assert "wrote x.jsonl: 4 rows" in said
+    assert len(rows("x.jsonl")) == 4
+    assert card("x.jsonl")["left_out"] == {"kept runs that cannot be read": 1}
+
+
+def test_the_card_says_where_rows_come_from() -> None:
+    invoked(app, "--to", "sft", "--from", str(sampled.DEMO), "-o", "x.jsonl", "--licence", "MIT")
+    told = card("x.jsonl")
+    assert told["sha256"] == hashlib.sha256(Path("x.jsonl").read_bytes()).hexdigest()
+    assert told["generators"][0]["licence"] == "Apache-2.0"
+    assert told["questions_licence"] == "MIT"
+    assert told["rows"] == {"train": 1}
+    assert told["calibrations"][0]["name"] == "qwen2.5-coder-1.5b+probe"
+
+
+def test_a_folder_of_a_batch_is_read_trace_by_trace() -> None:
+    Path("traces").mkdir()
+    for name in "ab":
+        shutil.copy(sampled.DEMO, f"traces/{name}.jsonl")
+    invoked(app, "--to", "soft-steps", "--from", "traces", "-o", "x.jsonl")
+    assert card("x.jsonl")["questions"] == 2
+    assert card("x.jsonl")["sources"] == {"trace": 2}
+
+
+def test_rollouts_are_split_by_question() -> None:
+    keep_rollouts()
+    invoked(app, "--to", "soft-steps", "--from", "rollouts", "--split", ".5", "-o", "x.jsonl")
+    train, test = rows("x-train.jsonl"), rows("x-test.jsonl")
+    assert train
+    assert test
+    assert not {row["question"] for row in train} & {row["question"] for row in test}
+    assert len(train) == card("x-test.jsonl")["rows"]["train"]
+    assert not Path("x.jsonl").exists()
+
+
+def test_the_same_command_writes_the_same_bytes() -> None:
+    keep_rollouts()
+    args = ["--to", "trl-preference", "--from", "rollouts", "--split", ".7", "--seed", "3"]
+    invoked(app, *args, "-o", "a.jsonl")
+    invoked(app, *args, "-o", "b.jsonl")
+    for split in ("train", "test"):
+        assert Path(f"a-{split}.jsonl").read_bytes() == Path(f"b-{split}.jsonl").read_bytes()
+
+
+def test_parquet_is_written_for_verl() -> None:
+    from pyarrow import parquet
+
+    keep_rollouts()
+    invoked(app, "--to", "verl", "--from", "rollouts", "-o", "x.parquet")
+    table = parquet.read_table("x.parquet")
+    assert table.num_rows == 30
+    assert table.column("reward_model")[0].as_py() == {"style": "rule", "ground_truth": "18"}
+
+
+def test_a_dry_run_writes_nothing_and_says_everything() -> None:
+    out, _ = invoked(app, "--to", "trl-prm", "--from", str(sampled.DEMO), "--max-tokens", "100", "--dry-run")
+    told = json.loads(out)
+    assert told["example"]["prompt"].startswith("A baker")
+    assert told["left_out"]["steps beyond 100 tokens"] > 0
+    assert not list(Path.cwd().iterdir())
+
+
+def refused(*args: str) -> AdascaleError:
+    before = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
+    with pytest.raises(AdascaleError) as error:
+        invoked(app, *args)
+    after = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
+    assert after == before, "something was written"
+    return error.value
+
+
+DEMO = ("--from", str(sampled.DEMO))
+
+
+@pytest.mark.parametrize("name", ["runs", "rollouts", "draws"])
+def test_nothing_kept(name: str) -> None:
+    error = refused("--to", "sft", "--from", name, "-o", "x.jsonl")
+    assert error.message == f"no {name} are kept yet"
+    assert error.hint.startswith("adascale ")
+
+
+@pytest.mark.parametrize(
+    ("args", "slug"),
+    [
+        (("--to", "sft", *DEMO), "usage"),
+        (("--to", "sft", *DEMO, "-o", "x.csv"), "usage"),
+        (("--to", "sft", *DEMO, "-o", "no/x.jsonl"), "unwritable"),
+        (("--to", "sft", "--from", "missing.jsonl", "-o", "x.jsonl"), "no-source"),
+        (("--to", "sft", "--from", ".", "-o", "x.jsonl"), "no-source"),
+        (("--to", "grpo", *DEMO, "-o", "x.jsonl"), "empty-dataset"),
+        (("--to", "sft", *DEMO, "-o", "x.jsonl", "--threshold", "1.2"), "usage"),
+        (("--to", "sft", *DEMO, "-o", "x.jsonl", "--min-gap", "0"), "usage"),
+        (("--to", "sft", *DEMO, "-o", "x.jsonl", "--split", "0"), "usage"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(args: tuple[str, ...], slug: str) -> None:
+    error = refused(*args)
+    assert isinstance(error, UsageError)
+    assert error.slug == slug
+    assert error.hint
+
+
+@pytest.mark.parametrize("there", ["x.jsonl", "x.jsonl.card.json"])
+def test_a_file_that_exists_is_kept_unless_the_user_says_so(there: str) -> None:
+    Path(there).write_text("mine")
+    assert refused("--to", "sft", *DEMO, "-o", "x.jsonl").slug == "output-exists"
+    invoked(app, "--to", "sft", *DEMO, "-o", "x.jsonl", "--overwrite")
+    assert len(rows("x.jsonl")) == 1
+
+
+def test_an_output_that_is_read_is_refused() -> None:
+    shutil.copy(sampled.DEMO, "x.jsonl")
+    args = ("--to", "sft", "--from", "x.jsonl", "-o", "x.jsonl", "--overwrite")
+    assert refused(*args).slug == "output-is-input"
+
+
+def test_several_generators_are_mixed_only_on_purpose() -> None:
+    path = keep_rollouts()
+    args = ("--to", "sft", *DEMO, "--from", str(path), "-o", "x.jsonl")
+    error = refused(*args)
+    assert error.slug == "mixed-generators"
+    assert error.facts == ("qwen2.5-coder-1.5b", "tiny")
+    invoked(app, *args, "--mixed")
+    assert len(card("x.jsonl")["generators"]) == 2
+
+
+def test_draws_need_their_questions() -> None:
+    (data_folder() / "draws").mkdir(parents=True)
+    DrawStore(data_folder() / "draws" / "x.sqlite").close()
+    assert refused("--to", "sft", "--from", "draws", "-o", "x.jsonl").slug == "no-questions"
+
+
+def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    error = refused("--to", "verl", *DEMO, "-o", "x.parquet")
+    assert "pip install 'adascale[export]'" in error.hint
+
+
+def trace(path: Path, calibrated: bool = True) -> Path:
+    log = Log(calibrated=calibrated)
+    node = log.step(0, "first\n\n", 0.7)  # type: ignore[arg-type]
+    log.finish_path(node, "The answer is 6.", 0.9, "6")
+    log.end()
+    return written(path, log.events)
+
+
+def test_raw_scores_are_no_probabilities() -> None:
+    error = refused(
+        "--to", "trl-prm", "--from", str(trace(Path("t.jsonl"), calibrated=False)), "-o", "x.jsonl"
+    )
+    assert error.facts == ("1 steps or solutions without a probability",)
+
+
+def test_a_trace_of_another_version_is_refused_with_its_line() -> None:
+    path = trace(Path("t.jsonl"))
+    path.write_text(path.read_text().replace("adascale.trace/1", "adascale.trace/9"))
+    error = refused("--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl")
+    assert isinstance(error, TraceError)
+    assert "t.jsonl line 1: the trace is 'adascale.trace/9'" in error.message
+
+
+def test_a_torn_last_line_is_left_out_with_a_warning() -> None:
+    path = trace(Path("t.jsonl"))
+    path.write_bytes(path.read_bytes()[:-10])
+    _, said = invoked(app, "--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl")
+    assert "torn-trace" in said
+    assert len(rows("x.jsonl")) == 1
+
+
+def test_a_torn_line_in_the_middle_is_an_error() -> None:
+    path = trace(Path("t.jsonl"))
+    lines = path.read_text().splitlines(keepends=True)
+    lines[2] = lines[2][: len(lines[2]) // 2] + "\n"
+    path.write_text("".join(lines))
+    assert "line 3" in refused("--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl").message

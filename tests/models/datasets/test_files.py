@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import sampled
+from pyarrow import parquet
+
+from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
+from adascale.engine.datasets.formats import FORMATS, FormatName
+from adascale.models.datasets.files import FileFormat, open_dataset
+
+
+def written(path: Path, name: FormatName, file_format: FileFormat) -> tuple[list[Any], str]:
+    recipe, rows = Recipe(FORMATS[name]), []
+    with open_dataset(path, file_format, recipe.format.row) as (writer, hashed):
+        for _, row in rows_of([*sampled.world(), sampled.demo()], recipe, Tally()):
+            writer.write(row)
+            rows.append(row)
+    return rows, hashed.sha256
+
+
+@pytest.mark.parametrize("name", get_args(FormatName))
+@pytest.mark.parametrize("file_format", get_args(FileFormat))
+def test_rows_come_back_as_they_were(name: FormatName, file_format: FileFormat, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{file_format}"
+    rows, sha256 = written(path, name, file_format)
+    if file_format == "jsonl":
+        found = [json.loads(line) for line in path.read_bytes().splitlines()]
+    else:
+        found = parquet.read_table(path).to_pylist()
+    assert found == rows
+    assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_file_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
+    nan: Any = {"prompt": [], "ground_truth": "1", "success": math.nan}
+    with (
+        pytest.raises(ValueError, match="JSON compliant"),
+        open_dataset(tmp_path / "x", "jsonl", dict) as (writer, _),
+    ):
+        writer.write(nan)
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_rows_than_a_group_are_written(tmp_path: Path) -> None:
+    row: Any = {"prompt": [{"role": "user", "content": "q"}], "ground_truth": "1", "success": None}
+    with open_dataset(tmp_path / "x", "parquet", FORMATS["grpo"].row) as (writer, _):
+        for _ in range(2500):
+            writer.write(row)
+    assert parquet.read_table(tmp_path / "x").num_rows == 2500

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import itertools
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import sampled
+import worlds
+
+from adascale.engine.datasets.sampled import SampledQuestion
+from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.evaluation.evaluate import evaluate
+from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedExecutor
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import ModelDescription
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.datasets.from_draws import NOT_DRAWN, read_draws
+from adascale.models.datasets.from_rollouts import NO_TEXTS, read_rollouts
+from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
+from adascale.models.draws.store import DrawStore
+
+
+def paths(question: SampledQuestion) -> set[tuple[object, ...]]:
+    """What a tree says, whatever the order of its rows."""
+    return {
+        (node.mode, question.text(row), node.ended, node.tokens, node.answer, tuple(node.counts or ()))
+        for row, node in enumerate(question.nodes)
+    }
+
+
+def test_rollouts_come_back_as_their_search_had_them(tmp_path: Path) -> None:
+    records = worlds.searched(worlds.problems(3), programs=2)
+    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
+        store.put_models(replace(sampled.MODELS, calibration={"name": "judged nothing"}))
+        for record in records.values():
+            for mode in ("prose", "program"):
+                store.put(Rollouts.of(record, mode))
+    found = [each for each in read_rollouts(tmp_path / "x.sqlite") if isinstance(each, SampledQuestion)]
+    assert len(found) == 6
+    assert all(each.models == sampled.MODELS for each in found)
+    for number, record in enumerate(records.values()):
+        live, (prose, programs) = SampledQuestion.of(record), found[2 * number : 2 * number + 2]
+        kept = paths(prose) | paths(programs)
+        assert {path for path in kept if path[1]} == {path for path in paths(live) if path[1]}
+        assert prose.problem == live.problem
+
+
+def test_rollouts_without_texts_are_said_to_be_so(tmp_path: Path) -> None:
+    [rollouts] = worlds.drawn(worlds.problems(1))
+    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
+        store.put(replace(rollouts, texts=()))
+        assert store.models() == ModelDescription()
+    assert list(read_rollouts(tmp_path / "x.sqlite")) == [NO_TEXTS]
+
+
+def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQuestion]:
+    """What an evaluation of a world's questions leaves behind."""
+    asked = worlds.problems(4)
+    with closing(DrawStore(path)) as store:
+        store.put_models(sampled.MODELS)
+        policy = ReplayingPolicy(worlds.ReadingPolicy(worlds.solve, 4), store, lambda branches: 1.0)
+        clock = itertools.count()
+        driver = Driver(
+            policy,
+            SequenceLogprob(),
+            Uncalibrated(),
+            lambda: float(next(clock)),
+            executor=WaitingExecutor(ScriptedExecutor(worlds.execute)),
+        )
+        for _ in evaluate(driver, parse_contestants(strategies, {}), asked, repeats, seed=3):
+            pass
+    return [each for each in read_draws(path, asked, 3) if isinstance(each, SampledQuestion)]
+
+
+def test_draws_of_an_evaluation_are_found_with_their_outcomes(tmp_path: Path) -> None:
+    found = evaluated(tmp_path / "x.sqlite", "vote:5")
+    assert len(found) == 4
+    for question in found:
+        assert question.models == sampled.MODELS
+        assert len(question.ends()) == 5
+        assert question.nodes[0].counts == [sum(question.nodes[at].right or 0 for at in question.ends()), 5]
+
+
+def test_draws_of_later_repeats_follow(tmp_path: Path) -> None:
+    assert all(len(each.ends()) == 15 for each in evaluated(tmp_path / "x.sqlite", "vote:5", repeats=3))
+
+
+def test_siblings_of_a_tree_search_are_found(tmp_path: Path) -> None:
+    found = evaluated(tmp_path / "x.sqlite", "beam")
+    deep = [row for each in found for row in range(1, len(each.nodes)) if len(each.children[row]) > 1]
+    assert deep
+
+
+def test_a_program_of_an_evaluation_has_no_outcome(tmp_path: Path) -> None:
+    found = evaluated(tmp_path / "x.sqlite", "vote:3/program")
+    nodes = [node for each in found for node in each.nodes[1:]]
+    assert nodes
+    assert all(node.mode == "program" and node.probability is None for node in nodes)
+
+
+def test_a_question_that_was_not_evaluated_is_said_to_be_so(tmp_path: Path) -> None:
+    evaluated(tmp_path / "x.sqlite", "vote:5")
+    assert list(read_draws(tmp_path / "x.sqlite", worlds.problems(1, start=50), 3)) == [NOT_DRAWN]
+    assert list(read_draws(tmp_path / "x.sqlite", worlds.problems(1), 77)) == [NOT_DRAWN]
