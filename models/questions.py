@@ -10,7 +10,7 @@ import random
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -246,8 +246,10 @@ def id_digest(id_: str) -> int:
     return int.from_bytes(hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
-def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
-    """Questions of each file, all with a known answer; an id that an earlier one has gets its file in front.
+def read_known(
+    sources: Sequence[Path], is_known: Callable[[Problem], bool] = lambda problem: problem.answer is not None
+) -> list[list[Problem]]:
+    """Questions of each file, each with what is right; an id that an earlier one has gets its file in front.
 
     A question that stands there twice is one question: copies would sit on both sides of a split.
 
@@ -264,9 +266,9 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
                 raise UsageError(
                     f"{source.name}: {problem.error.message}", hint="mend or remove the line"
                 ) from problem.error
-            if problem.answer is None:
+            if not is_known(problem):
                 raise UsageError(
-                    f'{source.name}: line {problem.meta["line"]} has no field "answer"',
+                    f'{source.name}: line {problem.meta["line"]} has no field "{_judging_field(problem)}"',
                     "a calibration learns from whether answers are right",
                 )
             if problem.question not in asked:
@@ -277,6 +279,10 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
         if problem is None:
             raise UsageError(f"{source.name} holds no question")
     return files
+
+
+def _judging_field(problem: Problem) -> str:
+    return "hidden" if problem.task is not None and not problem.task.hidden.tests else "answer"
 
 
 def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:

@@ -123,6 +123,10 @@ class OpenSession:
     reward_model: RewardModel
     executor: Executor
 
+    def make_executor(self) -> ChainExecutor:
+        """Another executor of programs, whose tickets are not those of a search; a context manager."""
+        return _make_executor(self.options)
+
     @property
     def generator(self) -> ModelFile:
         """The generator's file."""
@@ -294,9 +298,7 @@ class Session:
             step_costs=step_costs,
             policy=policy,
             reward_model=self._open_prm(files, model, window),
-            executor=self._stack.enter_context(
-                ChainExecutor((lambda: UNSANDBOXED) if options.unsandboxed else find_sandbox)
-            ),
+            executor=self._stack.enter_context(_make_executor(options)),
         )
 
     @property
@@ -388,6 +390,10 @@ def _fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     wanted, ref = split_reference(options.prm)
     prm = generator if ref == "self" else model(ref)
     return SessionFiles(generator, prm, settle_format(prm, wanted, reporting.status, offline=options.offline))
+
+
+def _make_executor(options: SessionOptions) -> ChainExecutor:
+    return ChainExecutor((lambda: UNSANDBOXED) if options.unsandboxed else find_sandbox)
 
 
 def _prm_window(prm: ModelFile, window: int) -> int:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.evaluation.contestants import in_code, parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
+from adascale.engine.evaluation.judging import HiddenTests, is_judged
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.settings import Settings
-from adascale.engine.types import Notice
+from adascale.engine.strategies import Passing
+from adascale.engine.types import Notice, Problem
 from adascale.models.questions import read_known
 
 from ..exit_codes import INTERRUPTED
@@ -55,12 +57,13 @@ def eval_(
     from adascale.models.draws.store import DrawStore
     from adascale.models.questions import choose_questions
 
-    contestants = parse_contestants(options.strategies, options.preset.parameters())
+    named = parse_contestants(options.strategies, options.preset.parameters())
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.session.references()])
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
-    problems = choose_questions(read_known(data), options.questions, options.seed)
+    problems = choose_questions(read_known(data, is_judged), options.questions, options.seed)
+    contestants = _for_kind(named, problems)
     with open_session(options.session, options.terminal) as session:
         if options.terminal.quiet < 2:
             for notice in _warnings(session, contestants):
@@ -72,9 +75,15 @@ def eval_(
             rounds = len(contestants) * options.repeats
             replaying = session.driver(lambda: 0.0, policy)
             progress = Progress("questions", quiet=bool(options.terminal.quiet))
-            with stoppable(session, replaying) as driver, progress:
+            with stoppable(session, replaying) as driver, progress, session.make_executor() as executor:
                 outcomes = evaluate(
-                    driver, contestants, problems, options.repeats, options.seed, policy.expect
+                    driver,
+                    contestants,
+                    problems,
+                    options.repeats,
+                    options.seed,
+                    policy.expect,
+                    HiddenTests(executor.run),
                 )
                 for outcome in _follow_rounds(outcomes, len(problems), rounds, policy, progress):
                     found.add(outcome)
@@ -87,6 +96,26 @@ def eval_(
     _write_report(
         found.report(), {"schema": SCHEMA, "data": names, "seed": options.seed, **described}, options
     )
+
+
+def _for_kind(contestants: Sequence[Contestant], problems: Sequence[Problem]) -> Sequence[Contestant]:
+    """The contestants as they search problems of this kind.
+
+    Raises:
+        UsageError: the problems are of two kinds, or one of the contestants is for the other kind.
+    """
+    tasks = sum(problem.task is not None for problem in problems)
+    if tasks == len(problems):
+        return in_code(contestants)
+    if tasks:
+        raise UsageError(
+            "these are code tasks and questions, which no figure can sum up",
+            f"{tasks:,} code tasks among {len(problems):,} records",
+            hint="evaluate them apart",
+        )
+    if any(isinstance(each.strategy, Passing) for each in contestants):
+        raise UsageError("passing searches for programs that pass tests, and these are questions")
+    return contestants
 
 
 def _warnings(session: OpenSession, contestants: Sequence[Contestant]) -> Iterable[Notice]:

@@ -343,6 +343,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "questions": _QUESTIONS,
         "repeats": flag(SEARCH, "--repeats", "Times, with other random numbers.", min=1, max=1000),
         "seed": flag(SEARCH, "--seed", "Of the questions and all draws.", min=0),
+        "session.unsandboxed": _UNSANDBOXED,
         "plot": flag(OUTPUT, "--plot", "Draw accuracy against tokens.", metavar="FILE.png|svg"),
         "csv_output": flag(OUTPUT, "--csv", "Print CSV, one row a strategy."),
         "json_output": JSON,

@@ -1,6 +1,6 @@
 """Strategies beside each other on the same questions and random numbers.
 
-``contestants`` reads what takes part, ``evaluate`` searches and gives an outcome for each search, ``compare``
-makes them a report with intervals, ``tables`` its Markdown and CSV. ``account`` is the account of one
-search: why it ended, and what it saved.
+``contestants`` reads what takes part, ``evaluate`` searches and gives an outcome for each search, ``judging``
+says which trajectories are right, ``compare`` makes them a report with intervals, ``tables`` its Markdown and
+CSV. ``account`` is the account of one search: why it ended, and what it saved.
 """

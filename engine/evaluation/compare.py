@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.features import Array
 from ..calibration.metrics import Predictions, ece, ece_floor
+from ..types import OMIT_DEFAULT
 from .evaluate import CLASSES, SURE, Contestant, Outcome
 
 ROUNDS = 2000
@@ -46,6 +48,21 @@ class SureReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeReport:
+    """What a contestant does with code tasks: means over them.
+
+    Attributes:
+        passes: Share of searches whose program passes the given tests.
+        oracle: Share in which a choice among the programs that pass as many of them could be right.
+        executions: Programs that were run.
+    """
+
+    passes: float
+    oracle: float
+    executions: float
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyReport:
     """What one contestant gets right and what it costs: means over questions.
 
@@ -62,6 +79,7 @@ class StrategyReport:
         sure: Answers that are likely enough to be given.
         stopped: Searches by why they ended.
         by_difficulty: By ``CLASSES``.
+        code: Of code tasks.
     """
 
     name: str
@@ -83,6 +101,7 @@ class StrategyReport:
     sure: SureReport
     stopped: Mapping[str, int]
     by_difficulty: Mapping[str, ClassReport]
+    code: CodeReport | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +194,7 @@ class Comparison:
             sure=_sure_report(every),
             stopped=dict(Counter(o.stop_reason or "failed" for o in every)),
             by_difficulty={each: self._class(name, classes, each) for each in CLASSES},
+            code=_code_report(every),
         )
 
     def _mean(self, contestant: str, name: str) -> float:
@@ -250,6 +270,17 @@ def _calibration_error(outcomes: Sequence[Outcome]) -> tuple[float | None, float
     data = Predictions(question, quantiles, right, np.ones(len(known)))
     floor = ece_floor(data)
     return float(ece(data)), None if np.isnan(floor) else floor
+
+
+def _code_report(outcomes: Sequence[Outcome]) -> CodeReport | None:
+    found = [outcome.code for outcome in outcomes if outcome.code is not None]
+    if not found:
+        return None
+    return CodeReport(
+        fmean(each.passes for each in found),
+        fmean(each.oracle for each in found),
+        fmean(each.executions for each in found),
+    )
 
 
 def _sure_report(outcomes: Sequence[Outcome]) -> SureReport:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 from ..errors import UsageError
-from ..strategies import InstanceAdaptive, Strategy, strategy_named
+from ..strategies import InstanceAdaptive, Passing, Strategy, strategy_named
 from ..strategies.adaptive import EFFORTS, Effort
+from ..strategies.passing import EFFORTS as PASSING_EFFORTS
 from ..types import Mode
 from .evaluate import Contestant
 
@@ -44,6 +45,15 @@ def parse_contestants(text: str, parameters: Mapping[str, Any]) -> list[Contesta
     return contestants
 
 
+def in_code(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """The contestants as they search code tasks.
+
+    Raises:
+        UsageError: one of them grows trees of steps, or compares modes.
+    """
+    return [replace(each, strategy=replace(each.strategy, modes=("code",))) for each in contestants]
+
+
 def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
     match = _CONTESTANT.fullmatch(name)
     if match is None:
@@ -53,7 +63,8 @@ def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
     if effort:
         if effort not in EFFORTS:
             raise UsageError(f'"{name}": no such effort', hint=f"use one of @{', @'.join(EFFORTS)}")
-        own |= asdict(EFFORTS[cast(Effort, effort)])
+        efforts = PASSING_EFFORTS if isinstance(default, Passing) else EFFORTS
+        own |= asdict(efforts[cast(Effort, effort)])
     if size:
         own |= _sized(name, default, int(size))
     if rule:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..answers.equality import is_right
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import OMIT_DEFAULT, Estimate, Mode, Problem, StopReason, Usage
+from ..types import OMIT_DEFAULT, Estimate, Mode, NodeId, Problem, StopReason, Usage
+from .judging import HiddenTests, right_nodes
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -32,6 +32,21 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeOutcome:
+    """What a search of a code task found beside its outcome.
+
+    Attributes:
+        passes: Whether the chosen program passes the given tests.
+        oracle: Whether a program that passes as many of them as the chosen one passes the hidden tests.
+        executions: Programs that were run.
+    """
+
+    passes: bool
+    oracle: bool
+    executions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One search of one contestant.
 
@@ -39,13 +54,14 @@ class Outcome:
         entry: The contestant's name.
         repeat: 0, 1, ...
         problem: Id of the question.
-        right: Whether the chosen answer is right.
+        right: Whether the chosen answer is right; a program, whether it passes the hidden tests.
         found: Right trajectories among those that finished.
         finished: Trajectories that finished, with an answer or not.
         confidence: Of the chosen answer; None without an answer.
         stop_reason: Why it ended; None where it could not be searched.
         usage: What it cost.
         solutions: Texts of the trajectories that finished, so that reading their answers can be audited.
+        code: Of a code task.
     """
 
     entry: str
@@ -58,6 +74,7 @@ class Outcome:
     stop_reason: StopReason | None
     usage: Usage
     solutions: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    code: CodeOutcome | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,7 @@ def evaluate(
     repeats: int,
     seed: int,
     expect: Callable[[Sequence[Forecast]], None] = lambda rounds: None,
+    hidden: HiddenTests | None = None,
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
@@ -92,11 +110,14 @@ def evaluate(
     Args:
         driver: Searches.
         contestants: Take part, one round after another.
-        problems: With known answers.
+        problems: With known answers, or code tasks with hidden tests, which no search gets to see.
         repeats: Rounds of each contestant.
         seed: Of the first repeat.
         expect: Called before each round with the forecasts of it and of the later ones.
+        hidden: Runs hidden tests; None where there is no code task.
     """
+    known = {problem.id: problem for problem in problems}
+    problems = [problem.for_search() for problem in problems]
     rounds = [(repeat, contestant) for repeat in range(repeats) for contestant in contestants]
     forecasts = [
         Forecast(problems, s.parameters().get("samples", 0), seed + repeat, s.modes)
@@ -109,27 +130,42 @@ def evaluate(
         for problem, event in driver.run(problems, settings, AT_ONCE):
             records[problem.id] = Record.after(records.get(problem.id), event)
             if isinstance(event, SearchFinished | SearchFailed):
-                outcome = _outcome(contestant.name, repeat, records.pop(problem.id))
+                asked = known[problem.id]
+                outcome = _outcome(contestant.name, repeat, asked, records.pop(problem.id), hidden)
                 if outcome.stop_reason == "interrupted":
                     return
                 yield outcome
 
 
-def _outcome(entry: str, repeat: int, record: Record) -> Outcome:
+def _outcome(
+    entry: str, repeat: int, problem: Problem, record: Record, hidden: HiddenTests | None
+) -> Outcome:
     """Of a search that has ended; where it failed, nothing counts but what it has cost."""
-    problem, result = record.started.problem, record.result
-    assert problem.answer is not None, "an evaluation needs the right answers"
+    result = record.result
     if result is None:
         return Outcome(entry, repeat, problem.id, False, 0, 0, None, None, record.usage)
+    right = right_nodes(record, problem, hidden)
     return Outcome(
         entry,
         repeat,
         problem.id,
-        right=is_right(result.answer, gold=problem.answer),
-        found=sum(is_right(candidate.answer, gold=problem.answer) for candidate in record.candidates),
+        right=result.best in right,
+        found=len(right),
         finished=len(record.candidates),
         confidence=result.confidence if result.answer is not None else None,
         stop_reason=result.stop_reason,
         usage=record.usage,
         solutions=tuple(record.tree.text(candidate.node) for candidate in record.candidates),
+        code=None if problem.task is None else _code_outcome(record, right),
+    )
+
+
+def _code_outcome(record: Record, right: Collection[NodeId]) -> CodeOutcome:
+    best = record.result.best if record.result is not None else None
+    trial = None if best is None else record.tree[best].trial
+    passed = {candidate.node: candidate.passed for candidate in record.candidates}
+    return CodeOutcome(
+        passes=trial is not None and trial.passes,
+        oracle=best is not None and any(passed[node] == passed[best] for node in right),
+        executions=sum(node.execution is not None and node.execution.seconds > 0 for node in record.tree),
     )

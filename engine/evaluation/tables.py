@@ -9,7 +9,7 @@ from typing import Any
 
 from ..decimals import decimal
 from ..search.codec import to_plain
-from .compare import ClassReport, EvaluationReport, PairReport, StrategyReport
+from .compare import ClassReport, CodeReport, EvaluationReport, PairReport, StrategyReport
 from .evaluate import CLASSES, SURE
 
 _FIGURES: Mapping[str, Callable[[StrategyReport], str]] = {
@@ -26,6 +26,11 @@ _FIGURES: Mapping[str, Callable[[StrategyReport], str]] = {
     "ECE": lambda s: _share_text(s.ece),
     "noise": lambda s: _share_text(s.ece_floor),
 }
+_CODE: Mapping[str, Callable[[CodeReport], str]] = {
+    "passes given": lambda c: _share_text(c.passes),
+    "oracle": lambda c: _share_text(c.oracle),
+    "runs": lambda c: f"{c.executions:.1f}",
+}
 _CLASSES = ("strategy", f"answers at {SURE:g}", "right of them", *CLASSES)
 _PAIR = ("a", "b", "accuracy a - b", "(95 %)", "tokens a / b", "(95 %)", "FLOPs a / b", "seconds a / b")
 
@@ -34,6 +39,7 @@ def markdown(report: EvaluationReport) -> str:
     """Tables of strategies, by difficulty, and of the last strategy against each other one."""
     strategies = report.strategies
     pairs = [pair for pair in report.pairs if pair.a == strategies[-1].name]
+    of_tasks = [(s.name, s.code) for s in strategies if s.code is not None]
     parts = [
         _markdown_table(list(_FIGURES), [[figure(s) for figure in _FIGURES.values()] for s in strategies]),
         "Per question. Coverage: a finished trajectory is right. Seconds: of a question by itself. "
@@ -42,6 +48,13 @@ def markdown(report: EvaluationReport) -> str:
         "By difficulty, accuracy at tokens: the share of right trajectories among the most that were drawn "
         "(none, below .25, to .75, above).",
     ]
+    if of_tasks:
+        rows = [[name, *(figure(found) for figure in _CODE.values())] for name, found in of_tasks]
+        parts.append(_markdown_table(["strategy", *_CODE], rows))
+        parts.append(
+            "Code tasks: accuracy is by the hidden tests. Oracle: a choice among the programs that pass as "
+            "many given tests could be right. Runs: programs that were run."
+        )
     if pairs:
         parts.append(_markdown_table(_PAIR, [_pair_row(pair) for pair in pairs]))
     return "\n\n".join(parts)
@@ -66,6 +79,7 @@ def _csv_row(strategy: StrategyReport) -> dict[str, Any]:
         "accuracy_high": high,
         "sure_share": strategy.sure.share,
         "sure_accuracy": strategy.sure.accuracy,
+        **{f"code_{name}": value for name, value in to_plain(strategy.code or {}).items()},
     }
 
 

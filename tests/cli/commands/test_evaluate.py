@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tiny
 from home import Home, write_questions
 
 from adascale.cli.commands import evaluate
@@ -136,3 +137,31 @@ def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warn
     found = [notice.code for notice in evaluate._warnings(session, parse_contestants(strategies, {}))]
 
     assert found == ["other", *["uncalibrated-programs"] * warned]
+
+
+def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> None:
+    coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
+    tasks = [
+        {"id": f"t{n}", "question": f"Square {n}.", "tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
+        for n in range(4)
+    ]
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("\n".join(map(json.dumps, tasks)))
+    command = ["eval", str(path), "-g", str(coder), "-c", "512", "--strategies", "greedy,vote:4,passing:8"]
+    done = home.run(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    greedy, vote, passing = json.loads(done.stdout)["strategies"]
+    # The greedy program doubles: it passes the given test and not the hidden one.
+    assert (greedy["accuracy"], greedy["coverage"]) == (0.0, 0.0)
+    assert greedy["code"] == {"passes": 1.0, "oracle": 0.0, "executions": 1.0}
+    assert vote["coverage"] > 0
+    assert passing["samples"] == 1
+    assert "| passing:8 | 1.000 |" in home.run(*command).stdout
+
+    path.write_text('{"question": "Square n.", "tests": "assert f(2) == 4"}\n')
+    assert 'has no field "hidden"' in home.run(*command).stderr
+    path.write_text("\n".join([json.dumps(tasks[0]), '{"question": "1 + 1?", "answer": 2}']))
+    mixed = home.run(*command)
+    assert (mixed.returncode, "evaluate them apart" in mixed.stderr) == (2, True)
+    path.write_text('{"question": "1 + 1?", "answer": 2}\n')
+    assert "passing searches for programs" in home.run(*command).stderr

@@ -1,0 +1,110 @@
+"""Code tasks in an evaluation: hidden tests judge, and no search sees them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import cpython
+import pytest
+
+from adascale.engine.code.task import read_task
+from adascale.engine.errors import UsageError
+from adascale.engine.evaluation.compare import CodeReport, Comparison
+from adascale.engine.evaluation.contestants import in_code, parse_contestants
+from adascale.engine.evaluation.evaluate import CodeOutcome, Forecast, Outcome, evaluate
+from adascale.engine.evaluation.judging import HiddenTests, is_judged
+from adascale.engine.evaluation.tables import csv_text, markdown
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.strategies import Passing
+from adascale.engine.types import Execution, Problem, Step
+
+TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
+SQUARE = Problem("square", "Square n.", task=TASK)
+BODIES = ["return n + 7", "return n + n", "return n * n", "return n ** 2"]
+
+
+class Runner:
+    """Runs programs, and counts them."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def __call__(self, source: str) -> Execution:
+        self.ran.append(source)
+        return replace(cpython.run(source), seconds=0.1)
+
+
+def outcomes(names: str, bodies: list[str], judge: Runner, forecasts: list[Forecast]) -> list[Outcome]:
+    written = iter(bodies)
+    shown = Runner()
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(f"```python\ndef f(n):\n    {next(written)}\n```", "stop")
+
+    ticks = itertools.count()
+    driver = Driver(
+        ScriptedPolicy(script, 1),
+        SequenceLogprob(),
+        Uncalibrated(),
+        lambda: float(next(ticks)),
+        executor=ScriptedExecutor(shown),
+    )
+    contestants = in_code(parse_contestants(names, {}))
+    found = evaluate(
+        driver, contestants, [SQUARE], 1, 0, lambda rounds: forecasts.extend(rounds), HiddenTests(judge)
+    )
+    result = list(found)
+    assert not any("f(3)" in source for source in shown.ran)
+    return result
+
+
+def test_a_program_is_right_where_it_passes_the_hidden_tests() -> None:
+    judge = Runner()
+    [greedy, passing] = outcomes("greedy,passing:3", [BODIES[2], BODIES[0], BODIES[1]], judge, [])
+    assert (greedy.right, greedy.found, greedy.finished) == (True, 1, 1)
+    assert greedy.code == CodeOutcome(passes=True, oracle=True, executions=1)
+    # The second program passes the given test and is no square: what passes is not yet right.
+    assert (passing.right, passing.found, passing.finished) == (False, 0, 2)
+    assert passing.code == CodeOutcome(passes=True, oracle=False, executions=2)
+
+
+def test_each_program_is_judged_once_and_a_forecast_shows_no_hidden_test() -> None:
+    judge, forecasts = Runner(), list[Forecast]()
+    [four] = outcomes("vote:4", [BODIES[1], BODIES[2], BODIES[2], BODIES[3]], judge, forecasts)
+    assert len(judge.ran) == 3
+    assert four.found == 3
+    assert four.code == CodeOutcome(passes=True, oracle=True, executions=3)
+    assert [forecast.modes for forecast in forecasts] == [("code",)]
+    [problem] = forecasts[0].problems
+    assert problem.task is not None
+    assert not problem.task.hidden.tests
+
+
+def test_the_report_has_columns_of_code_tasks() -> None:
+    contestants = in_code(parse_contestants("greedy,passing:3", {}))
+    comparison = Comparison(contestants, ["square"])
+    for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner(), []):
+        comparison.add(outcome)
+    report = comparison.report()
+    assert [each.accuracy for each in report.strategies] == [0.0, 1.0]
+    assert report.strategies[1].code == CodeReport(passes=1.0, oracle=1.0, executions=2.0)
+    assert "| passing:3 | 1.000 | 1.000 | 2.0 |" in markdown(report)
+    assert "code_executions" in csv_text(report).splitlines()[0]
+
+
+def test_who_takes_part_with_code_tasks() -> None:
+    [low] = in_code(parse_contestants("passing@low", {"samples": 16}))
+    assert low.strategy == Passing(samples=4, hopeless=0.1)
+    with pytest.raises(UsageError, match="trees of steps"):
+        in_code(parse_contestants("beam:4", {}))
+
+
+def test_what_is_judged() -> None:
+    assert is_judged(SQUARE)
+    assert not is_judged(SQUARE.for_search())
+    assert is_judged(Problem("1", "?", "18"))
+    assert not is_judged(Problem("1", "?"))
