@@ -178,7 +178,8 @@ def _probability(result: SearchResult) -> dict[str, Any]:
     estimate = result.confidence
     if estimate is None or not estimate.calibrated:
         return {"probability": None, "interval": None, "score": estimate.median if estimate else None}
-    return {"probability": estimate.median, "interval": [estimate.lower, estimate.upper], "score": None}
+    interval = [round(estimate.lower, 4), round(estimate.upper, 4)]
+    return {"probability": round(estimate.median, 4), "interval": interval, "score": None}
 
 
 def _reasoning(text: str) -> dict[str, str]:
