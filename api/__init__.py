@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Expand,
         Greedy,
         Margin,
+        Passing,
         Plan,
         Strategy,
         Vote,
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
     from adascale.models.session import OpenSession, Session
 
     from .asking import ask, search
+    from .coding import CodeResult, code
 
 __version__ = "0.1.0"
 
 _NAMES = {
     "adascale.asking": "ask search",
+    "adascale.coding": "CodeResult code",
     "adascale.engine.errors": "AdascaleError",
     "adascale.engine.search.driver": "Driver",
     "adascale.engine.search.events": "Event SearchFinished SearchStarted",
@@ -52,7 +55,7 @@ _NAMES = {
     "adascale.engine.search.settings": "Settings",
     "adascale.engine.search.tree": "Tree",
     "adascale.engine.strategies": "DVTS Adaptive AdaptiveConsistency Beam BestOfN Cut Expand "
-    "Greedy Margin Plan Strategy Vote gather",
+    "Greedy Margin Passing Plan Strategy Vote gather",
     "adascale.engine.types": "ROOT Budget Estimate Problem SearchResult Step Usage",
     "adascale.models.options": "SamplingOverrides SessionOptions",
     "adascale.models.session": "OpenSession Session",
@@ -70,6 +73,7 @@ __all__ = [
     "Beam",
     "BestOfN",
     "Budget",
+    "CodeResult",
     "Cut",
     "Driver",
     "Estimate",
@@ -78,6 +82,7 @@ __all__ = [
     "Greedy",
     "Margin",
     "OpenSession",
+    "Passing",
     "Plan",
     "Problem",
     "SamplingOverrides",
@@ -94,6 +99,7 @@ __all__ = [
     "Vote",
     "__version__",
     "ask",
+    "code",
     "gather",
     "replay",
     "search",

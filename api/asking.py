@@ -72,12 +72,13 @@ def search(
     if isinstance(strategy, str):
         strategy = strategy_named(strategy, **asdict(EFFORTS[effort]))
     settings = Settings(with_mode(strategy, mode), budget, seed)
-    return _events(Problem("1", question.strip()), model, settings, mode)
+    return search_problem(Problem("1", question.strip()), model, settings, mode)
 
 
-def _events(
+def search_problem(
     problem: Problem, model: str | OpenSession, settings: Settings, mode: ModeChoice
 ) -> Iterator[Event]:
+    """The events of a problem's search; ``settings`` without what the open models add to them."""
     with ExitStack() as opened:
         if isinstance(model, str):
             branches = min(_BRANCHES, settings.strategy.branches)

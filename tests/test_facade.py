@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+import tiny
 
 import adascale
 from adascale.engine.errors import ContextOverflowError
@@ -39,6 +40,18 @@ def test_ask_in_one_line(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.M
     result = adascale.ask("What is 9 * 2?", str(chain_gguf), strategy="vote")
 
     assert result.answer == "18"
+
+
+def test_code_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    coder = str(tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER))
+    result = adascale.code("Square n.", coder, tests=["assert f(5) == 25"])
+    assert (result.program, result.passes) == ("def f(n):\n    return n * n", True)
+    assert [test.source for test in result.tests] == ["assert f(5) == 25"]
+    untested = adascale.code("Square n.", coder)
+    assert (untested.program, untested.passes) == ("def f(n):\n    return n + n", False)
+    with pytest.raises(adascale.AdascaleError, match="no Python"):
+        adascale.code("Square n.", coder, tests=["assert f(5"])
 
 
 def test_events_of_several_questions_in_one_session(

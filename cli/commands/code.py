@@ -20,7 +20,7 @@ from ..terminal.console import show_warning, write_json, write_payload
 from .one_search import question_text, search_one
 
 if TYPE_CHECKING:
-    from adascale.engine.code.suite import CodeTest, Suite
+    from adascale.engine.code.suite import CodeTest
     from adascale.engine.code.trial import Trial
     from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Settings
@@ -51,7 +51,7 @@ def code(
 
     Programs run in a sandbox. Exit code 0: every test passes, 3: none of the programs passes them all.
     """
-    from adascale.engine.code.suite import CodeTask
+    from adascale.engine.code.task import task_of
 
     from ..open_models import settings_for
 
@@ -59,7 +59,7 @@ def code(
         return settings_for(options.search, options.view.terminal, worker)
 
     question = question_text(task, _EXAMPLE)
-    problem = Problem("1", question, task=CodeTask(_suite(question, options)))
+    problem = Problem("1", question, task=task_of(question, list(_given_tests(options))))
     if options.output is not None:
         check_writable(options.output)
         read = [*options.session.references(), str(options.tests or "")]
@@ -69,19 +69,12 @@ def code(
     _finish(record, loaded, options)
 
 
-def _suite(question: str, options: CodeOptions) -> Suite:
-    """The tests that were given, else the examples in the question.
+def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
+    """The tests of --test and --tests.
 
     Raises:
-        UsageError: a test cannot be read, or ends alike whatever the program.
+        UsageError: one of them cannot be read.
     """
-    from adascale.engine.code.assembly import suite_of
-    from adascale.engine.code.examples import read_examples
-
-    return suite_of(list(_given_tests(options)) or read_examples(question))
-
-
-def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
     from adascale.engine.code.asserts import read_tests
 
     for source in options.test:

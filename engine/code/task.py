@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..errors import UsageError
 from .assembly import suite_of
@@ -33,6 +33,15 @@ def read_task(question: str, record: Mapping[str, object]) -> CodeTask | None:
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
     given = _tests(record, "tests", setup) or read_examples(question)
     return CodeTask(suite_of(given, entry_point), suite_of(_tests(record, "hidden", setup), entry_point))
+
+
+def task_of(question: str, tests: Sequence[CodeTest]) -> CodeTask:
+    """The task of a question with these tests; without any its examples are the tests.
+
+    Raises:
+        UsageError: a test ends alike whatever the program.
+    """
+    return CodeTask(suite_of(tests or read_examples(question)))
 
 
 def _tests(record: Mapping[str, object], field: str, setup: str) -> tuple[CodeTest, ...]:

@@ -1,0 +1,81 @@
+"""A program that passes tests, in one line of Python; the models run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.suite import CodeTest
+from adascale.engine.code.task import task_of
+from adascale.engine.code.trial import Trial
+from adascale.engine.errors import UsageError
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.strategies.passing import EFFORTS
+from adascale.engine.types import Budget, Estimate, Problem, StopReason
+from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.session import OpenSession
+
+from .asking import search_problem
+
+
+@dataclass(frozen=True, slots=True)
+class CodeResult:
+    """What a code task is answered with.
+
+    Attributes:
+        trial: The program that passes most tests, its repairs, and its verdicts.
+        tests: Those that were given or stand in the question, in the order of the verdicts.
+        confidence: Estimate for the program; a score, and no probability, while it is not calibrated.
+        stop_reason: Why the search ended.
+    """
+
+    trial: Trial
+    tests: tuple[CodeTest, ...]
+    confidence: Estimate | None
+    stop_reason: StopReason
+
+    @property
+    def program(self) -> str | None:
+        """Its source; None where no text held a program."""
+        return None if self.trial.program is None else self.trial.program.source
+
+    @property
+    def passes(self) -> bool:
+        """Whether it was tested and passes every test."""
+        return self.trial.passes
+
+
+def code(
+    question: str,
+    model: str | OpenSession = DEFAULT_GENERATOR,
+    *,
+    tests: Sequence[str] = (),
+    effort: Effort = "medium",
+    budget: Budget = Budget(),
+    seed: int = 0,
+) -> CodeResult:
+    """Write a program that passes tests, as ``adascale code`` does.
+
+    Args:
+        question: What the program should do.
+        model: As of ``ask``.
+        tests: Python sources with asserts or test functions; without any the examples in the question.
+        effort: How many programs are drawn at most: 4, 8, 16 or 32.
+        budget: Limits of the search.
+        seed: The same seed gives the same draws on the same machine.
+
+    Raises:
+        AdascaleError: A test cannot be read, the model cannot be had or loaded, or the task does not fit.
+    """
+    if not question.strip():
+        raise UsageError("the question is empty", slug="empty-question")
+    task = task_of(question, [test for source in tests for test in read_tests(source)])
+    problem = Problem("1", question.strip(), task=task)
+    record = Record.of(search_problem(problem, model, Settings(EFFORTS[effort], budget, seed), "auto"))
+    result = record.result
+    assert result is not None, "a search that was run to its end has a result"
+    trial = None if result.best is None else record.tree[result.best].trial
+    return CodeResult(trial or Trial(None, ()), task.given.tests, result.confidence, result.stop_reason)
