@@ -146,17 +146,18 @@ class _Server:
         digest = models.generator.sha256[:12] if models.generator is not None else "scripted"
         id_ = f"chatcmpl-{secrets.token_hex(12)}"
         completion = Completion(id_, int(time.time()), wanted, f"fp_{digest}")
+        client = request.client.host if request.client is not None else ""
         if wanted.stream:
-            stream = self._stream(completion)
+            stream = self._stream(completion, client)
             return EventStream(await while_connected(request.receive, anext(stream)), stream)
-        return json_response(await while_connected(request.receive, self._collect(completion)))
+        return json_response(await while_connected(request.receive, self._collect(completion, client)))
 
-    async def _collect(self, completion: Completion) -> dict[str, Any]:
-        with self._hub.search(self._request(completion)) as events:
+    async def _collect(self, completion: Completion, client: str) -> dict[str, Any]:
+        with self._hub.search(self._request(completion), client) as events:
             return await collect(events(PATIENCE), completion, self._metrics.count_search)
 
-    async def _stream(self, completion: Completion) -> AsyncGenerator[Chunk, None]:
-        with self._hub.search(self._request(completion)) as events:
+    async def _stream(self, completion: Completion, client: str) -> AsyncGenerator[Chunk, None]:
+        with self._hub.search(self._request(completion), client) as events:
             async for chunk in chunks(events(PATIENCE), completion, self._metrics.count_search):
                 yield chunk
 

@@ -56,6 +56,10 @@ _READ = frozenset(
 _WITHOUT_EFFECT = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
 """Fields that say something about a request and ask for nothing."""
 
+_EMPTY_IN_MESSAGE = ("annotations", "refusal", "tool_calls")
+_OF_MESSAGE = frozenset({"role", "content", "name", "reasoning_content", "reasoning", *_EMPTY_IN_MESSAGE})
+"""Fields of a message; clients send an answer back with all that it had."""
+
 _ONLY: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
@@ -210,7 +214,10 @@ def _turn(message: Fields) -> Turn:
     role = message.text("role") or ""
     if role not in _ROLES:
         raise wrong(message.name("role"), f"has to be one of {', '.join(_ROLES)}")
-    message.refuse_others({"role", "content", "name", "refusal", "reasoning_content", "reasoning"})
+    message.refuse_others(_OF_MESSAGE)
+    for name in _EMPTY_IN_MESSAGE:
+        if message.raw(name):
+            raise wrong(message.name(name), "is not supported", "unsupported-parameter")
     return Turn(_ROLES[role], _content(message))
 
 

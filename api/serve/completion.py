@@ -82,7 +82,8 @@ class Completion:
     ) -> dict[str, Any]:
         """A chunk of a stream."""
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return self._object("chat.completion.chunk", [choice])
+        chunk = self._object("chat.completion.chunk", [choice])
+        return {**chunk, "usage": None} if self.request.include_usage else chunk
 
     def reasoning_chunk(self, line: str) -> dict[str, Any]:
         """A chunk with a line of reasoning, under both names that clients look for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -31,7 +31,7 @@ class Access:
     """
 
     host: str
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
 
     def check(self, path: str, headers: Mapping[str, str]) -> None:

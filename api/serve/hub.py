@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections import deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +28,10 @@ from .errors import Refusal
 HubState = Literal["loading", "ready", "ended"]
 
 
+_CLOSE_SECONDS = 10.0
+"""Time that cancelled searches have at the end; a batch takes less."""
+
+
 class SearchWorker(Protocol):
     """What searches: ``models.worker.client.Worker``."""
 
@@ -42,9 +46,10 @@ class SearchWorker(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One search: its request, the events that nobody has read yet, and how far it has come."""
+    """One search: its request, who asked, the events that nobody has read yet, and how far it has come."""
 
     request: Request
+    client: str
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     begun: bool = False
     abandoned: bool = False
@@ -79,7 +84,7 @@ class Hub:
         self._parallel = parallel
         self._max_queue = max_queue
         self._on_end = on_end
-        self._waiting: deque[_Flight] = deque()
+        self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
@@ -106,7 +111,7 @@ class Hub:
             self._abandon(flight)
         self._outbox.put(None)
         if self.state == "ready":
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
     def check_open(self) -> None:
         """Refuse a request where the models are not open.
@@ -127,17 +132,20 @@ class Hub:
             )
 
     @contextmanager
-    def search(self, request: Request) -> Iterator[Callable[[float], AsyncIterator[Event | None]]]:
+    def search(
+        self, request: Request, client: str
+    ) -> Iterator[Callable[[float], AsyncIterator[Event | None]]]:
         """Search while the block lasts; gives a function for the events, the last of which is the end.
 
-        Its argument is the seconds without an event after which there is a None in the place of one.
+        Its argument is the seconds without an event after which there is a None in the place of one. Where
+        several clients wait, the one with the fewest running searches is next.
 
         Raises:
             Refusal: as ``check_open``; 429 where too many wait.
         """
         self.check_open()
         self._check_queue()
-        flight = _Flight(request)
+        flight = _Flight(request, client)
         self._waiting.append(flight)
         self._start_waiting()
         try:
@@ -147,7 +155,9 @@ class Hub:
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._parallel:
-            flight = self._waiting.popleft()
+            clients = Counter(flight.client for flight in self._running.values())
+            flight = min(self._waiting, key=lambda flight: clients[flight.client])  # of equals the first one
+            self._waiting.remove(flight)
             self._running[flight.request.problem.id] = flight
             self._outbox.put(flight.request)
 
@@ -182,8 +192,8 @@ class Hub:
 
     def _ended(self, error: BaseException | None) -> None:
         self.state, self.error = "ended", error
-        known = isinstance(error, AdascaleError)
-        failure = SearchFailed.of(error if known else WorkerDiedError("the server is stopping"))  # type: ignore[arg-type]
+        known = error if isinstance(error, AdascaleError) else WorkerDiedError("the server is stopping")
+        failure = SearchFailed.of(known)
         for flight in [*self._running.values(), *self._waiting]:
             flight.events.put_nowait(failure)
         self._running.clear()
@@ -196,23 +206,23 @@ class Hub:
         error: BaseException | None = None
         try:
             with self._open_worker() as worker:
-                self._tell(lambda: self._opened(worker))
+                self._tell(self._opened, worker)
                 for problem, event in worker.serve(self._requests()):
-                    self._tell(lambda id_=problem.id, event=event: self._deliver(id_, event))  # type: ignore[misc]
+                    self._tell(self._deliver, problem.id, event)
         except BaseException as raised:
             error = raised
-        self._tell(lambda: self._ended(error))
+        self._tell(self._ended, error)
 
-    def _tell(self, what: Callable[[], None]) -> None:
+    def _tell(self, method: Callable[..., None], *args: object) -> None:
         with suppress(RuntimeError):  # the loop has been closed, and nobody listens
-            self._loop.call_soon_threadsafe(what)
+            self._loop.call_soon_threadsafe(method, *args)
 
     def _requests(self) -> Iterator[Request]:
         """Requests as they come, without those whose client has gone meanwhile."""
         while (request := self._outbox.get()) is not None:
             id_ = request.problem.id
             if self._running[id_].abandoned:
-                self._tell(lambda id_=id_: self._drop(id_))  # type: ignore[misc]
+                self._tell(self._drop, id_)
             else:
                 yield request
 

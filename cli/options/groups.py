@@ -222,7 +222,7 @@ class ServeOptions:
 
     host: str = "127.0.0.1"
     port: int = 8321
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     api_key_file: Path | None = None
     cors_origin: list[str] = field(default_factory=list)
     parallel: int = 8

@@ -153,6 +153,13 @@ def test_earlier_turns_and_system_messages_go_to_the_model(server: Served, clien
     assert asked.history == (Turn("system", "Be brief."), Turn("user", "Say 1"), Turn("assistant", "1"))
 
 
+def test_an_answer_can_be_sent_back_as_it_came(server: Served, client: openai.OpenAI) -> None:
+    first = ask(client, "Say 1").choices[0].message.model_dump()
+    messages = [{"role": "user", "content": "Say 1"}, first, {"role": "user", "content": "Say 2"}]
+    client.chat.completions.create(model=MODEL, messages=messages)  # type: ignore[call-overload]
+    assert server.policy.opened[-1].history[1] == Turn("assistant", first["content"])
+
+
 def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert names[0] == MODEL

@@ -1,0 +1,147 @@
+"""Who is next, and what a request gets when the worker ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import pytest
+from scripted_server import OPENED
+
+from adascale.engine.errors import ModelCorruptError
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.search.settings import Request, Settings
+from adascale.engine.strategies import strategy_named
+from adascale.engine.types import Problem, SearchResult, Usage
+from adascale.serve.errors import Refusal
+from adascale.serve.hub import Hub
+
+SETTINGS = Settings(strategy_named("greedy"))
+END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
+
+
+class Stepped:
+    """A worker that ends a search when the test says so."""
+
+    def __init__(self) -> None:
+        self.open_models = OPENED
+        self.begun: list[str] = []
+        self.cancelled: list[str] = []
+        self.ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """One after the other."""
+        for request in requests:
+            self.begun.append(request.problem.id)
+            yield request.problem, SETTINGS.first_event(request.problem)
+            if (error := self.ends.get(timeout=10)) is not None:
+                raise error
+            yield request.problem, END
+
+    def cancel(self, problem_id: str) -> None:
+        """Note it."""
+        self.cancelled.append(problem_id)
+        self.ends.put(None)
+
+
+async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9) -> Hub:
+    @contextmanager
+    def open_worker() -> Iterator[Stepped]:
+        yield worker
+
+    hub = Hub(open_worker, parallel, max_queue)
+    hub.start()
+    while hub.state == "loading":
+        await asyncio.sleep(0.001)
+    return hub
+
+
+async def search(hub: Hub, name: str, client: str = "a") -> Event:
+    """The last event of a search."""
+    last: Event | None = None
+    with hub.search(Request(Problem(name, "?"), SETTINGS), client) as events:
+        async for event in events(0.01):
+            last = event or last
+    assert last is not None
+    return last
+
+
+async def until_running(hub: Hub, waiting: int) -> None:
+    while not (hub.running and hub.waiting == waiting):
+        await asyncio.sleep(0.001)
+
+
+def test_a_client_with_few_searches_does_not_wait_behind_one_with_many() -> None:
+    async def ask() -> list[str]:
+        worker = Stepped()
+        hub = await opened(worker, parallel=2)
+        asked = [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("a4", "a")]
+        searches = [asyncio.ensure_future(search(hub, *each)) for each in asked]
+        await until_running(hub, waiting=3)
+        for _ in asked:
+            worker.ends.put(None)
+        assert {type(event) for event in await asyncio.gather(*searches)} == {SearchFinished}
+        await hub.close()
+        return worker.begun
+
+    assert asyncio.run(ask()) == ["a1", "a2", "b1", "a3", "a4"]
+
+
+def test_a_search_that_nobody_waits_for_is_cancelled_or_never_begins() -> None:
+    async def ask() -> Stepped:
+        worker = Stepped()
+        hub = await opened(worker, parallel=2)
+        searches = [asyncio.ensure_future(search(hub, name)) for name in ("begun", "taken", "waiting")]
+        await until_running(hub, waiting=1)
+        while not worker.begun:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        for task in reversed(searches):
+            task.cancel()
+        await asyncio.gather(*searches, return_exceptions=True)
+        while hub.running:
+            await asyncio.sleep(0.001)
+        await hub.close()
+        return worker
+
+    worker = asyncio.run(ask())
+    assert worker.begun == worker.cancelled == ["begun"]
+
+
+def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused() -> None:
+    async def ask() -> None:
+        worker = Stepped()
+        hub = await opened(worker)
+        searches = [asyncio.ensure_future(search(hub, name)) for name in "ab"]
+        await until_running(hub, waiting=1)
+        worker.ends.put(ModelCorruptError("the file is torn"))
+        for event in await asyncio.gather(*searches):
+            assert isinstance(event, SearchFailed)
+            assert event.notice.message == "the file is torn"
+        assert isinstance(hub.error, ModelCorruptError)
+        with pytest.raises(Refusal) as caught:
+            await search(hub, "c")
+        assert (caught.value.status, caught.value.code) == (503, "stopping")
+        await hub.close()
+
+    asyncio.run(ask())
+
+
+def test_a_silent_search_says_so() -> None:
+    async def ask() -> list[type[Event] | None]:
+        worker = Stepped()
+        hub = await opened(worker)
+        seen: list[type[Event] | None] = []
+        with hub.search(Request(Problem("a", "?"), SETTINGS), "a") as events:
+            async for event in events(0.02):
+                seen.append(None if event is None else type(event))
+                if event is None and len(seen) == 2:
+                    worker.ends.put(None)
+        await hub.close()
+        return seen
+
+    found = asyncio.run(ask())
+    assert found[:2] == [SearchStarted, None]
+    assert found[-1] is SearchFinished
