@@ -16,7 +16,7 @@ from adascale.engine.types import Problem
 from adascale.models.storage import data_folder
 
 from .history import past_runs, runs_dir
-from .trace import read_tree
+from .trace import read_sampled
 
 Kind = Literal["run", "trace", "rollouts", "draws"]
 
@@ -130,7 +130,7 @@ def _kind_of_store(path: Path) -> Kind:
 
 
 def _read_trace(path: Path) -> Iterator[SampledQuestion | LeftOut]:
-    question = SampledQuestion.of(read_tree(path))
+    question = read_sampled(path)
     yield question if len(question.nodes) > 1 else NO_STEPS
 
 

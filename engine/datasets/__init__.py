@@ -1,8 +1,8 @@
 """Training data: what searches and rollouts know of questions, as records that trainers read.
 
 ``sampled`` has one question with its tree of sampled steps, the shape that every source is read into;
-``merging`` makes equal steps one, ``selection`` leaves out what no user wants. ``rows`` has the columns
-of each format; ``steps`` and ``solutions`` write them with what is in ``writing``, and ``formats`` is the
-table of all. All that together makes a ``dataset``, whose ``card`` says where it comes from. Files are the
-caller's.
+``from_log`` reads logs into it, ``merging`` makes equal steps one, ``selection`` drops what is not wanted.
+``rows`` has the columns of each format; ``steps`` and ``solutions`` write them with what is in ``writing``,
+and ``formats`` is the table of all. All that together makes a ``dataset``, whose ``card`` says where it comes
+from. Files are the caller's.
 """

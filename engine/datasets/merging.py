@@ -21,7 +21,7 @@ def merge_equal(question: SampledQuestion) -> SampledQuestion:
         parent = -1 if node.parent < 0 else row_of[node.parent]
         row = seen.setdefault((parent, node.text, node.mode, node.ended), len(nodes))
         if row == len(nodes):
-            nodes.append(replace(node, parent=parent))
+            nodes.append(node.below(parent))
         else:
             nodes[row] = replace(nodes[row], outcome=_sum(nodes[row].outcome, node.outcome))
         row_of.append(row)

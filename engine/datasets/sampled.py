@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..search.events import ModelDescription
 from ..search.record import Record
@@ -12,7 +12,7 @@ from ..search.tree import Node
 from ..strategies.rollouts import PrefixOutcome, prefix_outcomes
 from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
 
-_OUTSIDE = "outside-calibration"
+OUTSIDE = "outside-calibration"
 """Code of the notice of a question that its calibration does not know."""
 
 
@@ -43,6 +43,10 @@ class SampledNode:
     answer: str | None = None
     execution: Execution | None = None
     wrong_sum: bool = False
+
+    def below(self, parent: int) -> SampledNode:
+        """The same node in a tree where its parent has another row."""
+        return self if parent == self.parent else replace(self, parent=parent)
 
     @property
     def calibrated(self) -> bool:
@@ -113,7 +117,7 @@ class SampledQuestion:
         nodes = tuple(_node(node, outcomes.get(node.id), answers.get(node.id)) for node in record.tree)
         in_domain = None
         if record.started.calibrated:
-            in_domain = all(notice.code != _OUTSIDE for notice in record.notices)
+            in_domain = all(notice.code != OUTSIDE for notice in record.notices)
         return cls(record.started.problem, nodes, record.started.models, in_domain)
 
     def path(self, row: int) -> list[int]:

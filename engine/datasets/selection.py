@@ -44,6 +44,8 @@ def select(question: SampledQuestion, filters: Filters, left_out: Counter[str]) 
         filters: What has to hold.
         left_out: Counts what is left out, by reason.
     """
+    if filters == Filters():
+        return question
     reason = _reason_against_question(question, filters)
     if reason is not None:
         left_out[reason] += 1
@@ -60,7 +62,7 @@ def select(question: SampledQuestion, filters: Filters, left_out: Counter[str]) 
             left_out[reason] += 1
             continue
         row_of[row] = len(nodes)
-        nodes.append(replace(node, parent=row_of[node.parent]))
+        nodes.append(node.below(row_of[node.parent]))
     return question if len(nodes) == len(question.nodes) else replace(question, nodes=tuple(nodes))
 
 

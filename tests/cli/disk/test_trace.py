@@ -1,18 +1,25 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sampled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
 from searches import searched
 from traces import written
 
-from adascale.cli.disk.trace import TraceWriter, read_trace, read_tree
+from adascale.cli.disk.trace import TraceWriter, read_sampled, read_trace
+from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.errors import TraceError, UsageError
+from adascale.engine.search.events import SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import Problem
+
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 @pytest.fixture
@@ -177,8 +184,36 @@ def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObjec
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-def test_the_tree_alone_is_read_as_the_whole_trace_has_it(strategy: str, tmp_path: Path) -> None:
-    path = written(tmp_path / "trace.jsonl", searched(strategy, 3, None))
-    whole, tree = Record.of(read_trace(path)), read_tree(path)
-    assert tree.tree == whole.tree
-    assert (tree.candidates, tree.notices, tree.branches) == (whole.candidates, whole.notices, whole.branches)
+def test_what_is_read_for_training_is_what_the_record_says(strategy: str, tmp_path: Path) -> None:
+    known = Problem("q", "what?", "1")
+    events = [
+        replace(event, problem=known) if isinstance(event, SearchStarted) else event
+        for event in searched(strategy, 3, None)
+    ]
+    found = read_sampled(written(tmp_path / "trace.jsonl", events))
+    assert found == SampledQuestion.of(Record.of(events))
+    assert len(found.nodes) > 1
+
+
+@pytest.mark.parametrize("trace", [*GOLDEN.glob("*.jsonl"), sampled.DEMO], ids=lambda path: path.stem)
+def test_old_traces_are_read_for_training(trace: Path) -> None:
+    assert read_sampled(trace) == SampledQuestion.of(Record.of(read_trace(trace)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"node":1,"parent":0', '"node":7,"parent":0', "node 7 is out of order"),
+        ('"node":1,"reward"', '"node":99,"reward"', "no event has made node 99"),
+        ('"estimate":{', '"estimated":{', "'step_scored' is malformed"),
+        ('"step":{"text":', '"step":{"words":', "trace.jsonl: a step is malformed"),
+        ('"kind":"step_proposed","seq":', '"kind":"step_proposed","seq":1', "is missing, 1. follows"),
+        ('"schema":"adascale.trace/1"', '"schema":"adascale.trace/2"', "this version reads"),
+    ],
+)
+def test_a_malformed_event_is_an_error_of_a_trace(old: str, new: str, said: str, trace: Path) -> None:
+    text = trace.read_text()
+    assert old in text
+    trace.write_text(text.replace(old, new, 1))
+    with pytest.raises(TraceError, match=said):
+        read_sampled(trace)
