@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,7 +80,8 @@ def read_sources(
         "draws": lambda path: read_draws(path, problems, draw_seed),
     }
     for source in sources:
-        yield from readers[source.kind](source.path)
+        with _readable(source.path):
+            yield from readers[source.kind](source.path)
 
 
 def _kept(name: str) -> list[Source]:
@@ -119,8 +120,17 @@ def _named(path: Path) -> list[Source]:
     return [Source(_kind_of_store(path), path)] if is_store else [Source("trace", path)]
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in a line why a store cannot be read."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UsageError(f"cannot read the store {path}: {error}", slug="unreadable") from error
+
+
 def _kind_of_store(path: Path) -> Kind:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with _readable(path), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "rollouts" in tables:
         return "rollouts"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..types import Mode
 from .rows import MessagesRow, PreferenceRow, PromptRow, UnpairedRow, VerlRow
 from .sampled import SampledNode, question_number
 from .writing import NO_ANSWER, NO_PROBABILITY, LeftOut, Work, prompt_of, said
@@ -18,7 +19,8 @@ _Rated = tuple[int, float]
 def write_preferences(work: Work) -> Iterator[PreferenceRow | LeftOut]:
     """Continuations of one prefix, or whole solutions: the likeliest with the least likely, and inwards.
 
-    Each continuation is in one pair at most, and only those of the same mode are compared.
+    Each continuation is in one pair at most. Only those of the same mode are compared, and a step that ends
+    the solution with others that do: a model would else learn to stop, or not to.
     """
     question = work.question
     if work.labelling.pairs == "solutions":
@@ -26,19 +28,18 @@ def write_preferences(work: Work) -> Iterator[PreferenceRow | LeftOut]:
     else:
         places = [(row, below) for row, below in enumerate(question.children) if len(below) > 1]
     for prefix, rows in places:
-        for mode in dict.fromkeys(question.nodes[row].mode for row in rows):
-            pairs = list(_pairs(work, [row for row in rows if question.nodes[row].mode == mode]))
-            for better, worse in pairs:
-                yield {
-                    "prompt": prompt_of(question.problem, question.text(prefix)),
-                    "chosen": said(_continuation(work, better[0])),
-                    "rejected": said(_continuation(work, worse[0])),
-                    "p_chosen": better[1],
-                    "p_rejected": worse[1],
-                    "mode": mode,
-                }
-            if not pairs:
-                yield _NO_PAIR
+        pairs = [pair for alike in _alike(work, rows) for pair in _pairs(work, alike)]
+        for better, worse in pairs:
+            yield {
+                "prompt": prompt_of(question.problem, question.text(prefix)),
+                "chosen": said(_continuation(work, better[0])),
+                "rejected": said(_continuation(work, worse[0])),
+                "p_chosen": better[1],
+                "p_rejected": worse[1],
+                "mode": question.nodes[better[0]].mode,
+            }
+        if not pairs:
+            yield _NO_PAIR
 
 
 def write_unpaired(work: Work) -> Iterator[UnpairedRow | LeftOut]:
@@ -117,6 +118,15 @@ def _rank(node: SampledNode) -> tuple[bool, float]:
     """Verified solutions come first, and among equals the likelier one."""
     estimate = node.estimate.median if node.estimate is not None and node.estimate.calibrated else 0.0
     return node.right is True, estimate
+
+
+def _alike(work: Work, rows: Sequence[int]) -> Iterable[list[int]]:
+    """The rows by mode, and by whether the solution ends there."""
+    groups: dict[tuple[Mode, bool], list[int]] = {}
+    for row in rows:
+        node = work.question.nodes[row]
+        groups.setdefault((node.mode, node.ended), []).append(row)
+    return groups.values()
 
 
 def _pairs(work: Work, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:

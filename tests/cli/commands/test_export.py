@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -124,12 +125,17 @@ def test_a_dry_run_writes_nothing_and_says_everything() -> None:
     assert not list(Path.cwd().iterdir())
 
 
+def here() -> dict[Path, bytes]:
+    """All files but those that SQLite keeps beside an open store."""
+    files = (path for path in Path.cwd().rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in files if not path.name.endswith(("-shm", "-wal"))}
+
+
 def refused(*args: str) -> AdascaleError:
-    before = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
+    before = here()
     with pytest.raises(AdascaleError) as error:
         invoked(app, *args)
-    after = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
-    assert after == before, "something was written"
+    assert here() == before, "something was written"
     return error.value
 
 
@@ -186,6 +192,18 @@ def test_several_generators_are_mixed_only_on_purpose() -> None:
     assert error.facts == ("qwen2.5-coder-1.5b", "tiny")
     invoked(app, *args, "--mixed")
     assert len(card("x.jsonl")["generators"]) == 2
+
+
+def test_a_store_that_is_torn_is_refused() -> None:
+    torn = keep_rollouts().read_bytes()[:5000]
+    Path("x.sqlite").write_bytes(torn)
+    assert refused("--to", "sft", "--from", "x.sqlite", "-o", "x.jsonl").slug == "unreadable"
+
+
+def test_a_database_of_something_else_is_refused() -> None:
+    with closing(sqlite3.connect("x.sqlite")) as db:
+        db.execute("CREATE TABLE songs (name TEXT)")
+    assert refused("--to", "sft", "--from", "x.sqlite", "-o", "x.jsonl").slug == "no-source"
 
 
 def test_draws_need_their_questions() -> None:

@@ -14,7 +14,7 @@ from sampled import node, question
 from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS, FormatName
 from adascale.engine.datasets.merging import merge_equal
-from adascale.engine.datasets.sampled import SampledQuestion
+from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.datasets.steps import STEP_MARK
 from adascale.engine.datasets.writing import Labelling
 from adascale.engine.errors import UsageError
@@ -114,12 +114,22 @@ def test_siblings_are_compared_below_their_prefix() -> None:
     assert not tally.left_out
 
 
-def test_equal_texts_and_other_modes_are_no_pair() -> None:
-    same = question(node(0, "a", 0.9), node(0, "a", 0.1))
-    modes = question(node(0, "a", 0.9), node(0, "print(1)", 0.1, mode="program"))
-    found, tally = rows("trl-preference", same, modes)
+@pytest.mark.parametrize(
+    "other",
+    [
+        node(0, "a", 0.1),
+        node(0, "print(1)", 0.1, mode="program"),
+        node(0, "so 1", 0.1, answer="1"),
+        node(0, "b", 0.8),
+        node(0, "b", 0.1, calibrated=False),
+    ],
+    ids=["equal", "another mode", "an end", "as likely", "unknown"],
+)
+def test_what_does_not_compare_is_no_pair(other: SampledNode) -> None:
+    found, tally = rows("trl-preference", question(node(0, "a", 0.9), other))
     assert not found
-    assert tally.left_out == {"prefixes whose continuations do not differ enough": 2}
+    merged = other.text == "a"
+    assert tally.left_out == ({} if merged else {"prefixes whose continuations do not differ enough": 1})
 
 
 def test_equal_continuations_are_one_with_all_outcomes() -> None:
