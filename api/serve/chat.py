@@ -174,8 +174,8 @@ def _check_fixed(fields: Fields, served: ServedModel) -> None:
         if value is not None and value != fixed:
             raise wrong(
                 name,
-                f"is {fixed} for all requests, since all are drawn in one batch; leave it out, or start the "
-                f"server with --{name.replace('_', '-')} {value}",
+                f"is {fixed} for all requests, since all are drawn in one batch: leave it out, or start the "
+                f"server with {value}",
                 "unsupported-value",
             )
 

@@ -45,7 +45,7 @@ class Refusal(Exception):
     def of(cls, error: AdascaleError) -> Refusal:
         """The refusal for an error of a search."""
         text = ": ".join((error.message, *error.facts)) + (f" ({error.hint})" if error.hint else "")
-        return cls(_status_of(error), respell(text, _server_flag), error.slug)
+        return cls(_status_of(error), respell(text, _of_server), error.slug)
 
     def body(self) -> dict[str, Any]:
         """The JSON object."""
@@ -70,7 +70,6 @@ def _status_of(error: AdascaleError) -> int:
             return 500
 
 
-def _server_flag(name: str, value: str | None) -> str:
-    """A setting as the person who runs the server types it."""
-    flag = f"--{name.replace('_', '-')}"
-    return f"adascale serve {flag}" if value is None else f"adascale serve {flag} {value}"
+def _of_server(name: str, value: str | None) -> str:
+    """A setting, which a client cannot change: it is that of whoever runs the server."""
+    return f"the server's {name}" if value is None else f"the server's {name} = {value}"

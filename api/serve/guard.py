@@ -49,7 +49,7 @@ class Access:
             raise Refusal(403, f'the Host "{host}" is not this server', "host-not-allowed")
         origin = headers.get("origin")
         if origin is not None and not self._is_known(origin, headers.get("host", "")):
-            text = f'scripts of "{origin}" may not ask; adascale serve --cors-origin {origin} lets them'
+            text = f'scripts of "{origin}" may not ask, unless the server is started with this CORS origin'
             raise Refusal(403, text, "origin-not-allowed")
 
     def _check_key(self, path: str, authorization: str) -> None:

@@ -11,7 +11,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import UsageError, setting
 
 from .app import ServerSettings, make_app
 from .hub import Hub
@@ -140,6 +140,5 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as exc:
         taken = exc.errno == errno.EADDRINUSE
         text = f"port {port} is taken" if taken else f"cannot listen on {host}:{port}: {exc.strerror or exc}"
-        raise UsageError(
-            text, hint="`port=0` takes a free one" if taken else "`host`", slug="cannot-listen"
-        ) from exc
+        hint = f"{setting('port', 0)} takes a free one" if taken else setting("host", "127.0.0.1")
+        raise UsageError(text, hint=hint, slug="cannot-listen") from exc

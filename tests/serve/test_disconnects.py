@@ -67,6 +67,26 @@ def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server
     assert int(answer(server, 5000)) // 1000 == 5
 
 
+def test_idle_connections_keep_nobody_out(server: Served) -> None:
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]
+    assert int(answer(server, 1000)) // 1000 == 1
+    for connected in idle:
+        connected.close()
+
+
+def test_a_server_that_is_told_to_stop_lets_its_streams_end() -> None:
+    body = {"messages": [{"role": "user", "content": "Say 42"}], "stream": True, "reasoning_effort": "high"}
+    with served(policy=EchoPolicy(echo, pause=0.002)) as server:
+        url = f"{server.url}/v1/chat/completions"
+        with httpx2.stream("POST", url, json=body, timeout=30) as response:
+            lines = response.iter_lines()
+            assert "assistant" in next(lines)
+            server.listener.stop()
+            rest = [line for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert json.loads(rest[-2].removeprefix("data: "))["adascale"]["stop_reason"] != "interrupted"
+
+
 def test_a_server_that_is_told_to_stop_lets_its_searches_end() -> None:
     with ThreadPoolExecutor(4) as pool, served(policy=EchoPolicy(echo, pause=0.002)) as server:
         answers = [pool.submit(answer, server, 1000 * n) for n in range(1, 4)]
