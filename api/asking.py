@@ -71,6 +71,10 @@ def search(
         raise UsageError("the question is empty", slug="empty-question")
     if isinstance(strategy, str):
         strategy = strategy_named(strategy, **asdict(EFFORTS[effort]))
+    if "code" in strategy.modes:
+        raise UsageError(
+            f"{strategy.name} draws programs that pass tests", hint="adascale.code(question, tests=[...])"
+        )
     settings = Settings(with_mode(strategy, mode), budget, seed)
     return search_problem(Problem("1", question.strip()), model, settings, mode)
 

@@ -77,5 +77,7 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
         adascale.ask("  ", str(chain_gguf))
     with pytest.raises(adascale.AdascaleError, match="strategy"):
         adascale.ask("1 + 1?", str(chain_gguf), strategy="no-such")
+    with pytest.raises(adascale.AdascaleError, match="programs that pass tests"):
+        adascale.ask("1 + 1?", str(chain_gguf), strategy="passing")
     with pytest.raises(ContextOverflowError):
         adascale.ask("word " * 5000, str(chain_gguf), strategy="greedy")

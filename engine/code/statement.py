@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .suite import Suite
 
 _MOST_CHARACTERS = 2000
@@ -13,7 +15,7 @@ def statement(question: str, suite: Suite) -> str:
     shown: list[str] = []
     for test in suite.tests:
         fits = sum(map(len, shown)) + len(test.source) <= _MOST_CHARACTERS
-        if fits and test.source not in question:
+        if fits and _bare(test.source) not in _bare(question):
             shown.append(test.source)
     parts = [question.strip()]
     if shown:
@@ -21,3 +23,8 @@ def statement(question: str, suite: Suite) -> str:
     elif suite.entry_point and suite.entry_point not in question:
         parts.append(f"Name it {suite.entry_point}.")
     return "\n\n".join(parts)
+
+
+def _bare(text: str) -> str:
+    """A text without white space, and with one kind of quotes: tests are read and written anew."""
+    return re.sub(r"\s+", "", text).replace('"', "'")

@@ -20,6 +20,8 @@ def test_given_tests_stand_behind_the_question() -> None:
 
 def test_a_test_that_the_question_shows_stands_there_once() -> None:
     assert shown("Square n: assert f(2) == 4", "assert f(2) == 4") == "Square n: assert f(2) == 4"
+    question = 'Join them: assert f(["a","b"])=="ab"'
+    assert shown(question, 'assert f(["a", "b"]) == "ab"') == question
 
 
 def test_of_tests_that_are_too_long_the_name_is_left() -> None:
