@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
@@ -70,7 +70,7 @@ def search(
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
     if isinstance(strategy, str):
-        strategy = strategy_named(strategy, **asdict(EFFORTS[effort]))
+        strategy = strategy_named(strategy, **EFFORTS[effort].parameters())
     if "code" in strategy.modes:
         raise UsageError(
             f"{strategy.name} draws programs that pass tests", hint="adascale.code(question, tests=[...])"

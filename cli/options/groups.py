@@ -90,7 +90,7 @@ class Preset:
     def parameters(self) -> dict[str, Any]:
         """All of them; a strategy takes those that it has (``strategy_named``)."""
         given = {name: value for name, value in asdict(self.overrides).items() if value is not None}
-        return {**(PAPER if self.paper else asdict(EFFORTS[self.effort])), **given}
+        return {**(PAPER if self.paper else EFFORTS[self.effort].parameters()), **given}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from ..errors import UsageError
@@ -64,7 +64,7 @@ def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
         if effort not in EFFORTS:
             raise UsageError(f'"{name}": no such effort', hint=f"use one of @{', @'.join(EFFORTS)}")
         efforts = PASSING_EFFORTS if isinstance(default, Passing) else EFFORTS
-        own |= asdict(efforts[cast(Effort, effort)])
+        own |= efforts[cast(Effort, effort)].parameters()
     if size:
         own |= _sized(name, default, int(size))
     if rule:

@@ -26,7 +26,7 @@ from adascale.cli.options.groups import (
     FitOptions,
 )
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import Adaptive
+from adascale.engine.strategies import Adaptive, ProseAndProgram
 from adascale.engine.types import Budget
 from adascale.models.options import SamplingOverrides
 
@@ -134,3 +134,9 @@ def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
     env = {**os.environ, "ADASCALE_CONFIG": str(tmp_path / "config.toml"), "XDG_STATE_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
     assert done.stdout.splitlines()[-1] == "['adascale.cli.commands.runs']", done.stderr
+
+
+def test_an_effort_sets_numbers_and_no_mode() -> None:
+    both = parsed(AskOptions, "--strategy", "cpff", "--effort", "low").search.make_strategy()
+    assert both == ProseAndProgram(samples=8)
+    assert both.modes == ("prose", "program")
