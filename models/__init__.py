@@ -4,5 +4,6 @@
 and verifies model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns
 scores into probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox.
 ``machine`` measures what is free, ``memory`` plans whether models fit, ``questions`` reads question files,
-``storage`` and ``blobs`` keep files between runs.
+``datasets`` reads the stores and writes training data; ``storage`` and ``blobs`` keep files between runs, and
+``provenance`` says what drew the contents of a store.
 """

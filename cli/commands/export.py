@@ -9,24 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from adascale.engine.datasets.card import SCHEMA, Origins, describe_recipe, describe_tally
 from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS, FormatName
 from adascale.engine.datasets.rows import Row
-from adascale.engine.datasets.selection import Filters
-from adascale.engine.datasets.writing import Labelling, PairKind, Split
+from adascale.engine.datasets.writing import Split
 from adascale.engine.errors import UsageError
-from adascale.engine.types import Mode, Problem
+from adascale.engine.types import Problem
 from adascale.models.datasets.files import FileFormat, HashedFile, check_parquet, open_dataset
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..disk.sources import Source, find_sources, read_sources
+from ..options.dataset import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
+from ..options.declare import flag
+from ..options.flatten import with_options
 from ..terminal.console import say, write_payload
 from ..terminal.text import thousands
-
-_FILTERS = "Filters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +33,12 @@ class _Input:
 
     sources: Sequence[Source]
     problems: Sequence[Problem]
-    draw_seed: int
-    mixed: bool
+    options: InputOptions
 
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """What is written.
-
-    Attributes:
-        files: One for each split.
-        licence: Of the questions, as the user says; None for unknown.
-    """
+    """What is written: one file for each split."""
 
     format: FormatName
     files: Mapping[Split, Path]
@@ -54,70 +46,11 @@ class _Output:
     licence: str | None
 
 
+@with_options(DatasetOptions, DATASET_FLAGS)
 def export(
-    to: Annotated[FormatName, typer.Option("--to", help="Format of the dataset (docs/export.md).")],
-    sources: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="runs|rollouts|draws|PATH",
-            help="What this machine keeps, a trace, a folder of traces, or a store; may be repeated.",
-            show_default="runs",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Ends in .jsonl, or in .parquet.", show_default=False),
-    ] = None,
-    data: Annotated[
-        list[Path] | None,
-        typer.Option("--data", "-d", metavar="FILE", help="Questions that were evaluated, for draws."),
-    ] = None,
-    threshold: Annotated[float, typer.Option(help="Least probability that is labelled right.")] = 0.5,
-    min_gap: Annotated[float, typer.Option(help="Least difference of the probabilities of a pair.")] = 0.3,
-    pairs: Annotated[PairKind, typer.Option(help="What a preference compares.")] = "steps",
-    split: Annotated[
-        float,
-        typer.Option(help="Share of the questions to train on; the others go into a file of their own."),
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
-    draw_seed: Annotated[int, typer.Option(help="The seed of the evaluation whose draws are read.")] = 0,
-    calibrated: Annotated[
-        bool,
-        typer.Option("--calibrated", help="Only steps with a calibrated estimate.", rich_help_panel=_FILTERS),
-    ] = False,
-    in_domain: Annotated[
-        bool,
-        typer.Option(
-            "--in-domain",
-            help="Only questions like those that the calibration was fitted on.",
-            rich_help_panel=_FILTERS,
-        ),
-    ] = False,
-    known_answers: Annotated[
-        bool,
-        typer.Option(
-            "--known-answers", help="Only questions whose answer is known.", rich_help_panel=_FILTERS
-        ),
-    ] = False,
-    ran: Annotated[
-        bool, typer.Option("--ran", help="Only programs that ran to their end.", rich_help_panel=_FILTERS)
-    ] = False,
-    min_count: Annotated[
-        int, typer.Option(min=0, help="Least number of draws through a step.", rich_help_panel=_FILTERS)
-    ] = 0,
-    max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens of a solution.", rich_help_panel=_FILTERS)
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="Only solutions that reason like this.", rich_help_panel=_FILTERS)
-    ] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the questions, for the card.")] = None,
-    mixed: Annotated[bool, typer.Option("--mixed", help="Several generators may be in one dataset.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write nothing: print the card and the first row.")
-    ] = False,
+    to: Annotated[FormatName, flag(None, "--to", "Format of the dataset (docs/export.md).")],
+    *,
+    options: DatasetOptions,
 ) -> None:
     """Write what searches know as training data.
 
@@ -128,20 +61,15 @@ def export(
     Steps get their success probabilities, siblings become pairs, verified solutions conversations. A card
     beside each file says where it comes from and what was left out.
     """
-    recipe = Recipe(
-        FORMATS[to],
-        Labelling(threshold, min_gap, pairs),
-        Filters(calibrated, in_domain, known_answers, ran, min_count, max_tokens, mode),
-        split,
-        seed,
-    )
-    found = find_sources(sources or ["runs"])
-    read = _Input(found, _evaluated(found, data or []), draw_seed, mixed)
-    if dry_run:
+    output = options.output
+    recipe = Recipe(FORMATS[to], options.labelling, options.filters, output.split, output.seed)
+    sources = find_sources(options.input.sources or ["runs"])
+    read = _Input(sources, _evaluated(sources, options.input.data), options.input)
+    if output.dry_run:
         _show(recipe, read, to)
         return
-    written = _plan_output(to, output, split, licence, found, data or [])
-    _check_output(written, overwrite)
+    written = _plan_output(to, output, read)
+    _check_output(written, output.overwrite)
     _write(recipe, read, written)
 
 
@@ -162,35 +90,30 @@ def _evaluated(sources: Sequence[Source], data: Sequence[Path]) -> list[Problem]
     return [problem for file in read_known(data) for problem in file]
 
 
-def _plan_output(
-    to: FormatName,
-    output: Path | None,
-    split: float,
-    licence: str | None,
-    sources: Sequence[Source],
-    data: Sequence[Path],
-) -> _Output:
+def _plan_output(to: FormatName, options: OutputOptions, read: _Input) -> _Output:
     """The files to write: ``x.jsonl``, or ``x-train.jsonl`` and ``x-test.jsonl``.
 
     Raises:
         UsageError: no output, one that says no format, or one that is read.
     """
+    path = options.path
     usual = ".parquet" if FORMATS[to].parquet else ".jsonl"
-    if output is None:
+    if path is None:
         raise UsageError("say where to write the dataset", hint=f"-o {to}{usual}, or --dry-run")
-    if output.suffix not in (".jsonl", ".parquet"):
+    if path.suffix not in (".jsonl", ".parquet"):
         raise UsageError(
-            f'the name of {output} does not say which kind of file; "{output.suffix}" is none',
-            hint=f"-o {output.stem}{usual}",
+            f'the name of {path} does not say which kind of file; "{path.suffix}" is none',
+            hint=f"-o {path.stem}{usual}",
         )
-    if output.suffix == ".parquet":
+    if path.suffix == ".parquet":
         check_parquet()
-    files: dict[Split, Path] = {"train": output}
-    if split < 1:
-        files = {name: output.with_stem(f"{output.stem}-{name}") for name in ("train", "test")}
-    for path in files.values():
-        check_apart(path, [*(source.path for source in sources), *data], f"-o {path.stem}-{to}{path.suffix}")
-    return _Output(to, files, "parquet" if output.suffix == ".parquet" else "jsonl", licence)
+    files: dict[Split, Path] = {"train": path}
+    if options.split < 1:
+        files = {name: path.with_stem(f"{path.stem}-{name}") for name in ("train", "test")}
+    inputs = [*(source.path for source in read.sources), *read.options.data]
+    for file in files.values():
+        check_apart(file, inputs, f"-o {file.stem}-{to}{file.suffix}")
+    return _Output(to, files, "parquet" if path.suffix == ".parquet" else "jsonl", options.licence)
 
 
 def _check_output(output: _Output, overwrite: bool) -> None:
@@ -214,7 +137,7 @@ def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
     Raises:
         UsageError: a file cannot be written, or nothing is left to write.
     """
-    tally, origins = Tally(), Origins(read.mixed)
+    tally, origins = Tally(), Origins(read.options.mixed)
     hashed: dict[Split, HashedFile] = {}
     try:
         with ExitStack() as stack:
@@ -241,7 +164,7 @@ def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
 
 def _show(recipe: Recipe, read: _Input, to: FormatName) -> None:
     """Print the card and the first row as JSON; nothing is written."""
-    tally, origins = Tally(), Origins(read.mixed)
+    tally, origins = Tally(), Origins(read.options.mixed)
     example: Row | None = None
     for _, row in _rows(recipe, read, origins, tally):
         example = example or row
@@ -250,7 +173,7 @@ def _show(recipe: Recipe, read: _Input, to: FormatName) -> None:
 
 
 def _rows(recipe: Recipe, read: _Input, origins: Origins, tally: Tally) -> Iterator[tuple[Split, Row]]:
-    questions = read_sources(read.sources, read.problems, read.draw_seed)
+    questions = read_sources(read.sources, read.problems, read.options.draw_seed)
     return rows_of(origins.follow(questions), recipe, tally)
 
 

@@ -12,8 +12,9 @@ from adascale.engine.errors import UsageError
 
 from . import completion
 
-SERVER, MODELS, SEARCH, MACHINE, OUTPUT = "Server", "Models", "Search", "Machine", "Output"
-PANELS = (None, SERVER, MODELS, SEARCH, MACHINE, OUTPUT)
+SERVER, MODELS, SEARCH, FILTERS = "Server", "Models", "Search", "Filters"
+MACHINE, OUTPUT = "Machine", "Output"
+PANELS = (None, SERVER, MODELS, SEARCH, FILTERS, MACHINE, OUTPUT)
 """Panels of a help page, in this order; what has none stands above them."""
 
 

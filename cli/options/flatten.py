@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -21,6 +22,9 @@ from ..terminal.console import use_color
 from .declare import PANELS, env, key_of
 from .flags import FLAGS
 from .groups import COMMANDS, TerminalOptions
+
+Flags = Mapping[type[Any], Mapping[str, OptionInfo | None]]
+"""The flags of fields, by dataclass; None for a field that has none there."""
 
 FieldPath = tuple[str, ...]
 """Names of fields, from a command's dataclass down to a value."""
@@ -38,7 +42,8 @@ class _Leaf:
     @property
     def name(self) -> str:
         """Of the parameter: that of the flag, which is unique in a command, as names of fields are not."""
-        return key_of(self.flag).replace("-", "_")
+        name = key_of(self.flag).replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def parameter(self) -> inspect.Parameter:
@@ -51,14 +56,17 @@ class _Leaf:
         )
 
 
-def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(
+    options_type: type[Any], flags: Flags = FLAGS
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace a command's parameter ``options`` by one parameter for each flag of ``options_type``.
 
     Args:
         options_type: A dataclass whose fields all have defaults.
+        flags: Of its fields.
     """
     usual = options_type()
-    leaves = list(_leaves(usual, options_type))
+    leaves = list(_leaves(usual, options_type, flags))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -88,7 +96,7 @@ def settings() -> dict[str, Any]:
 
     The option knows its default and its variable, and checks values; no command is imported for it.
     """
-    leaves = [leaf for command in reversed(COMMANDS) for leaf in _leaves(command(), command)]
+    leaves = [leaf for command in reversed(COMMANDS) for leaf in _leaves(command(), command, FLAGS)]
     by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
 
     def command(**values: Any) -> None:
@@ -101,14 +109,14 @@ def settings() -> dict[str, Any]:
     return dict(sorted(zip(by_key, parameters, strict=True)))
 
 
-def _leaves(options: Any, command: type[Any], path: FieldPath = ()) -> Iterator[_Leaf]:
+def _leaves(options: Any, command: type[Any], flags: Flags, path: FieldPath = ()) -> Iterator[_Leaf]:
     """Fields of ``options`` that are flags; one that the command declares itself comes first."""
-    hints, own = get_type_hints(type(options)), FLAGS.get(type(options), {})
+    hints, own = get_type_hints(type(options)), flags.get(type(options), {})
     for field in fields(options):
         value, here = getattr(options, field.name), (*path, field.name)
         if is_dataclass(value):
-            yield from _leaves(value, command, here)
-        elif flag := FLAGS.get(command, {}).get(".".join(here), own.get(field.name)):
+            yield from _leaves(value, command, flags, here)
+        elif flag := flags.get(command, {}).get(".".join(here), own.get(field.name)):
             yield _Leaf(here, flag, hints[field.name], value)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, setting
 from ..search.codec import to_plain
 from ..search.events import GeneratorDescription, ModelDescription
 from .dataset import Recipe, Tally
@@ -107,6 +107,6 @@ def _several_generators(generators: list[GeneratorDescription | None]) -> UsageE
     return UsageError(
         "the sources come from several generators, whose probabilities do not compare",
         *names,
-        hint="name sources of one generator with --from, or --mixed",
+        hint=f"read sources of one generator, or {setting('mixed', True)}",
         slug="mixed-generators",
     )

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from adascale.cli.app import COMMANDS
+from adascale.cli.options.dataset import DATASET_FLAGS
 from adascale.cli.options.declare import key_of
 from adascale.cli.options.flags import FLAGS
 from adascale.cli.terminal.console import as_typed
 from adascale.engine.errors import command, setting
 
 ROOT = Path(__file__).parents[2]
-KEYS = {key_of(flag) for flags in FLAGS.values() for flag in flags.values() if flag is not None}
+EVERY = [*FLAGS.values(), *DATASET_FLAGS.values()]
+KEYS = {key_of(flag) for flags in EVERY for flag in flags.values() if flag is not None}
 LEAK = re.compile(rf"(?<![\w-])--(?:{'|'.join(KEYS)})(?![\w-])|\badascale (?:{'|'.join(COMMANDS)})\b")
 """A flag or a command of ours."""
 BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT / room).rglob("*.py"))]
