@@ -10,6 +10,16 @@ import pytest
 import tiny
 from commands import clean_env, run
 
+from adascale.cli.commands import code as command
+from adascale.cli.options.groups import CodeOptions
+from adascale.engine.code.harness import Outcome, Verdict
+from adascale.engine.code.repairs import Program
+from adascale.engine.code.trial import Trial
+from adascale.engine.errors import AdascaleError
+from adascale.models.options import SessionOptions
+from adascale.models.programs import detection
+from adascale.models.programs.sandboxes import Sandbox
+
 SQUARE = "def f(n):\n    return n * n\n"
 DOUBLE = "def f(n):\n    return n + n\n"
 FIVE = ["--test", "assert f(2) == 4", "--test", "assert f(5) == 25"]
@@ -118,3 +128,23 @@ def test_a_question_cannot_be_searched_for_a_program_that_passes(env: dict[str, 
     done = run(env, "ask", "-g", str(coder), "Hm?", "--strategy", "passing")
     assert done.returncode == 2
     assert "adascale code" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("outcome", "unsandboxed", "warned"),
+    [("error", False, True), ("error", True, False), ("failed", False, False), ("passed", False, False)],
+)
+def test_an_error_may_be_that_of_monty_alone_where_no_sandbox_holds(
+    outcome: Outcome,
+    unsandboxed: bool,
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def nowhere() -> Sandbox:
+        raise AdascaleError("no sandbox of this machine holds programs", slug="no-sandbox")
+
+    monkeypatch.setattr(detection, "find_sandbox", nowhere)
+    options = CodeOptions(session=SessionOptions(unsandboxed=unsandboxed))
+    command._warn_of_no_sandbox(Trial(Program("f = 3"), (Verdict(outcome),)), options)
+    assert ("no sandbox" in capsys.readouterr().err) == warned

@@ -9,8 +9,13 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from adascale.cli.render.programs import program_lines
-from adascale.cli.terminal.code import Program, wrap_line
+from adascale.cli.terminal.code import Program, verdict_text, wrap_line
 from adascale.cli.terminal.theme import ASCII, UNICODE
+from adascale.engine.code.assembly import suite_of
+from adascale.engine.code.harness import Verdict
+from adascale.engine.code.repairs import Program as Repaired
+from adascale.engine.code.suite import CodeTest
+from adascale.engine.code.trial import Trial
 from adascale.engine.types import Execution
 
 LONG = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
@@ -99,3 +104,40 @@ def test_a_wrapped_line_loses_nothing(text: str, width: int) -> None:
     parts = wrap_line(Text(text), width)
     assert "".join(part.plain for part in parts) == text
     assert all(cell_len(part.plain) <= width for part in parts)
+
+
+TESTS = suite_of([CodeTest("assert f(2) == 4"), CodeTest("def test_f():\n    assert f(3)\ntest_f()")])
+SOURCE = "import math\ndef f(n):\n    return n"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "text"),
+    [
+        ((Verdict("passed"), Verdict("passed")), "passes 2 of 2 tests"),
+        ((Verdict("passed"), Verdict("failed", "0")), "passes 1 of 2 tests: test_f() gave 0"),
+        ((Verdict("failed"), Verdict("passed")), "passes 1 of 2 tests: assert f(2) == 4 failed"),
+        (
+            (Verdict("error", "NameError: n"), Verdict("not-run")),
+            "passes 0 of 2 tests: assert f(2) == 4 raised NameError: n",
+        ),
+        (
+            (Verdict("time-limit"), Verdict("not-run")),
+            "passes 0 of 2 tests: assert f(2) == 4 ran into the time limit",
+        ),
+        ((), "nothing was tested"),
+    ],
+)
+def test_the_program_of_a_task_stands_above_what_its_tests_say(
+    verdicts: tuple[Verdict, ...], text: str
+) -> None:
+    shown = Program.of_task("```python\ndef f(n):", Trial(Repaired(SOURCE), verdicts), TESTS)
+    assert shown.code == SOURCE  # as it was repaired and run
+    assert shown.outcome == text
+    assert shown.failed == (len(verdicts) > 0 and text != "passes 2 of 2 tests")
+
+
+def test_a_text_without_a_program_is_shown_as_it_is() -> None:
+    missing = Trial(None, (Verdict("not-run"),) * 2)
+    assert Program.of_task("I cannot.", missing, TESTS).code == "I cannot."
+    assert verdict_text(missing, TESTS) == "there is no program in the text"
+    assert Program.of_task("```python\ndef f", None, TESTS) == Program("def f")

@@ -6,7 +6,7 @@ import pytest
 
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Adaptive, ModeChoice, Vote
+from adascale.engine.strategies import Adaptive, ModeChoice, Passing, Vote
 from adascale.engine.types import Mode
 
 OLD = ModelDescription(calibration={"name": "old"})
@@ -32,3 +32,11 @@ def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]
 
 def test_without_a_calibration_nobody_is_warned() -> None:
     assert Settings(Vote(2)).in_mode("program", ()).warnings == ()
+
+
+def test_a_code_task_is_searched_without_a_calibration_that_does_not_know_it() -> None:
+    settings = Settings(Passing(), models=BOTH)
+    known = settings.with_known_modes()
+    assert (known.strategy, known.models.calibration, known.warnings) == (Passing(), None, ())
+    assert settings.in_mode("auto", ("prose", "program")) == known
+    assert Settings(Vote(2), models=BOTH).with_known_modes().models == BOTH
