@@ -1,7 +1,8 @@
 """The HTTP server: OpenAI's chat completions in front of one worker that searches for all clients.
 
 ``listener`` runs it, ``app`` has the routes, ``guard`` turns away what must not come in. ``fields`` reads the
-body of a request by name, ``chat`` makes a question of it. ``hub`` has the searches of all clients in one
-worker; ``progress`` tells one as lines, ``completion`` writes its end, and ``stream`` sends both as they
-happen. ``errors`` are in OpenAI's shape, ``metrics`` in Prometheus'.
+JSON of a body by name, ``chat`` makes a question of it. ``hub`` has the searches of all clients in one
+worker. ``stream`` makes chunks of a search while it runs, with a line of ``progress`` for each step;
+``completion`` writes its end, and ``connection`` sends it while there is a client. ``errors`` are in OpenAI's
+shape, ``json_response`` writes them, and ``metrics`` counts for Prometheus.
 """

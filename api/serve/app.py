@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +33,8 @@ from .hub import Hub
 from .json_response import json_response, refusal_response
 from .metrics import CONTENT_TYPE, Metrics
 from .stream import PATIENCE, Chunk, chunks, collect
+
+Answer = Callable[[HttpRequest], Awaitable[Response]]
 
 _AS_ASK = "1"
 """Name that seeds the draws: with the same seed they are those of ``adascale ask``."""
@@ -75,15 +77,14 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     )
     return Starlette(
         routes=[
-            Route("/health", server.health, methods=["GET"]),
-            Route("/metrics", server.show_metrics, methods=["GET"]),
-            Route("/v1/models", server.list_models, methods=["GET"]),
-            Route("/v1/models/{name:path}", server.show_model, methods=["GET"]),
-            Route("/v1/chat/completions", server.chat, methods=["POST"]),
+            server.route("GET", "/health", server.health),
+            server.route("GET", "/metrics", server.show_metrics),
+            server.route("GET", "/v1/models", server.list_models),
+            server.route("GET", "/v1/models/{name:path}", server.show_model),
+            server.route("POST", "/v1/chat/completions", server.chat),
         ],
         middleware=[*([cors] if access.origins else []), Middleware(Guard, access=access)],
         exception_handlers={
-            Refusal: server.refuse,
             HTTPException: _refuse_http,
             Exception: _refuse_unexpected,
         },
@@ -99,6 +100,21 @@ class _Server:
         self._settings = settings
         self._metrics = Metrics(hub)
         self._started = int(time.time())
+
+    def route(self, method: str, path: str, answer: Answer) -> Route:
+        """A route whose answers and refusals are counted."""
+
+        async def counted(request: HttpRequest) -> Response:
+            try:
+                response = await answer(request)
+            except Refusal as refusal:
+                response = refusal_response(refusal)
+            except ClientDisconnect:
+                response = Response(status_code=_GONE)
+            self._metrics.count_request(path, response.status_code)
+            return response
+
+        return Route(path, counted, methods=[method])
 
     async def health(self, request: HttpRequest) -> Response:
         """Whether questions are answered: 200, or 503 while the models are loaded."""
@@ -123,25 +139,8 @@ class _Server:
 
     async def chat(self, request: HttpRequest) -> Response:
         """OpenAI's chat completions."""
-        try:
-            response = await self._answer(request)
-        except ClientDisconnect:
-            self._metrics.count_request(request.url.path, _GONE)
-            return Response(status_code=_GONE)
-        self._metrics.count_request(request.url.path, response.status_code)
-        return response
-
-    async def refuse(self, request: HttpRequest, error: Exception) -> Response:
-        """The response to a request that is refused."""
-        assert isinstance(error, Refusal)
-        route = request.scope.get("route")
-        self._metrics.count_request(route.path if isinstance(route, Route) else "", error.status)
-        return refusal_response(error)
-
-    async def _answer(self, request: HttpRequest) -> Response:
         body = await read_body(request)
-        served = self._served()
-        wanted = read_chat(read_object(body), served)
+        wanted = read_chat(read_object(body), self._served())
         models = self._hub.worker.open_models.models
         digest = models.generator.sha256[:12] if models.generator is not None else "scripted"
         id_ = f"chatcmpl-{secrets.token_hex(12)}"
@@ -153,12 +152,12 @@ class _Server:
         return json_response(await while_connected(request.receive, self._collect(completion, client)))
 
     async def _collect(self, completion: Completion, client: str) -> dict[str, Any]:
-        with self._hub.search(self._request(completion), client) as events:
-            return await collect(events(PATIENCE), completion, self._metrics.count_search)
+        with self._hub.search(self._request(completion), client, PATIENCE) as events:
+            return await collect(events, completion, self._metrics.count_search)
 
     async def _stream(self, completion: Completion, client: str) -> AsyncGenerator[Chunk, None]:
-        with self._hub.search(self._request(completion), client) as events:
-            async for chunk in chunks(events(PATIENCE), completion, self._metrics.count_search):
+        with self._hub.search(self._request(completion), client, PATIENCE) as events:
+            async for chunk in chunks(events, completion, self._metrics.count_search):
                 yield chunk
 
     def _served(self) -> ServedModel:

@@ -21,6 +21,9 @@ MAX_BODY = 1 << 20
 BODY_SECONDS = 15.0
 """Time that a body may take to arrive."""
 
+_CLOSE = {"Connection": "close"}
+"""Headers of a response to a request whose body was not read to its end."""
+
 T = TypeVar("T")
 
 
@@ -46,10 +49,6 @@ async def read_body(request: Request) -> bytes:
         text = f"the body did not arrive within {BODY_SECONDS:g} s"
         raise Refusal(408, text, "body-too-slow", headers=_CLOSE) from None
     return b"".join(parts)
-
-
-_CLOSE = {"Connection": "close"}
-"""Of a response to a request whose body was not read."""
 
 
 async def while_connected(receive: Receive, work: Coroutine[None, None, T]) -> T:

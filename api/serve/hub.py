@@ -132,13 +132,13 @@ class Hub:
             )
 
     @contextmanager
-    def search(
-        self, request: Request, client: str
-    ) -> Iterator[Callable[[float], AsyncIterator[Event | None]]]:
-        """Search while the block lasts; gives a function for the events, the last of which is the end.
+    def search(self, request: Request, client: str, quiet: float) -> Iterator[AsyncIterator[Event | None]]:
+        """Search while the block lasts; gives the events, the last of which is the end.
 
-        Its argument is the seconds without an event after which there is a None in the place of one. Where
-        several clients wait, the one with the fewest running searches is next.
+        Args:
+            request: Its problem's id is unique.
+            client: Of several that wait, the one with the fewest running searches is next.
+            quiet: Seconds without an event after which there is a None in the place of one.
 
         Raises:
             Refusal: as ``check_open``; 429 where too many wait.
@@ -149,7 +149,7 @@ class Hub:
         self._waiting.append(flight)
         self._start_waiting()
         try:
-            yield lambda quiet: _events(flight, quiet)
+            yield _events(flight, quiet)
         finally:
             self._abandon(flight)
 

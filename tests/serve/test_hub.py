@@ -61,8 +61,8 @@ async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9) -> Hub:
 async def search(hub: Hub, name: str, client: str = "a") -> Event:
     """The last event of a search."""
     last: Event | None = None
-    with hub.search(Request(Problem(name, "?"), SETTINGS), client) as events:
-        async for event in events(0.01):
+    with hub.search(Request(Problem(name, "?"), SETTINGS), client, quiet=0.01) as events:
+        async for event in events:
             last = event or last
     assert last is not None
     return last
@@ -134,8 +134,8 @@ def test_a_silent_search_says_so() -> None:
         worker = Stepped()
         hub = await opened(worker)
         seen: list[type[Event] | None] = []
-        with hub.search(Request(Problem("a", "?"), SETTINGS), "a") as events:
-            async for event in events(0.02):
+        with hub.search(Request(Problem("a", "?"), SETTINGS), "a", quiet=0.02) as events:
+            async for event in events:
                 seen.append(None if event is None else type(event))
                 if event is None and len(seen) == 2:
                     worker.ends.put(None)
