@@ -90,6 +90,15 @@ def test_fit_writes_an_artefact_and_prints_a_report(
     assert str(home.folder) not in artefact.read_bytes().decode("latin-1")
 
 
+def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
+    done = home.run("export", "--from", "rollouts", "--to", "verl", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    card = json.loads(done.stdout)
+    assert card["rows"] == {"train": QUESTIONS}
+    assert card["example"]["reward_model"]["ground_truth"] in ("18", "20")
+    assert card["generators"][0]["sha256"] == load_artefact(artefact).card.fingerprint.generator
+
+
 def test_a_second_fit_draws_nothing_and_writes_the_same(
     home: Home, first: subprocess.CompletedProcess[str], artefact: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,28 @@ def test_a_second_run_draws_nothing_and_reports_the_same(
     assert json.loads(report.stdout)["generator"]["sha256"].encode() in picture
 
 
+def test_its_draws_are_training_data(home: Home, report: subprocess.CompletedProcess[str]) -> None:
+    done = home.run(
+        "export",
+        "--from",
+        "draws",
+        "-d",
+        str(home.data),
+        "--to",
+        "soft-steps",
+        "--min-count",
+        "2",
+        "--dry-run",
+    )
+    assert done.returncode == 0, done.stderr
+    card = json.loads(done.stdout)
+    assert card["questions"] == 12
+    assert card["rows"]["train"] > 12
+    [generator] = card["generators"]
+    assert generator["sha256"] == json.loads(report.stdout)["generator"]["sha256"]
+    assert card["sampling"][0]["temperature"]
+
+
 def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
     text = home.run(*args(home)).stdout
     assert "| vote:6 | 12 |" in text
