@@ -147,7 +147,7 @@ class RecordedExecutor:
                 if program is not None:
                     self._known[program] = Execution(*solution["execution"], 0.0)
 
-    def submit(self, ticket: int, program: str) -> None:
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         self._ended.append((ticket, self._known[program]))
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
