@@ -30,7 +30,7 @@ types-tree:
 	ln -s ../../cli ../../engine ../../models .types/adascale/
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 clean:
 	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
