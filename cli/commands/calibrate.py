@@ -56,11 +56,12 @@ app = typer.Typer(
 def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
-    adascale calibrate fit -g my-model.gguf                 # on the 300 questions that come with adascale
-    adascale calibrate fit -g my-model.gguf --quick         # on 60 of them
+    adascale calibrate fit -g my-model.gguf
+    adascale calibrate fit -g my-model.gguf --quick
     adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
 
-    It can be stopped at any time: finished questions are kept, and the same command goes on.
+    Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. It can be
+    stopped at any time: finished questions are kept, and the same command goes on.
     """
     from adascale.models.calibration.artefact import describe
 
