@@ -19,7 +19,7 @@ from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration import Method
 from adascale.engine.errors import CalibrationError
 from adascale.engine.search.codec import to_plain
-from adascale.engine.types import MODES, ROOT, Candidate, Estimate, FinishedSearch, NodeId
+from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (
@@ -107,7 +107,7 @@ def test_programs_are_kept_with_their_domain_and_profile(tmp_path: Path) -> None
     path, before = tmp_path / f"x{SUFFIX}", fitted(programs=3).calibration
     save_artefact(Artefact(before, replace(CARD, programs=3)), path)
     found = load_artefact(path)
-    assert found.calibration.modes == MODES
+    assert found.calibration.modes == ("prose", "program")
     assert found.card.programs == 3
     for mode, profile in before.profiles.items():
         after = found.calibration.profiles[mode]
