@@ -20,7 +20,7 @@ from adascale.engine.calibration.features import QUESTION, Stage
 from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.report import report
-from adascale.engine.types import FINISHES, MODES, Mode
+from adascale.engine.types import FINISHES, Mode
 from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, save_artefact
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import training_set
@@ -28,6 +28,8 @@ from adascale.models.questions import choose_questions, read_known
 
 from ..common import close
 from . import recorded_draws
+
+_BOTH: tuple[Mode, ...] = ("prose", "program")
 
 
 class Estimates:
@@ -104,8 +106,8 @@ def main() -> None:
     args = parser.parse_args()
     problems = choose_questions(read_known(args.data), None, args.seed)
     with closing(RolloutStore(args.store)) as store:
-        both = [{mode: store.get(problem, mode) for mode in MODES} for problem in problems]
-    kept: dict[Mode, list[Rollouts]] = {mode: [] for mode in MODES}
+        both = [{mode: store.get(problem, mode) for mode in _BOTH} for problem in problems]
+    kept: dict[Mode, list[Rollouts]] = {mode: [] for mode in _BOTH}
     for found in both:
         if all(found.values()):
             for mode, rollouts in found.items():
