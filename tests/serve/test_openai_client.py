@@ -67,7 +67,7 @@ def test_an_answer_has_its_solution_its_usage_and_what_the_search_found(client: 
 def test_a_stream_has_the_role_the_reasoning_the_answer_and_its_end_in_this_order(
     client: openai.OpenAI,
 ) -> None:
-    *found, last = stream(client, "Say 42", stream_options={"include_usage": True})
+    *found, last = stream(client, "Say 42", seed=1, stream_options={"include_usage": True})
     assert found[0].choices[0].delta.role == "assistant"
     deltas = [chunk.choices[0].delta for chunk in found]
     reasoning = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)

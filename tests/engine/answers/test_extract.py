@@ -66,6 +66,10 @@ def test_boxes_are_balanced() -> None:
     ],
 )
 def test_a_degenerate_text_is_read_at_once(text: str) -> None:
-    started = time.process_time()
-    extract_answer(text)
-    assert time.process_time() - started < 0.05
+    def seconds() -> float:
+        started = time.process_time()
+        extract_answer(text)
+        return time.process_time() - started
+
+    # The least of some: a collection of garbage may fall into any one of them.
+    assert min(seconds() for _ in range(5)) < 0.05
