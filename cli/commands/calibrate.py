@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,6 +111,8 @@ def check(*, options: CheckOptions) -> None:
         warnings = [*session.warnings, *_warnings_of_overlap(artefact, problems)]
         for notice in warnings if run.terminal.quiet < 2 else ():
             show_warning(notice)
+        if artefact is not None and "program" not in artefact.calibration.modes:
+            run = replace(run, programs=0)  # it says nothing of programs
         draws = draw_training(session, problems, 1, run)
         fitted = None if artefact is None else artefact.calibration
         # A raw score is not shown a second time beside itself.

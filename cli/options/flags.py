@@ -78,9 +78,6 @@ _QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, 
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 _PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
 
-_EFFORT = setting_flag(
-    SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
-)
 _SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0)
 _UNSANDBOXED = flag(
     MACHINE, "--unsandboxed", "Run programs that need CPython where no sandbox holds them, with limits alone."
@@ -352,7 +349,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "data": flag(
             SEARCH,
             "--data -d",
-            "JSON Lines with question and answer; may be given several times. fit has 300 of its own.",
+            "JSON Lines with question and answer; may be given several times.",
             metavar="FILE",
             show_default=False,
         ),
@@ -369,10 +366,17 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "json_output": JSON,
     },
     FitOptions: {
-        "quick": flag(SEARCH, "--quick", f"{QUICK} questions: minutes on a GPU, half an hour on two cores."),
+        "quick": flag(SEARCH, "--quick", f"{QUICK} questions."),
         "method": flag(SEARCH, "--method", "beta and quantile read the states, isotonic the reward."),
         "output": flag(
             OUTPUT, "--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"
+        ),
+        "run.data": flag(
+            SEARCH,
+            "--data -d",
+            "JSON Lines with question and answer; may be given several times. Without it, 300 of our own.",
+            metavar="FILE",
+            show_default=False,
         ),
         "run.session.calibration": None,
     },

@@ -25,7 +25,7 @@ AHEAD = (1, 2, 4, 8, 16)
 """Distances of the lookahead, in trajectories: a single one rarely turns a vote."""
 
 _SAME_MISTAKE = 0.13
-"""P(a wrong answer of one mode is one of the other's), measured on fitting questions (docs/LOG.md)."""
+"""P(a wrong answer of one mode is one of the other's), of 40 fitting questions (docs/LOG.md)."""
 
 _EPS = 0.01
 _STRENGTH = 3.0

@@ -149,6 +149,26 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
     assert artefact.read_bytes() == before
 
 
+def test_check_draws_no_programs_for_a_calibration_of_prose_alone(
+    home: Home, artefact: Path, tmp_path: Path
+) -> None:
+    whole = load_artefact(artefact)
+    both = whole.calibration
+    prose = Calibration(
+        {stage: both.stages[stage] for stage in STAGES_OF["prose"]},
+        both.answer,
+        {"prose": both.domains["prose"]},
+        {"prose": both.profiles["prose"]},
+    )
+    path = tmp_path / f"prose{SUFFIX}"
+    save_artefact(Artefact(prose, replace(whole.card, programs=0)), path)
+    fresh = write_questions(tmp_path / "fresh.jsonl", range(2000, 2012))
+    args = ["-g", str(home.model), "-c", "512", "--calibration", str(path), "--json"]
+    done = home.run("calibrate", "check", "-d", str(fresh), *args)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["stages"]) == {"question", "step", "finished", "answer"}
+
+
 @pytest.mark.parametrize("method", ["quantile", "isotonic"])
 def test_every_method_is_fitted_on_the_same_rollouts(
     home: Home, artefact: Path, tmp_path: Path, method: str
