@@ -29,6 +29,7 @@ MAX_ANSWERS = 16
 _MAX_TOKENS = 1 << 24
 _MAX_SEED = (1 << 63) - 1
 _MAX_STOPS = 4
+_MAX_MESSAGES = 512
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -202,6 +203,8 @@ def _turns(fields: Fields) -> list[Turn]:
     messages = fields.objects("messages")
     if not messages:
         raise wrong("messages", "has to hold at least one message")
+    if len(messages) > _MAX_MESSAGES:
+        raise wrong("messages", f"has to hold at most {_MAX_MESSAGES} messages")
     turns = [_turn(message) for message in messages]
     if turns[-1].role != "user":
         raise wrong("messages", "the last one has to be the user's: it is the question")

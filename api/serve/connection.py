@@ -95,8 +95,9 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the end, or until the client has gone."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         try:
+            await send(head)
             with suppress(ClientDisconnect):
                 await while_connected(receive, self._send_all(send))
         finally:

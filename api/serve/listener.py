@@ -41,7 +41,7 @@ class _PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Wait for the rest of a head that has begun, and no longer for one that is whole."""
         super().data_received(data)
-        if not self._awaits_head:
+        if not self._awaits_client:
             self._stop_timer()
         elif self._timer is None:
             self._wait_for_head()
@@ -52,9 +52,10 @@ class _PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     @property
-    def _awaits_head(self) -> bool:
+    def _awaits_client(self) -> bool:
         answered = self.cycle is None or self.cycle.response_complete
-        return answered and self.conn.their_state is h11.IDLE
+        # A body that nobody reads is no reason to wait either: the request has its answer.
+        return answered and self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
 
     def _wait_for_head(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._close_late)
@@ -66,7 +67,7 @@ class _PatientProtocol(H11Protocol):
 
     def _close_late(self) -> None:
         self._timer = None
-        if self._awaits_head and not self.transport.is_closing():
+        if self._awaits_client and not self.transport.is_closing():
             self.transport.close()
 
 

@@ -154,6 +154,27 @@ def test_half_a_second_head_on_a_kept_connection_ends_it_too(
     assert received.count(b"HTTP/1.1 200") == 1
 
 
+def test_a_body_that_nobody_reads_does_not_keep_a_connection(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is there before the body: a byte of it must not stop every clock."""
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connected:
+        connected.sendall(head)
+        assert b" 200 " in connected.recv(65_536)
+        connected.sendall(b"x")
+        while connected.recv(65_536):  # TimeoutError where it stays open
+            pass
+
+
+def test_more_messages_than_a_conversation_has_are_refused(server: Served) -> None:
+    message = {"role": "user", "content": "Say 1"}
+    refused = post(server, {"messages": [message] * 513})
+    assert refused.status_code == 400
+    assert "512" in refused.text
+
+
 def test_a_body_that_does_not_come_is_refused(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "BODY_SECONDS", 0.2)
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"
