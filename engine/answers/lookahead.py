@@ -137,7 +137,8 @@ def posterior(modes: Mapping[Mode, ModeState], answers: Sequence[Support]) -> li
         logs.append(likely)
     most = max(logs)
     weights = [exp(x - most) for x in logs]
-    return [w / sum(weights) for w in weights]
+    total = sum(weights)
+    return [w / total for w in weights]
 
 
 def seating(wrong: Sequence[int], spread: float) -> float:

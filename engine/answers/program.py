@@ -7,6 +7,7 @@ import math
 import re
 import textwrap
 
+from ..code.syntax import try_parse
 from ..types import Execution
 
 _BLOCK = re.compile(
@@ -28,7 +29,7 @@ def read_program(text: str) -> str | None:
     blocks = [textwrap.dedent(block).strip("\n") for block in _BLOCK.findall(text)]
     candidates = ["\n".join(blocks), *reversed(blocks)] if blocks else [textwrap.dedent(text).strip("\n")]
     for source in candidates:
-        tree = _parsed(source)
+        tree = try_parse(source, compiled=False)  # a `return` outside of a function is mended here
         if tree is not None and tree.body:
             return ast.unparse(_printing(tree)) if not _prints(tree) else source
     return None
@@ -43,13 +44,6 @@ def printed_answer(output: str) -> str | None:
 def executed_answer(execution: Execution) -> str | None:
     """The answer of a program that has run; None where it failed, whatever it had printed before."""
     return None if execution.error else printed_answer(execution.output)
-
-
-def _parsed(source: str) -> ast.Module | None:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _prints(tree: ast.Module) -> bool:

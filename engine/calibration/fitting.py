@@ -192,6 +192,7 @@ def answer_data(
         features: As ``answer_evidence``.
         seed: Of the choice of samples.
     """
+    profiles = {mode: each for mode, each in profiles.items() if QUESTION[mode] in estimates}
     rng = np.random.default_rng(seed)
     searches: list[FinishedSearch] = []
     questions: list[int] = []

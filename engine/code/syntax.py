@@ -13,8 +13,12 @@ _DEEPEST = 200
 _BUILTINS = frozenset(dir(builtins)) | {"__file__"}
 
 
-def parse(source: str) -> ast.Module:
+def parse(source: str, *, compiled: bool = True) -> ast.Module:
     """The tree of a source that compiles.
+
+    Args:
+        source: Of a module.
+        compiled: Whether it has to compile, too: a `return` at module level parses, but does not.
 
     Raises:
         SyntaxError: it does not, or is nested too deeply or too large for this interpreter.
@@ -23,8 +27,8 @@ def parse(source: str) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" and `x is 1` are the author's business
             tree = ast.parse(source)
-            # A `return` at module level parses, but does not compile.
-            compile(source, "<program>", "exec", dont_inherit=True)
+            if compiled:
+                compile(source, "<program>", "exec", dont_inherit=True)
         _check_depth(tree)
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, SyntaxError):
@@ -43,10 +47,10 @@ def _check_depth(tree: ast.Module) -> None:
     raise SyntaxError("nested too deeply")
 
 
-def try_parse(source: str) -> ast.Module | None:
+def try_parse(source: str, *, compiled: bool = True) -> ast.Module | None:
     """The tree of a source; None where ``parse`` raises."""
     try:
-        return parse(source)
+        return parse(source, compiled=compiled)
     except SyntaxError:
         return None
 

@@ -61,7 +61,10 @@ class Leaderboard:
         questions = self._tree.questions
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
         chosen = choose(shown, self._strategy.rule)
-        self._latest = with_confidence(chosen, shown, questions, prefix, self._calibrator)
+        # A failed program cannot be shown, and speaks against the answer all the same.
+        counted = [c for c in candidates if c.mode == "program" or self.can_be_shown(c)]
+        known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
+        self._latest = with_confidence(chosen, counted, known, prefix, self._calibrator)
         ended = len(candidates) + sum(cut.values())
         now = standing(self._latest, shown, ended)
         if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():

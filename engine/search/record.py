@@ -138,7 +138,11 @@ class Record:
             case PromptRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
             case AllocationDecided():
-                self.granted[event.node] = self.granted.get(event.node, 0) + event.granted
+                granted = self.granted.get(event.node, 0)
+                # What is judged in order is offered to every mode, and judged so often at most in all.
+                in_order = event.sure is not None and event.mode != "code"
+                together = max(granted, event.granted) if in_order else granted + event.granted
+                self.granted[event.node] = together
                 if event.node == ROOT:
                     self.required = event.required or self.required
             case BranchStarted():

@@ -320,7 +320,7 @@ class Search:
         ended = [*self._record.candidates, *self._turns.ended_early()]
         if any(map(self._leaderboard.can_be_shown, ended)) or (self._finishing_one and self._idle):
             self.close("budget")
-        elif not self._finishing_one:
+        elif not self._finishing_one and not self._programs.pending:
             self._finish_one()
 
     def _finish_one(self) -> None:

@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ..strategies import Expand, Strategy
 from ..types import ROOT, Candidate, Mode, NodeId, Until, Usage
@@ -165,7 +166,8 @@ class Turns:
 
     def sure_waiting(self) -> int:
         """How many waiting draws are sure to count."""
-        return sum(self.chance(draw) >= 1.0 for draw in self._waiting)
+        # Chances fall along the queue: behind the first unsure draw none is sure.
+        return sum(1 for _ in takewhile(lambda draw: self.chance(draw) >= 1.0, self._waiting))
 
     def hold_until_turn(self, candidate: Candidate) -> bool:
         """Store a trajectory that has ended before its turn; returns False where it counts at once."""

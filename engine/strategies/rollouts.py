@@ -71,8 +71,7 @@ class PrefixRollouts(Strategy):
     def __post_init__(self) -> None:
         """Check the parameters; programs are a mode."""
         require_positive(self, "samples")
-        if self.programs:
-            object.__setattr__(self, "modes", ("prose", "program"))
+        object.__setattr__(self, "modes", ("prose", "program") if self.programs else ("prose",))
 
     @property
     def at_most(self) -> None:

@@ -132,7 +132,8 @@ class EarlyStopping(Sequential):
     def plan(self, tree: Tree) -> Plan:
         """Judge window after window."""
         window: set[NodeId] = set()
-        window |= set((yield whole_trajectories(self.samples, self.modes, sure=self.window)))
+        sure = min(self.window, self.samples)
+        window |= set((yield whole_trajectories(self.samples, self.modes, sure=sure)))
         while not all_drawn(tree, self.samples):
             if tree.standing is not None and tree.standing.finished % self.window == 0:
                 if any(len(window & set(group.nodes)) == self.window for group in tree.groups):
@@ -156,6 +157,10 @@ class ProseAndProgram(Sequential):
     def __post_init__(self) -> None:
         """Check the parameters."""
         require_positive(self, "samples")
+        if self.samples < len(self.modes):
+            raise UsageError(
+                f"{self.name} draws one of each mode at least", hint=setting("samples", len(self.modes))
+            )
         if len(self.modes) < 2:
             raise UsageError(f"{self.name} compares prose with a program", hint=setting("mode", "auto"))
 
@@ -165,11 +170,17 @@ class ProseAndProgram(Sequential):
         yield from gather(tree, first)
         if tree.standing is not None and tree.standing.votes == len(first):
             return "confident"
-        return (yield from _draw_until(self, is_clear, tree, sure=1))
+        if all_drawn(tree, self.samples):
+            return None
+        return (yield from _draw_until(self, is_clear, tree, sure=1, begun=len(first)))
 
 
-def _draw_until(strategy: Sequential, decided: Callable[[Standing], bool], tree: Tree, sure: int) -> Plan:
-    yield whole_trajectories(strategy.samples, strategy.modes, sure=min(sure, strategy.samples))
+def _draw_until(
+    strategy: Sequential, decided: Callable[[Standing], bool], tree: Tree, sure: int, begun: int = 0
+) -> Plan:
+    """Judge one trajectory after the other; ``begun`` of the samples were drawn before."""
+    left = strategy.samples - begun
+    yield whole_trajectories(left, strategy.modes, sure=min(sure, left))
     while tree.standing is None or not decided(tree.standing):
         if all_drawn(tree, strategy.samples):
             return None

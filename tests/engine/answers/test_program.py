@@ -85,3 +85,8 @@ def test_noise_of_floats_is_no_part_of_an_answer(number: int, digits: int) -> No
     found = printed_answer(repr(value + value * 1e-15))
     assert found is not None
     assert float(found) == pytest.approx(value, rel=1e-8)
+
+
+@pytest.mark.parametrize("source", ["x = " + "1+" * 3000 + "1", "x = " + "(" * 3000, "x = [" * 500])
+def test_a_program_that_is_nested_too_deeply_is_none_and_ends_nothing(source: str) -> None:
+    assert read_program(source) is None

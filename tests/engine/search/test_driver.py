@@ -101,6 +101,8 @@ def run(
     costs: Sequence[float] = (),
 ) -> dict[str, list[Event]]:
     clock = itertools.count()
+    if strategy == "cpff":  # one of each mode at least
+        params = {**params, "samples": max(2, params["samples"])}
     if strategy in ("beam", "dvts", "cpff"):
         params = {name: value for name, value in params.items() if name != "modes"}
     driver = Driver(

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, Event, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Adaptive
+from adascale.engine.strategies import Adaptive, EarlyStopping, ProseAndProgram, Strategy
 from adascale.engine.types import PROFILES, Estimate, Execution, FinishedSearch, Mode, Problem, Step
 
 PROBLEM = Problem("p", "?", "18")
@@ -75,7 +76,7 @@ def search(
     rates: Rates,
     believed: Rates | None = None,
     *,
-    strategy: Adaptive = BOTH,
+    strategy: Strategy = BOTH,
     seed: int = 0,
     slots: int = 8,
     costs: Sequence[float] = (),
@@ -157,3 +158,49 @@ def test_neither_neighbours_nor_the_batch_decide(seed: int, prose: float, progra
     alone = {problem.id: outcomes([problem], 1, ())[problem.id] for problem in asked}
     assert outcomes(asked, slots, ()) == alone
     assert outcomes(asked[::-1], slots, (1.0,) * 9) == alone
+
+
+def test_cpff_ends_where_its_two_greedy_ones_agree_and_draws_no_more_than_its_samples() -> None:
+    sure: Rates = {"prose": 1.0, "program": 1.0}
+    assert judged(search(sure, strategy=ProseAndProgram(6))["p"]) in (
+        ["prose", "program"],
+        ["program", "prose"],
+    )
+    for samples in (2, 3, 6):
+        log = search({"prose": 0.0, "program": 0.0}, strategy=ProseAndProgram(samples), seed=1)["p"]
+        assert len(judged(log)) == samples
+    with pytest.raises(UsageError):
+        ProseAndProgram(1)
+
+
+def test_esc_ends_after_a_window_of_equal_answers() -> None:
+    def ended(right: float) -> tuple[int, str]:
+        log = search({"prose": right, "program": 0.0}, strategy=EarlyStopping(8, window=3))["p"]
+        assert isinstance(log[-1], SearchFinished)
+        return len(judged(log)), log[-1].result.stop_reason
+
+    assert ended(1.0) == (3, "confident")
+    assert ended(0.0) == (8, "exhausted")
+
+
+def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
+    """So it is fitted; the question is that of the modes that were drawn."""
+    seen: list[FinishedSearch] = []
+
+    class Listening(Believing):
+        def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+            seen.append(finished)
+            return super().confidence(prefix, finished)
+
+    rates: Rates = {"prose": 0.5, "program": 0.5}
+    for seed in range(5):
+        driver = Driver(
+            ScriptedPolicy(world(rates), 8),
+            ScriptedPRM(lambda prefix: 0.5),
+            Listening(rates),
+            lambda: 0.0,
+            executor=ScriptedExecutor(execute),
+        )
+        list(driver.run([PROBLEM], Settings(BOTH, seed=seed)))
+    assert any(c.mode == "program" and c.answer is None for each in seen for c in each.candidates)
+    assert all(set(each.questions) == {c.mode for c in each.candidates} for each in seen)
