@@ -8,6 +8,7 @@ it is rendered by itself, around a placeholder for each turn.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -21,7 +22,7 @@ from .runtime import LlamaModel
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 _TURN = "ADASCALE-TURN-{}-7c1f"
-_ANY_PLACEHOLDER = re.compile(r"ADASCALE-TURN-(\d+)-7c1f|ADASCALE-QUESTION-7c1f")
+_ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 
 Message = dict[str, str]
@@ -33,6 +34,20 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
     Raises:
         ModelCorruptError: the template cannot be rendered.
     """
+    try:
+        text: str = _template(model.chat_template or _PLAIN).render(
+            messages=list(messages), add_generation_prompt=open_assistant, **model.special_texts
+        )
+    except Exception as exc:  # a template is a program from a file: whatever it raises is the file's fault
+        raise ModelCorruptError(
+            f"the chat template of {model.path.name} cannot be rendered: {exc}", slug="bad-template"
+        ) from exc
+    return text
+
+
+@functools.lru_cache(maxsize=8)
+def _template(source: str) -> Any:
+    """The template, compiled once: every mode and every conversation renders it."""
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -43,15 +58,7 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
-    try:
-        template = env.from_string(model.chat_template or _PLAIN)
-        return template.render(
-            messages=list(messages), add_generation_prompt=open_assistant, **model.special_texts
-        )
-    except Exception as exc:  # a template is a program from a file: whatever it raises is the file's fault
-        raise ModelCorruptError(
-            f"the chat template of {model.path.name} cannot be rendered: {exc}", slug="bad-template"
-        ) from exc
+    return env.from_string(source)
 
 
 def shows_system(model: LlamaModel, system: str) -> bool:
@@ -118,11 +125,11 @@ class ChatFormat:
         shown = [int(match[1]) for match in found if match[1]]
         if sorted(shown) != list(range(len(history))) or found[-1][0] != _PLACEHOLDER:
             raise self._no_place()
-        tokens = _with_bos(self._model, self._model.tokenize(literals[0], special=True))
+        tokens = list(_with_bos(self._model, self._model.tokenize(literals[0], special=True)))
         for n, literal in zip(shown, literals[1:], strict=False):
-            content = self._model.tokenize(history[n].content.strip(), special=False)
-            tokens = (*tokens, *content, *self._model.tokenize(literal, special=True))
-        return tokens
+            tokens += self._model.tokenize(history[n].content.strip(), special=False)
+            tokens += self._model.tokenize(literal, special=True)
+        return tuple(tokens)
 
     def _no_place(self) -> UsageError:
         return UsageError(

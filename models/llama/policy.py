@@ -52,7 +52,8 @@ class LlamaPolicy:
         self._cache = cache
         self._costs = costs
         self._park_steps = park_steps
-        self._samplers = {mode: Sampler(each, self._model.vocab_size) for mode, each in sampling.items()}
+        self._chains = {each: Sampler(each, self._model.vocab_size) for each in sampling.values()}
+        self._samplers = {mode: self._chains[each] for mode, each in sampling.items()}
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts: dict[tuple[str, Mode], Tokens] = {}
         self._waiting: list[Job] = []
@@ -167,7 +168,7 @@ class LlamaPolicy:
         for job in [*self._waiting, *(slot.job for slot in self._slots)]:
             job.stream.close()
         self._waiting, self._slots = [], []
-        for sampler in self._samplers.values():
+        for sampler in self._chains.values():
             sampler.close()
 
     def _seat_waiting(self) -> None:

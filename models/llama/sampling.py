@@ -17,10 +17,10 @@ _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float3
 
 
 class Sampler:
-    """Top_k, top_p, min_p and temperature for all branches, and a random stream per branch.
+    """Top_k, top_p, min_p and temperature for all branches that share them, and a random stream per branch.
 
-    There is one chain, because each keeps a buffer of the whole vocabulary whose first use costs as much as
-    fifty draws; the branch's own stream is put at its end for each draw.
+    There is one chain for each set of parameters, because each keeps a buffer of the whole vocabulary whose
+    first use costs as much as fifty draws; the branch's own stream is put at its end for each draw.
     """
 
     def __init__(self, params: SamplingParams, vocab_size: int) -> None:
