@@ -17,6 +17,7 @@ from pathlib import Path
 import hostile
 import psutil
 import pytest
+from executors import run_all
 
 from adascale.engine.types import Execution
 from adascale.models.programs.cpython import CPythonExecutor
@@ -120,15 +121,9 @@ class World:
         return found
 
 
-def run_all(sandbox: Sandbox, programs: list[str]) -> list[Execution]:
+def run_within(sandbox: Sandbox, programs: list[str]) -> list[Execution]:
     with CPythonExecutor(sandbox, 8, LIMITS) as executor:
-        for ticket, program in enumerate(programs):
-            executor.submit(ticket, program)
-        found: dict[int, Execution] = {}
-        while len(found) < len(programs):
-            found |= dict(executor.collect(block=True))
-        assert executor.collect() == []
-    return [found[ticket] for ticket in range(len(programs))]
+        return run_all(executor, programs)
 
 
 def left_running(sandbox: Sandbox) -> list[list[str]]:
@@ -183,7 +178,7 @@ def run_hostile(sandbox: Sandbox, programs: list[str], folder: Path) -> Aftermat
             world.addressed(f"{program}\nprint('{ESCAPED}')" if program in hostile.ESCAPES else program)
             for program in programs
         ]
-        executions = run_all(sandbox, addressed)
+        executions = run_within(sandbox, addressed)
         running = left_running(sandbox)
         by_program = dict(zip(programs, executions, strict=True))
         return Aftermath(by_program, before, world.state(), world.contacts(), running)
@@ -358,13 +353,8 @@ def test_no_program_sees_another(executor: CPythonExecutor) -> None:
 
 
 def test_many_run_beside_each_other_and_come_back_by_their_tickets(executor: CPythonExecutor) -> None:
-    for ticket in range(20):
-        executor.submit(ticket, f"print({ticket})")
-    outputs: dict[int, str] = {}
-    while len(outputs) < 20:
-        outputs |= {ticket: execution.output for ticket, execution in executor.collect(block=True)}
-    assert outputs == {ticket: f"{ticket}\n" for ticket in range(20)}
-    assert executor.collect() == []
+    printed = [execution.output for execution in run_all(executor, [f"print({n})" for n in range(20)])]
+    assert printed == [f"{n}\n" for n in range(20)]
 
 
 def test_what_cannot_be_started_is_a_failed_execution() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from executors import run_all
 
 from adascale.engine.types import Execution
 from adascale.models.programs.executor import ProgramLimits
@@ -169,13 +170,8 @@ def test_no_program_sees_another(executor: MontyExecutor) -> None:
 
 
 def test_many_run_beside_each_other_and_come_back_by_their_tickets(executor: MontyExecutor) -> None:
-    for ticket in range(20):
-        executor.submit(ticket, f"print({ticket})")
-    outputs: dict[int, str] = {}
-    while len(outputs) < 20:
-        outputs |= {ticket: execution.output for ticket, execution in executor.collect(block=True)}
-    assert outputs == {ticket: f"{ticket}\n" for ticket in range(20)}
-    assert executor.collect() == []
+    printed = [execution.output for execution in run_all(executor, [f"print({n})" for n in range(20)])]
+    assert printed == [f"{n}\n" for n in range(20)]
 
 
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
