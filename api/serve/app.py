@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,12 +18,11 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.strategies.adaptive import EFFORTS
 from adascale.engine.types import Budget, Problem
 
-from .chat import ChatRequest, ServedEffort, ServedModel, read_chat
+from .chat import ServedEffort, ServedModel, read_chat
 from .completion import Completion
 from .connection import EventStream, read_body, while_connected
 from .errors import Refusal
@@ -32,12 +31,10 @@ from .guard import Access, Guard
 from .hub import Hub
 from .json_response import json_response, refusal_response
 from .metrics import CONTENT_TYPE, Metrics
-from .stream import PATIENCE, Chunk, chunks, collect
+from .searches import Ask, Searches
+from .stream import Chunk, chunks, collect
 
 Answer = Callable[[HttpRequest], Awaitable[Response]]
-
-_AS_ASK = "1"
-"""Name that seeds the draws: with the same seed they are those of ``adascale ask``."""
 
 _GONE = 499
 """Status, for the metrics alone, of a request whose client has gone (nginx has it so)."""
@@ -98,6 +95,7 @@ class _Server:
     def __init__(self, hub: Hub, settings: ServerSettings) -> None:
         self._hub = hub
         self._settings = settings
+        self._searches = Searches(hub, settings.budget)
         self._metrics = Metrics(hub)
         self._started = int(time.time())
 
@@ -152,11 +150,11 @@ class _Server:
         return json_response(await while_connected(request.receive, self._collect(completion, client)))
 
     async def _collect(self, completion: Completion, client: str) -> dict[str, Any]:
-        with self._hub.search(self._request(completion), client, PATIENCE) as events:
+        with self._searches.run(_ask(completion, client)) as events:
             return await collect(events, completion, self._metrics.count_search)
 
     async def _stream(self, completion: Completion, client: str) -> AsyncGenerator[Chunk, None]:
-        with self._hub.search(self._request(completion), client, PATIENCE) as events:
+        with self._searches.run(_ask(completion, client)) as events:
             async for chunk in chunks(events, completion, self._metrics.count_search):
                 yield chunk
 
@@ -172,21 +170,18 @@ class _Server:
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
 
-    def _request(self, completion: Completion) -> Request:
-        wanted, opened = completion.request, self._hub.worker.open_models
-        settings = Settings(
-            strategy_named("greedy") if wanted.effort == "none" else EFFORTS[wanted.effort],
-            self._budget(wanted),
-            secrets.randbits(31) if wanted.seed is None else wanted.seed,
-            opened.models,
-            opened.warnings,
-            seeded_as=_AS_ASK,
-        ).in_mode("prose" if wanted.effort == "none" else "auto", opened.modes)
-        return Request(Problem(completion.id, wanted.question.strip(), history=wanted.history), settings)
 
-    def _budget(self, wanted: ChatRequest) -> Budget:
-        limits = [each for each in (wanted.max_tokens, self._settings.budget.max_tokens) if each is not None]
-        return replace(self._settings.budget, max_tokens=min(limits, default=None))
+def _ask(completion: Completion, client: str) -> Ask:
+    """What a completion is made of."""
+    asked = completion.request
+    return Ask(
+        Problem(completion.id, asked.question.strip(), history=asked.history),
+        strategy_named("greedy") if asked.effort == "none" else EFFORTS[asked.effort],
+        "prose" if asked.effort == "none" else "auto",
+        Budget(asked.max_tokens),
+        asked.seed,
+        client,
+    )
 
 
 async def _refuse_http(request: HttpRequest, error: Exception) -> Response:

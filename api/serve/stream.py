@@ -19,11 +19,8 @@ from .completion import Completion, PromptMeter, cut_at_stop
 from .errors import Refusal
 from .progress import progress_line
 
-PATIENCE = 2.0
-"""Seconds without an event after which a stream begins: a search that fails before is a status."""
-
 COMMENT_EVERY = 5
-"""So many times as long without an event, a stream has a comment: proxies close silent lines."""
+"""So many times ``searches.PATIENCE`` without an event, a stream gets a comment: proxies close idle ones."""
 
 Chunk = dict[str, Any] | None
 """An object to send; None for a comment."""
