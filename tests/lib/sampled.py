@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 import worlds
 
+from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
+from adascale.engine.datasets.formats import FORMATS, FormatName
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, from_json
 from adascale.engine.search.record import Record
 from adascale.engine.strategies.rollouts import PrefixOutcome
 from adascale.engine.types import Estimate, Problem
+from adascale.models.datasets.files import FileFormat, open_dataset
 
 DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
 MODELS = ModelDescription(GeneratorDescription("tiny", sha256="ab" * 32), sampling={"temperature": 0.5})
@@ -52,6 +56,18 @@ def node(
 def question(*nodes: SampledNode, answer: str | None = None, name: str = "q", **more: Any) -> SampledQuestion:
     """``nodes`` below a question."""
     return SampledQuestion(Problem(name, f"What is {name}?", answer), (node(-1, ""), *nodes), MODELS, **more)
+
+
+def written(
+    path: Path, name: FormatName, file_format: FileFormat, questions: Sequence[SampledQuestion]
+) -> tuple[list[Any], str]:
+    """Write a dataset; returns its rows and the sha256 of the file."""
+    recipe, rows = Recipe(FORMATS[name]), []
+    with open_dataset(path, file_format, recipe.format.row) as (writer, hashed):
+        for _, row in rows_of(questions, recipe, Tally()):
+            writer.write(row)
+            rows.append(row)
+    return rows, hashed.sha256
 
 
 def fits(value: Any, hint: Any) -> bool:

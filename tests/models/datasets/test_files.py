@@ -10,25 +10,15 @@ import pytest
 import sampled
 from pyarrow import parquet
 
-from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS, FormatName
 from adascale.models.datasets.files import FileFormat, open_dataset
-
-
-def written(path: Path, name: FormatName, file_format: FileFormat) -> tuple[list[Any], str]:
-    recipe, rows = Recipe(FORMATS[name]), []
-    with open_dataset(path, file_format, recipe.format.row) as (writer, hashed):
-        for _, row in rows_of([*sampled.world(), sampled.demo()], recipe, Tally()):
-            writer.write(row)
-            rows.append(row)
-    return rows, hashed.sha256
 
 
 @pytest.mark.parametrize("name", get_args(FormatName))
 @pytest.mark.parametrize("file_format", get_args(FileFormat))
 def test_rows_come_back_as_they_were(name: FormatName, file_format: FileFormat, tmp_path: Path) -> None:
     path = tmp_path / f"x.{file_format}"
-    rows, sha256 = written(path, name, file_format)
+    rows, sha256 = sampled.written(path, name, file_format, [*sampled.world(), sampled.demo()])
     if file_format == "jsonl":
         found = [json.loads(line) for line in path.read_bytes().splitlines()]
     else:
