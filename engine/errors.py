@@ -6,6 +6,7 @@
     │   ├── ModelNotFoundError     no such name, path, repository or quant
     │   ├── ModelUnavailableError  known, but cannot be fetched: offline, no network, gated
     │   ├── ModelCorruptError      a file that is no GGUF, torn, or fails its checksum
+    │   │   └── TemplateRaisedError  its chat template raises an error
     │   └── CalibrationError       a calibration file that is torn or none
     ├── DoesNotFitError            memory, disk or context window
     │   ├── ContextOverflowError   a question longer than the window
@@ -104,6 +105,12 @@ class ModelCorruptError(ModelError):
     default_slug = "bad-gguf"
 
 
+class TemplateRaisedError(ModelCorruptError):
+    """A chat template raised an error on these messages; some do on a role that they do not know."""
+
+    default_slug = "bad-template"
+
+
 class CalibrationError(ModelError):
     """A calibration file is torn, tampered with or no calibration."""
 
@@ -178,6 +185,16 @@ def error_class(name: str) -> type[AdascaleError]:
     """The class of that name; ``AdascaleError`` itself for a name that this version does not know."""
     found = globals().get(name)
     return found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError
+
+
+def excerpt(text: str, characters: int = 200) -> str:
+    """The beginning of a text from outside, as one line of a message.
+
+    Control characters, and marks that turn the reading direction, are shown as escapes.
+    """
+    line = " ".join(text[:characters].split())
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return shown if len(text) <= characters else f"{shown}..."
 
 
 def setting(name: str, value: bool | float | str | None = None) -> str:

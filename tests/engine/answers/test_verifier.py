@@ -5,20 +5,19 @@ from __future__ import annotations
 import resource
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from adascale.engine.answers import verifier as module
-from adascale.engine.answers.verifier import CPU_SECONDS, Verifier
+from adascale.engine.answers.verifier import Verifier
 from adascale.engine.errors import AdascaleError
+from adascale.engine.limited_child import CPU_SECONDS
 
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
     found = Verifier()
     yield found
-    found._stop()
+    found.stop()
 
 
 def test_a_verdict_depends_on_which_answer_is_gold(verifier: Verifier) -> None:
@@ -53,31 +52,6 @@ def test_threads_share_a_child(verifier: Verifier) -> None:
     for thread in threads:
         thread.join(60)
     assert found == [True] * 20
-
-
-def test_a_child_that_was_killed_is_replaced(verifier: Verifier) -> None:
-    assert verifier("1/2", "0.5")
-    assert verifier._child is not None
-    verifier._child.kill()
-    verifier._child.wait()
-    assert verifier("2/3", "4/6") is None
-    assert verifier("2/3", "4/6") is True
-
-
-def test_an_interrupt_leaves_no_reply_for_the_next_question(
-    verifier: Verifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(child: object, line: str) -> str:
-        exchange(child, line)
-        raise KeyboardInterrupt
-
-    exchange: Any = module._exchange
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_exchange", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            verifier("2/3", "4/6")
-    assert verifier._child is None
-    assert verifier("2/3", "5/6") is False
 
 
 def test_a_child_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,174 @@
+"""A child process that answers requests, each within a limit of processor time.
+
+For computations of which nobody knows whether they end: sympy takes 10^{10^{10}} at its word, and a chat
+template is a program. Neither a signal nor another thread stops a single multiplication of integers, signals
+reach the main thread alone, and an alarm counts the seconds in which a busy machine ran something else. A
+child process has none of these troubles: the kernel ends it when it has used its processor time, whichever
+thread waits for it and whatever it computes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .errors import AdascaleError
+
+CPU_SECONDS = 2.0
+"""Processor time of one request; wall time on Windows, which has no such timer."""
+
+_READY = b"ready\n"
+
+
+class ChildEndedError(Exception):
+    """The child ended instead of replying.
+
+    Attributes:
+        exit_code: As ``subprocess`` has it, negative for a signal.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the limit of processor time ended it."""
+        if sys.platform == "win32":
+            return self.exit_code == 1
+        return self.exit_code == -signal.SIGPROF
+
+
+class LimitedChild:
+    """A child that starts with the first request, stays, and is started again after its end.
+
+    Safe from any thread; requests of several threads wait for each other.
+
+    Args:
+        code: Python that calls ``serve``.
+        start_error: Makes the error of a child that does not start.
+    """
+
+    def __init__(self, code: str, start_error: Callable[[], AdascaleError]) -> None:
+        self._code = code
+        self._start_error = start_error
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Start the child and do not wait for it, so that the first request finds it ready."""
+        with self._lock:
+            if self._process is None:
+                self._start()
+
+    def ask(self, request: Any) -> Any:
+        """The reply to a request; both have a JSON form.
+
+        Raises:
+            ChildEndedError: the child ended instead, out of time or otherwise.
+            AdascaleError: it does not start.
+        """
+        with self._lock:
+            process = self._process or self._start()
+            line = b""
+            try:
+                self._wait_until_ready(process)
+                line = _exchange(process, json.dumps(request).encode() + b"\n")
+            finally:
+                if not line:  # it does not start, it has ended, or an interrupt came before its reply
+                    self._stop()
+        if not line:
+            raise ChildEndedError(process.returncode)
+        return json.loads(line)
+
+    def stop(self) -> None:
+        """End the child, where one runs."""
+        with self._lock:
+            self._stop()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", self._code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the process that asks
+        )
+        self._ready = False
+        atexit.register(self._stop)
+        return process
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._ready = self._ready or process.stdout.readline() == _READY
+        if not self._ready:
+            raise self._start_error()
+
+    def _stop(self) -> None:
+        atexit.unregister(self._stop)
+        if (process := self._process) is None:
+            return
+        self._process = None
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
+    """The reply to a line; empty where the child ended instead."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with _ended_after(CPU_SECONDS, process), suppress(BrokenPipeError):
+        process.stdin.write(line)
+        process.stdin.flush()
+        return process.stdout.readline()
+    return b""
+
+
+@contextmanager
+def _ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A limit of wall time for Windows, where a process has no timer of its processor time."""
+    if sys.platform != "win32":
+        yield
+        return
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def serve(reply: Callable[[Any], Any]) -> None:
+    """The child's life: one line of JSON for every line of JSON, until stdin ends.
+
+    Args:
+        reply: Was called before, so that what it imports is not charged to a request.
+    """
+    out, sys.stdout = sys.stdout.buffer, sys.stderr  # whatever a library prints stays out of the replies
+    out.write(_READY)
+    out.flush()
+    for line in sys.stdin.buffer:
+        _limit_time(CPU_SECONDS)
+        data = json.dumps(reply(json.loads(line))).encode()
+        _limit_time(0.0)
+        out.write(data + b"\n")
+        out.flush()
+
+
+def _limit_time(seconds: float) -> None:
+    """Let SIGPROF end this process after so much processor time; 0 lifts the limit."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
