@@ -8,57 +8,36 @@ it is rendered by itself, around a placeholder for each turn.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from adascale.engine.errors import ModelCorruptError, UsageError
+from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
 from adascale.engine.types import Turn
 
 from .runtime import LlamaModel
+from .template import Message, render_template
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 _TURN = "ADASCALE-TURN-{}-7c1f"
 _ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 
-Message = dict[str, str]
-
 
 def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool) -> str:
-    """Render messages with the GGUF's template in Jinja's immutable sandbox, set up as in transformers.
+    """Render messages with the GGUF's template; one without a template writes a message a paragraph.
 
     Raises:
-        ModelCorruptError: the template cannot be rendered.
+        ModelCorruptError: as ``render_template``.
     """
-    try:
-        text: str = _template(model.chat_template or _PLAIN).render(
-            messages=list(messages), add_generation_prompt=open_assistant, **model.special_texts
-        )
-    except Exception as exc:  # a template is a program from a file: whatever it raises is the file's fault
-        raise ModelCorruptError(
-            f"the chat template of {model.path.name} cannot be rendered: {exc}", slug="bad-template"
-        ) from exc
-    return text
-
-
-@functools.lru_cache(maxsize=8)
-def _template(source: str) -> Any:
-    """The template, compiled once: every mode and every conversation renders it."""
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(message: str) -> Any:
-        raise TemplateError(message)
-
-    env = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    return render_template(
+        model.chat_template or _PLAIN,
+        model.path.name,
+        messages,
+        add_generation_prompt=open_assistant,
+        **model.special_texts,
     )
-    env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
-    return env.from_string(source)
 
 
 def shows_system(model: LlamaModel, system: str) -> bool:
@@ -66,7 +45,7 @@ def shows_system(model: LlamaModel, system: str) -> bool:
     messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
     try:
         return system.strip() in render(model, messages, open_assistant=True)
-    except ModelCorruptError:
+    except TemplateRaisedError:
         return False
 
 
@@ -119,7 +98,7 @@ class ChatFormat:
         messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
         try:
             text = render(self._model, messages, open_assistant=True)
-        except ModelCorruptError as exc:
+        except TemplateRaisedError as exc:
             raise self._no_place() from exc
         literals, found = _ANY_PLACEHOLDER.split(text)[::2], list(_ANY_PLACEHOLDER.finditer(text))
         shown = [int(match[1]) for match in found if match[1]]

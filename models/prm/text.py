@@ -11,9 +11,10 @@ import llama_cpp.llama_cpp as C
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.ports import Prefix
 
-from ..llama.chat import Message, render
+from ..llama.chat import render
 from ..llama.prefixes import Tokens
 from ..llama.runtime import LlamaModel
+from ..llama.template import Message
 
 QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Stand for the question, the first step and a later step while a chat template is cut."""

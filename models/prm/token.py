@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..llama.chat import Message, shows_system
+from ..llama.chat import shows_system
 from ..llama.runtime import LlamaModel
+from ..llama.template import Message
 from .readout import Adapter, TokenPair
 from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, tokenize, with_number
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import IO
 
@@ -60,20 +61,10 @@ class Pipes:
 
     def start(self) -> None:
         """Start the process; none may be running."""
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**ENVIRONMENT, **os.environ},
-            # Ctrl-C is for the parent, which passes it on as a message.
-            start_new_session=True,
-        )
-        assert process.stderr is not None
-        self._process = process
-        self._stderr = _Stderr(process.stderr)
-        self._reader = threading.Thread(target=self._read, args=(process, self._stderr), daemon=True)
+        started: Future[None] = Future()
+        self._reader = threading.Thread(target=self._run, args=(started,), daemon=True)
         self._reader.start()
+        started.result()
 
     def stop(self) -> None:
         """Kill it; nothing happens where none runs."""
@@ -98,6 +89,26 @@ class Pipes:
         with self._send_lock, suppress(OSError, ValueError):  # its reader has gone, or ``stop`` has closed it
             process.stdin.write(line)
             process.stdin.flush()
+
+    def _run(self, started: Future[None]) -> None:
+        """Start the process and read what it sends, in one thread: Linux ends it with the thread that did."""
+        try:
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _COMMAND],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**ENVIRONMENT, **os.environ},
+                # Ctrl-C is for the parent, which passes it on as a message.
+                start_new_session=True,
+            )
+        except OSError as error:
+            started.set_exception(error)
+            return
+        assert process.stderr is not None
+        stderr = self._stderr = _Stderr(process.stderr)
+        started.set_result(None)
+        self._read(process, stderr)
 
     def _read(self, process: subprocess.Popen[bytes], stderr: _Stderr) -> None:
         assert process.stdout is not None

@@ -2,12 +2,15 @@
 
 llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
 message to the parent, which still has everything that was answered. A worker ends when its stdin does, in the
-middle of a batch if need be, so that no parent that was killed leaves one behind.
+middle of a batch if need be, so that no parent that was killed leaves one behind; on Linux the kernel sees to
+it, whatever the worker does at that moment.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 import time
@@ -45,9 +48,13 @@ if TYPE_CHECKING:
 
     from ..session import OpenSession
 
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
 
 def main() -> None:
     """Serve the parent at the other end of stdin and stdout until it has gone."""
+    end_with_parent()
     # Whatever a library prints must not get between the messages.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -64,6 +71,16 @@ def main() -> None:
     server = Server(send)
     threading.Thread(target=_listen, args=(sys.stdin.buffer, server), daemon=True).start()
     server.serve()
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends (Linux; nothing elsewhere).
+
+    Reading the end of stdin takes the interpreter lock, which a long call into C may hold.
+    """
+    if sys.platform == "linux":
+        arguments = map(ctypes.c_ulong, (signal.SIGKILL, 0, 0, 0))
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, *arguments)
 
 
 def _listen(lines: Iterable[bytes], server: Server) -> None:
@@ -124,6 +141,9 @@ class Server:
             self._send(WorkerFailed.of(AdascaleError(text, hint=hint, slug="unexpected")))
 
     def _open(self, wanted: FromParent) -> None:
+        from ..llama import template
+
+        template.prepare()  # while this process loads libraries and models
         from ..options import Reporting
         from ..session import Session
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import signal
 import struct
@@ -14,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import gguf
+import psutil
 import pytest
 import tiny
 from home import Home
@@ -171,6 +171,16 @@ def test_4_a_gguf_that_llama_cpp_aborts_on(
     assert hint == "hint: fetch the file again, or take a known model: adascale models list"
 
 
+def test_4_a_chat_template_without_end(said: Ask, tmp_path: Path) -> None:
+    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    path = tiny.write_chain(tmp_path / "mine.gguf", template=loops + tiny.CHATML)
+    assert said("ask", "hi", "-g", str(path)) == (
+        "error[bad-template]: the chat template of mine.gguf takes more than 2 s of processor time\n"
+        "hint: take the model from another repository, or a known one: adascale models list",
+        4,
+    )
+
+
 def write_wide(path: Path, bytes_a_token: int) -> Path:
     """Only a header: of a model whose context takes so many bytes a token."""
     writer = gguf.GGUFWriter(path, "llama")
@@ -221,8 +231,8 @@ def test_5_a_model_process_that_is_killed(home: Home, tmp_path: Path) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=home.env, text=True) as batch:
         while not out.exists() or out.stat().st_size == 0:
             assert batch.poll() is None
-        children = Path(f"/proc/{batch.pid}/task/{batch.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
+        [worker] = psutil.Process(batch.pid).children()
+        worker.kill()
         assert batch.stderr is not None
         said = next(line for line in batch.stderr if "SIGKILL" in line)
         batch.send_signal(signal.SIGINT)

@@ -133,3 +133,14 @@ def test_what_is_interrupted_before_it_began_ends(worker: Worker) -> None:
         worker.interrupt()
         ends = [event for _, event in worker.run(questions("1 + 1?"), SETTINGS)]
     assert ends == []
+
+
+def test_a_worker_outlives_the_thread_that_opened_it(worker: Worker) -> None:
+    opening = threading.Thread(target=worker.__enter__)
+    opening.start()
+    opening.join()
+    try:
+        logs = [event for _, event in worker.run(questions("What is 2 + 2?"), SETTINGS)]
+    finally:
+        worker.__exit__()
+    assert isinstance(logs[-1], SearchFinished)

@@ -1,0 +1,155 @@
+"""Chat templates, rendered in a process of their own: a template is a program from a stranger's file.
+
+Jinja's immutable sandbox keeps it from Python's objects, but not from loops without end, strings of gigabytes
+and powers of a million digits. So a child process renders every template, within limits that the kernel holds
+(decision 0022).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from adascale.engine.errors import (
+    AdascaleError,
+    ModelCorruptError,
+    TemplateRaisedError,
+    command,
+    excerpt,
+)
+from adascale.engine.limited_child import CPU_SECONDS, ChildEndedError, LimitedChild, serve
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Message = dict[str, str]
+
+_MEMORY_BYTES = 256 << 20
+"""Address space of the child, where 27 MB are the interpreter with Jinja; on Linux alone."""
+
+_OUTPUT_CHARACTERS = 1_000_000
+"""A conversation is rendered with placeholders for its texts, so it is short."""
+
+_RAISED_CHARACTERS = 1000
+"""What a template raises may be as long as its memory allows."""
+
+_OUT_OF_MEMORY, _TOO_MUCH_OUTPUT = 70, 71
+"""Exit codes of the child; after either it starts afresh."""
+
+_LIMITS = {
+    _OUT_OF_MEMORY: f"{_MEMORY_BYTES >> 20} MB of memory",
+    _TOO_MUCH_OUTPUT: f"{_OUTPUT_CHARACTERS:,} characters of output",
+}
+
+_CHILD = "from adascale.models.llama.template import serve_templates; serve_templates()"
+
+
+def prepare() -> None:
+    """Start the child while there is something else to wait for: it takes .1 s."""
+    _child.prepare()
+
+
+def render_template(source: str, file: str, messages: Sequence[Message], **variables: bool | str) -> str:
+    """The text that a template makes of messages, in an environment as transformers has it.
+
+    Args:
+        source: Of the template.
+        file: Name of the file that holds it, for errors.
+        messages: With ``role`` and ``content``.
+        variables: ``add_generation_prompt``, ``bos_token`` and ``eos_token``.
+
+    Raises:
+        TemplateRaisedError: the template raised an error.
+        ModelCorruptError: it passed a limit, or crashed the interpreter (``bad-template``).
+    """
+    try:
+        text, raised = _child.ask([source, {"messages": list(messages), **variables}])
+    except ChildEndedError as ended:
+        raise _end_error(file, ended) from ended
+    if raised is not None:
+        raise TemplateRaisedError(f"the chat template of {file} cannot be rendered: {excerpt(raised)}")
+    return str(text)
+
+
+def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:
+    limit = f"{CPU_SECONDS:g} s of processor time" if ended.out_of_time else _LIMITS.get(ended.exit_code)
+    how = f"signal {-ended.exit_code}" if ended.exit_code < 0 else f"exit code {ended.exit_code}"
+    return ModelCorruptError(
+        f"the chat template of {file} "
+        + (f"takes more than {limit}" if limit else f"crashes the process that renders it ({how})"),
+        hint=f"take the model from another repository, or a known one: {command('models', 'list')}",
+        slug="bad-template",
+    )
+
+
+def _start_error() -> AdascaleError:
+    return AdascaleError(
+        "the process that renders chat templates does not start",
+        f"it is {sys.executable} with jinja2",
+        hint="pip install --force-reinstall jinja2",
+    )
+
+
+_child = LimitedChild(_CHILD, _start_error)
+
+
+def serve_templates() -> None:
+    """The child's life: ``[text, null]`` or ``[null, what it raised]`` for a template and its variables."""
+    _reply(["{% for m in messages %}{{ m.content }}{% endfor %}", {"messages": []}])
+    _limit_memory()
+    serve(_reply)
+
+
+def _limit_memory() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, wanted in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(kind)[1]
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except ValueError:
+            if sys.platform == "linux":  # macOS refuses to limit the address space
+                raise
+
+
+def _reply(request: Any) -> tuple[str | None, str | None]:
+    source, variables = request
+    try:
+        return _render(source, variables), None
+    except MemoryError:
+        os._exit(_OUT_OF_MEMORY)
+    except Exception as raised:  # whatever a program from a file raises
+        return None, str(raised)[:_RAISED_CHARACTERS]
+
+
+def _render(source: str, variables: dict[str, Any]) -> str:
+    pieces: list[str] = []
+    written = 0
+    for piece in _compiled(source).generate(**variables):
+        pieces.append(piece)
+        written += len(piece)
+        if written > _OUTPUT_CHARACTERS:
+            os._exit(_TOO_MUCH_OUTPUT)
+    return "".join(pieces)
+
+
+@functools.lru_cache(maxsize=2)
+def _compiled(source: str) -> Template:
+    """The template, compiled once for all conversations; a session has a generator's and a PRM's."""
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(message: str) -> Any:
+        raise TemplateError(message)
+
+    env = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
+    return env.from_string(source)
