@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,19 +21,23 @@ from adascale.engine.strategies import strategy_named
 from adascale.engine.strategies.adaptive import EFFORTS
 from adascale.engine.types import Budget, Problem
 
-from .chat import ServedEffort, ServedModel, read_chat
-from .completion import Completion
+from .chat import CHAT
 from .connection import EventStream, read_body, while_connected
 from .errors import Refusal
-from .fields import read_object
+from .fields import JsonObject
+from .follow import Progress, follow
+from .found import Found
 from .guard import Access, Guard
 from .hub import Hub
 from .json_response import json_response, refusal_response
-from .metrics import CONTENT_TYPE, Metrics
+from .json_text import read_object
+from .metrics import CONTENT_TYPE, CountRequests, Metrics
+from .rendering import Dialect, Rendering, Stamp, collect, stream
+from .request import ServedEffort, ServedModel
 from .searches import Ask, Searches
-from .stream import Chunk, chunks, collect
 
-Answer = Callable[[HttpRequest], Awaitable[Response]]
+DIALECTS = (CHAT,)
+"""The protocols in which a question can be asked."""
 
 _GONE = 499
 """Status, for the metrics alone, of a request whose client has gone (nginx has it so)."""
@@ -64,24 +67,31 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         yield
         await hub.close()
 
-    server = _Server(hub, settings)
-    access = settings.access
+    metrics = Metrics(hub)
+    server, access = _Server(hub, settings, metrics), settings.access
+    routes = [
+        Route("/health", server.health),
+        Route("/metrics", server.show_metrics),
+        Route("/v1/models", server.list_models),
+        Route("/v1/models/{name:path}", server.show_model),
+        *(Route(dialect.path, server.asked_in(dialect), methods=["POST"]) for dialect in DIALECTS),
+    ]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=access.origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", "Anthropic-Version", "Anthropic-Beta"],
     )
     return Starlette(
-        routes=[
-            server.route("GET", "/health", server.health),
-            server.route("GET", "/metrics", server.show_metrics),
-            server.route("GET", "/v1/models", server.list_models),
-            server.route("GET", "/v1/models/{name:path}", server.show_model),
-            server.route("POST", "/v1/chat/completions", server.chat),
+        routes=routes,
+        middleware=[
+            Middleware(CountRequests, metrics=metrics, routes=routes),
+            *([cors] if access.origins else []),
+            Middleware(Guard, access=access),
         ],
-        middleware=[*([cors] if access.origins else []), Middleware(Guard, access=access)],
         exception_handlers={
+            Refusal: _refuse,
+            ClientDisconnect: _give_up,
             HTTPException: _refuse_http,
             Exception: _refuse_unexpected,
         },
@@ -92,27 +102,12 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
 class _Server:
     """The routes of one hub."""
 
-    def __init__(self, hub: Hub, settings: ServerSettings) -> None:
+    def __init__(self, hub: Hub, settings: ServerSettings, metrics: Metrics) -> None:
         self._hub = hub
         self._settings = settings
         self._searches = Searches(hub, settings.budget)
-        self._metrics = Metrics(hub)
+        self._metrics = metrics
         self._started = int(time.time())
-
-    def route(self, method: str, path: str, answer: Answer) -> Route:
-        """A route whose answers and refusals are counted."""
-
-        async def counted(request: HttpRequest) -> Response:
-            try:
-                response = await answer(request)
-            except Refusal as refusal:
-                response = refusal_response(refusal)
-            except ClientDisconnect:
-                response = Response(status_code=_GONE)
-            self._metrics.count_request(path, response.status_code)
-            return response
-
-        return Route(path, counted, methods=[method])
 
     async def health(self, request: HttpRequest) -> Response:
         """Whether questions are answered: 200, or 503 while the models are loaded."""
@@ -135,28 +130,27 @@ class _Server:
             raise Refusal(404, f'the model "{name}" is not served here', "model-not-found", "model")
         return json_response(self._model(name))
 
-    async def chat(self, request: HttpRequest) -> Response:
-        """OpenAI's chat completions."""
-        body = await read_body(request)
-        wanted = read_chat(read_object(body), self._served())
-        models = self._hub.worker.open_models.models
-        digest = models.generator.sha256[:12] if models.generator is not None else "scripted"
-        id_ = f"chatcmpl-{secrets.token_hex(12)}"
-        completion = Completion(id_, int(time.time()), wanted, f"fp_{digest}")
-        client = request.client.host if request.client is not None else ""
-        if wanted.stream:
-            stream = self._stream(completion, client)
-            return EventStream(await while_connected(request.receive, anext(stream)), stream)
-        return json_response(await while_connected(request.receive, self._collect(completion, client)))
+    def asked_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """The route of a protocol in which a question is asked."""
 
-    async def _collect(self, completion: Completion, client: str) -> dict[str, Any]:
-        with self._searches.run(_ask(completion, client)) as events:
-            return await collect(events, completion, self._metrics.count_search)
+        async def answer(request: HttpRequest) -> Response:
+            body, served = read_object(await read_body(request)), self._served()
+            rendering = dialect.read(dialect.fields(served).read(body, ""), served, self._stamp())
+            progress = self._search(rendering, request.client.host if request.client is not None else "")
+            if rendering.request.stream:
+                events = stream(progress, rendering)
+                return EventStream(await while_connected(request.receive, anext(events)), events)
+            return json_response(await while_connected(request.receive, collect(progress, rendering)))
 
-    async def _stream(self, completion: Completion, client: str) -> AsyncGenerator[Chunk, None]:
-        with self._searches.run(_ask(completion, client)) as events:
-            async for chunk in chunks(events, completion, self._metrics.count_search):
-                yield chunk
+        return answer
+
+    async def _search(self, rendering: Rendering, client: str) -> AsyncGenerator[Progress, None]:
+        """Search what is asked; it ends with whoever reads the progress."""
+        with self._searches.run(_ask(rendering, client)) as events:
+            async for part in follow(events, rendering.request):
+                if isinstance(part, Found):
+                    self._metrics.count_search(part.record)
+                yield part
 
     def _served(self) -> ServedModel:
         """The model.
@@ -167,15 +161,20 @@ class _Server:
         self._hub.check_open()
         return ServedModel.of(self._hub.worker.open_models.models, self._settings.effort)
 
-    def _model(self, name: str) -> dict[str, Any]:
+    def _model(self, name: str) -> JsonObject:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
 
+    def _stamp(self) -> Stamp:
+        generator = self._hub.worker.open_models.models.generator
+        digest = generator.sha256[:12] if generator is not None else "scripted"
+        return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{digest}")
 
-def _ask(completion: Completion, client: str) -> Ask:
-    """What a completion is made of."""
-    asked = completion.request
+
+def _ask(rendering: Rendering, client: str) -> Ask:
+    """The search of an answer."""
+    asked = rendering.request
     return Ask(
-        Problem(completion.id, asked.question.strip(), history=asked.history),
+        Problem(rendering.stamp.token, asked.question.strip(), history=asked.history),
         strategy_named("greedy") if asked.effort == "none" else EFFORTS[asked.effort],
         "prose" if asked.effort == "none" else "auto",
         Budget(asked.max_tokens),
@@ -184,14 +183,23 @@ def _ask(completion: Completion, client: str) -> Ask:
     )
 
 
+async def _refuse(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return refusal_response(error, request.url.path)
+
+
+async def _give_up(request: HttpRequest, error: Exception) -> Response:
+    return Response(status_code=_GONE)
+
+
 async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
     """An unknown path, or another method than a path has."""
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
     text = f"{request.method} {request.url.path}: {error.detail}"
-    return refusal_response(Refusal(error.status_code, text, code, headers=error.headers))
+    return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers))
 
 
 async def _refuse_unexpected(request: HttpRequest, error: Exception) -> Response:
     text = f"something unexpected went wrong: {type(error).__name__}"
-    return refusal_response(Refusal(500, text, "unexpected"))
+    return await _refuse(request, Refusal(500, text, "unexpected"))

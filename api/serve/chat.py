@@ -1,237 +1,188 @@
-"""A body of ``POST /v1/chat/completions`` as what is to be searched, and how its answer is written."""
+"""OpenAI's chat completions: ``POST /v1/chat/completions``."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any
 
-from adascale.engine.search.events import ModelDescription
-from adascale.engine.strategies.adaptive import Effort
-from adascale.engine.types import Role, Turn
-
+from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
 from .errors import Refusal
-from .fields import Fields, wrong
-
-ServedEffort = Effort | Literal["none"]
-"""How hard to try; with ``none`` one solution is written, token by token, and nothing is searched."""
-
-EFFORTS: Mapping[str, ServedEffort] = {
-    "none": "none",
-    "minimal": "none",
-    **{effort: effort for effort in get_args(Effort)},
-    "xhigh": "max",
-}
-"""OpenAI's names of efforts and ours."""
+from .fields import FLAG, WITHOUT_EFFECT, JsonObject, Kind, objects, one_of, only, shape, texts, whole, wrong
+from .follow import Begun
+from .found import Found, TokenCount
+from .rendering import COMMENT, Dialect, Stamp, event
+from .request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 
 MAX_ANSWERS = 16
-_MAX_TOKENS = 1 << 24
-_MAX_SEED = (1 << 63) - 1
 _MAX_STOPS = 4
-_MAX_MESSAGES = 512
 
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-}
-
-_READ = frozenset(
+_MESSAGE = shape(
     {
-        "model",
-        "messages",
-        "reasoning_effort",
-        "max_completion_tokens",
-        "max_tokens",
-        "seed",
-        "n",
-        "stop",
-        "stream",
-        "stream_options",
-        "temperature",
-        "top_p",
-    }
+        "role": one_of(*ROLES),
+        "content": content({"text": text_part("text")}),
+        "name": WITHOUT_EFFECT,
+        "reasoning_content": WITHOUT_EFFECT,
+        "reasoning": WITHOUT_EFFECT,
+        # Clients send an answer back with all that it had.
+        "annotations": only([]),
+        "refusal": only(""),
+        "tool_calls": only([]),
+    },
+    "role",
 )
-_WITHOUT_EFFECT = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
-"""Fields that say something about a request and ask for nothing."""
 
-_EMPTY_IN_MESSAGE = ("annotations", "refusal", "tool_calls")
-_OF_MESSAGE = frozenset({"role", "content", "name", "reasoning_content", "reasoning", *_EMPTY_IN_MESSAGE})
-"""Fields of a message; clients send an answer back with all that it had."""
-
-_ONLY: Mapping[str, tuple[Any, ...]] = {
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "modalities": (["text"],),
-    "parallel_tool_calls": (True, False),
-    "response_format": ({"type": "text"},),
-    "service_tier": ("auto", "default"),
-    "store": (False,),
-    "tools": ([],),
-    "tool_choice": ("auto", "none"),
-}
-"""Values that ask for what happens anyway; other ones are refused."""
+_STREAM_OPTIONS = shape({"include_usage": FLAG, "include_obfuscation": WITHOUT_EFFECT})
 
 
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """The model of this server.
-
-    Attributes:
-        name: As clients name it.
-        sampling: Temperature and the other numbers of its sampler, the same for all requests.
-        effort: Where a request names none.
-    """
-
-    name: str
-    sampling: Mapping[str, Any]
-    effort: ServedEffort
-
-    @classmethod
-    def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
-        """The model of an open session; one that is a path goes by its file's name, which says no folder."""
-        generator = models.generator
-        assert generator is not None, "only a log of scripted models has no generator"
-        is_path = generator.name.endswith(".gguf")
-        name = generator.file.removesuffix(".gguf") if is_path else generator.name
-        return cls(name, models.sampling or {}, effort)
-
-    def names(self) -> list[str]:
-        """Every name that a request may give: alone, and with an effort."""
-        return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """What a client asks for.
-
-    Attributes:
-        model: As the client named it.
-        question: The last user message.
-        history: The messages before it.
-        effort: How hard to try.
-        max_tokens: Generated tokens of the search; None for no limit of the client's own.
-        seed: None leaves it to the server.
-        answers: Most distinct answers to return.
-        stop: Texts before which an answer is cut.
-        stream: Whether chunks are sent while it is searched.
-        include_usage: Whether the last chunk has the usage.
-    """
-
-    model: str
-    question: str
-    history: tuple[Turn, ...]
-    effort: ServedEffort
-    max_tokens: int | None
-    seed: int | None
-    answers: int
-    stop: tuple[str, ...]
-    stream: bool
-    include_usage: bool
-
-
-def read_chat(body: Mapping[str, Any], served: ServedModel) -> ChatRequest:
-    """The request of a body.
-
-    Raises:
-        Refusal: a field is wrong, or asks for something that is not done here.
-    """
-    fields = Fields(body)
-    fields.refuse_others(_READ | _WITHOUT_EFFECT | _ONLY.keys())
-    _check_fixed(fields, served)
-    model = fields.text("model") or served.name
-    *history, question = _turns(fields)
-    stream = fields.flag("stream")
-    options = fields.object("stream_options")
-    options.refuse_others({"include_usage", "include_obfuscation"})
-    if "stream_options" in fields and not stream:
-        raise wrong("stream_options", "is for requests with stream: true")
-    tokens = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
-    return ChatRequest(
-        model=model,
-        question=question.content,
-        history=tuple(history),
-        effort=_effort(fields, model, served),
-        max_tokens=fields.whole(tokens, 1, _MAX_TOKENS),
-        seed=fields.whole("seed", -_MAX_SEED, _MAX_SEED),
-        answers=fields.whole("n", 1, MAX_ANSWERS) or 1,
-        stop=tuple(fields.texts("stop", _MAX_STOPS)),
-        stream=stream,
-        include_usage=options.flag("include_usage"),
+def _fields(served: ServedModel) -> Kind:
+    return shape(
+        {
+            **served.fields,
+            "messages": objects(_MESSAGE, MAX_MESSAGES, least=1),
+            "reasoning_effort": one_of(*EFFORTS),
+            "max_completion_tokens": TOKENS,
+            "max_tokens": TOKENS,
+            "n": whole(1, MAX_ANSWERS),
+            "stop": texts(_MAX_STOPS),
+            "stream": FLAG,
+            "stream_options": _STREAM_OPTIONS,
+            "frequency_penalty": only(0),
+            "presence_penalty": only(0),
+            "logit_bias": only({}),
+            "logprobs": only(False),
+            "modalities": only(["text"]),
+            "parallel_tool_calls": FLAG,
+            "response_format": only({"type": "text"}),
+            "service_tier": only("auto", "default"),
+            "store": only(False),
+            "tools": only([]),
+            "tool_choice": only("auto", "none"),
+            "user": WITHOUT_EFFECT,
+            "metadata": WITHOUT_EFFECT,
+            "safety_identifier": WITHOUT_EFFECT,
+            "prompt_cache_key": WITHOUT_EFFECT,
+        },
+        "messages",
     )
 
 
-def _check_fixed(fields: Fields, served: ServedModel) -> None:
-    """Refuse values of what cannot be chosen: it is the same for all requests, or not done at all."""
-    for name, values in _ONLY.items():
-        if name in fields and fields.raw(name) not in values:
-            raise wrong(name, "is not supported", "unsupported-parameter")
-    for name in ("temperature", "top_p"):
-        value, fixed = fields.number(name), served.sampling.get(name)
-        if value is not None and value != fixed:
-            raise wrong(
-                name,
-                f"is {fixed} for all requests, since all are drawn in one batch: leave it out, or start the "
-                f"server with {value}",
-                "unsupported-value",
-            )
+def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> ChatCompletion:
+    model, streamed = body.get("model", served.name), body.get("stream", False)
+    if "stream_options" in body and not streamed:
+        raise wrong("stream_options", "is for requests with stream: true")
+    history, question = read_conversation(body["messages"], "messages")
+    request = AnswerRequest(
+        model=model,
+        question=question,
+        history=history,
+        effort=served.effort_of(model, body.get("reasoning_effort"), "reasoning_effort"),
+        max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
+        seed=body.get("seed"),
+        answers=body.get("n", 1),
+        stop=body.get("stop", ()),
+        stream=streamed,
+    )
+    return ChatCompletion(request, stamp, body.get("stream_options", {}).get("include_usage", False))
 
 
-def _effort(fields: Fields, model: str, served: ServedModel) -> ServedEffort:
-    """The effort that the model's name or ``reasoning_effort`` gives."""
-    name, _, suffix = model.rpartition(":")
-    of_name = EFFORTS.get(suffix) if name == served.name else None
-    if model != served.name and of_name is None:
-        near = difflib.get_close_matches(model, served.names(), n=3, cutoff=0.4) or [served.name]
-        text = f'the model "{model}" is not served here; there is {", ".join(near)}'
-        raise Refusal(404, text, "model-not-found", "model")
-    asked = fields.text("reasoning_effort")
-    if asked is not None and asked not in EFFORTS:
-        raise wrong("reasoning_effort", f"has to be one of {', '.join(EFFORTS)}")
-    of_field = EFFORTS[asked] if asked is not None else None
-    if of_name and of_field and of_name != of_field:
-        raise wrong("reasoning_effort", f"is {asked}, and the model's name says {suffix}")
-    return of_field or of_name or served.effort
+CHAT = Dialect("/v1/chat/completions", "OpenAI's chat completions", _fields, _read)
 
 
-def _turns(fields: Fields) -> list[Turn]:
-    """All messages; the last one is the question."""
-    messages = fields.objects("messages")
-    if not messages:
-        raise wrong("messages", "has to hold at least one message")
-    if len(messages) > _MAX_MESSAGES:
-        raise wrong("messages", f"has to hold at most {_MAX_MESSAGES} messages")
-    turns = [_turn(message) for message in messages]
-    if turns[-1].role != "user":
-        raise wrong("messages", "the last one has to be the user's: it is the question")
-    if not turns[-1].content.strip():
-        raise wrong(f"messages[{len(turns) - 1}].content", "is empty", "empty-question")
-    return turns
+@dataclass(frozen=True, slots=True)
+class ChatCompletion:
+    """Writes a ``chat.completion``, or its chunks; ``Rendering`` says what its methods are for.
+
+    Attributes:
+        request: What was asked.
+        stamp: Of the completion.
+        include_usage: Whether the last chunk has the usage.
+    """
+
+    request: AnswerRequest
+    stamp: Stamp
+    include_usage: bool
+
+    def whole(self, found: Found, reasoning: str) -> JsonObject:
+        """The completion; its first answer has the reasoning."""
+        choices = [
+            {
+                "index": n,
+                "message": {
+                    "role": "assistant",
+                    "content": choice.content,
+                    "refusal": None,
+                    **(_reasoning(reasoning) if n == 0 and reasoning else {}),
+                },
+                "logprobs": None,
+                "finish_reason": choice.finish,
+            }
+            for n, choice in enumerate(found.choices)
+        ]
+        body = self._object("chat.completion", choices)
+        return {**body, "usage": _usage(found.tokens), "adascale": found.summary}
+
+    def begin(self, begun: Begun) -> Iterator[bytes]:
+        """The role."""
+        yield event(self._chunk({"role": "assistant", "content": ""}))
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A chunk with a line of reasoning."""
+        yield event(self._chunk(_reasoning(line)))
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """A chunk with content."""
+        yield event(self._chunk({"content": text}))
+
+    def stay(self) -> Iterator[bytes]:
+        """A comment."""
+        yield COMMENT
+
+    def end(self, found: Found) -> Iterator[bytes]:
+        """The other answers, why each has ended, and the usage."""
+        choices = found.choices
+        for n, choice in enumerate(choices[1:], 1):
+            yield event(self._chunk({"content": choice.content}, n))
+        for n, choice in enumerate(choices):
+            chunk = self._chunk({}, n, choice.finish)
+            yield event({**chunk, "adascale": found.summary} if n == 0 else chunk)
+        if self.include_usage:
+            yield event({**self._object("chat.completion.chunk", []), "usage": _usage(found.tokens)})
+        yield b"data: [DONE]\n\n"
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """The error's body."""
+        yield event(refusal.body())
+
+    def _chunk(
+        self, delta: Mapping[str, Any], index: int = 0, finish_reason: str | None = None
+    ) -> JsonObject:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        chunk = self._object("chat.completion.chunk", [choice])
+        return {**chunk, "usage": None} if self.include_usage else chunk
+
+    def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
+        return {
+            "id": f"chatcmpl-{self.stamp.token}",
+            "object": kind,
+            "created": self.stamp.created,
+            "model": self.request.model,
+            "system_fingerprint": self.stamp.fingerprint,
+            "choices": choices,
+        }
 
 
-def _turn(message: Fields) -> Turn:
-    role = message.text("role") or ""
-    if role not in _ROLES:
-        raise wrong(message.name("role"), f"has to be one of {', '.join(_ROLES)}")
-    message.refuse_others(_OF_MESSAGE)
-    for name in _EMPTY_IN_MESSAGE:
-        if message.raw(name):
-            raise wrong(message.name(name), "is not supported", "unsupported-parameter")
-    return Turn(_ROLES[role], _content(message))
+def _reasoning(text: str) -> dict[str, str]:
+    """Reasoning under both names that clients look for."""
+    return {"reasoning_content": text, "reasoning": text}
 
 
-def _content(message: Fields) -> str:
-    """A message's text: a string, or parts of type ``text``."""
-    if not isinstance(message.raw("content"), list):
-        return message.text("content") or ""
-    texts = []
-    for part in message.objects("content"):
-        kind = part.text("type")
-        if kind != "text":
-            raise wrong(part.name("type"), "only text can be read", "unsupported-content")
-        texts.append(part.text("text") or "")
-    return "\n".join(texts)
+def _usage(tokens: TokenCount) -> JsonObject:
+    """Tokens as OpenAI counts them: what was drawn and is not shown is reasoning."""
+    return {
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.generated,
+        "total_tokens": tokens.total,
+        "prompt_tokens_details": {"cached_tokens": tokens.cached},
+        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+    }

@@ -12,8 +12,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .errors import Refusal
-from .json_response import to_bytes
-from .stream import Chunk
 
 MAX_BODY = 1 << 20
 """Bytes of a body."""
@@ -77,21 +75,21 @@ async def _until_gone(receive: Receive) -> None:
 
 
 class EventStream(Response):
-    """Server-sent events: a chunk of JSON each, a comment where there is none, and ``[DONE]``.
+    """Server-sent events.
 
     Args:
-        first: The first chunk.
-        chunks: The others; closed when the client has gone.
+        first: The first ones.
+        events: The others; closed when the client has gone.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: Chunk, chunks: AsyncGenerator[Chunk, None]) -> None:
+    def __init__(self, first: bytes, events: AsyncGenerator[bytes, None]) -> None:
         # nginx would keep events back until its buffer is full.
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._first = first
-        self._chunks = chunks
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the end, or until the client has gone."""
@@ -101,22 +99,10 @@ class EventStream(Response):
             with suppress(ClientDisconnect):
                 await while_connected(receive, self._send_all(send))
         finally:
-            await self._chunks.aclose()
+            await self._events.aclose()
 
     async def _send_all(self, send: Send) -> None:
-        async def put(data: bytes) -> None:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-
-        await put(_event(self._first))
-        try:
-            async for chunk in self._chunks:
-                await put(_event(chunk))
-        except Refusal as refusal:  # too late for a status
-            await put(_event(refusal.body()))
-        else:
-            await put(b"data: [DONE]\n\n")
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        async for event in self._events:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _event(chunk: Chunk) -> bytes:
-    return b": searching\n\n" if chunk is None else b"data: " + to_bytes(chunk) + b"\n\n"

@@ -1,4 +1,4 @@
-"""Errors as clients of OpenAI's interface expect them: a status, and ``{"error": {message, type, ...}}``."""
+"""Errors as clients expect them: a status, and a body as OpenAI's or Anthropic's interface has it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from adascale.engine.errors import (
     WorkerDiedError,
     respell,
 )
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_ANTHROPIC_TYPES = {**_TYPES, 404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
 
 
 class Refusal(Exception):
@@ -48,14 +51,17 @@ class Refusal(Exception):
         return cls(_status_of(error), respell(text, _of_server), error.slug)
 
     def body(self) -> dict[str, Any]:
-        """The JSON object."""
-        error = {"message": self.message, "type": self._type, "param": self.param, "code": self.code}
-        return {"error": error}
+        """The JSON object as OpenAI has it."""
+        type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
+        return {"error": {"message": self.message, "type": type_, "param": self.param, "code": self.code}}
 
-    @property
-    def _type(self) -> str:
-        known = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-        return known.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
+    def anthropic_body(self) -> dict[str, Any]:
+        """The JSON object as Anthropic has it, and our ``param`` and ``code`` beside its fields."""
+        type_ = _ANTHROPIC_TYPES.get(
+            self.status, "invalid_request_error" if self.status < 500 else "api_error"
+        )
+        error = {"type": type_, "message": self.message, "param": self.param, "code": self.code}
+        return {"type": "error", "error": error}
 
 
 def _status_of(error: AdascaleError) -> int:

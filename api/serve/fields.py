@@ -1,15 +1,17 @@
-"""The fields of a JSON body, read by name; a wrong type or a number out of range is refused by it."""
+"""Kinds of values in a JSON body: each has a schema, and reads a value or refuses it by its name.
+
+A protocol is a table of them, and the OpenAPI document is made of the same tables.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import Refusal
 
-MAX_DEPTH = 32
-"""Levels of objects and lists in a body."""
+JsonObject = dict[str, Any]
 
 
 def wrong(name: str, wanted: str, code: str = "invalid-value") -> Refusal:
@@ -17,121 +19,138 @@ def wrong(name: str, wanted: str, code: str = "invalid-value") -> Refusal:
     return Refusal(400, f"{name}: {wanted}", code, name)
 
 
-def read_object(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a field may hold.
 
-    Raises:
-        Refusal: it is none, or nested deeper than ``MAX_DEPTH``.
+    Attributes:
+        schema: In JSON Schema. What it allows can be read; ``read`` may take more than that.
+        read: The value that a JSON value stands for, which is not null. The second argument is its place in
+            the body, as ``messages[0].role``, by which a wrong value is refused.
     """
-    try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-    except RecursionError:
-        raise Refusal(400, "the body is nested too deeply", "invalid-json") from None
-    except ValueError as exc:
-        raise Refusal(400, f"the body is not JSON: {exc}", "invalid-json") from None
-    if not isinstance(value, dict):
-        raise Refusal(400, "the body has to be a JSON object", "invalid-json")
-    if _depth(value) > MAX_DEPTH:
-        raise Refusal(400, f"the body is nested more than {MAX_DEPTH} levels deep", "invalid-json")
+
+    schema: JsonObject
+    read: Callable[[Any, str], Any]
+
+
+def _read_text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise wrong(name, "has to be a string")
     return value
 
 
-class Fields:
-    """The fields of an object that were given; a field that is null was not.
+def _read_flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise wrong(name, "has to be true or false")
+    return value
+
+
+TEXT = Kind({"type": "string"}, _read_text)
+FLAG = Kind({"type": "boolean"}, _read_flag)
+
+WITHOUT_EFFECT = Kind({"description": "Has no effect."}, lambda value, name: value)
+"""Of a field that says something about a request, or repeats what was answered, and asks for nothing."""
+
+
+def whole(least: int, most: int) -> Kind:
+    """An integer in ``[least, most]``."""
+
+    def read(value: Any, name: str) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise wrong(name, f"has to be a whole number from {least} to {most}")
+        return value
+
+    return Kind({"type": "integer", "minimum": least, "maximum": most}, read)
+
+
+def one_of(*values: str) -> Kind:
+    """One of several strings."""
+
+    def read(value: Any, name: str) -> str:
+        if value not in values:
+            raise wrong(name, f"has to be one of {', '.join(values)}")
+        return str(value)
+
+    return Kind({"type": "string", "enum": list(values)}, read)
+
+
+def only(*values: Any) -> Kind:
+    """Values, of any JSON, that ask for what happens anyway; other ones ask for what is not done here."""
+
+    def read(value: Any, name: str) -> Any:
+        if value not in values:
+            raise wrong(name, "is not supported", "unsupported-parameter")
+        return value
+
+    return Kind({"enum": list(values)}, read)
+
+
+def texts(most: int) -> Kind:
+    """A string that is not empty, or a list of at most ``most``; read as a tuple."""
+    text = {"type": "string", "minLength": 1}
+
+    def read(value: Any, name: str) -> tuple[str, ...]:
+        items = [value] if isinstance(value, str) else value
+        if (
+            not isinstance(items, list)
+            or len(items) > most
+            or not all(isinstance(item, str) and item for item in items)
+        ):
+            raise wrong(name, f"has to be a text, or a list of at most {most}")
+        return tuple(items)
+
+    return Kind({"anyOf": [text, {"type": "array", "items": text, "maxItems": most}]}, read)
+
+
+def shape(fields: Mapping[str, Kind], *required: str) -> Kind:
+    """An object with these fields and no other ones, read as a dictionary; a field that is null is not given.
 
     Args:
-        values: The object.
-        path: Its place in the body, as ``messages[0]``; empty for the body itself.
+        fields: By name.
+        required: Names of those that have to be given.
     """
 
-    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
-        self._values = {name: value for name, value in values.items() if value is not None}
-        self._path = path
+    def read(value: Any, name: str) -> JsonObject:
+        if not isinstance(value, dict):
+            raise wrong(name, "has to be an object")
+        path = f"{name}." if name else ""
+        given = {field: item for field, item in value.items() if item is not None}
+        for field in given:
+            if field not in fields:
+                raise wrong(path + field, "is not supported", "unsupported-parameter")
+        for field in required:
+            if field not in given:
+                raise wrong(path + field, "has to be given")
+        return {field: fields[field].read(item, path + field) for field, item in given.items()}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def name(self, field: str) -> str:
-        """The full name of a field."""
-        return f"{self._path}.{field}" if self._path else field
-
-    def raw(self, field: str) -> Any:
-        """The value as JSON has it; None where it was not given."""
-        return self._values.get(field)
-
-    def refuse_others(self, known: Collection[str]) -> None:
-        """Refuse the first field that is not known."""
-        for field in self._values:
-            if field not in known:
-                raise wrong(self.name(field), "is not supported", "unsupported-parameter")
-
-    def text(self, field: str) -> str | None:
-        """A string."""
-        value = self.raw(field)
-        if value is not None and not isinstance(value, str):
-            raise wrong(self.name(field), "has to be a string")
-        return value
-
-    def flag(self, field: str) -> bool:
-        """A boolean, False where it was not given."""
-        value = self.raw(field)
-        if value is not None and not isinstance(value, bool):
-            raise wrong(self.name(field), "has to be true or false")
-        return bool(value)
-
-    def whole(self, field: str, least: int, most: int) -> int | None:
-        """An integer in ``[least, most]``."""
-        value = self.raw(field)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise wrong(self.name(field), f"has to be a whole number from {least} to {most}")
-        return value
-
-    def number(self, field: str) -> float | None:
-        """A number."""
-        value = self.raw(field)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise wrong(self.name(field), "has to be a number")
-        return value
-
-    def objects(self, field: str) -> list[Fields]:
-        """A list of objects; empty where it was not given."""
-        value = self.raw(field)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise wrong(self.name(field), "has to be a list of objects")
-        return [Fields(item, f"{self.name(field)}[{n}]") for n, item in enumerate(value)]
-
-    def object(self, field: str) -> Fields:
-        """An object; an empty one where it was not given."""
-        value = self.raw(field)
-        if value is not None and not isinstance(value, dict):
-            raise wrong(self.name(field), "has to be an object")
-        return Fields(value or {}, self.name(field))
-
-    def texts(self, field: str, most: int) -> Sequence[str]:
-        """A string that is not empty, or a list of at most so many."""
-        value = self.raw(field)
-        texts = [value] if isinstance(value, str) else [] if value is None else value
-        if (
-            not isinstance(texts, list)
-            or len(texts) > most
-            or not all(isinstance(text, str) and text for text in texts)
-        ):
-            raise wrong(self.name(field), f"has to be a text, or a list of at most {most}")
-        return texts
+    properties = {name: kind.schema for name, kind in fields.items()}
+    allowed = {"properties": properties, "required": list(required), "additionalProperties": False}
+    return Kind({"type": "object", **allowed}, read)
 
 
-def _depth(value: Any) -> int:
-    """Levels of nesting, counted level by level since a recursion might be too deep itself."""
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-    return depth
+def objects(item: Kind, most: int, least: int = 0) -> Kind:
+    """A list of so many objects."""
+
+    def read(value: Any, name: str) -> list[Any]:
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise wrong(name, f"has to be a list of {least} to {most} objects")
+        return [item.read(each, f"{name}[{n}]") for n, each in enumerate(value)]
+
+    return Kind({"type": "array", "items": item.schema, "minItems": least, "maxItems": most}, read)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+def by_type(shapes: Mapping[str, Kind], default: str = "") -> Kind:
+    """An object that has one of several shapes, as its field ``type`` says.
+
+    Args:
+        shapes: By type.
+        default: Type of an object that does not say it; empty where each has to.
+    """
+
+    def read(value: Any, name: str) -> Any:
+        type_ = value.get("type", default) if isinstance(value, dict) else default
+        if type_ not in [*shapes]:
+            raise wrong(f"{name}.type", f"only {' and '.join(shapes)} can be read", "unsupported-content")
+        return shapes[type_].read(value, name)
+
+    return Kind({"anyOf": [kind.schema for kind in shapes.values()]}, read)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import Refusal
@@ -26,7 +25,8 @@ class Access:
 
     Attributes:
         host: Address that the server is bound to.
-        key: What a request has to bring as ``Authorization: Bearer KEY``; None for nothing.
+        key: What a request has to bring as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None for
+            nothing.
         origins: Origins of pages whose scripts may ask; ``*`` for all.
     """
 
@@ -43,7 +43,8 @@ class Access:
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
         """
-        self._check_key(path, headers.get("authorization", ""))
+        if self.key is not None and path not in _OPEN:
+            self._check_key(self.key, headers)
         host = _host_name(headers.get("host", ""))
         if self.key is None and host not in _LOOPBACK | {self.host}:
             raise Refusal(403, f'the Host "{host}" is not this server', "host-not-allowed")
@@ -52,15 +53,14 @@ class Access:
             text = f'scripts of "{origin}" may not ask, unless the server is started with this CORS origin'
             raise Refusal(403, text, "origin-not-allowed")
 
-    def _check_key(self, path: str, authorization: str) -> None:
-        if self.key is None or path in _OPEN:
-            return
-        scheme, _, given = authorization.partition(" ")
+    @staticmethod
+    def _check_key(key: str, headers: Mapping[str, str]) -> None:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         # In constant time, so that the time it takes says nothing of how much of it was right.
-        same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
-        if scheme.lower() != "bearer" or not same:
-            headers = {"WWW-Authenticate": "Bearer"}
-            raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=headers)
+        if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode()):
+            wanted = {"WWW-Authenticate": "Bearer"}
+            raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
 
     def _is_known(self, origin: str, host: str) -> bool:
         """Whether an Origin is this server's own, or one that was let in."""
@@ -100,7 +100,6 @@ class Guard:
             try:
                 self._access.check(scope["path"], Headers(scope=scope))
             except Refusal as refusal:
-                response: Response = refusal_response(refusal)
-                await response(scope, receive, send)
+                await refusal_response(refusal, scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -1,18 +1,13 @@
-"""Responses in JSON, in which a text may hold half of a surrogate pair, as a question may."""
+"""Responses in JSON."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.responses import Response
 
 from .errors import Refusal
-
-
-def to_bytes(value: Any) -> bytes:
-    """JSON in ASCII, without spaces."""
-    return json.dumps(value, separators=(",", ":")).encode()
+from .json_text import to_bytes
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -20,8 +15,9 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(to_bytes(value), status, media_type="application/json")
 
 
-def refusal_response(refusal: Refusal) -> Response:
-    """The response for a refusal."""
-    response = json_response(refusal.body(), refusal.status)
+def refusal_response(refusal: Refusal, path: str) -> Response:
+    """The response for a refusal, in the shape that clients of this path expect."""
+    is_anthropic = path.startswith("/v1/messages")
+    response = json_response(refusal.anthropic_body() if is_anthropic else refusal.body(), refusal.status)
     response.headers.update(refusal.headers)
     return response

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adascale.engine.search.record import Record
 
@@ -41,7 +45,7 @@ class Metrics:
         waiting.set_function(lambda: hub.waiting)
 
     def count_request(self, path: str, status: int) -> None:
-        """A request has been answered; ``path`` is that of a route, so that there are few of them."""
+        """A request is answered; ``path`` is that of a route, so that there are few of them."""
         self._requests.labels(path, str(status)).inc()
 
     def count_search(self, record: Record) -> None:
@@ -54,3 +58,32 @@ class Metrics:
     def text(self) -> bytes:
         """All of them."""
         return generate_latest(self._registry)
+
+
+class CountRequests:
+    """ASGI middleware that counts what was answered, by a route or by the guard before it.
+
+    Args:
+        app: What answers.
+        metrics: Where it is counted.
+        routes: Whose paths tell requests apart; all others have one label.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[Route]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and count the status of its answer."""
+
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.count_request(self._path(scope), message["status"])
+            await send(message)
+
+        await self._app(scope, receive, count)
+
+    def _path(self, scope: Scope) -> str:
+        found = (route.path for route in self._routes if route.matches(scope)[0] is not Match.NONE)
+        return next(found, "other")

@@ -10,7 +10,7 @@ from typing import Any
 from adascale.engine.answers.latex import readable
 from adascale.engine.code.trial import Trial
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.evaluation.account import account
+from adascale.engine.evaluation.account import account, confidence
 from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -95,7 +95,7 @@ def answer_record(
         "solution": solution_text(record),
         "mode": best.mode if best is not None else None,
         "execution": dataclasses.asdict(best.execution) if best is not None and best.execution else None,
-        "confidence": _confidence(result),
+        "confidence": confidence(result),
         "agreement": _agreement(record, result),
         "stop_reason": result.stop_reason,
         "why": account(record),
@@ -208,21 +208,6 @@ def is_sure(result: SearchResult, min_confidence: float) -> bool:
         return True
     p = result.confidence
     return result.answer is not None and p is not None and p.calibrated and p.median >= min_confidence
-
-
-def _confidence(result: SearchResult) -> dict[str, Any]:
-    estimate = result.confidence
-    calibrated = estimate is not None and estimate.calibrated
-    p = estimate if calibrated else None
-    return {
-        "p": p.median if p else None,
-        "lo": p.lower if p else None,
-        "hi": p.upper if p else None,
-        "level": 0.8,
-        "calibrated": calibrated,
-        "score": estimate.median if estimate is not None and not calibrated else None,
-        "vote_share": result.groups[0].share if result.groups else None,
-    }
 
 
 def _agreement(record: Record, result: SearchResult) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ..search.record import Record
-from ..types import ROOT, AnswerGroup, BranchId, Candidate
+from ..types import ROOT, AnswerGroup, BranchId, Candidate, SearchResult
 
 
 def fixed_tokens(record: Record) -> int | None:
@@ -71,4 +71,20 @@ def account(record: Record) -> dict[str, Any]:
         "vote_agrees": leads(record, vote.nodes[0]) if vote else None,
         "greedy": greedy.answer if greedy else None,
         "greedy_agrees": leads(record, greedy.node) if greedy else None,
+    }
+
+
+def confidence(result: SearchResult) -> dict[str, Any]:
+    """How sure a search is of its answer, as JSON has it; a number that is no probability is a score."""
+    estimate = result.confidence
+    calibrated = estimate is not None and estimate.calibrated
+    p = estimate if calibrated else None
+    return {
+        "p": p.median if p else None,
+        "lo": p.lower if p else None,
+        "hi": p.upper if p else None,
+        "level": 0.8,
+        "calibrated": calibrated,
+        "score": estimate.median if estimate is not None and not calibrated else None,
+        "vote_share": result.groups[0].share if result.groups else None,
     }

@@ -60,6 +60,8 @@ def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
     assert httpx2.get(f"{locked.url}/metrics").status_code == 401
     assert httpx2.get(f"{locked.url}/health").json() == {"status": "ok"}
     assert post(locked, Authorization=f"Bearer {KEY}").status_code == 200
+    assert post(locked, X_API_Key=KEY).status_code == 200
+    assert post(locked, X_API_Key="wrong").status_code == 401
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
@@ -190,3 +192,15 @@ def test_metrics_count_requests_by_route_and_searches(server: Served) -> None:
     assert "xxxx" not in text
     assert 'adascale_searches_total{stop_reason="exhausted"}' in text
     assert "adascale_searches_running 0.0" in text
+
+
+def test_metrics_count_what_the_guard_and_the_router_refuse(locked: Served) -> None:
+    post(locked)
+    key = {"Authorization": f"Bearer {KEY}"}
+    post(locked, Origin="https://evil.example", **key)
+    httpx2.get(f"{locked.url}/v1/chat/completions", headers=key)
+    httpx2.get(f"{locked.url}/v1/nothing", headers=key)
+    text = httpx2.get(f"{locked.url}/metrics", headers=key).text
+    for status in (401, 403, 405):
+        assert f'adascale_requests_total{{path="/v1/chat/completions",status="{status}"}}' in text
+    assert 'adascale_requests_total{path="other",status="404"} 1.0' in text

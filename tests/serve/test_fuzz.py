@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted_server import MODEL, Served, served
 
-from adascale.serve.chat import _ONLY, _READ, _WITHOUT_EFFECT, EFFORTS
+from adascale.serve.chat import CHAT
+from adascale.serve.request import EFFORTS, ServedModel
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,7 +38,7 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "top_p": st.sampled_from([0.95, 1]),
 }
 QUESTION = {"messages": st.just([{"role": "user", "content": "Say 42"}]), "reasoning_effort": st.just("none")}
-NAMES = sorted(_READ | _WITHOUT_EFFECT | _ONLY.keys())
+NAMES = sorted(CHAT.fields(ServedModel(MODEL, {}, "medium")).schema["properties"])
 ANY = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), JSON, max_size=5)
 NEAR = st.fixed_dictionaries({}, optional=LIKELY)
 RIGHT = st.fixed_dictionaries(QUESTION, optional={k: v for k, v in LIKELY.items() if k not in QUESTION})

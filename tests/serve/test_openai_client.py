@@ -123,6 +123,16 @@ def test_distinct_answers_come_likeliest_first(client: openai.OpenAI) -> None:
     assert ends == ["stop", "stop"]
 
 
+def test_tokens_of_every_answer_that_is_shown_are_no_reasoning(client: openai.OpenAI) -> None:
+    def shown(n: int) -> int:
+        usage = ask(client, "Say 42", n=n, reasoning_effort="high", seed=SPLIT).usage
+        assert usage is not None
+        assert usage.completion_tokens_details is not None
+        return usage.completion_tokens - (usage.completion_tokens_details.reasoning_tokens or 0)
+
+    assert shown(2) == 2 * shown(1)
+
+
 def test_a_budget_of_tokens_holds(client: openai.OpenAI) -> None:
     found = ask(client, "Say 42", max_completion_tokens=5)
     assert found.adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
@@ -186,7 +196,7 @@ def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None
         ({"seed": 1 << 70}, "seed", "whole number"),
         ({"extra_body": {"beam_width": 3}}, "beam_width", "is not supported"),
         ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-        ({"messages": []}, "messages", "at least one message"),
+        ({"messages": []}, "messages", "a list of 1 to 512"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "messages", "the user's"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", "has to be one of"),
         ({"messages": [{"role": "user", "content": " "}]}, "messages[0].content", "is empty"),

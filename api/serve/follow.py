@@ -1,0 +1,145 @@
+"""A search as it goes, for every protocol: its beginning, lines of reasoning, text, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from adascale.engine.search.events import (
+    BranchGrew,
+    BranchStarted,
+    Event,
+    PromptRead,
+    SearchFailed,
+    SearchStarted,
+    StepProposed,
+    Warned,
+)
+from adascale.engine.search.record import Record
+from adascale.engine.types import Usage
+
+from .errors import Refusal
+from .found import Found, cut_at_stop
+from .progress import progress_line
+from .request import AnswerRequest
+
+_SILENCES = 5
+"""So many times ``searches.PATIENCE`` without an event make a sign of life: proxies close silent lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The prompt has been read, or takes long; ``prompt`` are its tokens as far as they are known."""
+
+    prompt: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    """A line of reasoning, with its end of line."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The next piece of the first answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Nothing has happened for ten seconds."""
+
+
+Progress = Begun | Reasoned | Written | Silent | Found
+
+
+async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) -> AsyncIterator[Progress]:
+    """Progress of a search: Begun first, Found last; the Written texts are the content of the first answer.
+
+    Args:
+        events: Of the search; None after each ``searches.PATIENCE`` without one.
+        request: What is searched.
+
+    Raises:
+        Refusal: the search failed; before Begun where it did so soon.
+    """
+    record: Record | None = None
+    prompt, text, begun, silences = _PromptMeter(), _GrowingText(request.stop), False, 0
+    async for event in events:
+        if isinstance(event, SearchFailed):
+            raise Refusal.of(event.error())
+        if event is not None:
+            record = Record.after(record, event)
+            prompt.add(event)
+        if not begun and not isinstance(event, SearchStarted | Warned):
+            begun = True
+            yield Begun(prompt.usage)
+        silences = silences + 1 if event is None else 0
+        if event is None or record is None:
+            if silences % _SILENCES == 0:
+                yield Silent()
+        elif request.effort == "none":
+            if added := text.take(event):
+                yield Written(added)
+        elif line := progress_line(record, event):
+            yield Reasoned(line)
+    assert record is not None, "the last event ends a search"
+    found = Found(request, record, prompt.usage)
+    if rest := found.choices[0].content[len(text.sent) :]:
+        yield Written(rest)
+    yield found
+
+
+class _PromptMeter:
+    """Counts the tokens of a question's prompts; what is read behind the first draw is no prompt.
+
+    Attributes:
+        usage: Of all prompts so far.
+    """
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self._drawing = False
+
+    def add(self, event: Event) -> None:
+        """Take the next event of the search."""
+        if isinstance(event, PromptRead) and not self._drawing:
+            self.usage = self.usage + event.usage
+        self._drawing = self._drawing or isinstance(event, BranchStarted)
+
+
+class _GrowingText:
+    """The text of a single trajectory as it grows, without what may still be cut.
+
+    Args:
+        stops: Texts before which it ends.
+
+    Attributes:
+        sent: What was taken so far.
+    """
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self.sent = ""
+        self._steps = ""
+        self._stops = stops
+        self._held = max(map(len, stops), default=1) - 1
+
+    def take(self, event: Event) -> str:
+        """What an event adds."""
+        match event:
+            case StepProposed():
+                self._steps += event.step.text
+                text = self._steps.lstrip()
+            case BranchGrew():
+                text = (self._steps + event.text).lstrip()
+            case _:
+                return ""
+        kept, stop = cut_at_stop(text, self._stops)
+        if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
+            kept = kept[: len(kept) - self._held].rstrip().removesuffix("\N{REPLACEMENT CHARACTER}").rstrip()
+        added = kept[len(self.sent) :]
+        self.sent = max(self.sent, kept, key=len)
+        return added

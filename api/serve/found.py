@@ -1,0 +1,149 @@
+"""What a search has found, for every protocol: the answers, the tokens, and the ``adascale`` object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from adascale.engine.answers.latex import readable
+from adascale.engine.answers.program import read_program
+from adascale.engine.evaluation.account import confidence, fixed_tokens
+from adascale.engine.search.record import Record
+from adascale.engine.types import NodeId, SearchResult, Usage
+
+from .request import AnswerRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer.
+
+    Attributes:
+        content: The solution, up to where it was cut.
+        finish: Whether it ended by itself or by a stop text, or was cut by a limit of tokens.
+        stopped_at: The stop text before which it was cut.
+    """
+
+    content: str
+    finish: Literal["stop", "length"]
+    stopped_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """Tokens of one question.
+
+    Attributes:
+        evaluated: Of its prompts.
+        cached: Of its prompts, evaluated before.
+        generated: Of all trajectories.
+        reasoning: Those among them that are in no answer.
+    """
+
+    evaluated: int
+    cached: int
+    generated: int
+    reasoning: int
+
+    @property
+    def prompt(self) -> int:
+        """Of the prompts."""
+        return self.evaluated + self.cached
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.prompt + self.generated
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finished search.
+
+    Attributes:
+        request: What was asked.
+        record: The search.
+        prompt: Tokens of its prompts.
+    """
+
+    request: AnswerRequest
+    record: Record
+    prompt: Usage
+
+    @property
+    def result(self) -> SearchResult:
+        """Of the search."""
+        assert self.record.result is not None, "a search that failed has found nothing"
+        return self.record.result
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The distinct answers, likeliest first, at most as many as were asked for, and at least one."""
+        return [self._choice(node) for node in self._nodes] or [Choice("", "length")]
+
+    @property
+    def tokens(self) -> TokenCount:
+        """What was read and drawn; a step that two answers share was drawn once."""
+        tree, generated = self.record.tree, self.record.usage.generated_tokens
+        shown = {each.id: each.step for node in self._nodes for each in tree.path(node)}
+        reasoning = generated - sum(len(step.token_ids) for step in shown.values() if step is not None)
+        return TokenCount(self.prompt.prompt_tokens, self.prompt.reused_tokens, generated, reasoning)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The ``adascale`` object: what the search found and what it cost; unknown is None."""
+        record, result = self.record, self.result
+        leading = result.groups[0].nodes if result.groups else ()
+        sure = confidence(result)
+        return {
+            "answer": result.answer,
+            "probability": sure["p"],
+            "interval": [sure["lo"], sure["hi"]] if sure["calibrated"] else None,
+            "score": sure["score"],
+            "votes": {"agree": len(leading), "finished": len(record.candidates)},
+            "stop_reason": result.stop_reason,
+            "groups": [
+                {"answer": group.answer, "votes": len(group.nodes), "weight": round(group.weight, 4)}
+                for group in result.groups
+            ],
+            "tokens": record.usage.generated_tokens,
+            "tokens_of_fixed_width": fixed_tokens(record),
+            "flops": record.usage.flops,
+            "seconds": round(record.t, 3),
+            "seed": record.started.seed,
+            "warnings": [notice.message for notice in record.notices],
+        }
+
+    @property
+    def _nodes(self) -> list[NodeId]:
+        """The last node of each answer."""
+        nodes = [group.nodes[0] for group in self.result.groups[: self.request.answers]]
+        if self.result.best is not None:
+            nodes[:1] = [self.result.best]
+        return nodes
+
+    def _choice(self, node: NodeId) -> Choice:
+        step, text = self.record.tree[node].step, self.record.tree.text(node).strip()
+        if self.request.effort != "none":
+            text = _with_answer(self.record, node, text)
+        kept, stopped_at = cut_at_stop(text, self.request.stop)
+        if stopped_at is None and step is not None and step.finish == "length":
+            return Choice(kept, "length")
+        return Choice(kept, "stop", stopped_at)
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
+    """The text before the first of the stops, and that stop; None where none is in it."""
+    at, stop = min(((at, stop) for stop in stops if (at := text.find(stop)) >= 0), default=(len(text), None))
+    return text[:at], stop
+
+
+def _with_answer(record: Record, node: NodeId, text: str) -> str:
+    """A solution with its answer below it; a program in a fence, with what it printed."""
+    execution = record.tree[node].execution
+    if execution is not None:
+        code = read_program(text) or text
+        text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
+    answer = next((each.answer for each in record.candidates if each.node == node), None)
+    return f"{text}\n\nAnswer: {readable(answer)}" if answer else text

@@ -1,0 +1,49 @@
+"""JSON as it comes and goes; a text in it may hold half of a surrogate pair, as a question may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import Refusal
+
+MAX_DEPTH = 32
+"""Levels of objects and lists in a body."""
+
+
+def read_object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a body.
+
+    Raises:
+        Refusal: it is none, or nested deeper than ``MAX_DEPTH``.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise Refusal(400, "the body is nested too deeply", "invalid-json") from None
+    except ValueError as exc:
+        raise Refusal(400, f"the body is not JSON: {exc}", "invalid-json") from None
+    if not isinstance(value, dict):
+        raise Refusal(400, "the body has to be a JSON object", "invalid-json")
+    if _depth(value) > MAX_DEPTH:
+        raise Refusal(400, f"the body is nested more than {MAX_DEPTH} levels deep", "invalid-json")
+    return value
+
+
+def to_bytes(value: Any) -> bytes:
+    """JSON in ASCII, without spaces."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, counted level by level since a recursion might be too deep itself."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

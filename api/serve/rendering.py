@@ -1,0 +1,140 @@
+"""What a protocol is: fields that a request may have, and shapes of what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .errors import Refusal
+from .fields import JsonObject, Kind
+from .follow import Begun, Progress, Reasoned, Silent, Written
+from .found import Found
+from .json_text import to_bytes
+from .request import AnswerRequest, ServedModel
+
+COMMENT = b": searching\n\n"
+"""A server-sent event that says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What an answer says of itself.
+
+    Attributes:
+        token: Random, a part of all its ids.
+        created: Unix time.
+        fingerprint: Of the models.
+    """
+
+    token: str
+    created: int
+    fingerprint: str
+
+
+class Rendering(Protocol):
+    """Writes one answer; of a stream each method gives the next server-sent events.
+
+    Attributes:
+        request: What was asked.
+        stamp: Of the answer.
+    """
+
+    @property
+    def request(self) -> AnswerRequest: ...  # noqa: D102
+
+    @property
+    def stamp(self) -> Stamp: ...  # noqa: D102
+
+    def whole(self, found: Found, reasoning: str) -> JsonObject:
+        """The body of a response that is not streamed."""
+
+    def begin(self, begun: Begun) -> Iterator[bytes]:
+        """The beginning of a stream."""
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A line of reasoning."""
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """A piece of the first answer."""
+
+    def stay(self) -> Iterator[bytes]:
+        """A sign of life."""
+
+    def end(self, found: Found) -> Iterator[bytes]:
+        """All that is left to say."""
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """An error behind the beginning, too late for a status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A protocol.
+
+    Attributes:
+        path: Where it is spoken.
+        summary: What it is, in a few words.
+        fields: A body, for this model.
+        read: The answer that is to be written to a body that ``fields`` has read.
+    """
+
+    path: str
+    summary: str
+    fields: Callable[[ServedModel], Kind]
+    read: Callable[[JsonObject, ServedModel, Stamp], Rendering]
+
+
+def event(data: Any, name: str = "") -> bytes:
+    """A server-sent event of JSON."""
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + to_bytes(data) + b"\n\n"
+
+
+async def collect(progress: AsyncIterator[Progress], rendering: Rendering) -> JsonObject:
+    """The body of a response, when the search has ended.
+
+    Raises:
+        Refusal: the search failed.
+    """
+    lines: list[str] = []
+    async for part in progress:
+        if isinstance(part, Reasoned):
+            lines.append(part.line)
+        elif isinstance(part, Found):
+            return rendering.whole(part, "".join(lines))
+    raise AssertionError("the last progress is what was found")
+
+
+async def stream(
+    progress: AsyncGenerator[Progress, None], rendering: Rendering
+) -> AsyncGenerator[bytes, None]:
+    """Server-sent events, as the search goes; ``progress`` is closed with them.
+
+    Raises:
+        Refusal: the search failed before it began.
+    """
+    begun = False
+    async with aclosing(progress):
+        try:
+            async for part in progress:
+                yield b"".join(_render(part, rendering))
+                begun = True
+        except Refusal as refusal:
+            if not begun:
+                raise
+            yield b"".join(rendering.fail(refusal))
+
+
+def _render(part: Progress, rendering: Rendering) -> Iterator[bytes]:
+    match part:
+        case Begun():
+            return rendering.begin(part)
+        case Reasoned():
+            return rendering.reason(part.line)
+        case Written():
+            return rendering.write(part.text)
+        case Silent():
+            return rendering.stay()
+        case Found():
+            return rendering.end(part)

@@ -1,0 +1,142 @@
+"""What a client asks for, whatever protocol it speaks, and the model that it may ask."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from adascale.engine.search.events import ModelDescription
+from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.types import Turn
+
+from .errors import Refusal
+from .fields import TEXT, Kind, whole, wrong
+
+ServedEffort = Effort | Literal["none"]
+"""How hard to try; with ``none`` one solution is written, token by token, and nothing is searched."""
+
+EFFORTS: Mapping[str, ServedEffort] = {
+    "none": "none",
+    "minimal": "none",
+    **{effort: effort for effort in get_args(Effort)},
+    "xhigh": "max",
+}
+"""The clients' names of efforts and ours."""
+
+_MAX_SEED = (1 << 63) - 1
+
+TOKENS = whole(1, 1 << 24)
+"""A limit of tokens."""
+
+SEED = whole(-_MAX_SEED, _MAX_SEED)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """What a client asks for.
+
+    Attributes:
+        model: As the client named it.
+        question: The last message, a user's.
+        history: The messages before it.
+        effort: How hard to try.
+        max_tokens: Generated tokens of the search; None for no limit of the client's own.
+        seed: None leaves it to the server.
+        answers: Most distinct answers to return.
+        stop: Texts before which an answer is cut.
+        stream: Whether it is answered in parts while it is searched.
+    """
+
+    model: str
+    question: str
+    history: tuple[Turn, ...]
+    effort: ServedEffort
+    max_tokens: int | None = None
+    seed: int | None = None
+    answers: int = 1
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The model of this server.
+
+    Attributes:
+        name: As clients name it.
+        sampling: Temperature and the other numbers of its sampler, the same for all requests.
+        effort: Where a request names none.
+    """
+
+    name: str
+    sampling: Mapping[str, Any]
+    effort: ServedEffort
+
+    @classmethod
+    def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
+        """The model of an open session; one that is a path goes by its file's name, which says no folder."""
+        generator = models.generator
+        assert generator is not None, "only a log of scripted models has no generator"
+        is_path = generator.name.endswith(".gguf")
+        name = generator.file.removesuffix(".gguf") if is_path else generator.name
+        return cls(name, models.sampling or {}, effort)
+
+    def names(self) -> list[str]:
+        """Every name that a request may give: alone, and with an effort."""
+        return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
+
+    @property
+    def fields(self) -> Mapping[str, Kind]:
+        """Fields that every protocol has."""
+        return {
+            "model": self._named,
+            "temperature": self._sampled("temperature"),
+            "top_p": self._sampled("top_p"),
+            "seed": SEED,
+        }
+
+    def effort_of(self, model: str, asked: str | None, field: str) -> ServedEffort:
+        """The effort that the model's name or a field gives.
+
+        Args:
+            model: One of the ``names``.
+            asked: One of ``EFFORTS``.
+            field: Where ``asked`` was.
+
+        Raises:
+            Refusal: the two differ.
+        """
+        of_name = None if model == self.name else EFFORTS[model.rpartition(":")[2]]
+        of_field = None if asked is None else EFFORTS[asked]
+        if of_name and of_field and of_name != of_field:
+            raise wrong(field, f"is {asked}, and the model's name says {of_name}")
+        return of_field or of_name or self.effort
+
+    @property
+    def _named(self) -> Kind:
+        def read(value: Any, name: str) -> str:
+            model: str = TEXT.read(value, name)
+            base, _, effort = model.rpartition(":")
+            if model == self.name or (base == self.name and effort in EFFORTS):
+                return model
+            near = difflib.get_close_matches(model, self.names(), n=3, cutoff=0.4) or [self.name]
+            text = f'the model "{model}" is not served here; there is {", ".join(near)}'
+            raise Refusal(404, text, "model-not-found", name)
+
+        return Kind({"type": "string", "enum": self.names()}, read)
+
+    def _sampled(self, parameter: str) -> Kind:
+        """A parameter of the sampler, which draws for all requests in one batch."""
+        fixed = self.sampling.get(parameter)
+
+        def read(value: Any, name: str) -> None:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise wrong(name, "has to be a number")
+            if value != fixed:
+                text = f"is {fixed} for all requests, since all are drawn in one batch"
+                fix = f"leave it out, or start the server with {value}"
+                raise wrong(name, f"{text}: {fix}", "unsupported-value")
+
+        return Kind({"const": fixed}, read)
