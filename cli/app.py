@@ -29,6 +29,7 @@ _COMMANDS = {
         "serve.serve",
         "Answer over HTTP as OpenAI's chat completions do; one model, loaded once, for all clients.",
     ),
+    "mcp": ("mcp.mcp", "Offer solve, code and check to an agent, by the Model Context Protocol on stdio."),
     "eval": (
         "evaluate.eval_",
         "Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.",

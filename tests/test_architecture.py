@@ -23,8 +23,8 @@ MAY_IMPORT = {
         "filelock", "llama_cpp", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit", "typer",
     },
     "api": {
-        "adascale.engine", "adascale.models", "adascale.cli",
-        "h11", "prometheus_client", "starlette", "uvicorn",
+        "adascale", "adascale.engine", "adascale.models", "adascale.cli",
+        "h11", "mcp", "mcp_types", "prometheus_client", "pydantic", "starlette", "uvicorn",
     },
 }  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
         "from adascale.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'llama_cpp', 'huggingface_hub', 'numpy', 'httpx2', 'unearth', 'gguf', 'sympy'}\n"
-        "heavy |= {'starlette', 'uvicorn'}\n"
+        "heavy |= {'mcp', 'pydantic', 'starlette', 'uvicorn'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -5,5 +5,6 @@
 ``Rendering`` that writes the answer; there is ``chat``. ``searches`` runs what a client asks for in the
 ``hub``, which has the searches of all clients in one worker. ``follow`` tells the progress of one, with a
 line of ``progress`` for each step, up to what was ``found``; ``connection`` sends it while there is a client.
-``errors`` have a shape for each protocol, and ``metrics`` counts for Prometheus.
+``errors`` have a shape for each protocol, ``metrics`` counts for Prometheus, and ``mcp`` has the tools for
+agents.
 """

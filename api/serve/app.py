@@ -31,6 +31,7 @@ from .guard import Access, Guard
 from .hub import Hub
 from .json_response import json_response, refusal_response
 from .json_text import read_object
+from .mcp.server import http_route, make_mcp
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .rendering import Dialect, Rendering, Stamp, collect, stream
 from .request import ServedEffort, ServedModel
@@ -64,10 +65,12 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         hub.start()
-        yield
+        async with mcp.session_manager.run():
+            yield
         await hub.close()
 
     metrics = Metrics(hub)
+    mcp = make_mcp(Searches(hub, settings.budget))
     server, access = _Server(hub, settings, metrics), settings.access
     routes = [
         Route("/health", server.health),
@@ -75,6 +78,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         *(Route(dialect.path, server.asked_in(dialect), methods=["POST"]) for dialect in DIALECTS),
+        http_route(mcp),
     ]
     cors = Middleware(
         CORSMiddleware,

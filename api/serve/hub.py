@@ -87,6 +87,7 @@ class Hub:
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
+        self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
         self._loop: asyncio.AbstractEventLoop
 
@@ -122,7 +123,18 @@ class Hub:
         if self.state == "loading":
             raise Refusal(503, "the models are being loaded", "loading", headers={"Retry-After": "2"})
         if self.state == "ended":
+            if isinstance(self.error, AdascaleError):
+                raise Refusal.of(self.error)
             raise Refusal(503, "the server is stopping", "stopping")
+
+    async def wait_until_open(self) -> None:
+        """Wait while the models are loaded, for clients that cannot ask again.
+
+        Raises:
+            Refusal: they could not be opened, or the worker has ended.
+        """
+        await self._loaded.wait()
+        self.check_open()
 
     def _check_queue(self) -> None:
         if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
@@ -173,6 +185,7 @@ class Hub:
 
     def _opened(self, worker: SearchWorker) -> None:
         self.worker, self.state = worker, "ready"
+        self._loaded.set()
 
     def _deliver(self, id_: str, event: Event) -> None:
         flight = self._running[id_]
@@ -192,6 +205,7 @@ class Hub:
 
     def _ended(self, error: BaseException | None) -> None:
         self.state, self.error = "ended", error
+        self._loaded.set()
         known = error if isinstance(error, AdascaleError) else WorkerDiedError("the server is stopping")
         failure = SearchFailed.of(known)
         for flight in [*self._running.values(), *self._waiting]:

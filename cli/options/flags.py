@@ -45,6 +45,7 @@ from .groups import (
     DoctorOptions,
     EvalOptions,
     FitOptions,
+    McpOptions,
     Preset,
     SearchOptions,
     ServeOptions,
@@ -78,6 +79,7 @@ _QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, 
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 _PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
 
+_PARALLEL = setting_flag(SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256)
 _SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0)
 _UNSANDBOXED = flag(
     MACHINE, "--unsandboxed", "Run programs that need CPython where no sandbox holds them, with limits alone."
@@ -321,13 +323,15 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             metavar="ORIGIN",
             show_default=False,
         ),
-        "parallel": setting_flag(
-            SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256
-        ),
+        "parallel": _PARALLEL,
         "max_queue": setting_flag(
             SERVER, "--max-queue", "Questions that wait; more are refused.", min=0, max=10_000
         ),
         "effort": _EFFORT,
+    },
+    McpOptions: {
+        "print_config": flag(None, "--print-config", "Print what to paste into an agent's settings."),
+        "parallel": _PARALLEL,
     },
     EvalOptions: {
         "strategies": flag(

@@ -234,6 +234,17 @@ class ServeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class McpOptions:
+    """What ``mcp`` takes; ``parallel`` and ``budget`` as of ``serve``."""
+
+    print_config: bool = False
+    parallel: int = 8
+    budget: Budget = Budget()
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    terminal: TerminalOptions = TerminalOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class EvalOptions:
     """What ``eval`` takes beside the questions."""
 
@@ -303,6 +314,7 @@ COMMANDS = (
     CodeOptions,
     BatchOptions,
     ServeOptions,
+    McpOptions,
     EvalOptions,
     FitOptions,
     CheckOptions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -32,6 +33,20 @@ def unwinding() -> Iterator[None]:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Signals end the process at once with 128 + their number, whatever its threads wait for.
+
+    For where nothing is to be saved, and a thread cannot be woken, as one that reads stdin.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number)
+
+    with _handle(dict.fromkeys(SIGNALS, leave)):
+        yield
 
 
 @contextmanager

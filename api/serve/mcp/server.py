@@ -1,0 +1,65 @@
+"""The tools over stdio, for a client that starts the server itself, and over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import ToolAnnotations
+from starlette.routing import Route
+
+from adascale import __version__
+
+from ..connection import MAX_BODY
+from ..searches import Searches
+from .tools import Tools
+
+PATH = "/mcp"
+"""Of the HTTP server."""
+
+_MAX_SESSIONS = 256
+
+_INSTRUCTIONS = (
+    "A small local model that searches over many solutions and says how likely its answer is right. Use "
+    "solve for maths and other questions with a short checkable answer, code for Python programs with tests, "
+    "and check for a second opinion on an answer."
+)
+
+
+def make_mcp(searches: Searches) -> MCPServer[Any]:
+    """The server of the tools, for either transport."""
+    server = MCPServer[Any](
+        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="ERROR"
+    )
+    tools = Tools(searches)
+    for tool in (tools.solve, tools.code, tools.check):
+        server.add_tool(
+            tool,
+            structured_output=True,
+            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        )
+    return server
+
+
+def http_route(server: MCPServer[Any]) -> Route:
+    """Its route for the app, which answers while ``server.session_manager.run()`` lasts."""
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        max_request_body_size=MAX_BODY,
+        max_sessions=_MAX_SESSIONS,
+        # ``guard`` checks Host, Origin and key of every request, before this is reached.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    [route] = app.routes
+    assert isinstance(route, Route)
+    return route
+
+
+async def serve_stdio(searches: Searches) -> None:
+    """Serve on stdin and stdout until stdin ends; models are opened meanwhile."""
+    searches.hub.start()
+    try:
+        await make_mcp(searches).run_stdio_async()
+    finally:
+        await searches.hub.close()

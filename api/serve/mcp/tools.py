@@ -1,0 +1,148 @@
+"""What an agent can call: ``solve`` a question, write ``code`` that passes tests, ``check`` an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import Field
+
+from adascale.engine.answers.equality import same_answer
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.suite import CodeTask
+from adascale.engine.code.task import task_of
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.record import Record
+from adascale.engine.strategies import passing
+from adascale.engine.strategies.adaptive import EFFORTS, Effort
+from adascale.engine.types import Budget, Problem
+
+from ..errors import Refusal
+from ..progress import progress_line
+from ..searches import Ask, Searches
+from .results import Check, Solution, TestedProgram
+
+Question = Annotated[
+    str, Field(description="The question in plain text, with all that is needed to answer it.")
+]
+Task = Annotated[str, Field(description="What the program should do.")]
+Tests = Annotated[
+    Sequence[str],
+    Field(description="Python that fails where the program is wrong: asserts or test functions."),
+]
+Answer = Annotated[str, Field(description="The answer to check, without its solution.")]
+HowSure = Annotated[Effort, Field(description="How sure to get before stopping.")]
+MaxTokens = Annotated[int | None, Field(description="Most tokens to generate.", ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The tools over the searches of a server; a docstring is what an agent reads of its tool."""
+
+    searches: Searches
+
+    async def solve(
+        self,
+        context: Context[Any, Any],
+        question: Question,
+        effort: HowSure = "medium",
+        budget: MaxTokens = None,
+    ) -> Solution:
+        """Answer a question with a checkable answer, such as a maths problem, by searching over solutions.
+
+        Gives the answer, the probability that it is right, and how many solutions agree on it.
+        """
+        with _tool_errors():
+            problem = _problem(question)
+            record = await self._search(Ask(problem, EFFORTS[effort], limits=Budget(budget)), context)
+        return Solution.of(record)
+
+    async def code(
+        self,
+        context: Context[Any, Any],
+        question: Task,
+        tests: Tests = (),
+        effort: HowSure = "medium",
+        budget: MaxTokens = None,
+    ) -> TestedProgram:
+        """Write a Python program that passes tests: programs are drawn and run until one passes all of them.
+
+        Without tests the examples in the question are the tests.
+        """
+        with _tool_errors():
+            task = task_of(question, [test for source in tests for test in read_tests(source)])
+            ask = Ask(_problem(question, task), passing.EFFORTS[effort], limits=Budget(budget))
+            record = await self._search(ask, context)
+        return TestedProgram.of(record)
+
+    async def check(
+        self,
+        context: Context[Any, Any],
+        question: Question,
+        answer: Answer,
+        effort: HowSure = "medium",
+        budget: MaxTokens = None,
+    ) -> Check:
+        """Say how likely an answer is right: the question is solved several times without seeing the answer.
+
+        Gives how many solutions agree with it, and its probability where the model is calibrated.
+        """
+        with _tool_errors():
+            if not answer.strip():
+                raise UsageError("the answer is empty")
+            ask = Ask(_problem(question), EFFORTS[effort], limits=Budget(budget))
+            record = await self._search(ask, context)
+        # Computer algebra may take seconds, in which the others' searches go on.
+        same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]
+        return Check.of(record, same)
+
+    async def _search(self, ask: Ask, context: Context[Any, Any]) -> Record:
+        """The record of a search that has a result; its steps and votes are progress notifications.
+
+        Raises:
+            Refusal: it could not run.
+        """
+        await self.searches.hub.wait_until_open()
+        record: Record | None = None
+        lines = 0
+        with self.searches.run(ask) as events:
+            async for event in events:
+                if event is None:
+                    continue
+                if isinstance(event, SearchFailed):
+                    raise Refusal.of(event.error())
+                record = Record.after(record, event)
+                if line := progress_line(record, event):
+                    lines += 1
+                    await context.report_progress(lines, message=line.rstrip("\n"))
+        assert record is not None, "a search has a beginning"
+        return record
+
+
+@contextmanager
+def _tool_errors() -> Iterator[None]:
+    """Make an error that is foreseen one that the agent reads."""
+    try:
+        yield
+    except UsageError as error:
+        raise ToolError(Refusal.of(error).message) from error
+    except Refusal as refusal:
+        raise ToolError(refusal.message) from refusal
+
+
+def _problem(question: str, task: CodeTask | None = None) -> Problem:
+    """The problem of a call.
+
+    Raises:
+        UsageError: the question is empty.
+    """
+    if not question.strip():
+        raise UsageError("the question is empty", slug="empty-question")
+    return Problem(f"mcp-{secrets.token_hex(12)}", question.strip(), task=task)

@@ -1,0 +1,116 @@
+"""``adascale mcp`` as a process, with a real worker and a tiny model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from home import Home
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.asking(tmp_path, tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER), 0)
+
+
+@contextmanager
+def serving(home: Home, *options: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "adascale", "mcp", "-t", "1", "-g", str(home.model), *options]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=home.env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def send(process: subprocess.Popen[str], method: str, **more: Any) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", "method": method, **more}) + "\n")
+    process.stdin.flush()
+
+
+def ask(process: subprocess.Popen[str], method: str, params: dict[str, Any]) -> dict[str, Any]:
+    send(process, method, id=1, params=params)
+    assert process.stdout is not None
+    result: dict[str, Any] = json.loads(process.stdout.readline())["result"]
+    return result
+
+
+def solve(process: subprocess.Popen[str]) -> dict[str, Any]:
+    client = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    }
+    ask(process, "initialize", client)
+    send(process, "notifications/initialized")
+    return ask(process, "tools/call", {"name": "solve", "arguments": {"question": "2 + 2"}})
+
+
+def test_a_client_session_gets_a_program_that_passes_its_tests(home: Home) -> None:
+    options = ["-m", "adascale", "mcp", "-t", "1", "-g", str(home.model)]
+    server = StdioServerParameters(command=sys.executable, args=options, env=home.env)
+
+    async def talk() -> None:
+        async with Client(stdio_client(server)) as client:
+            tests = ["assert f(2) == 4", "assert f(3) == 9"]
+            found = await client.call_tool("code", {"question": "Square n.", "tests": tests})
+            assert found.structured_content is not None
+            assert found.structured_content["program"] == "def f(n):\n    return n * n"
+            assert [each["outcome"] for each in found.structured_content["tests"]] == ["passed", "passed"]
+
+    asyncio.run(talk())
+
+
+def test_stdout_has_json_rpc_alone_and_the_end_of_stdin_ends_it(home: Home) -> None:
+    with serving(home, "-vv") as process:
+        assert not solve(process)["isError"]
+        rest, said = process.communicate("no JSON\n", timeout=30)
+        assert process.returncode == 0, said
+        assert all(json.loads(line)["jsonrpc"] == "2.0" for line in rest.splitlines())
+        assert "llama_model_loader" in said
+
+
+def test_a_model_that_cannot_be_opened_is_told_on_stderr_and_to_the_agent(tmp_path: Path) -> None:
+    with serving(Home(tmp_path, tmp_path / "none.gguf", tmp_path)) as process:
+        result = solve(process)
+        assert result["isError"]
+        assert "there is no file" in result["content"][0]["text"]
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.stderr is not None
+        assert "error[model-not-found]" in process.stderr.read()
+
+
+def test_the_printed_configuration_starts_it_with_the_same_options(home: Home) -> None:
+    done = home.run("mcp", "-g", str(home.model), "--print-config")
+    entry = json.loads(done.stdout)["mcpServers"]["adascale"]
+    assert entry["args"][-3:] == ["mcp", "-g", str(home.model)]
+    helped = subprocess.run(
+        [entry["command"], *entry["args"], "--help"], env=home.env, capture_output=True, text=True
+    )
+    assert "Model Context Protocol" in helped.stdout
+
+
+def test_without_the_extra_its_name_is_said(home: Home) -> None:
+    code = (
+        "import sys; sys.modules['mcp.server'] = None; sys.argv = ['adascale', 'mcp']\n"
+        "from adascale.cli.app import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=home.env, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 2
+    assert "pip install 'adascale[serve]'" in done.stderr

@@ -1,0 +1,139 @@
+"""The tools at /mcp, by a client session of the official SDK, on a scripted generator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+from mcp.client import Client
+from sample_log import pens
+from scripted_server import EchoPolicy, Served, echo, served
+
+from adascale.engine.search.events import SearchFinished
+from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
+from adascale.serve.guard import Access
+from adascale.serve.mcp.results import Check
+
+MODES = ("legacy", "auto")
+"""Clients that shake hands and have a session, and those of the protocol's version of 2026."""
+
+
+def with_client(server: Served, mode: str, talk: Callable[[Client], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with Client(f"{server.url}/mcp", mode=mode) as client:
+            await talk(client)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_question_is_solved_with_progress_and_structured_content(mode: str) -> None:
+    async def talk(client: Client) -> None:
+        listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert set(listed) == {"solve", "code", "check"}
+        assert listed["solve"].output_schema is not None
+        assert listed["solve"].output_schema["properties"]["probability"]["description"]
+        steps: list[float] = []
+        messages: list[str] = []
+
+        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+            steps.append(progress)
+            messages.append(message or "")
+
+        arguments = {"question": "Echo 18.", "effort": "low"}
+        found = await client.call_tool("solve", arguments, progress_callback=on_progress)
+        assert not found.is_error
+        assert found.structured_content is not None
+        assert found.structured_content["answer"] == "18"
+        assert found.structured_content["probability"] is None
+        assert found.structured_content["agree"] <= found.structured_content["finished"]
+        assert steps == sorted(set(steps))
+        assert any("We look at 18." in message for message in messages)
+
+    with served() as server:
+        with_client(server, mode, talk)
+
+
+def test_an_answer_is_checked_without_calling_votes_a_probability() -> None:
+    async def talk(client: Client) -> None:
+        async def check(answer: str) -> dict[str, Any]:
+            found = await client.call_tool("check", {"question": "Echo 18.", "answer": answer})
+            assert found.structured_content is not None
+            return found.structured_content
+
+        right, wrong = await check("18.0"), await check("7")
+        assert right["agree"] > right["finished"] / 2
+        assert wrong["agree"] == 0
+        for checked in (right, wrong):
+            assert checked["probability"] is checked["probability_at_most"] is None
+            assert "no calibration fits the model" in checked["verdict"]
+
+    with served() as server:
+        with_client(server, "auto", talk)
+
+
+def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_one_leaves() -> None:
+    groups = tuple(AnswerGroup(answer, (ROOT,), 0.5, 1.0) for answer in ("18", "20"))
+    result = SearchResult("18", Estimate(0.6, 0.7, 0.9, calibrated=True), groups, None)
+    record = pens().state()
+    record.end = SearchFinished(result=result, usage=record.usage)
+    leading, other = Check.of(record, groups[:1]), Check.of(record, groups[1:])
+    assert (leading.probability, leading.probability_at_most) == (0.7, None)
+    assert (other.probability, other.probability_at_most) == (None, 0.3)
+    assert "at most" in other.verdict
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "error"),
+    [
+        ("solve", {"question": "  "}, "the question is empty"),
+        ("solve", {"question": "A long one"}, "9,999 tokens"),
+        ("solve", {"question": "1 + 1", "budget": 0}, "greater than or equal to 1"),
+        ("solve", {"question": "1 + 1", "effort": "much"}, "'low', 'medium', 'high' or 'max'"),
+        ("check", {"question": "1 + 1", "answer": ""}, "the answer is empty"),
+        ("code", {"question": "Square n.", "tests": ["f("]}, "the test is no Python"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_that_the_agent_reads(
+    tool: str, arguments: dict[str, Any], error: str
+) -> None:
+    async def talk(client: Client) -> None:
+        found = await client.call_tool(tool, arguments)
+        assert found.is_error
+        assert error in found.content[0].text  # type: ignore[union-attr]
+        assert "Traceback" not in found.content[0].text  # type: ignore[union-attr]
+
+    with served() as server:
+        with_client(server, "auto", talk)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cancelled_call_ends_its_search(mode: str) -> None:
+    policy = EchoPolicy(echo, pause=0.02)
+
+    async def talk(client: Client) -> None:
+        call = asyncio.create_task(client.call_tool("solve", {"question": "Echo 18.", "effort": "max"}))
+        while not server.hub.running:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.to_thread(server.wait_until_idle)
+
+    with served(policy=policy) as server:
+        with_client(server, mode, talk)
+        assert len(policy.closed) == 1
+
+
+def test_the_guard_stands_before_the_tools() -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    with served(Access("127.0.0.1", key="sesame")) as server:
+        assert httpx2.post(f"{server.url}/mcp", json=call).status_code == 401
+    with served() as server:
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+            assert httpx2.post(f"{server.url}/mcp", json=call, headers=headers).status_code == 403
+        too_long = httpx2.post(f"{server.url}/mcp", content=b"x" * (1 << 20 | 1))
+        assert too_long.status_code == 413
