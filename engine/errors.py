@@ -31,8 +31,8 @@ line as ``--ctx-size 1024``, a server as its field (``respell``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
 
 from .types import Notice
 
@@ -73,6 +73,9 @@ class AdascaleError(Exception):
     def hint(self) -> str:
         """What mends it; empty when nothing is known to."""
         return self.notice.hint
+
+
+E = TypeVar("E", bound=AdascaleError)
 
 
 class UsageError(AdascaleError):
@@ -179,6 +182,18 @@ class PartialError(AdascaleError):
     """A batch came to its end, but some of its questions or lines failed."""
 
     default_slug = "batch-partial"
+
+
+def combined_error(errors: Sequence[E], *facts: str) -> E:
+    """The first error, with the messages of the others as facts.
+
+    Args:
+        errors: At least one.
+        facts: What to say of the first one if it has no facts itself.
+    """
+    first, *others = errors
+    messages = (other.message for other in others)
+    return type(first)(first.message, *(first.facts or facts), *messages, hint=first.hint, slug=first.slug)
 
 
 def error_class(name: str) -> type[AdascaleError]:

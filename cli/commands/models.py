@@ -119,7 +119,7 @@ def pull(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME", help="What to fetch.", autocompletion=completion.models)
     ],
-    force: Annotated[bool, typer.Option("--force", help="Delete the copy that is here first.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
     yes: Yes = False,
 ) -> None:
     """Fetch models, so that they are here when they are needed.
@@ -127,17 +127,17 @@ def pull(
     adascale models pull qwen2.5-coder-0.5b --yes
     adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
-    A download goes on where a killed one stopped, and nothing is used before its sha256 was checked.
+    A download goes on where a broken one stopped, and nothing is used before its sha256 was checked. With
+    --force the copy that is here stays until the new one is verified.
     """
-    from adascale.models.files.library import locate, remove, resolve
+    from adascale.models.files.library import fetch_again, resolve
 
     from ..terminal.transfer import TransferView, announce, ask_consent
 
+    fetch = fetch_again if force else resolve
     for name in names:
-        if force and locate(name) is not None:
-            remove(name)
         with TransferView() as view:
-            file = resolve(name, on_progress=view.on_progress, confirm=announce if yes else ask_consent)
+            file = fetch(name, on_progress=view.on_progress, confirm=announce if yes else ask_consent)
         if file.source in ("cache", "path"):
             say(f"{name} is here: {file.path}")
 

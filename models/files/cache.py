@@ -30,8 +30,8 @@ from .validation import is_commit, is_file_name, is_one_name, is_sha256, quote
 
 _STAGING = ".adascale"
 
-# A source leaves this in its staging area when what is there can be continued.
-RESUME_FILE = "progress.json"
+# What a source leaves in its staging area where the next run can go on with it.
+HUB_PART, WHEEL_RECORD = "hub.part", "progress.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
     except (ModelCorruptError, OSError):
         raise
     except BaseException:
-        resumable = (area / RESUME_FILE).exists()
+        parts = (area / HUB_PART, area / WHEEL_RECORD)
+        resumable = any(path.stat().st_size > 0 for path in parts if path.exists())
         raise
     finally:
         # Still under the lock: afterwards the area may be another process's.
@@ -148,12 +149,13 @@ def staged_bytes(remote: RemoteFile) -> int:
     return sum(path.stat().st_size for path in _staging_area(remote.sha256).rglob("*") if path.is_file())
 
 
-def publish(staged: Path, remote: RemoteFile) -> Path:
+def publish(staged: Path, remote: RemoteFile, successor_of: CachedFile | None = None) -> Path:
     """Give a checked file its place in the cache, in one step.
 
     Args:
         staged: The file in the staging area; it is gone afterwards.
         remote: The exact file that it is.
+        successor_of: An earlier copy, perhaps of another commit, which is deleted afterwards.
 
     Returns:
         Its path in the snapshot.
@@ -167,12 +169,15 @@ def publish(staged: Path, remote: RemoteFile) -> Path:
         raise _form_error("file", str(staged))
     blob.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(blob)
-    main = _repo_folder(remote.repo) / "refs" / "main"
-    if not main.exists():
-        # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
-        with atomic_write(main) as file:
-            file.write(remote.revision.encode())
     _link(blob, link)
+    if successor_of is not None and successor_of.path.exists() and not successor_of.path.samefile(link):
+        remove(successor_of)
+    folder = _repo_folder(remote.repo)
+    main = _commit_of(folder, "main")
+    if main is None or not (folder / "snapshots" / main).exists():
+        # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
+        with atomic_write(folder / "refs" / "main") as file:
+            file.write(remote.revision.encode())
     return link
 
 

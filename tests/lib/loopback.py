@@ -6,18 +6,21 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Hook = Callable[[BaseHTTPRequestHandler], None]
 
 
 @dataclass
 class Server:
     """A loopback web server: answers by path, counts what it was asked and sent, can hold a body half way.
 
-    With ``ranges`` it serves parts of a body, as the Hub does.
+    With ``ranges`` it serves parts of a body, as the Hub does. A path in ``hooks`` is answered by a function
+    that may break any rule of HTTP; the connection ends with it.
     """
 
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
@@ -27,6 +30,7 @@ class Server:
     cut_once: str = ""
     login: str = ""
     ranges: bool = False
+    hooks: dict[str, Hook] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
     reached: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -38,62 +42,75 @@ class Server:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         self.answers[path] = (status, named, body)
 
-    def part(self, status: int, body: bytes, wanted: str) -> tuple[int, bytes]:
-        """What a Range header makes of an answer."""
-        part = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)
-        if part is None or not self.ranges or status != 200:
-            return status, body
-        return 206, body[int(part[1]) : int(part[2]) + 1]
+    def part(self, body: bytes, wanted: str) -> tuple[str, bytes] | None:
+        """The Content-Range and the part of a body that a Range header asks for; None for all of it."""
+        part = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
+        if part is None or not self.ranges:
+            return None
+        first, last = int(part[1]), int(part[2] or len(body) - 1)
+        return f"bytes {first}-{last}/{len(body)}", body[first : last + 1]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    state: Server
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        self.state.asked[f"{self.command} {path}"] += 1
+        self.state.headers = self.headers
+        if self.command == "GET" and path in self.state.hooks:
+            self.misbehave(self.state.hooks[path])
+            return
+        status, headers, body = self.state.answers.get(path, (404, {}, b"nothing here"))
+        if self.state.login and self.headers.get("Authorization") != self.state.login:
+            status, headers, body = 401, {}, b"who are you?"
+        part = self.state.part(body, self.headers.get("Range", "")) if status == 200 else None
+        if part is not None:
+            status, headers, body = 206, headers | {"Content-Range": part[0]}, part[1]
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.write(path, body)
+
+    def misbehave(self, hook: Hook) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            hook(self)
+
+    def write(self, path: str, body: bytes) -> None:
+        try:
+            if path == self.state.half_way:
+                self.wfile.write(body[: len(body) // 2])
+                self.wfile.flush()
+                self.state.reached.set()
+                self.state.go_on.wait(20)
+                body = body[len(body) // 2 :]
+            if path == self.state.cut_once:
+                self.state.cut_once = ""
+                body = body[: len(body) // 2]
+                self.close_connection = True
+            for at in range(0, len(body), 1 << 16):
+                self.wfile.write(body[at : at + (1 << 16)])
+                self.state.sent[path] += len(body[at : at + (1 << 16)])
+        except OSError:
+            self.close_connection = True
 
 
 @contextmanager
 def serving() -> Iterator[Server]:
     """A server that listens until the block ends."""
     state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None: ...
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            state.asked[f"{self.command} {path}"] += 1
-            state.headers = self.headers
-            status, headers, body = state.answers.get(path, (404, {}, b"nothing here"))
-            if state.login and self.headers.get("Authorization") != state.login:
-                status, headers, body = 401, {}, b"who are you?"
-            status, body = state.part(status, body, self.headers.get("Range", ""))
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.write(path, body)
-
-        def write(self, path: str, body: bytes) -> None:
-            try:
-                if path == state.half_way:
-                    self.wfile.write(body[: len(body) // 2])
-                    self.wfile.flush()
-                    state.reached.set()
-                    state.go_on.wait(20)
-                    body = body[len(body) // 2 :]
-                if path == state.cut_once:
-                    state.cut_once = ""
-                    body = body[: len(body) // 2]
-                    self.close_connection = True
-                for at in range(0, len(body), 1 << 16):
-                    self.wfile.write(body[at : at + (1 << 16)])
-                    state.sent[path] += len(body[at : at + (1 << 16)])
-            except OSError:
-                self.close_connection = True
-
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"state": state})
+    web = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     web.daemon_threads = True
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

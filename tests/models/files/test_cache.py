@@ -51,7 +51,7 @@ def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
 
     monkeypatch.setattr(cache, "_discard", watch)
     with contextlib.suppress(ModelCorruptError, OSError), cache.staging(remote) as area:
-        (area / cache.RESUME_FILE).write_text("[1, 2]")
+        (area / cache.WHEEL_RECORD).write_text("[1, 2]")
         if error is not None:
             raise error
     assert locked == [True]
@@ -64,9 +64,9 @@ def test_an_interrupted_download_stays_if_it_can_be_continued(
     remote = remote_file(catalogue(new_spec(gguf)))
     for record, stays in (("[1, 2]", True), (None, False)):
         with contextlib.suppress(KeyboardInterrupt), cache.staging(remote) as area:
-            (area / cache.RESUME_FILE).unlink(missing_ok=True)
+            (area / cache.WHEEL_RECORD).unlink(missing_ok=True)
             if record is not None:
-                (area / cache.RESUME_FILE).write_text(record)
+                (area / cache.WHEEL_RECORD).write_text(record)
             raise KeyboardInterrupt
         assert area.exists() is stays
 
