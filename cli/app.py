@@ -27,7 +27,7 @@ _COMMANDS = {
     "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
     "serve": (
         "serve.serve",
-        "Answer over HTTP as OpenAI's chat completions do; one model, loaded once, for all clients.",
+        "Answer over HTTP as OpenAI's and Anthropic's servers do; one model, loaded once, for all clients.",
     ),
     "mcp": ("mcp.mcp", "Offer solve, code and check to an agent, by the Model Context Protocol on stdio."),
     "eval": (

@@ -32,12 +32,14 @@ from .hub import Hub
 from .json_response import json_response, refusal_response
 from .json_text import read_object
 from .mcp.server import http_route, make_mcp
+from .messages import MESSAGES
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .rendering import Dialect, Rendering, Stamp, collect, stream
 from .request import ServedEffort, ServedModel
+from .responses import RESPONSES
 from .searches import Ask, Searches
 
-DIALECTS = (CHAT,)
+DIALECTS = (CHAT, RESPONSES, MESSAGES)
 """The protocols in which a question can be asked."""
 
 _GONE = 499

@@ -98,8 +98,8 @@ class Found:
         sure = confidence(result)
         return {
             "answer": result.answer,
-            "probability": sure["p"],
-            "interval": [sure["lo"], sure["hi"]] if sure["calibrated"] else None,
+            "probability": _rounded(sure["p"]),
+            "interval": [_rounded(sure["lo"]), _rounded(sure["hi"])] if sure["calibrated"] else None,
             "score": sure["score"],
             "votes": {"agree": len(leading), "finished": len(record.candidates)},
             "stop_reason": result.stop_reason,
@@ -137,6 +137,10 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
     """The text before the first of the stops, and that stop; None where none is in it."""
     at, stop = min(((at, stop) for stop in stops if (at := text.find(stop)) >= 0), default=(len(text), None))
     return text[:at], stop
+
+
+def _rounded(p: float | None) -> float | None:
+    return None if p is None else round(p, 4)
 
 
 def _with_answer(record: Record, node: NodeId, text: str) -> str:

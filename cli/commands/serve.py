@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @with_options(ServeOptions)
 def serve(*, options: ServeOptions) -> None:
-    """Answer over HTTP as OpenAI's chat completions do; one model, loaded once, for all clients.
+    """Answer over HTTP as OpenAI's and Anthropic's servers do; one model, loaded once, for all clients.
 
     adascale serve
     adascale serve -g qwen2.5-coder-0.5b --effort high --port 9000

@@ -1,0 +1,191 @@
+"""The official client of Anthropic against the server: sync, async, streaming."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import pytest
+from anthropic.types import Message, TextBlock, ThinkingBlock
+from scripted_server import MODEL, Served, served
+
+from adascale.engine.types import Turn
+from adascale.serve.guard import Access
+
+SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
+QUESTION: dict[str, Any] = {
+    "model": MODEL,
+    "max_tokens": 4096,
+    "messages": [{"role": "user", "content": "Say 42"}],
+    "extra_body": {"seed": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Served) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0) as opened:
+        yield opened
+
+
+def ask(client: anthropic.Anthropic, **more: Any) -> Message:
+    found = client.messages.create(**{**QUESTION, **more})
+    assert isinstance(found, Message)
+    return found
+
+
+def test_a_message_has_its_thinking_its_text_and_what_the_search_found(client: anthropic.Anthropic) -> None:
+    found = ask(client)
+    thinking, text = found.content
+    assert isinstance(thinking, ThinkingBlock)
+    assert isinstance(text, TextBlock)
+    assert "[score" in thinking.thinking
+    assert text.text == f"{SOLUTION}\n\nAnswer: 42"
+    assert (found.model, found.role, found.stop_reason) == (MODEL, "assistant", "end_turn")
+    assert found.usage.input_tokens == len("Say 42")
+    assert found.usage.output_tokens_details is not None
+    assert 0 < found.usage.output_tokens_details.thinking_tokens < found.usage.output_tokens
+    assert found.adascale["answer"] == "42"  # type: ignore[attr-defined]
+
+
+def test_a_stream_builds_the_same_message(client: anthropic.Anthropic) -> None:
+    with client.messages.stream(**QUESTION) as events:
+        names = [event.type for event in events]
+        built = events.get_final_message()
+    assert list(dict.fromkeys(name for name in names if "_" in name)) == [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+    assert names.count("content_block_start") == names.count("content_block_stop") == 2
+    whole = ask(client)
+    assert [type(block) for block in whole.content] == [ThinkingBlock, TextBlock]
+    assert [block.to_dict() for block in built.content] == [block.to_dict() for block in whole.content]
+    assert (built.stop_reason, built.usage) == (whole.stop_reason, whole.usage)
+
+
+def test_without_thinking_one_solution_is_streamed_as_it_is_written(client: anthropic.Anthropic) -> None:
+    with client.messages.stream(**QUESTION, thinking={"type": "disabled"}) as events:
+        parts = list(events.text_stream)
+        built = events.get_final_message()
+    assert "".join(parts) == SOLUTION
+    assert len(parts) > 3
+    assert [block.type for block in built.content] == ["text"]
+
+
+def test_a_message_goes_back_with_the_next_question(server: Served, client: anthropic.Anthropic) -> None:
+    first = ask(client)
+    answer = [{**block.model_dump(), "cache_control": None} for block in first.content]
+    messages = [
+        *QUESTION["messages"],
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": "And 43?"},
+    ]
+    system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+    ask(client, messages=messages, system=system)
+    problem = server.policy.opened[-1]
+    assert problem.question == "And 43?"
+    assert problem.history == (
+        Turn("system", "Be brief."),
+        Turn("user", "Say 42"),
+        Turn("assistant", f"{SOLUTION}\n\nAnswer: 42"),
+    )
+
+
+def test_a_stop_sequence_is_named_and_not_in_the_text(client: anthropic.Anthropic) -> None:
+    found = ask(client, stop_sequences=["zzz", " is"])
+    assert (found.stop_reason, found.stop_sequence) == ("stop_sequence", " is")
+    assert found.content[-1] == TextBlock(type="text", text="We look at 42.\n\nIt")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"max_tokens": 5}, {"thinking": {"type": "enabled", "budget_tokens": 5}}],
+    ids=["all", "thinking"],
+)
+def test_limits_of_tokens_hold(client: anthropic.Anthropic, limit: dict[str, Any]) -> None:
+    assert ask(client, **limit).adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
+
+
+def test_an_effort_is_that_of_the_search(client: anthropic.Anthropic) -> None:
+    def tokens(effort: str) -> int:
+        return ask(client, output_config={"effort": effort}).usage.output_tokens
+
+    assert tokens("low") < tokens("max")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"tools": [{"name": "f", "input_schema": {"type": "object"}}]}, "tools"),
+        ({"container": "c"}, "container"),
+        ({"thinking": {"type": "between_tools"}}, "thinking.type"),
+        ({"thinking": {"type": "adaptive", "display": "omitted"}}, "thinking.display"),
+        ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, "output_config.format"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "base64"}}]}]},
+            "messages[0].content[0].type",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_its_name(
+    client: anthropic.Anthropic, body: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        ask(client, **body)
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["type"] == "error"
+    error = caught.value.body["error"]
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+
+
+def test_an_error_behind_the_beginning_of_a_stream_ends_it_as_an_error(client: anthropic.Anthropic) -> None:
+    asked = {**QUESTION, "messages": [{"role": "user", "content": "an unreadable one"}]}
+    with (
+        pytest.raises(anthropic.APIStatusError, match="the PRM's window is 2,048"),
+        client.messages.stream(**asked) as events,
+    ):
+        events.until_done()
+
+
+def test_its_key_is_the_servers_and_errors_have_its_shape() -> None:
+    with served(Access("127.0.0.1", "sesame")) as server:
+        with anthropic.Anthropic(base_url=server.url, api_key="sesame") as client:
+            assert ask(client).content
+            with pytest.raises(anthropic.NotFoundError) as missing:
+                ask(client, model="claude-9")
+        with (
+            anthropic.Anthropic(base_url=server.url, api_key="wrong") as client,
+            pytest.raises(anthropic.AuthenticationError) as locked,
+        ):
+            ask(client)
+    for caught, type_ in ((missing, "not_found_error"), (locked, "authentication_error")):
+        assert isinstance(caught.value.body, dict)
+        assert caught.value.body["error"]["type"] == type_
+
+
+def test_the_async_client_streams_too(server: Served) -> None:
+    async def collect(n: int) -> str:
+        asked = {**QUESTION, "messages": [{"role": "user", "content": f"Say {10 * n}"}]}
+        async with (
+            anthropic.AsyncAnthropic(base_url=server.url, api_key="none") as client,
+            client.messages.stream(**asked) as events,
+        ):
+            return await events.get_final_text()
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*map(collect, range(6)))
+
+    found = asyncio.run(all_of_them())
+    assert [int(text.rpartition(": ")[2]) // 10 for text in found] == list(range(6))

@@ -1,0 +1,181 @@
+"""The official client of OpenAI asks for responses: sync, async, streaming."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai.types.responses import (
+    Response,
+    ResponseOutputMessage,
+    ResponseReasoningItem,
+    ResponseStreamEvent,
+)
+from scripted_server import MODEL, Served, served
+
+from adascale.engine.types import Turn
+
+SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as opened:
+        yield opened
+
+
+def ask(client: openai.OpenAI, question: Any = "Say 42", **more: Any) -> Response:
+    found = client.responses.create(model=MODEL, input=question, extra_body={"seed": 1}, **more)
+    assert isinstance(found, Response)
+    return found
+
+
+def stream(client: openai.OpenAI, question: Any = "Say 42", **more: Any) -> list[ResponseStreamEvent]:
+    return list(
+        client.responses.create(model=MODEL, input=question, stream=True, extra_body={"seed": 1}, **more)
+    )
+
+
+def test_a_response_has_its_reasoning_its_message_and_what_the_search_found(client: openai.OpenAI) -> None:
+    found = ask(client)
+    reasoning, message = found.output
+    assert isinstance(reasoning, ResponseReasoningItem)
+    assert isinstance(message, ResponseOutputMessage)
+    assert reasoning.content is not None
+    assert "[score" in reasoning.content[0].text
+    assert found.output_text == f"{SOLUTION}\n\nAnswer: 42"
+    assert (found.status, message.status, found.incomplete_details) == ("completed", "completed", None)
+    assert (found.model, found.temperature, found.top_p) == (MODEL, 0.5, 0.95)
+    assert found.usage is not None
+    assert found.usage.input_tokens == len("Say 42")
+    assert 0 < found.usage.output_tokens_details.reasoning_tokens < found.usage.output_tokens
+    summary = found.adascale  # type: ignore[attr-defined]
+    assert (summary["answer"], summary["tokens"]) == ("42", found.usage.output_tokens)
+
+
+def test_a_stream_builds_the_same_response_as_its_last_event_has(client: openai.OpenAI) -> None:
+    events = stream(client)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    names = [event.type.removeprefix("response.") for event in events]
+    assert list(dict.fromkeys(names)) == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "reasoning_text.delta",
+        "reasoning_text.done",
+        "content_part.done",
+        "output_item.done",
+        "output_text.delta",
+        "output_text.done",
+        "completed",
+    ]
+    last = events[-1]
+    assert last.type == "response.completed"
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == last.response.output_text
+    thoughts = [event.delta for event in events if event.type == "response.reasoning_text.delta"]
+    items = [event.item for event in events if event.type == "response.output_item.done"]
+    assert items == last.response.output
+    assert isinstance(items[0], ResponseReasoningItem)
+    assert items[0].content is not None
+    assert items[0].content[0].text == "".join(thoughts)
+    without_times = {"adascale", "id", "created_at", "output"}
+    assert last.response.model_dump(exclude=without_times) == ask(client).model_dump(exclude=without_times)
+
+
+def test_the_stream_helper_of_the_client_follows_it(client: openai.OpenAI) -> None:
+    with client.responses.stream(model=MODEL, input="Say 42") as events:
+        for _ in events:
+            pass
+        assert events.get_final_response().output_text.startswith("We look at 42.")
+
+
+def test_without_an_effort_there_is_no_reasoning_and_the_message_grows(client: openai.OpenAI) -> None:
+    assert [item.type for item in ask(client, reasoning={"effort": "none"}).output] == ["message"]
+    events = stream(client, reasoning={"effort": "none"})
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == SOLUTION
+    assert len(deltas) > 3
+
+
+def test_a_response_goes_back_with_the_next_question(server: Served, client: openai.OpenAI) -> None:
+    first = ask(client, "Say 41")
+    said = [{"role": "user", "content": "Say 41"}, *(item.model_dump() for item in first.output)]
+    parts = [{"type": "input_text", "text": "And"}, {"type": "input_text", "text": "42?"}]
+    ask(client, [*said, {"role": "user", "content": parts}], instructions="Be brief.")
+    problem = server.policy.opened[-1]
+    assert problem.question == "And\n42?"
+    assert problem.history == (
+        Turn("system", "Be brief."),
+        Turn("user", "Say 41"),
+        Turn("assistant", first.output_text),
+    )
+
+
+def test_a_limit_of_tokens_holds(client: openai.OpenAI) -> None:
+    found = ask(client, max_output_tokens=5)
+    assert found.adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
+    assert found.max_output_tokens == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"store": True}, "store"),
+        ({"background": True}, "background"),
+        ({"include": ["reasoning.encrypted_content"]}, "include"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"text": {"format": {"type": "json_object"}}}, "text.format"),
+        ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
+        ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
+        ({"input": []}, "input"),
+        ({"input": [{"role": "assistant", "content": "x"}]}, "input"),
+        ({"input": [{"content": "x"}]}, "input[0].role"),
+        ({"input": [{"type": "function_call_output", "call_id": "1", "output": "2"}]}, "input[0].type"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
+            "input[0].content[0].type",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_its_name(
+    client: openai.OpenAI, body: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(**{"model": MODEL, "input": "Say 42", **body})
+    assert caught.value.param == param
+
+
+def test_an_error_behind_the_beginning_is_a_failed_response(client: openai.OpenAI) -> None:
+    last = stream(client, "an unreadable one")[-1]
+    assert last.type == "response.failed"
+    assert last.response.error is not None
+    assert "the PRM's window is 2,048" in last.response.error.message
+
+
+def test_the_async_client_streams_too(server: Served) -> None:
+    async def collect(n: int) -> str:
+        async with (
+            openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none") as client,
+            client.responses.stream(model=MODEL, input=f"Say {10 * n}") as events,
+        ):
+            return (await events.get_final_response()).output_text
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*map(collect, range(6)))
+
+    found = asyncio.run(all_of_them())
+    assert [int(text.rpartition(": ")[2]) // 10 for text in found] == list(range(6))
