@@ -17,16 +17,15 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adascale.engine.strategies import strategy_named
-from adascale.engine.strategies.adaptive import EFFORTS
+from adascale import __version__
 from adascale.engine.types import Budget, Problem
 
+from . import event_log
 from .chat import CHAT
 from .connection import EventStream, read_body, while_connected
 from .errors import Refusal
 from .fields import JsonObject
 from .follow import Progress, follow
-from .found import Found
 from .guard import Access, Guard
 from .hub import Hub
 from .json_response import json_response, refusal_response
@@ -37,7 +36,7 @@ from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .rendering import Dialect, Rendering, Stamp, collect, stream
 from .request import ServedEffort, ServedModel
 from .responses import RESPONSES
-from .searches import Ask, Searches
+from .searches import Ask, Searches, strategy_of
 
 DIALECTS = (CHAT, RESPONSES, MESSAGES)
 """The protocols in which a question can be asked."""
@@ -79,13 +78,15 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/metrics", server.show_metrics),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
+        Route(event_log.PATH, server.search, methods=["POST"]),
+        Route(f"{event_log.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(dialect.path, server.asked_in(dialect), methods=["POST"]) for dialect in DIALECTS),
         http_route(mcp),
     ]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=access.origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-API-Key", "Anthropic-Version", "Anthropic-Beta"],
     )
     return Starlette(
@@ -136,13 +137,34 @@ class _Server:
             raise Refusal(404, f'the model "{name}" is not served here', "model-not-found", "model")
         return json_response(self._model(name))
 
+    async def search(self, request: HttpRequest) -> Response:
+        """The event log of a search, as server-sent events."""
+        body, served = read_object(await read_body(request)), self._served()
+        wanted = event_log.search_fields(served).read(body, "")
+        ask = event_log.read_ask(wanted, served, f"search-{secrets.token_hex(12)}", _client(request))
+        events = self._log(ask, served, is_readable=wanted.get("readable", False))
+        response = EventStream(await while_connected(request.receive, anext(events)), events)
+        response.headers["X-Adascale-Version"] = __version__
+        return response
+
+    async def end_search(self, request: HttpRequest) -> Response:
+        """End a search as interrupted; its log has what it found until then."""
+        if not self._hub.cancel(id_ := request.path_params["id"]):
+            raise Refusal(404, f'no search "{id_}" is running', "no-such-search")
+        return Response(status_code=204)
+
+    async def _log(self, ask: Ask, served: ServedModel, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
+        with self._searches.run(ask) as events:
+            async for line in event_log.write_log(events, served, is_readable=is_readable):
+                yield line
+
     def asked_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol in which a question is asked."""
 
         async def answer(request: HttpRequest) -> Response:
             body, served = read_object(await read_body(request)), self._served()
             rendering = dialect.read(dialect.fields(served).read(body, ""), served, self._stamp())
-            progress = self._search(rendering, request.client.host if request.client is not None else "")
+            progress = self._search(rendering, _client(request))
             if rendering.request.stream:
                 events = stream(progress, rendering)
                 return EventStream(await while_connected(request.receive, anext(events)), events)
@@ -154,8 +176,6 @@ class _Server:
         """Search what is asked; it ends with whoever reads the progress."""
         with self._searches.run(_ask(rendering, client)) as events:
             async for part in follow(events, rendering.request):
-                if isinstance(part, Found):
-                    self._metrics.count_search(part.record)
                 yield part
 
     def _served(self) -> ServedModel:
@@ -176,12 +196,16 @@ class _Server:
         return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{digest}")
 
 
+def _client(request: HttpRequest) -> str:
+    return request.client.host if request.client is not None else ""
+
+
 def _ask(rendering: Rendering, client: str) -> Ask:
     """The search of an answer."""
     asked = rendering.request
     return Ask(
         Problem(rendering.stamp.token, asked.question.strip(), history=asked.history),
-        strategy_named("greedy") if asked.effort == "none" else EFFORTS[asked.effort],
+        strategy_of(asked.effort),
         "prose" if asked.effort == "none" else "auto",
         Budget(asked.max_tokens),
         asked.seed,

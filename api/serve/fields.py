@@ -63,6 +63,17 @@ def whole(least: int, most: int) -> Kind:
     return Kind({"type": "integer", "minimum": least, "maximum": most}, read)
 
 
+def number(least: float, most: float) -> Kind:
+    """A number in ``[least, most]``."""
+
+    def read(value: Any, name: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise wrong(name, f"has to be a number from {least:g} to {most:g}")
+        return float(value)
+
+    return Kind({"type": "number", "minimum": least, "maximum": most}, read)
+
+
 def one_of(*values: str) -> Kind:
     """One of several strings."""
 

@@ -68,6 +68,7 @@ class Hub:
         state: ``loading`` until the models are open; ``ended`` when the worker has gone.
         error: Why the worker ended, where it was an error.
         worker: Where ``state`` is ``ready``.
+        on_finish: Called with the end of each search that did not fail.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Hub:
         self._parallel = parallel
         self._max_queue = max_queue
         self._on_end = on_end
+        self.on_finish: Callable[[SearchFinished], None] = lambda end: None
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
@@ -113,6 +115,14 @@ class Hub:
         self._outbox.put(None)
         if self.state == "ready":
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+
+    def cancel(self, problem_id: str) -> bool:
+        """End a search as interrupted, whose reader gets the end; whether there was one that has begun."""
+        flight = self._running.get(problem_id)
+        if flight is None or not flight.begun:
+            return False
+        self.worker.cancel(problem_id)
+        return True
 
     def check_open(self) -> None:
         """Refuse a request where the models are not open.
@@ -197,6 +207,8 @@ class Hub:
         elif isinstance(event, SearchFinished | SearchFailed):
             del self._running[id_]
             self._start_waiting()
+        if isinstance(event, SearchFinished):
+            self.on_finish(event)
 
     def _drop(self, id_: str) -> None:
         """A search that was abandoned before the worker took it."""

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adascale.engine.search.record import Record
+from adascale.engine.search.events import SearchFinished
 
 from .hub import Hub
 
@@ -21,10 +21,11 @@ class Metrics:
     """Counters of one server.
 
     Args:
-        hub: Whose searches are counted as they stand.
+        hub: Whose searches are counted, as they stand and when they finish.
     """
 
     def __init__(self, hub: Hub) -> None:
+        hub.on_finish = self.count_search
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "adascale_requests", "Requests by path and status", ["path", "status"], registry=self._registry
@@ -48,12 +49,11 @@ class Metrics:
         """A request is answered; ``path`` is that of a route, so that there are few of them."""
         self._requests.labels(path, str(status)).inc()
 
-    def count_search(self, record: Record) -> None:
+    def count_search(self, end: SearchFinished) -> None:
         """A search has finished."""
-        assert record.result is not None
-        self._tokens.inc(record.usage.generated_tokens)
-        self._searches.labels(record.result.stop_reason).inc()
-        self._seconds.observe(record.t)
+        self._tokens.inc(end.usage.generated_tokens)
+        self._searches.labels(end.result.stop_reason).inc()
+        self._seconds.observe(end.t)
 
     def text(self) -> bytes:
         """All of them."""

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies import ModeChoice, Strategy
+from adascale.engine.strategies import ModeChoice, Strategy, strategy_named
+from adascale.engine.strategies.adaptive import EFFORTS
 from adascale.engine.types import Budget, Problem
 
 from .errors import Refusal
 from .hub import Hub
+from .request import ServedEffort
 
 PATIENCE = 2.0
 """Seconds without an event after which there is a None in the place of one."""
@@ -77,6 +79,11 @@ class Searches:
         except UsageError as error:
             raise Refusal.of(error) from error
         return self.hub.search(Request(asked.problem, settings), asked.client, PATIENCE)
+
+
+def strategy_of(effort: ServedEffort) -> Strategy:
+    """How hard to try as a strategy."""
+    return strategy_named("greedy") if effort == "none" else EFFORTS[effort]
 
 
 def lower(a: Budget, b: Budget) -> Budget:

@@ -1,0 +1,119 @@
+"""The event log of a search while it runs: ``POST /v1/searches``, for ``adascale ask --server`` and the page.
+
+Each server-sent event is an event of the log, as a line of a trace has it, so that clients fold the stream as
+they replay a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, get_args
+
+from adascale.engine.answers.latex import readable
+from adascale.engine.search.events import (
+    BranchGrew,
+    BranchStarted,
+    Event,
+    SearchStarted,
+    StepProposed,
+    to_json,
+)
+from adascale.engine.strategies import ModeChoice
+from adascale.engine.types import BranchId, Budget, Problem
+
+from . import rendering
+from .fields import FLAG, TEXT, JsonObject, Kind, number, one_of, shape, wrong
+from .request import EFFORTS, SEED, TOKENS, ServedModel
+from .searches import Ask, strategy_of
+
+PATH = "/v1/searches"
+
+_MAX_SECONDS = 86_400.0
+
+_SHOWN = frozenset({"text", "answer"})
+"""Fields that hold what a model has written."""
+
+
+def search_fields(served: ServedModel) -> Kind:
+    """A body: a question, and what ``adascale ask`` takes as options."""
+    return shape(
+        {
+            "question": TEXT,
+            "model": served.fields["model"],
+            "effort": one_of(*EFFORTS),
+            "mode": one_of(*get_args(ModeChoice)),
+            "max_tokens": TOKENS,
+            "max_seconds": number(0.001, _MAX_SECONDS),
+            "seed": SEED,
+            "readable": FLAG,
+        },
+        "question",
+    )
+
+
+def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> Ask:
+    """What a body asks for that ``search_fields`` has read.
+
+    Raises:
+        Refusal: the question is empty, or the model's name says another effort.
+    """
+    question = body["question"].strip()
+    if not question:
+        raise wrong("question", "is empty", "empty-question")
+    effort = served.effort_of(body.get("model", served.name), body.get("effort"), "effort")
+    limits = Budget(body.get("max_tokens"), body.get("max_seconds"))
+    return Ask(
+        Problem(id_, question),
+        strategy_of(effort),
+        body.get("mode", "auto"),
+        limits,
+        body.get("seed"),
+        client,
+    )
+
+
+async def write_log(
+    events: AsyncIterator[Event | None], served: ServedModel, *, is_readable: bool
+) -> AsyncIterator[bytes]:
+    """Server-sent events; a comment at the beginning, and for each None.
+
+    Args:
+        events: Of a search.
+        served: Names the model.
+        is_readable: Whether prose has plain characters in the place of LaTeX, for a client that shows it.
+    """
+    yield rendering.COMMENT
+    programs: set[BranchId] = set()
+    async for event in events:
+        if event is None:
+            yield rendering.COMMENT
+            continue
+        if isinstance(event, BranchStarted) and event.mode != "prose":
+            programs.add(event.branch)
+        is_program = isinstance(event, BranchGrew | StepProposed) and event.branch in programs
+        data = to_json(_public(event, served))
+        yield rendering.event(_readable(data) if is_readable and not is_program else data)
+
+
+def _public(event: Event, served: ServedModel) -> Event:
+    """Without the folders of this machine, which names of a model and of its calibration may hold."""
+    if not isinstance(event, SearchStarted) or event.models.generator is None:
+        return event
+    models = replace(event.models, generator=replace(event.models.generator, name=served.name))
+    if models.calibration is not None:
+        models = replace(models, calibration={**models.calibration, "path": None})
+    return replace(event, models=models)
+
+
+def _readable(value: Any, name: str = "") -> Any:
+    """JSON with plain characters in the place of LaTeX in the fields that are shown."""
+    match value:
+        case str() if name in _SHOWN:
+            return readable(value)
+        case dict():
+            return {key: _readable(item, key) for key, item in value.items()}
+        case list():
+            return [_readable(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,161 @@
+"""``POST /v1/searches``: the event log of a search, as it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+from sample_log import Log
+from scripted_server import EchoPolicy, Served, echo, served
+
+from adascale.engine.search.events import (
+    Event,
+    GeneratorDescription,
+    ModelDescription,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    StepProposed,
+    from_json,
+)
+from adascale.engine.search.record import Record
+from adascale.engine.types import ROOT
+from adascale.serve.event_log import write_log
+from adascale.serve.request import ServedModel
+
+
+@contextmanager
+def searching(server: Served, **body: Any) -> Iterator[httpx2.Response]:
+    with httpx2.stream("POST", f"{server.url}/v1/searches", json=body, timeout=30) as response:
+        yield response
+
+
+def objects(response: httpx2.Response) -> Iterator[dict[str, Any]]:
+    for line in response.iter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def search(server: Served, **body: Any) -> list[Event]:
+    with searching(server, **body) as response:
+        assert response.status_code == 200, response.read()
+        return [from_json(each) for each in objects(response)]
+
+
+def test_the_stream_is_a_trace_that_folds_to_the_search() -> None:
+    with served() as server:
+        events = search(server, question=" Echo 18. ", effort="high", max_tokens=2000, max_seconds=60, seed=1)
+        again = search(server, question="Echo 18.", effort="high", max_tokens=2000, max_seconds=60, seed=1)
+    assert [event.seq for event in events] == list(range(len(events)))
+    record = Record.of(events)
+    assert record.answer == "18"
+    assert record.started.problem.question == "Echo 18."
+    assert record.started.budget.max_tokens == 2000
+    assert record.started.params["samples"] == 32
+    assert [node.step for node in record.tree] == [node.step for node in Record.of(again).tree]
+
+
+def test_texts_are_readable_on_demand() -> None:
+    with served() as server:
+        raw, plain = (
+            "".join(map(repr, search(server, question="Echo 18.", effort="none", readable=readable)))
+            for readable in (False, True)
+        )
+    assert "boxed" in raw
+    assert "boxed" not in plain
+    assert "[18]" in plain
+
+
+def test_a_search_that_fails_says_so_in_its_last_event() -> None:
+    with served() as server:
+        *_, last = search(server, question="A long one")
+    assert isinstance(last, SearchFailed)
+    assert "9,999 tokens" in last.error().message
+
+
+def test_a_search_can_be_ended_by_its_id_and_tells_what_it_found() -> None:
+    with served(policy=EchoPolicy(echo, pause=0.02)) as server:
+        with searching(server, question="Echo 18.", effort="max") as response:
+            events = objects(response)
+            first = from_json(next(events))
+            assert isinstance(first, SearchStarted)
+            url = f"{server.url}/v1/searches/{first.problem.id}"
+            assert httpx2.delete(url).status_code == 204
+            *_, last = [from_json(each) for each in events]
+        assert isinstance(last, SearchFinished)
+        assert last.result.stop_reason == "interrupted"
+        gone = httpx2.delete(url)
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "no-such-search")
+        server.wait_until_idle()
+        assert (
+            'adascale_searches_total{stop_reason="interrupted"} 1.0'
+            in httpx2.get(f"{server.url}/metrics").text
+        )
+
+
+def test_a_client_that_goes_away_ends_its_search() -> None:
+    with served(policy=EchoPolicy(echo, pause=0.02)) as server:
+        with searching(server, question="Echo 18.", effort="max") as response:
+            next(objects(response))
+        server.wait_until_idle()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({}, 400, "question: has to be given"),
+        ({"question": " "}, 400, "question: is empty"),
+        ({"question": "1", "model": "gpt"}, 404, "there is scripted"),
+        ({"question": "1", "effort": "much"}, 400, "effort: has to be one of"),
+        ({"question": "1", "max_seconds": -1}, 400, "max_seconds: has to be a number from 0.001"),
+        ({"question": "1", "max_seconds": True}, 400, "max_seconds: has to be a number"),
+        ({"question": "1", "strategy": "vote"}, 400, "strategy: is not supported"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_its_name(body: dict[str, Any], status: int, error: str) -> None:
+    with served() as server, searching(server, **body) as response:
+        response.read()
+        assert response.status_code == status
+        assert error in response.json()["error"]["message"]
+
+
+def written(log: Sequence[Event], *, is_readable: bool = False) -> list[Event]:
+    """The events of a log as a client reads them."""
+    model = ServedModel("model", {}, "medium")
+
+    async def events() -> AsyncIterator[Event]:
+        for event in log:
+            yield event
+
+    async def lines() -> bytes:
+        return b"".join([line async for line in write_log(events(), model, is_readable=is_readable)])
+
+    found = asyncio.run(lines()).decode().splitlines()
+    return [from_json(json.loads(line.removeprefix("data: "))) for line in found if line.startswith("data: ")]
+
+
+def test_programs_keep_their_backslashes() -> None:
+    log = Log()
+    log.program("print('\\\\boxed{1}')", (0.1, 0.2, 0.3), output="1", answer="1", tokens=5)
+    log.finish_path(ROOT, "\\boxed{1}", (0.1, 0.2, 0.3), "1", tokens=5)
+    steps = [
+        event.step.text for event in written(log.events, is_readable=True) if isinstance(event, StepProposed)
+    ]
+    assert "\\\\boxed" in steps[0]
+    assert steps[1] == "[1]"
+
+
+def test_no_folder_of_this_machine_is_told() -> None:
+    generator = GeneratorDescription("/home/me/model.gguf", "model.gguf")
+    models = ModelDescription(generator, calibration={"name": "mine", "path": "/home/me/mine.safetensors"})
+    started = replace(Log().events[0], models=models)
+    [told] = written([started])
+    assert isinstance(told, SearchStarted)
+    assert told.models.generator == GeneratorDescription("model", "model.gguf")
+    assert "/home/me" not in repr(told)
