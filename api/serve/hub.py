@@ -133,8 +133,6 @@ class Hub:
         if self.state == "loading":
             raise Refusal(503, "the models are being loaded", "loading", headers={"Retry-After": "2"})
         if self.state == "ended":
-            if isinstance(self.error, AdascaleError):
-                raise Refusal.of(self.error)
             raise Refusal(503, "the server is stopping", "stopping")
 
     async def wait_until_open(self) -> None:
@@ -144,6 +142,8 @@ class Hub:
             Refusal: they could not be opened, or the worker has ended.
         """
         await self._loaded.wait()
+        if isinstance(self.error, AdascaleError):
+            raise Refusal.of(self.error)
         self.check_open()
 
     def _check_queue(self) -> None:
