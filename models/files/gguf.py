@@ -21,6 +21,7 @@ from adascale.engine.errors import (
     ModelCorruptError,
     ModelError,
     ModelNotFoundError,
+    excerpt,
     setting,
 )
 
@@ -46,6 +47,14 @@ _LENGTH = struct.Struct("<Q")
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
 
+# What reading a header may cost, whatever it claims: under 2 s and 100 MB. The largest models have some 2,000
+# tensors and vocabularies of 300,000 words.
+_MOST_ENTRIES = 100_000
+_MOST_STRINGS = 8_000_000
+_MOST_TEXT_BYTES = 16 << 20
+_MOST_DIMENSIONS = 4
+_LARGEST_NUMBER = (1 << 63) - 1
+
 # ggml tensor type: (weights per block, bytes per block), from ggml.h and ggml-common.h.
 _BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
@@ -61,6 +70,7 @@ class GGUFInfo:
     """The facts of one model file; counts are 0 and texts empty where the file does not say.
 
     Attributes:
+        architecture: As it can be shown, whatever the file has there.
         head_count_kv: Key/value heads per layer, rounded up to the mean where layers differ.
         key_length: Dimension of one head's key.
         value_length: Dimension of one head's value.
@@ -104,7 +114,7 @@ def read_info(path: Path) -> GGUFInfo:
     head_size = header.number(f"{arch}.embedding_length") // heads if heads else 0
     file_type = header.number("general.file_type", -1)
     return GGUFInfo(
-        architecture=arch,
+        architecture=excerpt(arch, 60),
         name=header.text("general.name"),
         context_length=header.number(f"{arch}.context_length"),
         block_count=header.number(f"{arch}.block_count"),
@@ -147,6 +157,7 @@ _LOAD_FAILURES = (
     (r"invalid magic|failed to read magic", "is not a GGUF file"),
     (r"not within the file bounds|wrong number of tensors", "is incomplete"),
 )
+_CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
 _NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
 
 
@@ -160,13 +171,14 @@ def explain_load_failure(log_lines: Sequence[str], path: Path) -> ModelError | M
     log = "\n".join(log_lines)
     for pattern, words in _LOAD_FAILURES:
         if found := re.search(pattern, log):
-            return ModelCorruptError(f"{path.name} {words.format(*found.groups())}")
+            return ModelCorruptError(f"{path.name} {words.format(*map(excerpt, found.groups()))}")
     refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
     if refused:
         hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
         return MemoryOverflowError(f"llama.cpp got no memory for {path.name}", refused[0], hint=hint)
-    last = [line.strip() for line in log_lines if line.strip()][-3:]
-    return ModelError(f"llama.cpp cannot load {path.name}", *last, slug="load-failed")
+    lines = [excerpt(line) for line in log_lines if line.strip()]
+    causes = [line for line in lines if _CAUSE.search(line)]
+    return ModelError(f"llama.cpp cannot load {path.name}", *(causes or lines)[-4:], slug="load-failed")
 
 
 def names_of(name: str, gguf: Path) -> tuple[str, str]:
@@ -187,12 +199,13 @@ def _read_header(path: Path) -> GGUFHeader:
         raise ModelCorruptError(f"{path.name} is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         _check_start(path.name, data)
-        header = GGUFHeader(data)
+        header = GGUFHeader(path.name, data)
         try:
             header.parse()
-        except (struct.error, KeyError, ValueError, OverflowError) as error:
+        except (struct.error, OverflowError) as error:
+            here = f"{len(data):,} bytes are here"
             raise ModelCorruptError(
-                f"{path.name} is incomplete", f"its header ends early ({len(data):,} bytes are here)"
+                f"{path.name} is incomplete", f"its header ends early, or a length in it is wrong ({here})"
             ) from error
     _check_end(path.name, header)
     return header
@@ -225,7 +238,7 @@ def _check_end(name: str, header: GGUFHeader) -> None:
             whole = max(end for _, end in header.ends)
             raise ModelCorruptError(
                 f"{name} is incomplete",
-                f"tensor {tensor} lies beyond the end of the file "
+                f"tensor {excerpt(tensor)} lies beyond the end of the file "
                 f"({human_bytes(size)} of {human_bytes(whole)} are here)",
             )
 
@@ -234,7 +247,11 @@ class GGUFHeader:
     """A cursor over a mapped file: key/values, then the table of tensors; ``parse`` fills the attributes.
 
     The ``gguf`` package builds Python lists of the whole vocabulary first, 0.3 s for a big one; here long
-    arrays are stepped over, and a header that is cut off is told from one that is whole.
+    arrays are stepped over, and a header that is cut off is told from one that is damaged.
+
+    Args:
+        file: Name of the file, for errors.
+        data: Its bytes.
 
     Attributes:
         values: Scalars and short number arrays by key.
@@ -243,14 +260,17 @@ class GGUFHeader:
         ends: (tensor, byte after its last one), counted from the start of the file.
     """
 
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, file: str, data: mmap.mmap) -> None:
         self.size_bytes = len(data)
         self.values: dict[str, Scalar | list[float]] = {}
         self.lengths: dict[str, int] = {}
         self.elements: dict[str, int] = {}
         self.ends: list[tuple[str, int]] = []
+        self._file = file
         self._data = data
         self._at = 8
+        self._text_bytes = 0
+        self._strings = 0
 
     def text(self, key: str) -> str:
         """A text value, empty if there is none."""
@@ -258,44 +278,74 @@ class GGUFHeader:
         return value if isinstance(value, str) else ""
 
     def number(self, key: str, default: int = 0) -> int:
-        """A number; of a list, one for each layer, the mean rounded up."""
+        """A number; of a list, one for each layer, the mean rounded up.
+
+        Raises:
+            ModelCorruptError: it is negative, infinite or no number.
+        """
         value = self.values.get(key, default)
         if isinstance(value, list):
-            return ceil(sum(value) / len(value)) if value else default
-        return int(value) if isinstance(value, int | float) else default
+            value = sum(value) / len(value) if value else default
+        if isinstance(value, str) or not (value == default or 0 <= value <= _LARGEST_NUMBER):
+            raise self._damage(f"{excerpt(key)} is {excerpt(str(value), 40)}")
+        return ceil(value)
 
     def parse(self) -> None:
         """Read everything up to the tensors' data.
 
         Raises:
-            struct.error, KeyError, ValueError, OverflowError: The header is cut off or is no header.
+            struct.error, OverflowError: The header is cut off.
+            ModelCorruptError: It says what cannot be.
         """
-        tensors, fields = self._scalar("Q"), self._scalar("Q")
-        for _ in range(int(fields)):
+        tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
+        for count, kind in ((tensors, "tensors"), (fields, "fields")):
+            if count > _MOST_ENTRIES:
+                raise self._damage(f"its header announces {count:,} {kind}")
+        for _ in range(fields):
             self._field()
-        table = [self._tensor() for _ in range(int(tensors))]
         alignment = self.number("general.alignment", 32)
+        if alignment < 1:
+            raise self._damage("general.alignment is 0")
+        table = [self._tensor() for _ in range(tensors)]
         start = -(-self._at // alignment) * alignment
         self.ends = [(name, start + end) for name, end in table]
 
+    def _damage(self, what: str) -> ModelCorruptError:
+        return ModelCorruptError(f"{self._file} is damaged", what)
+
     def _field(self) -> None:
         key = self._string()
-        kind = int(self._scalar("I"))
+        if key in self.values or key in self.lengths:
+            raise self._damage(f"its header has {excerpt(key)} twice")
+        kind = self._value_type()
         if kind != _ARRAY:
             self.values[key] = self._value(kind)
             return
-        kind, length = int(self._scalar("I")), int(self._scalar("Q"))
+        kind, length = self._value_type(), int(self._scalar("Q"))
         self.lengths[key] = length
         if kind == _STRING:
             self._skip_strings(length)
+        elif kind == _ARRAY:
+            raise self._damage(f"{excerpt(key)} is an array of arrays")
         elif length <= _LONGEST_ARRAY_KEPT:
             self.values[key] = [float(self._value(kind)) for _ in range(length)]
         else:
             self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
 
+    def _value_type(self) -> int:
+        kind = int(self._scalar("I"))
+        if kind not in _SCALARS and kind not in (_STRING, _ARRAY):
+            raise self._damage(f"its header has a value of type {kind}, which there is not")
+        return kind
+
     def _tensor(self) -> tuple[str, int]:
         name = self._string()
-        shape = [int(self._scalar("Q")) for _ in range(int(self._scalar("I")))]
+        dimensions = int(self._scalar("I"))
+        if dimensions > _MOST_DIMENSIONS:
+            raise self._damage(f"its tensor {excerpt(name)} has {dimensions:,} dimensions")
+        if name in self.elements:
+            raise self._damage(f"it has the tensor {excerpt(name)} twice")
+        shape = [int(self._scalar("Q")) for _ in range(dimensions)]
         kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
         count = prod(shape)
         self.elements[name] = count
@@ -315,10 +365,16 @@ class GGUFHeader:
         length = int(self._scalar("Q"))
         if length > self.size_bytes - self._at:
             raise struct.error("text beyond the end of the file")
+        self._text_bytes += length
+        if self._text_bytes > _MOST_TEXT_BYTES:
+            raise self._damage(f"its header holds more than {human_bytes(_MOST_TEXT_BYTES)} of text")
         self._at += length
         return self._data[self._at - length : self._at].decode("utf-8", errors="replace")
 
     def _skip_strings(self, count: int) -> None:
+        self._strings += count
+        if self._strings > _MOST_STRINGS:
+            raise self._damage(f"its header announces {self._strings:,} words")
         at, data, unpack = self._at, self._data, _LENGTH.unpack_from
         for _ in range(count):
             at += 8 + unpack(data, at)[0]

@@ -77,9 +77,13 @@ class ChatFormat:
 
         Raises:
             UsageError: the template has no place for these turns.
+            ModelCorruptError: the vocabulary has no token for any character of the question.
         """
         head = self._conversation(history) if history else self.head
-        return (*head, *self._model.tokenize(question.strip(), special=False), *self.tail)
+        asked = self._model.tokenize(question.strip(), special=False)
+        if not asked:
+            raise ModelCorruptError(f"the vocabulary of {self._model.path.name} cannot spell the question")
+        return (*head, *asked, *self.tail)
 
     def sha256(self) -> str:
         """Digest of the prompt around a question, by which calibrations and kept draws know it."""

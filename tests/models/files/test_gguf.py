@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+import struct
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -121,8 +124,99 @@ def test_every_truncation_is_noticed(tmp_path: Path, make_gguf: Make) -> None:
 def test_absurd_lengths_do_not_hang(tmp_path: Path, make_gguf: Make) -> None:
     data = bytearray(make_gguf())
     data[16:24] = b"\xff" * 8
-    with pytest.raises(ModelCorruptError, match="is incomplete"):
+    with pytest.raises(ModelCorruptError, match="is damaged"):
         read_info(write(tmp_path, bytes(data)))
+
+
+U32, F32, BOOL, STRING, ARRAY, F64 = 4, 6, 7, 8, 9, 12
+
+
+def text(value: str) -> bytes:
+    data = value.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def field(key: str, kind: int, value: bytes) -> bytes:
+    return text(key) + struct.pack("<I", kind) + value
+
+
+def tensor(name: str, *shape: int, dimensions: int | None = None) -> bytes:
+    count = len(shape) if dimensions is None else dimensions
+    return text(name) + struct.pack(f"<I{len(shape)}QIQ", count, *shape, 0, 0)
+
+
+def header(*fields: bytes, tensors: Sequence[bytes] = (), behind: int = 4096) -> bytes:
+    counts = struct.pack("<QQ", len(tensors), len(fields))
+    return b"GGUF\3\0\0\0" + counts + b"".join(fields) + b"".join(tensors) + bytes(behind)
+
+
+LLAMA = field("general.architecture", STRING, text("llama"))
+NAN, INFINITY = struct.pack("<f", math.nan), struct.pack("<d", math.inf)
+DAMAGED = {
+    "general.alignment is 0": header(LLAMA, field("general.alignment", U32, bytes(4))),
+    "general.alignment is no": header(LLAMA, field("general.alignment", STRING, text("no"))),
+    "llama.attention.head_count is nan": header(LLAMA, field("llama.attention.head_count", F32, NAN)),
+    "llama.context_length is inf": header(
+        LLAMA, field("llama.context_length", ARRAY, struct.pack("<IQ", F64, 1) + INFINITY)
+    ),
+    "llama.block_count is -1.0": header(LLAMA, field("llama.block_count", F32, struct.pack("<f", -1))),
+    "its header has general.architecture twice": header(LLAMA, LLAMA),
+    "its header has a value of type 99, which there is not": header(field("a", 99, b"")),
+    "a b\\x1b is an array of arrays": header(
+        field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))
+    ),
+    "its tensor t has 50,000 dimensions": header(LLAMA, tensors=[tensor("t", *[2**64 - 1] * 50_000)]),
+    "its tensor t has 1,000,000 dimensions": header(
+        LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000
+    ),
+    "it has the tensor t twice": header(LLAMA, tensors=[tensor("t", 1), tensor("t", 1)]),
+    "its header announces 100,001 tensors": header(LLAMA, tensors=[tensor("t")] * 100_001),
+    "its header announces 9,223,372,036,854,775,808 fields": (
+        b"GGUF\3\0\0\0" + struct.pack("<QQ", 0, 2**63) + bytes(4096)
+    ),
+    "its header announces 8,000,001 words": header(
+        field("w", ARRAY, struct.pack("<IQ", STRING, 8_000_001)), behind=70_000_000
+    ),
+    "its header holds more than 17 MB of text": header(field("t", STRING, text("x" * 17_000_000))),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_header_is_told_from_a_torn_one_and_costs_little(tmp_path: Path, what: str) -> None:
+    path = write(tmp_path, DAMAGED[what])
+    started = time.process_time()
+    with pytest.raises(ModelCorruptError) as raised:
+        read_info(path)
+    assert time.process_time() - started < 3
+    assert (raised.value.message, raised.value.facts) == ("m.gguf is damaged", (what,))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(field("w", ARRAY, struct.pack("<IQ", STRING, 7_000_000)), behind=70_000_000),
+        header(*(field(f"key {n}", U32, bytes(4)) for n in range(100_000))),
+        header(LLAMA, tensors=[tensor(f"t{n}", 1) for n in range(100_000)], behind=70_000_000),
+    ],
+    ids=["words", "fields", "tensors"],
+)
+def test_a_header_as_large_as_may_be_is_read_in_seconds(tmp_path: Path, data: bytes) -> None:
+    path = write(tmp_path, data)
+    started = time.process_time()
+    read_info(path)
+    assert time.process_time() - started < 5
+
+
+def test_lengths_beyond_all_numbers_are_a_torn_header(tmp_path: Path) -> None:
+    for kind in (U32, STRING):
+        numbers = field("n", ARRAY, struct.pack("<IQ", kind, 2**64 - 1) + b"\xff" * 64)
+        with pytest.raises(ModelCorruptError):
+            read_info(write(tmp_path, header(numbers, LLAMA)))
+
+
+def test_an_architecture_is_shown_in_part(tmp_path: Path) -> None:
+    long = header(field("general.architecture", STRING, text("x\x1b" * 50_000)))
+    assert read_info(write(tmp_path, long)).architecture == "x\\x1b" * 30 + "..."
 
 
 @pytest.mark.parametrize(
@@ -160,3 +254,17 @@ def test_load_failures_are_explained(line: str, kind: type[Exception], words: st
     assert error.message == words
     if kind is not ModelCorruptError:
         assert line in error.facts
+
+
+def test_the_cause_of_a_failed_load_is_among_the_facts() -> None:
+    said = [
+        "llama_model_loader: loaded meta data",
+        "gguf_init_from_reader: duplicate key 'general.name' for tensors 1 and 2",
+        "gguf_init_from_reader: failed to read key-value pairs",
+        "llama_model_load: error loading model: failed to load model from " + "x" * 1000,
+        "llama_model_load_from_file_impl: failed to load model",
+    ]
+    facts = explain_load_failure(said, Path("m.gguf")).facts
+    assert facts[0] == said[1]
+    assert len(facts) == 4
+    assert max(map(len, facts)) < 210

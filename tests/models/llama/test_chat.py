@@ -82,3 +82,14 @@ def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, temp
         ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
     assert caught.value.slug == "bad-conversation"
     model.close()
+
+
+def test_a_question_that_the_vocabulary_cannot_spell_is_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(tmp_path, tiny.CHATML)
+    chat = ChatFormat(model, "Be brief.")
+    monkeypatch.setattr(model, "tokenize", lambda text, special: [])
+    with pytest.raises(ModelCorruptError, match=r"the vocabulary of chain\.gguf cannot spell the question"):
+        chat.prompt("2 + 2?")
+    model.close()
