@@ -6,13 +6,15 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from adascale.engine.errors import AdascaleError, DiskFullError, UsageError, excerpt
 
 Value = str | int | bytes
 Arrays = Mapping[str, NDArray[Any]]
@@ -45,15 +47,30 @@ class BlobStore:
     Args:
         path: Created if missing.
         tables: Its tables; those of an older version with the same columns are read as they are.
+
+    Raises:
+        UsageError: the file cannot be opened or written, or another run holds it; as all methods do.
+        DiskFullError: a row cannot be kept.
+        AdascaleError: the file is damaged, or is something else (``bad-store``).
     """
 
     def __init__(self, path: Path, tables: Sequence[Table]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        for table in tables:
-            self._db.execute(table.schema())
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
+        with self._explained():
+            self._db = sqlite3.connect(path, isolation_level=None)
+        try:
+            with self._explained():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                for table in tables:
+                    self._db.execute(table.schema())
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -80,7 +97,8 @@ class BlobStore:
     def rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Key and values of every row, in the order in which they were put; a few at a time are in memory."""
         columns = ", ".join((*table.key, *table.values))
-        with closing(self._db.execute(f"SELECT {columns} FROM {table.name} ORDER BY rowid")) as rows:
+        query = f"SELECT {columns} FROM {table.name} ORDER BY rowid"
+        with self._explained(), closing(self._db.execute(query)) as rows:
             yield from rows
 
     def count(self, table: Table) -> int:
@@ -89,14 +107,66 @@ class BlobStore:
         assert row is not None, "a count is always there"
         return int(row[0])
 
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Around what makes objects of a row's values.
+
+        Raises:
+            AdascaleError: the values are not what was put.
+        """
+        try:
+            yield
+        except AdascaleError:
+            raise
+        except Exception as error:  # numpy, zipfile and json raise nearly anything
+            raise _damaged(self._path, f"{type(error).__name__}: {error}") from error
+
     def _insert(self, conflict: str, table: Table, row: tuple[Value, ...]) -> None:
         places = ", ".join("?" * len(row))
-        self._db.execute(f"INSERT OR {conflict} INTO {table.name} VALUES ({places})", row)
+        with self._explained():
+            self._db.execute(f"INSERT OR {conflict} INTO {table.name} VALUES ({places})", row)
 
     def _row(self, query: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
-        with closing(self._db.execute(query, values)) as rows:
+        with self._explained(), closing(self._db.execute(query, values)) as rows:
             found: tuple[Any, ...] | None = rows.fetchone()
             return found
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise _database_error(self._path, error) from error
+
+
+def _database_error(path: Path, error: sqlite3.DatabaseError) -> AdascaleError:
+    """The error for one of SQLite, by its result code (https://sqlite.org/rescode.html)."""
+    match getattr(error, "sqlite_errorname", "").split("_")[1:]:
+        case ["FULL", *_]:
+            return DiskFullError(
+                f"{path} cannot grow: the disk is full",
+                "every row in it is whole",
+                hint="free some space, and run the same command again: it goes on",
+            )
+        case ["BUSY" | "LOCKED", *_]:
+            return UsageError(f"{path} is being written by another run", slug="locked")
+        case ["CANTOPEN" | "READONLY" | "IOERR" | "PERM", *_]:
+            return _unusable(path, str(error))
+        case _:
+            return _damaged(path, str(error))
+
+
+def _unusable(path: Path, why: str) -> UsageError:
+    return UsageError(f"cannot use {path}: {why.lower()}", slug="unwritable")
+
+
+def _damaged(path: Path, why: str) -> AdascaleError:
+    return AdascaleError(
+        f"{path} is damaged",
+        excerpt(why),
+        hint="move it away; the same command then draws again what it held",
+        slug="bad-store",
+    )
 
 
 def _key_condition(table: Table) -> str:

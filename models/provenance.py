@@ -25,5 +25,6 @@ def models_of(blobs: BlobStore) -> ModelDescription:
     row = blobs.get(MODELS, _GENERATOR)
     if row is None:
         return ModelDescription()
-    found: ModelDescription = build(ModelDescription, json.loads(row[0]))
+    with blobs.decoding():
+        found: ModelDescription = build(ModelDescription, json.loads(row[0]))
     return found

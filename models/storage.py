@@ -66,12 +66,17 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
     Args:
         path: File to make or to replace; missing folders are made. Where it is a link, the file that the
-            link leads to is replaced. An existing file passes its permissions on.
+            link leads to is replaced. An existing file passes its permissions on. A device or a pipe is
+            written to: it has no contents to keep, and whoever may replace it must not.
 
     Raises:
         OSError: The file cannot be written.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{_APP}-{os.urandom(8).hex()}.tmp")
     try:

@@ -12,7 +12,7 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.types import Problem
 
-from ..disk.files import check_apart, check_writable, reason_of, unwritable
+from ..disk.files import check_apart, check_writable, reason_of, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import CodeOptions
@@ -98,7 +98,7 @@ def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
 
     program, trial = program_text(record), best_trial(record)
     if options.output is not None and program:
-        _write(options.output, program)
+        write_file(options.output, f"{program}\n".encode("utf-8", "surrogatepass"))
     if options.json_output:
         write_json(answer_record(record, load_seconds, __version__))
     elif options.output is None and program:
@@ -110,16 +110,6 @@ def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
     is_untested = task is not None and not task.given.tests
     if not program or not (trial.passes or is_untested):
         raise typer.Exit(NO_ANSWER)
-
-
-def _write(path: Path, program: str) -> None:
-    from adascale.models.storage import atomic_write
-
-    try:
-        with atomic_write(path) as file:
-            file.write(f"{program}\n".encode("utf-8", "surrogatepass"))
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def _warn_of_no_sandbox(trial: Trial, options: CodeOptions) -> None:

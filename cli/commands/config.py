@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.models.storage import atomic_write
 
-from ..disk.files import unwritable
+from ..disk.files import write_file
 from ..options.config_file import (
     Value,
     complete_key,
@@ -165,8 +164,4 @@ def _change(changes: dict[str, Value | None]) -> None:
             document.remove(key)
         else:
             document[key] = value
-    try:
-        with atomic_write(path) as file:
-            file.write(tomlkit.dumps(document).encode())
-    except OSError as error:
-        raise unwritable(path, error, "ADASCALE_CONFIG names another file") from error
+    write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")

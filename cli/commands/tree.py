@@ -10,7 +10,7 @@ import typer
 
 from adascale.engine.errors import UsageError
 
-from ..disk.files import check_apart, unwritable
+from ..disk.files import check_apart, check_writable, write_file
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import TraceArgument
@@ -51,15 +51,13 @@ def tree(
         output = None
     form, source = format_ or _format_by_name(output), trace_path(trace)
     if output is not None:
+        check_writable(output)
         check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
     text = _render(form, source)
     if output is None:
         write_payload(text)
         return
-    try:
-        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise unwritable(output, error) from error
+    write_file(output, text.rstrip("\n").encode() + b"\n")
     say(f"adascale: wrote {output}")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import DiskFullError, UsageError
+from adascale.models.storage import atomic_write
 
 
 def reason_of(error: OSError) -> str:
@@ -15,10 +17,37 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError:
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or the user's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskFullError:
     """The error for a file that could not be written; without a ``hint`` it names the usual fix."""
+    message = f"cannot write {path}: {reason_of(error)}"
+    if is_full(error):
+        return DiskFullError(message, hint="free some space, and run the same command again")
     usual = "name a file in a folder that exists" if isinstance(error, FileNotFoundError) else ""
-    return UsageError(f"cannot write {path}: {reason_of(error)}", hint=hint or usual, slug="unwritable")
+    return UsageError(message, hint=hint or usual, slug="unwritable")
+
+
+def write_file(path: Path, data: bytes, hint: str = "") -> None:
+    """Write a file whole: after an error the old one is there.
+
+    Args:
+        path: File to make or to replace.
+        data: Its contents.
+        hint: A fix to paste where it cannot be written.
+
+    Raises:
+        DiskFullError: there is no room for it.
+        UsageError: it cannot be written.
+    """
+    try:
+        with atomic_write(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise unwritable(path, error, hint) from error
 
 
 def check_writable(path: Path) -> None:

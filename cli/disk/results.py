@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from adascale.models.questions import id_digest
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import write_payload
-from .files import check_writable, unwritable
+from .files import check_writable, is_full, unwritable
 
 SCHEMA = "adascale.answer/1"
 """Of the records: what ``report.answer`` makes of a search."""
@@ -284,7 +283,7 @@ def _append_line(out: FileIO, path: Path, text: str) -> None:
 
 def _write_error(path: Path, exc: OSError) -> DiskFullError | UsageError:
     """The error for a failed write: a full disk has its own."""
-    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(exc):
         return DiskFullError(
             f"{path} cannot grow: {exc.strerror}",
             "every record in it is whole",

@@ -150,10 +150,17 @@ class Rollouts:
     def from_bytes(
         cls, problem: Problem, answers: tuple[str | None, ...], data: bytes, mode: Mode = "prose"
     ) -> Rollouts:
-        """The inverse of ``to_bytes``; what an older judge wrote is judged again."""
+        """The inverse of ``to_bytes``; what an older judge wrote is judged again.
+
+        Raises:
+            Exception: nearly any, where ``to_bytes`` did not make the blob.
+        """
         arrays = unpack(data)
         texts = unpack_texts(arrays["texts"]) if "texts" in arrays else ()
         own = {name: arrays[at] for name, at in _ARRAYS.items()}
+        sizes = {name: len(array) for name, array in own.items() if name != "token_ids"}
+        if set(sizes.values()) != {len(answers)}:
+            raise ValueError(f"arrays of other lengths than {len(answers)} nodes: {sizes}")
         rollouts = cls(problem, **own, answers=answers, texts=texts, mode=mode)
         return rollouts if arrays.get("judge") == _JUDGE else rollouts.judge()
 
@@ -221,14 +228,19 @@ class RolloutStore:
     def get(self, problem: Problem, mode: Mode = "prose") -> Rollouts | None:
         """The rollouts of a question in a mode; None where it is not done."""
         row = self._blobs.get(_ROLLOUTS, _key(problem, mode))
-        return None if row is None else Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1], mode)
+        if row is None:
+            return None
+        with self._blobs.decoding():
+            return Rollouts.from_bytes(problem, tuple(json.loads(row[0])), row[1], mode)
 
     def every(self) -> Iterator[Rollouts]:
         """All rollouts, in the order in which they were put; the problems have no ``meta``."""
         for key, answers, data in self._blobs.rows(_ROLLOUTS):
-            name, question, answer, *mode = json.loads(key)
-            problem = Problem(name, question, answer)
-            yield Rollouts.from_bytes(problem, tuple(json.loads(answers)), data, *mode)
+            with self._blobs.decoding():
+                name, question, answer, *mode = json.loads(key)
+                problem = Problem(name, question, answer)
+                rollouts = Rollouts.from_bytes(problem, tuple(json.loads(answers)), data, *mode)
+            yield rollouts
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
@@ -237,7 +249,10 @@ class RolloutStore:
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """``[nodes]`` rewards that ``put_rewards`` kept; None without any."""
         row = self._blobs.get(_REWARDS, _key(problem), prm)
-        return None if row is None else np.frombuffer(row[0], np.float32)
+        if row is None:
+            return None
+        with self._blobs.decoding():
+            return np.frombuffer(row[0], np.float32)
 
 
 def _key(problem: Problem, mode: Mode = "prose") -> str:

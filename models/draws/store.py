@@ -94,7 +94,11 @@ class DrawStore:
     def prompt(self, problem: Problem, mode: Mode) -> Prompt | None:
         """A question that was read in the prompt of a mode."""
         row = self._blobs.get(_PROMPTS, _prompt_key(problem, mode))
-        return None if row is None else Prompt(row[0], _unpack_readings(row[1])[0])
+        if row is None:
+            return None
+        with self._blobs.decoding():
+            [reading] = _unpack_readings(row[1])
+            return Prompt(int(row[0]), reading)
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw; a longer one replaces a shorter one."""
@@ -103,10 +107,13 @@ class DrawStore:
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
         """The steps of a draw that came at least that far."""
         row = self._blobs.get(_DRAWS, key)
-        steps = None if row is None else _unpack_steps(row[0])
-        if steps is None or (until == "answer" and steps[-1].finish == "step"):
+        if row is None:
             return None
-        return steps if until == "answer" else steps[:1]
+        with self._blobs.decoding():
+            steps = _unpack_steps(row[0])
+        if until == "answer":
+            return None if steps[-1].finish == "step" else steps
+        return steps[:1]
 
     def __contains__(self, key: str) -> bool:
         return self._blobs.holds(_DRAWS, key)
@@ -156,15 +163,23 @@ def _pack_steps(steps: Sequence[Step]) -> bytes:
 
 
 def _unpack_steps(blob: bytes) -> tuple[Step, ...]:
+    """One step at least.
+
+    Raises:
+        Exception: nearly any, where ``_pack_steps`` did not make the blob.
+    """
     arrays = unpack(blob)
     ids = np.split(arrays["token_ids"], np.cumsum(arrays["tokens"])[:-1])
     readings = _unpack_readings(arrays["readings"].tobytes())
     finishes = [FINISHES[at] for at in arrays["finish"]]
     rows = zip(unpack_texts(arrays["texts"]), ids, arrays["logprob"], finishes, readings, strict=True)
-    return tuple(
+    steps = tuple(
         Step(text, tuple(map(int, tokens)), float(logprob), finish, reading)
         for text, tokens, logprob, finish, reading in rows
     )
+    if not steps:
+        raise ValueError("a draw without a step")
+    return steps
 
 
 def _pack_readings(readings: Sequence[Reading | None]) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adascale.engine.errors import AdascaleError, DiskFullError, UsageError
 from adascale.models.blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 
 ONE = Table("one", ("key",), {"number": "INTEGER", "blob": "BLOB"})
@@ -95,3 +97,84 @@ def test_a_blob_of_python_objects_is_refused() -> None:
 @given(st.lists(st.text()))
 def test_texts_come_back_whatever_is_in_them(texts: list[str]) -> None:
     assert unpack_texts(unpack(pack({"texts": pack_texts(texts)}))["texts"]) == tuple(texts)
+
+
+def as_text(path: Path) -> None:
+    path.write_text("hello, this is no database\n" * 1000)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2 + 1)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    for at in range(100, len(data), 7):
+        data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+def with_another_schema(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE one; CREATE TABLE one (x)")
+
+
+def with_text_that_is_none(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE two SET text = CAST(x'ff' AS TEXT)")
+        db.commit()
+
+
+def read_all(path: Path) -> None:
+    with closing(BlobStore(path, (ONE, TWO))) as store:
+        list(store.rows(ONE))
+        list(store.rows(TWO))
+
+
+@pytest.mark.parametrize("damage", [as_text, cut, flip, with_another_schema, with_text_that_is_none])
+def test_a_damaged_file_is_named_with_a_way_out(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "x.sqlite"
+    with closing(BlobStore(path, (ONE, TWO))) as store:
+        for n in range(200):
+            store.put(ONE, [str(n)], n, bytes(500))
+            store.put(TWO, ["a", str(n)], "text")
+    damage(path)
+    with pytest.raises(AdascaleError) as raised:
+        read_all(path)
+    assert (raised.value.slug, raised.value.message) == ("bad-store", f"{path} is damaged")
+    assert raised.value.facts
+    assert raised.value.hint == "move it away; the same command then draws again what it held"
+
+
+def test_values_that_nobody_put_are_damage(store: BlobStore) -> None:
+    for blob in (b"", b"garbage", b"PK\x03\x04", pack({"a": np.array([1])})[:-9], "text"):
+        store.put(ONE, ["a"], 1, blob)
+        row = store.get(ONE, "a")
+        assert row is not None
+        with pytest.raises(AdascaleError, match="is damaged"), store.decoding():
+            unpack(row[1])
+    with pytest.raises(UsageError, match="as it is"), store.decoding():
+        raise UsageError("as it is")
+
+
+def test_what_is_no_file_or_is_held_by_another_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot use .*: unable to open database file"):
+        BlobStore(tmp_path, (ONE,))
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot use .*: (not a directory|file exists)"):
+        BlobStore(tmp_path / "file" / "x.sqlite", (ONE,))
+    path = tmp_path / "x.sqlite"
+    with closing(BlobStore(path, (ONE,))) as store, closing(sqlite3.connect(path)) as other:
+        store._db.execute("PRAGMA busy_timeout=1")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UsageError, match="is being written by another run") as raised:
+            store.put(ONE, ["a"], 1, b"")
+    assert raised.value.slug == "locked"
+
+
+def test_a_full_disk_is_said_and_what_is_there_stays(store: BlobStore) -> None:
+    store.put(ONE, ["a"], 1, b"")
+    store._db.execute("PRAGMA max_page_count=1")
+    with pytest.raises(DiskFullError, match="cannot grow: the disk is full"):
+        store.put(ONE, ["b"], 1, bytes(100_000))
+    assert store.count(ONE) == 1

@@ -113,3 +113,16 @@ def test_a_keyed_path_depends_on_every_part_and_not_on_the_order_of_keys(tmp_pat
     assert path.parent == tmp_path
     assert len(path.stem) == 24
     assert path.suffix == ".json"
+
+
+def test_a_device_or_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (Path(os.devnull), pipe):
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with atomic_write(path) as file:
+            file.write(b"new")
+        assert os.read(reader, 9) == (b"new" if path == pipe else b"")
+        os.close(reader)
+        assert not path.is_file()
+    assert os.listdir(tmp_path) == ["pipe"]

@@ -1,3 +1,4 @@
+import errno
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -18,7 +19,7 @@ from adascale.cli.export.mermaid import MERMAID_ROWS, to_mermaid
 from adascale.cli.export.page import to_html
 from adascale.cli.export.table import to_json
 from adascale.cli.export.text import to_svg, to_text
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.search.events import NodesPruned
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
@@ -291,8 +292,24 @@ def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(trace: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot write .*: there is no folder .*none"):
         run(trace, "-o", str(tmp_path / "none" / "t.html"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_full_disk_leaves_the_picture_that_was_there(
+    trace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    output = tmp_path / "t.html"
+    output.write_text("old")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DiskFullError, match=r"cannot write .*: no space left on device"):
+        run(trace, "-o", str(output))
+    assert output.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.html", "t.jsonl"]
 
 
 def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:

@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 from worlds import drawn, problems, searched
 
+from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
+from adascale.models.blobs import pack
 from adascale.models.calibration.artefact import Fingerprint
 from adascale.models.calibration.collect import DrawPlan, expected_tokens, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
@@ -91,6 +93,27 @@ def test_rollouts_of_an_older_version_are_read_and_judged_by_the_judge_of_now(tm
 def test_judging_again_counts_as_the_search_did() -> None:
     for rollouts in drawn(problems(12)):
         assert same(replace(rollouts, right=rollouts.right * 0).judge(), rollouts)
+
+
+@pytest.mark.parametrize("blob", [b"", b"garbage", pack({"parent": np.zeros(3)})])
+def test_rollouts_that_nobody_put_are_damage(store: RolloutStore, tmp_path: Path, blob: bytes) -> None:
+    [rollouts] = drawn(problems(1))
+    store.put(rollouts)
+    with closing(sqlite3.connect(tmp_path / "deep" / "rollouts.sqlite")) as db:
+        db.execute("UPDATE rollouts SET arrays = ?", (blob,))
+        db.commit()
+    with pytest.raises(AdascaleError, match="is damaged"):
+        store.get(rollouts.problem)
+    with pytest.raises(AdascaleError, match="is damaged"):
+        list(store.every())
+
+
+def test_rollouts_whose_arrays_do_not_fit_each_other_are_damage(store: RolloutStore) -> None:
+    [rollouts] = drawn(problems(1))
+    store.put(replace(rollouts, parent=rollouts.parent[:-1]))
+    with pytest.raises(AdascaleError, match="is damaged") as raised:
+        store.get(rollouts.problem)
+    assert "arrays of other lengths" in raised.value.facts[0]
 
 
 def test_texts_are_kept_step_by_step(store: RolloutStore) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from adascale.engine.code.task import read_task
+from adascale.engine.errors import AdascaleError
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -23,6 +24,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
+from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
 
@@ -253,3 +255,17 @@ def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other
     shown = key("assert f(2) == 4", "assert f(3) == 9", "code")
     assert shown == key("assert f(2) == 4", "assert f(5) == 25", "code")
     assert shown != key("assert f(1) == 1", "assert f(3) == 9", "code")
+
+
+@pytest.mark.parametrize("blob", [b"", b"garbage", pack({"texts": pack_texts([])})])
+def test_draws_that_nobody_put_are_damage(store: DrawStore, tmp_path: Path, blob: bytes) -> None:
+    store.put("key", (scripted_step("one", "stop"),))
+    store.put_prompt(PROBLEMS[0], "prose", Prompt(3, None))
+    with closing(sqlite3.connect(tmp_path / "draws" / "x.sqlite")) as db:
+        db.execute("UPDATE draws SET steps = ?", (blob,))
+        db.execute("UPDATE prompts SET reading = ?", (blob,))
+        db.commit()
+    with pytest.raises(AdascaleError, match="is damaged"):
+        store.get("key", "answer")
+    with pytest.raises(AdascaleError, match="is damaged"):
+        store.prompt(PROBLEMS[0], "prose")
