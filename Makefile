@@ -22,7 +22,9 @@ lint: setup
 
 # Type checkers do not see the mapping of folders to import names, so they get a tree of links.
 types: setup types-tree
-	$(BIN)/mypy -p adascale
+	for platform in linux darwin win32; do \
+	  $(BIN)/mypy -p adascale --platform $$platform --cache-dir .mypy_cache/$$platform || exit; \
+	done
 
 types-tree:
 	rm -rf .types && mkdir -p .types/adascale

@@ -24,6 +24,12 @@ from .errors import AdascaleError
 CPU_SECONDS = 2.0
 """Processor time of one request; wall time on Windows, which has no such timer."""
 
+# Creation flags of a child that does not get the user's Ctrl-C; elsewhere that takes ``start_new_session``.
+if sys.platform == "win32":
+    NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    NEW_GROUP = 0
+
 _READY = b"ready\n"
 
 
@@ -100,7 +106,9 @@ class LimitedChild:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the process that asks
+            # Ctrl-C is for the process that asks.
+            start_new_session=True,
+            creationflags=NEW_GROUP,
         )
         self._ready = False
         atexit.register(self._stop)

@@ -13,7 +13,7 @@ from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, Us
 
 from ..options import completion
 from ..options.declare import JsonLinesOption
-from ..terminal.console import say, write_payload
+from ..terminal.console import json_text, say, write_payload
 from ..terminal.text import columns
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _words(value: object) -> str:
 
 
 def _json(facts: Mapping[str, object]) -> str:
-    return json.dumps({"schema": SCHEMA, **facts}, ensure_ascii=False, allow_nan=False)
+    return json_text({"schema": SCHEMA, **facts})
 
 
 def _not_here(name: str) -> ModelNotFoundError:

@@ -123,15 +123,25 @@ def json_line(data: Mapping[str, Any]) -> str:
     return json.dumps(data, allow_nan=False, separators=(",", ":"))
 
 
+def json_text(data: Mapping[str, Any], indent: int | None = None) -> str:
+    """JSON for stdout: other scripts as they are in UTF-8, escaped for a code page, which may lack them.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
+    is_utf8 = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    return json.dumps(data, ensure_ascii=not is_utf8, allow_nan=False, indent=indent)
+
+
 def write_json(data: Mapping[str, Any]) -> None:
     """Write one object to stdout: indented on a terminal, one line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
-    write_payload(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=indent))
+    write_payload(json_text(data, indent))
 
 
 def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
     """Write one object a line to stdout."""
-    write_payload("\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records))
+    write_payload("\n".join(map(json_text, records)))
 
 
 def say(text: str) -> None:

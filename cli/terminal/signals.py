@@ -1,10 +1,11 @@
-"""Signals as exits: the first Ctrl-C asks, the second one insists; SIGTERM and SIGHUP unwind."""
+"""Signals as exits: the first Ctrl-C asks, the second one insists; SIGTERM and a hangup unwind."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +15,20 @@ from .console import say
 
 STOPPING = "Stopping... (Ctrl-C again to quit now)"
 
+# The terminal is closed; on Windows also Ctrl-Break.
+if sys.platform == "win32":
+    _HANGUP = signal.SIGBREAK
+else:
+    _HANGUP = signal.SIGHUP
+_ENDS = (signal.SIGTERM, _HANGUP)
+SIGNALS = (signal.SIGINT, *_ENDS)
 
 _Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise SystemExit with 128 + their number, so that a live view is closed.
+    """SIGTERM and a hangup raise SystemExit with 128 + their number, so that a live view is closed.
 
     Without it a hidden cursor would stay hidden.
     """
@@ -28,11 +36,8 @@ def unwinding() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    with _handle({signal.SIGTERM: leave, signal.SIGHUP: leave}):
+    with _handle(dict.fromkeys(_ENDS, leave)):
         yield
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -50,9 +55,7 @@ def leaving() -> Iterator[None]:
 
 
 @contextmanager
-def graceful(
-    on_first: Callable[[], None], ends: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGHUP)
-) -> Iterator[None]:
+def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS) -> Iterator[None]:
     """Let work stop by itself: the first signal calls ``on_first``, a second one insists.
 
     A first SIGINT says so on stderr. Nothing is raised into the block before the second signal, since it may

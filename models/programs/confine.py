@@ -18,6 +18,9 @@ import struct
 import sys
 import types
 
+# Windows has none of these limits; this also tells type checkers so.
+assert sys.platform != "win32"
+
 _PROCESSES = 4096
 """The kernel counts all processes and threads of the user, so this only ends what has run wild."""
 _OPEN_FILES = 64
@@ -89,6 +92,8 @@ def limit_resources(seconds: int, memory_bytes: int, file_bytes: int) -> None:
 
 def restrict_files(readable: list[str]) -> None:
     """Refuse every access to files but reading those below ``readable`` (Landlock), and ``/dev/null``."""
+    if sys.platform != "linux":
+        raise OSError("Landlock is a part of Linux")
     rules = dict.fromkeys(readable, _READ_FILE) | {os.devnull: _READ_FILE | _WRITE_FILE}
     ruleset = _call(
         "landlock_create_ruleset", _LANDLOCK_CREATE_RULESET, struct.pack("=Q", _ALL_OF_ABI_3), 8, 0

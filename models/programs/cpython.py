@@ -8,14 +8,17 @@ thread that reads what it prints bounds wall time and output, and kills its grou
 from __future__ import annotations
 
 import os
+import platform
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution
 
 from .executor import ProgramLimits, ThreadedExecutor
@@ -39,9 +42,14 @@ class CPythonExecutor(ThreadedExecutor):
         sandbox: Where programs run; ``detection.find_sandbox()`` has this machine's.
         processes: Programs that run at the same time.
         limits: Of each.
+
+    Raises:
+        AdascaleError: On Windows, whose pipes cannot be waited for together, and which has no such limits.
     """
 
     def __init__(self, sandbox: Sandbox, processes: int = 1, limits: ProgramLimits = ProgramLimits()) -> None:
+        if platform.system() == "Windows":
+            raise AdascaleError("on Windows programs run in monty alone", slug="no-sandbox")
         super().__init__(processes)
         self._command = sandbox.command(limits)
         self._limits = limits
@@ -85,8 +93,7 @@ class CPythonExecutor(ThreadedExecutor):
         except subprocess.TimeoutExpired:
             return _KILLED
         finally:
-            with suppress(ProcessLookupError, PermissionError):  # macOS forbids to signal a dead group
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill_group(process)
 
     def _read(
         self, process: subprocess.Popen[bytes], output: bytearray, errors: bytearray, deadline: float
@@ -111,6 +118,13 @@ class CPythonExecutor(ThreadedExecutor):
         return ""
 
 
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):  # macOS forbids to signal a dead group
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _failure(code: int, errors: bytes | bytearray) -> str:
     """Why a process ended as it did; empty where it ran to its end.
 
@@ -119,10 +133,11 @@ def _failure(code: int, errors: bytes | bytearray) -> str:
         errors: End of its stderr.
     """
     number = -code if code < 0 else code - 128
-    if number in (signal.SIGKILL, signal.SIGXCPU):
+    name = signal.Signals(number).name if number in set(signal.Signals) else ""
+    if name in ("SIGKILL", "SIGXCPU"):
         return _KILLED
-    if number in set(signal.Signals):
-        return f"the interpreter crashed: {signal.Signals(number).name}"
+    if name:
+        return f"the interpreter crashed: {name}"
     return _last_error(errors.decode("utf-8", "replace")) or f"SystemExit: {code}" if code else ""
 
 

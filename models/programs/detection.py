@@ -63,6 +63,8 @@ def why_not(sandbox: Sandbox) -> str:
 
 def _remedy() -> str:
     """What to install, where that can help; else how to do without."""
+    if sys.platform == "win32":
+        return "on Windows programs run in monty alone"
     if sys.platform == "linux" and not any(bubblewrap_programs()):
         return "pip install 'adascale[sandbox]'"
     return f"{setting('unsandboxed', True)} runs programs with limits alone"

@@ -64,10 +64,10 @@ UNSANDBOXED = Sandbox("unsandboxed")
 
 def candidates() -> Iterator[Sandbox]:
     """Sandboxes that this kind of machine may have, strongest first."""
-    if sys.platform == "linux" and platform.machine() in seccomp.MACHINES:
+    if platform.system() == "Linux" and platform.machine() in seccomp.MACHINES:
         yield from map(bubblewrap, bubblewrap_programs())
         yield landlock()
-    elif sys.platform == "darwin":
+    elif platform.system() == "Darwin":
         yield seatbelt()
 
 

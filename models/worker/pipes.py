@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import IO
 
 from adascale.engine.errors import WorkerAbortedError, WorkerDiedError, setting
+from adascale.engine.limited_child import NEW_GROUP
 
 from .messages import FromParent, FromWorker, decode, encode
 
@@ -27,8 +28,14 @@ _COMMAND = "from adascale.models.worker.server import main; main()"
 
 _LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')} or fewer {setting('samples')}"
 
-_FAULTS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
-"""Signals of a crash of the process itself; SIGILL means a library built for another machine."""
+# Exit codes of a process that crashed by itself; SIGILL would mean a library built for another machine.
+if sys.platform == "win32":
+    _OUT_OF_MEMORY = 0xC0000017
+    # abort, access violation, page that cannot be read, division by zero, failed check of the C runtime
+    _FAULTS = frozenset({3, 0xC0000005, 0xC0000006, 0xC0000094, 0xC0000409})
+else:
+    _OUT_OF_MEMORY = -signal.SIGKILL
+    _FAULTS = frozenset({-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGSEGV})
 
 _LAST_WORDS = re.compile(
     rb"terminate called |(?:.*/)?([\w.-]+\.(?:cc?|cpp|cuh?|h|hpp|mm?):\d+: .+)|\s+what\(\): (.+)"
@@ -101,6 +108,7 @@ class Pipes:
                 env={**ENVIRONMENT, **os.environ},
                 # Ctrl-C is for the parent, which passes it on as a message.
                 start_new_session=True,
+                creationflags=NEW_GROUP,
             )
         except OSError as error:
             started.set_exception(error)
@@ -129,8 +137,8 @@ class Pipes:
 def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
     """The error for a worker's exit code."""
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    memory = code == -signal.SIGKILL and not facts
-    kind = WorkerAbortedError if -code in _FAULTS else WorkerDiedError
+    memory = code == _OUT_OF_MEMORY and not facts
+    kind = WorkerAbortedError if code in _FAULTS else WorkerDiedError
     return kind(
         f"the process that runs the models {how}",
         *facts,
