@@ -2,9 +2,9 @@
 
 ``listener`` runs it, ``app`` has the routes, ``guard`` turns away what must not come in. A protocol is a
 ``rendering.Dialect``: a table of ``fields`` that reads a body into a ``request.AnswerRequest``, and a
-``Rendering`` that writes the answer; there are ``chat``, ``responses`` and ``messages``. ``searches`` runs
-what a client asks for in the ``hub``, which has the searches of all clients in one worker. ``follow`` tells
-the progress of one, with a line of ``progress`` for each step, up to what was ``found``; ``connection``
-sends it while there is a client. ``errors`` have a shape for each protocol, ``metrics`` counts for
-Prometheus, and ``mcp`` has the tools for agents.
+``Rendering`` that writes the answer; there are ``chat``, ``responses`` and ``messages``, and
+``openapi`` describes them. ``searches`` runs what a client asks for in the ``hub``, which has the searches of
+all clients in one worker. ``follow`` tells the progress of one, with a line of ``progress`` for each step, up
+to what was ``found``; ``connection`` sends it while there is a client. ``errors`` have a shape for each
+protocol, ``metrics`` counts for Prometheus, and ``mcp`` has the tools for agents.
 """

@@ -33,6 +33,7 @@ from .json_text import read_object
 from .mcp.server import http_route, make_mcp
 from .messages import MESSAGES
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
+from .openapi import openapi
 from .rendering import Dialect, Rendering, Stamp, collect, stream
 from .request import ServedEffort, ServedModel
 from .responses import RESPONSES
@@ -76,6 +77,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     routes = [
         Route("/health", server.health),
         Route("/metrics", server.show_metrics),
+        Route("/openapi.json", server.describe),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         Route(event_log.PATH, server.search, methods=["POST"]),
@@ -125,6 +127,11 @@ class _Server:
         """What was counted."""
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
+    async def describe(self, request: HttpRequest) -> Response:
+        """This interface as OpenAPI has it."""
+        needs_key = self._settings.access.key is not None
+        return json_response(openapi(request.app.routes, DIALECTS, self._served(), needs_key))
+
     async def list_models(self, request: HttpRequest) -> Response:
         """The model under each of its names."""
         data = [self._model(name) for name in self._served().names()]
@@ -170,6 +177,7 @@ class _Server:
                 return EventStream(await while_connected(request.receive, anext(events)), events)
             return json_response(await while_connected(request.receive, collect(progress, rendering)))
 
+        answer.__doc__ = f"{dialect.summary}."
         return answer
 
     async def _search(self, rendering: Rendering, client: str) -> AsyncGenerator[Progress, None]:

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import httpx2
+import jsonschema
 import pytest
+from from_schema import JSON, from_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted_server import MODEL, Served, served
+from scripted_server import LOCAL, OPENED, EchoPolicy, ScriptedWorker, Served, echo, served
 
-from adascale.serve.chat import CHAT
-from adascale.serve.request import EFFORTS, ServedModel
+from adascale.serve.app import DIALECTS, ServerSettings, make_app
+from adascale.serve.hub import Hub
+from adascale.serve.openapi import openapi
+from adascale.serve.request import ServedModel
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "user", "system", "assistant", "tool"])},
-    optional={"content": st.text(max_size=40) | JSON},
-)
-LIKELY: dict[str, st.SearchStrategy[Any]] = {
-    "model": st.sampled_from([MODEL, f"{MODEL}:none", f"{MODEL}:low", "other"]),
-    "messages": st.lists(MESSAGE, min_size=1, max_size=3),
-    "reasoning_effort": st.sampled_from(sorted(EFFORTS)),
-    "max_completion_tokens": st.integers(-1, 300),
-    "max_tokens": st.integers(1, 300),
-    "seed": st.integers(),
-    "n": st.integers(0, 20),
-    "stop": st.text(max_size=3) | st.lists(st.text(min_size=1, max_size=2), max_size=5),
-    "stream": st.booleans(),
-    "stream_options": st.fixed_dictionaries({}, optional={"include_usage": st.booleans()}),
-    "temperature": st.sampled_from([0.5, 1, 1.5]),
-    "top_p": st.sampled_from([0.95, 1]),
+AT_ONCE = 8
+"""Requests that an example sends at the same time."""
+
+APP = make_app(Hub(lambda: nullcontext(ScriptedWorker(EchoPolicy(echo))), 1, 1), ServerSettings(LOCAL))
+DOCUMENT = openapi(APP.routes, DIALECTS, ServedModel.of(OPENED.models, "medium"), needs_key=False)
+SCHEMAS = {
+    path: methods["post"]["requestBody"]["content"]["application/json"]["schema"]
+    for path, methods in DOCUMENT["paths"].items()
+    if "post" in methods
 }
-QUESTION = {"messages": st.just([{"role": "user", "content": "Say 42"}]), "reasoning_effort": st.just("none")}
-NAMES = sorted(CHAT.fields(ServedModel(MODEL, {}, "medium")).schema["properties"])
-ANY = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), JSON, max_size=5)
-NEAR = st.fixed_dictionaries({}, optional=LIKELY)
-RIGHT = st.fixed_dictionaries(QUESTION, optional={k: v for k, v in LIKELY.items() if k not in QUESTION})
+NAMES = st.sampled_from(sorted({name for schema in SCHEMAS.values() for name in schema["properties"]}))
+ANY = st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=5)
+USUAL = {"messages": [{"role": "user", "content": "Say 42"}], "input": "Say 42"}
+"""A question for each protocol."""
+
+EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    with served() as running:
+    with served(parallel=AT_ONCE) as running:
         yield running
 
 
@@ -56,26 +50,42 @@ def client(server: Served) -> Iterator[httpx2.Client]:
         yield opened
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-@given(body=RIGHT | NEAR | ANY)
-def test_a_body_is_answered_or_refused(server: Served, client: httpx2.Client, body: dict[str, Any]) -> None:
-    found = client.post("/v1/chat/completions", json=body)
-    assert found.status_code in (200, 400, 404), found.text
-    if found.status_code != 200:
-        assert found.json()["error"]["message"]
-    elif body.get("stream"):
-        assert found.text.endswith("data: [DONE]\n\n")
-    else:
-        assert found.json()["choices"]
+def bodies(path: str) -> st.SearchStrategy[Any]:
+    """Bodies of a path: allowed, allowed with a question for sure, nearly allowed, and others."""
+    allowed = from_schema(SCHEMAS[path])
+    question = {name: value for name, value in USUAL.items() if name in SCHEMAS[path]["properties"]}
+    nearly = st.builds(lambda body, other: {**body, **other}, allowed, ANY)
+    return allowed | allowed.map(lambda body: {**body, **question}) | nearly | JSON
+
+
+REQUESTS = st.one_of(*(st.tuples(st.just(path), bodies(path)) for path in SCHEMAS))
+
+
+@pytest.mark.timeout(300)  # 20 s of CPU time, and the other cores may be busy
+@settings(EXAMPLES, max_examples=250)
+@given(requests=st.lists(REQUESTS, min_size=AT_ONCE, max_size=AT_ONCE))
+def test_bodies_are_answered_or_refused(
+    server: Served, client: httpx2.Client, requests: list[tuple[str, Any]]
+) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda request: client.post(request[0], json=request[1]), requests))
+    for found in answers:
+        assert found.status_code in (200, 400, 404), found.text
+        if found.status_code != 200:
+            assert found.json()["error"]["message"]
+        elif found.headers["content-type"].startswith("text/event-stream"):
+            assert found.text.endswith("\n\n")
+        else:
+            assert found.json()["adascale"]
     assert server.hub.running == 0
 
 
 METHODS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
-PATHS = st.sampled_from(["health", "metrics", "v1/models", "v1/models/x", "v1/chat/completions", ""])
+PATHS = st.sampled_from(["/", *DOCUMENT["paths"]])
 SAFE = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#?"), max_size=20)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(EXAMPLES, max_examples=200)
 @given(method=METHODS, path=PATHS | SAFE, content=st.binary(max_size=60), origin=st.none() | SAFE)
 def test_a_request_of_any_kind_is_answered(
     client: httpx2.Client, method: str, path: str, content: bytes, origin: str | None
@@ -83,3 +93,17 @@ def test_a_request_of_any_kind_is_answered(
     headers = {"Origin": origin} if origin else {}
     found = client.request(method, f"/{path.lstrip('/')}", content=content, headers=headers)
     assert found.status_code < 500, (found.status_code, found.text)
+
+
+def test_the_server_gives_the_document(client: httpx2.Client) -> None:
+    assert client.get("/openapi.json").json() == DOCUMENT
+
+
+def test_the_document_describes_each_path_and_its_errors(client: httpx2.Client) -> None:
+    jsonschema.Draft202012Validator.check_schema(DOCUMENT["components"]["schemas"]["Error"])
+    for path, schema in SCHEMAS.items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        refused = client.post(path, json={"beam_width": 3})
+        jsonschema.validate(refused.json(), DOCUMENT["components"]["schemas"]["Error"])
+    assert all(operation["summary"] for path in DOCUMENT["paths"].values() for operation in path.values())
+    assert {"/health", "/metrics", "/v1/models", "/v1/models/{name}", *SCHEMAS} < DOCUMENT["paths"].keys()

@@ -1,0 +1,85 @@
+"""The OpenAPI document, made of the routes and of the tables of fields that read their bodies."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.routing import BaseRoute, Route
+
+from .. import __version__
+from .fields import JsonObject
+from .rendering import Dialect
+from .request import ServedModel
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"], "description": "The field that is to blame."},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
+
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def openapi(
+    routes: Sequence[BaseRoute], dialects: Sequence[Dialect], served: ServedModel, needs_key: bool
+) -> JsonObject:
+    """The document in OpenAPI 3.1.
+
+    Args:
+        routes: Of the server; the first line of an endpoint's docstring is its summary.
+        dialects: Protocols that are spoken at some of them.
+        served: The model, whose names and sampler the bodies of requests depend on.
+        needs_key: Whether a request has to bring a key.
+    """
+    spoken = {dialect.path: dialect for dialect in dialects}
+    paths: dict[str, JsonObject] = {}
+    for route in routes:
+        if isinstance(route, Route):
+            operation = _operation(route, spoken.get(route.path), served)
+            path = re.sub(r":\w+(?=\})", "", route.path)  # without the converter of a parameter
+            paths |= {path: {method.lower(): operation for method in (route.methods or set()) - {"HEAD"}}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "adascale", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR}, "securitySchemes": _KEYS},
+    }
+    return {**document, "security": [{name: []} for name in _KEYS]} if needs_key else document
+
+
+def _operation(route: Route, dialect: Dialect | None, served: ServedModel) -> JsonObject:
+    refused = {"description": "Refused", "content": _json({"$ref": "#/components/schemas/Error"})}
+    answered: JsonObject = {"description": "Answered"}
+    operation = {
+        "summary": (inspect.getdoc(route.endpoint) or "").partition("\n")[0],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in route.param_convertors
+        ],
+        "responses": {"200": answered, "4XX": refused, "5XX": refused},
+    }
+    if dialect is None:
+        return operation
+    answered["content"] = {**_json({"type": "object"}), "text/event-stream": {"schema": {"type": "string"}}}
+    return {**operation, "requestBody": {"required": True, "content": _json(dialect.fields(served).schema)}}
+
+
+def _json(schema: JsonObject) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,46 @@
+"""Values that a JSON schema allows, as far as the server's document uses JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+_MOST_ITEMS = 3
+"""Items of a list, and fields of an object beside the required ones."""
+
+
+def from_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Draws values."""
+    match schema:
+        case {"enum": values}:
+            return st.sampled_from(values)
+        case {"const": value}:
+            return st.just(value)
+        case {"anyOf": several}:
+            return st.one_of(*map(from_schema, several))
+        case {"type": "string"}:
+            return st.text(min_size=schema.get("minLength", 0), max_size=20)
+        case {"type": "boolean"}:
+            return st.booleans()
+        case {"type": "integer", "minimum": least, "maximum": most}:
+            return st.integers(least, most)
+        case {"type": "array", "items": items}:
+            most = min(schema["maxItems"], _MOST_ITEMS)
+            return st.lists(from_schema(items), min_size=schema.get("minItems", 0), max_size=most)
+        case {"type": "object", "properties": properties, "required": required}:
+            fields = {name: from_schema(value) for name, value in properties.items()}
+            few = st.lists(st.sampled_from(sorted(fields)), max_size=_MOST_ITEMS)
+            return few.flatmap(
+                lambda names: st.fixed_dictionaries(
+                    {name: fields[name] for name in dict.fromkeys([*required, *names])}
+                )
+            )
+    assert not schema.keys() - {"description"}, f"unknown schema: {schema}"
+    return JSON
