@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import json
+import math
 import random
 import re
 import sys
@@ -129,7 +130,7 @@ def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str
 
 def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     try:
-        data = json.loads(line)
+        data = _DECODER.decode(line)
     except json.JSONDecodeError as exc:
         msg = re.sub(r"^Expecting '(.)' delimiter$", r'expected "\1"', exc.msg)
         why = f"{msg[:1].lower()}{msg[1:]} at column {exc.pos + 1}"
@@ -137,6 +138,15 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     except (ValueError, RecursionError) as exc:
         return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
     return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+_DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finite)
+"""Reads NaN and Infinity, as Python and pandas write them, as null: a record could not carry them."""
 
 
 def _point_at(line: str, place: int) -> tuple[str, str]:
@@ -227,7 +237,7 @@ def _make_problem(
         task = read_task(question, data)
     except UsageError as error:
         return UsageError(f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug)
-    own = {*_OWN, question_field, *(FIELDS if task is not None else ())}
+    own = {*_OWN, "line", question_field, *(FIELDS if task is not None else ())}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
     return Problem(id_, question.strip(), None if answer is None else str(answer), meta, task=task)
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -18,7 +18,7 @@ import typer
 
 from adascale import __version__
 from adascale.engine.answers.equality import is_right
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import AdascaleError, UsageError, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request
@@ -27,7 +27,7 @@ from adascale.models.questions import BadLine, count_lines, id_digest, read_prob
 
 from ..disk.files import check_apart, unwritable
 from ..disk.results import Results, open_results, run_conditions
-from ..disk.trace import TraceWriter
+from ..disk.trace import TraceWriter, is_trace
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
@@ -35,7 +35,7 @@ from ..options.groups import BatchOptions, SearchOptions
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
-from ..report.answer import answer_record, error_record, run_record
+from ..report.answer import FIELDS, answer_record, error_record, run_record
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
 from ..terminal.signals import graceful
@@ -96,6 +96,7 @@ class _Run:
         source: File of the questions, or ``-``.
         counts: What has become of the questions so far.
         opening: The view that shows it, to be opened.
+        _cut_off: Questions by id that a death of the worker cut off, and that are asked once more.
     """
 
     options: BatchOptions
@@ -105,6 +106,7 @@ class _Run:
     opening: AbstractContextManager[BatchView]
     _started: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
+    _cut_off: dict[str, Problem] = field(default_factory=dict)
 
     def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
         """Ask what has no record yet; without such a question no model is loaded."""
@@ -126,11 +128,14 @@ class _Run:
             self.results.begin(run_conditions(run_record(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            requests = (
-                Request(problem, settings if problem.task is None else of_tasks)
-                for problem in chain([first], todo)
-            )
-            self._ask(worker.serve(requests), view)
+
+            def ask(problems: Iterable[Problem]) -> None:
+                asked = (Request(each, settings if each.task is None else of_tasks) for each in problems)
+                self._ask(worker.serve(asked), view)
+
+            ask(chain([first], todo))
+            if self._cut_off and not worker.interrupted:
+                ask(list(self._cut_off.values()))
             self.counts.interrupted = worker.interrupted
 
     def _source_name(self) -> str:
@@ -180,17 +185,22 @@ class _Run:
                 yield line
 
     def _write_record(self, problem: Problem, search: Record) -> None:
-        """Write what became of a question."""
-        record = answer_record(search, self._loaded, __version__, self.options.search.min_confidence)
+        """Write what became of a question; one that a death of the worker cut off is asked once more."""
+        record = {
+            **_carried_fields(problem),
+            **answer_record(search, self._loaded, __version__, self.options.search.min_confidence),
+        }
         if isinstance(search.end, SearchFailed):
             error = search.end.error()
-            self._write_failure(
-                problem.id, f"{problem.id}: {error.message}", {**problem.meta, **record}, error
-            )
+            was_read = search.usage.prompt_tokens + search.usage.reused_tokens > 0  # else it may be to blame
+            if isinstance(error, WorkerDiedError) and was_read and problem.id not in self._cut_off:
+                self._cut_off[problem.id] = problem
+                return
+            self._write_failure(problem.id, f"{problem.id}: {error.message}", record, error)
         elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
             record |= _grade(problem, record["answer"])
             self.counts.add_record(record)
-            self.results.write({**problem.meta, **record})
+            self.results.write(record)
 
     def _write_failure(self, name: str, said: str, record: dict[str, Any], error: AdascaleError) -> None:
         """Count a failure and write its record; the first few are warnings too.
@@ -299,8 +309,18 @@ def _make_folder(path: Path) -> None:
         raise unwritable(path, exc) from exc
 
 
+def _carried_fields(problem: Problem) -> dict[str, Any]:
+    """Fields of a question that its record has too: the number of its line, and the user's own."""
+    return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
+
+
 def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:
-    with TraceWriter(folder / f"{_file_name(problem.id)}.jsonl") as writer:
+    """Write the log of a search by its question's id, but over nothing that is no trace."""
+    path = folder / f"{_file_name(problem.id)}.jsonl"
+    if path.exists() and not is_trace(path):
+        show_warning(Notice("not-a-trace", f"{path} is no trace and stays as it is; {problem.id} has none"))
+        return
+    with TraceWriter(path) as writer:
         for event in log:
             writer.write(event)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -98,6 +99,12 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         yield Results(lambda results: write_payload)
         return
     path = _target(Path(output))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(
+            f"cannot write {path}: it is no file, and records are read before they are written",
+            hint=f"leave out --output: adascale batch ... > {shlex.quote(output)}",
+            slug="unwritable",
+        )
     with ExitStack() as stack:
         stack.enter_context(_lock(path))
 
@@ -127,6 +134,9 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
 
     Returns:
         Version, models by sha256, sampler, search and limits by name; None for a record without a search.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: the record is not one of ours.
     """
     if "search" not in record:
         return None
@@ -142,6 +152,7 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
         "time limit": record["budget"]["time_s"]["limit"],
         **(record["sampling"] or {}),
         **record["search"],
+        "seed": int(record["search"]["seed"]),
     }
 
 
@@ -246,12 +257,11 @@ def _record(line: bytes) -> dict[str, Any] | None:
     """The record of a line; None where the line is none of ours."""
     try:
         record = json.loads(line)
-    except ValueError:
+        is_ours = record["schema"] == SCHEMA and {"id", "status"} <= record.keys()
+        run_conditions(record)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return None
-    ours = (
-        isinstance(record, dict) and record.get("schema") == SCHEMA and "id" in record and "status" in record
-    )
-    return record if ours else None
+    return record if is_ours else None
 
 
 def _drop_failed(path: Path) -> None:

@@ -23,6 +23,14 @@ from ..terminal.console import as_typed
 from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
+FIELDS = frozenset({
+    "schema", "id", "question", "status", "answer", "solution", "mode", "execution", "confidence",
+    "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm", "calibration",
+    "sampling", "search", "warnings", "version",
+    "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
+})  # fmt: skip
+"""Every field that a record of a batch may have; no field of a question takes its name."""
+
 _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
 

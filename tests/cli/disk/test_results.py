@@ -108,7 +108,30 @@ def test_a_torn_first_record_is_cut_off(path: Path) -> None:
     assert ids(path) == ["a"]
 
 
-@pytest.mark.parametrize("text", ["hello", '{"a": [', "hello\n", '{"id": "a"}\n', '[1]\n{"a": 1}\n', "\n"])
+WITH_HOLES = [
+    {name: value for name, value in record("a", **made(1)).items() if name != left_out}
+    for left_out in ("version", "budget", "sampling")
+]
+OF_OTHER_SHAPES = [
+    record("a", **made(1) | changed)
+    for changed in (
+        {"model": "text"},
+        {"calibration": [1]},
+        {"budget": 5},
+        {"search": {"strategy": "vote"}},
+        {"search": [1]},
+        {"search": {"seed": "text"}},
+    )
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("hello", '{"a": [', "hello\n", '{"id": "a"}\n', '[1]\n{"a": 1}\n', "\n", "[" * 100_000, "NaN\n"),
+        *(f"{json.dumps(each)}\n" for each in (*WITH_HOLES, *OF_OTHER_SHAPES)),
+    ],
+)
 def test_what_is_no_output_of_a_batch_is_left_alone(path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match="no output of adascale batch"):
@@ -124,6 +147,16 @@ def test_a_directory_or_a_missing_folder_cannot_be_written(tmp_path: Path) -> No
     for output in (tmp_path, tmp_path / "no" / "out.jsonl"):
         with pytest.raises(UsageError, match="cannot write"):
             write(output, record("a"))
+
+
+def test_a_device_or_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for output in (tmp_path / "pipe", Path(os.devnull), Path("/dev/full")):
+        before = sorted(output.parent.iterdir())
+        with pytest.raises(UsageError, match="it is no file") as error:
+            write(output, record("a"))
+        assert error.value.hint.endswith(f"> {output}")
+        assert sorted(output.parent.iterdir()) == before
 
 
 def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None:
