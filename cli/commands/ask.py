@@ -13,6 +13,7 @@ from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import AskOptions
 from ..terminal.console import say, write_json, write_payload
+from .ask_server import search_on_server
 from .one_search import question_text, search_one
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def ask(
         ),
     ] = None,
     *,
+    context: typer.Context,
     options: AskOptions,
 ) -> None:
     """Answer one question by searching over reasoning steps.
@@ -42,6 +44,16 @@ def ask(
     echo "What is 17 * 23?" | adascale ask -x
     adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
+    text = question_text(question, _EXAMPLE)
+    if options.server.url is None:
+        record, loaded = _search_here(text, options)
+    else:
+        record, loaded = search_on_server(text, options, context)
+    _finish(record, loaded, options)
+
+
+def _search_here(question: str, options: AskOptions) -> tuple[Record, float]:
+    """Search with models of this machine; as ``search_one``."""
     from ..open_models import settings_for
 
     search = options.search
@@ -50,9 +62,7 @@ def ask(
         settings = settings_for(search, options.view.terminal, worker)
         return settings.in_mode(search.mode, worker.open_models.modes)
 
-    problem = Problem("1", question_text(question, _EXAMPLE))
-    record, loaded = search_one(problem, search.make_strategy(), options.session, options.view, settle)
-    _finish(record, loaded, options)
+    return search_one(Problem("1", question), search.make_strategy(), options.session, options.view, settle)
 
 
 def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from ..terminal.console import may_animate, read_stdin
 from ..terminal.signals import graceful
 
 if TYPE_CHECKING:
+    from adascale.engine.search.events import Event
     from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Settings
     from adascale.models.worker.client import Worker
@@ -50,6 +51,23 @@ def question_text(argument: str | None, example: str) -> str:
     return text.strip()
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A search that begins when its events are read.
+
+    Attributes:
+        events: The log, as it is written.
+        interrupt: Lets the search end with what it has found; called from any thread.
+    """
+
+    events: Iterator[Event]
+    interrupt: Callable[[], None]
+
+
+OpenSource = Callable[[Callable[[str], None]], AbstractContextManager[Source]]
+"""Opens what searches; gets what shows a line meanwhile."""
+
+
 def search_one(
     problem: Problem,
     strategy: Strategy,
@@ -57,7 +75,7 @@ def search_one(
     view: ViewOptions,
     settle: Callable[[Worker], Settings],
 ) -> tuple[Record, float]:
-    """Search one problem, and show it on stderr.
+    """Search one problem with models of this machine; returns and raises as ``show_search``.
 
     Args:
         problem: What is asked.
@@ -65,6 +83,23 @@ def search_one(
         options: Of the models.
         view: How it is shown and kept.
         settle: Gives the settings once the models are open.
+    """
+    session = replace(options, branches=min(strategy.branches, MAX_BRANCHES))
+
+    @contextmanager
+    def open_source(status: Callable[[str], None]) -> Iterator[Source]:
+        # Imported below the first line, as is all that is not needed to draw it.
+        from ..open_models import open_worker
+
+        with open_worker(session, view.terminal, status) as worker:
+            events = worker.run([problem], settle(worker))
+            yield Source((event for _, event in events), worker.interrupt)
+
+    return show_search(open_source, view)
+
+
+def show_search(open_source: OpenSource, view: ViewOptions) -> tuple[Record, float]:
+    """Show a search on stderr, and keep it.
 
     Returns:
         The record of a search that has a result, and the seconds that loading took.
@@ -75,21 +110,17 @@ def search_one(
     """
     if view.trace is not None:
         check_writable(view.trace)
-    session = replace(options, branches=min(strategy.branches, MAX_BRANCHES))
     quiet = view.terminal.quiet
     kind = choose_progress(view.progress, quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
         renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree, quiet=quiet))
-        # Imported below the first line, as is all that is not needed to draw it.
-        from ..open_models import open_worker
-
-        worker = stack.enter_context(open_worker(session, view.terminal, renderer.status))
+        source = stack.enter_context(open_source(renderer.status))
         loaded = time.monotonic() - started
         # Opened late: where there is no search there is no trace.
         writer = stack.enter_context(_writer(view.trace, view.save))
-        with graceful(worker.interrupt):
-            for _, event in worker.run([problem], settle(worker)):
+        with graceful(source.interrupt):
+            for event in source.events:
                 if writer is not None:
                     writer.write(event)
                 renderer.on(event)

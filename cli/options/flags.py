@@ -49,6 +49,7 @@ from .groups import (
     Preset,
     SearchOptions,
     ServeOptions,
+    ServerChoice,
     StrategyOverrides,
     TerminalOptions,
     ViewOptions,
@@ -79,6 +80,11 @@ _QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, 
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 _PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
 
+_API_KEY = setting_flag(
+    SERVER,
+    "--api-key",
+    "What each request has to bring; others see it here, but not in a file or a variable.",
+)
 _PARALLEL = setting_flag(SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256)
 _SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0)
 _UNSANDBOXED = flag(
@@ -266,6 +272,15 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "extract": flag(OUTPUT, "--extract -x", "Print the final answer only."),
         "json_output": JSON,
     },
+    ServerChoice: {
+        "url": setting_flag(
+            SERVER,
+            "--server",
+            "Ask a running adascale serve, and no model of this machine.",
+            metavar="URL",
+        ),
+        "api_key": _API_KEY,
+    },
     CodeSearchOptions: {
         "effort": _EFFORT,
         "samples": flag(
@@ -312,9 +327,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     ServeOptions: {
         "host": setting_flag(SERVER, "--host", "Address to listen on; all but loopback need an API key."),
         "port": setting_flag(SERVER, "--port -p", "0 takes a free one.", min=0, max=65535),
-        "api_key": setting_flag(
-            SERVER, "--api-key", "What each request has to bring; other users see it, a file they do not."
-        ),
+        "api_key": _API_KEY,
         "api_key_file": flag(SERVER, "--api-key-file", "Read the API key from a file.", metavar="FILE"),
         "cors_origin": flag(
             SERVER,

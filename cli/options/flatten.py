@@ -144,6 +144,18 @@ def _prepare(options: Any) -> None:
 
 
 def _panel(parameter: inspect.Parameter) -> int:
-    """Arguments come first, then panel by panel the flags."""
+    """The context and arguments come first, then panel by panel the flags."""
+    if parameter.annotation is typer.Context:
+        return 0
     [info] = parameter.annotation.__metadata__
     return PANELS.index(info.rich_help_panel)
+
+
+def typed_flags(context: typer.Context) -> set[str]:
+    """Long names of the flags that stand on the command line, as ``--generator``."""
+    return {
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    }

@@ -161,11 +161,20 @@ class ViewOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """The server that a question goes to; without a URL the models of this machine answer."""
+
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AskOptions:
     """What ``ask`` takes beside the question."""
 
     extract: bool = False
     json_output: bool = False
+    server: ServerChoice = ServerChoice()
     search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions()
     view: ViewOptions = ViewOptions()

@@ -1,0 +1,74 @@
+"""A question to a running server in the place of models of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from adascale import __version__
+from adascale.engine.errors import UsageError
+from adascale.models.options import SamplingOverrides, SessionOptions
+
+from ..options.declare import key_of
+from ..options.flags import FLAGS
+from ..options.flatten import typed_flags
+from ..options.groups import AskOptions, StrategyOverrides
+from .one_search import Source, show_search
+
+if TYPE_CHECKING:
+    from adascale.engine.search.record import Record
+
+_MODEL = "--generator"
+
+_OF_THE_SERVER = {
+    "--strategy",
+    "--adapt",
+    "--paper",
+    *(
+        f"--{key_of(flag)}"
+        for part in (SessionOptions, SamplingOverrides, StrategyOverrides)
+        for flag in FLAGS[part].values()
+        if flag is not None
+    ),
+} - {_MODEL}
+"""Flags of models and strategies, which a server has opened for all that ask it."""
+
+
+def search_on_server(question: str, options: AskOptions, context: typer.Context) -> tuple[Record, float]:
+    """Search on the server of ``options``; returns as ``show_search``.
+
+    What the environment and the config file say of models is for searches on this machine.
+
+    Raises:
+        UsageError: a flag was typed that a server does not take.
+        AdascaleError: the server is away, refuses, is of another version, or breaks off.
+    """
+    typed = typed_flags(context)
+    if others := sorted(typed & _OF_THE_SERVER):
+        raise UsageError(
+            f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",
+            hint=f"leave out {others[0]}, or --server",
+        )
+
+    @contextmanager
+    def open_source(status: Callable[[str], None]) -> Iterator[Source]:
+        from adascale.models.worker.remote import RemoteQuestion, RemoteSearch
+
+        search, server = options.search, options.server
+        assert server.url is not None, "asked where a server was chosen"
+        remote = RemoteSearch(server.url, server.api_key, __version__, status)
+        asked = RemoteQuestion(
+            question,
+            search.preset.effort,
+            search.mode,
+            search.budget.max_tokens,
+            search.budget.max_seconds,
+            search.seed,
+            options.session.generator if _MODEL in typed else None,
+        )
+        yield Source(remote.run(asked), remote.interrupt)
+
+    return show_search(open_source, options.view)

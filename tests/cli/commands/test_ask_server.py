@@ -1,0 +1,204 @@
+"""``adascale ask --server``: a command in a process of its own, a server on loopback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from commands import clean_env, run
+from sample_log import Log
+from scripted_server import EchoPolicy, Served, echo, served
+
+from adascale.engine.search.events import to_json
+from adascale.serve.guard import Access
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return clean_env(tmp_path)
+
+
+def ask(
+    env: dict[str, str], url: str, *options: str, question: str = "Echo 18."
+) -> subprocess.CompletedProcess[str]:
+    return run(env, "ask", "--server", url, question, *options)
+
+
+@contextmanager
+def replying(*parts: str) -> Iterator[str]:
+    """The URL of a server that answers one request with these bytes, and breaks off."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reply() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall("\r\n".join(parts).encode())
+
+        thread = threading.Thread(target=reply, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(10)
+
+
+def log_of(*events: dict[str, Any]) -> tuple[str, ...]:
+    """A response that streams events."""
+    head = ("HTTP/1.1 200 OK", "X-Adascale-Version: 9.9", "Connection: close", "")
+    return (*head, "".join(f"data: {json.dumps(event)}\n\n" for event in events))
+
+
+def test_answer_tree_and_exit_code_are_as_with_a_model_of_this_machine(
+    env: dict[str, str],
+) -> None:
+    with served() as server:
+        done = ask(env, f"{server.url}/v1", "-T", "--seed", "1")
+        assert done.returncode == 0, done.stderr
+        assert "We look at 18." in done.stdout
+        assert done.stdout.endswith("Answer: 18\n")
+        assert "paths agree" in done.stderr
+        env["ADASCALE_SERVER"] = server.url
+        record = json.loads(run(env, "ask", "Echo 18.", "--json", "--effort", "low", "-b", "900").stdout)
+    assert record["answer"] == "18"
+    assert record["model"]["name"] == "scripted"
+    assert record["search"]["samples"] == 8
+    assert record["budget"]["tokens"]["limit"] == 900
+    assert run(env, "replay", "--json").stdout, "the search is kept"
+
+
+def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env: dict[str, str]) -> None:
+    with served(policy=EchoPolicy(echo, pause=0.05)) as server:
+        command = [sys.executable, "-m", "adascale", "ask", "--server", server.url, "Echo 18."]
+        options = ["--effort", "max", "--progress", "json"]
+        process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"answer_found"' in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 130, err
+        assert "Answer: 1" in out
+        server.wait_until_idle()
+
+
+def test_a_question_waits_while_the_server_loads_its_models(env: dict[str, str]) -> None:
+    opening = threading.Event()
+    with served(opening=opening) as server:
+        threading.Timer(3, opening.set).start()
+        done = ask(env, server.url)
+    assert done.returncode == 0, done.stderr
+    assert "The server loads its models..." in done.stderr
+
+
+def test_a_server_with_a_key_wants_it(env: dict[str, str]) -> None:
+    with served(Access("127.0.0.1", key="sesame")) as server:
+        refused = ask(env, server.url)
+        assert refused.returncode == 2
+        assert "error[invalid-api-key]" in refused.stderr
+        assert "ADASCALE_API_KEY" in refused.stderr
+        env["ADASCALE_API_KEY"] = "sesame"
+        assert ask(env, server.url).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "error"),
+    [
+        (("-g", "gpt"), 4, 'error[model-not-found]: the model "gpt" is not served here; there is scripted'),
+        (("--samples", "3"), 2, "--samples cannot be asked of a server"),
+        (("--temp", ".7", "-t", "4"), 2, "--temperature and --threads cannot be asked of a server"),
+        (("--strategy", "vote"), 2, "hint: leave out --strategy, or --server"),
+        (("--min-confidence", ".9"), 3, "less sure than --min-confidence 0.9"),
+    ],
+)
+def test_what_a_server_does_not_do_is_said(
+    env: dict[str, str], options: tuple[str, ...], code: int, error: str
+) -> None:
+    with served() as server:
+        done = ask(env, server.url, *options)
+    assert done.returncode == code
+    assert error in done.stderr
+
+
+def test_a_question_that_fails_has_the_exit_code_of_its_error(env: dict[str, str]) -> None:
+    with served() as server:
+        done = ask(env, server.url, question="A long one")
+    assert done.returncode == 5
+    assert "error[context-overflow]" in done.stderr
+
+
+def test_a_full_queue_says_when_to_ask_again(env: dict[str, str]) -> None:
+    with served(policy=EchoPolicy(echo, pause=0.2), parallel=1, max_queue=0) as server, _busy(server):
+        done = ask(env, server.url)
+    assert done.returncode == 1
+    assert "error[queue-full]" in done.stderr
+    assert "hint: ask again in" in done.stderr
+
+
+@contextmanager
+def _busy(server: Served) -> Iterator[None]:
+    """While another question is searched."""
+    body = {"question": "Echo 1.", "effort": "max"}
+    with httpx2.stream("POST", f"{server.url}/v1/searches", json=body):
+        while not server.hub.running:
+            time.sleep(0.01)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "errors"),
+    [
+        (
+            ("HTTP/1.1 404 Not Found", "Content-Length: 4", "", "what"),
+            2,
+            ["error[no-server]: what answers at", "gives status 404", "hint: adascale serve starts one"],
+        ),
+        (
+            log_of(to_json(replace(Log().events[0], schema="adascale.trace/9"))),
+            1,
+            [
+                "error[server-version]",
+                "the server is adascale 9.9, this is ",
+                "it writes adascale.trace/9, this version reads adascale.trace/1",
+                "hint: install the same version",
+            ],
+        ),
+        (log_of({"kind": "tomorrow"}), 1, ["error[server-version]", "unknown event kind 'tomorrow'"]),
+        (log_of(), 1, ["error[worker-died]", "broke off the search"]),
+        (("nonsense",), 1, ["error[worker-died]", "the connection to the server at"]),
+    ],
+)
+def test_another_or_a_broken_server_is_told_with_a_fix(
+    env: dict[str, str], answer: tuple[str, ...], code: int, errors: list[str]
+) -> None:
+    with replying(*answer) as url:
+        done = ask(env, url)
+    assert done.returncode == code, done.stderr
+    for error in errors:
+        assert error in done.stderr
+
+
+def test_a_server_that_is_away_and_a_text_that_is_no_url(env: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    away = ask(env, closed)
+    assert away.returncode == 4
+    assert f"error[no-server]: no server answers at {closed}" in away.stderr
+    assert "without --server this machine answers" in away.stderr
+    for text in ("localhost:8321", "http://", "http://[", "http://h:99999"):
+        done = ask(env, text)
+        assert done.returncode == 2
+        assert f'"{text}" is no URL of a server' in done.stderr
