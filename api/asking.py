@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
@@ -87,11 +86,7 @@ def search_problem(
         if isinstance(model, str):
             branches = min(_BRANCHES, settings.strategy.branches)
             model = opened.enter_context(Session(SessionOptions(model, branches=branches)))
-        settings = replace(
-            settings,
-            models=model.describe(),
-            warnings=tuple(model.warnings),
-        ).in_mode(mode, model.modes)
+        settings = settings.under(model.conditions(problem.kind)).in_mode(mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):
             if isinstance(event, SearchFailed):
                 raise event.error()

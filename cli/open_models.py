@@ -124,13 +124,8 @@ def settings_for(
     seed = secrets.randbits(31) if search.seed is None else search.seed
     if terminal.verbose:
         say(f"seed {seed}")
-    return Settings(
-        strategy=search.make_strategy(),
-        budget=search.budget,
-        seed=seed,
-        models=worker.open_models.models,
-        warnings=worker.open_models.warnings,
-    )
+    strategy = search.make_strategy()
+    return Settings(strategy, search.budget, seed).under(worker.open_models.conditions[strategy.kind])
 
 
 @contextmanager

@@ -32,6 +32,12 @@ trajectory of a code task is a program too, but there the program is the answer,
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+Kind = Literal["question", "task"]
+"""What is asked: a question that has an answer, or a code task, which a program answers."""
+
+MODE_OF: Mapping[Kind, Mode] = {"question": "prose", "task": "code"}
+"""The mode in which trajectories reason where no other is chosen."""
+
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
@@ -79,6 +85,16 @@ class Problem:
     meta: Mapping[str, object] = field(default_factory=dict)
     history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
     task: CodeTask | None = field(default=None, metadata=OMIT_DEFAULT)
+
+    @property
+    def kind(self) -> Kind:
+        """What it asks for."""
+        return "question" if self.task is None else "task"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is known what is right: an answer, or hidden tests of a code task."""
+        return self.answer is not None if self.task is None else bool(self.task.hidden.tests)
 
     @property
     def statement(self) -> str:
@@ -310,7 +326,11 @@ class ModeProfile:
     tokens: float
 
 
-PROFILES: Mapping[Mode, ModeProfile] = {"prose": ModeProfile(6.0, 300.0), "program": ModeProfile(2.5, 130.0)}
+PROFILES: Mapping[Mode, ModeProfile] = {
+    "prose": ModeProfile(6.0, 300.0),
+    "program": ModeProfile(2.5, 130.0),
+    "code": ModeProfile(2.5, 80.0),
+}
 """Where a calibration was fitted before they were measured (docs/LOG.md says why these)."""
 
 

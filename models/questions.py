@@ -11,7 +11,7 @@ import random
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Literal
 
 from adascale.engine.code.task import FIELDS, read_task
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.types import Problem
+from adascale.engine.types import Kind, Problem
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """How questions are written; ``auto`` goes by the file's name, then line by line."""
@@ -256,10 +256,8 @@ def id_digest(id_: str) -> int:
     return int.from_bytes(hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
-def read_known(
-    sources: Sequence[Path], is_known: Callable[[Problem], bool] = lambda problem: problem.answer is not None
-) -> list[list[Problem]]:
-    """Questions of each file, each with what is right; an id that an earlier one has gets its file in front.
+def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
+    """Problems of each file, each with what is right; an id that an earlier one has gets its file in front.
 
     A question that stands there twice is one question: copies would sit on both sides of a split.
 
@@ -276,7 +274,7 @@ def read_known(
                 raise UsageError(
                     f"{source.name}: {problem.error.message}", hint="mend or remove the line"
                 ) from problem.error
-            if not is_known(problem):
+            if not problem.is_judged:
                 raise UsageError(
                     f'{source.name}: line {problem.meta["line"]} has no field "{_judging_field(problem)}"',
                     "a calibration learns from whether answers are right",
@@ -315,3 +313,19 @@ def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, 
     longest = max((len(order) for order in orders), default=0)
     turns = [order[i] for i in range(longest) for order in orders if i < len(order)]
     return turns if questions is None else turns[:questions]
+
+
+def kind_of(problems: Sequence[Problem]) -> Kind:
+    """The one kind of all problems, of which there is at least one.
+
+    Raises:
+        UsageError: they are of two kinds.
+    """
+    tasks = sum(problem.kind == "task" for problem in problems)
+    if 0 < tasks < len(problems):
+        raise UsageError(
+            "these are code tasks and questions, which no figure can sum up",
+            f"{tasks:,} code tasks among {len(problems):,} records",
+            hint="keep them in files of their own, and run the command once for each kind",
+        )
+    return problems[0].kind

@@ -12,13 +12,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from adascale.engine.calibration.calibration import CalibrationByMode
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, command, setting
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.types import MODES, Mode, Notice
+from adascale.engine.search.settings import Conditions
+from adascale.engine.types import MODE_OF, MODES, Kind, Mode, Notice
 
 from . import machine
 from .calibration import installed
@@ -98,8 +100,9 @@ class OpenSession:
         window: Tokens of one trajectory, prompt included.
         chats: The generator's prompt format in each mode.
         sampling: How tokens are drawn in each mode.
-        fingerprint: What success probabilities depend on; calibrations and draws are found by it.
-        calibration: Turns rewards into probabilities; None without one.
+        fingerprints: What success probabilities depend on, by kind of problem; calibrations and draws are
+            found by it.
+        calibrations: Turn rewards into probabilities, by kind of problem.
         context: The generator's, with one sequence per branch.
         step_costs: Seconds of a decode step by its number of branches.
         policy: The generator as the engine sees it.
@@ -115,8 +118,8 @@ class OpenSession:
     window: int
     chats: Mapping[Mode, ChatFormat]
     sampling: Mapping[Mode, SamplingParams]
-    fingerprint: Fingerprint
-    calibration: Artefact | None
+    fingerprints: Mapping[Kind, Fingerprint]
+    calibrations: Mapping[Kind, Artefact]
     context: LlamaContext
     step_costs: stepcost.StepCosts
     policy: Policy
@@ -148,7 +151,8 @@ class OpenSession:
         if self.options.purpose == "rollouts":
             # Rollouts are kept without scores: a PRM reads them afterwards, once.
             return Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=self.executor)
-        calibrator = self.calibration.calibration if self.calibration is not None else Uncalibrated()
+        fitted = [artefact.calibration for artefact in self.calibrations.values()]
+        calibrator = CalibrationByMode(fitted) if fitted else Uncalibrated()
         executor = WaitingExecutor(self.executor) if self.options.purpose == "replay" else self.executor
         return Driver(policy, self.reward_model, calibrator, clock, costs, executor)
 
@@ -158,9 +162,9 @@ class OpenSession:
         costs, rows = self.step_costs, self.policy.slots
         return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
-    def draws_path(self) -> Path:
-        """The file of this generator's kept draws."""
-        return draws_path(self.fingerprint, self.context.sequences, self.gpu_layers)
+    def draws_path(self, kind: Kind) -> Path:
+        """The file of this generator's kept draws of problems of a kind."""
+        return draws_path(self.fingerprints[kind], self.context.sequences, self.gpu_layers)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -168,13 +172,20 @@ class OpenSession:
 
         A system prompt of the user's own is for prose alone.
         """
-        if self.calibration is None or self.options.system is not None:
+        artefact = self.calibrations.get("question")
+        if artefact is None or self.options.system is not None:
             return ("prose",)
-        return self.calibration.calibration.modes
+        return artefact.calibration.modes
 
-    @property
-    def warnings(self) -> list[Notice]:
-        """Options without effect, mismatches with the calibration, calibrations that cannot be read."""
+    def conditions(self, kind: Kind) -> Conditions:
+        """What searches of one kind of problem are run with.
+
+        Warnings are of options without effect, of mismatches with the calibration, and of calibrations that
+        cannot be read.
+        """
+        return Conditions(self._describe(kind), tuple(self._warnings(kind)))
+
+    def _warnings(self, kind: Kind) -> list[Notice]:
         found: list[Notice] = []
         if self.options.gpu_layers and not self.gpu_layers:
             text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
@@ -183,8 +194,8 @@ class OpenSession:
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
         if self.options.calibration == "auto" and self.options.prm != "none":
             found += [Notice("calibration-unreadable", error.message) for error in installed.load_errors()]
-        if self.calibration is not None:
-            found += installed.mismatches(self.calibration.card, self.fingerprint)
+        if kind in self.calibrations:
+            found += installed.mismatches(self.calibrations[kind].card, self.fingerprints[kind])
         return found
 
     def decode_rate(self) -> float:
@@ -196,15 +207,14 @@ class OpenSession:
         """The tokens of a question's prompt in prose, template included."""
         return self.chats["prose"].prompt(question)
 
-    def describe(self) -> ModelDescription:
-        """Generator, PRM, calibration and sampler, for the event log and JSON output."""
-        generator, prm, calibration = self.generator, self.prm, self.calibration
+    def _describe(self, kind: Kind) -> ModelDescription:
+        generator, prm, calibration = self.generator, self.prm, self.calibrations.get(kind)
         device = "gpu" if self.gpu_layers else "cpu"
         return ModelDescription(
             GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             to_plain(describe(calibration)) if calibration else None,
-            {**self.sampling["prose"].record(), "prompt": self.fingerprint.prompt},
+            {**self.sampling[MODE_OF[kind]].record(), "prompt": self.fingerprints[kind].prompt},
         )
 
 
@@ -258,17 +268,14 @@ class Session:
             "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING),
         }
         sampling = {mode: options.sampling.over(SamplingParams()) for mode in MODES}
-        fingerprint = _fingerprint(files, chats, sampling, window)
-        calibration = self._find_calibration(fingerprint, model)
-        if calibration is not None:
-            records = calibration.card.fingerprint.samplers()
+        calibrations = self._find_calibrations(_fingerprints(files, chats, sampling, window), model)
+        for artefact in calibrations.values():
             sampling |= {
                 mode: options.sampling.over(SamplingParams.from_record(known))
-                for mode, known in records.items()
+                for mode, known in artefact.card.fingerprint.samplers().items()
             }
-            fingerprint = _fingerprint(files, chats, sampling, window)
         # Hidden states are read by a calibration, and by one that is being fitted.
-        states = calibration is not None or options.purpose != "search"
+        states = bool(calibrations) or options.purpose != "search"
         context = self._make_context(model, window, options.branches, states=states)
         even = stepcost.StepCosts({}, even=True)
         step_costs = (
@@ -292,8 +299,8 @@ class Session:
             window=window,
             chats=chats,
             sampling=sampling,
-            fingerprint=fingerprint,
-            calibration=calibration,
+            fingerprints=_fingerprints(files, chats, sampling, window),
+            calibrations=calibrations,
             context=context,
             step_costs=step_costs,
             policy=policy,
@@ -305,16 +312,21 @@ class Session:
     def _threads(self) -> int:
         return self._options.threads or machine.physical_cores()
 
-    def _find_calibration(self, fingerprint: Fingerprint, model: LlamaModel) -> Artefact | None:
+    def _find_calibrations(
+        self, fingerprints: Mapping[Kind, Fingerprint], model: LlamaModel
+    ) -> dict[Kind, Artefact]:
+        """One for each kind of problem that has one; one that was named is the only one."""
         wanted, prm = self._options.calibration, self._options.prm
         if prm == "none" and wanted not in ("auto", "none"):
             text = f"{setting('prm', 'none')} leaves nothing to calibrate with {wanted}"
             raise UsageError(text, hint=setting("prm", "probe"))
         if wanted == "none" or prm == "none":
-            return None
+            return {}
         if wanted == "auto":
-            return installed.find_artefact(fingerprint.pair(), fingerprint)
-        return load_artefact(Path(wanted), width=model.width)
+            found = {kind: installed.find_artefact(used) for kind, used in fingerprints.items()}
+            return {kind: artefact for kind, artefact in found.items() if artefact is not None}
+        named = load_artefact(Path(wanted), width=model.width)
+        return {named.card.fingerprint.kind: named}
 
     def _choose_window(self, file: ModelFile) -> int:
         allowed = file.info.context_length or WINDOW
@@ -401,18 +413,17 @@ def _prm_window(prm: ModelFile, window: int) -> int:
     return min(2 * window, prm.info.context_length or 2 * window)
 
 
-def _fingerprint(
+def _fingerprints(
     files: SessionFiles,
     chats: Mapping[Mode, ChatFormat],
     sampling: Mapping[Mode, SamplingParams],
     window: int,
-) -> Fingerprint:
-    return Fingerprint(
-        files.generator.sha256,
-        files.prm_sha256(),
-        files.prm_format,
-        chats["prose"].sha256(),
-        sampling["prose"].record(),
-        window,
-        ProgramFingerprint(chats["program"].sha256(), sampling["program"].record()),
-    )
+) -> dict[Kind, Fingerprint]:
+    models = files.generator.sha256, files.prm_sha256(), files.prm_format
+    program = ProgramFingerprint(chats["program"].sha256(), sampling["program"].record())
+
+    def of(kind: Kind, program: ProgramFingerprint | None = None) -> Fingerprint:
+        mode = MODE_OF[kind]
+        return Fingerprint(*models, chats[mode].sha256(), sampling[mode].record(), window, program, kind)
+
+    return {"question": of("question", program), "task": of("task")}

@@ -193,13 +193,15 @@ class _Server:
             Refusal: it is not open.
         """
         self._hub.check_open()
-        return ServedModel.of(self._hub.worker.open_models.models, self._settings.effort)
+        return ServedModel.of(
+            self._hub.worker.open_models.conditions["question"].models, self._settings.effort
+        )
 
     def _model(self, name: str) -> JsonObject:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
 
     def _stamp(self) -> Stamp:
-        generator = self._hub.worker.open_models.models.generator
+        generator = self._hub.worker.open_models.conditions["question"].models.generator
         digest = generator.sha256[:12] if generator is not None else "scripted"
         return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{digest}")
 

@@ -70,10 +70,8 @@ class Searches:
             asked.strategy,
             lower(self.limits, asked.limits),
             secrets.randbits(31) if asked.seed is None else asked.seed,
-            opened.models,
-            opened.warnings,
             seeded_as=_AS_ASK,
-        )
+        ).under(opened.conditions[asked.problem.kind])
         try:
             settings = settings.in_mode(asked.mode, opened.modes)
         except UsageError as error:

@@ -184,10 +184,9 @@ def main() -> None:
     tokens, started = 0, time.monotonic()
     with (
         Session(options) as session,
-        closing(DrawStore(session.draws_path())) as store,
+        closing(DrawStore(session.draws_path("question"))) as store,
     ):
-        artefact = session.calibration
-        assert artefact is not None, "records need a calibration"
+        artefact = session.calibrations["question"]
         if not args.output.exists():
             recorded_draws.append(args.output, [header(session, artefact, args)])
         policy = session.replay_policy(store)

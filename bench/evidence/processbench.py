@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def main() -> None:
         question, wrong, last = [], [], []
         likelihood, probe = (
             SequenceLogprob(),
-            installed.find_artefact((session.generator.sha256, "", "probe")),
+            installed.find_artefact(replace(session.fingerprints["question"], prm="", prm_format="probe")),
         )
         for index, (solution, parked) in enumerate(read(session, wanted)):
             for i in range(len(solution.done)):

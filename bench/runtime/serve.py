@@ -57,7 +57,7 @@ def run_batch(model: str, problems: Sequence[Problem], effort: Effort, seed: int
     """All questions in one batch."""
     with Worker(SessionOptions(model, branches=BRANCHES)) as worker:
         opened = worker.open_models
-        settings = Settings(EFFORTS[effort], seed=seed, models=opened.models, seeded_as="1")
+        settings = Settings(EFFORTS[effort], seed=seed, seeded_as="1").under(opened.conditions["question"])
         settings = settings.in_mode("auto", opened.modes)
         started, tokens, answers = time.monotonic(), 0, {}
         for problem, event in worker.serve(Request(problem, settings) for problem in problems):

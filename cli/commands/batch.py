@@ -122,7 +122,8 @@ class _Run:
             worker = stack.enter_context(self._open(view.status))
             base = settings_for(self._search_with_seed(), self.options.terminal, worker)
             settings = base.in_mode(self.options.search.mode, worker.open_models.modes)
-            of_tasks = replace(base, strategy=self.options.search.make_code_strategy()).with_known_modes()
+            passing = replace(base, strategy=self.options.search.make_code_strategy())
+            of_tasks = passing.under(worker.open_models.conditions["task"])
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(run_conditions(run_record(settings, __version__)))

@@ -15,6 +15,7 @@ import typer
 from adascale.engine.errors import CalibrationError
 from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Notice, Problem
+from adascale.models.questions import kind_of
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..open_models import open_session
@@ -59,9 +60,11 @@ def fit(*, options: FitOptions) -> None:
     adascale calibrate fit -g my-model.gguf
     adascale calibrate fit -g my-model.gguf --quick
     adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
+    adascale calibrate fit -g my-model.gguf -d code-tasks.jsonl --programs 8
 
-    Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. It can be
-    stopped at any time: finished questions are kept, and the same command goes on.
+    Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. Records with
+    tests, and hidden tests that judge, make it a calibration for code. It can be stopped at any time:
+    finished questions are kept, and the same command goes on.
     """
     from adascale.models.calibration.artefact import describe
 
@@ -78,7 +81,7 @@ def fit(*, options: FitOptions) -> None:
     path = _write_artefact(artefact, output)
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
-    if run.terminal.quiet < 2 and (artefact.card.held_out["finished"].skill or 0) <= 0:
+    if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
     described = to_plain(describe(artefact))
     _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": described})
@@ -101,17 +104,18 @@ def check(*, options: CheckOptions) -> None:
     run = options.run
     problems = choose_problems(run, 1)
     with open_session(run.session, run.terminal) as session:
-        artefact = session.calibration
+        kind = kind_of(problems)
+        artefact = session.calibrations.get(kind)
         if artefact is None and run.session.calibration != "none":
             raise CalibrationError(
                 f"there is no calibration for {pair_name(session)}",
                 slug="no-calibration",
                 hint="adascale calibrate fit --data questions.jsonl",
             )
-        warnings = [*session.warnings, *_warnings_of_overlap(artefact, problems)]
+        warnings = [*session.conditions(kind).warnings, *_warnings_of_overlap(artefact, problems)]
         for notice in warnings if run.terminal.quiet < 2 else ():
             show_warning(notice)
-        if artefact is not None and "program" not in artefact.calibration.modes:
+        if artefact is not None and artefact.calibration.modes == ("prose",):
             run = replace(run, programs=0)  # it says nothing of programs
         draws = draw_training(session, problems, 1, run)
         fitted = None if artefact is None else artefact.calibration
@@ -183,17 +187,17 @@ def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Art
 
     from .calibrate_draw import pair_name
 
-    run = options.run
+    run, kind = options.run, draws.kind
     fitted = fit_calibration(draws.training, options.method, HeadConfig(), run.seed)
     card = Card(
-        name=pair_name(session),
-        fingerprint=session.fingerprint,
+        name=pair_name(session) + ("+code" if kind == "task" else ""),
+        fingerprint=session.fingerprints[kind],
         method=options.method,
         data=draws.names,
         questions=draws.questions,
-        samples=run.samples,
+        samples=run.samples if kind == "question" else 0,
         programs=run.programs,
-        rollouts=run.rollouts,
+        rollouts=run.rollouts if kind == "question" else 0,
         seed=run.seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
         held_out=report(fitted.held_out, draws.training),

@@ -12,20 +12,23 @@ import typer
 
 from adascale.engine.calibration.fitting import Training
 from adascale.engine.errors import DecodeAbortedError, UsageError
-from adascale.engine.types import Problem
+from adascale.engine.evaluation.judging import HiddenTests
+from adascale.engine.types import Kind, Problem
 from adascale.models.calibration.artefact import question_key
 from adascale.models.calibration.collect import (
+    CodePlan,
     DrawPlan,
     FinishedQuestion,
     draw_rollouts,
     expected_tokens,
+    is_drawn,
     rollouts_path,
     score_rollouts,
 )
 from adascale.models.calibration.installed import built_in_questions
-from adascale.models.calibration.rollouts import RolloutStore
-from adascale.models.calibration.training import training_set
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.training import code_training_set, training_set
+from adascale.models.questions import choose_questions, kind_of, read_known
 
 from ..exit_codes import INTERRUPTED
 from ..open_models import stoppable
@@ -43,8 +46,16 @@ if TYPE_CHECKING:  # they import huggingface_hub, which reads once whether it is
 
 @dataclass(frozen=True, slots=True)
 class TrainingDraws:
-    """Rollouts as training data, the names of the question files, and the questions (``question_key``)."""
+    """Rollouts as training data.
 
+    Attributes:
+        kind: Of the problems.
+        training: The data.
+        names: Of the files of problems.
+        questions: ``question_key`` of each.
+    """
+
+    kind: Kind
     training: Training
     names: tuple[str, ...]
     questions: tuple[str, ...]
@@ -75,7 +86,21 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     else:
         problems = built_in_questions()[: options.questions]
     _check_enough(len(problems), fewest)
+    if kind_of(problems) == "task":
+        _check_code_options(options)
     return problems
+
+
+def _check_code_options(options: CalibrationOptions) -> None:
+    """Refuse what code tasks are not calibrated with.
+
+    Raises:
+        UsageError: a PRM, which reads steps of prose, or no program at all.
+    """
+    if options.session.prm != "probe":
+        raise UsageError("a PRM reads steps of prose, and these are code tasks", hint="--prm probe")
+    if options.programs < 1:
+        raise UsageError("code tasks are calibrated on programs", hint="--programs 4")
 
 
 def _check_enough(count: int, fewest: int) -> None:
@@ -101,34 +126,54 @@ def draw_training(
     Raises:
         UsageError: fewer than ``fewest`` of them could be searched.
     """
-    plan = DrawPlan(options.samples, options.rollouts, options.seed, options.programs)
-    with closing(RolloutStore(rollouts_path(session.fingerprint, plan))) as store:
-        store.put_models(session.describe())
+    kind = kind_of(problems)
+    plan = _plan(options, kind)
+    fingerprint = session.fingerprints[kind]
+    with closing(RolloutStore(rollouts_path(fingerprint, plan))) as store:
+        store.put_models(session.conditions(kind).models)
         _draw_missing(session, problems, store, plan, options)
-        key = f"{session.fingerprint.prm_format}:{session.fingerprint.prm}"
-        if session.prm is not None:
-            _score_missing(session, problems, store, key, options)
-        kept, rewards, programs = [], [], []
-        for problem in problems:
-            rollouts, reward = store.get(problem), store.rewards(problem, key)
-            program = store.get(problem, "program")
-            if reward is not None:
-                rewards.append(reward)
-            if rollouts is not None and (reward is not None or session.prm is None):
-                kept.append(rollouts)
-                programs += [program] if program is not None else []
-    _check_enough(len(kept), fewest)
-    training = training_set(kept, None if session.prm is None else rewards, programs)
+        if kind == "task":
+            kept = [found for p in problems if (found := store.get(p, "code")) is not None]
+            _check_enough(len(kept), fewest)
+            training = code_training_set(kept)
+        else:
+            prm = None if session.prm is None else f"{fingerprint.prm_format}:{fingerprint.prm}"
+            if prm is not None:
+                _score_missing(session, problems, store, prm, options)
+            kept, training = _of_questions(problems, store, prm, fewest)
     questions = tuple(question_key(rollouts.problem.question) for rollouts in kept)
     names = tuple(path.name for path in options.data) or (BUILT_IN,)
-    return TrainingDraws(training, names, questions)
+    return TrainingDraws(kind, training, names, questions)
+
+
+def _of_questions(
+    problems: list[Problem], store: RolloutStore, prm: str | None, fewest: int
+) -> tuple[list[Rollouts], Training]:
+    """Rollouts of the questions that have been drawn, and scored where a PRM is to, as training data."""
+    kept, rewards, programs = [], [], []
+    for problem in problems:
+        rollouts, program = store.get(problem), store.get(problem, "program")
+        reward = None if prm is None else store.rewards(problem, prm)
+        if rollouts is None or (prm is not None and reward is None):
+            continue
+        kept.append(rollouts)
+        rewards += [reward] if reward is not None else []
+        programs += [program] if program is not None else []
+    _check_enough(len(kept), fewest)
+    return kept, training_set(kept, rewards or None, programs)
+
+
+def _plan(options: CalibrationOptions, kind: Kind) -> DrawPlan | CodePlan:
+    if kind == "task":
+        return CodePlan(options.programs, options.seed)
+    return DrawPlan(options.samples, options.rollouts, options.seed, options.programs)
 
 
 def _draw_missing(
     session: OpenSession,
     problems: list[Problem],
     store: RolloutStore,
-    plan: DrawPlan,
+    plan: DrawPlan | CodePlan,
     options: CalibrationOptions,
 ) -> None:
     """Draw rollouts of the questions that have none in the store.
@@ -136,25 +181,21 @@ def _draw_missing(
     Raises:
         Exit: with 130, where drawing was interrupted.
     """
-    todo = [p for p in problems if not _is_drawn(p, store, plan)]
+    todo = [p for p in problems if not is_drawn(p, store, plan)]
     if not todo:
         return
     if not options.terminal.quiet:
         tokens = expected_tokens(store, problems, len(todo), plan)
         say(_announcement(len(problems), len(todo), tokens, session.decode_rate()))
     progress = Progress("questions", quiet=bool(options.terminal.quiet))
-    with stoppable(session, session.driver(time.monotonic)) as driver:
-        finished = draw_rollouts(driver, problems, store, plan)
+    with stoppable(session, session.driver(time.monotonic)) as driver, session.make_executor() as executor:
+        finished = draw_rollouts(driver, problems, store, plan, HiddenTests(executor.run))
         failed = _follow("drawing", finished, len(todo), len(problems), progress)
-    left = [p for p in todo if not _is_drawn(p, store, plan)]
+    left = [p for p in todo if not is_drawn(p, store, plan)]
     if len(left) > failed:
         kept = len(problems) - len(left)
         say(f"adascale: {kept} of {len(problems)} questions are kept; the same command goes on")
         raise typer.Exit(INTERRUPTED)
-
-
-def _is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan) -> bool:
-    return all(store.holds(problem, mode) for mode in plan.modes)
 
 
 def _score_missing(
@@ -217,7 +258,7 @@ def _follow(
 
 def pair_name(session: OpenSession) -> str:
     """Generator and PRM as a user calls them."""
-    prm = session.fingerprint.prm_format if session.prm is None else _model_name(session.prm)
+    prm = session.files.prm_format if session.prm is None else _model_name(session.prm)
     return f"{_model_name(session.generator)}+{prm}"
 
 

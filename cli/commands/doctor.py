@@ -214,7 +214,7 @@ def _calibration(name: str) -> Finding:
         return Finding("calibration", "skip", f"{name} is not on this machine")
     broken = "".join(f"; {error.message}" for error in installed.load_errors())
     usual = Fingerprint(digest, "", "probe", "", SamplingParams().record(), WINDOW)
-    found = installed.find_artefact(usual.pair(), usual)
+    found = installed.find_artefact(usual)
     if found is None:
         return Finding(
             "calibration",
@@ -222,7 +222,7 @@ def _calibration(name: str) -> Finding:
             f"none for {name}: scores are shown as scores{broken}",
             f"adascale calibrate fit -g {name} --data questions.jsonl",
         )
-    card, finished = found.card, found.card.held_out["finished"]
+    card, finished = found.card, found.card.finished
     fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
     fitted += f" at temperature {card.fingerprint.sampling.get('temperature', '?')}"
     metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}

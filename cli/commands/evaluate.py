@@ -14,12 +14,12 @@ import typer
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import in_code, parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
-from adascale.engine.evaluation.judging import HiddenTests, is_judged
+from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.search.codec import to_plain
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.strategies import Passing
-from adascale.engine.types import Notice, Problem
-from adascale.models.questions import read_known
+from adascale.engine.types import Kind, Notice
+from adascale.models.questions import choose_questions, kind_of, read_known
 
 from ..exit_codes import INTERRUPTED
 from ..open_models import open_session, stoppable
@@ -33,7 +33,6 @@ from ..terminal.text import rough_duration
 if TYPE_CHECKING:
     from adascale.engine.evaluation.compare import EvaluationReport
     from adascale.models.draws.playback import ReplayingPolicy
-    from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.eval/1"
 
@@ -55,21 +54,22 @@ def eval_(
     """
     from adascale.engine.evaluation.compare import Comparison
     from adascale.models.draws.store import DrawStore
-    from adascale.models.questions import choose_questions
 
     named = parse_contestants(options.strategies, options.preset.parameters())
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.session.references()])
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
-    problems = choose_questions(read_known(data, is_judged), options.questions, options.seed)
-    contestants = _for_kind(named, problems)
+    problems = choose_questions(read_known(data), options.questions, options.seed)
+    kind = kind_of(problems)
+    contestants = _for_kind(named, kind)
     with open_session(options.session, options.terminal) as session:
+        conditions = session.conditions(kind)
         if options.terminal.quiet < 2:
-            for notice in _warnings(session, contestants):
+            for notice in _warnings(conditions, contestants):
                 show_warning(notice)
-        with closing(DrawStore(session.draws_path())) as store:
-            store.put_models(session.describe())
+        with closing(DrawStore(session.draws_path(kind))) as store:
+            store.put_models(conditions.models)
             policy = session.replay_policy(store)
             found = Comparison(contestants, [problem.id for problem in problems])
             rounds = len(contestants) * options.repeats
@@ -91,37 +91,29 @@ def eval_(
             if done < rounds * len(problems):
                 say(f"adascale: {len(store):,} draws are kept; the same command goes on")
                 raise typer.Exit(INTERRUPTED)
-        described = asdict(session.describe())
+        described = asdict(conditions.models)
     names = [path.name for path in data]
     _write_report(
         found.report(), {"schema": SCHEMA, "data": names, "seed": options.seed, **described}, options
     )
 
 
-def _for_kind(contestants: Sequence[Contestant], problems: Sequence[Problem]) -> Sequence[Contestant]:
+def _for_kind(contestants: Sequence[Contestant], kind: Kind) -> Sequence[Contestant]:
     """The contestants as they search problems of this kind.
 
     Raises:
-        UsageError: the problems are of two kinds, or one of the contestants is for the other kind.
+        UsageError: one of them is for the other kind.
     """
-    tasks = sum(problem.task is not None for problem in problems)
-    if tasks == len(problems):
+    if kind == "task":
         return in_code(contestants)
-    if tasks:
-        raise UsageError(
-            "these are code tasks and questions, which no figure can sum up",
-            f"{tasks:,} code tasks among {len(problems):,} records",
-            hint="evaluate them apart",
-        )
     if any(isinstance(each.strategy, Passing) for each in contestants):
         raise UsageError("passing searches for programs that pass tests, and these are questions")
     return contestants
 
 
-def _warnings(session: OpenSession, contestants: Sequence[Contestant]) -> Iterable[Notice]:
+def _warnings(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:
     """Those of the models, and of contestants whose modes the calibration does not know; each once."""
-    models, of_models = session.describe(), tuple(session.warnings)
-    settings = [Settings(entry.strategy, models=models, warnings=of_models) for entry in contestants]
+    settings = [Settings(entry.strategy).under(conditions) for entry in contestants]
     return dict.fromkeys(notice for each in settings for notice in each.in_mode("auto", ()).warnings)
 
 

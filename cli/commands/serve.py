@@ -49,7 +49,8 @@ def serve(*, options: ServeOptions) -> None:
         from ..open_models import open_worker
 
         with open_worker(options.session, options.terminal, status) as worker:
-            status(f"{ServedModel.of(worker.open_models.models, options.effort).name} is ready")
+            models = worker.open_models.conditions["question"].models
+            status(f"{ServedModel.of(models, options.effort).name} is ready")
             yield worker
 
     def status(text: str) -> None:

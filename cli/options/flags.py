@@ -373,7 +373,11 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "questions": _QUESTIONS,
         "samples": flag(SEARCH, "--samples -k", "Trajectories of each question in prose.", min=1, max=64),
         "programs": flag(
-            SEARCH, "--programs", "Trajectories of each question that are programs.", min=0, max=64
+            SEARCH,
+            "--programs",
+            "Trajectories of each question that are programs; all of a code task.",
+            min=0,
+            max=64,
         ),
         "rollouts": flag(
             SEARCH, "--rollouts -r", "More trajectories from one prefix of each question.", min=0, max=64

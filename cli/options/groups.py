@@ -189,7 +189,7 @@ class CodeOptions:
     output: Path | None = None
     json_output: bool = False
     search: CodeSearchOptions = CodeSearchOptions()
-    session: SessionOptions = SessionOptions(prm="none", calibration="none")
+    session: SessionOptions = SessionOptions()
     view: ViewOptions = ViewOptions()
 
 

@@ -22,6 +22,8 @@ _NAMES = {
     "finished": "finished",
     "program question": "question for a program",
     "program": "program",
+    "task": "code task",
+    "code": "code",
     "answer": "answer",
 }
 _MEASURES = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
@@ -71,7 +73,7 @@ def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
     """One line per calibration; ``files`` adds where each lies."""
     rows = [("NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in cards:
-        finished = card.held_out["finished"]
+        finished = card.finished
         data = ", ".join(card.data)
         cells = (f"{card.questions:,}", _cell(finished.skill), _cell(finished.ece), data)
         rows.append((card.name, card.method, *cells))

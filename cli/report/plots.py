@@ -30,6 +30,8 @@ _STAGES = {
     "finished": "Finished",
     "program question": "Question for a program",
     "program": "Program",
+    "task": "Code task",
+    "code": "Code",
     "answer": "Answer",
 }
 _STYLE = {

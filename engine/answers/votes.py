@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -14,11 +14,12 @@ from ..types import (
     Estimate,
     FinishedSearch,
     Mode,
+    NodeId,
     SearchResult,
     SelectRule,
     Standing,
 )
-from .equality import same_answer
+from .equality import is_right, same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
 
 
@@ -50,6 +51,11 @@ def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
         share=len(members) / total,
         weight=sum(c.estimate.median for c in members),
     )
+
+
+def right_candidates(candidates: Iterable[Candidate], gold: str) -> frozenset[NodeId]:
+    """Ends of those whose answer is the known one."""
+    return frozenset(each.node for each in candidates if is_right(each.answer, gold=gold))
 
 
 def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:

@@ -6,7 +6,7 @@ behind its prompt; outside of it intervals grow with the distance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,7 @@ class Calibration:
     @property
     def width(self) -> int:
         """Numbers of the hidden states that it reads."""
-        return len(self.domains["prose"].projection.matrix)
+        return len(next(iter(self.domains.values())).projection.matrix)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -99,13 +99,20 @@ class Calibration:
         """Estimate for a prefix with steps; a finished one has its own model."""
         steps = StepArrays.of(prefix, reward)
         assert steps is not None, "the generator's states were not kept"
-        if prefix.mode == "program":
-            answer = None if prefix.execution is None else executed_answer(prefix.execution)
-            scalars, states = steps.program_scalars(answer)[None], steps.program_states()[None]
-            evidence = program_evidence(scalars, states, np.array([answer is None]))
-            return self._estimate(self.stages["program"], evidence, prefix)
-        stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
-        evidence = path_evidence(steps.scalars()[None], steps.states()[None], np.array([steps.wrong_sum]))
+        match prefix.mode:
+            case "prose":
+                stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
+                wrong_sum = np.array([steps.wrong_sum])
+                evidence = path_evidence(steps.scalars()[None], steps.states()[None], wrong_sum)
+            case "program":
+                stage = "program"
+                answer = None if prefix.execution is None else executed_answer(prefix.execution)
+                evidence = _whole_program(steps, steps.program_scalars(answer), failed=answer is None)
+            case "code":
+                stage, trial = "code", prefix.trial
+                passed = 0 if trial is None else trial.passed
+                failed = trial is None or trial.fails
+                evidence = _whole_program(steps, steps.code_scalars(passed), failed=failed)
         return self._estimate(self.stages[stage], evidence, prefix)
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
@@ -124,6 +131,42 @@ class Calibration:
     def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
         lower, median, upper = (float(q) for q in model.quantiles(evidence)[0])
         return widen(Estimate(lower, median, upper, calibrated=True), self.distance(prefix))
+
+
+class CalibrationByMode:
+    """Several calibrations as one ``Calibrator``: what a search asks goes to the one that knows its modes.
+
+    Args:
+        calibrations: No two of them know the same mode.
+    """
+
+    def __init__(self, calibrations: Sequence[Calibration]) -> None:
+        self._by_mode = {mode: each for each in calibrations for mode in each.modes}
+
+    @property
+    def profiles(self) -> Mapping[Mode, ModeProfile]:
+        """Of all modes."""
+        return {mode: each.profiles[mode] for mode, each in self._by_mode.items()}
+
+    def question(self, prefix: Prefix) -> Estimate:
+        """See ``Calibration``."""
+        return self._by_mode[prefix.mode].question(prefix)
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        """See ``Calibration``."""
+        return self._by_mode[prefix.mode].estimate(prefix, reward)
+
+    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+        """See ``Calibration``."""
+        return self._by_mode[prefix.mode].confidence(prefix, finished)
+
+    def is_outside(self, prefix: Prefix) -> bool:
+        """See ``Calibration``."""
+        return self._by_mode[prefix.mode].is_outside(prefix)
+
+
+def _whole_program(steps: StepArrays, scalars: Array, *, failed: bool) -> Evidence:
+    return program_evidence(scalars[None], steps.program_states()[None], np.array([failed]))
 
 
 def _question_state(prefix: Prefix) -> States:

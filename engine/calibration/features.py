@@ -22,15 +22,16 @@ from ..types import FinishedSearch, Mode, ModeProfile
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
 
-Stage = Literal["question", "step", "finished", "program question", "program"]
+Stage = Literal["question", "step", "finished", "program question", "program", "task", "code"]
 STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
     "prose": ("question", "step", "finished"),
     "program": ("program question", "program"),
+    "code": ("task", "code"),
 }
 """What has an estimate: a question in the prompt of each mode, an unfinished and a finished solution."""
 
-QUESTION: Mapping[Mode, Stage] = {"prose": "question", "program": "program question"}
-FINISHED: Mapping[Mode, Stage] = {"prose": "finished", "program": "program"}
+QUESTION: Mapping[Mode, Stage] = {"prose": "question", "program": "program question", "code": "task"}
+FINISHED: Mapping[Mode, Stage] = {"prose": "finished", "program": "program", "code": "code"}
 
 BLOCKS: dict[Stage, tuple[str, ...]] = {
     "question": ("question",),
@@ -38,12 +39,15 @@ BLOCKS: dict[Stage, tuple[str, ...]] = {
     "finished": ("question", "last", "mean", "path"),
     "program question": ("question",),
     "program": ("question", "last", "mean"),
+    "task": ("question",),
+    "code": ("question", "last", "mean"),
 }
 """Hidden states that a stage reads: the question's, the step's last and mean, the mean of all steps."""
 
 SCALARS: dict[Stage, tuple[str, ...]] = {
     "question": (),
     "program question": (),
+    "task": (),
     "step": (
         "steps",
         "tokens",
@@ -60,9 +64,11 @@ SCALARS: dict[Stage, tuple[str, ...]] = {
 }
 SCALARS["finished"] = SCALARS["step"]
 SCALARS["program"] = (*SCALARS["step"], "whole", "number")
+SCALARS["code"] = (*SCALARS["step"], "passes", "passed")
 """Numbers beside the states. Counts are logarithms, log-probabilities and entropies nats per token.
 
-A program's are whether it printed a whole number, and whether any number.
+A program's are whether it printed a whole number, and whether any number; of a code task whether it passes a
+test, and how many it passes.
 """
 
 ANSWER_FEATURES = (
@@ -83,7 +89,7 @@ _WRONG_SUM = -2.5
 """Logits that a wrong sum costs, fitted: the states do not tell (docs/LOG.md)."""
 
 _FAILED = -8.0
-"""Logits of a program without an answer: it is known to be wrong."""
+"""Logits of a program without an answer, or that fails a test: it is known to be wrong."""
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(/\d+)?")
 
@@ -180,8 +186,12 @@ class StepArrays:
         is_whole = number is not None and number[1] is None and number[2] is None
         return np.array([*self.scalars(), float(is_whole), float(number is not None)])
 
+    def code_scalars(self, passed: int) -> Array:
+        """``[len(SCALARS["code"])]`` of the program of a code task that passes so many tests."""
+        return np.array([*self.scalars(), float(passed > 0), np.log1p(passed)])
+
     def program_states(self) -> States:
-        """``[len(BLOCKS["program"]), width]``: it is a single step."""
+        """``[len(BLOCKS["program"]), width]``, of a code task's too: it is a single step."""
         return self.states()[: len(BLOCKS["program"])]
 
 
@@ -207,7 +217,7 @@ def program_evidence(scalars: Array, states: States, failed: NDArray[np.bool_]) 
     Args:
         scalars: ``[n, scalars]`` of them.
         states: ``[n, blocks, width]`` of them.
-        failed: ``[n]``, whether it has no answer.
+        failed: ``[n]``, whether it has no answer, or fails a test.
     """
     return Evidence(scalars, tuple(states.transpose(1, 0, 2)), np.where(failed, _FAILED, 0.0))
 

@@ -60,6 +60,7 @@ class Sample:
         right: Whether it is right.
         tokens: Of it.
         mode: How it reasons.
+        passed: Tests that the program of a code task passes.
     """
 
     row: int
@@ -67,6 +68,7 @@ class Sample:
     right: bool
     tokens: int
     mode: Mode = "prose"
+    passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,9 @@ def answer_data(
 ) -> StageData:
     """Searches of every size, played back from the samples of each question, and whether they were right.
 
-    Each chooses by votes, and once more by the best estimate where that is another answer. A search of both
-    modes knows the estimates of both, one of a single mode only its own.
+    Each chooses by votes, and once more by the best estimate where that is another answer; among programs of
+    a code task by the tests that they pass. A search of both modes knows the estimates of both, one of a
+    single mode only its own.
 
     Args:
         training: Has the samples.
@@ -200,7 +203,13 @@ def answer_data(
     for each in training.samples:
         known = [sample for sample in each.samples if sample.mode in profiles]
         candidates = [
-            Candidate(NodeId(at), s.answer, _estimate(estimates[FINISHED[s.mode]].quantiles[s.row]), s.mode)
+            Candidate(
+                NodeId(at),
+                s.answer,
+                _estimate(estimates[FINISHED[s.mode]].quantiles[s.row]),
+                s.mode,
+                s.passed,
+            )
             for at, s in enumerate(known)
         ]
         priors = {mode: _estimate(estimates[QUESTION[mode]].quantiles[each.question]) for mode in profiles}
@@ -223,6 +232,10 @@ def answer_data(
 
 
 def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
+    if candidates[0].mode == "code":
+        if groups := choose(candidates, "passing").groups:
+            yield groups
+        return
     vote, best = (choose(candidates, rule).groups for rule in ("vote", "best"))
     if vote:
         yield vote

@@ -168,7 +168,7 @@ def _surface_predictions(data: StageData, stage: Stage) -> Predictions:
     """Estimates of each prefix by a fit of length and format that never saw its question."""
     columns = [SCALARS[stage].index(name) for name in _SURFACE]
     # A program that failed is known to be wrong without any fit.
-    offset = data.evidence.offset if stage == "program" else 0.0
+    offset = data.evidence.offset if stage in ("program", "code") else 0.0
     seen = replace(data, evidence=Evidence(data.evidence.scalars[:, columns], (), offset))
     return data.predictions(fit_model(seen, "beta", HeadConfig(components=0), seed=0)[1])
 

@@ -34,8 +34,19 @@ class Trial:
         return bool(self.verdicts) and self.passed == len(self.verdicts)
 
     @property
+    def fails(self) -> bool:
+        """Whether there is no program, or one that does not pass every test that is given."""
+        return self.program is None or self.passed < len(self.verdicts)
+
+    @property
     def outcome(self) -> str | None:
         """``2/3`` where it passes two of three tests; None where there is no program."""
         if self.program is None:
             return None
         return f"{self.passed}/{len(self.verdicts)}" if self.verdicts else UNTESTED
+
+
+def tests_of(outcome: str) -> tuple[int, int]:
+    """How many tests a program passed, and how many there were, from ``Trial.outcome``."""
+    passed, _, total = outcome.partition("/")
+    return (0, 0) if outcome == UNTESTED else (int(passed), int(total))

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..answers.equality import is_right
+from ..answers.votes import right_candidates
 from ..code.harness import Harness
 from ..code.suite import Suite
 from ..code.syntax import normal_form
 from ..search.record import Record
 from ..types import Execution, NodeId, Problem
-
-
-def is_judged(problem: Problem) -> bool:
-    """Whether it is known what is right: an answer, or hidden tests of a code task."""
-    return problem.answer is not None if problem.task is None else bool(problem.task.hidden.tests)
 
 
 class HiddenTests:
@@ -48,8 +43,7 @@ def right_nodes(record: Record, problem: Problem, hidden: HiddenTests | None) ->
     """
     if problem.task is None:
         assert problem.answer is not None, "an evaluation needs the right answers"
-        gold = problem.answer
-        return frozenset(each.node for each in record.candidates if is_right(each.answer, gold=gold))
+        return right_candidates(record.candidates, problem.answer)
     assert hidden is not None, "hidden tests need something that runs them"
     programs = {
         each.node: trial.program

@@ -62,7 +62,7 @@ class Leaderboard:
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
         chosen = choose(shown, self._strategy.rule)
         # A failed program cannot be shown, and speaks against the answer all the same.
-        counted = [c for c in candidates if c.mode == "program" or self.can_be_shown(c)]
+        counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
         self._latest = with_confidence(chosen, counted, known, prefix, self._calibrator)
         ended = len(candidates) + sum(cut.values())

@@ -15,6 +15,19 @@ _NO_PROGRAMS = Notice(
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """What searches of one kind of problem are run with.
+
+    Attributes:
+        models: Generator, PRM, calibration and sampler, for the log.
+        warnings: What a user should know before each search.
+    """
+
+    models: ModelDescription
+    warnings: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How problems are searched.
 
@@ -34,6 +47,10 @@ class Settings:
     models: ModelDescription = ModelDescription()
     warnings: tuple[Notice, ...] = ()
     seeded_as: str | None = None
+
+    def under(self, conditions: Conditions) -> Settings:
+        """With what the open models add to them."""
+        return replace(self, models=conditions.models, warnings=conditions.warnings)
 
     def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
         """With the strategy's modes as they were chosen, and the arguments and errors of ``with_mode``.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import ROOT, Mode, NodeId, SelectRule, Standing, StopReason, Until
+from ..types import ROOT, Kind, Mode, NodeId, SelectRule, Standing, StopReason, Until
 from .allocation import CONFIDENCE
 
 Adapt = Literal["none", "n", "k", "m", "km"]
@@ -103,9 +103,14 @@ class Strategy(ABC):
         return self.at_most or 1
 
     @property
+    def kind(self) -> Kind:
+        """The kind of problem that it searches."""
+        return "task" if "code" in self.modes else "question"
+
+    @property
     def rule(self) -> SelectRule:
         """How the answer is chosen: among programs of a code task always by the tests that they pass."""
-        return "passing" if "code" in self.modes else self.select
+        return "passing" if self.kind == "task" else self.select
 
     def surplus(self, standing: Standing) -> float | None:
         """Gain of a further trajectory over the gain that it needs for the search to go on.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..answers.equality import is_right
+from ..answers.votes import right_candidates
 from ..search.record import Record
 from ..search.tree import Tree
 from ..search.turns import branch_seed
 from ..types import ROOT, Mode, NodeId
 from .adaptive import redraw_at
-from .base import Command, Expand, Plan, Strategy, gather, require_positive
+from .base import Command, Expand, Plan, Strategy, gather, require_positive, whole_trajectories
 
 
 def draw_with_redraws(
@@ -115,6 +115,37 @@ def _one_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramRollouts(Strategy):
+    """Programs of a code task, a greedy one first as ``Passing`` draws it; none ends the search.
+
+    Attributes:
+        samples: Programs, the greedy one among them.
+    """
+
+    name: ClassVar[str] = "program-rollouts"
+
+    samples: int = 4
+    modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        require_positive(self, "samples")
+
+    @property
+    def at_most(self) -> int:
+        """The programs."""
+        return self.samples
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw all of them."""
+        programs = whole_trajectories(1, self.modes, greedy=True)
+        if self.samples > 1:
+            programs += whole_trajectories(self.samples - 1, self.modes)
+        yield from gather(tree, programs)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class PrefixOutcome:
     """Draws at or above a prefix that went through it, and how many of them ended in the right answer."""
 
@@ -125,20 +156,29 @@ class PrefixOutcome:
         return PrefixOutcome(self.right + other.right, self.total + other.total)
 
 
-def prefix_outcomes(record: Record, mode: Mode = "prose") -> dict[NodeId, PrefixOutcome]:
-    """Outcomes of every node of a search whose problem's answer is known, by trajectories of one mode.
+def prefix_outcomes(
+    record: Record, mode: Mode = "prose", right: Collection[NodeId] | None = None
+) -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of every node of a search by trajectories of one mode.
 
     A draw counts for its starting node and everything on its own way down, not for what lies above its
     start: draws from one prefix are no independent evidence about the question. A run without an answer
     is a failure, cut off by a limit or not: nothing is filtered.
+
+    Args:
+        record: Of the search.
+        mode: How the trajectories reason.
+        right: Ends of those that are right; None where the problem's answer is known, which tells.
     """
-    gold = record.started.problem.answer
-    assert gold is not None, "outcomes need the right answer"
+    if right is None:
+        gold = record.started.problem.answer
+        assert gold is not None, "outcomes need the right answer"
+        right = right_candidates(record.candidates, gold)
     outcomes = {node.id: PrefixOutcome() for node in record.tree}
     for candidate in record.candidates:
         if candidate.mode != mode:
             continue
-        one = PrefixOutcome(int(is_right(candidate.answer, gold=gold)), 1)
+        one = PrefixOutcome(int(candidate.node in right), 1)
         branch = record.tree[candidate.node].branch
         assert branch is not None, "only the root was not drawn"
         origin = record.branches[branch].parent

@@ -14,20 +14,28 @@ from numpy.typing import NDArray
 
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.calibration import Calibration, Domain
-from adascale.engine.calibration.features import ANSWER_FEATURES, BLOCKS, SCALARS, STAGES_OF, Evidence
+from adascale.engine.calibration.features import (
+    ANSWER_FEATURES,
+    BLOCKS,
+    FINISHED,
+    SCALARS,
+    STAGES_OF,
+    Evidence,
+    Stage,
+)
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
 from adascale.engine.errors import CalibrationError, command
 from adascale.engine.search.codec import build, to_plain
-from adascale.engine.types import OMIT_DEFAULT, PROFILES, Mode, ModeProfile
+from adascale.engine.types import MODE_OF, OMIT_DEFAULT, PROFILES, Kind, Mode, ModeProfile
 
 from ..storage import atomic_write
 
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
-_DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain"}
+_DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
 
 Tensors = dict[str, NDArray[np.floating[Any]]]
@@ -52,6 +60,7 @@ class Fingerprint:
         sampling: Sampler settings by name; one that is off is not named.
         window: Tokens at which a trajectory is cut off.
         program: Of trajectories that are programs; None where a calibration knows none.
+        kind: Of problem: code tasks have calibrations of their own.
     """
 
     generator: str
@@ -61,20 +70,25 @@ class Fingerprint:
     sampling: Mapping[str, int | float]
     window: int
     program: ProgramFingerprint | None = field(default=None, metadata=OMIT_DEFAULT)
+    kind: Kind = field(default="question", metadata=OMIT_DEFAULT)
 
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
         """Sampler settings of each mode that it knows."""
-        known: dict[Mode, Mapping[str, int | float]] = {"prose": self.sampling}
+        known: dict[Mode, Mapping[str, int | float]] = {MODE_OF[self.kind]: self.sampling}
         return known if self.program is None else {**known, "program": self.program.sampling}
 
-    def pair(self) -> tuple[str, str, str]:
-        """Generator, PRM and format, without whose match no calibration is used unasked."""
-        return self.generator, self.prm, self.prm_format
+    def scope(self) -> tuple[str, str, str, Kind]:
+        """Generator, PRM, its format and kind, without whose match no calibration is used unasked."""
+        return self.generator, self.prm, self.prm_format, self.kind
 
 
 def question_key(question: str) -> str:
     """The name of a question in a card: 12 hex digits of the sha256 of its words."""
     return hashlib.sha256(" ".join(question.split()).encode()).hexdigest()[:12]
+
+
+def _finished_stage(fingerprint: Fingerprint) -> Stage:
+    return FINISHED[MODE_OF[fingerprint.kind]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +124,13 @@ class Card:
         Raises:
             ValueError: it has no metrics of finished solutions.
         """
-        if "finished" not in self.held_out:
+        if _finished_stage(self.fingerprint) not in self.held_out:
             raise ValueError("metrics of finished solutions")
+
+    @property
+    def finished(self) -> StageReport:
+        """Metrics of finished solutions."""
+        return self.held_out[_finished_stage(self.fingerprint)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,6 +217,11 @@ class Description:
     programs: int = field(default=0, metadata=OMIT_DEFAULT)
     modes: tuple[Mode, ...] = field(default=("prose",), metadata=OMIT_DEFAULT)
 
+    @property
+    def finished(self) -> StageReport:
+        """Metrics of finished solutions."""
+        return self.held_out[_finished_stage(self.fingerprint)]
+
 
 def describe(artefact: Artefact) -> Description:
     """The public view of an artefact."""
@@ -271,7 +295,9 @@ def _to_tensors(calibration: Calibration) -> Tensors:
 
 
 def _from_tensors(tensors: Tensors, method: str) -> Calibration:
-    modes = [mode for mode, name in _DOMAINS.items() if mode == "prose" or f"{name}.matrix" in tensors]
+    modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
+    if not modes:
+        raise ValueError("a domain")
     return Calibration(
         {stage: _model(tensors, stage, method) for mode in modes for stage in STAGES_OF[mode]},
         _model(tensors, "answer", "beta"),

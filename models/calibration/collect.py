@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError
+from adascale.engine.evaluation.judging import HiddenTests, right_nodes
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies import Strategy
+from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
 from adascale.engine.types import FINISHES, Mode, Problem, Step
 
 from ..llama.runtime import LlamaModel
@@ -22,13 +24,40 @@ from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
-_TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130}
+_TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
 """Guess for a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
 
 _SAMPLE_SIZE = 50
 
 _CONTENTS = 2
 """Raised when the strategy that draws, or what is kept of it (labels, readings), changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodePlan:
+    """How many programs are drawn of each code task.
+
+    Attributes:
+        programs: Programs, at least 1; the first one is greedy.
+        seed: Of the choice of tasks, and of every draw.
+    """
+
+    programs: int = 4
+    seed: int = 0
+
+    @property
+    def trajectories(self) -> Mapping[Mode, float]:
+        """How many of each mode, in the mean."""
+        return {"code": self.programs}
+
+    @property
+    def strategy(self) -> Strategy:
+        """What draws them."""
+        return ProgramRollouts(self.programs)
+
+    def key(self, fingerprint: Fingerprint) -> list[object]:
+        """What the file's name depends on beside the generator, its prompt and its sampler."""
+        return ["code", self.programs, self.seed, fingerprint.window]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +77,25 @@ class DrawPlan:
     programs: int = 0
 
     @property
-    def modes(self) -> tuple[Mode, ...]:
-        """How trajectories reason."""
-        return ("prose", "program") if self.programs else ("prose",)
+    def trajectories(self) -> Mapping[Mode, float]:
+        """How many of each mode, in the mean; one of the ``rollouts`` is about half of a trajectory."""
+        prose: dict[Mode, float] = {"prose": self.samples + self.rollouts / 2}
+        return {**prose, "program": self.programs} if self.programs else prose
+
+    @property
+    def strategy(self) -> Strategy:
+        """What draws them."""
+        return PrefixRollouts(self.samples, self.rollouts, programs=self.programs)
+
+    def key(self, fingerprint: Fingerprint) -> list[object]:
+        """See ``CodePlan``."""
+        own: list[object] = [self.samples, self.rollouts, self.seed, fingerprint.window]
+        if self.programs and fingerprint.program:
+            own += [self.programs, asdict(fingerprint.program)]
+        return own
 
 
-def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
+def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
     """The file of the rollouts of a generator; whatever changes a draw changes its name.
 
     Args:
@@ -67,23 +109,18 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
         fingerprint.generator,
         fingerprint.prompt,
         dict(fingerprint.sampling),
-        plan.samples,
-        plan.rollouts,
-        plan.seed,
-        fingerprint.window,
-        *([plan.programs, asdict(fingerprint.program)] if plan.programs and fingerprint.program else []),
+        *plan.key(fingerprint),
         llama_cpp.__version__,
     ]
     return keyed_path(data_folder() / "rollouts", parts, ".sqlite")
 
 
 def expected_tokens(
-    store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan = DrawPlan()
+    store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan | CodePlan = DrawPlan()
 ) -> int:
     """Tokens of ``todo`` questions: as many each as kept questions have in the mean, else a guess."""
     each = 0.0
-    for mode in plan.modes:
-        drawn = plan.programs if mode == "program" else plan.samples + plan.rollouts / 2
+    for mode, drawn in plan.trajectories.items():
         kept = [found for p in problems[:_SAMPLE_SIZE] if (found := store.get(p, mode)) is not None]
         guess = _TOKENS_GUESS[mode] * drawn
         each += float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
@@ -108,18 +145,30 @@ class FinishedQuestion:
 
 
 def draw_rollouts(
-    driver: Driver, problems: Sequence[Problem], store: RolloutStore, plan: DrawPlan
+    driver: Driver,
+    problems: Sequence[Problem],
+    store: RolloutStore,
+    plan: DrawPlan | CodePlan,
+    hidden: HiddenTests | None = None,
 ) -> Iterator[FinishedQuestion]:
     """Draw what the store lacks; each question is kept before it is reported.
+
+    Args:
+        driver: Draws.
+        problems: Questions with known answers, or code tasks with hidden tests.
+        store: Keeps the rollouts.
+        plan: How many.
+        hidden: Runs hidden tests; None where there is no code task.
 
     The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
     question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
     with the same rollouts.
     """
-    todo = [p for p in problems if not all(store.holds(p, mode) for mode in plan.modes)]
+    todo = {p.id: p for p in problems if not is_drawn(p, store, plan)}
     records: dict[str, Record] = {}
-    strategy, spent = PrefixRollouts(plan.samples, plan.rollouts, programs=plan.programs), 0
-    for problem, event in driver.run(todo, Settings(strategy, seed=plan.seed)):
+    spent = 0
+    for asked, event in driver.run(list(todo.values()), Settings(plan.strategy, seed=plan.seed)):
+        problem = todo[asked.id]  # with its hidden tests, which a search does not see
         records[problem.id] = Record.after(records.get(problem.id), event)
         if isinstance(event, StepProposed):
             spent += event.usage.generated_tokens
@@ -129,9 +178,15 @@ def draw_rollouts(
         elif isinstance(event, SearchFinished):
             record = records.pop(problem.id)
             if event.result.stop_reason == "exhausted":
-                for mode in strategy.modes:
-                    store.put(Rollouts.of(record, mode))
+                right = right_nodes(record, problem, hidden)
+                for mode in plan.trajectories:
+                    store.put(replace(Rollouts.of(record, mode, right), problem=problem))
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
+
+
+def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan | CodePlan) -> bool:
+    """Whether the store holds everything that is planned for a problem."""
+    return all(store.holds(problem, mode) for mode in plan.trajectories)
 
 
 def score_rollouts(

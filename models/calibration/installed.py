@@ -58,16 +58,17 @@ def load_errors() -> list[CalibrationError]:
     return [found for found in installed_artefacts() if isinstance(found, CalibrationError)]
 
 
-def find_artefact(pair: tuple[str, str, str], used: Fingerprint | None = None) -> Artefact | None:
-    """The calibration of exactly these models (``Fingerprint.pair``), the user's own before a shipped one.
+def find_artefact(used: Fingerprint) -> Artefact | None:
+    """The calibration of exactly these models and this kind of problem, the user's own before a shipped one.
 
     Nothing is ever applied to another file than it was fitted on, however much alike their names are. Of
     several the one is taken whose prompt and sampler differ least from those ``used``.
     """
+    scope = used.scope()
     found = (
-        a for a in installed_artefacts() if isinstance(a, Artefact) and a.card.fingerprint.pair() == pair
+        a for a in installed_artefacts() if isinstance(a, Artefact) and a.card.fingerprint.scope() == scope
     )
-    return min(found, key=lambda a: len(mismatches(a.card, used)) if used else 0, default=None)
+    return min(found, key=lambda a: len(mismatches(a.card, used)), default=None)
 
 
 def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.search.codec import to_plain
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.strategies.rollouts import prefix_outcomes
-from adascale.engine.types import FINISHES, ROOT, BranchId, Mode, Problem
+from adascale.engine.types import FINISHES, ROOT, BranchId, Mode, NodeId, Problem
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..provenance import MODELS, models_of, put_models
@@ -44,7 +46,8 @@ class Rollouts:
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.
         last, mean: ``[nodes, width]`` float16, the pooled states of the step (``engine.types.Reading``).
         token_ids: ``[sum of tokens]``, all steps one after another.
-        answers: Final answer of each node, None where it is no end or has none.
+        answers: Final answer of each node, of a program's how many given tests it passes (``Trial.outcome``);
+            None where it is no end or has none.
         texts: Text of each step, empty for the question; none at all in rollouts of an older version.
         mode: How they reason.
     """
@@ -68,10 +71,16 @@ class Rollouts:
     mode: Mode = "prose"
 
     @classmethod
-    def of(cls, record: Record, mode: Mode = "prose") -> Rollouts:
-        """The trajectories of a mode in a finished search whose steps were read."""
+    def of(cls, record: Record, mode: Mode = "prose", right: Collection[NodeId] | None = None) -> Rollouts:
+        """The trajectories of a mode in a finished search whose steps were read.
+
+        Args:
+            record: Of the search.
+            mode: How they reason.
+            right: Ends of those that are right; None where the question's answer is known.
+        """
         tree, nodes = record.tree, _in_order(record.tree, mode)
-        outcomes = prefix_outcomes(record, mode)
+        outcomes = prefix_outcomes(record, mode, right)
         answers = {candidate.node: candidate.answer for candidate in record.candidates}
         row = {node.id: index for index, node in enumerate(nodes)}
         steps = [node.step for node in nodes]
@@ -129,7 +138,9 @@ class Rollouts:
         return end
 
     def judge(self) -> Rollouts:
-        """The same rollouts with their answers judged once more."""
+        """The same rollouts with their answers judged once more; tests of a code task judge only once."""
+        if self.mode == "code":
+            return self
         assert self.problem.answer is not None, "outcomes need the right answer"
         right = np.zeros_like(self.right)
         for end in self._ends():
@@ -239,7 +250,7 @@ class RolloutStore:
             with self._blobs.decoding():
                 name, question, answer, *mode = json.loads(key)
                 problem = Problem(name, question, answer)
-                rollouts = Rollouts.from_bytes(problem, tuple(json.loads(answers)), data, *mode)
+                rollouts = Rollouts.from_bytes(problem, tuple(json.loads(answers)), data, *mode[:1])
             yield rollouts
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
@@ -256,4 +267,10 @@ class RolloutStore:
 
 
 def _key(problem: Problem, mode: Mode = "prose") -> str:
-    return json.dumps([problem.id, problem.question, problem.answer, *([mode] if mode != "prose" else [])])
+    parts = [problem.id, problem.question, problem.answer]
+    if mode != "prose":
+        parts.append(mode)
+    if problem.task is not None:
+        tests = json.dumps(to_plain(problem.task), sort_keys=True)
+        parts.append(hashlib.sha256(tests.encode()).hexdigest())
+    return json.dumps(parts)

@@ -21,6 +21,7 @@ from adascale.engine.calibration.features import (
 )
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
 from adascale.engine.calibration.models import StageData
+from adascale.engine.code.trial import tests_of
 from adascale.engine.types import FINISHES
 
 from .rollouts import FloatArray, Rollouts
@@ -47,6 +48,35 @@ def training_set(
             for both, own in zip(samples, own_samples, strict=True)
         ]
     return Training(stages, samples)
+
+
+def code_training_set(tasks: Sequence[Rollouts]) -> Training:
+    """Every program of every code task as it was tested, and once more as if it had not been.
+
+    A search without tests shows an estimate too. What is known of the second kind is no further outcome.
+
+    Args:
+        tasks: One entry per task.
+    """
+    rows: list[tuple[int, int, int]] = []
+    scalars, states, failed, is_tested, samples = [], [], [], [], []
+    for index, rollouts in enumerate(tasks):
+        own = []
+        for node in rollouts.samples():
+            outcome, right = rollouts.answers[node], bool(rollouts.right[node])
+            steps = _step_arrays(rollouts, node, None)
+            passed, tests = (0, 0) if outcome is None else tests_of(outcome)
+            own.append(Sample(len(rows), outcome, right, int(rollouts.tokens[node]), "code", passed))
+            for seen in dict.fromkeys([tests, 0]):
+                scalars.append(steps.code_scalars(passed if seen else 0))
+                states.append(steps.program_states())
+                failed.append(outcome is None or passed < seen)
+                is_tested.append(seen == tests)
+                rows.append((index, int(right), 1))
+        samples.append(QuestionSamples(index, tuple(own)))
+    evidence = program_evidence(np.array(scalars), np.array(states, np.float32), np.array(failed, bool))
+    programs = replace(_stage_data(evidence, rows), independent=np.array(is_tested, bool))
+    return Training({"task": _question_stage(tasks), "code": programs}, samples)
 
 
 def _prose_stages(

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Self, Union
 from adascale.engine.errors import AdascaleError, UsageError, error_class
 from adascale.engine.search.codec import from_row, to_plain, to_row
 from adascale.engine.search.events import Event, ModelDescription
-from adascale.engine.search.settings import Request, Settings
+from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
-from adascale.engine.types import Budget, Mode, Notice, Problem
+from adascale.engine.types import MODE_OF, Budget, Kind, Mode, Notice, Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
@@ -157,21 +157,20 @@ class ModelsOpened:
     """Worker: the models are open.
 
     Attributes:
-        models: As ``OpenSession.describe`` tells.
+        conditions: As ``OpenSession.conditions`` tells, by kind of problem.
         modes: As ``OpenSession.modes`` tells.
-        warnings: As ``OpenSession.warnings`` tells.
         files: Label, path and sha256 of each model.
     """
 
-    models: ModelDescription
+    conditions: Mapping[Kind, Conditions]
     modes: tuple[Mode, ...]
-    warnings: tuple[Notice, ...]
     files: tuple[tuple[str, Path, str], ...]
 
     @classmethod
     def of(cls, session: OpenSession) -> Self:
         """The message for an open session."""
-        return cls(session.describe(), session.modes, tuple(session.warnings), tuple(session.files.listing()))
+        files = tuple(session.files.listing())
+        return cls({kind: session.conditions(kind) for kind in MODE_OF}, session.modes, files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ class Cluster:
                 place.start()
             opening = [(place, place.call("open_models")) for place in self._places]
             opened: list[ModelsOpened] = [place.result(reference) for place, reference in opening]
-            _check_equal([each.models for each in opened])
+            _check_equal([each.conditions["question"].models for each in opened])
             self.open_models = opened[0]
         except BaseException:
             self.__exit__()

@@ -16,8 +16,8 @@ from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLog
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
-from adascale.engine.search.settings import Request
-from adascale.engine.types import Mode, Problem, Step
+from adascale.engine.search.settings import Conditions, Request
+from adascale.engine.types import MODE_OF, Mode, Problem, Step
 from adascale.models.worker.messages import ModelsOpened
 from adascale.serve.app import ServerSettings
 from adascale.serve.guard import Access
@@ -25,14 +25,14 @@ from adascale.serve.hub import Hub
 from adascale.serve.listener import Listener, bind
 
 MODEL = "scripted"
+_MODELS = ModelDescription(
+    GeneratorDescription(MODEL, "scripted.gguf", "00ff" * 16),
+    sampling={"temperature": 0.5, "top_p": 0.95},
+)
 OPENED = ModelsOpened(
-    ModelDescription(
-        GeneratorDescription(MODEL, "scripted.gguf", "00ff" * 16),
-        sampling={"temperature": 0.5, "top_p": 0.95},
-    ),
-    warnings=(),
-    files=(),
+    conditions=dict.fromkeys(MODE_OF, Conditions(_MODELS, ())),
     modes=("prose",),
+    files=(),
 )
 
 

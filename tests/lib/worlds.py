@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import itertools
 import math
 import random
@@ -18,15 +20,17 @@ from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
 from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.code.task import read_task
+from adascale.engine.evaluation.judging import HiddenTests, right_nodes
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
 from adascale.engine.types import Execution, Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
-from adascale.models.calibration.training import training_set
+from adascale.models.calibration.training import code_training_set, training_set
 
 WIDTH = 6
 REWARD = SCALARS["step"].index("reward")
@@ -112,6 +116,26 @@ def execute(source: str) -> Execution:
     return Execution("", "ZeroDivisionError", 0.0) if "/" in source else Execution(source[6:8], "", 0.0)
 
 
+def squaring(prefix: Prefix, rng: random.Random) -> Step:
+    """A program that squares, doubles (which passes the given test alone), or adds, which is wrong."""
+    level = 0.8 * ease(prefix.problem) + 0.5
+    right = rng.random() < 1 / (1 + math.exp(-level))
+    body = "n * n" if right else rng.choice(["n + n", "n + 7", "n + 9"])
+    step = scripted_step(f"```python\ndef f(n):\n    return {body}\n```", "stop", -rng.random())
+    return replace(step, reading=reading(level, rng))
+
+
+def run_here(source: str) -> Execution:
+    """Run a harness in this process: it holds nothing but the programs above."""
+    printed, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(source, {"__name__": "__main__"})
+        except AssertionError as failed:
+            error = f"AssertionError: {failed}"
+    return Execution(printed.getvalue(), error, 0.0)
+
+
 def solve(prefix: Prefix, rng: random.Random) -> Step:
     """One to three steps; every guess among them costs success, and so does running on."""
     if prefix.mode == "program":
@@ -173,6 +197,44 @@ def training(asked: Sequence[Problem], programs: int = 0) -> Training:
     records = [by_id[problem.id] for problem in asked]
     own = [Rollouts.of(record, "program") for record in records] if programs else []
     return training_set([Rollouts.of(record) for record in records], programs=own)
+
+
+def tasks(count: int, start: int = 0) -> list[Problem]:
+    """Code tasks with one given test, which a program that doubles passes too."""
+    task = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
+    return [Problem(f"t{i}", f"Square n, way {i}.", task=task) for i in range(start, start + count)]
+
+
+def code_driver(slots: int = 8) -> Driver:
+    """Writes and runs programs for tasks."""
+    clock = itertools.count()
+    return Driver(
+        ReadingPolicy(squaring, slots),
+        SequenceLogprob(),
+        Uncalibrated(),
+        lambda: float(next(clock)),
+        executor=ScriptedExecutor(run_here),
+    )
+
+
+def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]:
+    """Programs of every task, judged by its hidden tests."""
+    known = {problem.id: problem for problem in asked}
+    records: dict[str, Record] = {}
+    for problem, event in code_driver().run(asked, Settings(ProgramRollouts(programs))):
+        records[problem.id] = Record.after(records.get(problem.id), event)
+    hidden = HiddenTests(run_here)
+    return [
+        Rollouts.of(record, "code", right_nodes(record, known[id_], hidden))
+        for id_, record in records.items()
+    ]
+
+
+@functools.cache
+def fitted_code() -> CalibrationFit:
+    """A quick fit on the first code tasks."""
+    config = HeadConfig(steps=120, folds=3)
+    return fit_calibration(code_training_set(code_rollouts(tasks(60))), "beta", config, seed=0)
 
 
 @functools.cache

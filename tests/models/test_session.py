@@ -75,6 +75,6 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
     knows: tuple[Mode, ...] | None, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    calibration = knows and SimpleNamespace(calibration=SimpleNamespace(modes=knows))
-    parts |= {"options": SessionOptions(system=system), "calibration": calibration}
+    calibrations = {"question": SimpleNamespace(calibration=SimpleNamespace(modes=knows))} if knows else {}
+    parts |= {"options": SessionOptions(system=system), "calibrations": calibrations}
     assert OpenSession(**parts).modes == modes

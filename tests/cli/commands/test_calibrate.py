@@ -225,6 +225,29 @@ def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: H
     assert "0 questions are too few to fit anything" in done.stderr
 
 
+def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
+    model = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
+    home = Home(tmp_path, model, tmp_path / "tasks.jsonl")
+    tests = {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9"]}
+    rows = [{"id": n, "question": f"Square n, way {n}.", **tests} for n in range(FEWEST)]
+    home.data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = home.run(*home.fit_args("--programs", "2", "--json"))
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["stages"]) == {"task", "code", "answer"}
+    [path] = home.shelf.iterdir()
+    card = load_artefact(path).card
+    assert (card.name, card.samples, card.programs) == ("coder+probe+code", 0, 2)
+    assert card.fingerprint.kind == "task"
+    assert "coder+probe+code" in home.run("calibrate", "list").stdout
+
+    args = ["-g", str(model), "-c", "512", "--seed", "1", "--json", "-q"]
+    found = json.loads(home.run("code", "Square n.", "--test", "assert f(2) == 4", *args).stdout)
+    assert found["confidence"]["calibrated"] is True
+    assert found["calibration"]["name"] == "coder+probe+code"
+    asked = json.loads(home.run("ask", "What is 9 * 2?", *args).stdout)
+    assert asked["calibration"] is None
+
+
 def test_list_and_show(
     home: Home, artefact: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,6 +521,9 @@ WRONG = [
     (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),
     (["fit", "-d", "GOOD", "--rollouts", "-1"], 2, "--rollouts", ""),
     (["fit", "-d", "GOOD", "-g", "no/such.gguf"], 4, "error[model-not-found]", ""),
+    (["fit", "-d", "GOOD", "-d", "TASKS"], 2, "these are code tasks and questions", "once for each kind"),
+    (["fit", "-d", "TASKS", "--prm", "judge=self"], 2, "a PRM reads steps of prose", "--prm probe"),
+    (["fit", "-d", "TASKS", "--programs", "0"], 2, "code tasks are calibrated on programs", "--programs 4"),
     (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),
     (["show"], 2, "Missing argument 'name'", ""),
     (["frobnicate"], 2, "frobnicate", ""),
@@ -520,10 +546,14 @@ def test_wrong_usage_is_told_with_what_to_do(
         "FEW": write_questions(tmp_path / "few.jsonl", range(5)),
         "GOOD": write_questions(tmp_path / "good.jsonl", range(25)),
         "OPEN": tmp_path / "open.jsonl",
+        "TASKS": tmp_path / "tasks.jsonl",
         "BAD": tmp_path / "bad.jsonl",
         "EMPTY": tmp_path / "empty.jsonl",
     }
     files["OPEN"].write_text('{"question": "One?", "answer": 1}\n{"question": "Two?"}\n')
+    task = {"tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
+    rows = [json.dumps({"question": f"Square n, way {n}.", **task}) for n in range(25)]
+    files["TASKS"].write_text("\n".join(rows))
     files["BAD"].write_text('{"question": \n')
     files["EMPTY"].write_text("\n \n")
     monkeypatch.chdir(tmp_path)

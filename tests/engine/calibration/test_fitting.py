@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import drawn, fitted, problems, searched, training
+from worlds import code_rollouts, drawn, fitted, fitted_code, problems, searched, tasks, training
 
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
 from adascale.engine.answers.votes import group_answers
+from adascale.engine.calibration.calibration import CalibrationByMode
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_evidence
 from adascale.engine.calibration.fitting import (
     QuestionSamples,
@@ -38,7 +39,7 @@ from adascale.engine.types import (
     ModeProfile,
     NodeId,
 )
-from adascale.models.calibration.training import training_set
+from adascale.models.calibration.training import code_training_set, training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
@@ -100,8 +101,9 @@ def test_the_features_of_an_answer_by_hand() -> None:
 
 
 def test_an_answer_that_both_modes_give_says_so() -> None:
-    candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(PROFILES))
-    questions = dict.fromkeys(PROFILES, MIDDLE)
+    modes: tuple[Mode, ...] = ("prose", "program")
+    candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(modes))
+    questions = dict.fromkeys(modes, MIDDLE)
     search = FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
     [row] = answer_evidence([search], PROFILES, len(ANSWER_FEATURES)).scalars
     found = dict(zip(ANSWER_FEATURES, row, strict=True))
@@ -120,7 +122,7 @@ def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
 
 def test_programs_have_estimates_of_their_own() -> None:
     fit = fitted(programs=3)
-    assert fit.calibration.modes == tuple(PROFILES)
+    assert fit.calibration.modes == ("prose", "program")
     assert set(fit.held_out) == STAGES | {"program question", "program"}
     asked = problems(60, 1000)
     new = measure(fit.calibration, training(asked, programs=3), seed=0)
@@ -130,6 +132,55 @@ def test_programs_have_estimates_of_their_own() -> None:
     failed = new["program"].quantiles[training(asked, programs=3).stages["program"].evidence.offset < 0]
     assert len(failed) > 10
     assert np.all(failed[:, 1] < 0.01)
+
+
+def test_code_tasks_have_estimates_of_their_own() -> None:
+    fit = fitted_code()
+    assert fit.calibration.modes == ("code",)
+    assert set(fit.held_out) == {"task", "code", "answer"}
+    new = code_training_set(code_rollouts(tasks(60, 1000)))
+    found = measure(fit.calibration, new, seed=0)
+    for stage in ("task", "code", "answer"):
+        assert skill(fit.held_out[stage]) > 0.05, stage
+        assert skill(found[stage]) > 0.05, stage
+    programs = new.stages["code"]
+    failed = found["code"].quantiles[programs.evidence.offset < 0]
+    assert len(failed) > 10
+    assert np.all(failed[:, 1] < 0.01)
+    tested = programs.independent
+    assert tested is not None
+    of_tested, of_others = (
+        found["code"].take(np.flatnonzero(rows), found["code"].weights()) for rows in (tested, ~tested)
+    )
+    assert skill(of_tested) > skill(of_others) + 0.1
+
+
+def test_of_programs_those_that_pass_are_chosen_and_failures_speak_against_them() -> None:
+    task = (Sample(0, "1/1", True, 9, "code", 1), *(Sample(i, "0/1", False, 9, "code") for i in range(1, 3)))
+    estimates = {
+        "task": Predictions(np.zeros(1, int), np.full((1, 3), 0.5), np.ones(1), np.full(1, 4.0)),
+        "code": Predictions(np.zeros(3, int), np.full((3, 3), 0.6), np.zeros(3), np.ones(3)),
+    }
+    training = Training({}, [QuestionSamples(0, task)])
+    data = answer_data(training, estimates, {"code": PROFILES["code"]}, len(ANSWER_FEATURES), seed=0)
+    share = data.evidence.scalars[:, ANSWER_FEATURES.index("share")]
+    count = np.rint(np.exp(data.evidence.scalars[:, ANSWER_FEATURES.index("samples")])).astype(int)
+    assert len(count) == 7
+    assert data.right.sum() == 4  # every subset with the one that passes
+    of_right = [share[(count == n) & (data.right == 1)] for n in range(1, 4)]
+    assert [len(set(found)) for found in of_right] == [1] * 3
+    assert [found[0] for found in of_right] == sorted((found[0] for found in of_right), reverse=True)
+
+
+def test_each_mode_asks_the_calibration_that_knows_it() -> None:
+    both = CalibrationByMode([fitted().calibration, fitted_code().calibration])
+    assert list(both.profiles) == ["prose", "code"]
+    [record] = searched(problems(1)).values()
+    asked = Prefix(record.started.problem, (), record.tree.readings["prose"])
+    assert both.question(asked) == fitted().calibration.question(asked)
+    as_code = replace(asked, mode="code")
+    assert both.question(as_code) == fitted_code().calibration.question(as_code)
+    assert both.question(as_code) != both.question(asked)
 
 
 def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:

@@ -14,7 +14,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.compare import CodeReport, Comparison
 from adascale.engine.evaluation.contestants import in_code, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Forecast, Outcome, evaluate
-from adascale.engine.evaluation.judging import HiddenTests, is_judged
+from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.evaluation.tables import csv_text, markdown
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
@@ -104,7 +104,7 @@ def test_who_takes_part_with_code_tasks() -> None:
 
 
 def test_what_is_judged() -> None:
-    assert is_judged(SQUARE)
-    assert not is_judged(SQUARE.for_search())
-    assert is_judged(Problem("1", "?", "18"))
-    assert not is_judged(Problem("1", "?"))
+    assert SQUARE.is_judged
+    assert not SQUARE.for_search().is_judged
+    assert Problem("1", "?", "18").is_judged
+    assert not Problem("1", "?").is_judged

@@ -5,19 +5,29 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from worlds import ReadingPolicy, problems, solve
+from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
 
+from adascale.engine.code.task import read_task
 from adascale.engine.errors import ContextOverflowError
+from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Mode, Problem
-from adascale.models.calibration.collect import DrawPlan, FinishedQuestion, draw_rollouts, score_rollouts
+from adascale.models.calibration.collect import (
+    CodePlan,
+    DrawPlan,
+    FinishedQuestion,
+    draw_rollouts,
+    is_drawn,
+    score_rollouts,
+)
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.llama.runtime import LlamaModel
 
@@ -52,6 +62,25 @@ def store(tmp_path: Path) -> Iterator[RolloutStore]:
 def driver_of(policy: ReadingPolicy) -> Driver:
     clock = itertools.count()
     return Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+
+
+def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:
+    asked = tasks(6)
+    plan = CodePlan(programs=3)
+    found = list(draw_rollouts(code_driver(), asked, store, plan, HiddenTests(run_here)))
+    assert {done.problem.id for done in found} == {task.id for task in asked}
+    for task in asked:
+        kept = store.get(task, "code")
+        assert kept is not None
+        assert len(kept.samples()) == 3
+        for node in kept.samples():
+            assert kept.right[node] == ("n * n" in kept.texts[node])
+            assert kept.answers[node] == (
+                "0/1" if "7" in kept.texts[node] or "9" in kept.texts[node] else "1/1"
+            )
+    other_tests = replace(asked[0], task=read_task("", {"tests": "assert f(5) == 25"}))
+    assert not is_drawn(other_tests, store, plan)
+    assert list(draw_rollouts(code_driver(), asked, store, plan, HiddenTests(run_here))) == []
 
 
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:

@@ -20,7 +20,7 @@ from adascale.engine.search.events import (
     StepProposed,
     from_json,
 )
-from adascale.engine.search.settings import Request, Settings
+from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import STRATEGIES, Beam, Strategy, Vote
 from adascale.engine.types import Budget, Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer
@@ -86,7 +86,11 @@ def sent(event: Event) -> bytes:
         LogText("one\ntwo\n"),
         Transfer("a", 1, 2, "checking"),
         DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
-        ModelsOpened(MODELS, ("prose", "program"), (NOTICE,), (("generator", Path("/a.gguf"), "00ff"),)),
+        ModelsOpened(
+            {"question": Conditions(MODELS, (NOTICE,)), "task": Conditions(MODELS, ())},
+            ("prose", "program"),
+            (("generator", Path("/a.gguf"), "00ff"),),
+        ),
         RunEnded(),
         WorkerFailed("ModelNotFoundError", NOTICE),
     ],
