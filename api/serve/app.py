@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -35,12 +35,18 @@ from .messages import MESSAGES
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .openapi import openapi
 from .rendering import Dialect, Rendering, Stamp, collect, stream
-from .request import ServedEffort, ServedModel
+from .request import Fields, ServedEffort, ServedModel
 from .responses import RESPONSES
 from .searches import Ask, Searches, strategy_of
 
 DIALECTS = (CHAT, RESPONSES, MESSAGES)
 """The protocols in which a question can be asked."""
+
+BODIES: Mapping[str, Fields] = {
+    **{dialect.path: dialect.fields for dialect in DIALECTS},
+    event_log.PATH: event_log.search_fields,
+}
+"""Fields of the body of a request, by the path of its route."""
 
 _GONE = 499
 """Status, for the metrics alone, of a request whose client has gone (nginx has it so)."""
@@ -130,7 +136,7 @@ class _Server:
     async def describe(self, request: HttpRequest) -> Response:
         """This interface as OpenAPI has it."""
         needs_key = self._settings.access.key is not None
-        return json_response(openapi(request.app.routes, DIALECTS, self._served(), needs_key))
+        return json_response(openapi(request.app.routes, BODIES, self._served(), needs_key))
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model under each of its names."""

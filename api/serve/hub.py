@@ -28,6 +28,9 @@ from .errors import Refusal
 HubState = Literal["loading", "ready", "ended"]
 
 
+_NEWS = 0.2
+"""Share of the latest search in what searches usually take."""
+
 _CLOSE_SECONDS = 10.0
 """Time that cancelled searches have at the end; a batch takes less."""
 
@@ -46,11 +49,15 @@ class SearchWorker(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One search: its request, who asked, the events that nobody has read yet, and how far it has come."""
+    """One search: its request, who asked, the events that nobody has read yet, and how far it has come.
+
+    ``seated`` is the event loop's time at which it got its place in the worker.
+    """
 
     request: Request
     client: str
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    seated: float = 0.0
     begun: bool = False
     abandoned: bool = False
 
@@ -88,6 +95,7 @@ class Hub:
         self.on_finish: Callable[[SearchFinished], None] = lambda end: None
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
+        self._usual_seconds = 0.0
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
@@ -148,10 +156,19 @@ class Hub:
 
     def _check_queue(self) -> None:
         if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
-            wait = {"Retry-After": str(math.ceil((1 + len(self._waiting)) / self._parallel))}
+            wait = {"Retry-After": str(self._wait_seconds())}
             raise Refusal(
                 429, f"{len(self._waiting)} requests are waiting already", "queue-full", headers=wait
             )
+
+    def _wait_seconds(self) -> int:
+        """Whole seconds until one more search than wait now would have begun, at least 1.
+
+        Before a search has ended, none is known to take longer than the oldest one has taken so far.
+        """
+        oldest = min((flight.seated for flight in self._running.values()), default=math.inf)
+        usual = self._usual_seconds or max(0.0, self._loop.time() - oldest)
+        return max(1, math.ceil(usual * (1 + len(self._waiting)) / self._parallel))
 
     @contextmanager
     def search(self, request: Request, client: str, quiet: float) -> Iterator[AsyncIterator[Event | None]]:
@@ -181,6 +198,7 @@ class Hub:
             flight = min(self._waiting, key=lambda flight: clients[flight.client])  # of equals the first one
             self._waiting.remove(flight)
             self._running[flight.request.problem.id] = flight
+            flight.seated = self._loop.time()
             self._outbox.put(flight.request)
 
     def _abandon(self, flight: _Flight) -> None:
@@ -206,9 +224,16 @@ class Hub:
                 self.worker.cancel(id_)
         elif isinstance(event, SearchFinished | SearchFailed):
             del self._running[id_]
+            if not flight.abandoned:
+                self._note_time(self._loop.time() - flight.seated)
             self._start_waiting()
-        if isinstance(event, SearchFinished):
-            self.on_finish(event)
+            if isinstance(event, SearchFinished):
+                self.on_finish(event)
+
+    def _note_time(self, seconds: float) -> None:
+        """A search has taken so long; older ones count less and less."""
+        usual = self._usual_seconds or seconds
+        self._usual_seconds = usual + _NEWS * (seconds - usual)
 
     def _drop(self, id_: str) -> None:
         """A search that was abandoned before the worker took it."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from starlette.routing import BaseRoute, Route
 
 from .. import __version__
 from .fields import JsonObject
-from .rendering import Dialect
-from .request import ServedModel
+from .request import Fields, ServedModel
 
 _ERROR = {
     "type": "object",
@@ -38,21 +36,20 @@ _KEYS = {
 
 
 def openapi(
-    routes: Sequence[BaseRoute], dialects: Sequence[Dialect], served: ServedModel, needs_key: bool
+    routes: Sequence[BaseRoute], bodies: Mapping[str, Fields], served: ServedModel, needs_key: bool
 ) -> JsonObject:
     """The document in OpenAPI 3.1.
 
     Args:
         routes: Of the server; the first line of an endpoint's docstring is its summary.
-        dialects: Protocols that are spoken at some of them.
+        bodies: Fields of the body of a request, by the path of its route.
         served: The model, whose names and sampler the bodies of requests depend on.
         needs_key: Whether a request has to bring a key.
     """
-    spoken = {dialect.path: dialect for dialect in dialects}
     paths: dict[str, JsonObject] = {}
     for route in routes:
         if isinstance(route, Route):
-            operation = _operation(route, spoken.get(route.path), served)
+            operation = _operation(route, bodies.get(route.path), served)
             path = re.sub(r":\w+(?=\})", "", route.path)  # without the converter of a parameter
             paths |= {path: {method.lower(): operation for method in (route.methods or set()) - {"HEAD"}}}
     document = {
@@ -64,22 +61,20 @@ def openapi(
     return {**document, "security": [{name: []} for name in _KEYS]} if needs_key else document
 
 
-def _operation(route: Route, dialect: Dialect | None, served: ServedModel) -> JsonObject:
+def _operation(route: Route, body: Fields | None, served: ServedModel) -> JsonObject:
     refused = {"description": "Refused", "content": _json({"$ref": "#/components/schemas/Error"})}
-    answered: JsonObject = {"description": "Answered"}
     operation = {
         "summary": (inspect.getdoc(route.endpoint) or "").partition("\n")[0],
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in route.param_convertors
         ],
-        "responses": {"200": answered, "4XX": refused, "5XX": refused},
+        "responses": {"2XX": {"description": "Answered"}, "4XX": refused, "5XX": refused},
     }
-    if dialect is None:
+    if body is None:
         return operation
-    answered["content"] = {**_json({"type": "object"}), "text/event-stream": {"schema": {"type": "string"}}}
-    return {**operation, "requestBody": {"required": True, "content": _json(dialect.fields(served).schema)}}
+    return {**operation, "requestBody": {"required": True, "content": _json(body(served).schema)}}
 
 
-def _json(schema: JsonObject) -> dict[str, Any]:
+def _json(schema: JsonObject) -> JsonObject:
     return {"application/json": {"schema": schema}}

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .errors import Refusal
-from .fields import JsonObject, Kind
+from .fields import JsonObject
 from .follow import Begun, Progress, Reasoned, Silent, Written
 from .found import Found
 from .json_text import to_bytes
-from .request import AnswerRequest, ServedModel
+from .request import AnswerRequest, Fields, ServedModel
 
 COMMENT = b": searching\n\n"
 """A server-sent event that says nothing."""
@@ -76,13 +76,13 @@ class Dialect:
     Attributes:
         path: Where it is spoken.
         summary: What it is, in a few words.
-        fields: A body, for this model.
+        fields: Of a body.
         read: The answer that is to be written to a body that ``fields`` has read.
     """
 
     path: str
     summary: str
-    fields: Callable[[ServedModel], Kind]
+    fields: Fields
     read: Callable[[JsonObject, ServedModel, Stamp], Rendering]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -140,3 +140,7 @@ class ServedModel:
                 raise wrong(name, f"{text}: {fix}", "unsupported-value")
 
         return Kind({"const": fixed}, read)
+
+
+Fields = Callable[[ServedModel], Kind]
+"""The body of a request to a server of this model."""

@@ -31,6 +31,8 @@ def from_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
             return st.booleans()
         case {"type": "integer", "minimum": least, "maximum": most}:
             return st.integers(least, most)
+        case {"type": "number", "minimum": least, "maximum": most}:
+            return st.floats(least, most)
         case {"type": "array", "items": items}:
             most = min(schema["maxItems"], _MOST_ITEMS)
             return st.lists(from_schema(items), min_size=schema.get("minItems", 0), max_size=most)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted_server import LOCAL, OPENED, EchoPolicy, ScriptedWorker, Served, echo, served
 
-from adascale.serve.app import DIALECTS, ServerSettings, make_app
+from adascale.serve.app import BODIES, ServerSettings, make_app
 from adascale.serve.hub import Hub
 from adascale.serve.openapi import openapi
 from adascale.serve.request import ServedModel
@@ -24,7 +24,7 @@ AT_ONCE = 8
 """Requests that an example sends at the same time."""
 
 APP = make_app(Hub(lambda: nullcontext(ScriptedWorker(EchoPolicy(echo))), 1, 1), ServerSettings(LOCAL))
-DOCUMENT = openapi(APP.routes, DIALECTS, ServedModel.of(OPENED.models, "medium"), needs_key=False)
+DOCUMENT = openapi(APP.routes, BODIES, ServedModel.of(OPENED.models, "medium"), needs_key=False)
 SCHEMAS = {
     path: methods["post"]["requestBody"]["content"]["application/json"]["schema"]
     for path, methods in DOCUMENT["paths"].items()
@@ -32,7 +32,7 @@ SCHEMAS = {
 }
 NAMES = st.sampled_from(sorted({name for schema in SCHEMAS.values() for name in schema["properties"]}))
 ANY = st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=5)
-USUAL = {"messages": [{"role": "user", "content": "Say 42"}], "input": "Say 42"}
+USUAL = {"messages": [{"role": "user", "content": "Say 42"}], "input": "Say 42", "question": "Say 42"}
 """A question for each protocol."""
 
 EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))

@@ -129,6 +129,27 @@ def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused()
     asyncio.run(ask())
 
 
+def test_a_full_queue_says_when_to_come_again_by_the_time_that_searches_take() -> None:
+    async def ask() -> list[str]:
+        worker, said = Stepped(), []
+        hub = await opened(worker, max_queue=1)
+        for seconds in (1.1, 0.0):
+            searches = [asyncio.ensure_future(search(hub, f"{name}{seconds}")) for name in "ab"]
+            await until_running(hub, waiting=1)
+            await asyncio.sleep(seconds)
+            with pytest.raises(Refusal) as caught:
+                await search(hub, "c")
+            said.append(caught.value.headers["Retry-After"])
+            for _ in searches:
+                worker.ends.put(None)
+            await asyncio.gather(*searches)
+        await hub.close()
+        return said
+
+    # While the first runs for 1.1 s, two have to end; then the mean is that of 1.1 s and of an instant.
+    assert asyncio.run(ask()) == ["3", "2"]
+
+
 def test_a_silent_search_says_so() -> None:
     async def ask() -> list[type[Event] | None]:
         worker = Stepped()

@@ -289,7 +289,7 @@ def test_more_than_may_wait_get_429_and_when_to_come_again() -> None:
 
         with ThreadPoolExecutor(6) as pool:
             found = list(pool.map(attempt, range(0, 60, 10)))
-        assert found.count("queue-full, come again in 2 s") == 4
+        assert found.count("queue-full, come again in 1 s") == 4
         server.wait_until_idle()
         assert attempt(70) == "70"
         client.close()
