@@ -82,7 +82,8 @@ def _fields(served: ServedModel) -> Kind:
             "stream": FLAG,
             "stream_options": shape({"include_obfuscation": WITHOUT_EFFECT}),
             "background": only(False),
-            "include": only([]),
+            # Reasoning is given as plain text, and models need no state of it.
+            "include": only([], ["reasoning.encrypted_content"]),
             "parallel_tool_calls": FLAG,
             "service_tier": only("auto", "default"),
             "store": only(False),

@@ -1,0 +1,43 @@
+"""The program ``llm`` with this server as an extra model: chat completions and responses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripted_server import MODEL, Served, served
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+def llm(server: Served, folder: Path, protocol: str, *args: str) -> str:
+    """What it prints, with an entry of its configuration as the docs show it."""
+    entry = {"model_id": "local", "model_name": MODEL, "api_base": f"{server.url}/v1", "reasoning": True}
+    config = json.dumps([{**entry, "responses": protocol == "responses"}])  # JSON is YAML too
+    (folder / "extra-openai-models.yaml").write_text(config)
+    command = [sys.executable, "-m", "llm", "-m", "local", "--no-log", "--hide-reasoning", *args, "Say 42"]
+    env = {**os.environ, "LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("protocol", ["chat", "responses"])
+@pytest.mark.parametrize("streamed", ["--no-stream", "--key=none"], ids=["whole", "streamed"])
+def test_it_prints_the_answer(server: Served, tmp_path: Path, protocol: str, streamed: str) -> None:
+    assert llm(server, tmp_path, protocol, streamed).splitlines()[-1].startswith("Answer: 4")
+
+
+def test_its_system_prompt_and_effort_arrive(server: Served, tmp_path: Path) -> None:
+    llm(server, tmp_path, "chat", "-s", "Be brief.", "-o", "reasoning_effort", "none")
+    [turn] = server.policy.opened[-1].history
+    assert (turn.role, turn.content) == ("system", "Be brief.")
