@@ -49,8 +49,13 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
         f"adascale/models/calibration/shipped/{p.name}"
         for p in (ROOT / "models" / "calibration" / "shipped").glob("*")
     }
+    page = {
+        f"adascale/serve/page/{p.name}"
+        for p in (ROOT / "api" / "serve" / "page").glob("*")
+        if p.suffix in (".css", ".html", ".js")
+    }
     data = {"py.typed", "models/files/catalog.toml", "models/calibration/questions.jsonl"}
-    assert packaged == expected | {f"adascale/{name}" for name in data} | shipped
+    assert packaged == expected | {f"adascale/{name}" for name in data} | shipped | page
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

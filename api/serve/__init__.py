@@ -6,5 +6,6 @@
 ``openapi`` describes them. ``searches`` runs what a client asks for in the ``hub``, which has the searches of
 all clients in one worker. ``follow`` tells the progress of one, with a line of ``progress`` for each step, up
 to what was ``found``; ``connection`` sends it while there is a client. ``errors`` have a shape for each
-protocol, ``metrics`` counts for Prometheus, and ``mcp`` has the tools for agents.
+protocol, and ``metrics`` counts for Prometheus. ``event_log`` streams a search as it is, which ``page`` draws
+in a browser, and ``mcp`` has the tools for agents.
 """

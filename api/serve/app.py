@@ -34,6 +34,7 @@ from .mcp.server import http_route, make_mcp
 from .messages import MESSAGES
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .openapi import openapi
+from .page.files import page_routes
 from .rendering import Dialect, Rendering, Stamp, collect, stream
 from .request import Fields, ServedEffort, ServedModel
 from .responses import RESPONSES
@@ -90,6 +91,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route(f"{event_log.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(dialect.path, server.asked_in(dialect), methods=["POST"]) for dialect in DIALECTS),
         http_route(mcp),
+        *page_routes(),
     ]
     cors = Middleware(
         CORSMiddleware,

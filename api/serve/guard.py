@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import Refusal
 from .json_response import refusal_response
+from .page import files as page_files
 
-_OPEN = frozenset({"/health"})
-"""Paths that need no key: what runs a server asks them."""
+_OPEN = frozenset({"/health", *page_files.PATHS})
+"""Paths that need no key: what runs a server asks them, and a browser before its user has typed one."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

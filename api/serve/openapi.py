@@ -48,7 +48,7 @@ def openapi(
     """
     paths: dict[str, JsonObject] = {}
     for route in routes:
-        if isinstance(route, Route):
+        if isinstance(route, Route) and route.include_in_schema:
             operation = _operation(route, bodies.get(route.path), served)
             path = re.sub(r":\w+(?=\})", "", route.path)  # without the converter of a parameter
             paths |= {path: {method.lower(): operation for method in (route.methods or set()) - {"HEAD"}}}

@@ -63,7 +63,7 @@ def serve(*, options: ServeOptions) -> None:
         hub,
         ServerSettings(access, options.effort, options.budget),
         bind(options.host, options.port),
-        on_start=lambda url: status(f"listening on {url}/v1"),
+        on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )
     listener.serve_until_stopped()
 

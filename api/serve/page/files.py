@@ -1,0 +1,47 @@
+"""The files of the page, which any browser may have: they hold no answer and no key."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+
+_NAMES = ("page.css", "tree.css", "page.js", "tree.js", "record.js", "stream.js", "history.js")
+
+PATHS = {"/": "index.html", **{f"/page/{name}": name for name in _NAMES}}
+"""Files by the path of their URL."""
+
+_HEADERS = {
+    # Only our own scripts and styles run, and they speak with this server alone.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # Another version of the server has other files at the same paths.
+    "Cache-Control": "no-cache",
+}
+
+
+def page_routes() -> list[Route]:
+    """A route for each file."""
+    return [_route(path, name) for path, name in PATHS.items()]
+
+
+def read_file(name: str) -> tuple[bytes, str]:
+    """Content and content type of a file."""
+    content_type = f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
+    return files(__package__).joinpath(name).read_bytes(), content_type
+
+
+def _route(path: str, name: str) -> Route:
+    content, media_type = read_file(name)
+
+    async def send(request: Request) -> Response:
+        return Response(content, media_type=media_type, headers=_HEADERS)
+
+    return Route(path, send, include_in_schema=False)

@@ -1,0 +1,91 @@
+"""Takes the pictures of the server's page in ``docs/serve.md``, with the recorded search ``docs/demo.jsonl``.
+
+Usage: ``python docs/make_page.py``; it needs Chromium and playwright, but no model and no server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Route, sync_playwright
+
+from adascale.cli.disk.trace import read_trace
+from adascale.engine.search.events import Event, SearchStarted
+from adascale.serve.event_log import PATH, write_log
+from adascale.serve.page.files import PATHS, read_file
+from adascale.serve.request import ServedModel
+
+FOLDER = Path(__file__).parent
+URL = "http://adascale.example"
+
+PICTURES = {"page.png": (1280, "light"), "page-narrow.png": (400, "dark")}
+"""Width and colour scheme of each."""
+
+
+async def streamed(events: Sequence[Event], served: ServedModel) -> bytes:
+    """The events as the server sends them to the page."""
+
+    async def log() -> AsyncIterator[Event]:
+        for event in events:
+            yield event
+
+    return b"".join([part async for part in write_log(log(), served, is_readable=True)])
+
+
+def take(
+    browser: Browser, path: Path, width: int, scheme: str, question: str, answers: dict[str, bytes]
+) -> None:
+    """The page after a search.
+
+    Args:
+        browser: Chromium.
+        path: Of the picture.
+        width: In pixels.
+        scheme: ``light`` or ``dark``.
+        question: What is asked.
+        answers: Bodies by path, beside the page's own files.
+    """
+
+    def answer(route: Route) -> None:
+        asked = urlsplit(route.request.url).path
+        if asked in PATHS:
+            content, content_type = read_file(PATHS[asked])
+            route.fulfill(body=content, content_type=content_type)
+        else:
+            route.fulfill(body=answers[asked])
+
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.route("**", answer)
+    page.goto(URL)
+    page.fill("#question", question)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer strong")
+    page.locator("#question").blur()
+    page.screenshot(path=path, full_page=True)
+    context.close()
+
+
+def main() -> None:
+    """Take all pictures."""
+    events = read_trace(FOLDER / "demo.jsonl")
+    started = events[0]
+    assert isinstance(started, SearchStarted), "a trace begins with its search"
+    served = ServedModel.of(started.models, "medium")
+    models = json.dumps({"data": [{"id": served.name}]}).encode()
+    answers = {"/v1/models": models, PATH: asyncio.run(streamed(events, served))}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for name, (width, scheme) in PICTURES.items():
+            take(browser, FOLDER / name, width, scheme, started.problem.question, answers)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""The page in headless Chromium, wide and narrow, with a scripted generator and with a recorded search."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from scripted_server import EchoPolicy, Served, echo, served
+
+from adascale.serve.guard import Access
+from adascale.serve.page.files import PATHS
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+RECORDED = Path(__file__).parents[2] / "docs" / "demo.jsonl"
+WIDTHS = (1280, 400)
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser: Any, server: Served, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
+    """The page; what it says on the console is an error, and so is a request to another host."""
+    said: list[str] = []
+
+    def note_request(request: Any) -> None:
+        if not request.url.startswith((server.url, "data:")):
+            said.append(request.url)
+
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", note_request)
+    page.goto(f"{server.url}/")
+    yield page
+    context.close()
+    assert said == []
+
+
+def ask(page: Any, question: str = "Echo 18.") -> None:
+    page.fill("#question", question)
+    page.keyboard.press("Enter")
+
+
+def ask_to_the_end(page: Any, question: str = "Echo 18.") -> None:
+    ask(page, question)
+    page.wait_for_selector("#answer strong")
+
+
+def play_recorded(page: Any) -> None:
+    """Answer the next question with a search that was recorded with a calibrated model."""
+    body = "".join(f"data: {line}\n\n" for line in RECORDED.read_text().splitlines())
+    page.route("**/v1/searches", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
+    ask_to_the_end(page, "A baker has 3 trays of 12 rolls.")
+
+
+def violations(page: Any) -> list[str]:
+    return [found["id"] for found in axe.Axe().run(page).response["violations"]]
+
+
+def test_any_browser_may_have_the_files_but_no_stranger_and_nothing_else() -> None:
+    with served(Access("127.0.0.1", key="sesame")) as server:
+        for path in PATHS:
+            found = httpx2.get(server.url + path)
+            assert found.status_code == 200
+            assert "default-src 'none'" in found.headers["content-security-policy"]
+            assert "unsafe" not in found.headers["content-security-policy"]
+        assert httpx2.get(f"{server.url}/v1/models").status_code == 401
+    with served() as server:
+        assert httpx2.get(server.url, headers={"Host": "evil.example"}).status_code == 403
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any, width: int) -> None:
+    with served(policy=EchoPolicy(echo, pause=0.05)) as server, opened(browser, server, width) as page:
+        playwright.expect(page.locator("#model")).to_have_text("scripted")
+        ask(page)
+        page.wait_for_selector('[role="treeitem"]')
+        assert page.is_visible("#stop")
+        page.wait_for_selector("#answer strong")
+        assert page.inner_text("#answer strong") == "18"
+        assert "which is no probability" in page.inner_text("#answer")
+        assert "Stopped: the votes decided." in page.inner_text("#answer")
+        assert "We look at 18." in page.inner_text("#tree")
+        assert page.inner_text("#searches") == "18 Echo 18."
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(page) == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, scheme: str) -> None:
+    with served() as server, opened(browser, server, width, scheme) as page:
+        play_recorded(page)
+        answer = page.inner_text("#answer")
+        assert "Right with probability .93 (.77 to 1.00); 3 of 4 solutions agree; 804 tokens, 20 s" in answer
+        assert "Stopped: more solutions would hardly change it." in answer
+        assert page.inner_text("#answers") == "8\n1 solution"
+        assert page.locator(".best .p.high").count() > 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(page) == []
+
+
+@needs_chromium
+def test_keys_walk_through_the_tree_and_fold_it(browser: Any) -> None:
+    with served() as server, opened(browser, server) as page:
+        play_recorded(page)
+        page.focus('#tree [tabindex="0"]')
+        keys: list[str] = []
+
+        def press(key: str) -> tuple[str, str | None]:
+            page.keyboard.press(key)
+            keys.append(key)
+            focused = page.evaluate_handle("document.activeElement").as_element()
+            return focused.inner_text().split("\n")[0], focused.get_attribute("aria-expanded")
+
+        assert press("Home")[1] == "false"
+        assert press("ArrowRight")[1] == "true"
+        assert press("ArrowRight")[1] is None, "the first step of the fold"
+        assert press("ArrowLeft")[1] == "true", "the fold again"
+        assert press("Enter")[1] == "false"
+        assert press("End") != press("ArrowUp")
+        assert page.locator('#tree [tabindex="0"]').count() == 1
+
+
+@needs_chromium
+def test_stop_ends_the_search_with_what_it_found(browser: Any) -> None:
+    with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
+        page.select_option('[name="effort"]', "max")
+        ask(page)
+        page.wait_for_selector('[role="treeitem"] .p')
+        page.click("#stop")
+        page.wait_for_selector("#answer strong")
+        assert "Stopped by you." in page.inner_text("#answer")
+        server.wait_until_idle()
+
+
+@needs_chromium
+def test_the_last_searches_outlive_the_page_until_they_are_forgotten(browser: Any) -> None:
+    with served() as server, opened(browser, server) as page:
+        ask_to_the_end(page, "Echo 7.")
+        ask_to_the_end(page, "Echo 8.")
+        page.reload()
+        page.click("text=Echo 7.")
+        assert page.inner_text("#asked") == "Echo 7."
+        assert page.inner_text("#answer strong") == "7"
+        assert "We look at 7." in page.inner_text("#tree")
+        page.click("#clear")
+        page.reload()
+        assert page.is_hidden("#history")
+
+
+@needs_chromium
+def test_errors_are_announced_and_the_key_is_asked_for_but_not_kept(browser: Any) -> None:
+    with served(Access("127.0.0.1", key="sesame")) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.url)
+        ask(page)
+        page.wait_for_selector("#key:visible")
+        assert "the API key is missing or wrong" in page.inner_text('[role="alert"]')
+        page.fill('[name="key"]', "sesame")
+        ask_to_the_end(page)
+        page.reload()
+        ask_to_the_end(page)
+        assert "sesame" not in page.evaluate("JSON.stringify(localStorage)")
+        ask(page, "A long one")
+        playwright.expect(page.locator("#error")).to_contain_text("9,999 tokens")
+        context.close()
+
+
+@needs_chromium
+def test_texts_of_a_model_are_no_markup(browser: Any) -> None:
+    attack = '<img src=x onerror="document.title=1"> 5'
+    with served() as server, opened(browser, server) as page:
+        ask_to_the_end(page, attack)
+        assert attack in page.inner_text("#asked")
+        assert page.locator("img").count() == 0
+        assert page.title() == "adascale"
