@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.search.events import SearchFinished, SearchStarted, from_json
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import SearchFinished, SearchStarted
 
 from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
+from ..disk.trace import event_of
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
@@ -122,19 +122,11 @@ def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | 
         first = file.readline()
         file.seek(max(0, path.stat().st_size - _TAIL))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    begin, end = _event_of(first), _event_of(last)
+    begin, end = event_of(first), event_of(last)
     return (
         begin if isinstance(begin, SearchStarted) else None,
         end if isinstance(end, SearchFinished) else None,
     )
-
-
-def _event_of(line: bytes) -> Any:
-    """The event of a line; None where the line is no event."""
-    try:
-        return from_json(json.loads(line))
-    except (ValueError, TraceError):
-        return None
 
 
 def _runs_table(facts: list[dict[str, Any]]) -> str:

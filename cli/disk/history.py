@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from adascale.engine.errors import TraceError
+from adascale.engine.errors import TraceError, excerpt
 from adascale.models.storage import state_folder
 
 from .trace import TraceWriter
@@ -30,7 +30,7 @@ def runs_dir() -> Path:
 def past_runs() -> list[Path]:
     """Traces in the history, the newest first."""
     # Names begin with the time, and a listing must not depend on when a file was copied.
-    return sorted(runs_dir().glob(f"*{_SUFFIX}"), reverse=True)
+    return sorted((path for path in runs_dir().glob(f"*{_SUFFIX}") if path.is_file()), reverse=True)
 
 
 def run_name(path: Path) -> str:
@@ -45,6 +45,7 @@ def open_run() -> Iterator[TraceWriter | None]:
         writer = None
         with contextlib.suppress(OSError, TraceError):
             runs_dir().mkdir(parents=True, exist_ok=True)
+            runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}{_SUFFIX}"
             writer = stack.enter_context(TraceWriter(runs_dir() / name))
         yield writer
@@ -75,12 +76,14 @@ def trace_path(name: str | None) -> Path:
         if not runs:
             raise TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
         return runs[0]
-    if Path(name).exists():
-        return Path(name)
+    with contextlib.suppress(OSError):  # a name can be too long for a file
+        if Path(name).exists():
+            return Path(name)
     found = [path for path in runs if path.name.startswith(name)]
     if not found:
         raise TraceError(
-            f"{name} is neither a file nor a kept run", hint="adascale runs list shows what there is"
+            f"{excerpt(name, 80)} is neither a file nor a kept run",
+            hint="adascale runs list shows what there is",
         )
     if len(found) > 1:
         names = " ".join(map(run_name, found[:5]))

@@ -168,6 +168,14 @@ def _fold_line(path: Path, at: int, line: bytes, fold: LogFold | None) -> LogFol
     return fold
 
 
+def event_of(line: bytes) -> Event | None:
+    """The event of a line; None where the line is none."""
+    try:
+        return from_json(_parse_object(line))
+    except _LINE_ERRORS:
+        return None
+
+
 def _parse_event(path: Path, line: int, data: bytes) -> Event:
     try:
         return from_json(_parse_object(data))

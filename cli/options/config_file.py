@@ -44,7 +44,7 @@ def read_config(path: Path) -> dict[str, Value]:
         raise _unreadable(path, str(error)) from error
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of a number of many digits, or nested brackets
         raise _unreadable(path, str(error)) from error
     for key, value in table.items():
         if not isinstance(value, str | int | float | bool):

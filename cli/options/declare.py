@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.models import OptionInfo
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import UsageError, excerpt
 
 from . import completion
 
@@ -72,8 +72,9 @@ RunArgument = Annotated[
     ),
 ]
 
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+# Twelve digits: no number is longer than 64 bits.
+_COUNT = re.compile(r"(\d{1,12}(?:\.\d+)?)([kKmM]?)")
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d+)?)(ms|s|m|h|)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -82,7 +83,9 @@ def parse_count(option: str, text: object) -> int:
     match = _COUNT.fullmatch(str(text).strip())
     value = int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
     if value <= 0:
-        raise UsageError(f'{option} "{text}" is not a number of tokens', hint=f"for example {option} 8k")
+        raise UsageError(
+            f'{option} "{excerpt(str(text), 40)}" is not a number of tokens', hint=f"for example {option} 8k"
+        )
     return value
 
 
@@ -91,7 +94,9 @@ def parse_duration(option: str, text: object) -> float:
     match = _DURATION.fullmatch(str(text).strip())
     value = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if value <= 0:
-        raise UsageError(f'{option} "{text}" is not a time', hint=f"for example {option} 90s")
+        raise UsageError(
+            f'{option} "{excerpt(str(text), 40)}" is not a time', hint=f"for example {option} 90s"
+        )
     return value
 
 
@@ -100,6 +105,8 @@ def parse_gpu_layers(text: object) -> int | None:
     text = str(text)
     if text in ("auto", "all"):
         return None if text == "auto" else -1
-    if not re.fullmatch(r"-1|\d+", text):
-        raise UsageError(f'--gpu-layers "{text}" is not auto, all or a number', hint="--gpu-layers auto")
+    if not re.fullmatch(r"-1|\d{1,9}", text):
+        raise UsageError(
+            f'--gpu-layers "{excerpt(text, 40)}" is not auto, all or a number', hint="--gpu-layers auto"
+        )
     return int(text)

@@ -138,7 +138,7 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
     standing, most = state.tree.standing, state.at_most
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
-    if "stop_at" not in state.started.params:
+    if not {"stop_at", "min_gain"} <= state.started.params.keys():
         return _fact_line("stops", [drawn], frame)
     facts = [f"at {chance(float(state.started.params['stop_at']))}", drawn]
     if standing is not None and standing.gain is not None:

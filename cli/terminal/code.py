@@ -109,7 +109,7 @@ def verdict_text(trial: Trial, suite: Suite) -> str:
     if not trial.verdicts:
         return "nothing was tested"
     passed = f"passes {trial.passed} of {plural(len(trial.verdicts), 'test')}"
-    judged = zip(suite.tests, trial.verdicts, strict=True)
+    judged = zip(suite.tests, trial.verdicts, strict=False)
     missed = next((_miss(test, verdict) for test, verdict in judged if verdict.outcome != "passed"), None)
     return passed if missed is None else f"{passed}: {missed}"
 

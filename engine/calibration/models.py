@@ -113,7 +113,11 @@ class HeadModel:
 
     @classmethod
     def of(cls, arrays: Arrays, method: str) -> HeadModel:
-        """The inverse of ``arrays``."""
+        """The inverse of ``arrays``.
+
+        Raises:
+            LookupError, ValueError: they are not those of a model.
+        """
         blocks = sum(name.endswith(".matrix") for name in arrays)
         projections = tuple(
             Projection(
@@ -125,6 +129,8 @@ class HeadModel:
         )
         parts = [arrays[f"head.{j}"].astype(np.float64) for j in range(5)]
         ensemble = tuple([part[k] for part in parts] for k in range(len(parts[0])))
+        if not ensemble:
+            raise ValueError("head.0 has no member")
         scalars = {name: arrays[f"scalar_{name}"].astype(np.float64) for name in _SCALARS}
         return cls(Inputs(projections, **scalars), ensemble, method)
 

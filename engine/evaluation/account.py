@@ -45,7 +45,8 @@ def greedy_answer(record: Record) -> Candidate | None:
     """The trajectory of most likely tokens, where one was drawn and has an answer."""
     for candidate in record.candidates:
         branch = record.tree[candidate.node].branch
-        if branch is not None and record.branches[branch].greedy and candidate.answer is not None:
+        started = None if branch is None else record.branches.get(branch)
+        if started is not None and started.greedy and candidate.answer is not None:
             return candidate
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ _NEVER_WRITTEN = frozenset({"reading"})
 
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 """What most values are, and what JSON has as it is."""
+
+
+_INT_END = 1 << 63
 
 
 def to_plain(value: Any) -> Any:
@@ -43,11 +47,14 @@ def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
 
 
 def build(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    """A dataclass from what ``to_plain`` made of it; unknown keys are ignored.
+    """A dataclass from what ``to_plain`` made of it, perhaps in a file; unknown keys are ignored.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: a field is missing or of the wrong shape.
+        KeyError, TypeError, ValueError, AttributeError: a field is missing, of the wrong shape, or a number
+            that is infinite or longer than 64 bits.
     """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"expected an object, got {data!r}")
     return cls(**{name: read(data[name]) for name, read in _fields(cls, build) if name in data})  # type: ignore[arg-type]
 
 
@@ -108,19 +115,50 @@ def _reader(hint: Any, make: Maker) -> Reader:
     if origin is Mapping:
         of_value = _reader(args[1], make)
         return lambda value: {key: of_value(item) for key, item in value.items()}
-    if hint is float:
-        return float
-    if hint in (int, str, bool):
-        return functools.partial(_check_type, hint)
+    if origin is typing.Literal:
+        return functools.partial(_check_word, frozenset(args))
+    if hint in _LEAVES:
+        return _leaf_reader(hint, make)
     if hasattr(hint, "__fspath__"):
         return typing.cast(Reader, hint)
     return lambda value: value
+
+
+def _leaf_reader(kind: type[Any], make: Maker) -> Reader:
+    """Reads a value as it is; of a number in a file, which is anybody's, it makes sure."""
+    if kind is float:
+        return _read_float if make is build else float
+    if kind is int and make is build:
+        return _read_int
+    return functools.partial(_check_type, kind)
 
 
 def _read_number(value: Any) -> int | float:
     """A number as JSON has it: a whole one stays whole."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected a number, got {value!r}")
+    return _read_int(value) if isinstance(value, int) else _read_float(value)
+
+
+def _read_float(value: Any) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("a number is not finite")
+    return number
+
+
+def _read_int(value: Any) -> int:
+    if not isinstance(value, int) or not -_INT_END <= value < _INT_END:
+        raise ValueError("a whole number is none, or has more than 64 bits")
+    return value
+
+
+def _check_word(words: frozenset[Any], value: Any) -> Any:
+    if value not in words:
+        raise ValueError(f"expected one of {', '.join(sorted(map(str, words)))}, got {value!r}")
     return value
 
 

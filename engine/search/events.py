@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
 from ..code.trial import Trial
-from ..errors import AdascaleError, TraceError, error_class
+from ..errors import AdascaleError, TraceError, error_class, excerpt
 from ..types import (
     OMIT_DEFAULT,
     AnswerGroup,
@@ -309,6 +309,16 @@ Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the dec
 _KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 
 
+@dataclass(frozen=True, slots=True)
+class _ShownParams:
+    """Parameters of strategies, ours and others, that views read."""
+
+    samples: int | None = None
+    stop_at: float = 0.0
+    min_gain: float = 0.0
+    modes: tuple[Mode, ...] = ()
+
+
 def to_json(event: Event) -> dict[str, Any]:
     """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields, those of a notice among them."""
     body = to_plain(event)
@@ -324,10 +334,12 @@ def from_json(data: Mapping[str, Any]) -> Event:
     """
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise TraceError(f"unknown event kind {kind!r}")
+        raise TraceError(f"unknown event kind {excerpt(repr(kind), 40)}")
     try:
         stamp = {"seq": data["seq"], "t": data["t"]}
         event: Event = build(_KINDS[kind], {**data, **stamp, "notice": data})
+        if isinstance(event, SearchStarted):
+            build(_ShownParams, event.params)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise TraceError(f"event {kind!r} is malformed: {exc}") from exc
+        raise TraceError(f"event {kind!r} is malformed: {excerpt(str(exc))}") from exc
     return event

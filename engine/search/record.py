@@ -201,6 +201,8 @@ class Record:
         for node in _nodes_named_by(event):
             if not 0 <= node < len(self.tree):
                 raise TraceError(f"event {event.seq} names node {node}, which the trace has not made")
+        if any(not group.nodes or ROOT in group.nodes for group in _groups_of(event)):
+            raise TraceError(f"event {event.seq} has an answer that no trajectory ends in")
 
 
 def _nodes_named_by(event: Event) -> Iterable[NodeId]:
@@ -211,11 +213,20 @@ def _nodes_named_by(event: Event) -> Iterable[NodeId]:
             return (event.parent,)
         case NodesPruned():
             return event.nodes
+        case AnswersJudged() | SearchFinished():
+            grouped = [node for group in _groups_of(event) for node in group.nodes]
+            best = event.result.best if isinstance(event, SearchFinished) else None
+            return grouped if best is None else [*grouped, best]
+        case _:
+            return ()
+
+
+def _groups_of(event: Event) -> tuple[AnswerGroup, ...]:
+    match event:
         case AnswersJudged():
-            return (node for group in event.groups for node in group.nodes)
+            return event.groups
         case SearchFinished():
-            grouped = [node for group in event.result.groups for node in group.nodes]
-            return grouped if event.result.best is None else [*grouped, event.result.best]
+            return event.result.groups
         case _:
             return ()
 

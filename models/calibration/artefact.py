@@ -26,7 +26,7 @@ from adascale.engine.calibration.features import (
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
-from adascale.engine.errors import CalibrationError, command
+from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import MODE_OF, OMIT_DEFAULT, PROFILES, Kind, Mode, ModeProfile
 
@@ -122,10 +122,14 @@ class Card:
         """Refuse a card that does not say how good its calibration is.
 
         Raises:
-            ValueError: it has no metrics of finished solutions.
+            ValueError: it has no metrics of finished solutions, or shares that are none.
         """
         if _finished_stage(self.fingerprint) not in self.held_out:
             raise ValueError("metrics of finished solutions")
+        for name, stage in self.held_out.items():
+            shares = [share for each in stage.reliability for share in (each.estimate, each.observed)]
+            if "skill" not in stage.intervals or not all(0 <= share <= 1 for share in shares):
+                raise ValueError(f"metrics of {name}")
 
     @property
     def finished(self) -> StageReport:
@@ -190,13 +194,17 @@ def _parse(path: Path) -> Artefact:
             "its contents do not match the checksum inside it",
             hint=f"fit it again with: {command('calibrate', 'fit')}",
         )
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise CalibrationError(f"{path} holds numbers that are none")
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
         calibration = _from_tensors(tensors, card.method)
         _check_parts_fit(calibration)
         return Artefact(calibration, card, path)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise CalibrationError(f"{path} lacks a part: {error}") from error
+    except ArithmeticError as error:
+        raise CalibrationError(f"{path} holds numbers that are none") from error
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +329,13 @@ def _profile(tensors: Tensors, mode: Mode) -> ModeProfile:
     return PROFILES[mode] if known is None else ModeProfile(*map(float, known))
 
 
+@np.errstate(divide="raise", invalid="raise", over="raise")
 def _check_parts_fit(calibration: Calibration) -> None:
-    """Make one estimate of each kind from zeros, which fails where shapes do not fit each other."""
+    """Make one estimate of each kind from zeros.
+
+    Raises:
+        ArithmeticError, LookupError, ValueError: shapes do not fit each other, or numbers are none.
+    """
     width = calibration.width
     for stage, model in calibration.stages.items():
         states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])

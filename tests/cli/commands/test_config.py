@@ -116,6 +116,18 @@ def test_unset_of_what_is_not_set_is_no_error() -> None:
         run("config", "unset", "efort")
 
 
+def test_a_link_stays_a_link_and_what_it_leads_to_is_changed(config: Path, tmp_path: Path) -> None:
+    config.parent.mkdir()
+    (tmp_path / "dotfile.toml").write_text("# mine\n", encoding="utf-8")
+    config.symlink_to(tmp_path / "dotfile.toml")
+
+    run("config", "set", "strategy", "vote")
+
+    assert config.is_symlink()
+    assert (tmp_path / "dotfile.toml").read_text(encoding="utf-8").startswith("# mine\n")
+    assert row("strategy")[0] == "vote"
+
+
 def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> None:
     config.parent.mkdir()
     config.write_text("stratgy = 'vote'\n", encoding="utf-8")
@@ -127,7 +139,17 @@ def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> No
     assert "adaptive" in stderr
 
 
-@pytest.mark.parametrize("text", ["strategy = ", "strategy = ['vote']", "[strategy]\na = 1", "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "strategy = ",
+        "strategy = ['vote']",
+        "[strategy]\na = 1",
+        "\xff",
+        "a=" + "[" * 100_000,
+        "a=" + "9" * 10_000,
+    ],
+)
 def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     config.parent.mkdir()
     config.write_bytes(text.encode("latin-1"))

@@ -56,9 +56,28 @@ def test_json_has_what_is_known() -> None:
 def test_what_is_no_trace_is_listed_as_such() -> None:
     runs_dir().mkdir(parents=True)
     (runs_dir() / "20260101-120000-cccc.jsonl").write_bytes(b"\xff{")
-    (runs_dir() / "20260101-120000-dddd.jsonl").write_bytes(b"")
+    for number, text in enumerate(("", "[1]", "5", "null", "[" * 100_000, '{"kind": []}')):
+        (runs_dir() / f"20260101-120000-ddd{number}.jsonl").write_text(text)
+    torn = keep("20260102-120000-aaaa")
+    torn.write_text(torn.read_text() + "null")
 
-    assert run("runs", "list")[0].count("(unreadable)") == 2
+    listed = run("runs", "list")[0]
+    assert listed.count("(unreadable)") == 7
+    assert "3 pens cost" in listed
+
+
+def test_what_is_no_file_is_no_run() -> None:
+    keep("20260101-120000-aaaa")
+    (runs_dir() / "20260102-120000-bbbb.jsonl").mkdir()
+    (runs_dir() / "20260103-120000-cccc.jsonl").symlink_to("nothing")
+
+    assert [path.name for path in past_runs()] == ["20260101-120000-aaaa.jsonl"]
+    assert len(run("runs", "list")[0].splitlines()) == 2
+
+
+def test_what_was_asked_is_nobody_elses_to_read() -> None:
+    with open_run():
+        assert runs_dir().stat().st_mode & 0o077 == 0
 
 
 def test_replay_tree_and_show_take_the_last_run_or_a_name() -> None:
@@ -92,6 +111,9 @@ def test_names_that_say_nothing() -> None:
     assert "20260101-120001-bbbb" in caught.value.hint
     with pytest.raises(TraceError, match="neither a file nor a kept run"):
         run("replay", "nothing")
+    for command in (["replay"], ["runs", "rm"]):
+        with pytest.raises(TraceError, match=r"^x{80}\.\.\. is neither a file nor a kept run"):
+            run(*command, "x" * 5000)
 
 
 def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:

@@ -103,6 +103,16 @@ def changed(trace: Path, line: int, **fields: object) -> Path:
         (3, {"reward": None}, "line 3: event 'step_scored' is malformed"),
         (3, {"node": 77}, "line 3: event 2 names node 77"),
         (3, {"seq": 3}, "line 3: event 2 is missing, 3 follows"),
+        (3, {"kind": ["x" * 1000]}, "line 3: unknown event kind ['xxx"),
+        (3, {"reward": 10**400}, "line 3: event 'step_scored' is malformed: a number is not finite"),
+        (3, {"node": 1 << 70}, "line 3: event 'step_scored' is malformed: a whole number"),
+        (1, {"params": [1]}, "line 1: event 'search_started' is malformed"),
+        (1, {"params": {"samples": "text"}}, "line 1: event 'search_started' is malformed"),
+        (1, {"params": {"samples": 1e308}}, "line 1: event 'search_started' is malformed"),
+        (1, {"params": {"stop_at": "high", "min_gain": 0.0}}, "line 1: event 'search_started' is malformed"),
+        (1, {"params": {"modes": 5}}, "line 1: event 'search_started' is malformed"),
+        (1, {"seed": 10**400}, "line 1: event 'search_started' is malformed"),
+        (1, {"problem": "text"}, "line 1: event 'search_started' is malformed: expected an object"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(
@@ -111,6 +121,33 @@ def test_what_does_not_fit_is_named_with_its_line(
     with pytest.raises(TraceError) as caught:
         read_trace(changed(trace, line, **fields))
     assert f"{trace} {message}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"stop_reason": {"a": 1}}, "is malformed"),
+        ({"stop_reason": "for fun"}, "expected one of"),
+        ({"confidence": {"lower": "nan", "median": 0.5, "upper": 1.0, "calibrated": True}}, "not finite"),
+    ],
+)
+def test_a_result_that_cannot_be_is_named_with_its_line(
+    trace: Path, fields: dict[str, object], message: str
+) -> None:
+    lines = trace.read_text().splitlines()
+    result = json.loads(lines[-1])["result"]
+    with pytest.raises(TraceError, match=message) as caught:
+        read_trace(changed(trace, len(lines), result=result | fields))
+    assert f"line {len(lines)}: " in caught.value.message
+
+
+@pytest.mark.parametrize("nodes", [[], [0]])
+def test_an_answer_without_a_trajectory_is_named_with_its_line(trace: Path, nodes: list[int]) -> None:
+    lines = trace.read_text().splitlines()
+    result = json.loads(lines[-1])["result"]
+    result["groups"][0]["nodes"] = nodes
+    with pytest.raises(TraceError, match=f"line {len(lines)}: .* has an answer that no trajectory ends in"):
+        read_trace(changed(trace, len(lines), result=result))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -234,7 +235,9 @@ def test_a_missing_tensor_is_told_by_name(path: Path, name: str) -> None:
         load_artefact(path)
 
 
-@pytest.mark.parametrize("card", ["", "{", "[]", "3", "{}", '{"name": "x"}'])
+@pytest.mark.parametrize(
+    "card", ["", "{", "[]", "3", "{}", '{"name": "x"}', "[" * 100_000, '{"a":' * 60_000, '"x"', "null"]
+)
 def test_a_card_that_is_none_is_told(path: Path, card: str) -> None:
     tensors, metadata = parts(path)
     rewrite(path, tensors, {**metadata, "card": card}, sealed=True)
@@ -255,6 +258,47 @@ def test_a_method_that_does_not_fit_the_tensors_is_told(path: Path) -> None:
         rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
         with pytest.raises(CalibrationError, match="lacks a part"):
             load_artefact(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("skill", math.nan),
+        ("ece", math.inf),
+        ("auc", 10**400),
+        ("n", 1 << 70),
+        ("n", -1 << 70),
+        ("intervals", {}),
+        ("reliability", [{"estimate": 0.5, "observed": 1e308, "n": 1}]),
+    ],
+)
+def test_metrics_that_cannot_be_are_told(path: Path, name: str, value: object) -> None:
+    tensors, metadata = parts(path)
+    card = json.loads(metadata["card"])
+    card["held_out"]["finished"][name] = value
+    rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
+    with pytest.raises(CalibrationError, match="lacks a part"):
+        load_artefact(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("domain.matrix", math.nan), ("answer.head.3", math.inf), ("domain.threshold", 0.0)]
+)
+def test_numbers_that_are_none_are_told(path: Path, name: str, value: float) -> None:
+    tensors, metadata = parts(path)
+    tensors[name] = np.full_like(tensors[name], value)
+    rewrite(path, tensors, metadata, sealed=True)
+    with pytest.raises(CalibrationError, match="holds numbers that are none"):
+        load_artefact(path)
+
+
+def test_an_ensemble_without_a_member_is_told(path: Path) -> None:
+    tensors, metadata = parts(path)
+    for name in [name for name in tensors if name.startswith("answer.head.")]:
+        tensors[name] = tensors[name][:0]
+    rewrite(path, tensors, metadata, sealed=True)
+    with pytest.raises(CalibrationError, match=r"lacks a part: head\.0 has no member"):
+        load_artefact(path)
 
 
 def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
