@@ -14,12 +14,13 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError, explained
 
-from .exit_codes import EPILOG, FAILED, exit_code
+from .exit_codes import EPILOG, exit_code
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
-from .terminal.console import show_error
+from .terminal.console import show_error, write_payload
 from .terminal.signals import unwinding
+from .terminal.streams import flush_or_abandon, open_missing
 
 _COMMANDS = {
     "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
@@ -103,7 +104,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"adascale {__version__}\n")
+        write_payload(f"adascale {__version__}")
         raise typer.Exit
 
 
@@ -135,23 +136,16 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; every foreseen error is a message and an exit code, never a traceback."""
+    """Run the command line; every error is a message and an exit code, and a traceback only with --debug."""
+    open_missing()
     try:
         with unwinding():
             app(standalone_mode=True)
-    except AdascaleError as error:
-        if os.environ.get("ADASCALE_DEBUG"):
-            traceback.print_exc()
-        show_error(error)
-        sys.exit(exit_code(error))
     except Exception as error:
         if os.environ.get("ADASCALE_DEBUG"):
-            raise
-        show_error(
-            AdascaleError(
-                f"something unexpected went wrong: {type(error).__name__}: {error}",
-                hint="ADASCALE_DEBUG=1 shows where; please report it",
-                slug="unexpected",
-            )
-        )
-        sys.exit(FAILED)
+            traceback.print_exc()
+        told = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
+        show_error(told)
+        sys.exit(exit_code(told))
+    finally:
+        flush_or_abandon()

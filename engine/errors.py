@@ -30,6 +30,7 @@ line as ``--ctx-size 1024``, a server as its field (``respell``).
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
@@ -200,6 +201,31 @@ def error_class(name: str) -> type[AdascaleError]:
     """The class of that name; ``AdascaleError`` itself for a name that this version does not know."""
     found = globals().get(name)
     return found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether the disk, or the user's share of it, has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def explained(error: Exception, hint: str) -> AdascaleError:
+    """The error to show for one that nobody has foreseen, or for one of ours, which it is.
+
+    Args:
+        error: Whatever was raised.
+        hint: For a mistake of ours: how to see where it happened.
+    """
+    match error:
+        case AdascaleError():
+            return error
+        case OSError(strerror=str(reason), filename=name):
+            message = f"the system says: {reason.lower()}" + (f" ({excerpt(str(name), 80)})" if name else "")
+            return (DiskFullError if is_disk_full(error) else AdascaleError)(message, slug="system")
+        case MemoryError():
+            return MemoryOverflowError("memory ran out")
+        case _:
+            text = f"{type(error).__name__}: {excerpt(str(error))}".removesuffix(": ")
+            return AdascaleError(f"something unexpected went wrong: {text}", hint=hint, slug="unexpected")
 
 
 def excerpt(text: str, characters: int = 200) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from adascale.engine.errors import DiskFullError, UsageError
+from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
 from adascale.models.storage import atomic_write
 
 
@@ -17,15 +16,10 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def is_full(error: OSError) -> bool:
-    """Whether the disk, or the user's share of it, has no room."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
 def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskFullError:
     """The error for a file that could not be written; without a ``hint`` it names the usual fix."""
     message = f"cannot write {path}: {reason_of(error)}"
-    if is_full(error):
+    if is_disk_full(error):
         return DiskFullError(message, hint="free some space, and run the same command again")
     usual = "name a file in a folder that exists" if isinstance(error, FileNotFoundError) else ""
     return UsageError(message, hint=hint or usual, slug="unwritable")

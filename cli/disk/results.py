@@ -13,12 +13,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.errors import DiskFullError, UsageError
+from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
 from adascale.models.questions import id_digest
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import write_payload
-from .files import check_writable, is_full, unwritable
+from .files import check_writable, unwritable
 
 SCHEMA = "adascale.answer/1"
 """Of the records: what ``report.answer`` makes of a search."""
@@ -293,7 +293,7 @@ def _append_line(out: FileIO, path: Path, text: str) -> None:
 
 def _write_error(path: Path, exc: OSError) -> DiskFullError | UsageError:
     """The error for a failed write: a full disk has its own."""
-    if is_full(exc):
+    if is_disk_full(exc):
         return DiskFullError(
             f"{path} cannot grow: {exc.strerror}",
             "every record in it is whole",

@@ -86,7 +86,9 @@ _API_KEY = setting_flag(
     "What each request has to bring; others see it here, but not in a file or a variable.",
 )
 _PARALLEL = setting_flag(SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256)
-_SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0)
+_LARGEST = (1 << 63) - 1
+"""What files may hold: a trace with a larger seed could not be read again."""
+_SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0, max=_LARGEST)
 _UNSANDBOXED = flag(
     MACHINE, "--unsandboxed", "Run programs that need CPython where no sandbox holds them, with limits alone."
 )
@@ -315,7 +317,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "question_field": flag(OUTPUT, "--field", "The field that holds the question.", metavar="NAME"),
         "show_tree": _SHOW_TREE,
         "traces": flag(OUTPUT, "--traces", "Keep each search's event log, by its id.", metavar="DIR"),
-        "limit": flag(SEARCH, "--limit", "Read only the first so many questions.", min=1),
+        "limit": flag(SEARCH, "--limit", "Read only the first so many questions.", min=1, max=_LARGEST),
         "only_failed": flag(SEARCH, "--only-failed", "Ask only those again that failed before."),
         "overwrite": flag(OUTPUT, "--overwrite", "Begin anew instead of going on with the output."),
         "fail_on_error": flag(OUTPUT, "--fail-on-error", "End at the first question or line that fails."),
@@ -356,7 +358,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
         "questions": _QUESTIONS,
         "repeats": flag(SEARCH, "--repeats", "Times, with other random numbers.", min=1, max=1000),
-        "seed": flag(SEARCH, "--seed", "Of the questions and all draws.", min=0),
+        "seed": flag(SEARCH, "--seed", "Of the questions and all draws.", min=0, max=_LARGEST),
         "session.unsandboxed": _UNSANDBOXED,
         "plot": flag(OUTPUT, "--plot", "Draw accuracy against tokens.", metavar="FILE.png|svg"),
         "csv_output": flag(OUTPUT, "--csv", "Print CSV, one row a strategy."),
@@ -382,7 +384,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "rollouts": flag(
             SEARCH, "--rollouts -r", "More trajectories from one prefix of each question.", min=0, max=64
         ),
-        "seed": flag(SEARCH, "--seed", "Of the choice of questions and of all draws.", min=0),
+        "seed": flag(SEARCH, "--seed", "Of the choice of questions and of all draws.", min=0, max=_LARGEST),
         "plot": flag(OUTPUT, "--plot", "Draw the reliability diagram.", metavar="FILE.png|svg"),
         "json_output": JSON,
     },

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from adascale.engine.errors import AdascaleError, UsageError, respell
 from adascale.engine.types import Notice
 
+from .streams import writing_stdout
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -107,11 +109,17 @@ def read_stdin() -> str:
 
 
 def write_payload(text: str) -> None:
-    """Write the answer or JSON to stdout, with exactly one newline at its end."""
+    """Write the answer or JSON to stdout, with exactly one newline at its end.
+
+    Raises:
+        DiskFullError, UsageError: it cannot be written.
+        SystemExit: nobody reads it any more, as behind ``| head -1``.
+    """
     data = clean(text).rstrip("\n") + "\n"
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(data.encode(encoding, errors="replace").decode(encoding))
-    sys.stdout.flush()
+    with writing_stdout():
+        sys.stdout.write(data.encode(encoding, errors="replace").decode(encoding))
+        sys.stdout.flush()
 
 
 def json_line(data: Mapping[str, Any]) -> str:

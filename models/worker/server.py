@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from adascale.engine.errors import AdascaleError, setting
+from adascale.engine.errors import explained, setting
 from adascale.engine.search.settings import Request
 
 from ..files.progress import DownloadPlan
@@ -131,14 +131,11 @@ class Server:
         """Do what the messages say, for ever; an error is sent to the parent."""
         try:
             self._open(self._inbox.get())
-        except AdascaleError as error:
-            self._send(WorkerFailed.of(error))
         except Exception as error:
-            if os.environ.get("ADASCALE_DEBUG"):
+            told = explained(error, f"{setting('debug')} shows where; please report it")
+            if told.slug == "unexpected" and os.environ.get("ADASCALE_DEBUG"):
                 raise
-            text = f"something unexpected went wrong: {type(error).__name__}: {error}"
-            hint = f"{setting('debug')} shows where; please report it"
-            self._send(WorkerFailed.of(AdascaleError(text, hint=hint, slug="unexpected")))
+            self._send(WorkerFailed.of(told))
 
     def _open(self, wanted: FromParent) -> None:
         from ..llama import template

@@ -1,0 +1,72 @@
+"""The standard streams where they are not as usual: closed, full, or read by nobody."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
+
+_NO_READER = 128 + 13
+"""Exit code of a program that SIGPIPE has ended."""
+
+
+def open_missing() -> None:
+    """Open the streams that the caller has closed: stdin is empty, stdout refuses, stderr goes nowhere.
+
+    Left closed, their numbers would go to the next files that are opened, and what is printed into those.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, mode), True)  # it takes the lowest free number
+    # None where Python found them closed, whatever typeshed says.
+    sys.stdin = sys.stdin or _open_standard(0, "r")
+    sys.stdout = sys.stdout or _open_standard(1, "w")
+    sys.stderr = sys.stderr or _open_standard(2, "w")
+
+
+def _open_standard(number: int, mode: str) -> TextIO:
+    stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
+    assert isinstance(stream, io.TextIOWrapper)
+    return stream
+
+
+@contextmanager
+def writing_stdout() -> Iterator[None]:
+    """Around writes to stdout.
+
+    Raises:
+        DiskFullError, UsageError: it cannot be written to.
+        SystemExit: nobody reads it any more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _abandon_stdout()
+        raise SystemExit(_NO_READER) from None
+    except OSError as error:
+        _abandon_stdout()
+        kind = DiskFullError if is_disk_full(error) else UsageError
+        reason = (error.strerror or str(error)).lower()
+        raise kind(f"cannot write to stdout: {reason}", slug="unwritable") from error
+
+
+def flush_or_abandon() -> None:
+    """Write what stdout still holds; what cannot be written must not fail once more at the exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
+
+
+def _abandon_stdout() -> None:
+    """Lead what is still to be written nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

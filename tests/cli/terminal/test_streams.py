@@ -1,0 +1,69 @@
+"""Standard streams that are closed, full, or read by nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from home import Home
+
+UNWRITABLE = "error[unwritable]: cannot write to stdout"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
+    return Home.asking(tmp_path_factory.mktemp("home"), chain_gguf, 30)
+
+
+def run(home: Home, command: str) -> subprocess.CompletedProcess[str]:
+    """A line for the shell, where ``$A`` is our command."""
+    line = f'A="{sys.executable} -m adascale"; {command}'
+    return subprocess.run(
+        ["bash", "-c", line], env=home.env, cwd=home.folder, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("$A config path >&-", 2, "error[unwritable]: cannot write to stdout: bad file descriptor\n"),
+        (
+            "$A config path >/dev/full",
+            5,
+            "error[unwritable]: cannot write to stdout: no space left on device\n",
+        ),
+        (
+            "$A --version >/dev/full",
+            5,
+            "error[unwritable]: cannot write to stdout: no space left on device\n",
+        ),
+        ("$A --help >/dev/full", 5, "error[system]: the system says: no space left on device\n"),
+        ("$A ask <&-", 2, "error[empty-question]: the question is empty\n"),
+        ("$A batch <&-", 2, "error[no-question]: stdin holds no question\n"),
+        ("$A runs show 2>&-", 2, ""),
+        ("$A config path 2>&-", 0, ""),
+        ("$A config path <&- >&- 2>&-", 2, ""),
+    ],
+)
+def test_a_stream_that_cannot_be_used_is_told_in_one_line(
+    home: Home, command: str, code: int, said: str
+) -> None:
+    done = run(home, command)
+    assert (done.returncode, done.stderr.partition("hint: ")[0]) == (code, said)
+
+
+def test_an_output_file_does_not_get_the_number_of_a_closed_stream(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    done = run(home, f"$A batch {home.data} -g {home.model} --samples 2 -q -o {out} >&- 2>&-")
+    assert done.returncode == 0
+    assert len(out.read_text().splitlines()) == 30
+
+
+def test_what_nobody_reads_any_more_ends_as_by_sigpipe(home: Home) -> None:
+    done = run(
+        home, f"$A batch {home.data} -g {home.model} --samples 2 -q | head -1; exit ${{PIPESTATUS[0]}}"
+    )
+    assert (done.returncode, done.stderr) == (141, "")
+    assert len(done.stdout.splitlines()) == 1
