@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.datasets.selection import Filters
 from adascale.engine.datasets.writing import Labelling
 from adascale.engine.scripted import pieces
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.options import SessionOptions
 
 ROOT = Path(__file__).parents[2]
 PROSE = Filters(known_answers=True, mode="prose")
@@ -85,6 +90,34 @@ def test_a_verdict_depends_neither_on_slots_nor_on_other_pairs(bench: Any, pairs
 
     one, other = bench.choose_pairs(pairs, 2, seed=1)
     assert judge(2, one, other) == judge(32, one, other) == judge(8, one) + judge(8, other)
+
+
+def test_the_same_command_goes_on(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
+        for record in worlds.searched(worlds.problems(20)).values():
+            store.put(Rollouts.of(record))
+    policies = []
+
+    @contextmanager
+    def open_session(options: SessionOptions) -> Iterator[Any]:
+        policies.append(worlds.ReadingPolicy(worlds.solve, options.branches))
+        model = SimpleNamespace(tokenize=lambda text, *, special: pieces(text))
+        yield SimpleNamespace(policy=policies[-1], model=model)
+
+    def run(count: int) -> list[str]:
+        out = tmp_path / "pairs.jsonl"
+        args = f"pairs tiny {tmp_path}/x.sqlite --temperature .8 --pairs {count} -o {out}"
+        monkeypatch.setattr(sys, "argv", args.split())
+        bench.main()
+        assert f'"pairs": {count}, "better"' in capsys.readouterr().out
+        return out.read_text().splitlines()
+
+    monkeypatch.setattr(bench, "Session", open_session)
+    first = run(5)
+    assert run(5) == first
+    assert [policy.batches > 0 for policy in policies] == [True, False]
 
 
 def test_wilson_has_the_interval_of_the_textbook(bench: Any) -> None:
