@@ -48,6 +48,11 @@ def echo(prefix: Prefix, rng: random.Random) -> Step:
     return scripted_step(f"It is \\boxed{{{number + (rng.random() < 0.25)}}}.", "stop")
 
 
+def steady(prefix: Prefix, rng: random.Random) -> Step:
+    """As ``echo``, but every trajectory comes to the number itself."""
+    return echo(prefix, random.Random(2))
+
+
 @dataclass(slots=True)
 class EchoPolicy(ScriptedPolicy):
     """Echoes numbers; a question with "long" in it does not fit, one with "deadly" ends the worker.

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from mcp.client import Client
 from sample_log import pens
-from scripted_server import EchoPolicy, Served, echo, served
+from scripted_server import EchoPolicy, Served, echo, served, steady
 
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
@@ -53,7 +53,7 @@ def test_a_question_is_solved_with_progress_and_structured_content(mode: str) ->
         assert steps == sorted(set(steps))
         assert any("We look at 18." in message for message in messages)
 
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         with_client(server, mode, talk)
 
 
@@ -71,7 +71,7 @@ def test_an_answer_is_checked_without_calling_votes_a_probability() -> None:
             assert checked["probability"] is checked["probability_at_most"] is None
             assert "no calibration fits the model" in checked["verdict"]
 
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         with_client(server, "auto", talk)
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_done_is_an_error_that_the_agent_reads(
         assert error in found.content[0].text  # type: ignore[union-attr]
         assert "Traceback" not in found.content[0].text  # type: ignore[union-attr]
 
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         with_client(server, "auto", talk)
 
 
@@ -128,11 +128,23 @@ def test_a_cancelled_call_ends_its_search(mode: str) -> None:
         assert len(policy.closed) == 1
 
 
+def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:
+    async def talk(client: Client) -> None:
+        await client.list_tools()
+        server.listener.stop()
+        async with asyncio.timeout(5):
+            while server.hub.state != "ended":
+                await asyncio.sleep(0.01)
+
+    with served(policy=EchoPolicy(steady)) as server:
+        with_client(server, "legacy", talk)
+
+
 def test_the_guard_stands_before_the_tools() -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     with served(Access("127.0.0.1", key="sesame")) as server:
         assert httpx2.post(f"{server.url}/mcp", json=call).status_code == 401
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
             assert httpx2.post(f"{server.url}/mcp", json=call, headers=headers).status_code == 403
         too_long = httpx2.post(f"{server.url}/mcp", content=b"x" * (1 << 20 | 1))

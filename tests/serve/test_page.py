@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from scripted_server import EchoPolicy, Served, echo, served
+from scripted_server import EchoPolicy, Served, echo, served, steady
 
 from adascale.serve.guard import Access
 from adascale.serve.page.files import PATHS
@@ -82,14 +82,14 @@ def test_any_browser_may_have_the_files_but_no_stranger_and_nothing_else() -> No
             assert "default-src 'none'" in found.headers["content-security-policy"]
             assert "unsafe" not in found.headers["content-security-policy"]
         assert httpx2.get(f"{server.url}/v1/models").status_code == 401
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         assert httpx2.get(server.url, headers={"Host": "evil.example"}).status_code == 403
 
 
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any, width: int) -> None:
-    with served(policy=EchoPolicy(echo, pause=0.05)) as server, opened(browser, server, width) as page:
+    with served(policy=EchoPolicy(steady, pause=0.05)) as server, opened(browser, server, width) as page:
         playwright.expect(page.locator("#model")).to_have_text("scripted")
         ask(page)
         page.wait_for_selector('[role="treeitem"]')
@@ -108,7 +108,7 @@ def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any, width: in
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, scheme: str) -> None:
-    with served() as server, opened(browser, server, width, scheme) as page:
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
         play_recorded(page)
         answer = page.inner_text("#answer")
         assert "Right with probability .93 (.77 to 1.00); 3 of 4 solutions agree; 804 tokens, 20 s" in answer
@@ -121,7 +121,7 @@ def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, schem
 
 @needs_chromium
 def test_keys_walk_through_the_tree_and_fold_it(browser: Any) -> None:
-    with served() as server, opened(browser, server) as page:
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
         play_recorded(page)
         page.focus('#tree [tabindex="0"]')
         keys: list[str] = []
@@ -155,7 +155,7 @@ def test_stop_ends_the_search_with_what_it_found(browser: Any) -> None:
 
 @needs_chromium
 def test_the_last_searches_outlive_the_page_until_they_are_forgotten(browser: Any) -> None:
-    with served() as server, opened(browser, server) as page:
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
         ask_to_the_end(page, "Echo 7.")
         ask_to_the_end(page, "Echo 8.")
         page.reload()
@@ -190,7 +190,7 @@ def test_errors_are_announced_and_the_key_is_asked_for_but_not_kept(browser: Any
 @needs_chromium
 def test_texts_of_a_model_are_no_markup(browser: Any) -> None:
     attack = '<img src=x onerror="document.title=1"> 5'
-    with served() as server, opened(browser, server) as page:
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
         ask_to_the_end(page, attack)
         assert attack in page.inner_text("#asked")
         assert page.locator("img").count() == 0

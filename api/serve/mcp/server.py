@@ -53,7 +53,8 @@ def http_route(server: MCPServer[Any]) -> Route:
     )
     [route] = app.routes
     assert isinstance(route, Route)
-    return route
+    # No GET: its stream is for messages that a server begins, and would hold ours up when it is told to stop.
+    return Route(PATH, route.endpoint, methods=["POST", "DELETE"])
 
 
 async def serve_stdio(searches: Searches) -> None:

@@ -29,7 +29,7 @@ async function ask() {
   try {
     for await (const event of search(body, key(), () => say("The server loads its models..."))) {
       events.push(event);
-      if (event.kind === "search_started") running.record = new SearchRecord(event);
+      if (event.kind === "search_started") start(event);
       else running.record.add(event);
       drawSoon();
     }
@@ -51,6 +51,11 @@ function begin(question) {
   at("search").hidden = true;
   setRunning(true);
   say("Waiting for a place in the batch...");
+}
+
+function start(event) {
+  running.record = new SearchRecord(event);
+  at("model").textContent = event.models.generator?.name ?? "";
 }
 
 function finish() {

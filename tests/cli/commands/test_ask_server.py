@@ -19,7 +19,7 @@ import httpx2
 import pytest
 from commands import clean_env, run
 from sample_log import Log
-from scripted_server import EchoPolicy, Served, echo, served
+from scripted_server import EchoPolicy, Served, echo, served, steady
 
 from adascale.engine.search.events import to_json
 from adascale.serve.guard import Access
@@ -62,7 +62,7 @@ def log_of(*events: dict[str, Any]) -> tuple[str, ...]:
 def test_answer_tree_and_exit_code_are_as_with_a_model_of_this_machine(
     env: dict[str, str],
 ) -> None:
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         done = ask(env, f"{server.url}/v1", "-T", "--seed", "1")
         assert done.returncode == 0, done.stderr
         assert "We look at 18." in done.stdout
@@ -127,14 +127,14 @@ def test_a_server_with_a_key_wants_it(env: dict[str, str]) -> None:
 def test_what_a_server_does_not_do_is_said(
     env: dict[str, str], options: tuple[str, ...], code: int, error: str
 ) -> None:
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         done = ask(env, server.url, *options)
     assert done.returncode == code
     assert error in done.stderr
 
 
 def test_a_question_that_fails_has_the_exit_code_of_its_error(env: dict[str, str]) -> None:
-    with served() as server:
+    with served(policy=EchoPolicy(steady)) as server:
         done = ask(env, server.url, question="A long one")
     assert done.returncode == 5
     assert "error[context-overflow]" in done.stderr
