@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _APP = "adascale"
 
@@ -54,6 +54,14 @@ def keyed_path(folder: Path, parts: Sequence[object], suffix: str) -> Path:
 
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
     return folder / f"{key}{suffix}"
+
+
+def read_json(path: Path) -> Any:
+    """What a file of ours that can be made again holds; None where it is missing, torn or something else."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 @contextmanager

@@ -19,6 +19,8 @@ MERMAID_ROWS = 120
 _COLOURS: dict[Level, str] = {"high": "#d7efdc", "middle": "#fbf0c9", "low": "#f8d9d5"}
 _PLAIN = "#ffffff"
 
+_IN_TITLES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " | ", "<": "\u2039", ">": "\u203a"})
+
 
 def to_mermaid(document: Document) -> str:
     """A flowchart that GitHub and GitLab draw inside Markdown; a large tree is folded."""
@@ -78,9 +80,8 @@ def _colour(row: Row) -> str:
 
 
 def _yaml_string(text: str) -> str:
-    """A YAML string in double quotes, on one line."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " | ")
-    return f'"{escaped}"'
+    """A YAML string in double quotes, on one line; a title has no entities, so its tags are no tags."""
+    return f'"{text.translate(_IN_TITLES)}"'
 
 
 def _escape(text: str) -> str:

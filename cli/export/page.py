@@ -29,6 +29,9 @@ _MARK_NAMES: dict[Mark, str] = {
 _ENDS = 5
 """Different ends that a closed fold names."""
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""Whatever stands in the page, a browser loads nothing and runs nothing for it."""
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --faint: #5a5a5a; --line: #c9c9c9; --paper: #ffffff;
   --box: #f4f4f4; --high: #1a7f37; --middle: #8a6100; --low: #b42318; --best: #fff6d6; }
@@ -71,6 +74,7 @@ def to_html(document: Document) -> str:
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{_as_html(document.question[:LABEL])} - adascale</title>",
         f"<style>{_STYLE}</style></head><body><main>",

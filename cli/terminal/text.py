@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
 
 
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _IN_ASCII = str.maketrans(
     dict(zip("×·÷−–—‘’“”", "**/---''\"\"", strict=True))  # noqa: RUF001
     | {"±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≡": "==", "→": "->", "⇒": "=>", "…": "..."}
@@ -39,6 +41,11 @@ def harmless(line: str, glyphs: Glyphs) -> str:
         spelled = line.translate(_IN_ASCII)
         return "".join(c if c.isascii() else "?" for c in spelled if not unicodedata.combining(c))
     return "".join(filter(_visible, line))
+
+
+def without_turns(text: str) -> str:
+    """Text without marks that turn its reading direction, which can make it read as something else."""
+    return _TURNS.sub("", text)
 
 
 def _visible(character: str) -> bool:

@@ -32,6 +32,8 @@ class TransferView:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._progress.__exit__()
+        if kind is KeyboardInterrupt and self._fetched:
+            say("adascale: stopped; the same command goes on where it was")
         if kind is None:
             for name, size in self._fetched.items():
                 say(f"pulled {name}  {human_bytes(size)} in {clock(self._now() - self._started[name])}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError, command
 
-from ..storage import atomic_write, cache_folder
+from ..storage import atomic_write, cache_folder, read_json
 from .progress import Report, Transfer
 from .validation import is_sha256, quote
 
@@ -25,9 +25,9 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
         label: Its name in reports.
         report: Gets the progress while the file is read.
     """
-    known = _known_digests().get(os.path.realpath(path))
-    if known is not None and known[:2] == _stamp(path):
-        return str(known[2])
+    match _known_digests().get(os.path.realpath(path)):
+        case [size, modified, known] if [size, modified] == _stamp(path) and is_sha256(known):
+            return known
     digest = _compute(path, label, report)
     remember(path, digest)
     return digest
@@ -95,9 +95,6 @@ def _digests_path() -> Path:
     return cache_folder() / "verified.json"
 
 
-def _known_digests() -> dict[str, list[int | str]]:
-    try:
-        entries = json.loads(_digests_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def _known_digests() -> dict[str, object]:
+    entries = read_json(_digests_path())
     return entries if isinstance(entries, dict) else {}

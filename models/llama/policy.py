@@ -20,6 +20,9 @@ from .stepcost import StepCosts
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""
 
+_LONGEST_TOKEN = 256
+"""Bytes."""
+
 _PAD = (0,)
 
 
@@ -77,6 +80,7 @@ class LlamaPolicy:
             UsageError: the model's chat template has no place for the turns before the question.
         """
         chat = self._chats[mode]
+        self._check_length(problem)
         tokens = chat.prompt(problem.statement, problem.history)
         self._check_fit(len(tokens))
         self._prompts[problem.id, mode] = tokens
@@ -86,6 +90,17 @@ class LlamaPolicy:
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
         head = chat.head if tokens[: len(chat.head)] == chat.head else ()
         return read_prompt(self._context, self._cache, len(self._slots), head, tokens)
+
+    def _check_length(self, problem: Problem) -> None:
+        """Refuse before it is tokenized what would not fit in any case: 100 MB would take 6 GB of memory."""
+        texts = (problem.statement, *(turn.content for turn in problem.history))
+        size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+        if size > _LONGEST_TOKEN * self._context.window:
+            raise ContextOverflowError(
+                f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
+                "that is the model's window; nothing was cut off",
+                hint="a shorter question",
+            )
 
     def _check_fit(self, prompt_tokens: int) -> None:
         needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window

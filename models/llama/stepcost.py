@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import machine
-from ..storage import atomic_write, cache_folder, keyed_path
+from ..storage import atomic_write, cache_folder, keyed_path, read_json
 from .runtime import LlamaContext, Run
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)
@@ -129,11 +130,12 @@ def curve_path(model_sha256: str, threads: int, gpu_layers: int) -> Path:
 def load(path: Path, sequences: int) -> StepCosts | None:
     """The curve of a file, where it covers ``sequences`` branches; else None."""
     try:
-        curve = {int(size): float(cost) for size, cost in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError):
+        curve = {int(size): float(cost) for size, cost in read_json(path).items()}
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
         return None
-    wanted = [size for size in SIZES if size <= sequences]
-    return StepCosts(curve) if set(wanted) <= set(curve) else None
+    wanted = {size for size in SIZES if size <= sequences}
+    is_whole = wanted <= curve.keys() and all(0 < cost < math.inf for cost in curve.values())
+    return StepCosts(curve) if is_whole else None
 
 
 def save(path: Path, costs: StepCosts) -> None:

@@ -139,6 +139,17 @@ def test_a_failed_download_is_not_called_pulled(capsys: pytest.CaptureFixture[st
     assert "pulled" not in capsys.readouterr().err
 
 
+def test_a_stopped_download_says_how_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def stop() -> None:
+        with TransferView() as view:
+            view.on_progress(Transfer("m", 1, 2))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert capsys.readouterr().err.endswith("adascale: stopped; the same command goes on where it was\n")
+
+
 def test_bars_are_drawn_on_a_terminal_and_gone_afterwards(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

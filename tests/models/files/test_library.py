@@ -64,13 +64,19 @@ def test_the_checksum_is_computed_once_and_again_after_a_change(
     assert "--force" in raised.value.hint
 
 
+@pytest.mark.parametrize(
+    "text", ['{"torn', "[]", "[" * 100_000, '{"PATH": 5}', '{"PATH": [1]}', '{"PATH": [SIZE, TIME, "no"]}']
+)
 def test_a_memory_that_is_damaged_is_no_memory(
-    put: Put, tmp_path: Path, gguf: bytes, new_spec: New, catalogue: Use
+    put: Put, tmp_path: Path, gguf: bytes, new_spec: New, catalogue: Use, text: str
 ) -> None:
-    put(catalogue(new_spec(gguf)), gguf)
+    path = put(catalogue(new_spec(gguf)), gguf)
     memory = tmp_path / "cache" / "adascale" / "verified.json"
     memory.parent.mkdir(parents=True)
-    memory.write_text('{"torn')
+    status = path.stat()
+    for word, value in {"PATH": path.resolve(), "SIZE": status.st_size, "TIME": status.st_mtime_ns}.items():
+        text = text.replace(word, str(value))
+    memory.write_text(text)
     resolve("tiny")
     assert [entry[2] for entry in json.loads(memory.read_text()).values()] == [
         hashlib.sha256(gguf).hexdigest()

@@ -166,6 +166,18 @@ def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, r
     assert "this one was trained for 512 tokens" in caught.value.hint
 
 
+def test_a_question_longer_than_any_tokens_of_the_window_is_refused_unread(
+    make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, _ = make(random_gguf)
+    monkeypatch.setattr(ChatFormat, "prompt", lambda *_: pytest.fail("tokenized"))
+    said = r"the question has 10 MB, more than any 512 tokens"
+    with pytest.raises(ContextOverflowError, match=said):
+        policy.open(Problem("huge", "x" * 10_000_000))
+    with pytest.raises(ContextOverflowError, match="the question has 200 kB"):
+        policy.open(Problem("b", "?", history=(Turn("user", "\u00e9" * 100_000), Turn("assistant", "7"))))
+
+
 def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
     first = policy.open(Problem("a", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7"))))
