@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -97,6 +97,8 @@ class Hub:
         self._running: dict[str, _Flight] = {}
         self._usual_seconds = 0.0
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
+        self._calls: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._is_waking = False
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -211,6 +213,12 @@ class Hub:
 
     # From the thread, through the event loop
 
+    def _take_calls(self) -> None:
+        self._is_waking = False  # before the calls: one that comes behind the last of them wakes it again
+        while self._calls:
+            method, args = self._calls.popleft()
+            method(*args)
+
     def _opened(self, worker: SearchWorker) -> None:
         self.worker, self.state = worker, "ready"
         self._loaded.set()
@@ -265,8 +273,12 @@ class Hub:
         self._tell(self._ended, error)
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop has been closed, and nobody listens
-            self._loop.call_soon_threadsafe(method, *args)
+        """Have the event loop call a method; calls that come before it has woken up share one waking."""
+        self._calls.append((method, args))
+        if not self._is_waking:
+            self._is_waking = True
+            with suppress(RuntimeError):  # the loop has been closed, and nobody listens
+                self._loop.call_soon_threadsafe(self._take_calls)
 
     def _requests(self) -> Iterator[Request]:
         """Requests as they come, without those whose client has gone meanwhile."""
@@ -282,7 +294,8 @@ async def _events(flight: _Flight, quiet: float) -> AsyncIterator[Event | None]:
     """Events until the search has ended; None after so many seconds without one."""
     while True:
         try:
-            event = await asyncio.wait_for(flight.events.get(), quiet)
+            async with asyncio.timeout(quiet):
+                event = await flight.events.get()
         except TimeoutError:
             yield None
             continue
