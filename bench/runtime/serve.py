@@ -1,27 +1,36 @@
-"""A server under load against the same questions as one batch: throughput, first bytes, mixed up answers.
+"""A server under load against the same questions as one batch: throughput, first bytes, memory, mix-ups.
 
-Usage: ``python -m bench.runtime.serve MODEL DATA.jsonl [--questions 32] [--clients 16] [--effort medium]``
+Usage: ``python -m bench.runtime.serve [--requests 200] [--clients 32] [--soak 10000]``
+       ``python -m bench.runtime.serve --model MODEL --data DATA.jsonl [--requests 32] [--clients 16]``
 
-Both draw with the same seeds, so that an answer that differs was either mixed up or rounded otherwise.
-``throughput`` is the server's tokens a second as a share of the batch's.
+Without a model a scripted policy echoes the number in a question. The server is a process of its own. All
+draw with the same seeds, so that an answer that differs from the batch's was either mixed up or, of a model,
+rounded otherwise. ``throughput`` is the server's tokens a second as a share of the batch's; the first bytes
+are those of questions that are asked one after the other, so that the batch has room; ``cpu_ms`` is the time
+that the server's process computes for a request.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import threading
+import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import numpy as np
+import psutil
 
+from adascale.engine.ports import Growth
+from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
@@ -31,17 +40,40 @@ from adascale.models.questions import choose_questions, read_known
 from adascale.models.worker.client import Worker
 from adascale.serve.app import ServerSettings
 from adascale.serve.guard import Access
-from adascale.serve.hub import Hub
+from adascale.serve.hub import Hub, SearchWorker
 from adascale.serve.listener import Listener, bind
 
 from ..common import close, table
+from ..inline import InlineWorker, echo
 
 BRANCHES = 32
+ALONE = 10
+"""Questions that are asked one after the other."""
+
+OpenWorker = Callable[[], AbstractContextManager[SearchWorker]]
+
+
+@dataclass(slots=True)
+class TimedPolicy(ScriptedPolicy):
+    """A scripted policy whose batches take ``pause`` seconds each, as a small model's do."""
+
+    pause: float = 0.0
+
+    def advance(self) -> list[Growth]:
+        time.sleep(self.pause)
+        return ScriptedPolicy.advance(self)
+
+
+def open_worker(model: str | None, pause: float) -> AbstractContextManager[SearchWorker]:
+    """A worker process with this model, or a worker in this process with the scripted policy."""
+    if model is not None:
+        return Worker(SessionOptions(model, branches=BRANCHES))
+    return nullcontext(InlineWorker(TimedPolicy(echo, slots=BRANCHES, pause=pause)))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Wall time, generated tokens, and the answer of each question by its id."""
+    """Wall time, generated tokens, and the answer of each question by its text."""
 
     seconds: float
     tokens: int
@@ -53,66 +85,126 @@ class Run:
         return self.tokens / self.seconds
 
 
-def run_batch(model: str, problems: Sequence[Problem], effort: Effort, seed: int) -> Run:
+def run_batch(open_: OpenWorker, questions: Sequence[str], effort: Effort, seed: int) -> Run:
     """All questions in one batch."""
-    with Worker(SessionOptions(model, branches=BRANCHES)) as worker:
+    with open_() as worker:
         opened = worker.open_models
         settings = Settings(EFFORTS[effort], seed=seed, seeded_as="1").under(opened.conditions["question"])
         settings = settings.in_mode("auto", opened.modes)
+        problems = [Problem(str(n), question) for n, question in enumerate(questions)]
         started, tokens, answers = time.monotonic(), 0, {}
         for problem, event in worker.serve(Request(problem, settings) for problem in problems):
             if isinstance(event, SearchFinished):
                 tokens += event.usage.generated_tokens
-                answers[problem.id] = event.result.answer
+                answers[problem.question] = event.result.answer
         return Run(time.monotonic() - started, tokens, answers)
 
 
+def serve(open_: OpenWorker, parallel: int, queue: int, ready: Connection) -> None:
+    """A server on loopback, in its process; tells its port and serves until it is terminated."""
+    hub = Hub(open_, parallel, queue)
+    bound = bind("127.0.0.1", 0)
+    listener = Listener(hub, ServerSettings(Access("127.0.0.1")), bound, lambda url: None)
+    ready.send(bound.getsockname()[1])
+    listener.serve_until_stopped()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Asks a server in a process of its own."""
+
+    port: int
+    process: psutil.Process
+    effort: Effort
+    seed: int
+
+    def ask(self, question: str) -> tuple[dict[str, Any], float]:
+        """The ``adascale`` object of a streamed answer, empty where none came; seconds to its first byte."""
+        asked = {"messages": [{"role": "user", "content": question}], "reasoning_effort": self.effort}
+        body = json.dumps({**asked, "seed": self.seed, "stream": True})
+        connection = HTTPConnection("127.0.0.1", self.port)
+        started, found = time.monotonic(), {}
+        connection.request("POST", "/v1/chat/completions", body)
+        response = connection.getresponse()
+        line = response.readline()
+        first = time.monotonic() - started
+        while line:
+            if b'"adascale":' in line:
+                found = json.loads(line.removeprefix(b"data: "))["adascale"]
+            line = response.readline()
+        connection.close()
+        return found, first
+
+    def ask_all(self, questions: Sequence[str], clients: int) -> Run:
+        """All questions, so many at a time."""
+        started = time.monotonic()
+        with ThreadPoolExecutor(clients) as pool:
+            found = [summary for summary, _ in pool.map(self.ask, questions)]
+        seconds = time.monotonic() - started
+        answers = {question: each["answer"] for question, each in zip(questions, found, strict=True) if each}
+        return Run(seconds, sum(each["tokens"] for each in found if each), answers)
+
+    def growth(self, questions: Sequence[str], clients: int) -> float:
+        """Growth of the server's memory over the last nine tenths of the questions, as a share."""
+        warm = len(questions) // 10
+        self.ask_all(questions[:warm], clients)
+        before = self.process.memory_info().rss
+        self.ask_all(questions[warm:], clients)
+        return float(self.process.memory_info().rss / before - 1)
+
+
 @contextmanager
-def serving(model: str, parallel: int, queue: int) -> Iterator[str]:
-    """A server on loopback; gives its URL when the model is open."""
-    hub = Hub(lambda: Worker(SessionOptions(model, branches=BRANCHES)), parallel, queue)
-    listener = Listener(hub, ServerSettings(Access("127.0.0.1")), bind("127.0.0.1", 0), lambda url: None)
-    thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)
-    thread.start()
-    while hub.state == "loading":
-        time.sleep(0.05)
-    yield listener.url
-    listener.stop()
-    thread.join()
+def serving(open_: OpenWorker, args: argparse.Namespace) -> Iterator[Client]:
+    """A server, when its model is open."""
+    spawning = multiprocessing.get_context("spawn")
+    told, ready = spawning.Pipe(duplex=False)
+    process = spawning.Process(target=serve, args=(open_, args.clients, args.clients, ready))
+    process.start()
+    assert process.pid is not None
+    client = Client(told.recv(), psutil.Process(process.pid), args.effort, args.seed)
+    while not client.ask("0")[0]:
+        time.sleep(0.1)
+    try:
+        yield client
+    finally:
+        process.terminate()
+        process.join()
 
 
-def ask(url: str, problem: Problem, effort: Effort, seed: int) -> tuple[str, dict[str, Any], float]:
-    """Id, the ``adascale`` object, and seconds to the first byte of a streamed answer."""
-    body = {"messages": [{"role": "user", "content": problem.question}], "reasoning_effort": effort}
-    started, first, found = time.monotonic(), 0.0, {}
-    with httpx2.stream(
-        "POST", f"{url}/v1/chat/completions", json={**body, "seed": seed, "stream": True}, timeout=None
-    ) as response:
-        for line in response.iter_lines():
-            first = first or time.monotonic() - started
-            if line.startswith("data: {"):
-                found = json.loads(line.removeprefix("data: ")).get("adascale") or found
-    return problem.id, found, first
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--questions", type=int, default=32)
-    parser.add_argument("--clients", type=int, default=16)
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--soak", type=int, default=0, help="requests for the growth of memory")
+    parser.add_argument("--pause", type=float, default=0.002, help="seconds of a scripted batch")
     parser.add_argument("--effort", choices=EFFORTS, default="medium")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    problems = choose_questions(read_known([args.data]), args.questions, args.seed)
-    batch = run_batch(args.model, problems, args.effort, args.seed)
-    with serving(args.model, args.clients, args.questions) as url, ThreadPoolExecutor(args.clients) as pool:
-        started = time.monotonic()
-        found = list(pool.map(lambda problem: ask(url, problem, args.effort, args.seed), problems))
-        seconds = time.monotonic() - started
-    answered = {id_: summary for id_, summary, _ in found if summary}
-    answers = {id_: summary["answer"] for id_, summary in answered.items()}
-    served = Run(seconds, sum(summary["tokens"] for summary in answered.values()), answers)
+    if (args.model is None) != (args.data is None):
+        parser.error("--model and --data go together")
+    return args
+
+
+def main() -> None:
+    args = read_arguments()
+    open_ = partial(open_worker, args.model, args.pause)
+    if args.data is None:
+        questions = [f"Say {10 * n}" for n in range(args.requests)]
+    else:
+        known = read_known([args.data])
+        questions = [problem.question for problem in choose_questions(known, args.requests, args.seed)]
+    batch = run_batch(open_, questions, args.effort, args.seed)
+    with serving(open_, args) as client:
+        first = [client.ask(question)[1] for question in questions[:ALONE]]
+        busy = sum(client.process.cpu_times()[:2])
+        served = client.ask_all(questions, args.clients)
+        busy = sum(client.process.cpu_times()[:2]) - busy
+        soak = [f"Say {n}" for n in range(args.soak)]
+        growth = client.growth(soak, args.clients) if soak else None
     runs = {"batch": batch, "server": served}
     table(
         ["", "seconds", "tokens", "tokens/s"],
@@ -121,12 +213,13 @@ def main() -> None:
     close(
         {
             "throughput": round(served.rate / batch.rate, 3),
-            "lost": len(problems) - len(answers),
-            "same_answers": sum(batch.answers[id_] == answer for id_, answer in answers.items()),
-            "first_byte_ms": [
-                round(1000 * q) for q in np.quantile([first for *_, first in found], [0.5, 0.95])
-            ],
-            "questions": len(problems),
+            "lost": len(questions) - len(served.answers),
+            "same_answers": sum(batch.answers[asked] == answer for asked, answer in served.answers.items()),
+            "first_byte_ms": [round(1000 * q) for q in np.quantile(first, [0.5, 0.95])],
+            "cpu_ms": round(1000 * busy / len(questions), 1),
+            "memory_growth": growth and round(growth, 4),
+            "requests": len(questions),
+            "soak": args.soak,
             "clients": args.clients,
             "model": args.model,
         }

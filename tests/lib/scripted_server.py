@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 
 from adascale.engine.errors import ContextOverflowError, WorkerDiedError
-from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLogprob, Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
-from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
-from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.types import MODE_OF, Mode, Problem, Step
-from adascale.models.worker.messages import ModelsOpened
+from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLogprob
+from adascale.engine.scripted import ScriptedPolicy
+from adascale.engine.types import Mode, Problem, Step
 from adascale.serve.app import ServerSettings
 from adascale.serve.guard import Access
 from adascale.serve.hub import Hub
 from adascale.serve.listener import Listener, bind
-
-MODEL = "scripted"
-_MODELS = ModelDescription(
-    GeneratorDescription(MODEL, "scripted.gguf", "00ff" * 16),
-    sampling={"temperature": 0.5, "top_p": 0.95},
-)
-OPENED = ModelsOpened(
-    conditions=dict.fromkeys(MODE_OF, Conditions(_MODELS, ())),
-    modes=("prose",),
-    files=(),
-)
-
+from bench.inline import InlineWorker, echo
 
 LOCAL = Access("127.0.0.1")
-
-
-def echo(prefix: Prefix, rng: random.Random) -> Step:
-    """Two steps; the answer is the number in the question, and one higher in one of four trajectories."""
-    found = re.search(r"\d+", prefix.problem.question)
-    number = int(found[0]) if found else 0
-    if not prefix.steps:
-        return scripted_step(f"We look at {number}.\n\n")
-    return scripted_step(f"It is \\boxed{{{number + (rng.random() < 0.25)}}}.", "stop")
 
 
 def steady(prefix: Prefix, rng: random.Random) -> Step:
@@ -101,39 +75,6 @@ class Reader(SequenceLogprob):
         return SequenceLogprob.score(self, prefixes)
 
 
-class ScriptedWorker:
-    """A worker in this process."""
-
-    def __init__(self, policy: EchoPolicy) -> None:
-        self.open_models = OPENED
-        self.policy = policy
-        self.driver = Driver(policy, Reader(), Uncalibrated(), time.monotonic)
-        self.cancel = self.driver.cancel
-
-    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
-        """Search as the worker process does."""
-        inbox: SimpleQueue[Request | None] = SimpleQueue()
-
-        def read() -> None:
-            for request in requests:
-                inbox.put(request)
-            inbox.put(None)
-
-        def come() -> Iterator[Request | None]:
-            while True:
-                try:
-                    request = inbox.get(block=not self.driver.busy)
-                except Empty:
-                    yield None
-                    continue
-                if request is None:
-                    return
-                yield request
-
-        threading.Thread(target=read, daemon=True).start()
-        return self.driver.serve(come())
-
-
 @dataclass(slots=True, eq=False)
 class Served:
     """A running server."""
@@ -172,10 +113,10 @@ def served(
     policy = policy or EchoPolicy(echo)
 
     @contextmanager
-    def open_worker() -> Iterator[ScriptedWorker]:
+    def open_worker() -> Iterator[InlineWorker]:
         if opening is not None:
             opening.wait(30)
-        yield ScriptedWorker(policy)
+        yield InlineWorker(policy, Reader())
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)

@@ -9,10 +9,11 @@ from typing import Any
 import anthropic
 import pytest
 from anthropic.types import Message, TextBlock, ThinkingBlock
-from scripted_server import MODEL, Served, served
+from scripted_server import Served, served
 
 from adascale.engine.types import Turn
 from adascale.serve.guard import Access
+from bench.inline import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
 QUESTION: dict[str, Any] = {

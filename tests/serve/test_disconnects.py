@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
-from scripted_server import EchoPolicy, Served, echo, served
+from scripted_server import EchoPolicy, Served, served
+
+from bench.inline import echo
 
 
 @pytest.fixture

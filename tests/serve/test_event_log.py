@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from sample_log import Log
-from scripted_server import EchoPolicy, Served, echo, served
+from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.search.events import (
     Event,
@@ -28,6 +28,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 from adascale.serve.event_log import write_log
 from adascale.serve.request import ServedModel
+from bench.inline import echo
 
 
 @contextmanager

@@ -13,17 +13,18 @@ import pytest
 from from_schema import JSON, from_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted_server import LOCAL, OPENED, EchoPolicy, ScriptedWorker, Served, echo, served
+from scripted_server import LOCAL, EchoPolicy, Served, served
 
 from adascale.serve.app import BODIES, ServerSettings, make_app
 from adascale.serve.hub import Hub
 from adascale.serve.openapi import openapi
 from adascale.serve.request import ServedModel
+from bench.inline import OPENED, InlineWorker, echo
 
 AT_ONCE = 8
 """Requests that an example sends at the same time."""
 
-APP = make_app(Hub(lambda: nullcontext(ScriptedWorker(EchoPolicy(echo))), 1, 1), ServerSettings(LOCAL))
+APP = make_app(Hub(lambda: nullcontext(InlineWorker(EchoPolicy(echo))), 1, 1), ServerSettings(LOCAL))
 DOCUMENT = openapi(APP.routes, BODIES, ServedModel.of(OPENED.models, "medium"), needs_key=False)
 SCHEMAS = {
     path: methods["post"]["requestBody"]["content"]["application/json"]["schema"]

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 
 import pytest
-from scripted_server import OPENED
 
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
@@ -17,6 +16,7 @@ from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem, SearchResult, Usage
 from adascale.serve.errors import Refusal
 from adascale.serve.hub import Hub
+from bench.inline import OPENED
 
 SETTINGS = Settings(strategy_named("greedy"))
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())

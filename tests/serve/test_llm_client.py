@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_server import MODEL, Served, served
+from scripted_server import Served, served
+
+from bench.inline import MODEL
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ import httpx2
 import pytest
 from mcp.client import Client
 from sample_log import pens
-from scripted_server import EchoPolicy, Served, echo, served, steady
+from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
 from adascale.serve.guard import Access
 from adascale.serve.mcp.results import Check
+from bench.inline import echo
 
 MODES = ("legacy", "auto")
 """Clients that shake hands and have a session, and those of the protocol's version of 2026."""

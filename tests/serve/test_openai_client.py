@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from scripted_server import MODEL, EchoPolicy, Served, echo, served
+from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.types import Turn
+from bench.inline import MODEL, echo
 
 SPLIT = 0
 """A seed with which the echo has two answers before it is sure."""

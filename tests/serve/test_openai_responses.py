@@ -14,9 +14,10 @@ from openai.types.responses import (
     ResponseReasoningItem,
     ResponseStreamEvent,
 )
-from scripted_server import MODEL, Served, served
+from scripted_server import Served, served
 
 from adascale.engine.types import Turn
+from bench.inline import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
 

@@ -19,10 +19,11 @@ import httpx2
 import pytest
 from commands import clean_env, run
 from sample_log import Log
-from scripted_server import EchoPolicy, Served, echo, served, steady
+from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.search.events import to_json
 from adascale.serve.guard import Access
+from bench.inline import echo
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""A worker in this process, for benches and tests that need no model."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from queue import Empty, SimpleQueue
+
+from adascale.engine.ports import Policy, Prefix, RewardModel, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
+from adascale.engine.search.settings import Conditions, Request
+from adascale.engine.types import MODE_OF, Problem, Step
+from adascale.models.worker.messages import ModelsOpened
+
+MODEL = "scripted"
+
+_MODELS = ModelDescription(
+    GeneratorDescription(MODEL, "scripted.gguf", "00ff" * 16),
+    sampling={"temperature": 0.5, "top_p": 0.95},
+)
+OPENED = ModelsOpened(
+    conditions=dict.fromkeys(MODE_OF, Conditions(_MODELS, ())),
+    modes=("prose",),
+    files=(),
+)
+
+
+def echo(prefix: Prefix, rng: random.Random) -> Step:
+    """Two steps; the answer is the number in the question, and one higher in one of four trajectories."""
+    found = re.search(r"\d+", prefix.problem.question)
+    number = int(found[0]) if found else 0
+    if not prefix.steps:
+        return scripted_step(f"We look at {number}.\n\n")
+    return scripted_step(f"It is \\boxed{{{number + (rng.random() < 0.25)}}}.", "stop")
+
+
+class InlineWorker:
+    """Searches as the worker process does, in the thread that reads its events.
+
+    Args:
+        policy, prm: What it searches with.
+    """
+
+    def __init__(self, policy: Policy, prm: RewardModel | None = None) -> None:
+        self.open_models = OPENED
+        self._driver = Driver(policy, prm or SequenceLogprob(), Uncalibrated(), time.monotonic)
+        self.cancel = self._driver.cancel
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """Events of all requests, which are read in a thread of their own."""
+        inbox: SimpleQueue[Request | None] = SimpleQueue()
+
+        def read() -> None:
+            for request in requests:
+                inbox.put(request)
+            inbox.put(None)
+
+        def come() -> Iterator[Request | None]:
+            while True:
+                try:
+                    request = inbox.get(block=not self._driver.busy)
+                except Empty:
+                    yield None
+                    continue
+                if request is None:
+                    return
+                yield request
+
+        threading.Thread(target=read, daemon=True).start()
+        return self._driver.serve(come())
