@@ -30,7 +30,7 @@ from adascale.engine.datasets.merging import merge_equal
 from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.datasets.solutions import write_preferences
-from adascale.engine.datasets.writing import Labelling, LeftOut, Work
+from adascale.engine.datasets.writing import Labelling, Omission, WriteRequest
 from adascale.engine.ports import Policy, Prefix
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.search.turns import branch_seed
@@ -109,8 +109,8 @@ def pairs_of(question: SampledQuestion, filters: Filters, labelling: Labelling) 
         for row, node in enumerate(selected.nodes)
         if not node.ended
     }
-    for row in write_preferences(Work(selected, labelling, "train")):
-        if isinstance(row, LeftOut):
+    for row in write_preferences(WriteRequest(selected, labelling, "train")):
+        if isinstance(row, Omission):
             continue
         last = row["prompt"][-1]
         prefix = last["content"] if last["role"] == "assistant" else ""

@@ -74,7 +74,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Result:
     """What was watched over the steps of a trial: ``first`` and ``last`` are means of five."""
 
     format: FormatName
@@ -142,7 +142,7 @@ TRIALS: Mapping[FormatName, Trial] = {
 }
 
 
-def exported(name: FormatName, source: str, folder: Path) -> Dataset:
+def export_and_load(name: FormatName, source: str, folder: Path) -> Dataset:
     """A dataset of the source as ``datasets`` loads it."""
     reader, suffix = ("parquet", "parquet") if FORMATS[name].parquet else ("json", "jsonl")
     path = folder / f"{name}.{suffix}"
@@ -151,9 +151,9 @@ def exported(name: FormatName, source: str, folder: Path) -> Dataset:
     return load_dataset(reader, data_files=str(path), split="train", cache_dir=str(folder / "cache"))
 
 
-def attempt(name: FormatName, source: str, folder: Path) -> Course:
+def attempt(name: FormatName, source: str, folder: Path) -> Result:
     """Export a format, train on it for 20 steps, and compare both ends."""
-    trial, data, started = TRIALS[name], exported(name, source, folder), time.monotonic()
+    trial, data, started = TRIALS[name], export_and_load(name, source, folder), time.monotonic()
     rows = len(data)
     if trial.convert is not None:
         data = Dataset.from_list([new for row in data for new in trial.convert(row)])
@@ -166,7 +166,7 @@ def attempt(name: FormatName, source: str, folder: Path) -> Course:
     first, last = fmean(values[:5]), fmean(values[-5:])
     passed = last > first if trial.rises else last < first
     seconds = round(time.monotonic() - started, 1)
-    return Course(
+    return Result(
         name, type(trainer).__name__, rows, watched, round(first, 3), round(last, 3), passed, seconds
     )
 
@@ -183,11 +183,11 @@ def main() -> None:
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         save_tiny_model(folder / "tiny")
-        courses = [attempt(name, args.source, folder) for name in args.only]
-    header = [field.name for field in fields(Course)]
-    table(header, [[str(value) for value in astuple(course)] for course in courses])
+        results = [attempt(name, args.source, folder) for name in args.only]
+    header = [field.name for field in fields(Result)]
+    table(header, [[str(value) for value in astuple(result)] for result in results])
     versions = {name: version(name) for name in ("trl", "datasets", "transformers", "torch")}
-    close({"versions": versions, "passed": all(course.passed for course in courses)})
+    close({"versions": versions, "passed": all(result.passed for result in results)})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from ..terminal.text import thousands
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What is read."""
+    """What is read: files of sampled questions, and the evaluated questions that draws belong to."""
 
     sources: Sequence[Source]
     problems: Sequence[Problem]
@@ -64,16 +64,16 @@ def export(
     output = options.output
     recipe = Recipe(FORMATS[to], options.labelling, options.filters, output.split, output.seed)
     sources = find_sources(options.input.sources or ["runs"])
-    read = _Input(sources, _evaluated(sources, options.input.data), options.input)
+    read = _Input(sources, _read_problems(sources, options.input.data), options.input)
     if output.dry_run:
-        _show(recipe, read, to)
+        _print_card(recipe, read, to)
         return
     written = _plan_output(to, output, read)
     _check_output(written, output.overwrite)
     _write(recipe, read, written)
 
 
-def _evaluated(sources: Sequence[Source], data: Sequence[Path]) -> list[Problem]:
+def _read_problems(sources: Sequence[Source], data: Sequence[Path]) -> list[Problem]:
     """The questions whose draws are read; a store of draws does not name them.
 
     Raises:
@@ -162,7 +162,7 @@ def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
         say(f"adascale: wrote {path}: {thousands(tally.rows[split])} rows; its card is {_card_path(path)}")
 
 
-def _show(recipe: Recipe, read: _Input, to: FormatName) -> None:
+def _print_card(recipe: Recipe, read: _Input, to: FormatName) -> None:
     """Print the card and the first row as JSON; nothing is written."""
     tally, origins = Tally(), Origins(read.options.mixed)
     example: Row | None = None
@@ -202,7 +202,7 @@ def _card_path(path: Path) -> Path:
 
 
 def _nothing_left(tally: Tally) -> UsageError:
-    reasons = [f"{count:,} {reason}" for reason, count in tally.left_out.most_common()]
+    reasons = [f"{count:,} {reason}" for reason, count in tally.omissions.most_common()]
     return UsageError(
         f"nothing is left to write of {tally.questions:,} questions",
         *reasons,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from adascale.engine.datasets.sampled import SampledQuestion
-from adascale.engine.datasets.writing import LeftOut
+from adascale.engine.datasets.writing import Omission
 from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.types import Problem
 from adascale.models.storage import data_folder
@@ -20,10 +20,10 @@ from .trace import read_sampled
 
 Kind = Literal["run", "trace", "rollouts", "draws"]
 
-UNREADABLE_RUN = LeftOut("kept runs that cannot be read")
-NO_STEPS = LeftOut("searches that failed before their first step")
+UNREADABLE_RUN = Omission("kept runs that cannot be read")
+NO_STEPS = Omission("searches that failed before their first step")
 
-_SHELVES = ("runs", "rollouts", "draws")
+_KEPT = ("runs", "rollouts", "draws")
 """Names of what this machine keeps by itself."""
 
 
@@ -52,14 +52,14 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     """
     found: dict[Path, Source] = {}
     for name in names:
-        for source in _kept(name) if name in _SHELVES else _named(Path(name)):
+        for source in _kept_sources(name) if name in _KEPT else _sources_at(Path(name)):
             found.setdefault(source.path.resolve(), source)
     return list(found.values())
 
 
 def read_sources(
     sources: Sequence[Source], problems: Sequence[Problem], draw_seed: int
-) -> Iterator[SampledQuestion | LeftOut]:
+) -> Iterator[SampledQuestion | Omission]:
     """The questions of all sources, one in memory at a time.
 
     Args:
@@ -73,7 +73,7 @@ def read_sources(
     from adascale.models.datasets.from_draws import read_draws  # reads numpy arrays
     from adascale.models.datasets.from_rollouts import read_rollouts
 
-    readers: dict[Kind, Callable[[Path], Iterator[SampledQuestion | LeftOut]]] = {
+    readers: dict[Kind, Callable[[Path], Iterator[SampledQuestion | Omission]]] = {
         "run": _read_run,
         "trace": _read_trace,
         "rollouts": read_rollouts,
@@ -84,13 +84,13 @@ def read_sources(
             yield from readers[source.kind](source.path)
 
 
-def _kept(name: str) -> list[Source]:
+def _kept_sources(name: str) -> list[Source]:
     if name == "runs":
         found = [Source("run", path) for path in reversed(past_runs())]
         folder, fix = runs_dir(), 'adascale ask "What is 17 * 23?"'
     else:
         folder = data_folder() / name
-        found = [source for path in sorted(folder.glob("*.sqlite")) for source in _named(path)]
+        found = [source for path in sorted(folder.glob("*.sqlite")) for source in _sources_at(path)]
         fix = (
             "adascale calibrate fit -d questions.jsonl"
             if name == "rollouts"
@@ -101,7 +101,7 @@ def _kept(name: str) -> list[Source]:
     return found
 
 
-def _named(path: Path) -> list[Source]:
+def _sources_at(path: Path) -> list[Source]:
     if path.is_dir():
         found = [Source("trace", each) for each in sorted(path.glob("*.jsonl"))]
         if not found:
@@ -112,7 +112,7 @@ def _named(path: Path) -> list[Source]:
     if not path.is_file():
         raise UsageError(
             f"there is no source {path}",
-            hint=f"--from {'|'.join(_SHELVES)}, a trace, a folder of traces, or a store",
+            hint=f"--from {'|'.join(_KEPT)}, a trace, a folder of traces, or a store",
             slug="no-source",
         )
     with path.open("rb") as file:
@@ -139,12 +139,12 @@ def _kind_of_store(path: Path) -> Kind:
     raise UsageError(f"{path} holds neither rollouts nor draws", hint="--from rollouts", slug="no-source")
 
 
-def _read_trace(path: Path) -> Iterator[SampledQuestion | LeftOut]:
+def _read_trace(path: Path) -> Iterator[SampledQuestion | Omission]:
     question = read_sampled(path)
     yield question if len(question.nodes) > 1 else NO_STEPS
 
 
-def _read_run(path: Path) -> Iterator[SampledQuestion | LeftOut]:
+def _read_run(path: Path) -> Iterator[SampledQuestion | Omission]:
     try:
         yield from _read_trace(path)
     except TraceError:

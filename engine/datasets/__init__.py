@@ -2,7 +2,7 @@
 
 ``sampled`` has one question with its tree of sampled steps, the shape that every source is read into;
 ``from_log`` reads logs into it, ``merging`` makes equal steps one, ``selection`` drops what is not wanted.
-``rows`` has the columns of each format; ``steps`` and ``solutions`` write them with what is in ``writing``,
-and ``formats`` is the table of all. All that together makes a ``dataset``, whose ``card`` says where it comes
-from. Files are the caller's.
+``rows`` has the columns of each format, ``steps`` and ``solutions`` their writers, ``writing`` what a writer
+gets, and ``formats`` the table of all. A ``dataset`` is questions through all of these; its ``card`` says
+where it comes from. Files are the caller's.
 """

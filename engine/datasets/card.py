@@ -11,7 +11,7 @@ from ..search.codec import to_plain
 from ..search.events import GeneratorDescription, ModelDescription
 from .dataset import Recipe, Tally
 from .sampled import SampledQuestion
-from .writing import LeftOut
+from .writing import Omission
 
 SCHEMA = "adascale.dataset/1"
 
@@ -32,7 +32,7 @@ class Origins:
     _calibrations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _samplings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def follow(self, questions: Iterable[SampledQuestion | LeftOut]) -> Iterator[SampledQuestion | LeftOut]:
+    def follow(self, questions: Iterable[SampledQuestion | Omission]) -> Iterator[SampledQuestion | Omission]:
         """Pass questions on, and note where they come from.
 
         Raises:
@@ -98,7 +98,7 @@ def describe_tally(tally: Tally) -> dict[str, Any]:
         "questions": tally.questions,
         "nodes": tally.nodes,
         "rows": dict(tally.rows),
-        "left_out": dict(tally.left_out.most_common()),
+        "left_out": dict(tally.omissions.most_common()),
     }
 
 

@@ -12,7 +12,7 @@ from .merging import merge_equal
 from .rows import Row
 from .sampled import SampledQuestion, question_number
 from .selection import Filters, select
-from .writing import Labelling, LeftOut, Split, Work
+from .writing import Labelling, Omission, Split, WriteRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +59,40 @@ class Tally:
         questions: Searches or sets of rollouts that were read.
         nodes: Their prefixes.
         rows: By split.
-        left_out: What is not in the dataset, by reason.
+        omissions: What is not in the dataset, by reason.
     """
 
     questions: int = 0
     nodes: int = 0
     rows: Counter[Split] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
+    omissions: Counter[str] = field(default_factory=Counter)
 
 
 def rows_of(
-    questions: Iterable[SampledQuestion | LeftOut], recipe: Recipe, tally: Tally
+    questions: Iterable[SampledQuestion | Omission], recipe: Recipe, tally: Tally
 ) -> Iterator[tuple[Split, Row]]:
-    """The rows of all questions; nothing is kept of a question but 8 bytes, in formats that have it once."""
+    """The rows of all questions, with their splits; counts what is read, written and left out.
+
+    One question is in memory at a time; of those in formats that write a question once, 8 bytes are kept.
+    """
     written: set[int] = set()
     for question in questions:
-        if isinstance(question, LeftOut):
-            tally.left_out[question.reason] += 1
+        if isinstance(question, Omission):
+            tally.omissions[question.reason] += 1
             continue
         tally.questions += 1
         tally.nodes += len(question.nodes)
         number = question_number(question.problem.question)
         if number in written:
-            tally.left_out["questions that are written already"] += 1
+            tally.omissions["questions that are written already"] += 1
             continue
-        chosen = select(merge_equal(question), recipe.filters, tally.left_out)
+        chosen = select(merge_equal(question), recipe.filters, tally.omissions)
         if chosen is None:
             continue
         split = recipe.split_of(question.problem.question)
-        for item in recipe.format.write(Work(chosen, recipe.labelling, split)):
-            if isinstance(item, LeftOut):
-                tally.left_out[item.reason] += 1
+        for item in recipe.format.write(WriteRequest(chosen, recipe.labelling, split)):
+            if isinstance(item, Omission):
+                tally.omissions[item.reason] += 1
                 continue
             if recipe.format.once:
                 written.add(number)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from . import rows
 from .solutions import write_messages, write_preferences, write_prompts, write_unpaired, write_verl
 from .steps import write_math_shepherd, write_prm800k, write_soft_steps, write_stepwise
-from .writing import LeftOut, Work
+from .writing import Omission, WriteRequest
 
 FormatName = Literal[
     "trl-prm",
@@ -35,7 +35,7 @@ class Format:
         parquet: Whether its trainers read parquet rather than JSON Lines.
     """
 
-    write: Callable[[Work], Iterator[rows.Row | LeftOut]]
+    write: Callable[[WriteRequest], Iterator[rows.Row | Omission]]
     row: type[Any]
     once: bool = False
     parquet: bool = False

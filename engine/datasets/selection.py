@@ -34,7 +34,7 @@ class Filters:
     mode: Mode | None = None
 
 
-def select(question: SampledQuestion, filters: Filters, left_out: Counter[str]) -> SampledQuestion | None:
+def select(question: SampledQuestion, filters: Filters, omissions: Counter[str]) -> SampledQuestion | None:
     """The question with the nodes that pass; None where it does not pass itself.
 
     A node below one that does not pass is left out too; a question without any node may still be a prompt.
@@ -42,24 +42,24 @@ def select(question: SampledQuestion, filters: Filters, left_out: Counter[str]) 
     Args:
         question: What was sampled.
         filters: What has to hold.
-        left_out: Counts what is left out, by reason.
+        omissions: Counts what is left out, by reason.
     """
     if filters == Filters():
         return question
     reason = _reason_against_question(question, filters)
     if reason is not None:
-        left_out[reason] += 1
+        omissions[reason] += 1
         return None
     refuses = _node_filter(filters)
     nodes, row_of, tokens = [question.nodes[0]], {0: 0}, {0: 0}
     for row, node in enumerate(question.nodes[1:], 1):
         if node.parent not in row_of:
-            left_out["steps behind one that is left out"] += 1
+            omissions["steps behind one that is left out"] += 1
             continue
         tokens[row] = tokens[node.parent] + node.tokens
         reason = refuses(node, tokens[row])
         if reason is not None:
-            left_out[reason] += 1
+            omissions[reason] += 1
             continue
         row_of[row] = len(nodes)
         nodes.append(node.below(row_of[node.parent]))

@@ -7,33 +7,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..types import Mode
 from .rows import MessagesRow, PreferenceRow, PromptRow, UnpairedRow, VerlRow
 from .sampled import SampledNode, question_number
-from .writing import NO_ANSWER, NO_PROBABILITY, LeftOut, Work, prompt_of, said
+from .writing import NO_ANSWER, NO_PROBABILITY, Omission, WriteRequest, assistant_turn, prompt_of
 
-_NO_PAIR = LeftOut("prefixes whose continuations do not differ enough")
-_NO_SOLUTION = LeftOut("questions without a solution that is right, or likely enough")
+_NO_PAIR = Omission("prefixes whose continuations do not differ enough")
+_NO_SOLUTION = Omission("questions without a solution that is right, or likely enough")
 
 _Rated = tuple[int, float]
 """Row of a continuation, and P(right)."""
 
 
-def write_preferences(work: Work) -> Iterator[PreferenceRow | LeftOut]:
+def write_preferences(request: WriteRequest) -> Iterator[PreferenceRow | Omission]:
     """Continuations of one prefix, or whole solutions: the likeliest with the least likely, and inwards.
 
     Each continuation is in one pair at most. Only those of the same mode are compared, and a step that ends
     the solution with others that do: a model would else learn to stop, or not to.
     """
-    question = work.question
-    if work.labelling.pairs == "solutions":
-        places = [(0, tuple(question.ends()))]
+    question = request.question
+    if request.labelling.pairs == "solutions":
+        siblings = [(0, tuple(question.ends()))]
     else:
-        places = [(row, below) for row, below in enumerate(question.children) if len(below) > 1]
-    for prefix, rows in places:
-        pairs = [pair for alike in _alike(work, rows) for pair in _pairs(work, alike)]
+        siblings = [(row, below) for row, below in enumerate(question.children) if len(below) > 1]
+    for prefix, rows in siblings:
+        pairs = [pair for group in _comparable(request, rows) for pair in _pairs(request, group)]
         for better, worse in pairs:
             yield {
                 "prompt": prompt_of(question.problem, question.text(prefix)),
-                "chosen": said(_continuation(work, better[0])),
-                "rejected": said(_continuation(work, worse[0])),
+                "chosen": assistant_turn(_continuation(request, better[0])),
+                "rejected": assistant_turn(_continuation(request, worse[0])),
                 "p_chosen": better[1],
                 "p_rejected": worse[1],
                 "mode": question.nodes[better[0]].mode,
@@ -42,9 +42,9 @@ def write_preferences(work: Work) -> Iterator[PreferenceRow | LeftOut]:
             yield _NO_PAIR
 
 
-def write_unpaired(work: Work) -> Iterator[UnpairedRow | LeftOut]:
+def write_unpaired(request: WriteRequest) -> Iterator[UnpairedRow | Omission]:
     """Every solution that ended."""
-    question = work.question
+    question = request.question
     for row in question.ends():
         probability = question.nodes[row].probability
         if probability is None:
@@ -52,29 +52,29 @@ def write_unpaired(work: Work) -> Iterator[UnpairedRow | LeftOut]:
             continue
         yield {
             "prompt": prompt_of(question.problem),
-            "completion": said(question.text(row)),
-            "label": work.is_positive(probability),
+            "completion": assistant_turn(question.text(row)),
+            "label": request.is_positive(probability),
             "probability": probability,
             "mode": question.nodes[row].mode,
         }
 
 
-def write_prompts(work: Work) -> Iterator[PromptRow | LeftOut]:
+def write_prompts(request: WriteRequest) -> Iterator[PromptRow | Omission]:
     """The question with its known answer."""
-    problem = work.question.problem
+    problem = request.question.problem
     if problem.answer is None:
         yield NO_ANSWER
         return
     yield {
         "prompt": prompt_of(problem),
         "ground_truth": problem.answer,
-        "success": work.question.nodes[0].probability,
+        "success": request.question.nodes[0].probability,
     }
 
 
-def write_verl(work: Work) -> Iterator[VerlRow | LeftOut]:
+def write_verl(request: WriteRequest) -> Iterator[VerlRow | Omission]:
     """The question with its known answer, for a rule-based reward."""
-    problem = work.question.problem
+    problem = request.question.problem
     if problem.answer is None:
         yield NO_ANSWER
         return
@@ -84,34 +84,34 @@ def write_verl(work: Work) -> Iterator[VerlRow | LeftOut]:
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": problem.answer},
         "extra_info": {
-            "split": work.split,
+            "split": request.split,
             "index": question_number(problem.question),
             "id": problem.id,
-            "success": work.question.nodes[0].probability,
+            "success": request.question.nodes[0].probability,
         },
     }
 
 
-def write_messages(work: Work) -> Iterator[MessagesRow | LeftOut]:
+def write_messages(request: WriteRequest) -> Iterator[MessagesRow | Omission]:
     """The likeliest solution of those that are right, else of those that are likely to be."""
-    question = work.question
-    rows = [row for row in question.ends() if _is_worth_learning(work, question.nodes[row])]
+    question = request.question
+    rows = [row for row in question.ends() if _is_worth_learning(request, question.nodes[row])]
     best = max(rows, key=lambda row: _rank(question.nodes[row]), default=None)
     if best is None:
         yield _NO_SOLUTION
         return
     node = question.nodes[best]
     yield {
-        "messages": [*prompt_of(question.problem), *said(question.text(best))],
+        "messages": [*prompt_of(question.problem), *assistant_turn(question.text(best))],
         "verified": node.right is True,
         "probability": node.probability or 0.0,
         "mode": node.mode,
     }
 
 
-def _is_worth_learning(work: Work, node: SampledNode) -> bool:
+def _is_worth_learning(request: WriteRequest, node: SampledNode) -> bool:
     probability = node.probability
-    return node.answer is not None and probability is not None and work.is_positive(probability)
+    return node.answer is not None and probability is not None and request.is_positive(probability)
 
 
 def _rank(node: SampledNode) -> tuple[bool, float]:
@@ -120,26 +120,27 @@ def _rank(node: SampledNode) -> tuple[bool, float]:
     return node.right is True, estimate
 
 
-def _alike(work: Work, rows: Sequence[int]) -> Iterable[list[int]]:
+def _comparable(request: WriteRequest, rows: Sequence[int]) -> Iterable[list[int]]:
     """The rows by mode, and by whether the solution ends there."""
     groups: dict[tuple[Mode, bool], list[int]] = {}
     for row in rows:
-        node = work.question.nodes[row]
+        node = request.question.nodes[row]
         groups.setdefault((node.mode, node.ended), []).append(row)
     return groups.values()
 
 
-def _pairs(work: Work, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:
-    nodes = work.question.nodes
+def _pairs(request: WriteRequest, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:
+    """The likeliest row with the least likely, then inwards, while they are far enough apart."""
+    nodes = request.question.nodes
     rated = [(row, p) for row in rows if (p := nodes[row].probability) is not None]
     rated.sort(key=lambda each: -each[1])
     for better, worse in zip(rated[: len(rated) // 2], rated[::-1], strict=False):
-        far_apart = better[1] - worse[1] >= work.labelling.min_gap
-        if far_apart and _continuation(work, better[0]) != _continuation(work, worse[0]):
+        far_apart = better[1] - worse[1] >= request.labelling.min_gap
+        if far_apart and _continuation(request, better[0]) != _continuation(request, worse[0]):
             yield better, worse
 
 
-def _continuation(work: Work, row: int) -> str:
+def _continuation(request: WriteRequest, row: int) -> str:
     """What a pair compares of a row: its last step, or the whole solution."""
-    question = work.question
-    return question.text(row) if work.labelling.pairs == "solutions" else question.nodes[row].text
+    question = request.question
+    return question.text(row) if request.labelling.pairs == "solutions" else question.nodes[row].text

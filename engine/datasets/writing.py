@@ -1,4 +1,4 @@
-"""What every writer of a format is given, and what it may say instead of a row."""
+"""What the writer of a format gets, and what it yields in the place of a row that cannot be written."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Labelling:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One question to write, with the labelling and the split that it belongs to."""
+class WriteRequest:
+    """A question to write: how its probabilities become labels, and the split that it belongs to."""
 
     question: SampledQuestion
     labelling: Labelling
@@ -56,24 +56,24 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something that is not in a dataset, with the reason as a phrase: ``no known answer``."""
+class Omission:
+    """Something that is not in a dataset, with the reason as a phrase: ``questions without an answer``."""
 
     reason: str
 
 
-NO_ANSWER = LeftOut("questions without a known answer")
-NO_PROBABILITY = LeftOut("steps or solutions without a probability")
+NO_ANSWER = Omission("questions without a known answer")
+NO_PROBABILITY = Omission("steps or solutions without a probability")
 
 
 def prompt_of(problem: Problem, prefix: str = "") -> list[Message]:
     """The conversation that a generator continues; a prefix is an assistant's turn that is not finished."""
     asked: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
     asked.append({"role": "user", "content": problem.statement})
-    return [*asked, *said(prefix)] if prefix else asked
+    return [*asked, *assistant_turn(prefix)] if prefix else asked
 
 
-def said(text: str) -> list[Message]:
+def assistant_turn(text: str) -> list[Message]:
     """One turn of the assistant."""
     return [{"role": "assistant", "content": text}]
 

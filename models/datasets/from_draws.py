@@ -18,7 +18,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
 from adascale.engine.answers.sums import wrong_sums
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
-from adascale.engine.datasets.writing import LeftOut
+from adascale.engine.datasets.writing import Omission
 from adascale.engine.ports import Prefix
 from adascale.engine.search.turns import Key, branch_seed
 from adascale.engine.strategies.rollouts import PrefixOutcome
@@ -26,7 +26,7 @@ from adascale.engine.types import MODES, Mode, Problem, Step
 
 from ..draws.store import DrawStore, draw_key
 
-NOT_DRAWN = LeftOut("questions that have no draws in the store")
+NOT_DRAWN = Omission("questions that have no draws in the store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _Place:
     first: int = 0
 
 
-def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | LeftOut]:
+def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | Omission]:
     """The questions that a store has draws of, one at a time.
 
     Args:

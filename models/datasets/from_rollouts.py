@@ -7,17 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
-from adascale.engine.datasets.writing import LeftOut
+from adascale.engine.datasets.writing import Omission
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.strategies.rollouts import PrefixOutcome
 from adascale.engine.types import FINISHES
 
 from ..calibration.rollouts import Rollouts, RolloutStore
 
-NO_TEXTS = LeftOut("questions whose rollouts were kept without texts, by an older version")
+NO_TEXTS = Omission("questions whose rollouts were kept without texts, by an older version")
 
 
-def read_rollouts(path: Path) -> Iterator[SampledQuestion | LeftOut]:
+def read_rollouts(path: Path) -> Iterator[SampledQuestion | Omission]:
     """Every question of a store, once for each mode, one at a time."""
     with closing(RolloutStore(path)) as store:
         models = store.models()

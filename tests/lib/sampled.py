@@ -58,7 +58,7 @@ def question(*nodes: SampledNode, answer: str | None = None, name: str = "q", **
     return SampledQuestion(Problem(name, f"What is {name}?", answer), (node(-1, ""), *nodes), MODELS, **more)
 
 
-def written(
+def write_dataset(
     path: Path, name: FormatName, file_format: FileFormat, questions: Sequence[SampledQuestion]
 ) -> tuple[list[Any], str]:
     """Write a dataset; returns its rows and the sha256 of the file."""

@@ -93,7 +93,7 @@ def test_prm800k_has_every_alternative_on_the_way() -> None:
 def test_soft_steps_have_every_prefix_and_its_counts() -> None:
     asked = merge_equal(sampled.world()[0])
     found, tally = rows("soft-steps", asked)
-    assert len(found) + tally.left_out.total() == len(asked.nodes)
+    assert len(found) + tally.omissions.total() == len(asked.nodes)
     assert found[0]["reasoning_prefix"] == ""
     for row in found:
         assert row["finished"] or row["success_prob"] == row["right"] / row["total"]
@@ -111,7 +111,7 @@ def test_siblings_are_compared_below_their_prefix() -> None:
     assert [turn["content"] for turn in row["prompt"]] == ["What is q?", "a\n\n"]
     assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("good", "bad")
     assert (row["p_chosen"], row["p_rejected"]) == (0.9, 0.2)
-    assert not tally.left_out
+    assert not tally.omissions
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_does_not_compare_is_no_pair(other: SampledNode) -> None:
     found, tally = rows("trl-preference", question(node(0, "a", 0.9), other))
     assert not found
     merged = other.text == "a"
-    assert tally.left_out == ({} if merged else {"prefixes whose continuations do not differ enough": 1})
+    assert tally.omissions == ({} if merged else {"prefixes whose continuations do not differ enough": 1})
 
 
 def test_equal_continuations_are_one_with_all_outcomes() -> None:
@@ -171,13 +171,13 @@ def test_the_likeliest_right_solution_is_learnt() -> None:
     [row], tally = rows("sft", tree, tree)
     assert row["messages"][-1]["content"] == "right and likely"
     assert row["verified"]
-    assert tally.left_out == {"questions that are written already": 1}
+    assert tally.omissions == {"questions that are written already": 1}
 
 
 def test_a_question_without_an_answer_is_no_prompt_to_reward() -> None:
     found, tally = rows("grpo", sampled.demo())
     assert not found
-    assert tally.left_out == {"questions without a known answer": 1}
+    assert tally.omissions == {"questions without a known answer": 1}
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.2, True), (0.4, True), (0.41, False)])
@@ -192,13 +192,13 @@ def test_a_path_ends_before_its_first_unknown_step() -> None:
     tree = question(node(0, "a\n\n", 0.4), node(1, "b", 0.9, calibrated=False))
     [row], tally = rows("trl-prm", tree)
     assert row["completions"] == ["a"]
-    assert tally.left_out == {"steps or solutions without a probability": 1}
+    assert tally.omissions == {"steps or solutions without a probability": 1}
 
 
 def test_a_text_with_the_mark_of_math_shepherd_is_left_out() -> None:
     found, tally = rows("math-shepherd", question(node(0, f"руч{STEP_MARK}", 0.4)))
     assert not found
-    assert tally.left_out.total() == 1
+    assert tally.omissions.total() == 1
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"threshold": -0.1}, {"min_gap": 0}, {"min_gap": 2}])

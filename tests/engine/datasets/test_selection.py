@@ -43,9 +43,9 @@ def test_filters_drop_nodes_and_what_is_below(filters: Filters, kept: list[str])
 
 
 def test_what_is_left_out_is_counted_by_reason() -> None:
-    left_out: Counter[str] = Counter()
-    select(TREE, Filters(calibrated=True), left_out)
-    assert left_out == {"steps without a calibrated estimate": 1, "steps behind one that is left out": 1}
+    omissions: Counter[str] = Counter()
+    select(TREE, Filters(calibrated=True), omissions)
+    assert omissions == {"steps without a calibrated estimate": 1, "steps behind one that is left out": 1}
 
 
 def test_kept_nodes_name_their_parents_in_the_new_tree() -> None:
@@ -114,7 +114,7 @@ def test_a_card_tells_licence_sampler_and_calibration() -> None:
 
 
 def test_counts_are_told_by_how_much_is_left_out() -> None:
-    tally = Tally(left_out=Counter({"few": 1, "many": 5}))
+    tally = Tally(omissions=Counter({"few": 1, "many": 5}))
     assert list(describe_tally(tally)["left_out"]) == ["many", "few"]
 
 

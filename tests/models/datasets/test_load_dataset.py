@@ -24,7 +24,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
 
-def loaded(path: Path, file_format: FileFormat) -> list[Any]:
+def load(path: Path, file_format: FileFormat) -> list[Any]:
     return list(
         datasets.load_dataset(
             READERS[file_format], data_files=str(path), split="train", cache_dir=str(path.parent / "cache")
@@ -38,16 +38,16 @@ def test_a_dataset_is_loaded_as_it_was_written(
     name: FormatName, file_format: FileFormat, tmp_path: Path
 ) -> None:
     path = tmp_path / f"x.{file_format}"
-    rows, _ = sampled.written(path, name, file_format, [*sampled.world(), sampled.demo()])
+    rows, _ = sampled.write_dataset(path, name, file_format, [*sampled.world(), sampled.demo()])
     assert rows
-    assert loaded(path, file_format) == rows
+    assert load(path, file_format) == rows
 
 
 def test_parquet_alone_keeps_a_text_that_looks_like_a_date(tmp_path: Path) -> None:
     for file_format in get_args(FileFormat):
         path = tmp_path / f"x.{file_format}"
-        rows, _ = sampled.written(path, "grpo", file_format, [sampled.question(answer="2024-01-01")])
-        assert (loaded(path, file_format) == rows) == (file_format == "parquet")
+        rows, _ = sampled.write_dataset(path, "grpo", file_format, [sampled.question(answer="2024-01-01")])
+        assert (load(path, file_format) == rows) == (file_format == "parquet")
 
 
 def test_parquet_alone_keeps_a_column_whose_first_values_are_unknown(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_parquet_alone_keeps_a_column_whose_first_values_are_unknown(tmp_path: P
     long = "x" * 1_000_000
     unknown = [sampled.question(sampled.node(0, f"{n}{long}", 0.9), name=str(n)) for n in range(12)]
     questions = [*unknown, sampled.question(sampled.node(0, "y", 0.9, (1, 2)))]
-    rows, _ = sampled.written(tmp_path / "x.parquet", "soft-steps", "parquet", questions)
-    assert loaded(tmp_path / "x.parquet", "parquet") == rows
-    sampled.written(tmp_path / "x.jsonl", "soft-steps", "jsonl", questions)
+    rows, _ = sampled.write_dataset(tmp_path / "x.parquet", "soft-steps", "parquet", questions)
+    assert load(tmp_path / "x.parquet", "parquet") == rows
+    sampled.write_dataset(tmp_path / "x.jsonl", "soft-steps", "jsonl", questions)
     with pytest.raises(datasets.exceptions.DatasetGenerationError):
-        loaded(tmp_path / "x.jsonl", "jsonl")
+        load(tmp_path / "x.jsonl", "jsonl")
