@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: check setup lint types test types-tree clean
+.PHONY: check setup lint types test types-tree fuzz clean
 
 check: setup lint types test
 
@@ -33,6 +33,12 @@ types-tree:
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# The fuzzers of tests/fuzz for about an hour, with a new seed; what fails is kept in tests/fuzz/corpus.
+SEED ?= $(shell date +%s)
+fuzz: setup
+	@echo "seed $(SEED)"
+	$(BIN)/python -m pytest tests/fuzz --fuzz --hypothesis-seed $(SEED) --timeout 0 --durations 0 -n 2
 
 clean:
 	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -46,6 +46,7 @@ def no_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--update-golden`` rewrites the stored traces, ``--cuts`` makes the test of cut downloads longer."""
+    """``--update-golden`` rewrites the stored traces; ``--cuts`` and ``--fuzz`` make tests longer."""
     parser.addoption("--update-golden", action="store_true", help="accept the traces as they are now")
     parser.addoption("--cuts", type=int, default=6, help="how often a download is cut, for each source")
+    parser.addoption("--fuzz", action="store_true", help="let each fuzzer of tests/fuzz run long")

@@ -24,8 +24,8 @@ def is_commit(value: object) -> TypeGuard[str]:
 
 
 def is_size(value: object) -> TypeGuard[int]:
-    """Whether it is a number of bytes; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    """Whether it is a number of bytes that a file can have; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def is_file_name(value: object) -> TypeGuard[str]:

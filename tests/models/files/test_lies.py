@@ -88,6 +88,7 @@ def lying(server: Any, fake_hub: Fake, catalogue: Use, new_spec: New, gguf: byte
         ({"size": "12"}, "its size is '12', not"),
         ({"size": True}, "its size is True, not"),
         ({"size": None}, "its size is None, not"),
+        ({"size": 10**400}, "its size is 1000"),
         ({"file": f"../../../../../mymodels/{FILE}"}, "not a name inside the repository"),
         ({"file": "{tmp}/mymodels/m-Q4_K_M.gguf"}, "its file is '{tmp}/mymodels/m-Q4_K_M.gguf', not"),
         ({"file": "a\0-Q4_K_M.gguf"}, r"its file is 'a\x00-Q4_K_M.gguf', not"),

