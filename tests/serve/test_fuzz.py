@@ -25,7 +25,9 @@ AT_ONCE = 8
 """Requests that an example sends at the same time."""
 
 APP = make_app(Hub(lambda: nullcontext(InlineWorker(EchoPolicy(echo))), 1, 1), ServerSettings(LOCAL))
-DOCUMENT = openapi(APP.routes, BODIES, ServedModel.of(OPENED.models, "medium"), needs_key=False)
+DOCUMENT = openapi(
+    APP.routes, BODIES, ServedModel.of(OPENED.conditions["question"].models, "medium"), needs_key=False
+)
 SCHEMAS = {
     path: methods["post"]["requestBody"]["content"]["application/json"]["schema"]
     for path, methods in DOCUMENT["paths"].items()
@@ -82,7 +84,7 @@ def test_bodies_are_answered_or_refused(
 
 
 METHODS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
-PATHS = st.sampled_from(["/", *DOCUMENT["paths"]])
+PATHS = st.sampled_from(["/", "/mcp", *DOCUMENT["paths"]])
 SAFE = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#?"), max_size=20)
 
 

@@ -54,7 +54,7 @@ def http_route(server: MCPServer[Any]) -> Route:
     [route] = app.routes
     assert isinstance(route, Route)
     # No GET: its stream is for messages that a server begins, and would hold ours up when it is told to stop.
-    return Route(PATH, route.endpoint, methods=["POST", "DELETE"])
+    return Route(PATH, route.endpoint, methods=["POST", "DELETE"], include_in_schema=False)
 
 
 async def serve_stdio(searches: Searches) -> None:
