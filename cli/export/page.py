@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from html import escape
+from importlib.resources import files
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.tree import Node
@@ -32,40 +34,15 @@ _ENDS = 5
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Whatever stands in the page, a browser loads nothing and runs nothing for it."""
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1b1b; --faint: #5a5a5a; --line: #c9c9c9; --paper: #ffffff;
-  --box: #f4f4f4; --high: #1a7f37; --middle: #8a6100; --low: #b42318; --best: #fff6d6; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --faint: #a8a8a8; --line: #4a4a4a;
-  --paper: #161616; --box: #242424; --high: #5cc97a; --middle: #e0b345; --low: #ff8f82; --best: #3a3213; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 70rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.25rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-h2 { font-size: 1.05rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; margin: 0; color: var(--faint); }
-dd { margin: 0; overflow-wrap: anywhere; }
+_FOLDS = """
 ol { list-style: none; margin: 0; padding: 0; }
 ol ol { margin-left: .4rem; padding-left: .7rem; border-left: 2px solid var(--line); }
 details > ol { margin: 0; padding: 0; border: 0; }
-.step { display: flex; flex-wrap: wrap; gap: .1rem .7rem; align-items: baseline; padding: .15rem .4rem; }
-.best { background: var(--best); }
-.label, .words { color: var(--faint); font-size: .85rem; }
-.p { font-variant-numeric: tabular-nums; font-size: .9rem; white-space: nowrap; }
-.bar { display: inline-block; width: 4rem; height: .6rem; border: 1px solid var(--faint);
-  vertical-align: middle; }
-.bar i { display: block; height: 100%; background: currentColor; }
-.high { color: var(--high); } .middle { color: var(--middle); } .low { color: var(--low); }
-.pruned pre { color: var(--faint); text-decoration: line-through; }
-pre { flex-basis: 100%; margin: 0; font: .9rem/1.45 ui-monospace, Menlo, Consolas, monospace;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
-.code { border-left: 2px solid var(--line); padding-left: .6rem; }
-.ran { color: var(--faint); } .failed { color: var(--low); }
 summary { cursor: pointer; padding: .2rem .3rem; overflow-wrap: anywhere; }
 summary:hover { background: var(--box); }
-.answer { font-size: 1.1rem; }
-@media (max-width: 40rem) { body { padding: .5rem; } ol ol { margin-left: 0; padding-left: .3rem; }
-  .bar { width: 2rem; } .step { padding: .15rem 0; } }
+@media (max-width: 40rem) { ol ol { margin-left: 0; padding-left: .3rem; } }
 """
+"""The style of folds; of all else it is that of the server's page."""
 
 
 def to_html(document: Document) -> str:
@@ -77,7 +54,7 @@ def to_html(document: Document) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{_as_html(document.question[:LABEL])} - adascale</title>",
-        f"<style>{_STYLE}</style></head><body><main>",
+        f"<style>{_style()}</style></head><body><main>",
         f"<h1>{_as_html(document.question)}</h1>",
         f'<p class="answer"><strong>{_as_html(document.outcome)}</strong></p>',
         *([f"<p>{_as_html(document.why)}</p>"] if document.why else []),
@@ -91,6 +68,11 @@ def to_html(document: Document) -> str:
         "</main></body></html>",
     ]
     return "\n".join(parts)
+
+
+@functools.cache
+def _style() -> str:
+    return files("adascale.serve.page").joinpath("tree.css").read_text(encoding="utf-8") + _FOLDS
 
 
 def _answers(document: Document) -> Iterator[str]:
