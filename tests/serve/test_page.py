@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,6 +152,24 @@ def test_stop_ends_the_search_with_what_it_found(browser: Any) -> None:
         page.wait_for_selector("#answer strong")
         assert "Stopped by you." in page.inner_text("#answer")
         server.wait_until_idle()
+
+
+@needs_chromium
+def test_stop_breaks_off_what_waits_for_a_place_or_for_the_models(browser: Any) -> None:
+    opening = threading.Event()
+    with served(opening=opening) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.url)
+        ask(page)
+        playwright.expect(page.locator("#progress")).to_have_text("The server loads its models...")
+        page.click("#stop")
+        page.wait_for_selector("#ask:visible")
+        assert page.inner_text("#error") == ""
+        opening.set()
+        ask_to_the_end(page)
+        playwright.expect(page.locator("#model")).to_have_text("scripted")
+        context.close()
 
 
 @needs_chromium

@@ -27,7 +27,7 @@ async function ask() {
   begin(question.value.trim());
   const events = [];
   try {
-    for await (const event of search(body, key(), () => say("The server loads its models..."))) {
+    for await (const event of search(body, key(), running.breakOff.signal, sayLoading)) {
       events.push(event);
       if (event.kind === "search_started") start(event);
       else running.record.add(event);
@@ -44,7 +44,7 @@ async function ask() {
 }
 
 function begin(question) {
-  running = { record: null, timer: null };
+  running = { record: null, timer: null, breakOff: new AbortController() };
   for (const id of ["error", "answer", "answers"]) at(id).replaceChildren();
   show(at("asked"), question);
   tree.clear();
@@ -75,6 +75,7 @@ function setRunning(isRunning) {
 }
 
 function showError(error) {
+  if (error.name === "AbortError") return;
   const isKey = error instanceof RefusedError && error.status === 401;
   at("key").hidden = at("key").hidden && !isKey;
   if (isKey) form.elements.key.focus();
@@ -105,15 +106,16 @@ function progress(record) {
     plural(record.tokens, "token"),
     `${Math.round(record.seconds)} s`,
   ];
-  const leads = record.answer === null ? "" : `; ${record.answer} leads with ${estimateText(record.confidence)}`;
-  return facts.join(", ") + leads;
+  const { answer, confidence } = record;
+  if (answer === null) return facts.join(", ");
+  return `${facts.join(", ")}; ${answer} leads${confidence ? ` with ${estimateText(confidence)}` : ""}`;
 }
 
 function showEnd(record) {
   at("error").textContent = record.error ?? "";
   if (record.error) return;
   at("answer").replaceChildren(
-    element("strong", record.answer === null ? "low" : "", record.answer ?? "No answer"),
+    element("strong", record.answer === null ? "low" : "", record.answer ?? "No checkable answer"),
     element("p", "", certainty(record)),
     element("p", "words", [why(record), ...record.notices].join(" ")),
   );
@@ -127,7 +129,7 @@ function showEnd(record) {
 /** How likely the answer is, and who agrees; a score is never called a probability. */
 function certainty({ confidence, groups, finished, tokens, seconds }) {
   const cost = `${plural(tokens, "token")}, ${Math.round(seconds)} s`;
-  if (!groups.length) return `${plural(finished, "solution")}, none with a checkable answer; ${cost}`;
+  if (!groups.length) return `${plural(finished, "solution")}, none with an answer to compare; ${cost}`;
   const votes = `${groups[0].nodes.length} of ${plural(finished, "solution")} agree`;
   if (!confidence) return `${votes}; ${cost}`;
   const { calibrated, lower, median, upper } = confidence;
@@ -180,6 +182,16 @@ function showAgain({ question, events }) {
   at("asked").scrollIntoView();
 }
 
+/** End the search with what it has found; one that has not begun is broken off. */
+function stop() {
+  if (running?.record) end(running.record.id, key());
+  else running?.breakOff.abort();
+}
+
+function sayLoading() {
+  say("The server loads its models...");
+}
+
 function say(text) {
   at("progress").textContent = text;
 }
@@ -198,7 +210,7 @@ form.elements.question.addEventListener("keydown", (event) => {
   event.preventDefault();
   form.requestSubmit();
 });
-at("stop").addEventListener("click", () => running?.record && end(running.record.id, key()));
+at("stop").addEventListener("click", stop);
 at("clear").addEventListener("click", () => {
   forget();
   listSearches();

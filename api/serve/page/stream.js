@@ -16,15 +16,18 @@ export class RefusedError extends Error {
  *
  * @param {object} body Of `POST /v1/searches`.
  * @param {string} key API key; empty for none.
+ * @param {AbortSignal} signal Breaks off; the search of a client that goes away ends.
  * @param {() => void} onLoading Called as often as the server says that it loads its models.
- * @throws {RefusedError} The server refuses; a TypeError where it cannot be reached.
+ * @throws {RefusedError} The server refuses; a TypeError where it cannot be reached, an AbortError after the signal.
  */
-export async function* search(body, key, onLoading) {
+export async function* search(body, key, signal, onLoading) {
   for (;;) {
+    signal.throwIfAborted();
     const response = await fetch("/v1/searches", {
       method: "POST",
       headers: { "Content-Type": "application/json", ...authorization(key) },
       body: JSON.stringify({ ...body, readable: true }),
+      signal,
     });
     if (response.ok) return yield* events(response.body);
     const refused = await refusal(response);

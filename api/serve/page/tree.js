@@ -36,7 +36,7 @@ export class TreeView {
     this.#best = record.bestPath;
     const focused = document.activeElement;
     this.#place(this.#root, foldsBelow(record, ROOT, ""), record);
-    if (this.#root.contains(focused)) focused.focus();
+    if (this.#root.contains(focused)) focused.focus({ preventScroll: true });
     const items = this.#items();
     if (!items.some((item) => item.tabIndex === 0) && items.length) items[0].tabIndex = 0;
   }
