@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from adascale.engine import limited_child
@@ -86,3 +90,25 @@ def test_an_interrupt_leaves_no_reply_for_the_next_request(
 def test_a_child_that_does_not_start_is_an_error() -> None:
     with pytest.raises(AdascaleError, match="it does not start"):
         LimitedChild("import no_such_module", start_error).ask("first")
+
+
+PARENT = """
+import sys
+from adascale.engine.limited_child import LimitedChild
+LimitedChild(sys.argv[1], AssertionError).ask(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("request_", ["hang", "sleep"])
+def test_a_child_ends_soon_after_its_parent_was_killed(request_: str) -> None:
+    code = CODE.replace("return [request", "import time; time.sleep(1); return [request")
+    with subprocess.Popen([sys.executable, "-P", "-c", PARENT, code, request_]) as parent:
+        started = time.monotonic()
+        while not (children := psutil.Process(parent.pid).children()):
+            assert time.monotonic() < started + 30
+            time.sleep(0.05)
+        time.sleep(0.5)
+        parent.kill()
+    [child] = children
+    psutil.wait_procs([child], timeout=30)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
