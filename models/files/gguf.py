@@ -51,6 +51,7 @@ _LONGEST_ARRAY_KEPT = 1024
 # tensors and vocabularies of 300,000 words.
 _MOST_ENTRIES = 100_000
 _MOST_STRINGS = 8_000_000
+_MOST_NUMBERS = 1 << 32
 _MOST_TEXT_BYTES = 16 << 20
 _MOST_DIMENSIONS = 4
 _LARGEST_NUMBER = (1 << 63) - 1
@@ -327,6 +328,8 @@ class GGUFHeader:
             self._skip_strings(length)
         elif kind == _ARRAY:
             raise self._damage(f"{excerpt(key)} is an array of arrays")
+        elif length > _MOST_NUMBERS:
+            raise self._damage(f"{excerpt(key)} has {length:,} numbers")
         elif length <= _LONGEST_ARRAY_KEPT:
             self.values[key] = [float(self._value(kind)) for _ in range(length)]
         else:
@@ -363,11 +366,11 @@ class GGUFHeader:
 
     def _string(self) -> str:
         length = int(self._scalar("Q"))
-        if length > self.size_bytes - self._at:
-            raise struct.error("text beyond the end of the file")
         self._text_bytes += length
         if self._text_bytes > _MOST_TEXT_BYTES:
-            raise self._damage(f"its header holds more than {human_bytes(_MOST_TEXT_BYTES)} of text")
+            raise self._damage(f"its header announces more than {human_bytes(_MOST_TEXT_BYTES)} of text")
+        if length > self.size_bytes - self._at:
+            raise struct.error("text beyond the end of the file")
         self._at += length
         return self._data[self._at - length : self._at].decode("utf-8", errors="replace")
 
