@@ -112,9 +112,7 @@ def pairs_of(question: SampledQuestion, filters: Filters, labelling: Labelling) 
     for row in write_preferences(WriteRequest(selected, labelling, "train")):
         if isinstance(row, Omission):
             continue
-        last = row["prompt"][-1]
-        prefix = last["content"] if last["role"] == "assistant" else ""
-        chosen, rejected = (prefix + row[side][0]["content"] for side in ("chosen", "rejected"))
+        chosen, rejected = row["chosen"][0]["content"], row["rejected"][0]["content"]
         if chosen in steps and rejected in steps:
             yield Pair(
                 question.problem,

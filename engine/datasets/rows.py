@@ -29,11 +29,15 @@ class StepwiseRow(TypedDict):
 
 
 class PreferenceRow(TypedDict):
-    """TRL preference: two continuations of one prompt; ``p_chosen`` and ``p_rejected`` are P(right)."""
+    """TRL preference: two beginnings of a solution; ``p_chosen`` and ``p_rejected`` are P(right).
+
+    ``prefix`` is what both have before the step that differs; empty for whole solutions.
+    """
 
     prompt: list[Message]
     chosen: list[Message]
     rejected: list[Message]
+    prefix: str
     p_chosen: float
     p_rejected: float
     mode: Mode

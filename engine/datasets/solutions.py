@@ -21,6 +21,9 @@ def write_preferences(request: WriteRequest) -> Iterator[PreferenceRow | Omissio
 
     Each continuation is in one pair at most. Only those of the same mode are compared, and a step that ends
     the solution with others that do: a model would else learn to stop, or not to.
+
+    The prefix is in both sides, not in the prompt, where a chat template would render it as a finished turn.
+    It cancels in the loss of DPO, as it has the same probability in both.
     """
     question = request.question
     if request.labelling.pairs == "solutions":
@@ -31,9 +34,10 @@ def write_preferences(request: WriteRequest) -> Iterator[PreferenceRow | Omissio
         pairs = [pair for group in _comparable(request, rows) for pair in _pairs(request, group)]
         for better, worse in pairs:
             yield {
-                "prompt": prompt_of(question.problem, question.text(prefix)),
-                "chosen": assistant_turn(_continuation(request, better[0])),
-                "rejected": assistant_turn(_continuation(request, worse[0])),
+                "prompt": prompt_of(question.problem),
+                "chosen": assistant_turn(question.text(better[0])),
+                "rejected": assistant_turn(question.text(worse[0])),
+                "prefix": question.text(prefix),
                 "p_chosen": better[1],
                 "p_rejected": worse[1],
                 "mode": question.nodes[better[0]].mode,
@@ -131,16 +135,10 @@ def _comparable(request: WriteRequest, rows: Sequence[int]) -> Iterable[list[int
 
 def _pairs(request: WriteRequest, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:
     """The likeliest row with the least likely, then inwards, while they are far enough apart."""
-    nodes = request.question.nodes
+    question, nodes = request.question, request.question.nodes
     rated = [(row, p) for row in rows if (p := nodes[row].probability) is not None]
     rated.sort(key=lambda each: -each[1])
     for better, worse in zip(rated[: len(rated) // 2], rated[::-1], strict=False):
         far_apart = better[1] - worse[1] >= request.labelling.min_gap
-        if far_apart and _continuation(request, better[0]) != _continuation(request, worse[0]):
+        if far_apart and question.text(better[0]) != question.text(worse[0]):
             yield better, worse
-
-
-def _continuation(request: WriteRequest, row: int) -> str:
-    """What a pair compares of a row: its last step, or the whole solution."""
-    question = request.question
-    return question.text(row) if request.labelling.pairs == "solutions" else question.nodes[row].text

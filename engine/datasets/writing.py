@@ -66,11 +66,10 @@ NO_ANSWER = Omission("questions without a known answer")
 NO_PROBABILITY = Omission("steps or solutions without a probability")
 
 
-def prompt_of(problem: Problem, prefix: str = "") -> list[Message]:
-    """The conversation that a generator continues; a prefix is an assistant's turn that is not finished."""
-    asked: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
-    asked.append({"role": "user", "content": problem.statement})
-    return [*asked, *assistant_turn(prefix)] if prefix else asked
+def prompt_of(problem: Problem) -> list[Message]:
+    """The conversation up to the question."""
+    history: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
+    return [*history, {"role": "user", "content": problem.statement}]
 
 
 def assistant_turn(text: str) -> list[Message]:

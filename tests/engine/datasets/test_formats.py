@@ -108,8 +108,11 @@ def test_siblings_are_compared_below_their_prefix() -> None:
         node(1, "poor", 0.7),
     )
     [row], tally = rows("trl-preference", tree)
-    assert [turn["content"] for turn in row["prompt"]] == ["What is q?", "a\n\n"]
-    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("good", "bad")
+    assert row["prompt"] == [{"role": "user", "content": "What is q?"}], (
+        "an assistant's turn ends in a prompt"
+    )
+    assert row["prefix"] == "a\n\n"
+    assert [row[side][0]["content"] for side in ("chosen", "rejected")] == ["a\n\ngood", "a\n\nbad"]
     assert (row["p_chosen"], row["p_rejected"]) == (0.9, 0.2)
     assert not tally.omissions
 
