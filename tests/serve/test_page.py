@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from scripted_server import EchoPolicy, Served, echo, served, steady
+from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.serve.guard import Access
 from adascale.serve.page.files import PATHS
+from bench.inline import echo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")

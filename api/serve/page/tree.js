@@ -12,6 +12,7 @@ const WORDS = { best: "chosen", finished: "finished", pruned: "cut", running: "b
 
 export class TreeView {
   #root;
+  #record = null;
   #elements = new Map();
   /** Folds that the reader has opened or closed, by key. */
   #choices = new Map();
@@ -33,21 +34,22 @@ export class TreeView {
 
   /** @param {import("./record.js").SearchRecord} record */
   draw(record) {
+    this.#record = record;
     this.#best = record.bestPath;
     const focused = document.activeElement;
-    this.#place(this.#root, foldsBelow(record, ROOT, ""), record);
+    this.#place(this.#root, foldsBelow(record, ROOT, ""));
     if (this.#root.contains(focused)) focused.focus({ preventScroll: true });
     const items = this.#items();
     if (!items.some((item) => item.tabIndex === 0) && items.length) items[0].tabIndex = 0;
   }
 
-  #place(list, items, record) {
-    const wanted = items.map((item) => (item.steps ? this.#fold(item, record) : this.#step(item)));
+  #place(list, items) {
+    const wanted = items.map((item) => (item.steps ? this.#fold(item) : this.#step(item)));
     const same = wanted.length === list.children.length && wanted.every((each, at) => each === list.children[at]);
     if (!same) list.replaceChildren(...wanted);
   }
 
-  #fold(fold, record) {
+  #fold(fold) {
     const item = this.#item(fold.key, () => {
       const summary = element("div", "summary");
       summary.id = `summary-${fold.key}`;
@@ -57,7 +59,7 @@ export class TreeView {
     });
     const end = fold.steps.at(-1);
     const isBest = fold.steps.some(({ node }) => node && this.#best.has(node.id));
-    const isOpen = this.#choices.get(fold.key) ?? (isBest && record.ended);
+    const isOpen = this.#choices.get(fold.key) ?? (isBest && this.#record.ended);
     item.setAttribute("aria-expanded", isOpen);
     item.setAttribute("aria-labelledby", `summary-${fold.key}`);
     const done = fold.steps.filter(({ node }) => node).length;
@@ -71,7 +73,8 @@ export class TreeView {
       element("strong", "", fold.answers.join(", ")),
       element("span", "words facts", facts.join(", ")),
     ]);
-    this.#place(item.lastChild, [...fold.steps, ...fold.folds], record);
+    // What is closed is not drawn: of 64 solutions that would be most of the work.
+    this.#place(item.lastChild, isOpen ? [...fold.steps, ...fold.folds] : []);
     return item;
   }
 
@@ -117,15 +120,13 @@ export class TreeView {
   // Keys and clicks
 
   #items() {
-    const all = [...this.#root.querySelectorAll('[role="treeitem"]')];
-    return all.filter((item) => !item.parentElement.closest('[aria-expanded="false"]'));
+    return [...this.#root.querySelectorAll('[role="treeitem"]')];
   }
 
   #toggle(item, isOpen) {
     if (!item.hasAttribute("aria-expanded")) return;
     this.#choices.set(item.dataset.key, isOpen);
-    item.setAttribute("aria-expanded", isOpen);
-    item.querySelector(".fold").textContent = isOpen ? "▾" : "▸";
+    this.draw(this.#record);
   }
 
   #focus(item) {
