@@ -91,9 +91,10 @@ class RemoteSearch:
         Raises:
             AdascaleError: the server is away, refuses, is of another version, or breaks off.
         """
+        body = json.dumps(asdict(question))  # in ASCII: a question may hold half of a surrogate pair
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
             while True:
-                request = client.stream("POST", "/v1/searches", json=asdict(question))
+                request = client.stream("POST", "/v1/searches", content=body)
                 with self._network_errors(), request as response:
                     if response.status_code == 200:
                         yield from self._follow(response)

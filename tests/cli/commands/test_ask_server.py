@@ -149,6 +149,12 @@ def test_what_a_server_does_not_do_is_said(
     assert error in done.stderr
 
 
+def test_a_question_that_is_no_utf8_goes_through(env: dict[str, str]) -> None:
+    with served(policy=EchoPolicy(steady)) as server:
+        done = ask(env, server.url, "-x", question="Echo 18, caf\udce9.")
+    assert (done.returncode, done.stdout) == (0, "18\n")
+
+
 def test_a_question_that_fails_has_the_exit_code_of_its_error(env: dict[str, str]) -> None:
     with served(policy=EchoPolicy(steady)) as server:
         done = ask(env, server.url, question="A long one")
