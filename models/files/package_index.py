@@ -33,6 +33,9 @@ from .validation import is_sha256, quote
 _PUBLIC = "https://pypi.org/simple"
 _SYSTEM_FILES = (Path("/Library/Application Support/pip/pip.conf"), Path("/etc/pip.conf"))
 
+# What unearth and httpx2 raise of a page that is malformed.
+_MALFORMED = (httpx2.InvalidURL, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+
 T = TypeVar("T")
 
 # unearth warns of every index that does not have a package; the next one may have it.
@@ -128,8 +131,7 @@ class PackageIndex:
 
         def fetch(wheel: Wheel) -> None:
             target.unlink(missing_ok=True)
-            with _explained():
-                http.download(partial(self._send, wheel.url), target, limit_bytes, on_bytes)
+            http.download(partial(self._send, wheel.url), target, limit_bytes, on_bytes)
             _check_promise(wheel, target)
 
         self._first(package, version, fetch)
@@ -140,9 +142,10 @@ class PackageIndex:
             if url in self._failures:
                 continue
             try:
-                wheel = _find(finder, httpx2.URL(url).host, package, version)
-                if wheel is not None:
-                    return use(wheel)
+                with _explained(httpx2.URL(url).host, package):
+                    found = finder.find_best_match(f"{package}=={version}").best
+                    if found is not None:
+                        return use(_checked_wheel(found.link))
             except ModelError as error:
                 self._failures[url] = error
         if self._failures:
@@ -183,16 +186,6 @@ class _Client(PyPIClient):
             raise
 
 
-def _find(finder: PackageFinder, host: str, package: str, version: str) -> Wheel | None:
-    """The wheel of one exact version on one index; None if it is not there."""
-    try:
-        with _explained():
-            found = finder.find_best_match(f"{package}=={version}").best
-            return _checked_wheel(found.link) if found is not None else None
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        raise _answer_error(host, f"has a malformed page of {package}", str(error)) from error
-
-
 def _checked_wheel(link: Link) -> Wheel:
     """An index may leave the digest out, as the model's own decides; but what it gives must be one."""
     promised = (link.hash_option or {}).get("sha256", [""])[0]
@@ -217,16 +210,16 @@ def _check_promise(wheel: Wheel, path: Path) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn errors of requests into ours."""
+def _explained(host: str, package: str) -> Iterator[None]:
+    """Turn errors of requests, and of what reads a page, into ours."""
     try:
         yield
     except httpx2.HTTPStatusError as error:
         raise _refusal_error(error.response) from error
     except httpx2.RequestError as error:
         raise _unreachable_error(error) from error
-    except httpx2.InvalidURL as error:
-        raise _answer_error("the address of a wheel", "cannot be one", str(error)) from error
+    except _MALFORMED as error:
+        raise _answer_error(host, f"has a malformed page of {package}", str(error)) from error
 
 
 def _refusal_error(response: httpx2.Response) -> ModelUnavailableError:

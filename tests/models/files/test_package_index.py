@@ -79,8 +79,13 @@ def test_the_next_index_is_asked_when_one_does_not_have_it(
 
 
 @pytest.mark.parametrize(
-    "page", ["<html>", "[1]", '{"files": [{"url": 5}]}', '{"files": [5]}', '{"files": 5}']
-)
+    "page",
+    [
+        "<html>", "[1]", '{"files": [{"url": 5}]}', '{"files": [5]}', '{"files": 5}', "[" * 100_000,
+        '{"files": [{"url": "http://[::1/tiny_part1-1.0-py3-none-any.whl"}]}',
+    ],
+    ids=lambda page: page[:70],
+)  # fmt: skip
 def test_a_malformed_page_is_explained(
     page: str, gguf: bytes, new_spec: New, catalogue: Use, index: Publish, server: Any
 ) -> None:
