@@ -34,15 +34,18 @@ class Stamp:
 
 
 class Rendering(Protocol):
-    """Writes one answer; of a stream each method gives the next server-sent events."""
+    """Writes one answer; of a stream each method gives the next server-sent events.
+
+    Attributes:
+        request: What was asked.
+        stamp: Of the answer.
+    """
 
     @property
-    def request(self) -> AnswerRequest:
-        """What was asked."""
+    def request(self) -> AnswerRequest: ...  # noqa: D102
 
     @property
-    def stamp(self) -> Stamp:
-        """Of the answer."""
+    def stamp(self) -> Stamp: ...  # noqa: D102
 
     def whole(self, found: Found, reasoning: str) -> JsonObject:
         """The body of a response that is not streamed."""

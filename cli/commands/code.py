@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
 
-from ..disk.files import check_apart, check_writable, reason_of, write_file
+from ..disk.files import check_apart, check_writable, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import CodeOptions
@@ -80,16 +79,7 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
     for source in options.test:
         yield from read_tests(source, "the test")
     if options.tests is not None:
-        yield from read_tests(_read(options.tests), options.tests.name)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {reason_of(error)}", slug="unreadable") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 (byte {error.start})", slug="unreadable") from error
+        yield from read_tests(read_text(options.tests), options.tests.name)
 
 
 def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:

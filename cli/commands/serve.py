@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
 
+from ..disk.files import read_text
 from ..options.flatten import with_options
 from ..options.groups import ServeOptions
 from ..terminal.console import say
@@ -74,17 +74,10 @@ def _key(options: ServeOptions) -> str | None:
     Raises:
         UsageError: the file cannot be read, or a key is empty.
     """
-    key = options.api_key if options.api_key_file is None else _read(options.api_key_file)
+    key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
     if key is not None and not key.strip():
         raise UsageError("the API key is empty", hint="--api-key-file FILE with a key in it")
     return key.strip() if key is not None else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} cannot be read: {exc}", hint="--api-key-file FILE") from exc
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,6 +25,20 @@ def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskF
     return UsageError(message, hint=hint or usual, slug="unwritable")
 
 
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        UsageError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {reason_of(error)}", slug="unreadable") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 (byte {error.start})", slug="unreadable") from error
+
+
 def write_file(path: Path, data: bytes, hint: str = "") -> None:
     """Write a file whole: after an error the old one is there.
 

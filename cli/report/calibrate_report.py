@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adascale.engine.calibration.report import BaselineReport, Number, StageReport
     from adascale.models.calibration.artefact import Description
 
-_NAMES = {
+STAGE_NAMES: Mapping[str, str] = {
     "question": "question",
     "step": "unfinished",
     "finished": "finished",
@@ -26,6 +26,7 @@ _NAMES = {
     "code": "code",
     "answer": "answer",
 }
+"""Stages as people call them, in the order in which a search goes through them."""
 _MEASURES = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
 _HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", *_MEASURES)
 _BAR = 30
@@ -44,7 +45,7 @@ def report_text(stages: Mapping[str, StageReport]) -> str:
 
 def _ordered(stages: Mapping[str, StageReport]) -> list[tuple[str, StageReport]]:
     """With the names that people read, in the order in which a search goes through them."""
-    return [(shown, stages[name]) for name, shown in _NAMES.items() if name in stages]
+    return [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
 
 
 def card_text(card: Description) -> str:

@@ -18,22 +18,13 @@ from adascale.models.storage import cache_folder
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..terminal.text import chance
+from .calibrate_report import STAGE_NAMES
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Bin
     from adascale.engine.calibration.report import StageReport
     from adascale.engine.evaluation.compare import EvaluationReport, PairReport, StrategyReport
 
-_STAGES = {
-    "question": "Question",
-    "step": "Unfinished",
-    "finished": "Finished",
-    "program question": "Question for a program",
-    "program": "Program",
-    "task": "Code task",
-    "code": "Code",
-    "answer": "Answer",
-}
 _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -99,7 +90,7 @@ def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: st
         UsageError: the file cannot be written.
     """
     pyplot = _pyplot()
-    ordered = [(name, stages[name]) for name in _STAGES if name in stages]
+    ordered = [(name, stages[name]) for name in STAGE_NAMES if name in stages]
     size = (2.6 * len(ordered) + 0.6, 3.6)
     figure, [axes] = pyplot.subplots(1, len(ordered), figsize=size, sharey=True, squeeze=False)
     for axis, (name, stage) in zip(axes, ordered, strict=True):
@@ -107,7 +98,9 @@ def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: st
         if stage.raw is not None:
             axis.plot(*_points(stage.raw.reliability), "x--", color=_GREY, markersize=5, label="raw score")
         _draw_bins(axis, stage, label)
-        axis.set(title=_STAGES[name], xlabel="estimated", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axis.set(
+            title=STAGE_NAMES[name].capitalize(), xlabel="estimated", xlim=(0, 1), ylim=(0, 1), aspect="equal"
+        )
         axis.text(
             0.97, 0.03, _stage_figures(stage), transform=axis.transAxes, ha="right", va="bottom", fontsize=7
         )

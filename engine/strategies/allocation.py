@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..answers.rates import rate_of
+from ..types import Estimate
+
 CONFIDENCE = 0.99
 """The paper's C: wanted P(one of the samples is right)."""
 
@@ -22,9 +25,6 @@ PAPER: Mapping[str, float] = {
 """Of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps; with it temperature .7."""
 
 PAPER_TEMPERATURE = 0.7
-
-_STRENGTH = 3.0
-"""Samples that a question's own estimate is worth, as in ``answers.lookahead``."""
 
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
@@ -80,16 +80,16 @@ def majority_confidence(first: int, second: int) -> float:
     return at_most_first / float(2**draws)
 
 
-def chance_of_success(p: float, failures: int, left: int) -> float:
+def chance_of_success(question: Estimate, failures: int, left: int) -> float:
     """P(some of the next ``left`` samples succeeds) after failures alone, by a Beta-binomial.
 
     Args:
-        p: Estimate before the first sample that one succeeds; it weighs as much as 3 samples.
+        question: Calibrated estimate before the first sample that one succeeds.
         failures: Samples so far.
         left: Samples that may still be drawn.
     """
-    mean = min(max(p, _EPS), 1.0 - _EPS)
-    a, b = mean * _STRENGTH, (1.0 - mean) * _STRENGTH + failures
+    a, b = rate_of(question)
+    b += failures
     all_fail = math.lgamma(b + left) - math.lgamma(a + b + left) - math.lgamma(b) + math.lgamma(a + b)
     return 1.0 - math.exp(all_fail)
 

@@ -34,7 +34,7 @@ class Passing(Sequential):
     select: ClassVar[SelectRule] = "passing"
 
     samples: int = 8
-    hopeless: float = 0.05
+    hopeless: float = 0.15
     modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class Passing(Sequential):
         if question is None or not question.calibrated or standing is None:
             return False
         left = self.samples - standing.finished
-        return chance_of_success(question.median, standing.finished, left) < self.hopeless
+        return chance_of_success(question, standing.finished, left) < self.hopeless
 
 
 def _any_passes(tree: Tree, nodes: Iterable[NodeId]) -> bool:
@@ -74,8 +74,9 @@ def _any_passes(tree: Tree, nodes: Iterable[NodeId]) -> bool:
 
 
 EFFORTS: Mapping[Effort, Passing] = {
-    "low": Passing(samples=4, hopeless=0.1),
+    "low": Passing(samples=4, hopeless=0.3),
     "medium": Passing(),
-    "high": Passing(samples=16, hopeless=0.02),
+    "high": Passing(samples=16, hopeless=0.05),
     "max": Passing(samples=32, hopeless=0.0),
 }
+"""By ``bench.evidence.giving_up`` on fitting tasks (docs/LOG.md)."""

@@ -144,9 +144,20 @@ def test_every_strategy_of_a_code_task_is_chosen_by_its_tests() -> None:
     assert ended(log).result.answer == "2/2"
 
 
-@pytest.mark.parametrize(("p", "failures", "left"), [(0.3, 0, 8), (0.05, 2, 6), (0.9, 1, 1), (0.5, 3, 0)])
-def test_the_chance_of_success_is_that_of_drawn_rates(p: float, failures: int, left: int) -> None:
+@pytest.mark.parametrize("strength", [3, 9])
+@pytest.mark.parametrize(("p", "failures", "left"), [(0.3, 0, 8), (0.4, 2, 6), (0.7, 1, 1), (0.5, 3, 0)])
+def test_the_chance_of_success_is_that_of_drawn_rates(
+    p: float, failures: int, left: int, strength: float
+) -> None:
     rng = random.Random(0)
-    rates = [rng.betavariate(3 * p, 3 * (1 - p) + failures) for _ in range(20_000)]
+    rates = [rng.betavariate(strength * p, strength * (1 - p) + failures) for _ in range(20_000)]
     wanted = sum(1 - (1 - rate) ** left for rate in rates) / len(rates)
-    assert chance_of_success(p, failures, left) == pytest.approx(wanted, abs=0.01)
+    reach = 1.2816 * (p * (1 - p) / (strength + 1)) ** 0.5
+    question = Estimate(p - reach, p, p + reach, calibrated=True)
+    assert chance_of_success(question, failures, left) == pytest.approx(wanted, abs=0.01)
+
+
+def test_what_little_is_known_of_a_question_failures_outweigh() -> None:
+    vague, sharp = (Estimate(0.6 - reach, 0.6, 0.6 + reach, calibrated=True) for reach in (0.39, 0.1))
+    assert chance_of_success(vague, 0, 4) < chance_of_success(sharp, 0, 4)
+    assert chance_of_success(vague, 3, 4) < 0.6 < 0.8 < chance_of_success(sharp, 3, 4)
