@@ -51,7 +51,8 @@ def openapi(
         if isinstance(route, Route) and route.include_in_schema:
             operation = _operation(route, bodies.get(route.path), served)
             path = re.sub(r":\w+(?=\})", "", route.path)  # without the converter of a parameter
-            paths |= {path: {method.lower(): operation for method in (route.methods or set()) - {"HEAD"}}}
+            for method in (route.methods or set()) - {"HEAD"}:
+                paths.setdefault(path, {})[method.lower()] = operation
     document = {
         "openapi": "3.1.0",
         "info": {"title": "adascale", "version": __version__},

@@ -64,6 +64,13 @@ def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
     assert post(locked, X_API_Key="wrong").status_code == 401
 
 
+def test_the_document_says_which_keys_there_are(server: Served, locked: Served) -> None:
+    document = httpx2.get(f"{locked.url}/openapi.json", headers={"X-API-Key": KEY}).json()
+    named = {name for way in document["security"] for name in way}
+    assert named == document["components"]["securitySchemes"].keys()
+    assert "security" not in httpx2.get(f"{server.url}/openapi.json").json()
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
 def test_another_host_is_refused_against_dns_rebinding(server: Served, host: str) -> None:
     refused = post(server, Host=host)
