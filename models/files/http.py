@@ -7,6 +7,7 @@ once, so this module is imported only when something is fetched.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -35,8 +36,11 @@ _FLOOR_S = 60.0
 _ATTEMPTS = 3
 _LONGEST_PAUSE_S = 10.0
 
-# Request timeout, range not satisfiable (the next attempt starts anew), too many requests, server errors.
-_TRANSIENT_STATUSES = frozenset({408, 416, 429, 500, 502, 503, 504})
+_NO_SUCH_RANGE = 416
+"""What is here is no beginning of the file: the next attempt starts anew."""
+
+# Request timeout, too many requests, server errors.
+_TRANSIENT_STATUSES = frozenset({408, _NO_SUCH_RANGE, 429, 500, 502, 503, 504})
 _Transient = tuple[type[httpx2.HTTPError], ...]
 _RESETS: _Transient = (httpx2.HTTPStatusError, httpx2.ReadError, httpx2.RemoteProtocolError)
 _OUTAGES: _Transient = (*_RESETS, httpx2.NetworkError, httpx2.TimeoutException)
@@ -93,8 +97,10 @@ def download(request: Request, target: Path, limit_bytes: int, on_bytes: Callabl
         start = target.stat().st_size
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         with request(headers) as response, target.open("ab") as file:
-            position = file.truncate(start if _continues(response, start) else 0)
+            if response.status_code == _NO_SUCH_RANGE:
+                file.truncate(0)
             _raise_for_status(response)
+            position = file.truncate(start if _continues(response, start) else 0)
             for piece in response.iter_raw():
                 if position + len(piece) > limit_bytes:
                     raise _too_big_error(response, limit_bytes)
@@ -106,10 +112,13 @@ def download(request: Request, target: Path, limit_bytes: int, on_bytes: Callabl
 
 
 class _Pace:
-    """Gives up an answer of which a minute brings less than a megabyte."""
+    """Gives up an answer of which a minute brings less than a megabyte.
+
+    A minute begins with a piece: a proxy that fetches the file itself first is silent for longer than that.
+    """
 
     def __init__(self) -> None:
-        self._bytes, self._until = 0, monotonic() + _FLOOR_S
+        self._bytes, self._until = 0, math.inf
 
     def add(self, response: httpx2.Response, count: int) -> None:
         """Count the bytes of a piece.
@@ -117,8 +126,11 @@ class _Pace:
         Raises:
             ModelUnavailableError: The minute is over and brought too little.
         """
+        now = monotonic()
+        if not self._bytes:
+            self._until = now + _FLOOR_S
         self._bytes += count
-        if monotonic() < self._until:
+        if now < self._until:
             return
         if self._bytes < _FLOOR_BYTES:
             raise ModelUnavailableError(
@@ -126,7 +138,7 @@ class _Pace:
                 hint="run the command again later: what has arrived is kept where it can be",
                 slug="too-slow",
             )
-        self._bytes, self._until = 0, monotonic() + _FLOOR_S
+        self._bytes = 0
 
 
 def _persist(attempt: Callable[[], T], reached: Callable[[], int], transient: _Transient) -> T:

@@ -109,6 +109,21 @@ def test_a_hub_that_crawls_is_given_up_and_gone_on_with_later(
     assert int(server.headers["Range"].removeprefix("bytes=").removesuffix("-")) > 0
 
 
+def test_a_minute_in_which_nothing_was_sent_does_not_make_the_next_one_slow(
+    on_the_hub: ModelSpec, gguf: bytes, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def silent(handler: BaseHTTPRequestHandler) -> None:
+        now[0] += 61
+        closed(handler)
+
+    monkeypatch.setattr(http, "sleep", lambda _: None)
+    monkeypatch.setattr(http, "monotonic", lambda: now[0])
+    server.hooks[FILE] = once(server, FILE, silent)
+    assert resolve("tiny").path.read_bytes() == gguf
+
+
 def gzip_of_much(handler: BaseHTTPRequestHandler) -> None:
     page = gzip.compress(b'{"files": [' + b" " * (4 * http.PAGE_BYTES) + b"]}", 1)
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: %s\r\n" % JSON.encode())
@@ -184,6 +199,30 @@ def test_a_reset_connection_to_the_hub_is_tried_again_and_resumed(
     assert resolve("tiny").path.read_bytes() == gguf
     assert server.asked[f"GET {FILE}"] == 2
     assert server.sent[FILE] <= len(gguf)
+
+
+def test_what_has_arrived_outlives_a_refusal_for_the_moment(
+    on_the_hub: ModelSpec, gguf: bytes, server: Any, pauses: list[float]
+) -> None:
+    def break_then_refuse(handler: BaseHTTPRequestHandler) -> None:
+        server.hooks[FILE] = once(server, FILE, refusal(503))
+        broken(gguf, 5000, "reset")(handler)
+
+    server.hooks[FILE] = break_then_refuse
+    assert resolve("tiny").path.read_bytes() == gguf
+    assert (server.asked[f"GET {FILE}"], server.headers["Range"]) == (3, "bytes=5000-")
+
+
+def test_a_part_that_the_hub_has_not_is_fetched_from_its_start(
+    on_the_hub: ModelSpec, gguf: bytes, server: Any, pauses: list[float]
+) -> None:
+    def break_then_refuse(handler: BaseHTTPRequestHandler) -> None:
+        server.hooks[FILE] = once(server, FILE, refusal(416))
+        broken(gguf, 5000, "reset")(handler)
+
+    server.hooks[FILE] = break_then_refuse
+    assert resolve("tiny").path.read_bytes() == gguf
+    assert "Range" not in server.headers
 
 
 def test_a_connection_that_always_breaks_is_given_up_and_the_next_run_goes_on(
