@@ -327,6 +327,6 @@ def _uv_options() -> Mapping[str, str]:
     default = [str(index["url"]) for index in named if index.get("default")]
     extra = [str(index["url"]) for index in named if not index.get("default")]
     options = {"extra-index-url": " ".join([*extra, *table.get("extra-index-url", [])])}
-    if first := default or [table["index-url"]] * ("index-url" in table):
-        options["index-url"] = str(first[0])
+    if default or "index-url" in table:
+        options["index-url"] = str(default[0] if default else table["index-url"])
     return options

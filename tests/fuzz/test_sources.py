@@ -39,7 +39,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         for name, value in {
             "HF_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0",
             "HF_ENDPOINT": running.url, "PIP_INDEX_URL": f"{running.url}/simple",
-            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_CONFIG_FILE": os.devnull, "XDG_CONFIG_HOME": str(tmp_path / "config"),
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
         for name in ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"):

@@ -140,6 +140,9 @@ def test_settings_of_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         path.write_text(content)
 
     assert index_settings().urls[0].startswith("https://")
+    write(config / "uv" / "uv.toml", 'extra-index-url = ["http://u/x"]\n')
+    public = index_settings().urls
+    assert (public[0].startswith("https://"), public[1:]) == (True, ("http://u/x",))
     write(
         config / "uv" / "uv.toml",
         '[[index]]\nurl = "http://u/a"\n[[index]]\nurl="http://u/b"\ndefault = true\n',
