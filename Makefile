@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: check setup lint types test types-tree fuzz clean
+.PHONY: check setup lint types test types-tree fuzz check-lowest audit sbom clean
 
 check: setup lint types test
 
@@ -39,6 +39,26 @@ SEED ?= $(shell date +%s)
 fuzz: setup
 	@echo "seed $(SEED)"
 	$(BIN)/python -m pytest tests/fuzz --fuzz --hypothesis-seed $(SEED) --timeout 0 --durations 0 -n 2
+
+# The tests that touch dependencies most, with the lowest version of each that pyproject.toml allows.
+LOWEST ?= .venv-lowest
+check-lowest: setup
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct '.[dev]'
+	$(LOWEST)/bin/python -m pytest tests/engine tests/models -n auto --dist loadfile
+
+# What an installation consists of, each with its hashes: audited for known holes, and listed for a release.
+RESOLVED := build/requirements.txt
+$(RESOLVED): pyproject.toml $(STAMP)
+	mkdir -p $(@D)
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra export --extra plots --extra serve $< -o $@
+
+audit: $(RESOLVED)
+	$(BIN)/pip-audit --strict --disable-pip --requirement $<
+
+sbom: $(RESOLVED)
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements $< --pyproject pyproject.toml --output-file dist/adascale.cdx.json
 
 clean:
 	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

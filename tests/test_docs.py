@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted_server import Served, served
 
 from adascale.engine.datasets.formats import FORMATS
 from adascale.models.files import catalog
+from bench.inline import MODEL
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def snippets() -> list[tuple[str, str]]:
-    """Place and code of each; they run on a tiny model in the place of the named ones."""
+    """Place and code of each; a tiny model or a scripted server stands in for the named ones."""
     found = []
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text(encoding="utf-8")
@@ -26,11 +29,18 @@ def snippets() -> list[tuple[str, str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
 @pytest.mark.parametrize(("place", "code"), snippets(), ids=lambda value: value if ":" in value[:30] else "")
 def test_a_snippet_runs(
     place: str,
     code: str,
     chain_gguf: Path,
+    server: Served,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -38,6 +48,7 @@ def test_a_snippet_runs(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code = re.sub(r'"qwen2\.5-coder-[\d.]+b"', repr(str(chain_gguf)), code)
     code = re.sub(r"(adascale\.(?:ask|search)\(\"[^\"]*\")\)", rf"\1, {str(chain_gguf)!r})", code)
+    code = code.replace("http://127.0.0.1:8321", server.url).replace("smollm2-135m", MODEL)
     assert catalog.DEFAULT_GENERATOR not in code
 
     exec(compile(code, place, "exec", dont_inherit=True), {"__name__": "snippet"})

@@ -75,14 +75,22 @@ class CountRequests:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and count the status of its answer."""
+        """Pass a request on, and count the status of its answer; what raises gets 500 from Starlette."""
+        is_answered = False
 
         async def count(message: Message) -> None:
+            nonlocal is_answered
             if message["type"] == "http.response.start":
+                is_answered = True
                 self._metrics.count_request(self._path(scope), message["status"])
             await send(message)
 
-        await self._app(scope, receive, count)
+        try:
+            await self._app(scope, receive, count)
+        except Exception:
+            if not is_answered:
+                self._metrics.count_request(self._path(scope), 500)
+            raise
 
     def _path(self, scope: Scope) -> str:
         found = (route.path for route in self._routes if route.matches(scope)[0] is not Match.NONE)

@@ -34,18 +34,15 @@ class Stamp:
 
 
 class Rendering(Protocol):
-    """Writes one answer; of a stream each method gives the next server-sent events.
-
-    Attributes:
-        request: What was asked.
-        stamp: Of the answer.
-    """
+    """Writes one answer; of a stream each method gives the next server-sent events."""
 
     @property
-    def request(self) -> AnswerRequest: ...  # noqa: D102
+    def request(self) -> AnswerRequest:
+        """What was asked."""
 
     @property
-    def stamp(self) -> Stamp: ...  # noqa: D102
+    def stamp(self) -> Stamp:
+        """Of the answer."""
 
     def whole(self, found: Found, reasoning: str) -> JsonObject:
         """The body of a response that is not streamed."""

@@ -121,8 +121,15 @@ def pairs_of(question: SampledQuestion, filters: Filters, labelling: Labelling) 
             )
 
 
+def read_pairs(sources: Sequence[str], filters: Filters, labelling: Labelling) -> Iterator[Pair]:
+    """The pairs of all questions that ``adascale export --from`` would read."""
+    for question in read_sources(find_sources(sources), (), 0):
+        if isinstance(question, SampledQuestion):
+            yield from pairs_of(question, filters, labelling)
+
+
 def choose_pairs(pairs: Iterable[Pair], count: int, seed: int) -> list[Pair]:
-    """So many, at most one of each question; what a pair is chosen by is its question alone."""
+    """A random pair of each of ``count`` random questions, or of all where there are fewer."""
     by_question: dict[str, list[Pair]] = {}
     for pair in pairs:
         by_question.setdefault(pair.problem.question, []).append(pair)
@@ -195,14 +202,13 @@ def report(judged: Sequence[JudgedPair]) -> dict[str, Any]:
     """How often the chosen side is right more often, and by how much, beside what the source says."""
     margins = [pair.chosen.right - pair.rejected.right for pair in judged]
     better, worse = sum(margin > 0 for margin in margins), sum(margin < 0 for margin in margins)
-    share = better / (better + worse) if better + worse else math.nan
     low, high = wilson(better, better + worse)
     return {
         "pairs": len(judged),
         "better": better,
         "ties": len(judged) - better - worse,
         "worse": worse,
-        "share": round(share, 3),
+        "share": round(better / (better + worse), 3) if better + worse else None,
         "low": round(low, 3),
         "high": round(high, 3),
         "gap": round(fmean(pair.chosen.share - pair.rejected.share for pair in judged), 3),
@@ -223,22 +229,10 @@ def main() -> None:
     parser.add_argument("--output", "-o", type=Path, required=True)
     args = parser.parse_args()
     filters = Filters(known_answers=True, mode="prose", min_count=args.min_count)
-    questions = read_sources(find_sources(args.sources), (), 0)
-    chosen = choose_pairs(
-        (
-            pair
-            for question in questions
-            if isinstance(question, SampledQuestion)
-            for pair in pairs_of(question, filters, Labelling(min_gap=args.min_gap))
-        ),
-        args.pairs,
-        args.seed,
-    )
-    judged = (
-        [build(JudgedPair, line) for line in recorded_draws.lines(args.output)]
-        if args.output.exists()
-        else []
-    )
+    pairs = read_pairs(args.sources, filters, Labelling(min_gap=args.min_gap))
+    chosen = choose_pairs(pairs, args.pairs, args.seed)
+    lines = recorded_draws.lines(args.output) if args.output.exists() else []
+    judged = [build(JudgedPair, line) for line in lines]
     done = {pair.problem for pair in judged}
     todo = [pair for pair in chosen if pair.problem.id not in done]
     sampling = SamplingOverrides(temperature=args.temperature)
@@ -251,6 +245,8 @@ def main() -> None:
             recorded_draws.append(args.output, [to_plain(pair) for pair in new])
             judged += new
             print(f"{len(judged)}/{len(chosen)} pairs", flush=True)
+    if not judged:
+        parser.error("the sources hold no pair of steps that go on")
     figures = report(judged)
     table(list(figures), [[str(value) for value in figures.values()]])
     close({"model": args.model, "draws": args.draws, "seed": args.seed, **figures})

@@ -144,13 +144,13 @@ class Client:
         answers = {question: each["answer"] for question, each in zip(questions, found, strict=True) if each}
         return Run(seconds, sum(each["tokens"] for each in found if each), answers)
 
-    def growth(self, questions: Sequence[str], clients: int) -> float:
-        """Growth of the server's memory over the last nine tenths of the questions, as a share."""
+    def soak(self, questions: Sequence[str], clients: int) -> tuple[float, int]:
+        """Growth of the server's memory over the last nine tenths, as a share; how many have no answer."""
         warm = len(questions) // 10
-        self.ask_all(questions[:warm], clients)
+        answered = len(self.ask_all(questions[:warm], clients).answers)
         before = self.process.memory_info().rss
-        self.ask_all(questions[warm:], clients)
-        return float(self.process.memory_info().rss / before - 1)
+        answered += len(self.ask_all(questions[warm:], clients).answers)
+        return self.process.memory_info().rss / before - 1, len(questions) - answered
 
 
 @contextmanager
@@ -203,8 +203,8 @@ def main() -> None:
         busy = sum(client.process.cpu_times()[:2])
         served = client.ask_all(questions, args.clients)
         busy = sum(client.process.cpu_times()[:2]) - busy
-        soak = [f"Say {n}" for n in range(args.soak)]
-        growth = client.growth(soak, args.clients) if soak else None
+        soaked = [f"Say {n}" for n in range(args.soak)]
+        growth, lost = client.soak(soaked, args.clients) if soaked else (None, 0)
     runs = {"batch": batch, "server": served}
     table(
         ["", "seconds", "tokens", "tokens/s"],
@@ -213,7 +213,7 @@ def main() -> None:
     close(
         {
             "throughput": round(served.rate / batch.rate, 3),
-            "lost": len(questions) - len(served.answers),
+            "lost": lost + len(questions) - len(served.answers),
             "same_answers": sum(batch.answers[asked] == answer for asked, answer in served.answers.items()),
             "first_byte_ms": [round(1000 * q) for q in np.quantile(first, [0.5, 0.95])],
             "cpu_ms": round(1000 * busy / len(questions), 1),

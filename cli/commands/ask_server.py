@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import typer
@@ -69,6 +70,8 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
             search.seed,
             options.session.generator if _MODEL in typed else None,
         )
-        yield Source(remote.run(asked), remote.interrupt)
+        events = remote.run(asked)
+        first = next(events)  # a server that refuses leaves no trace
+        yield Source(chain([first], events), remote.interrupt)
 
     return show_search(open_source, options.view)

@@ -2,15 +2,20 @@
 
 Jinja's immutable sandbox keeps it from Python's objects, but not from loops without end, strings of gigabytes
 and powers of a million digits. So a child process renders every template, within limits that the kernel holds
-(decision 0022).
+(decision 0022). A template that leaves Jinja's sandbox, as some could in earlier versions, finds itself in a
+process that may open no connection, start no program and read Python's own files alone, where the kernel is
+Linux.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import platform
 import sys
+import sysconfig
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import (
@@ -100,6 +105,7 @@ def serve_templates() -> None:
     """The child's life: ``[text, null]`` or ``[null, what it raised]`` for a template and its variables."""
     _reply(["{% for m in messages %}{{ m.content }}{% endfor %}", {"messages": []}])
     _limit_memory()
+    give_up_rights()
     serve(_reply)
 
 
@@ -116,6 +122,21 @@ def _limit_memory() -> None:
         except ValueError:
             if sys.platform == "linux":  # macOS refuses to limit the address space
                 raise
+
+
+def give_up_rights() -> None:
+    """No connection, no program and no file but what Jinja imports, as far as this kernel can refuse them."""
+    if sys.platform != "linux":
+        return
+    import jinja2
+
+    from ..programs import confine, seccomp
+
+    library, platform_library = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
+    with suppress(OSError):
+        confine.restrict_files([library, platform_library, os.path.dirname(jinja2.__file__)])
+    with suppress(OSError, KeyError):
+        confine.restrict_calls(seccomp.call_filter(platform.machine()))
 
 
 def _reply(request: Any) -> tuple[str | None, str | None]:

@@ -64,10 +64,16 @@ def main(
     if readable is not None:
         restrict_files(readable)
     if calls:
+        end_with_parent()
         restrict_calls(bytes.fromhex(calls))
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     exec(compile(program, "program.py", "exec", dont_inherit=True), vars(module))
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends."""
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def limit_resources(seconds: int, memory_bytes: int, file_bytes: int) -> None:
@@ -109,8 +115,7 @@ def restrict_files(readable: list[str]) -> None:
 
 
 def restrict_calls(instructions: bytes) -> None:
-    """Install a filter of system calls (seccomp), and die with the process that runs programs."""
-    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    """Install a filter of system calls (seccomp)."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     filter_program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))

@@ -83,18 +83,18 @@ class RemoteSearch:
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._version = version
         self._status = status
-        self._interrupted = False
         self._id = ""
 
     def run(self, question: RemoteQuestion) -> Iterator[Event]:
-        """The events of the search; none where it is interrupted before it begins.
+        """The events of the search; waits for the first one while the server loads its models.
 
         Raises:
             AdascaleError: the server is away, refuses, is of another version, or breaks off.
         """
+        body = json.dumps(asdict(question))  # in ASCII: a question may hold half of a surrogate pair
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
-            while not self._interrupted:
-                request = client.stream("POST", "/v1/searches", json=asdict(question))
+            while True:
+                request = client.stream("POST", "/v1/searches", content=body)
                 with self._network_errors(), request as response:
                     if response.status_code == 200:
                         yield from self._follow(response)
@@ -106,11 +106,9 @@ class RemoteSearch:
                 time.sleep(_LOADING_SECONDS)
 
     def interrupt(self) -> None:
-        """Let the server end the search with what it has found; safe from any thread."""
-        self._interrupted = True
-        if self._id:
-            # From a signal handler: nothing may be waited for here.
-            threading.Thread(target=self._end_search, daemon=True).start()
+        """Let the server end a search that has begun with what it has found; safe from any thread."""
+        # From a signal handler: nothing may be waited for here.
+        threading.Thread(target=self._end_search, daemon=True).start()
 
     def _end_search(self) -> None:
         with suppress(httpx2.HTTPError):  # its stream tells of the trouble
@@ -118,8 +116,6 @@ class RemoteSearch:
 
     def _follow(self, response: httpx2.Response) -> Iterator[Event]:
         for line in response.iter_lines():
-            if self._interrupted and not self._id:
-                return
             if not line.startswith(_DATA):
                 continue
             event = self._read(line.removeprefix(_DATA), response)

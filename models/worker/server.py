@@ -8,9 +8,7 @@ it, whatever the worker does at that moment.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import threading
 import time
@@ -48,9 +46,6 @@ if TYPE_CHECKING:
 
     from ..session import OpenSession
 
-_PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h."""
-
 
 def main() -> None:
     """Serve the parent at the other end of stdin and stdout until it has gone."""
@@ -74,13 +69,14 @@ def main() -> None:
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends (Linux; nothing elsewhere).
+    """Have the kernel kill this process with its parent (Linux; nothing elsewhere).
 
     Reading the end of stdin takes the interpreter lock, which a long call into C may hold.
     """
     if sys.platform == "linux":
-        arguments = map(ctypes.c_ulong, (signal.SIGKILL, 0, 0, 0))
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, *arguments)
+        from ..programs import confine
+
+        confine.end_with_parent()
 
 
 def _listen(lines: Iterable[bytes], server: Server) -> None:

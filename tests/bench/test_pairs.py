@@ -120,6 +120,13 @@ def test_the_same_command_goes_on(
     assert [policy.batches > 0 for policy in policies] == [True, False]
 
 
+def test_ties_alone_decide_nothing(bench: Any) -> None:
+    tie = bench.JudgedPair("q", bench.Outcomes(0.9, 1, ("1", "2")), bench.Outcomes(0.1, 1, ("2", "1")))
+    figures = bench.report([tie, tie])
+    assert (figures["ties"], figures["share"], figures["low"], figures["high"]) == (2, None, 0.0, 1.0)
+    assert (figures["gap"], figures["gap_of_source"]) == (0.0, 0.8)
+
+
 def test_wilson_has_the_interval_of_the_textbook(bench: Any) -> None:
     assert bench.wilson(8, 10) == pytest.approx((0.490, 0.943), abs=5e-4)
     assert bench.wilson(0, 0) == (0.0, 1.0)

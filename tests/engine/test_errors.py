@@ -1,8 +1,12 @@
-"""Settings and commands in a text, and how an edge spells them."""
+"""Settings and commands in a text and how an edge spells them; errors that nobody has foreseen."""
 
 from __future__ import annotations
 
-from adascale.engine.errors import command, respell, setting
+import errno
+
+import pytest
+
+from adascale.engine.errors import AdascaleError, command, excerpt, explained, respell, setting
 
 
 def field(name: str, value: str | None) -> str:
@@ -21,3 +25,47 @@ def test_an_edge_spells_what_is_marked_and_nothing_else() -> None:
     assert respell(text, field) == "a smaller <ctx_size: None>, or <prm: none>: `x + 1`, prm=none"
     assert respell(f"see {command('models', 'list')}; more", field) == "see adascale models list; more"
     assert command("models", "pull", "x", force=True) == "`adascale models pull x --force`"
+
+
+@pytest.mark.parametrize(
+    ("error", "slug", "kind", "message"),
+    [
+        (AdascaleError("ours", slug="own"), "own", "AdascaleError", "ours"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000),
+            "system",
+            "AdascaleError",
+            f"the system says: file name too long ({'x' * 80}...)",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "system",
+            "DiskFullError",
+            "the system says: no space left on device",
+        ),
+        (MemoryError(), "no-memory", "MemoryOverflowError", "memory ran out"),
+        (
+            AssertionError(),
+            "unexpected",
+            "AdascaleError",
+            "something unexpected went wrong: AssertionError",
+        ),
+        (
+            ValueError("a\x1b[2J"),
+            "unexpected",
+            "AdascaleError",
+            "something unexpected went wrong: ValueError: a\\x1b[2J",
+        ),
+    ],
+)
+def test_an_error_is_explained(error: Exception, slug: str, kind: str, message: str) -> None:
+    told = explained(error, "look")
+    assert (told.slug, type(told).__name__, told.message) == (slug, kind, message)
+    assert told.hint == ("look" if slug == "unexpected" else "")
+
+
+def test_an_excerpt_is_one_harmless_line() -> None:
+    assert excerpt("a\n  b\tc") == "a b c"
+    assert excerpt("\x00\x1b\u202e\u2066\ud83d") == r"\x00\x1b\u202e\u2066\ud83d"
+    assert excerpt("\u00e9\u4e2d\U0001f600") == "\u00e9\u4e2d\U0001f600"
+    assert excerpt("x" * 201) == "x" * 200 + "..."

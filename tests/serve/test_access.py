@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from scripted_server import Served, served
 
-from adascale.serve import connection, listener
+from adascale.serve import app, connection, listener
 from adascale.serve.guard import Access
 
 QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
@@ -211,3 +211,17 @@ def test_metrics_count_what_the_guard_and_the_router_refuse(locked: Served) -> N
     for status in (401, 403, 405):
         assert f'adascale_requests_total{{path="/v1/chat/completions",status="{status}"}}' in text
     assert 'adascale_requests_total{path="other",status="404"} 1.0' in text
+
+
+def test_an_unexpected_error_is_a_500_that_says_no_more_and_is_counted(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(body: bytes) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(app, "read_object", fail)
+    failed = post(server)
+    assert (failed.status_code, code(failed)) == (500, "unexpected")
+    assert "secret" not in failed.text
+    text = httpx2.get(f"{server.url}/metrics").text
+    assert 'adascale_requests_total{path="/v1/chat/completions",status="500"} 1.0' in text

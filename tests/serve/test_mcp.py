@@ -141,6 +141,14 @@ def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:
         with_client(server, "legacy", talk)
 
 
+def test_what_is_no_message_is_refused() -> None:
+    accepted = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    with served() as server, httpx2.Client(base_url=server.url, headers=accepted) as client:
+        for body in (b"", b"{", b"null", b"[1]", b'{"jsonrpc":"2.0"}', b"\xff", b"[" * 5000):
+            assert client.post("/mcp", content=body).status_code == 400, body
+        assert client.get("/mcp").status_code == 405
+
+
 def test_the_guard_stands_before_the_tools() -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     with served(Access("127.0.0.1", key="sesame")) as server:

@@ -38,6 +38,18 @@ def ask(
 
 
 @contextmanager
+def asking(env: dict[str, str], url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command while it runs."""
+    command = [sys.executable, "-m", "adascale", "ask", "--server", url, "Echo 18.", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
 def replying(*parts: str) -> Iterator[str]:
     """The URL of a server that answers one request with these bytes, and breaks off."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -79,12 +91,8 @@ def test_answer_tree_and_exit_code_are_as_with_a_model_of_this_machine(
 
 
 def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env: dict[str, str]) -> None:
-    with served(policy=EchoPolicy(echo, pause=0.05)) as server:
-        command = [sys.executable, "-m", "adascale", "ask", "--server", server.url, "Echo 18."]
-        options = ["--effort", "max", "--progress", "json"]
-        process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True
-        )
+    slow, options = EchoPolicy(echo, pause=0.05), ["--effort", "max", "--progress", "json"]
+    with served(policy=slow) as server, asking(env, server.url, *options) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if '"answer_found"' in line:
@@ -98,11 +106,15 @@ def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env:
 
 def test_a_question_waits_while_the_server_loads_its_models(env: dict[str, str]) -> None:
     opening = threading.Event()
-    with served(opening=opening) as server:
-        threading.Timer(3, opening.set).start()
-        done = ask(env, server.url)
-    assert done.returncode == 0, done.stderr
-    assert "The server loads its models..." in done.stderr
+    with served(opening=opening) as server, asking(env, server.url, "-x") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "The server loads its models..." in line:
+                break
+        opening.set()
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert out.startswith("1")
 
 
 def test_a_server_with_a_key_wants_it(env: dict[str, str]) -> None:
@@ -111,6 +123,9 @@ def test_a_server_with_a_key_wants_it(env: dict[str, str]) -> None:
         assert refused.returncode == 2
         assert "error[invalid-api-key]" in refused.stderr
         assert "ADASCALE_API_KEY" in refused.stderr
+        assert run(env, "runs", "list", "--json").stdout.strip() == "", (
+            "nothing was searched, so nothing is kept"
+        )
         env["ADASCALE_API_KEY"] = "sesame"
         assert ask(env, server.url).returncode == 0
 
@@ -132,6 +147,12 @@ def test_what_a_server_does_not_do_is_said(
         done = ask(env, server.url, *options)
     assert done.returncode == code
     assert error in done.stderr
+
+
+def test_a_question_that_is_no_utf8_goes_through(env: dict[str, str]) -> None:
+    with served(policy=EchoPolicy(steady)) as server:
+        done = ask(env, server.url, "-x", question="Echo 18, caf\udce9.")
+    assert (done.returncode, done.stdout) == (0, "18\n")
 
 
 def test_a_question_that_fails_has_the_exit_code_of_its_error(env: dict[str, str]) -> None:

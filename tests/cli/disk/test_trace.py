@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -201,9 +202,8 @@ def test_a_full_disk_ends_the_trace_and_not_the_search(capsys: pytest.CaptureFix
     assert capsys.readouterr().err.count("warning[trace-stopped]: cannot write /dev/full: no space left") == 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObject) -> None:
+def damage(trace: Path, data: st.DataObject) -> int:
+    """Write a trace with some bytes replaced, lost or added; returns how many events it had."""
     log = pens()
     log.end()
     whole = written(trace, log.events).read_bytes()
@@ -211,13 +211,20 @@ def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObjec
     trace.write_bytes(
         whole[:at] + data.draw(st.binary(max_size=4)) + whole[at + data.draw(st.integers(0, 40)) :]
     )
+    return len(log.events)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObject) -> None:
+    before = damage(trace, data)
 
     try:
         events = read_trace(trace, lambda path, line: None)
     except TraceError:
         return
     assert [event.seq for event in events] == list(range(len(events)))
-    assert len(events) <= len(log.events)
+    assert len(events) <= before
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -254,3 +261,32 @@ def test_a_malformed_event_is_an_error_of_a_trace(old: str, new: str, said: str,
     trace.write_text(text.replace(old, new, 1))
     with pytest.raises(TraceError, match=said):
         read_sampled(trace)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"node":1,"parent":0', b'"node":1\n"parent":0'),
+        (b'"node":1,"parent":0', b'"node":1},\n{"parent":0'),
+        (b'{"kind":"step_proposed"', b'[{"kind":"step_proposed"'),
+        (b'"node":1,"parent":0', b'"node":\xff,"parent":0'),
+        (b'"node":1,"parent":0', b'"node":NaN,"parent":0'),
+    ],
+    ids=["half an object", "an object and a comma", "no object", "no UTF-8", "no number"],
+)
+def test_a_line_that_is_no_object_is_named(old: bytes, new: bytes, trace: Path) -> None:
+    data = trace.read_bytes()
+    at = data.index(old)
+    trace.write_bytes(data.replace(old, new, 1))
+    line = 1 + data[:at].count(b"\n")
+    with pytest.raises(TraceError, match=rf"trace\.jsonl line {line}: not"):
+        read_sampled(trace)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_is_no_other_error_for_training(trace: Path, data: st.DataObject) -> None:
+    before = damage(trace, data)
+
+    with contextlib.suppress(TraceError):
+        assert len(read_sampled(trace, lambda path, line: None).nodes) <= before

@@ -136,6 +136,30 @@ def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "['adascale.cli.commands.runs']", done.stderr
 
 
+NINES = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--budget", NINES, f'--budget "{NINES[:40]}..." is not a number of tokens'),
+        ("--time-limit", f"{NINES}s", f'--time-limit "{NINES[:40]}..." is not a time'),
+        ("--gpu-layers", NINES, f'--gpu-layers "{NINES[:40]}..." is not auto, all or a number'),
+    ],
+)
+def test_a_number_of_many_digits_is_refused(option: str, value: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(AskOptions, option, value)
+    assert caught.value.message == said
+
+
+@pytest.mark.parametrize(("group", "option"), [(AskOptions, "--seed"), (BatchOptions, "--limit")])
+def test_a_number_that_a_file_cannot_hold_is_refused(group: type[Any], option: str) -> None:
+    parsed(group, option, str(2**63 - 1))
+    with pytest.raises(AssertionError, match="Invalid value for"):
+        parsed(group, option, str(2**63))
+
+
 def test_an_effort_sets_numbers_and_no_mode() -> None:
     both = parsed(AskOptions, "--strategy", "cpff", "--effort", "low").search.make_strategy()
     assert both == ProseAndProgram(samples=8)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, TemplateRaisedError
 from adascale.models.llama import template as module
 from adascale.models.llama.template import render_template
+from adascale.models.programs.detection import why_not
+from adascale.models.programs.sandboxes import landlock
 
 ASKED = "{{ messages[-1].content }}"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
@@ -38,7 +42,7 @@ LARGE = {
     "a string as long as the memory": "{{ ('a' * 260000000)|length }}",
     "a repeated list": "{{ ([0] * 300000000)|length }}",
     "a centred text": "{{ 'a'|center(2000000000)|length }}",
-    "an indent": "{{ ('a\n' * 10000000)|indent(100)|length }}",
+    "an indent": "{{ ('a\n' * 4000000)|indent(100)|length }}",
     "a replacement": "{{ ('a' * 5000000)|replace('a', 'b' * 60)|length }}",
     "a join": "{{ range(99999)|join('x' * 9999)|length }}",
     "a product": "{{ ('x' * 99999999) ~ ('y' * 99999999) ~ ('z' * 99999999) }}",
@@ -149,3 +153,49 @@ def test_a_child_that_does_not_start_is_no_fault_of_the_file(monkeypatch: pytest
     ) as error:
         rendered(ASKED)
     assert not isinstance(error.value, ModelCorruptError)
+
+
+LEAVING = """
+import os, socket, subprocess
+from adascale.models.llama.template import give_up_rights
+
+give_up_rights()
+ways = [
+    lambda: open("/etc/passwd"),
+    lambda: open("new", "w"),
+    lambda: socket.create_connection(("127.0.0.1", 9)),
+    lambda: subprocess.run(["true"]),
+    lambda: os.kill(os.getppid(), 0),
+]
+for way in ways:
+    try:
+        way()
+        print("left")
+    except PermissionError:
+        print("held")
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or bool(why_not(landlock())), reason="this kernel cannot refuse it"
+)
+def test_outside_of_jinja_there_are_no_files_connections_and_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", LEAVING]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("held\n" * 5, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ 'a b'|wordwrap(1) }}", "a\nb"),
+        ("{{ [1]|pprint }}", "[1]"),
+        ("{{ '<b>&amp;</b>'|striptags }}", "&"),
+        ("{{ lipsum(n=1, html=false)|length > 9 }}", "True"),
+        ("{{ {'a': 1}|tojson }}{{ 1.5|round|int }}{{ 'x'|urlencode }}{{ 'é'|title }}", '{"a": 1}2xÉ'),
+        ("{{ messages|map(attribute='role')|join(',') }}", "system,user"),
+        ("{{ ['b', 'a']|sort|first }}{{ [1, 2]|random in [1, 2] }}{{ 9|filesizeformat }}", "aTrue9 Bytes"),
+    ],
+)
+def test_filters_work_in_a_process_without_rights(source: str, text: str) -> None:
+    assert rendered(source) == text
