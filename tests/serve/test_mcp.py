@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
+from adascale.serve import connection
 from adascale.serve.guard import Access
 from adascale.serve.mcp.results import Check
 from bench.inline import echo
@@ -147,6 +149,21 @@ def test_what_is_no_message_is_refused() -> None:
         for body in (b"", b"{", b"null", b"[1]", b'{"jsonrpc":"2.0"}', b"\xff", b"[" * 5000):
             assert client.post("/mcp", content=body).status_code == 400, body
         assert client.get("/mcp").status_code == 405
+
+
+def test_a_body_that_does_not_come_is_refused_quietly(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.3)
+    head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"
+    with served() as server:
+        address = ("127.0.0.1", server.port)
+        with socket.create_connection(address, timeout=10) as patient:
+            patient.sendall(head)
+            with socket.create_connection(address) as hasty:
+                hasty.sendall(head)
+            assert b" 408 " in patient.recv(65_536)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_guard_stands_before_the_tools() -> None:
