@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -23,8 +24,8 @@ from .found import Found, cut_at_stop
 from .progress import progress_line
 from .request import AnswerRequest
 
-_SILENCES = 5
-"""So many times ``searches.PATIENCE`` without an event make a sign of life: proxies close silent lines."""
+SILENT_SECONDS = 10.0
+"""Time without a line or text after which there is a sign of life: proxies close silent connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Nothing has happened for ten seconds."""
+    """There was nothing to say for ``SILENT_SECONDS``, though the search may have gone on."""
 
 
 Progress = Begun | Reasoned | Written | Silent | Found
@@ -67,30 +68,38 @@ async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) ->
         Refusal: the search failed; before Begun where it did so soon.
     """
     record: Record | None = None
-    prompt, text, begun, silences = _PromptMeter(), _GrowingText(request.stop), False, 0
+    prompt, text, begun, spoke = _PromptMeter(), _GrowingText(request.stop), False, time.monotonic()
     async for event in events:
+        part: Progress | None = None
         if isinstance(event, SearchFailed):
             raise Refusal.of(event.error())
         if event is not None:
             record = Record.after(record, event)
             prompt.add(event)
+            part = _written(text, event) if request.effort == "none" else _reasoned(record, event)
         if not begun and not isinstance(event, SearchStarted | Warned):
-            begun = True
+            begun, spoke = True, time.monotonic()
             yield Begun(prompt.usage)
-        silences = silences + 1 if event is None else 0
-        if event is None or record is None:
-            if silences % _SILENCES == 0:
-                yield Silent()
-        elif request.effort == "none":
-            if added := text.take(event):
-                yield Written(added)
-        elif line := progress_line(record, event):
-            yield Reasoned(line)
+        if part is None and time.monotonic() - spoke >= SILENT_SECONDS:
+            part = Silent()
+        if part is not None:
+            spoke = time.monotonic()
+            yield part
     assert record is not None, "the last event ends a search"
     found = Found(request, record, prompt.usage)
     if rest := found.choices[0].content[len(text.sent) :]:
         yield Written(rest)
     yield found
+
+
+def _written(text: _GrowingText, event: Event) -> Written | None:
+    added = text.take(event)
+    return Written(added) if added else None
+
+
+def _reasoned(record: Record, event: Event) -> Reasoned | None:
+    line = progress_line(record, event)
+    return Reasoned(line) if line else None
 
 
 class _PromptMeter:

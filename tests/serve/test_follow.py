@@ -1,0 +1,57 @@
+"""The progress of a search, as every protocol gets it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from sample_log import Log, wide
+
+from adascale.engine.search.events import BranchGrew, Event, PromptRead
+from adascale.engine.types import ROOT
+from adascale.serve import follow
+from adascale.serve.follow import Begun, Reasoned, Silent
+from adascale.serve.found import Found
+from adascale.serve.request import AnswerRequest
+
+REQUEST = AnswerRequest("scripted", "What?", (), "medium")
+
+
+@pytest.fixture
+def log() -> Log:
+    log = wide(samples=2, steps=2)
+    log.end()
+    return log
+
+
+def kinds(events: Sequence[Event | None], pause: float = 0.0) -> list[type]:
+    """Kinds of the progress of events, each of which takes ``pause`` seconds."""
+
+    async def come() -> AsyncIterator[Event | None]:
+        for event in events:
+            await asyncio.sleep(pause)
+            yield event
+
+    async def run() -> list[type]:
+        return [type(part) async for part in follow.follow(come(), REQUEST)]
+
+    return asyncio.run(run())
+
+
+def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None:
+    first, *lines, last = kinds(log.events)
+    assert (first, last) == (Begun, Found)
+    assert Reasoned in lines
+    assert Silent not in lines
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["waits", "writes a long step"])
+def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
+    log: Log, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    monkeypatch.setattr(follow, "SILENT_SECONDS", 0.05)
+    at = next(n for n, event in enumerate(log.events, 1) if isinstance(event, PromptRead))
+    long = [BranchGrew(branch=0, parent=ROOT, text="so", tokens=1) if busy else None] * 20
+    found = kinds([*log.events[:at], *long, *log.events[at:]], pause=0.01)
+    assert 2 <= found[: found.index(Reasoned)].count(Silent) <= 5
