@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -97,7 +98,10 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         CORSMiddleware,
         allow_origins=access.origins,
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key", "Anthropic-Version", "Anthropic-Beta"],
+        allow_headers=[
+            "*"
+        ],  # clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method
+        expose_headers=["Retry-After", MCP_SESSION_ID_HEADER],
     )
     return Starlette(
         routes=routes,

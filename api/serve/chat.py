@@ -142,7 +142,7 @@ class ChatCompletion:
         """The other answers, why each has ended, and the usage."""
         choices = found.choices
         for n, choice in enumerate(choices[1:], 1):
-            yield event(self._chunk({"content": choice.content}, n))
+            yield event(self._chunk({"role": "assistant", "content": choice.content}, n))
         for n, choice in enumerate(choices):
             chunk = self._chunk({}, n, choice.finish)
             yield event({**chunk, "adascale": found.summary} if n == 0 else chunk)

@@ -91,7 +91,11 @@ def test_scripts_of_other_pages_may_not_ask(server: Served, locked: Served) -> N
     allowed = post(locked, Origin="https://pages.example", Authorization=f"Bearer {KEY}")
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == "https://pages.example"
-    asks = {"Origin": "https://pages.example", "Access-Control-Request-Method": "POST"}
+    asks = {
+        "Origin": "https://pages.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type, x-stainless-lang",
+    }
     assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 200
     asks["Origin"] = "https://evil.example"
     assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 400
