@@ -7,14 +7,14 @@ model and calibration, and the drivers, warnings and descriptions made of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.calibration.calibration import CalibrationByMode
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import UsageError, command, setting
+from adascale.engine.errors import CalibrationError, UsageError, command, setting
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
@@ -25,6 +25,7 @@ from adascale.engine.types import MODE_OF, MODES, Kind, Mode, Notice
 from . import machine
 from .calibration import installed
 from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, describe, load_artefact
+from .calibration.installed import InstalledCalibrations
 from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
 from .files.checksum import file_sha256
@@ -103,6 +104,7 @@ class OpenSession:
         fingerprints: What success probabilities depend on, by kind of problem; calibrations and draws are
             found by it.
         calibrations: Turn rewards into probabilities, by kind of problem.
+        calibration_errors: Of installed calibrations that cannot be read, where one was looked for.
         context: The generator's, with one sequence per branch.
         step_costs: Seconds of a decode step by its number of branches.
         policy: The generator as the engine sees it.
@@ -120,6 +122,7 @@ class OpenSession:
     sampling: Mapping[Mode, SamplingParams]
     fingerprints: Mapping[Kind, Fingerprint]
     calibrations: Mapping[Kind, Artefact]
+    calibration_errors: Sequence[CalibrationError]
     context: LlamaContext
     step_costs: stepcost.StepCosts
     policy: Policy
@@ -192,8 +195,7 @@ class OpenSession:
             why = "this llama.cpp was built without GPU support; running on CPU"
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
-        if self.options.calibration == "auto" and self.options.prm != "none":
-            found += [Notice("calibration-unreadable", error.message) for error in installed.load_errors()]
+        found += [Notice("calibration-unreadable", error.message) for error in self.calibration_errors]
         if kind in self.calibrations:
             found += installed.mismatches(self.calibrations[kind].card, self.fingerprints[kind])
         return found
@@ -268,7 +270,11 @@ class Session:
             "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING),
         }
         sampling = {mode: options.sampling.over(SamplingParams()) for mode in MODES}
-        calibrations = self._find_calibrations(_fingerprints(files, chats, sampling, window), model)
+        is_searched = options.calibration == "auto" and options.prm != "none"
+        available = installed.read_installed() if is_searched else InstalledCalibrations()
+        calibrations = self._find_calibrations(
+            available, _fingerprints(files, chats, sampling, window), model
+        )
         for artefact in calibrations.values():
             sampling |= {
                 mode: options.sampling.over(SamplingParams.from_record(known))
@@ -301,6 +307,7 @@ class Session:
             sampling=sampling,
             fingerprints=_fingerprints(files, chats, sampling, window),
             calibrations=calibrations,
+            calibration_errors=available.errors,
             context=context,
             step_costs=step_costs,
             policy=policy,
@@ -313,7 +320,10 @@ class Session:
         return self._options.threads or machine.physical_cores()
 
     def _find_calibrations(
-        self, fingerprints: Mapping[Kind, Fingerprint], model: LlamaModel
+        self,
+        available: InstalledCalibrations,
+        fingerprints: Mapping[Kind, Fingerprint],
+        model: LlamaModel,
     ) -> dict[Kind, Artefact]:
         """One for each kind of problem that has one; one that was named is the only one."""
         wanted, prm = self._options.calibration, self._options.prm
@@ -323,7 +333,7 @@ class Session:
         if wanted == "none" or prm == "none":
             return {}
         if wanted == "auto":
-            found = {kind: installed.find_artefact(used) for kind, used in fingerprints.items()}
+            found = {kind: available.find(used) for kind, used in fingerprints.items()}
             return {kind: artefact for kind, artefact in found.items() if artefact is not None}
         named = load_artefact(Path(wanted), width=model.width)
         return {named.card.fingerprint.kind: named}

@@ -133,8 +133,7 @@ def fitted_on(problem: Problem) -> bool:
 
 @functools.cache
 def _fitted() -> set[str]:
-    found = [artefact for artefact in installed.installed_artefacts() if isinstance(artefact, Artefact)]
-    return {key for artefact in found for key in artefact.card.questions}
+    return {key for artefact in installed.read_installed().artefacts for key in artefact.card.questions}
 
 
 def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:

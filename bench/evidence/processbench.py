@@ -133,7 +133,9 @@ def main() -> None:
         question, wrong, last = [], [], []
         likelihood, probe = (
             SequenceLogprob(),
-            installed.find_artefact(replace(session.fingerprints["question"], prm="", prm_format="probe")),
+            installed.read_installed().find(
+                replace(session.fingerprints["question"], prm="", prm_format="probe")
+            ),
         )
         for index, (solution, parked) in enumerate(read(session, wanted)):
             for i in range(len(solution.done)):

@@ -298,9 +298,9 @@ def digest(artefact: Artefact) -> str:
 
 def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration:
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
-    found = installed.installed_artefacts() if given is None else iter([calibrations.load_artefact(given)])
+    found = installed.read_installed().artefacts if given is None else [calibrations.load_artefact(given)]
     for artefact in found:
-        if isinstance(artefact, Artefact) and digest(artefact) == header["calibration_sha256"]:
+        if digest(artefact) == header["calibration_sha256"]:
             return artefact.calibration
     raise SystemExit(
         f"the draws were made with another {header['calibration']} "

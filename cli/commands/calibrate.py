@@ -135,13 +135,12 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     adascale calibrate list
     """
     from adascale.models.calibration.artefact import describe
-    from adascale.models.calibration.installed import installed_artefacts
+    from adascale.models.calibration.installed import read_installed
 
-    found = list(installed_artefacts())
-    good = [describe(a) for a in found if not isinstance(a, CalibrationError)]
-    for artefact in found:
-        if isinstance(artefact, CalibrationError):
-            say(f"adascale: {artefact.message}")
+    found = read_installed()
+    good = [describe(artefact) for artefact in found.artefacts]
+    for error in found.errors:
+        say(f"adascale: {error.message}")
     if as_json:
         write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in good))
     else:
@@ -158,13 +157,12 @@ def show(
     adascale calibrate show qwen2.5-coder-1.5b+probe
     """
     from adascale.models.calibration.artefact import describe, load_artefact
-    from adascale.models.calibration.installed import installed_artefacts
+    from adascale.models.calibration.installed import read_installed
 
     if Path(name).is_file():
         found: Artefact | None = load_artefact(Path(name))
     else:
-        every = (a for a in installed_artefacts() if not isinstance(a, CalibrationError))
-        found = next((a for a in every if a.card.name == name), None)
+        found = next((each for each in read_installed().artefacts if each.card.name == name), None)
     if found is None:
         raise CalibrationError(
             f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"

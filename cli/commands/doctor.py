@@ -212,9 +212,10 @@ def _calibration(name: str) -> Finding:
         digest = resolve(name, offline=True).sha256
     except AdascaleError:
         return Finding("calibration", "skip", f"{name} is not on this machine")
-    broken = "".join(f"; {error.message}" for error in installed.load_errors())
+    calibrations = installed.read_installed()
+    broken = "".join(f"; {error.message}" for error in calibrations.errors)
     usual = Fingerprint(digest, "", "probe", "", SamplingParams().record(), WINDOW)
-    found = installed.find_artefact(usual)
+    found = calibrations.find(usual)
     if found is None:
         return Finding(
             "calibration",

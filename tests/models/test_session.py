@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,13 @@ import pytest
 
 import adascale
 from adascale.engine.types import Mode
+from adascale.models.calibration import installed
+from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.files.gguf import GGUFHeader
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import Reporting, SessionOptions
 from adascale.models.session import OpenSession, Session
+from adascale.models.worker.messages import ModelsOpened
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +64,21 @@ def test_a_session_reads_the_header_of_each_file_once(
     with Session(options) as session:
         assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
     assert len(headers) == files
+
+
+def test_a_worker_reads_each_calibration_once_for_all_kinds_of_problem(
+    chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+
+    def count(path: Path) -> Artefact:
+        read[path.name] += 1
+        return load_artefact(path)
+
+    monkeypatch.setattr(installed, "load_artefact", count)
+    with Session(adascale.SessionOptions(str(chain_gguf), branches=2)) as session:
+        ModelsOpened.of(session)
+    assert set(read.values()) == {1}
 
 
 @pytest.mark.parametrize(

@@ -312,9 +312,9 @@ def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
 def test_what_cannot_be_read_is_named_and_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "own_folder", lambda: path.parent)
     path.with_name(f"torn{SUFFIX}").write_bytes(path.read_bytes()[:1000])
-    [error] = installed.load_errors()
+    [error] = installed.read_installed().errors
     assert "torn" in error.message
-    found = installed.find_artefact(FINGERPRINT)
+    found = installed.read_installed().find(FINGERPRINT)
     assert found is not None
     assert found.path == path
 
@@ -371,24 +371,24 @@ def put(folder: Path, name: str, **changes: Any) -> Path:
 
 def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]) -> None:
     own, shipped = folders
-    assert installed.find_artefact(FINGERPRINT) is None
+    assert installed.read_installed().find(FINGERPRINT) is None
     put(own, "another generator", generator="b" * 64)
     put(own, "with a prm", prm="d" * 64, prm_format="judge")
     put(own, "same prm, another format", prm="d" * 64, prm_format="qwen")
-    assert installed.find_artefact(FINGERPRINT) is None
+    assert installed.read_installed().find(FINGERPRINT) is None
     put(shipped, "shipped")
-    found = installed.find_artefact(FINGERPRINT)
+    found = installed.read_installed().find(FINGERPRINT)
     assert found is not None
     assert found.card.name == "shipped"
     put(own, "zz own")
-    found = installed.find_artefact(FINGERPRINT)
+    found = installed.read_installed().find(FINGERPRINT)
     assert found is not None
     assert found.card.name == "zz own"
     put(own, "aa other sampler", sampling={"temperature": 0.2})
-    used = installed.find_artefact(FINGERPRINT)
+    used = installed.read_installed().find(FINGERPRINT)
     assert used is not None
     assert used.card.name == "zz own"
-    judged = installed.find_artefact(replace(FINGERPRINT, prm="d" * 64, prm_format="judge"))
+    judged = installed.read_installed().find(replace(FINGERPRINT, prm="d" * 64, prm_format="judge"))
     assert judged is not None
     assert judged.card.name == "with a prm"
 
@@ -396,7 +396,7 @@ def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]
 def test_other_prompts_and_samplers_are_found_and_then_told(folders: tuple[Path, Path]) -> None:
     put(folders[0], "mine")
     changed = replace(FINGERPRINT, prompt="e" * 64, sampling={**FINGERPRINT.sampling, "temperature": 1.2})
-    found = installed.find_artefact(changed)
+    found = installed.read_installed().find(changed)
     assert found is not None
     template, sampler = (notice.message for notice in installed.mismatches(found.card, changed))
     assert "chat template" in template
@@ -408,9 +408,9 @@ def test_a_broken_file_on_the_shelf_hides_no_other(folders: tuple[Path, Path]) -
     put(own, "a").write_bytes(b"torn")
     put(own, "b")
     (own / "notes.txt").write_text("no calibration")
-    kinds = [type(found) for found in installed.installed_artefacts()]
-    assert kinds == [CalibrationError, Artefact]
-    found = installed.find_artefact(FINGERPRINT)
+    calibrations = installed.read_installed()
+    assert (len(calibrations.artefacts), len(calibrations.errors)) == (1, 1)
+    found = calibrations.find(FINGERPRINT)
     assert found is not None
     assert found.card.name == "b"
 
