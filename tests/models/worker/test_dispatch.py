@@ -95,7 +95,8 @@ def test_the_drawing_thread_ends_with_its_source() -> None:
 
 def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
     questions = Drawn(iter([question("a"), question("b")]))
-    assert (first := questions.next()) is not None
+    first = questions.next()
+    assert first is not None
     assert questions.source.give_back(first)
     assert questions.next() == first
     assert not questions.source.give_back(first)
