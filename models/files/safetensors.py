@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ Read = Callable[[int, int], bytes]
 """Bytes from a first (counted from 0) up to, not including, a last."""
 
 _LONGEST_HEADER = 100_000_000
+_LARGEST_TENSOR = 1 << 30
 _WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -75,23 +77,48 @@ def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:
     length = int.from_bytes(read(0, 8), "little")
     try:
         header = json.loads(read(8, 8 + length)) if length <= _LONGEST_HEADER else None
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         raise ModelCorruptError(f"{source} is not a safetensors file", slug="bad-safetensors")
     found: Tensors = {}
     for name in names:
-        entry = header.get(name)
-        if entry is None:
+        if name not in header:
             raise ModelCorruptError(f"{source} has no tensor {name}", slug="no-tensor")
-        start, stop = (8 + length + int(offset) for offset in entry["data_offsets"])
-        size = prod(entry["shape"]) * _WIDTHS.get(entry["dtype"], 0)
-        data = read(start, stop) if size == stop - start else b""
-        if len(data) != size or not size:
-            what = f"{entry['dtype']} {entry['shape']}, {stop - start:,} bytes"
-            raise ModelCorruptError(f"{source} is broken at tensor {name}", what, slug="bad-safetensors")
-        found[name] = _as_float32(data, entry["dtype"]).reshape(entry["shape"])
+        place = _place(header[name])
+        if place is None:
+            raise _broken_error(source, name, f"its place is {quote(header[name])}")
+        data = read(8 + length + place.start, 8 + length + place.stop)
+        if len(data) != place.stop - place.start:
+            raise _broken_error(source, name, f"{len(data):,} of {place.stop - place.start:,} bytes are here")
+        found[name] = _as_float32(data, place.dtype).reshape(place.shape)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the numbers of a tensor are, in bytes behind the header; at least one and at most a gigabyte."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+def _place(entry: object) -> _Place | None:
+    """The place that an entry of a header says; None where it says none that can be."""
+    match entry:
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(stop)]}:
+            counts = [count for count in shape if isinstance(count, int) and count > 0]
+            size = prod(counts) * _WIDTHS.get(dtype, 0)
+            is_sound = len(counts) == len(shape) and size == stop - start and 0 < size <= _LARGEST_TENSOR
+            return _Place(dtype, tuple(counts), start, stop) if is_sound and start >= 0 else None
+        case _:
+            return None
+
+
+def _broken_error(source: str, tensor: str, fact: str) -> ModelCorruptError:
+    return ModelCorruptError(f"{source} is broken at tensor {tensor}", fact, slug="bad-safetensors")
 
 
 def _as_float32(data: bytes, dtype: str) -> NDArray[np.float32]:
@@ -104,16 +131,20 @@ def _as_float32(data: bytes, dtype: str) -> NDArray[np.float32]:
 def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
     """Which file of a repository has which of the tensors."""
     try:
-        index = json.loads(_remote(ref, "model.safetensors.index.json")(0, 0))["weight_map"]
+        page = _remote(ref, "model.safetensors.index.json")(0, 0)
     except ModelNotFoundError:
         return {"model.safetensors": list(names)}
+    try:
+        index = dict(json.loads(page)["weight_map"])
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ModelCorruptError(f"{ref.repo} has a broken index", slug="bad-safetensors") from error
     files: dict[str, list[str]] = {}
     for name in names:
         if name not in index:
             raise ModelCorruptError(f"{ref.repo} has no tensor {name}", slug="no-tensor")
         if not is_file_name(index[name]):
-            what = f"its file is {quote(index[name])}, not a name inside the repository"
-            raise ModelCorruptError(f"{ref.repo} is broken at tensor {name}", what, slug="bad-safetensors")
+            fact = f"its file is {quote(index[name])}, not a name inside the repository"
+            raise _broken_error(ref.repo, name, fact)
         files.setdefault(index[name], []).append(name)
     return files
 
