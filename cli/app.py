@@ -144,8 +144,8 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ADASCALE_DEBUG"):
             traceback.print_exc()
-        told = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
-        show_error(told)
-        sys.exit(exit_code(told))
+        explanation = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
+        show_error(explanation)
+        sys.exit(exit_code(explanation))
     finally:
         flush_or_abandon()

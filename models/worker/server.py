@@ -128,10 +128,10 @@ class Server:
         try:
             self._open(self._inbox.get())
         except Exception as error:
-            told = explained(error, f"{setting('debug')} shows where; please report it")
-            if told.slug == "unexpected" and os.environ.get("ADASCALE_DEBUG"):
+            explanation = explained(error, f"{setting('debug')} shows where; please report it")
+            if explanation.slug == "unexpected" and os.environ.get("ADASCALE_DEBUG"):
                 raise
-            self._send(WorkerFailed.of(told))
+            self._send(WorkerFailed.of(explanation))
 
     def _open(self, wanted: FromParent) -> None:
         from ..llama import template

@@ -77,7 +77,10 @@ def test_a_killed_download_goes_on_at_the_last_whole_part(
     assert is_clean()
 
 
-@pytest.mark.parametrize("record", ["[1, {size}]", "[1, 1", "", "[7, 999999999]"])
+@pytest.mark.parametrize(
+    "record",
+    ["[1, {size}]", "[1, 1", "", "[7, 999999999]", "null", "[1]", "[-1, {size}]", "[1, 1e999]", "[1, [1]]"],
+)
 def test_whatever_a_killed_run_left_the_result_is_whole(
     is_clean: Clean, record: str, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use, index: Publish
 ) -> None:
