@@ -136,8 +136,12 @@ def bind(host: str, port: int) -> socket.socket:
         UsageError: there is no such address here, or the port is taken.
     """
     try:
+        host.encode("idna")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
+    except UnicodeError as exc:
+        text = f'cannot listen on "{host}", which is no name of a host'
+        raise UsageError(text, hint=setting("host", "127.0.0.1"), slug="cannot-listen") from exc
     except OSError as exc:
         taken = exc.errno == errno.EADDRINUSE
         text = f"port {port} is taken" if taken else f"cannot listen on {host}:{port}: {exc.strerror or exc}"

@@ -13,6 +13,7 @@ from adascale import __version__
 from adascale.engine.errors import UsageError
 from adascale.models.options import SamplingOverrides, SessionOptions
 
+from ..options.api_key import read_api_key
 from ..options.declare import key_of
 from ..options.flags import FLAGS
 from ..options.flatten import typed_flags
@@ -60,7 +61,8 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
 
         search, server = options.search, options.server
         assert server.url is not None, "asked where a server was chosen"
-        remote = RemoteSearch(server.url, server.api_key, __version__, status)
+        key = None if server.api_key is None else read_api_key(server.api_key)
+        remote = RemoteSearch(server.url, key, __version__, status)
         asked = RemoteQuestion(
             question,
             search.preset.effort,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.errors import UsageError
 
 from ..disk.files import read_text
+from ..options.api_key import read_api_key
 from ..options.flatten import with_options
 from ..options.groups import ServeOptions
 from ..terminal.console import say
@@ -72,12 +73,10 @@ def _key(options: ServeOptions) -> str | None:
     """The API key, of its file where there is one.
 
     Raises:
-        UsageError: the file cannot be read, or a key is empty.
+        UsageError: the file cannot be read, or its key is none.
     """
     key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
-    if key is not None and not key.strip():
-        raise UsageError("the API key is empty", hint="--api-key-file FILE with a key in it")
-    return key.strip() if key is not None else None
+    return None if key is None else read_api_key(key)
 
 
 def _is_loopback(host: str) -> bool:

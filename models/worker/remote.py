@@ -201,7 +201,8 @@ def _base_url(url: str) -> str:
     try:
         parts = urlsplit(base)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        httpx2.URL(base).host.encode("idna")
+    except (ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
         is_url = False
     if not is_url:
         raise UsageError(f'"{url}" is no URL of a server', hint=setting("server", "http://127.0.0.1:8321"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -87,6 +88,10 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
     assert (leading.probability, leading.probability_at_most) == (0.7, None)
     assert (other.probability, other.probability_at_most) == (None, 0.3)
     assert "at most" in other.verdict
+    record.end = SearchFinished(result=replace(result, answer=None, groups=()), usage=record.usage)
+    nothing = Check.of(record, ())
+    assert (nothing.probability, nothing.probability_at_most) == (None, None)
+    assert "none comes to any answer" in nothing.verdict
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ class Check(_Result):
     likeliest: str | None
     """The answer that the search itself gives."""
     probability: float | None
-    """That the checked answer is right; null where another is likelier, or no calibration fits the model."""
+    """That the checked answer is right; null where it does not lead, or no calibration fits the model."""
     probability_at_most: float | None
     """Where another answer is likelier: 1 - P(that one is right), since one of them at most is."""
     cost: Cost
@@ -143,9 +143,11 @@ class Check(_Result):
         result = _result(record)
         agree, finished = sum(len(group.nodes) for group in same), len(record.candidates)
         votes = f"{agree} of {finished} solutions come to this answer"
-        leading = _probability(result.confidence) if result.groups else None
+        leading = _probability(result.confidence)
         probability = at_most = None
-        if leading is None:
+        if not result.groups:
+            verdict = f"{votes}; no probability, since none comes to any answer"
+        elif leading is None:
             verdict = f"{votes}; no probability, since no calibration fits the model"
         elif result.groups[0] in same:
             probability = leading

@@ -126,7 +126,9 @@ def test_a_server_with_a_key_wants_it(env: dict[str, str]) -> None:
         assert run(env, "runs", "list", "--json").stdout.strip() == "", (
             "nothing was searched, so nothing is kept"
         )
-        env["ADASCALE_API_KEY"] = "sesame"
+        env["ADASCALE_API_KEY"] = "schlüssel"
+        assert "no HTTP header carries" in ask(env, server.url).stderr
+        env["ADASCALE_API_KEY"] = "sesame\n"
         assert ask(env, server.url).returncode == 0
 
 
@@ -220,7 +222,8 @@ def test_a_server_that_is_away_and_a_text_that_is_no_url(env: dict[str, str]) ->
     assert away.returncode == 4
     assert f"error[no-server]: no server answers at {closed}" in away.stderr
     assert "without --server this machine answers" in away.stderr
-    for text in ("localhost:8321", "http://", "http://[", "http://h:99999"):
+    nameless = ("http://\N{SNOWMAN}.example", f"http://{'a' * 70}.example")
+    for text in ("localhost:8321", "http://", "http://[", "http://h:99999", *nameless):
         done = ask(env, text)
         assert done.returncode == 2
         assert f'"{text}" is no URL of a server' in done.stderr

@@ -146,7 +146,8 @@ def test_another_address_than_loopback_needs_a_key(home: Home, tmp_path: Path) -
     assert "--api-key-file" in said
     (tmp_path / "key.txt").write_text("\n")
     assert "the API key is empty" in refused(home, "--api-key-file", str(tmp_path / "key.txt"))
-    assert "cannot be read" in refused(home, "--api-key-file", str(tmp_path / "none.txt"))
+    assert "cannot read" in refused(home, "--api-key-file", str(tmp_path / "none.txt"))
+    assert "no HTTP header carries" in refused(home, ADASCALE_API_KEY="schlüssel")
 
 
 def test_the_key_of_a_file_is_wanted_and_never_said(home: Home, tmp_path: Path) -> None:
@@ -170,6 +171,11 @@ def test_a_port_that_is_taken_and_a_model_that_is_not_there_are_said(home: Home)
     done = subprocess.run(command, env=home.env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
+
+
+def test_a_host_that_no_name_server_could_know_is_said(home: Home) -> None:
+    said = refused(home, "--host", "a..b", ADASCALE_API_KEY="sesame")
+    assert 'error[cannot-listen]: cannot listen on "a..b"' in said
 
 
 def test_without_the_extra_its_name_is_said(home: Home) -> None:

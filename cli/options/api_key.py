@@ -1,0 +1,21 @@
+"""The key that a server wants, and that whoever asks it brings."""
+
+from __future__ import annotations
+
+from adascale.engine.errors import UsageError
+
+
+def read_api_key(text: str) -> str:
+    """The key without the white space around it.
+
+    Raises:
+        UsageError: it is empty, or no HTTP header can carry it.
+    """
+    key = text.strip()
+    if not key:
+        raise UsageError("the API key is empty", hint="--api-key-file FILE with a key in it")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            "the API key has characters that no HTTP header carries", hint="a key of ASCII letters and digits"
+        )
+    return key
