@@ -161,7 +161,7 @@ class _Server:
         body, served = read_object(await read_body(request)), self._served()
         wanted = event_log.search_fields(served).read(body, "")
         ask = event_log.read_ask(wanted, served, f"search-{secrets.token_hex(12)}", _client(request))
-        events = self._log(ask, served, is_readable=wanted.get("readable", False))
+        events = self._log(ask, is_readable=wanted.get("readable", False))
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
         return response
@@ -172,9 +172,9 @@ class _Server:
             raise Refusal(404, f'no search "{id_}" is running', "no-such-search")
         return Response(status_code=204)
 
-    async def _log(self, ask: Ask, served: ServedModel, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
+    async def _log(self, ask: Ask, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
         with self._searches.run(ask) as events:
-            async for line in event_log.write_log(events, served, is_readable=is_readable):
+            async for line in event_log.write_log(events, is_readable=is_readable):
                 yield line
 
     def asked_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
@@ -214,8 +214,8 @@ class _Server:
 
     def _stamp(self) -> Stamp:
         generator = self._hub.worker.open_models.conditions["question"].models.generator
-        digest = generator.sha256[:12] if generator is not None else "scripted"
-        return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{digest}")
+        assert generator is not None, "as ServedModel.of has it"
+        return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{generator.sha256[:12]}")
 
 
 def _client(request: HttpRequest) -> str:

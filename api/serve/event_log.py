@@ -24,7 +24,7 @@ from adascale.engine.types import BranchId, Budget, Problem
 
 from . import rendering
 from .fields import FLAG, TEXT, JsonObject, Kind, number, one_of, shape, wrong
-from .request import EFFORTS, SEED, TOKENS, ServedModel
+from .request import EFFORTS, SEED, TOKENS, ServedModel, public_name
 from .searches import Ask, strategy_of
 
 PATH = "/v1/searches"
@@ -73,14 +73,11 @@ def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> As
     )
 
 
-async def write_log(
-    events: AsyncIterator[Event | None], served: ServedModel, *, is_readable: bool
-) -> AsyncIterator[bytes]:
+async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:
     """Server-sent events; a comment at the beginning, and for each None.
 
     Args:
         events: Of a search.
-        served: Names the model.
         is_readable: Whether prose has plain characters in the place of LaTeX, for a client that shows it.
     """
     yield rendering.COMMENT
@@ -92,15 +89,19 @@ async def write_log(
         if isinstance(event, BranchStarted) and event.mode != "prose":
             programs.add(event.branch)
         is_program = isinstance(event, BranchGrew | StepProposed) and event.branch in programs
-        data = to_json(_public(event, served))
+        data = to_json(_public(event))
         yield rendering.event(_readable(data) if is_readable and not is_program else data)
 
 
-def _public(event: Event, served: ServedModel) -> Event:
-    """Without the folders of this machine, which names of a model and of its calibration may hold."""
-    if not isinstance(event, SearchStarted) or event.models.generator is None:
+def _public(event: Event) -> Event:
+    """Without the folders of this machine, which names of models and of a calibration may hold."""
+    if not isinstance(event, SearchStarted):
         return event
-    models = replace(event.models, generator=replace(event.models.generator, name=served.name))
+    models = event.models
+    if models.generator is not None:
+        models = replace(models, generator=replace(models.generator, name=public_name(models.generator)))
+    if models.prm is not None:
+        models = replace(models, prm=replace(models.prm, name=public_name(models.prm)))
     if models.calibration is not None:
         models = replace(models, calibration={**models.calibration, "path": None})
     return replace(event, models=models)

@@ -100,7 +100,7 @@ class Found:
             "answer": result.answer,
             "probability": _rounded(sure["p"]),
             "interval": [_rounded(sure["lo"]), _rounded(sure["hi"])] if sure["calibrated"] else None,
-            "score": sure["score"],
+            "score": _rounded(sure["score"]),
             "votes": {"agree": len(leading), "finished": len(record.candidates)},
             "stop_reason": result.stop_reason,
             "groups": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -88,18 +88,19 @@ def event(data: Any, name: str = "") -> bytes:
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + to_bytes(data) + b"\n\n"
 
 
-async def collect(progress: AsyncIterator[Progress], rendering: Rendering) -> JsonObject:
-    """The body of a response, when the search has ended.
+async def collect(progress: AsyncGenerator[Progress, None], rendering: Rendering) -> JsonObject:
+    """The body of a response, when the search has ended; ``progress`` is closed with it.
 
     Raises:
         Refusal: the search failed.
     """
     lines: list[str] = []
-    async for part in progress:
-        if isinstance(part, Reasoned):
-            lines.append(part.line)
-        elif isinstance(part, Found):
-            return rendering.whole(part, "".join(lines))
+    async with aclosing(progress):
+        async for part in progress:
+            if isinstance(part, Reasoned):
+                lines.append(part.line)
+            elif isinstance(part, Found):
+                return rendering.whole(part, "".join(lines))
     raise AssertionError("the last progress is what was found")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from adascale.engine.search.events import ModelDescription
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Turn
 
@@ -24,6 +24,9 @@ EFFORTS: Mapping[str, ServedEffort] = {
     "xhigh": "max",
 }
 """The clients' names of efforts and ours."""
+
+_MAX_NAME = 200
+"""Characters of an unknown model's name that are repeated and compared."""
 
 _MAX_SEED = (1 << 63) - 1
 
@@ -60,6 +63,11 @@ class AnswerRequest:
     stream: bool = False
 
 
+def public_name(model: GeneratorDescription | PRMDescription) -> str:
+    """The name of a model; one that is a path goes by its file's name, which says no folder."""
+    return model.file.removesuffix(".gguf") if model.name.endswith(".gguf") else model.name
+
+
 @dataclass(frozen=True, slots=True)
 class ServedModel:
     """The model of this server.
@@ -76,12 +84,9 @@ class ServedModel:
 
     @classmethod
     def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
-        """The model of an open session; one that is a path goes by its file's name, which says no folder."""
-        generator = models.generator
-        assert generator is not None, "only a log of scripted models has no generator"
-        is_path = generator.name.endswith(".gguf")
-        name = generator.file.removesuffix(".gguf") if is_path else generator.name
-        return cls(name, models.sampling or {}, effort)
+        """The model of an open session."""
+        assert models.generator is not None, "only a log of scripted models has no generator"
+        return cls(public_name(models.generator), models.sampling or {}, effort)
 
     def names(self) -> list[str]:
         """Every name that a request may give: alone, and with an effort."""
@@ -121,8 +126,9 @@ class ServedModel:
             base, _, effort = model.rpartition(":")
             if model == self.name or (base == self.name and effort in EFFORTS):
                 return model
-            near = difflib.get_close_matches(model, self.names(), n=3, cutoff=0.4) or [self.name]
-            text = f'the model "{model}" is not served here; there is {", ".join(near)}'
+            asked = model[:_MAX_NAME]
+            near = difflib.get_close_matches(asked, self.names(), n=3, cutoff=0.4) or [self.name]
+            text = f'the model "{asked}" is not served here; there is {", ".join(near)}'
             raise Refusal(404, text, "model-not-found", name)
 
         return Kind({"type": "string", "enum": self.names()}, read)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import ModeChoice, Strategy, strategy_named
 from adascale.engine.strategies.adaptive import EFFORTS
-from adascale.engine.types import Budget, Problem
+from adascale.engine.types import Budget, Notice, Problem
 
 from .errors import Refusal
 from .hub import Hub
@@ -66,17 +66,23 @@ class Searches:
         """
         self.hub.check_open()
         opened = self.hub.worker.open_models
+        conditions = opened.conditions[asked.problem.kind]
         settings = Settings(
             asked.strategy,
             lower(self.limits, asked.limits),
             secrets.randbits(31) if asked.seed is None else asked.seed,
             seeded_as=_AS_ASK,
-        ).under(opened.conditions[asked.problem.kind])
+        ).under(replace(conditions, warnings=_public(conditions.warnings)))
         try:
             settings = settings.in_mode(asked.mode, opened.modes)
         except UsageError as error:
             raise Refusal.of(error) from error
         return self.hub.search(Request(asked.problem, settings), asked.client, PATIENCE)
+
+
+def _public(warnings: Iterable[Notice]) -> tuple[Notice, ...]:
+    """Those that are for clients: the files of this machine are not."""
+    return tuple(warning for warning in warnings if warning.code != "calibration-unreadable")
 
 
 def strategy_of(effort: ServedEffort) -> Strategy:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
 from scripted_server import Served, served
 
+from adascale.engine.search.settings import Conditions
+from adascale.engine.types import MODE_OF, Notice
 from adascale.serve import app, connection, listener
 from adascale.serve.guard import Access
 
@@ -137,6 +140,23 @@ def test_half_a_surrogate_pair_comes_back_as_it_went_in(server: Served) -> None:
     body = b'{"messages": [{"role": "user", "content": "Say 7 \\ud800"}], "model": "\\ud800"}'
     refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
     assert (refused.status_code, code(refused)) == (404, "model-not-found")
+
+
+def test_a_long_name_of_a_model_is_not_repeated(server: Served) -> None:
+    refused = post(server, {**QUESTION, "model": "x" * 500_000})
+    assert (refused.status_code, code(refused)) == (404, "model-not-found")
+    assert len(refused.content) < 1000
+
+
+def test_warnings_of_files_of_this_machine_are_not_for_clients() -> None:
+    private = Notice("calibration-unreadable", "/home/me/mine.safetensors was changed")
+    public = Notice("calibration-prompt", "the calibration was fitted with another prompt")
+    with served() as server:
+        worker = server.hub.worker
+        models = worker.open_models.conditions["question"].models
+        conditions = dict.fromkeys(MODE_OF, Conditions(models, (private, public)))
+        worker.open_models = replace(worker.open_models, conditions=conditions)
+        assert post(server).json()["adascale"]["warnings"] == [public.message]
 
 
 def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) -> None:

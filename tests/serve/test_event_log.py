@@ -18,6 +18,7 @@ from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
     ModelDescription,
+    PRMDescription,
     SearchFailed,
     SearchFinished,
     SearchStarted,
@@ -27,7 +28,6 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 from adascale.serve.event_log import write_log
-from adascale.serve.request import ServedModel
 from bench.inline import echo
 
 
@@ -128,14 +128,13 @@ def test_a_wrong_field_is_refused_by_its_name(body: dict[str, Any], status: int,
 
 def written(log: Sequence[Event], *, is_readable: bool = False) -> list[Event]:
     """The events of a log as a client reads them."""
-    model = ServedModel("model", {}, "medium")
 
     async def events() -> AsyncIterator[Event]:
         for event in log:
             yield event
 
     async def lines() -> bytes:
-        return b"".join([line async for line in write_log(events(), model, is_readable=is_readable)])
+        return b"".join([line async for line in write_log(events(), is_readable=is_readable)])
 
     found = asyncio.run(lines()).decode().splitlines()
     return [from_json(json.loads(line.removeprefix("data: "))) for line in found if line.startswith("data: ")]
@@ -154,9 +153,11 @@ def test_programs_keep_their_backslashes() -> None:
 
 def test_no_folder_of_this_machine_is_told() -> None:
     generator = GeneratorDescription("/home/me/model.gguf", "model.gguf")
-    models = ModelDescription(generator, calibration={"name": "mine", "path": "/home/me/mine.safetensors"})
+    calibration = {"name": "mine", "path": "/home/me/mine.safetensors"}
+    models = ModelDescription(generator, PRMDescription("/home/me/prm.gguf", "prm.gguf"), calibration)
     started = replace(Log().events[0], models=models)
     [told] = written([started])
     assert isinstance(told, SearchStarted)
     assert told.models.generator == GeneratorDescription("model", "model.gguf")
+    assert told.models.prm == PRMDescription("prm", "prm.gguf")
     assert "/home/me" not in repr(told)
