@@ -19,6 +19,9 @@ from .hub import Hub
 HEAD_SECONDS = 10.0
 """Time that the head of a request may take to arrive."""
 
+WRITE_SECONDS = 60.0
+"""Time that a client may take to read what is buffered for it."""
+
 MAX_HEAD = 16 << 10
 """Bytes of a request's head."""
 
@@ -29,9 +32,13 @@ DRAIN_SECONDS = 30
 
 
 class _PatientProtocol(H11Protocol):
-    """Closes a connection whose request has not a whole head in time; uvicorn would wait for ever."""
+    """Closes a connection whose client does not send a whole head, or does not read, in time.
+
+    uvicorn would wait for ever.
+    """
 
     _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -49,7 +56,18 @@ class _PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that does not read; to abort is for it as if the client had gone."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Wait no longer: it has read."""
+        self._stop_write_timer()
+        super().resume_writing()
 
     @property
     def _awaits_client(self) -> bool:
@@ -64,6 +82,11 @@ class _PatientProtocol(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _close_late(self) -> None:
         self._timer = None

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from scripted_server import EchoPolicy, Served, served
 
+from adascale.serve import listener
 from bench.inline import echo
 
 
@@ -74,6 +75,25 @@ def test_idle_connections_keep_nobody_out(server: Served) -> None:
     assert int(answer(server, 1000)) // 1000 == 1
     for connected in idle:
         connected.close()
+
+
+def test_a_client_that_does_not_read_is_taken_for_gone(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "WRITE_SECONDS", 0.3)
+    server.policy.pause = 0.5
+    server.listener.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    # The log repeats the question.
+    body = json.dumps({"question": "Say 42 " + "x" * 900_000, "effort": "max"})
+    head = f"POST /v1/searches HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall((head + body).encode())
+        while not server.policy.running:
+            time.sleep(0.005)
+        server.wait_until_idle()
+    assert server.policy.batches < 10
 
 
 def test_a_server_that_is_told_to_stop_lets_its_streams_end() -> None:
