@@ -114,14 +114,10 @@ def _limit_memory() -> None:
         return
     import resource
 
-    for kind, wanted in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(kind)[1]
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        try:
-            resource.setrlimit(kind, (limit, limit))
-        except ValueError:
-            if sys.platform == "linux":  # macOS refuses to limit the address space
-                raise
+    from ..programs import confine
+
+    confine.lower_limit(resource.RLIMIT_AS, _MEMORY_BYTES)
+    confine.lower_limit(resource.RLIMIT_CORE, 0)
 
 
 def give_up_rights() -> None:

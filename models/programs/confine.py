@@ -87,13 +87,18 @@ def limit_resources(seconds: int, memory_bytes: int, file_bytes: int) -> None:
         resource.RLIMIT_CORE: 0,
     }
     for which, limit in limits.items():
-        hard = resource.getrlimit(which)[1]
-        lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        try:
-            resource.setrlimit(which, (lowest, lowest))
-        except ValueError:
-            if sys.platform == "linux":  # macOS refuses to limit the address space
-                raise
+        lower_limit(which, limit)
+
+
+def lower_limit(which: int, limit: int) -> None:
+    """Set the soft and the hard limit of a resource, never above the hard one that is there."""
+    hard = resource.getrlimit(which)[1]
+    lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    try:
+        resource.setrlimit(which, (lowest, lowest))
+    except ValueError:
+        if sys.platform == "linux":  # macOS refuses to limit the address space
+            raise
 
 
 def restrict_files(readable: list[str]) -> None:
