@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--more", type=int, default=2, help="hidden tests that are given too")
-    parser.add_argument("--every", type=int, default=1, help="only in every so-manieth task")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only in every Nth task")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
     records = [json.loads(line) for line in args.data.read_text(encoding="utf-8").splitlines()]
