@@ -96,9 +96,12 @@ def parse(ref: str) -> Path | ModelReference:
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
-    if ref.startswith("file:"):
-        return Path(unquote(urlsplit(ref).path)).expanduser()
-    path = Path(ref).expanduser()
+    try:
+        if ref.startswith("file:"):
+            return Path(unquote(urlsplit(ref).path)).expanduser()
+        path = Path(ref).expanduser()
+    except (ValueError, RuntimeError) as error:  # no URL, or the home of a user that there is not
+        raise _unknown_model_error(ref) from error
     if path.is_file():
         return path
     spec = catalog().get(ref)
