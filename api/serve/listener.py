@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import h11
 import uvicorn
@@ -27,6 +29,9 @@ MAX_HEAD = 16 << 10
 
 MAX_CONNECTIONS = 1024
 
+_FILES = 4 * MAX_CONNECTIONS
+"""Open files that the process should be allowed: many systems allow 1,024, and connections come in bursts."""
+
 DRAIN_SECONDS = 30
 """Time that running searches have when the server is told to stop; then they are cancelled."""
 
@@ -41,8 +46,10 @@ class _PatientProtocol(H11Protocol):
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head."""
+        """Begin to wait for the first head; one connection too many is closed, as each is an open file."""
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.transport.abort()
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -138,6 +145,7 @@ class Listener(uvicorn.Server):
         Raises:
             AdascaleError: the worker has ended with it, as where a model cannot be opened.
         """
+        _allow_files()
         self.run(sockets=[self._bound])
         if self._hub.error is not None:
             raise self._hub.error
@@ -148,8 +156,27 @@ class Listener(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, and say where."""
+        asyncio.get_running_loop().set_exception_handler(_report)
         await super().startup(sockets)
         self._on_start(self.url)
+
+
+def _allow_files() -> None:
+    """Raise the limit of open files to ``_FILES`` where it is lower, as far as the system lets us."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error of the event loop, but not each connection that has to wait for a free file."""
+    if getattr(context.get("exception"), "errno", None) not in (errno.EMFILE, errno.ENFILE):
+        loop.default_exception_handler(context)
 
 
 def bind(host: str, port: int) -> socket.socket:

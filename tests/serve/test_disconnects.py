@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import httpx2
 import pytest
@@ -75,6 +79,41 @@ def test_idle_connections_keep_nobody_out(server: Served) -> None:
     assert int(answer(server, 1000)) // 1000 == 1
     for connected in idle:
         connected.close()
+
+
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+from scripted_server import served
+with served() as server:
+    print(server.url, flush=True)
+    input()
+"""
+
+
+def test_more_connections_than_files_do_not_end_the_server() -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", FEW_FILES], env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        url = process.stdout.readline().strip()
+        port = int(url.rpartition(":")[2])
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        time.sleep(0.5)
+        for connected in idle:
+            connected.close()
+        assert httpx2.get(f"{url}/health", timeout=20).json() == {"status": "ok"}
+        _, said = process.communicate("\n")
+        assert (process.returncode, said) == (0, "")
+
+
+def test_connections_above_the_limit_are_closed(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
+    with ExitStack() as opened:
+        for _ in range(2):
+            opened.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        one_more = opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        with suppress(ConnectionResetError):
+            assert one_more.recv(1) == b""
 
 
 def test_a_client_that_does_not_read_is_taken_for_gone(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +20,11 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
 from adascale.serve import connection
 from adascale.serve.guard import Access
+from adascale.serve.hub import Hub
 from adascale.serve.mcp.results import Check
-from bench.inline import echo
+from adascale.serve.mcp.server import make_mcp
+from adascale.serve.searches import Searches
+from bench.inline import InlineWorker, echo
 
 MODES = ("legacy", "auto")
 """Clients that shake hands and have a session, and those of the protocol's version of 2026."""
@@ -169,6 +174,13 @@ def test_a_body_that_does_not_come_is_refused_quietly(
                 hasty.sendall(head)
             assert b" 408 " in patient.recv(65_536)
     assert capfd.readouterr().err == ""
+
+
+def test_the_log_of_the_process_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    level = logging.root.level
+    make_mcp(Searches(Hub(lambda: nullcontext(InlineWorker(EchoPolicy(echo))), 1, 1)))
+    assert (logging.root.handlers, logging.root.level) == ([], level)
 
 
 def test_the_guard_stands_before_the_tools() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mcp.server import MCPServer
@@ -31,9 +34,8 @@ _INSTRUCTIONS = (
 
 def make_mcp(searches: Searches) -> MCPServer[Any]:
     """The server of the tools, for either transport."""
-    server = MCPServer[Any](
-        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="ERROR"
-    )
+    with _same_log():
+        server = MCPServer[Any]("adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__)
     tools = Tools(searches)
     for tool in (tools.solve, tools.code, tools.check):
         server.add_tool(
@@ -42,6 +44,19 @@ def make_mcp(searches: Searches) -> MCPServer[Any]:
             annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
         )
     return server
+
+
+@contextmanager
+def _same_log() -> Iterator[None]:
+    """Undo what MCPServer does to the log of the whole process, and keep its own to errors.
+
+    Its handler draws tracebacks with the source, and where no file can be opened it raises in the event loop.
+    """
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    logging.getLogger("mcp").setLevel(logging.ERROR)
 
 
 def http_route(server: MCPServer[Any]) -> Route:
