@@ -104,6 +104,8 @@ def parse(ref: str) -> Path | ModelReference:
         raise _unknown_model_error(ref) from error
     if path.is_file():
         return path
+    if not ref:  # as a path it is this folder
+        raise _unknown_model_error(ref)
     spec = catalog().get(ref)
     if spec is not None:
         return _reference_to(spec, spec.name)

@@ -72,7 +72,7 @@ def test_the_repository_of_a_known_model_gets_its_pins() -> None:
     assert other.exact() is None
 
 
-@pytest.mark.parametrize("ref", ["~no-such-user/m.gguf", "file:~no-such-user/m.gguf", "file://[m.gguf"])
+@pytest.mark.parametrize("ref", ["", "~no-such-user/m.gguf", "file:~no-such-user/m.gguf", "file://[m.gguf"])
 def test_a_path_that_cannot_be_one_is_no_model(ref: str) -> None:
     with pytest.raises(ModelNotFoundError, match="no model called"):
         parse(ref)
