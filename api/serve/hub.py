@@ -27,8 +27,7 @@ from .errors import Refusal
 
 HubState = Literal["loading", "ready", "ended"]
 
-
-_NEWS = 0.2
+_LATEST_SHARE = 0.2
 """Share of the latest search in what searches usually take."""
 
 _CLOSE_SECONDS = 10.0
@@ -241,7 +240,7 @@ class Hub:
     def _note_time(self, seconds: float) -> None:
         """A search has taken so long; older ones count less and less."""
         usual = self._usual_seconds or seconds
-        self._usual_seconds = usual + _NEWS * (seconds - usual)
+        self._usual_seconds = usual + _LATEST_SHARE * (seconds - usual)
 
     def _drop(self, id_: str) -> None:
         """A search that was abandoned before the worker took it."""
