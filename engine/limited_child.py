@@ -83,6 +83,8 @@ class LimitedChild:
             AdascaleError: it does not start.
         """
         with self._lock:
+            if self._process is not None and self._process.poll() is not None:
+                self._stop()  # it was ended between two requests, which is no fault of this one
             process = self._process or self._start()
             line = b""
             try:
