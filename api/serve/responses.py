@@ -21,6 +21,7 @@ from .fields import (
     one_of,
     only,
     shape,
+    wrong,
 )
 from .follow import Begun
 from .found import Found, TokenCount
@@ -64,6 +65,8 @@ def _input() -> Kind:
 
     def read(value: Any, name: str) -> list[JsonObject]:
         if isinstance(value, str):
+            if not value.strip():
+                raise wrong(name, "is empty", "empty-question")
             return [{"role": "user", "content": value}]
         given: list[JsonObject] = items.read(value, name)
         return given

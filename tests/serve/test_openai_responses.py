@@ -133,6 +133,7 @@ def test_a_limit_of_tokens_holds(client: openai.OpenAI) -> None:
     ("body", "param"),
     [
         ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"input": " "}, "input"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"store": True}, "store"),
