@@ -10,7 +10,7 @@ import pytest
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.options import SYSTEM_PROMPT, SamplingParams
+from adascale.models.options import CODE_PROMPT, SYSTEM_PROMPT, SamplingParams
 from adascale.models.session import WINDOW
 
 FITTING = {
@@ -21,20 +21,25 @@ FITTING = {
     "multiarith.jsonl",
     "singleop.jsonl",
     "addsub.jsonl",
+    "mbpp-fit-mixed.jsonl",  # bench/evidence/given_tests.py
 }
 SHIPPED = sorted(shipped_folder().glob(f"*{SUFFIX}"))
 
 
 def test_the_default_model_and_the_small_ones_have_one() -> None:
-    wanted = (DEFAULT_GENERATOR, "qwen2.5-coder-0.5b", "smollm2-135m")
-    assert {f"{name}+probe" for name in wanted} == {load_artefact(path).card.name for path in SHIPPED}
+    coders = (DEFAULT_GENERATOR, "qwen2.5-coder-0.5b")
+    wanted = {f"{name}+probe" for name in (*coders, "smollm2-135m")} | {
+        f"{name}+probe+code" for name in coders
+    }
+    assert {load_artefact(path).card.name for path in SHIPPED} == wanted
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name.removesuffix(SUFFIX))
 def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Path) -> None:
     card = load_artefact(path).card
-    name, _, prm = card.name.partition("+")
+    name, prm, *kind = card.name.split("+")
     assert (card.fingerprint.generator, prm) == (catalog()[name].sha256, "probe")
+    assert card.fingerprint.kind == ("task" if kind == ["code"] else "question")
     assert path.stat().st_size <= 4_000_000
     assert set(card.data) <= FITTING
     usual = SamplingParams().record()
@@ -43,6 +48,7 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     assert card.fingerprint.window == WINDOW
 
 
-def test_the_prompt_is_the_one_that_they_were_fitted_with() -> None:
+def test_the_prompts_are_those_that_they_were_fitted_with() -> None:
     """Another prompt makes every shipped calibration warn: fit them again, then change this."""
-    assert hashlib.sha256(SYSTEM_PROMPT.encode()).hexdigest()[:12] == "8037240ec75c"
+    prompts = [hashlib.sha256(prompt.encode()).hexdigest()[:12] for prompt in (SYSTEM_PROMPT, CODE_PROMPT)]
+    assert prompts == ["8037240ec75c", "2e7d1832540f"]
