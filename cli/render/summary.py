@@ -50,10 +50,12 @@ def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
     done = plural(len(state.candidates), "program")
     most = f" of {state.at_most}" if task.given.tests and state.at_most else ""
     facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
-    if state.confidence is not None and state.confidence.calibrated:
-        facts.append(f"{score_text(state)} that it also passes others like them")
+    if trial is not None and not trial.fails and state.confidence is not None and state.confidence.calibrated:
+        beyond = "it also passes others like them" if trial.verdicts else "it is right"
+        facts.append(f"{score_text(state)} that {beyond}")
     reason = state.result.stop_reason if state.result else "interrupted"
-    cost = [tokens_text(state), duration(state.t), *([_CUT_SHORT[reason]] if reason in _CUT_SHORT else [])]
+    ended = {**_CUT_SHORT, "hopeless": "given up: another one would hardly pass"}
+    cost = [tokens_text(state), duration(state.t), *([ended[reason]] if reason in ended else [])]
     style = STYLES["answer" if trial is not None and trial.passes else "low"]
     return Text().append(words, style).append(f"  {', '.join([*facts, *cost])}")
 

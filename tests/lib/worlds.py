@@ -22,7 +22,7 @@ from adascale.engine.calibration.models import StageData
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.code.task import read_task
 from adascale.engine.evaluation.judging import HiddenTests, right_nodes
-from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -205,13 +205,13 @@ def tasks(count: int, start: int = 0) -> list[Problem]:
     return [Problem(f"t{i}", f"Square n, way {i}.", task=task) for i in range(start, start + count)]
 
 
-def code_driver(slots: int = 8) -> Driver:
+def code_driver(calibrator: Calibrator | None = None) -> Driver:
     """Writes and runs programs for tasks."""
     clock = itertools.count()
     return Driver(
-        ReadingPolicy(squaring, slots),
+        ReadingPolicy(squaring, 8),
         SequenceLogprob(),
-        Uncalibrated(),
+        calibrator or Uncalibrated(),
         lambda: float(next(clock)),
         executor=ScriptedExecutor(run_here),
     )

@@ -1,14 +1,21 @@
 """Model text and one-line summaries: harmless, and of a known width."""
 
+from dataclasses import replace
+
 import pytest
 from rich.cells import cell_len
 from sample_log import Log, pens
+from worlds import code_driver, fitted_code, tasks
 
 from adascale.cli.render.frame import final_frame, live_frame, status_line
+from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import summary, support, why
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.search.events import PromptRead
-from adascale.engine.types import ROOT, Estimate, Usage
+from adascale.engine.code.suite import CodeTask
+from adascale.engine.search.events import Event, PromptRead
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Passing
+from adascale.engine.types import ROOT, Estimate, Problem, Usage
 
 
 @pytest.mark.parametrize(
@@ -137,3 +144,29 @@ def test_each_mode_has_its_estimate_of_the_question() -> None:
     log.program("print(8)", 0.9, output="8\n", answer="8")
     log.end()
     assert "question .54 in prose, .61 as a program" in why(log.state())
+
+
+def code_states(asked: list[Problem]) -> list[ViewState]:
+    """The ends of calibrated searches for programs."""
+    logs: dict[str, list[Event]] = {}
+    settings = Settings(Passing(samples=3, hopeless=0.5))
+    for problem, event in code_driver(fitted_code().calibration).run(asked, settings):
+        logs.setdefault(problem.id, []).append(event)
+    return [ViewState.of(log) for log in logs.values()]
+
+
+def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> None:
+    states = code_states(tasks(30, 2000))
+    told = {True: 0, False: 0}
+    for state in states:
+        line, result = summary(state, UNICODE).plain, state.result
+        passes = line.startswith("passes 1 of 1")
+        told[passes] += 1
+        assert ("that it also passes others like them" in line) == passes
+        assert ("p ." in line) == passes
+        assert result is not None
+        assert ("another one would hardly pass" in line) == (result.stop_reason == "hopeless")
+    assert min(told.values()) > 2
+    untested = [replace(task, task=CodeTask()) for task in tasks(3, 2000)]
+    for state in code_states(untested):
+        assert "that it is right" in summary(state, UNICODE).plain
