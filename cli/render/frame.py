@@ -138,11 +138,12 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
     standing, most = state.tree.standing, state.at_most
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
-    if not {"stop_at", "min_gain"} <= state.started.params.keys():
+    params = state.started.params
+    if "stop_at" not in params:
         return _fact_line("stops", [drawn], frame)
-    facts = [f"at {chance(float(state.started.params['stop_at']))}", drawn]
-    if standing is not None and standing.gain is not None:
-        gain, least = (decimal(value, "+.2g") for value in (standing.gain, state.started.params["min_gain"]))
+    facts = [f"at {chance(float(params['stop_at']))}", drawn]
+    if standing is not None and standing.gain is not None and "min_gain" in params:
+        gain, least = (decimal(value, "+.2g") for value in (standing.gain, params["min_gain"]))
         facts.append(f"next adds {gain}, ends below {least}")
     return _fact_line("stops", facts, frame)
 
