@@ -26,7 +26,7 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
     unique: dict[str, CodeTest] = {}
     for test in map(_with_modules, tests):
         unique.setdefault(normal_form(test.text), test)
-    needs = [_program_names(test) for test in unique.values()]
+    needs = [_program_names(test, entry_point) for test in unique.values()]
     if not needs:
         return Suite((), entry_point or "")
     shared = [name for name in needs[0] if all(name in names for names in needs)]
@@ -45,9 +45,12 @@ def _with_modules(test: CodeTest) -> CodeTest:
     return CodeTest(test.source, "\n".join(filter(None, [*lines, test.setup]))) if lines else test
 
 
-def _program_names(test: CodeTest) -> tuple[str, ...]:
-    """What a test needs of the program: first what it calls, as arguments may be constants of the program."""
-    needed = outside_names(test.text)
+def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:
+    """What a test needs of the program: first what it calls, as arguments may be constants of the program.
+
+    A task may ask for a function that is named as a builtin; then its entry point says so.
+    """
+    needed = outside_names(test.text, () if entry_point is None else (entry_point,))
     if not needed:
         raise UsageError(
             "a test names nothing that a program could define, so it ends alike whatever the program",

@@ -68,11 +68,12 @@ def is_literal(text: str) -> bool:
     return False
 
 
-def outside_names(source: str) -> tuple[str, ...]:
+def outside_names(source: str, replaced: Collection[str] = ()) -> tuple[str, ...]:
     """Names that a source reads and neither binds nor finds among the builtins, by first appearance.
 
     Args:
         source: That ``parse`` accepts.
+        replaced: Builtins that something else replaces, so that they count.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -88,7 +89,7 @@ def outside_names(source: str) -> tuple[str, ...]:
                 bound.add(symbol.get_name())
             if symbol.is_global() and symbol.is_referenced():
                 read.add(symbol.get_name())
-    missing = read - bound - _BUILTINS
+    missing = read - bound - (_BUILTINS - set(replaced))
     return tuple(name for name in names(parse(source)) if name in missing)
 
 

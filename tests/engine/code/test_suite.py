@@ -13,6 +13,15 @@ def entry_point(*sources: str) -> str:
     return suite_of([CodeTest(source) for source in sources]).entry_point
 
 
+def test_a_function_may_be_named_as_a_builtin_where_the_task_says_so() -> None:
+    test = CodeTest("assert sum(10, 15) == 6")
+    assert suite_of([test], "sum").entry_point == "sum"
+    with pytest.raises(UsageError, match="names nothing"):
+        suite_of([test])
+    with pytest.raises(UsageError, match="names nothing"):
+        suite_of([test], "f")
+
+
 def test_the_function_that_all_tests_name_is_the_entry_point() -> None:
     assert entry_point("assert f(2) == 4") == "f"
     assert entry_point("assert abs(f(2) - 4) < 1e-6") == "f"
