@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -57,13 +58,24 @@ def replying(*parts: str) -> Iterator[str]:
         def reply() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(1 << 16)
+                read_request(connection)  # unread bytes would make the end of the answer a reset
                 connection.sendall("\r\n".join(parts).encode())
 
         thread = threading.Thread(target=reply, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.join(10)
+
+
+def read_request(connection: socket.socket) -> None:
+    """Read a request to the end of its body."""
+    request = b""
+    while True:
+        request += connection.recv(1 << 16)
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return
 
 
 def log_of(*events: dict[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -20,6 +19,7 @@ from home import Home, write_questions
 from adascale.cli.commands import evaluate
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.search.events import ModelDescription
+from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Notice
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,dvts:4,adaptive-consistency,adaptive"
@@ -154,9 +154,9 @@ def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2/program,cpff", 1)])
 def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warned: int) -> None:
     prose = ModelDescription(calibration={"name": "of prose"})
-    session = SimpleNamespace(describe=lambda: prose, warnings=[Notice("other", "another warning")])
+    conditions = Conditions(prose, (Notice("other", "another warning"),))
 
-    found = [notice.code for notice in evaluate._warnings(session, parse_contestants(strategies, {}))]
+    found = [notice.code for notice in evaluate._warnings(conditions, parse_contestants(strategies, {}))]
 
     assert found == ["other", *["uncalibrated-programs"] * warned]
 
@@ -184,6 +184,6 @@ def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> No
     assert 'has no field "hidden"' in home.run(*command).stderr
     path.write_text("\n".join([json.dumps(tasks[0]), '{"question": "1 + 1?", "answer": 2}']))
     mixed = home.run(*command)
-    assert (mixed.returncode, "evaluate them apart" in mixed.stderr) == (2, True)
+    assert (mixed.returncode, "once for each kind" in mixed.stderr) == (2, True)
     path.write_text('{"question": "1 + 1?", "answer": 2}\n')
     assert "passing searches for programs" in home.run(*command).stderr

@@ -98,7 +98,7 @@ def test_the_report_has_columns_of_code_tasks() -> None:
 
 def test_who_takes_part_with_code_tasks() -> None:
     [low] = in_code(parse_contestants("passing@low", {"samples": 16}))
-    assert low.strategy == Passing(samples=4, hopeless=0.1)
+    assert low.strategy == Passing(samples=4, hopeless=0.3)
     with pytest.raises(UsageError, match="trees of steps"):
         in_code(parse_contestants("beam:4", {}))
 
