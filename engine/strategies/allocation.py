@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ..answers.rates import rate_of
 from ..types import Estimate
 
 CONFIDENCE = 0.99
@@ -25,6 +24,12 @@ PAPER: Mapping[str, float] = {
 """Of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps; with it temperature .7."""
 
 PAPER_TEMPERATURE = 0.7
+
+_Z = 1.2816
+"""The 90 % quantile of the standard normal distribution."""
+
+_STRENGTHS = 0.1, 100.0
+"""Samples that an estimate is worth, at least and at most."""
 
 _EPS = 1e-4
 """Probabilities are kept this far from 0 and 1, as the paper's code does."""
@@ -88,10 +93,23 @@ def chance_of_success(question: Estimate, failures: int, left: int) -> float:
         failures: Samples so far.
         left: Samples that may still be drawn.
     """
-    a, b = rate_of(question)
+    a, b = _rate(question)
     b += failures
     all_fail = math.lgamma(b + left) - math.lgamma(a + b + left) - math.lgamma(b) + math.lgamma(a + b)
     return 1.0 - math.exp(all_fail)
+
+
+def _rate(question: Estimate) -> tuple[float, float]:
+    """``alpha, beta`` of P(a sample succeeds): the mean of the estimate, and the variance of its quantiles.
+
+    Where an estimate knows little of its question, the first samples tell much: most tasks are solved nearly
+    always or nearly never.
+    """
+    mean = min(max(question.median, _EPS), 1.0 - _EPS)
+    deviation = max((question.upper - question.lower) / (2.0 * _Z), 1e-3)
+    low, high = _STRENGTHS
+    strength = min(max(mean * (1.0 - mean) / deviation**2 - 1.0, low), high)
+    return mean * strength, (1.0 - mean) * strength
 
 
 def _samples_needed(p: float, confidence: float) -> float:
