@@ -50,17 +50,21 @@ def test_dependencies_point_inward(folder: str) -> None:
             assert top in sys.stdlib_module_names or top in MAY_IMPORT[folder], f"{path} imports {name}"
 
 
-CLI_ROOMS = ("terminal", "disk", "report", "render", "export", "options", "commands")
-"""Rooms of the command line; each may need those before it."""
+ROOMS = {
+    "cli": ("terminal", "disk", "report", "render", "export", "options", "commands"),
+    "api/serve": ("page", "http", "search", "protocols", "mcp"),
+}
+"""Rooms of a folder; each may need those before it."""
+
+BESIDE_ROOMS = {"commands": {"exit_codes", "open_models"}}
+"""Files beside the rooms that a room needs too."""
 
 
-@pytest.mark.parametrize("room", CLI_ROOMS)
-def test_rooms_of_the_command_line_need_each_other_one_way(room: str) -> None:
-    allowed = {
-        *CLI_ROOMS[: CLI_ROOMS.index(room)],
-        *(["exit_codes", "open_models"] if room == "commands" else []),
-    }
-    for path in sorted((ROOT / "cli" / room).rglob("*.py")):
+@pytest.mark.parametrize(("folder", "room"), [(folder, room) for folder in ROOMS for room in ROOMS[folder]])
+def test_rooms_need_each_other_one_way(folder: str, room: str) -> None:
+    before = ROOMS[folder][: ROOMS[folder].index(room)]
+    allowed = {*before, *BESIDE_ROOMS.get(room, ())}
+    for path in sorted((ROOT / folder / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level == 2:
                 for name in [node.module] if node.module else [alias.name for alias in node.names]:

@@ -21,25 +21,24 @@ from starlette.routing import Route
 from adascale import __version__
 from adascale.engine.types import Budget, Problem
 
-from . import event_log
-from .chat import CHAT
-from .connection import EventStream, read_body, while_connected
-from .errors import Refusal
-from .fields import JsonObject
-from .follow import Progress, follow
-from .guard import Access, Guard
-from .hub import Hub
-from .json_response import json_response, refusal_response
-from .json_text import read_object
+from .http.connection import EventStream, read_body, while_connected
+from .http.errors import Refusal
+from .http.fields import JsonObject
+from .http.guard import Access, Guard
+from .http.json_body import json_response, read_object, refusal_response
 from .mcp.server import http_route, make_mcp
-from .messages import MESSAGES
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .openapi import openapi
 from .page.files import page_routes
-from .rendering import Dialect, Rendering, Stamp, collect, stream
-from .request import Fields, ServedEffort, ServedModel
-from .responses import RESPONSES
-from .searches import Ask, Searches, strategy_of
+from .protocols import event_log
+from .protocols.chat import CHAT
+from .protocols.messages import MESSAGES
+from .protocols.rendering import Dialect, Rendering, Stamp, collect, stream
+from .protocols.responses import RESPONSES
+from .search.follow import Progress, follow
+from .search.hub import Hub
+from .search.request import Fields, ServedEffort, ServedModel
+from .search.searches import Ask, Searches, strategy_of
 
 DIALECTS = (CHAT, RESPONSES, MESSAGES)
 """The protocols in which a question can be asked."""

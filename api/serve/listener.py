@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from adascale.engine.errors import UsageError, setting
 
 from .app import ServerSettings, make_app
-from .hub import Hub
+from .search.hub import Hub
 
 HEAD_SECONDS = 10.0
 """Time that the head of a request may take to arrive."""

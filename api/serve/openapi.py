@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from starlette.routing import BaseRoute, Route
 
 from .. import __version__
-from .fields import JsonObject
-from .request import Fields, ServedModel
+from .http.fields import JsonObject
+from .search.request import Fields, ServedModel
 
 _ERROR = {
     "type": "object",

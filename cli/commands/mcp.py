@@ -42,9 +42,9 @@ def mcp(*, options: McpOptions) -> None:
             hint="adascale mcp --print-config shows what to paste into the agent's settings",
         )
     try:
-        from adascale.serve.hub import Hub
         from adascale.serve.mcp.server import serve_stdio
-        from adascale.serve.searches import Searches
+        from adascale.serve.search.hub import Hub
+        from adascale.serve.search.searches import Searches
     except ImportError as exc:
         raise UsageError(
             f"the tools need {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"

@@ -36,10 +36,10 @@ def serve(*, options: ServeOptions) -> None:
         )
     try:
         from adascale.serve.app import ServerSettings
-        from adascale.serve.guard import Access
-        from adascale.serve.hub import Hub
+        from adascale.serve.http.guard import Access
         from adascale.serve.listener import Listener, bind
-        from adascale.serve.request import ServedModel
+        from adascale.serve.search.hub import Hub
+        from adascale.serve.search.request import ServedModel
     except ImportError as exc:
         raise UsageError(
             f"the server needs {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"

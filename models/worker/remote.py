@@ -1,4 +1,7 @@
-"""A search in the worker of a running server, over HTTP (``adascale.serve.event_log`` is the other side)."""
+"""A search in the worker of a running server, over HTTP.
+
+The other side is ``adascale.serve.protocols.event_log``.
+"""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLog
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.types import Mode, Problem, Step
 from adascale.serve.app import ServerSettings
-from adascale.serve.guard import Access
-from adascale.serve.hub import Hub
+from adascale.serve.http.guard import Access
 from adascale.serve.listener import Listener, bind
+from adascale.serve.search.hub import Hub
 from bench.inline import InlineWorker, echo
 
 LOCAL = Access("127.0.0.1")

@@ -12,8 +12,9 @@ from scripted_server import Served, served
 
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import MODE_OF, Notice
-from adascale.serve import app, connection, listener
-from adascale.serve.guard import Access
+from adascale.serve import app, listener
+from adascale.serve.http import connection
+from adascale.serve.http.guard import Access
 
 QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
 KEY = "sesame"

@@ -27,7 +27,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
-from adascale.serve.event_log import write_log
+from adascale.serve.protocols.event_log import write_log
 from bench.inline import echo
 
 

@@ -10,10 +10,10 @@ from sample_log import Log, wide
 
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.types import ROOT
-from adascale.serve import follow
-from adascale.serve.follow import Begun, Reasoned, Silent
-from adascale.serve.found import Found
-from adascale.serve.request import AnswerRequest
+from adascale.serve.search import follow
+from adascale.serve.search.follow import Begun, Reasoned, Silent
+from adascale.serve.search.found import Found
+from adascale.serve.search.request import AnswerRequest
 
 REQUEST = AnswerRequest("scripted", "What?", (), "medium")
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scripted_server import LOCAL, EchoPolicy, Served, served
 
 from adascale.serve.app import BODIES, ServerSettings, make_app
-from adascale.serve.hub import Hub
 from adascale.serve.openapi import openapi
-from adascale.serve.request import ServedModel
+from adascale.serve.search.hub import Hub
+from adascale.serve.search.request import ServedModel
 from bench.inline import OPENED, InlineWorker, echo
 
 AT_ONCE = 8

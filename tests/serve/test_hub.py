@@ -14,8 +14,8 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished, S
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem, SearchResult, Usage
-from adascale.serve.errors import Refusal
-from adascale.serve.hub import Hub
+from adascale.serve.http.errors import Refusal
+from adascale.serve.search.hub import Hub
 from bench.inline import OPENED
 
 SETTINGS = Settings(strategy_named("greedy"))

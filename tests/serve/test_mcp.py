@@ -18,12 +18,12 @@ from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
-from adascale.serve import connection
-from adascale.serve.guard import Access
-from adascale.serve.hub import Hub
+from adascale.serve.http import connection
+from adascale.serve.http.guard import Access
 from adascale.serve.mcp.results import Check
 from adascale.serve.mcp.server import make_mcp
-from adascale.serve.searches import Searches
+from adascale.serve.search.hub import Hub
+from adascale.serve.search.searches import Searches
 from bench.inline import InlineWorker, echo
 
 MODES = ("legacy", "auto")

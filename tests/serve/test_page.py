@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.serve.guard import Access
+from adascale.serve.http.guard import Access
 from adascale.serve.page.files import PATHS
 from bench.inline import echo
 

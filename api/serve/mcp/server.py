@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adascale import __version__
 
-from ..connection import read_body
-from ..searches import Searches
+from ..http.connection import read_body
+from ..search.searches import Searches
 from .tools import Tools
 
 PATH = "/mcp"

@@ -24,9 +24,9 @@ from adascale.engine.strategies import passing
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.types import Budget, Problem
 
-from ..errors import Refusal
-from ..progress import progress_line
-from ..searches import Ask, Searches
+from ..http.errors import Refusal
+from ..search.progress import progress_line
+from ..search.searches import Ask, Searches
 from .results import Check, Solution, TestedProgram
 
 Question = Annotated[

@@ -11,8 +11,8 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Turn
 
-from .errors import Refusal
-from .fields import TEXT, Kind, whole, wrong
+from ..http.errors import Refusal
+from ..http.fields import TEXT, Kind, whole, wrong
 
 ServedEffort = Effort | Literal["none"]
 """How hard to try; with ``none`` one solution is written, token by token, and nothing is searched."""

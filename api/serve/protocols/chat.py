@@ -6,13 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..http.errors import Refusal
+from ..http.fields import (
+    FLAG,
+    WITHOUT_EFFECT,
+    JsonObject,
+    Kind,
+    objects,
+    one_of,
+    only,
+    shape,
+    texts,
+    whole,
+    wrong,
+)
+from ..search.follow import Begun
+from ..search.found import Found, TokenCount
+from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
-from .errors import Refusal
-from .fields import FLAG, WITHOUT_EFFECT, JsonObject, Kind, objects, one_of, only, shape, texts, whole, wrong
-from .follow import Begun
-from .found import Found, TokenCount
 from .rendering import COMMENT, Dialect, Stamp, event
-from .request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 
 MAX_ANSWERS = 16
 _MAX_STOPS = 4

@@ -1,10 +1,12 @@
-"""JSON as it comes and goes; a text in it may hold half of a surrogate pair, as a question may."""
+"""JSON bodies of requests and responses; a text in them may hold half of a surrogate pair."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from starlette.responses import Response
 
 from .errors import Refusal
 
@@ -34,6 +36,19 @@ def read_object(body: bytes) -> Mapping[str, Any]:
 def to_bytes(value: Any) -> bytes:
     """JSON in ASCII, without spaces."""
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """A response with a JSON value."""
+    return Response(to_bytes(value), status, media_type="application/json")
+
+
+def refusal_response(refusal: Refusal, path: str) -> Response:
+    """The response for a refusal, in the shape that clients of this path expect."""
+    is_anthropic = path.startswith("/v1/messages")
+    response = json_response(refusal.anthropic_body() if is_anthropic else refusal.body(), refusal.status)
+    response.headers.update(refusal.headers)
+    return response
 
 
 def _depth(value: Any) -> int:

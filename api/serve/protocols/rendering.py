@@ -7,12 +7,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .errors import Refusal
-from .fields import JsonObject
-from .follow import Begun, Progress, Reasoned, Silent, Written
-from .found import Found
-from .json_text import to_bytes
-from .request import AnswerRequest, Fields, ServedModel
+from ..http.errors import Refusal
+from ..http.fields import JsonObject
+from ..http.json_body import to_bytes
+from ..search.follow import Begun, Progress, Reasoned, Silent, Written
+from ..search.found import Found
+from ..search.request import AnswerRequest, Fields, ServedModel
 
 COMMENT = b": searching\n\n"
 """A server-sent event that says nothing."""

@@ -22,10 +22,10 @@ from adascale.engine.search.events import (
 from adascale.engine.strategies import ModeChoice
 from adascale.engine.types import BranchId, Budget, Problem
 
+from ..http.fields import FLAG, TEXT, JsonObject, Kind, number, one_of, shape, wrong
+from ..search.request import EFFORTS, SEED, TOKENS, ServedModel, public_name
+from ..search.searches import Ask, strategy_of
 from . import rendering
-from .fields import FLAG, TEXT, JsonObject, Kind, number, one_of, shape, wrong
-from .request import EFFORTS, SEED, TOKENS, ServedModel, public_name
-from .searches import Ask, strategy_of
 
 PATH = "/v1/searches"
 

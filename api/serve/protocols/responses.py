@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 from adascale.engine.types import Turn
 
-from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
-from .errors import Refusal
-from .fields import (
+from ..http.errors import Refusal
+from ..http.fields import (
     FLAG,
     TEXT,
     WITHOUT_EFFECT,
@@ -23,10 +22,11 @@ from .fields import (
     shape,
     wrong,
 )
-from .follow import Begun
-from .found import Found, TokenCount
+from ..search.follow import Begun
+from ..search.found import Found, TokenCount
+from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
+from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
 from .rendering import COMMENT, Dialect, Stamp, event
-from .request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 
 _ITEM = {"id": WITHOUT_EFFECT, "status": WITHOUT_EFFECT}
 

@@ -23,7 +23,7 @@ from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 from adascale.models.worker.messages import ModelsOpened
 
-from .errors import Refusal
+from ..http.errors import Refusal
 
 HubState = Literal["loading", "ready", "ended"]
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..page import files as page_files
 from .errors import Refusal
-from .json_response import refusal_response
-from .page import files as page_files
+from .json_body import refusal_response
 
 _OPEN = frozenset({"/health", *page_files.PATHS})
 """Paths that need no key: what runs a server asks them, and a browser before its user has typed one."""

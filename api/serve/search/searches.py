@@ -14,7 +14,7 @@ from adascale.engine.strategies import ModeChoice, Strategy, strategy_named
 from adascale.engine.strategies.adaptive import EFFORTS
 from adascale.engine.types import Budget, Notice, Problem
 
-from .errors import Refusal
+from ..http.errors import Refusal
 from .hub import Hub
 from .request import ServedEffort
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from adascale.engine.types import Turn
 
+from ..http.errors import Refusal
+from ..http.fields import FLAG, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, one_of, only, shape, texts
+from ..search.follow import Begun
+from ..search.found import Choice, Found, TokenCount
+from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, content, read_conversation, text_part
-from .errors import Refusal
-from .fields import FLAG, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, one_of, only, shape, texts
-from .follow import Begun
-from .found import Choice, Found, TokenCount
 from .rendering import Dialect, Stamp, event
-from .request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 
 _MAX_STOPS = 16
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from adascale.engine.types import Role, Turn
 
-from .fields import TEXT, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, only, shape, wrong
+from ..http.fields import TEXT, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, only, shape, wrong
 
 MAX_MESSAGES = 512
 """Messages of a conversation, and parts of a message."""

@@ -19,7 +19,7 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.types import Usage
 
-from .errors import Refusal
+from ..http.errors import Refusal
 from .found import Found, cut_at_stop
 from .progress import progress_line
 from .request import AnswerRequest
