@@ -30,8 +30,8 @@ STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
 }
 """What has an estimate: a question in the prompt of each mode, an unfinished and a finished solution."""
 
-QUESTION: Mapping[Mode, Stage] = {"prose": "question", "program": "program question", "code": "task"}
-FINISHED: Mapping[Mode, Stage] = {"prose": "finished", "program": "program", "code": "code"}
+QUESTION: Mapping[Mode, Stage] = {mode: stages[0] for mode, stages in STAGES_OF.items()}
+FINISHED: Mapping[Mode, Stage] = {mode: stages[-1] for mode, stages in STAGES_OF.items()}
 
 BLOCKS: dict[Stage, tuple[str, ...]] = {
     "question": ("question",),
