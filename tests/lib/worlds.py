@@ -104,11 +104,7 @@ def reading(level: float, rng: random.Random) -> Reading:
 
 def program(prefix: Prefix, rng: random.Random) -> Step:
     """A program that prints the right answer, repeats one mistake, or fails."""
-    level = 0.8 * ease(prefix.problem) + 0.5
-    right = rng.random() < 1 / (1 + math.exp(-level))
-    text = "print(18)" if right else rng.choice(["print(36)", "print(36)", "1 / 0"])
-    step = scripted_step(f"```python\n{text}\n```", "stop", -rng.random())
-    return replace(step, reading=reading(level, rng))
+    return _program_step(prefix, rng, "print(18)", ["print(36)", "print(36)", "1 / 0"])
 
 
 def execute(source: str) -> Execution:
@@ -118,10 +114,15 @@ def execute(source: str) -> Execution:
 
 def squaring(prefix: Prefix, rng: random.Random) -> Step:
     """A program that squares, doubles (which passes the given test alone), or adds, which is wrong."""
+    right, *wrong = (f"def f(n):\n    return {body}" for body in ("n * n", "n + n", "n + 7", "n + 9"))
+    return _program_step(prefix, rng, right, wrong)
+
+
+def _program_step(prefix: Prefix, rng: random.Random, right: str, wrong: Sequence[str]) -> Step:
+    """The right program as often as the question is easy, else one of the wrong ones."""
     level = 0.8 * ease(prefix.problem) + 0.5
-    right = rng.random() < 1 / (1 + math.exp(-level))
-    body = "n * n" if right else rng.choice(["n + n", "n + 7", "n + 9"])
-    step = scripted_step(f"```python\ndef f(n):\n    return {body}\n```", "stop", -rng.random())
+    text = right if rng.random() < 1 / (1 + math.exp(-level)) else rng.choice(wrong)
+    step = scripted_step(f"```python\n{text}\n```", "stop", -rng.random())
     return replace(step, reading=reading(level, rng))
 
 
