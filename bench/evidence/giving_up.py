@@ -1,10 +1,11 @@
-"""When to give up a code task: ``passing`` played back from rollouts, at several limits of hopelessness.
+"""When ``passing`` should give a code task up: its search, played back at several values of ``hopeless``.
 
     python -m bench.evidence.giving_up ~/.local/share/adascale/rollouts/STORE.sqlite mbpp-fit-mixed.jsonl
 
-The estimates are those of heads that never saw the task. Rollouts are kept in an order of their own, so the
-likeliest program stands for the greedy one, and the others are played back in several random orders. A task
-is hopeless where none of its programs is right.
+The store has the programs that ``adascale calibrate fit`` drew of the tasks. Nothing is generated: a search
+takes the program with the highest mean log-probability first, for the greedy one, and the others in a random
+order, ``--orders`` of them. The estimate of a task is that of heads that were fitted without it. A task
+is called hopeless where none of its programs is right.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +36,7 @@ LIMITS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class Program:
     """A program: its tokens, whether it passes the given tests, and whether it is right."""
 
     tokens: int
@@ -42,24 +45,41 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """The greedy program, the others, and the task's estimate."""
+class Search:
+    """How a search ended: whether its answer is right, its tokens, and the programs that it drew."""
 
-    greedy: Draw
-    others: Sequence[Draw]
+    right: bool
+    tokens: int
+    programs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The greedy program, the others, and P(a program is right) before the first one."""
+
+    greedy: Program
+    others: Sequence[Program]
     estimate: Estimate
 
-    def spend(self, samples: int, limit: float, rng: np.random.Generator) -> tuple[bool, int, int]:
-        """Whether ``passing`` ends right, its tokens, and the programs that it draws, in a random order."""
+    @classmethod
+    def of(cls, rollouts: Rollouts, estimate: Estimate) -> Task:
+        """The programs of a task, the likeliest one as the greedy one."""
+        nodes = rollouts.samples()
+        likeliest = max(nodes, key=lambda node: float(rollouts.logprob[node] / rollouts.tokens[node]))
+        others = [_program(rollouts, node) for node in nodes if node != likeliest]
+        return cls(_program(rollouts, likeliest), others, estimate)
+
+    def search(self, samples: int, limit: float, rng: np.random.Generator) -> Search:
+        """``passing`` with so many samples, which gives up below ``limit``; the others in a random order."""
         order = [self.greedy, *(self.others[at] for at in rng.permutation(len(self.others)))][:samples]
         tokens = 0
-        for drawn, program in enumerate(order, start=1):
+        for count, program in enumerate(order, start=1):
             tokens += program.tokens
             if program.passes:
-                return program.right, tokens, drawn
-            if chance_of_success(self.estimate, drawn, samples - drawn) < limit:
-                return False, tokens, drawn
-        return False, tokens, len(order)
+                return Search(program.right, tokens, count)
+            if chance_of_success(self.estimate, count, samples - count) < limit:
+                return Search(False, tokens, count)
+        return Search(False, tokens, len(order))
 
     @property
     def is_hopeless(self) -> bool:
@@ -67,14 +87,30 @@ class Task:
         return not any(program.right for program in (self.greedy, *self.others))
 
 
-def task_of(rollouts: Rollouts, estimate: Estimate) -> Task:
-    def draw(node: int) -> Draw:
-        passed, tests = tests_of(rollouts.answers[node] or "0/1")
-        return Draw(int(rollouts.tokens[node]), passed == tests, bool(rollouts.right[node]))
+def _program(rollouts: Rollouts, node: int) -> Program:
+    outcome = rollouts.answers[node]
+    passed, tests = (0, 1) if outcome is None else tests_of(outcome)
+    return Program(int(rollouts.tokens[node]), passed == tests, bool(rollouts.right[node]))
 
-    nodes = rollouts.samples()
-    likeliest = max(nodes, key=lambda node: float(rollouts.logprob[node] / rollouts.tokens[node]))
-    return Task(draw(likeliest), [draw(node) for node in nodes if node != likeliest], estimate)
+
+def play_back(tasks: Sequence[Task], samples: int, limit: float, orders: int, seed: int) -> dict[str, Any]:
+    """Means over all tasks and orders.
+
+    ``hopeless`` is the tokens of hopeless tasks, ``third`` those of searches that the third program ends
+    right (None without any).
+    """
+    rng = np.random.default_rng(seed)
+    by_order = [[task.search(samples, limit, rng) for task in tasks] for _ in range(orders)]
+    searches = [search for order in by_order for search in order]
+    hopeless = [s.tokens for order in by_order for s, t in zip(order, tasks, strict=True) if t.is_hopeless]
+    third = [search.tokens for search in searches if search.right and search.programs == 3]
+    return {
+        "limit": limit,
+        "right": round(fmean(search.right for search in searches), 4),
+        "tokens": round(fmean(search.tokens for search in searches), 1),
+        "hopeless": round(fmean(hopeless), 1) if hopeless else None,
+        "third": round(fmean(third), 1) if third else None,
+    }
 
 
 def main() -> None:
@@ -91,27 +127,11 @@ def main() -> None:
     fit = fit_calibration(code_training_set(kept), "beta", HeadConfig(), args.seed)
     stages = report(fit.held_out)
     estimates = [Estimate(*map(float, row), calibrated=True) for row in fit.held_out["task"].quantiles]
-    tasks = [task_of(rollouts, estimate) for rollouts, estimate in zip(kept, estimates, strict=True)]
-    rows, figures = [], []
-    for limit in LIMITS:
-        rng = np.random.default_rng(args.seed)
-        runs = [[task.spend(args.samples, limit, rng) for task in tasks] for _ in range(args.orders)]
-        right, tokens = (np.mean([[run[of] for run in order] for order in runs], axis=0) for of in (0, 1))
-        hopeless = np.array([task.is_hopeless for task in tasks])
-        of_third = [run[1] for order in runs for run in order if run[0] and run[2] == 3]
-        row = {
-            "limit": limit,
-            "right": round(float(right.mean()), 4),
-            "tokens": round(float(tokens.mean()), 1),
-            "hopeless": round(float(tokens[hopeless].mean()), 1),
-            "third": round(float(np.mean(of_third)), 1) if of_third else None,
-        }
-        figures.append(row)
-        rows.append([str(value) for value in row.values()])
-    greedy = float(np.mean([task.greedy.right for task in tasks]))
-    print(
-        f"{len(tasks)} tasks, greedy {greedy:.3f} at {np.mean([t.greedy.tokens for t in tasks]):.1f} tokens"
-    )
+    tasks = [Task.of(rollouts, estimate) for rollouts, estimate in zip(kept, estimates, strict=True)]
+    figures = [play_back(tasks, args.samples, limit, args.orders, args.seed) for limit in LIMITS]
+    rows = [[str(value) for value in row.values()] for row in figures]
+    greedy = fmean(task.greedy.right for task in tasks)
+    print(f"{len(tasks)} tasks, greedy {greedy:.3f} at {fmean(t.greedy.tokens for t in tasks):.1f} tokens")
     table(["limit", "right", "tokens", "of hopeless", "of those that the third solves"], rows)
     for name, stage in stages.items():
         print(f"{name}: base {stage.base_rate} skill {stage.skill} ece {stage.ece} auc {stage.auc}")
