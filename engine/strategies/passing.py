@@ -79,4 +79,7 @@ EFFORTS: Mapping[Effort, Passing] = {
     "high": Passing(samples=16, hopeless=0.05),
     "max": Passing(samples=32, hopeless=0.0),
 }
-"""By ``bench.evidence.giving_up`` on fitting tasks (docs/LOG.md)."""
+"""The limit of ``medium`` is measured on fitting tasks (``bench.evidence.giving_up``, docs/LOG.md).
+
+The others follow it: the fewer programs are left, the sooner a task is given up.
+"""
