@@ -12,7 +12,6 @@ Wilson's 95 % interval. Pairs are appended as they are judged, and the same comm
 from __future__ import annotations
 
 import argparse
-import math
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +30,7 @@ from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.datasets.solutions import write_preferences
 from adascale.engine.datasets.writing import Labelling, Omission, WriteRequest
+from adascale.engine.evaluation.wilson import wilson
 from adascale.engine.ports import Policy, Prefix
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.search.turns import branch_seed
@@ -50,7 +50,7 @@ _NO_SEARCH = -1
 """A seed that no search has."""
 
 _Z = 1.96
-"""Standard deviations of a 95 % interval."""
+"""Standard errors of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,27 +188,19 @@ def _outcomes(problem: Problem, side: Side, solutions: Sequence[Sequence[Step]])
     return Outcomes(side.probability, right, answers)
 
 
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (JASA 22, 1927); all of it where nothing was counted."""
-    if not total:
-        return 0.0, 1.0
-    share, weight = hits / total, _Z**2 / total
-    centre = (share + weight / 2) / (1 + weight)
-    reach = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
-    return centre - reach, centre + reach
-
-
 def report(judged: Sequence[JudgedPair]) -> dict[str, Any]:
     """How often the chosen side is right more often, and by how much, beside what the source says."""
     margins = [pair.chosen.right - pair.rejected.right for pair in judged]
     better, worse = sum(margin > 0 for margin in margins), sum(margin < 0 for margin in margins)
-    low, high = wilson(better, better + worse)
+    decided = better + worse
+    share = better / decided if decided else None
+    low, high = wilson(share or 0.0, decided, _Z)
     return {
         "pairs": len(judged),
         "better": better,
         "ties": len(judged) - better - worse,
         "worse": worse,
-        "share": round(better / (better + worse), 3) if better + worse else None,
+        "share": None if share is None else round(share, 3),
         "low": round(low, 3),
         "high": round(high, 3),
         "gap": round(fmean(pair.chosen.share - pair.rejected.share for pair in judged), 3),

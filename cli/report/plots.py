@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import UsageError
+from adascale.engine.evaluation.wilson import wilson
 from adascale.models.storage import cache_folder
 
 from ..disk.files import check_apart, check_writable, unwritable
@@ -51,7 +51,7 @@ _MARK = 5
 """Half the side of the square that a marker covers, in pixels."""
 _PLACES = tuple((x, y) for y in (6, -8, 16, -18, 26, -28, 36, -38) for x in (6, -6))
 """Where a label is put beside its point, the best first; in points of the page."""
-_WILSON = 1.6449
+_Z = 1.6449
 """Standard errors of a 90 % interval."""
 
 
@@ -221,20 +221,10 @@ def _points(bins: Iterable[Bin]) -> tuple[list[float], list[float]]:
 def _draw_bins(axis: Any, stage: StageReport, label: str) -> None:
     """The bins, each with how sure its observed share is."""
     x, y = _points(stage.reliability)
-    ends = (wilson(b.observed, b.weight * stage.questions) for b in stage.reliability)
+    ends = (wilson(b.observed, b.weight * stage.questions, _Z) for b in stage.reliability)
     axis.errorbar(
         x, y, _error_bars(y, ends), fmt="o-", color=_DARK, markersize=4, elinewidth=0.6, label=label
     )
-
-
-def wilson(share: float, count: float) -> tuple[float, float]:
-    """90 % Wilson score interval of a share of ``count`` outcomes; it holds the share."""
-    if count <= 0:
-        return 0.0, 1.0
-    square = _WILSON**2 / count
-    middle, half = share + square / 2, math.sqrt(square * (share * (1 - share) + square / 4))
-    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
-    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def _stage_figures(stage: StageReport) -> str:

@@ -125,8 +125,3 @@ def test_ties_alone_decide_nothing(bench: Any) -> None:
     figures = bench.report([tie, tie])
     assert (figures["ties"], figures["share"], figures["low"], figures["high"]) == (2, None, 0.0, 1.0)
     assert (figures["gap"], figures["gap_of_source"]) == (0.0, 0.8)
-
-
-def test_wilson_has_the_interval_of_the_textbook(bench: Any) -> None:
-    assert bench.wilson(8, 10) == pytest.approx((0.490, 0.943), abs=5e-4)
-    assert bench.wilson(0, 0) == (0.0, 1.0)

@@ -600,14 +600,6 @@ def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
         plots.reliability_diagram({"step": STAGE, "answer": STAGE}, tmp_path / "no" / "folder.svg")
 
 
-def test_wilson_intervals() -> None:
-    assert plots.wilson(0.5, 0) == (0.0, 1.0)
-    low, high = plots.wilson(0.5, 100)  # by hand: 0.5 +- 1.6449 sqrt(.25 / 102.7)
-    assert (round(low, 3), round(high, 3)) == (0.419, 0.581)
-    assert plots.wilson(1.0, 20)[1] == 1.0
-    assert plots.wilson(0.0, 20)[0] == 0.0
-
-
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="matplotlib") as caught:
