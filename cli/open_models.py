@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from adascale.models.worker.ray import Cluster
 
 
+def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
+    """Writes each status that is not empty as a line on stderr, unless that is to be quiet."""
+
+    def say_line(text: str) -> None:
+        if text and not terminal.quiet:
+            say(f"adascale: {text}")
+
+    return say_line
+
+
 @contextmanager
 def open_worker(
     options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
@@ -67,12 +77,8 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
     _set_offline(options)
     from adascale.models.session import Session
 
-    def status(text: str) -> None:
-        if not terminal.quiet:
-            say(f"adascale: {clean(text)}")
-
     with TransferView() as transfers:
-        models = Session(options, _reporting(terminal, status, transfers))
+        models = Session(options, _reporting(terminal, say_status(terminal), transfers))
         models.fetch()
     with ExitStack() as stack:
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import AdascaleError, UsageError
 
+from ..open_models import open_worker, say_status
 from ..options.flatten import with_options
 from ..options.groups import McpOptions
-from ..terminal.console import say, show_error, write_json
+from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
 
 if TYPE_CHECKING:
@@ -50,17 +51,13 @@ def mcp(*, options: McpOptions) -> None:
             f"the tools need {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
         ) from None
 
+    status = say_status(options.terminal)
+
     @contextmanager
     def open_models() -> Iterator[Worker]:
-        from ..open_models import open_worker
-
         with open_worker(options.session, options.terminal, status) as worker:
             status("ready")
             yield worker
-
-    def status(text: str) -> None:
-        if text and not options.terminal.quiet:
-            say(f"adascale: {text}")
 
     def tell_error() -> None:
         if isinstance(hub.error, AdascaleError):  # each call gets it too, so the agent can say what is wrong

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from adascale.engine.errors import UsageError
 
 from ..disk.files import read_text
+from ..open_models import open_worker, say_status
 from ..options.api_key import read_api_key
 from ..options.flatten import with_options
 from ..options.groups import ServeOptions
-from ..terminal.console import say
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
@@ -45,18 +45,14 @@ def serve(*, options: ServeOptions) -> None:
             f"the server needs {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
         ) from None
 
+    status = say_status(options.terminal)
+
     @contextmanager
     def open_models() -> Iterator[Worker]:
-        from ..open_models import open_worker
-
         with open_worker(options.session, options.terminal, status) as worker:
             models = worker.open_models.conditions["question"].models
             status(f"{ServedModel.of(models, options.effort).name} is ready")
             yield worker
-
-    def status(text: str) -> None:
-        if text and not options.terminal.quiet:
-            say(f"adascale: {text}")
 
     access = Access(options.host, key, tuple(options.cors_origin))
     hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
