@@ -103,6 +103,17 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
     assert "ask" in done.stdout
 
 
+def test_the_server_imports_mcp_with_the_first_request_for_it() -> None:
+    code = (
+        "import sys\n"
+        "import adascale.serve.listener\n"
+        "late = {'mcp', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "assert not late, late\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
     code = (
         "import sys\n"

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,7 +25,8 @@ from .http.errors import Refusal
 from .http.fields import JsonObject
 from .http.guard import Access, Guard
 from .http.json_body import json_response, read_object, refusal_response
-from .mcp.server import http_route, make_mcp
+from .mcp import endpoint
+from .mcp.endpoint import McpEndpoint
 from .metrics import CONTENT_TYPE, CountRequests, Metrics
 from .openapi import openapi
 from .page.files import page_routes
@@ -74,12 +74,12 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         hub.start()
-        async with mcp.session_manager.run():
-            yield
+        yield
+        await mcp.close()
         await hub.close()
 
     metrics = Metrics(hub)
-    mcp = make_mcp(Searches(hub, settings.budget))
+    mcp = McpEndpoint(Searches(hub, settings.budget))
     server, access = _Server(hub, settings, metrics), settings.access
     routes = [
         Route("/health", server.health),
@@ -90,17 +90,16 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route(event_log.PATH, server.search, methods=["POST"]),
         Route(f"{event_log.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(dialect.path, server.asked_in(dialect), methods=["POST"]) for dialect in DIALECTS),
-        http_route(mcp),
+        Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=access.origins,
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=[
-            "*"
-        ],  # clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method
-        expose_headers=["Retry-After", MCP_SESSION_ID_HEADER],
+        # Clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method.
+        allow_headers=["*"],
+        expose_headers=["Retry-After", endpoint.SESSION_HEADER],
     )
     return Starlette(
         routes=routes,

@@ -10,18 +10,13 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
-from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from adascale import __version__
 
-from ..http.connection import read_body
 from ..search.searches import Searches
 from .tools import Tools
-
-PATH = "/mcp"
-"""Of the HTTP server."""
 
 _MAX_SESSIONS = 256
 
@@ -59,39 +54,18 @@ def _same_log() -> Iterator[None]:
     logging.getLogger("mcp").setLevel(logging.ERROR)
 
 
-def http_route(server: MCPServer[Any]) -> Route:
-    """Its route for the app, which answers while ``server.session_manager.run()`` lasts."""
+def http_app(server: MCPServer[Any], path: str) -> ASGIApp:
+    """The server over HTTP, which answers while ``server.session_manager.run()`` lasts."""
     app = server.streamable_http_app(
-        streamable_http_path=PATH,
+        streamable_http_path=path,
         max_sessions=_MAX_SESSIONS,
         # ``guard`` checks Host, Origin and key of every request, before this is reached.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     [route] = app.routes
     assert isinstance(route, Route)
-    # No GET: its stream is for messages that a server begins, and would hold ours up when it is told to stop.
-    return Route(PATH, WholeBody(route.endpoint), methods=["POST", "DELETE"], include_in_schema=False)
-
-
-class WholeBody:
-    """ASGI application that reads a request's body, within the limits of all bodies, before another gets it.
-
-    Args:
-        app: The other one, which would wait for ever.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; raises as ``read_body``."""
-        body = await read_body(Request(scope, receive))
-        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive_again() -> Message:
-            return messages.pop() if messages else await receive()
-
-        await self._app(scope, receive_again, send)
+    endpoint: ASGIApp = route.endpoint
+    return endpoint
 
 
 async def serve_stdio(searches: Searches) -> None:
