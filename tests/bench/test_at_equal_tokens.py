@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def pooled() -> Any:
-    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.at_equal_tokens has it
-    try:
-        return importlib.import_module("bench.evidence.at_equal_tokens")
-    finally:
-        sys.path.remove(str(ROOT))
+from bench.evidence.at_equal_tokens import Cell, at_tokens, compare, means
 
 
 def questions(*rows: tuple[float, float]) -> Any:
@@ -27,17 +15,17 @@ def questions(*rows: tuple[float, float]) -> Any:
     return np.array([(right, tokens, tokens) for right, tokens in rows])
 
 
-def test_a_mixture_costs_what_it_should_and_is_as_right_as_its_shares(pooled: Any) -> None:
+def test_a_mixture_costs_what_it_should_and_is_as_right_as_its_shares() -> None:
     family = np.stack([questions((0.0, 100.0), (1.0, 100.0)), questions((1.0, 300.0), (1.0, 300.0))])
 
-    assert pooled.at_tokens(family, 200.0) == pytest.approx([0.75, 200.0, 200.0])
-    assert pooled.at_tokens(family, 50.0) == pytest.approx([0.5, 100.0, 100.0])  # there is no cheaper one
-    assert pooled.at_tokens(family, 900.0) == pytest.approx([1.0, 300.0, 300.0])
+    assert at_tokens(family, 200.0) == pytest.approx([0.75, 200.0, 200.0])
+    assert at_tokens(family, 50.0) == pytest.approx([0.5, 100.0, 100.0])  # there is no cheaper one
+    assert at_tokens(family, 900.0) == pytest.approx([1.0, 300.0, 300.0])
 
 
-def test_every_question_counts_alike_and_tokens_are_equal_cell_by_cell(pooled: Any) -> None:
+def test_every_question_counts_alike_and_tokens_are_equal_cell_by_cell() -> None:
     def play_cell(ours: Any, *others: Any) -> Any:
-        return pooled.Cell("x", {"adaptive": ours}, {"vote": np.stack(others)})
+        return Cell("x", {"adaptive": ours}, {"vote": np.stack(others)})
 
     cells = [
         play_cell(questions((1.0, 100.0)), questions((0.0, 100.0)), questions((1.0, 200.0))),
@@ -45,18 +33,18 @@ def test_every_question_counts_alike_and_tokens_are_equal_cell_by_cell(pooled: A
     ]
     every = [np.arange(one.questions) for one in cells]
 
-    assert pooled.means(cells, "adaptive", every) == pytest.approx([0.25, 250.0, 250.0])
-    assert pooled.means(cells, "vote=", every) == pytest.approx([0.75, 250.0, 250.0])
+    assert means(cells, "adaptive", every) == pytest.approx([0.25, 250.0, 250.0])
+    assert means(cells, "vote=", every) == pytest.approx([0.75, 250.0, 250.0])
 
 
-def test_a_rule_that_is_never_worse_has_no_interval_below_zero(pooled: Any) -> None:
+def test_a_rule_that_is_never_worse_has_no_interval_below_zero() -> None:
     rng = np.random.default_rng(1)
     theirs = questions(*((float(rng.random() < 0.5), 100.0) for _ in range(50)))
     ours = theirs.copy()
     ours[:10, 0] = 1.0
-    cell = pooled.Cell("x", {"adaptive": ours, "vote:4": theirs}, {})
+    cell = Cell("x", {"adaptive": ours, "vote:4": theirs}, {})
 
-    [row] = pooled.compare([cell], ["vote:4"])
+    [row] = compare([cell], ["vote:4"])
 
     assert row.gain == pytest.approx((ours - theirs)[:, 0].mean())
     assert 0.0 <= row.gain_ci[0] <= row.gain <= row.gain_ci[1]

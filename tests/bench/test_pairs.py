@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,22 +19,13 @@ from adascale.engine.datasets.writing import Labelling
 from adascale.engine.scripted import pieces
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.options import SessionOptions
+from bench.evidence import pairs as bench
 
-ROOT = Path(__file__).parents[2]
 PROSE = Filters(known_answers=True, mode="prose")
 
 
 @pytest.fixture(scope="module")
-def bench() -> Any:
-    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.pairs has it
-    try:
-        return importlib.import_module("bench.evidence.pairs")
-    finally:
-        sys.path.remove(str(ROOT))
-
-
-@pytest.fixture(scope="module")
-def pairs(bench: Any) -> list[Any]:
+def pairs() -> list[Any]:
     records = worlds.searched(worlds.problems(40), samples=6, programs=2)
     questions = map(SampledQuestion.of, records.values())
     return [pair for each in questions for pair in bench.pairs_of(each, PROSE, Labelling())]
@@ -50,7 +40,7 @@ def test_a_pair_has_two_ways_on_from_one_prefix(pairs: list[Any]) -> None:
         assert all(step.endswith("\n\n") for side in (pair.chosen, pair.rejected) for step in side.steps)
 
 
-def test_ends_programs_and_questions_without_answers_give_no_pair(bench: Any) -> None:
+def test_ends_programs_and_questions_without_answers_give_no_pair() -> None:
     ends = [sampled.node(0, "so 1", 0.9, answer="1"), sampled.node(0, "so 2", 0.1, answer="2")]
     programs = [sampled.node(0, f"print({p})", p, mode="program") for p in (0.9, 0.1)]
     steps = [sampled.node(0, "a", 0.9), sampled.node(0, "b", 0.1)]
@@ -58,7 +48,7 @@ def test_ends_programs_and_questions_without_answers_give_no_pair(bench: Any) ->
         assert not list(bench.pairs_of(sampled.question(*nodes, answer=answer), PROSE, Labelling()))
 
 
-def test_each_question_gives_one_pair_at_most(bench: Any, pairs: list[Any]) -> None:
+def test_each_question_gives_one_pair_at_most(pairs: list[Any]) -> None:
     chosen = bench.choose_pairs(pairs, 10, seed=1)
     assert len({pair.problem.id for pair in chosen}) == len(chosen) == 10
     assert bench.choose_pairs(pairs, 10, seed=1) == chosen
@@ -67,7 +57,7 @@ def test_each_question_gives_one_pair_at_most(bench: Any, pairs: list[Any]) -> N
     assert len(everything) == len({pair.problem.id for pair in pairs})
 
 
-def test_fresh_rollouts_find_the_step_that_costs_success(bench: Any, pairs: list[Any]) -> None:
+def test_fresh_rollouts_find_the_step_that_costs_success(pairs: list[Any]) -> None:
     """In this world a step that guesses halves the odds and more, every other step costs nothing."""
     telling = [
         pair
@@ -83,7 +73,7 @@ def test_fresh_rollouts_find_the_step_that_costs_success(bench: Any, pairs: list
     assert figures["low"] < figures["share"] <= figures["high"]
 
 
-def test_a_verdict_depends_neither_on_slots_nor_on_other_pairs(bench: Any, pairs: list[Any]) -> None:
+def test_a_verdict_depends_neither_on_slots_nor_on_other_pairs(pairs: list[Any]) -> None:
     def judge(slots: int, *some: Any) -> list[Any]:
         found: list[Any] = bench.judge(worlds.ReadingPolicy(worlds.solve, slots), pieces, some, 4)
         return found
@@ -93,7 +83,7 @@ def test_a_verdict_depends_neither_on_slots_nor_on_other_pairs(bench: Any, pairs
 
 
 def test_the_same_command_goes_on(
-    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
         for record in worlds.searched(worlds.problems(20)).values():
@@ -120,7 +110,7 @@ def test_the_same_command_goes_on(
     assert [policy.batches > 0 for policy in policies] == [True, False]
 
 
-def test_ties_alone_decide_nothing(bench: Any) -> None:
+def test_ties_alone_decide_nothing() -> None:
     tie = bench.JudgedPair("q", bench.Outcomes(0.9, 1, ("1", "2")), bench.Outcomes(0.1, 1, ("2", "1")))
     figures = bench.report([tie, tie])
     assert (figures["ties"], figures["share"], figures["low"], figures["high"]) == (2, None, 0.0, 1.0)

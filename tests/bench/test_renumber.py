@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import random
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from bench.evidence.renumber import UnclearError, renumbered
 
 
-@pytest.fixture(scope="module")
-def made() -> dict[str, Any]:
-    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.renumber has it
-    try:
-        return vars(importlib.import_module("bench.evidence.renumber"))
-    finally:
-        sys.path.remove(str(ROOT))
-
-
-@pytest.fixture
-def renumbered(made: dict[str, Any]) -> Callable[..., dict[str, str]]:
-    def call(question: str, solution: str, answer: str, seed: int = 1) -> dict[str, str]:
-        record = {"id": "q", "question": question, "solution": solution, "answer": answer}
-        found: dict[str, str] = made["renumbered"](record, random.Random(seed))
-        return found
-
-    return call
+def renumber(question: str, solution: str, answer: str, seed: int = 1) -> dict[str, str]:
+    record = {"id": "q", "question": question, "solution": solution, "answer": answer}
+    return renumbered(record, random.Random(seed))
 
 
 EGGS = (
@@ -40,10 +21,10 @@ EGGS = (
 )
 
 
-def test_the_answer_is_computed_again(renumbered: Callable[..., dict[str, str]]) -> None:
+def test_the_answer_is_computed_again() -> None:
     answers = set()
     for seed in range(20):
-        found = renumbered(*EGGS, seed)
+        found = renumber(*EGGS, seed)
         words = found["question"].split()
         hens, sold = int(words[3]), int(words[-3])
         assert int(found["answer"]) == hens * 2 - sold > 0
@@ -56,8 +37,8 @@ def test_the_answer_is_computed_again(renumbered: Callable[..., dict[str, str]])
     assert "60" not in answers
 
 
-def test_thousands_are_written_as_before(renumbered: Callable[..., dict[str, str]]) -> None:
-    found = renumbered("Ann has $2,500 and spends 300. What is left?", "<<2500-300=2200>>", "2200")
+def test_thousands_are_written_as_before() -> None:
+    found = renumber("Ann has $2,500 and spends 300. What is left?", "<<2500-300=2200>>", "2200")
 
     assert "," in found["question"].split("$")[1].split()[0]
 
@@ -78,8 +59,6 @@ def test_thousands_are_written_as_before(renumbered: Callable[..., dict[str, str
         ("He has 40.", "<<__import__('os')=1>>", "1"),
     ],
 )
-def test_what_is_unclear_is_left_out(
-    made: dict[str, Any], renumbered: Callable[..., dict[str, str]], question: str, solution: str, answer: str
-) -> None:
-    with pytest.raises(made["UnclearError"]):
-        renumbered(question, solution, answer)
+def test_what_is_unclear_is_left_out(question: str, solution: str, answer: str) -> None:
+    with pytest.raises(UnclearError):
+        renumber(question, solution, answer)

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 import sampled
 
 from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS, FormatName
+from bench.evidence.stepwise import from_math_shepherd, from_prm800k, from_soft_step
 
-ROOT = Path(__file__).parents[2]
 COLUMNS = ("prompt", "completions", "labels")
-
-
-@pytest.fixture(scope="module")
-def bench() -> Any:
-    sys.path.insert(0, str(ROOT))  # as python -m bench.evidence.train_prm has it
-    try:
-        return importlib.import_module("bench.evidence.stepwise")
-    finally:
-        sys.path.remove(str(ROOT))
 
 
 def rows(name: FormatName) -> list[Any]:
@@ -35,15 +22,15 @@ def stepwise() -> list[dict[str, Any]]:
     return [{name: row[name] for name in COLUMNS} for row in rows("trl-prm")]
 
 
-def test_math_shepherd_gives_the_same_rows(bench: Any) -> None:
-    found = [new for row in rows("math-shepherd") for new in bench.from_math_shepherd(row)]
+def test_math_shepherd_gives_the_same_rows() -> None:
+    found = [new for row in rows("math-shepherd") for new in from_math_shepherd(row)]
     assert found == [
         {**row, "completions": [text.strip() for text in row["completions"]]} for row in stepwise()
     ]
 
 
-def test_prm800k_gives_beginnings_of_the_same_rows(bench: Any) -> None:
-    found = [new for row in rows("prm800k") for new in bench.from_prm800k(row)]
+def test_prm800k_gives_beginnings_of_the_same_rows() -> None:
+    found = [new for row in rows("prm800k") for new in from_prm800k(row)]
     assert found
     for new in found:
         length = len(new["labels"])
@@ -53,9 +40,9 @@ def test_prm800k_gives_beginnings_of_the_same_rows(bench: Any) -> None:
         ]
 
 
-def test_a_soft_step_is_one_step_and_a_question_alone_is_none(bench: Any) -> None:
+def test_a_soft_step_is_one_step_and_a_question_alone_is_none() -> None:
     soft = rows("soft-steps")
-    found = [new for row in soft for new in bench.from_soft_step(row)]
+    found = [new for row in soft for new in from_soft_step(row)]
     assert len(found) == sum(bool(row["reasoning_prefix"]) for row in soft)
     assert {tuple(new) for new in found} == {COLUMNS}
     assert {new["labels"][0] for new in found} == {True, False}
