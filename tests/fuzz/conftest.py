@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from commands import clean_env
-from forks import Ended, Forks
+from forks import Exit, Forks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +93,7 @@ def refused(action: Callable[[], object]) -> AdascaleError | None:
     return None
 
 
-def is_orderly(ended: Ended) -> bool:
+def is_orderly(ended: Exit) -> bool:
     """Whether a command ended as promised: an exit code of the list, one clear error, within the limits."""
     errors = ended.stderr.count("error[")
     return (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from forks import Forks
 from hypothesis import strategies as st
-from mutations import mutated_bytes, mutated_json, mutated_lines, written
+from mutations import encode_json, mutated_bytes, mutated_json, mutated_lines
 from safetensors.numpy import save
 
 from adascale.cli.disk.results import SCHEMA
@@ -52,7 +52,7 @@ def test_calibrations(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     tensors, metadata = artefact._read_file(path)
 
     def signed(card: Any) -> bytes:
-        text = written(card).decode()
+        text = encode_json(card).decode()
         digest = artefact._digest(tensors, text)
         arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         return save(arrays, {"schema": artefact.SCHEMA, "card": text, "sha256": digest})
@@ -78,7 +78,7 @@ def test_outputs_of_a_batch(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     """Another run of the same command reads them before it asks a model, of which there is none here."""
     questions, output = tmp_path / "q.jsonl", tmp_path / "o.jsonl"
     questions.write_text('{"id": "a", "question": "What is 9 * 2?"}\n')
-    samples = [written(RECORD) + b"\n" + written(RECORD | {"id": "b", "status": "failed"}) + b"\n"]
+    samples = [encode_json(RECORD) + b"\n" + encode_json(RECORD | {"id": "b", "status": "failed"}) + b"\n"]
 
     def check(data: bytes) -> None:
         output.write_bytes(data)

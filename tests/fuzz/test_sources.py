@@ -13,7 +13,7 @@ import hub
 import pytest
 from hypothesis import strategies as st
 from loopback import Server, serving
-from mutations import mutated_bytes, mutated_json, written
+from mutations import encode_json, mutated_bytes, mutated_json
 
 from adascale.models.files import http, library, reference
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
@@ -69,7 +69,7 @@ def test_pages_of_the_hub(fuzz: Fuzz, server: Server, random_gguf: Path) -> None
         server.add("/api/models/a/b", answer, Content_Type="application/json")
         assert_whole_or_absent("hf:a/b", data)
 
-    pages = mutated_json(page).map(written) | mutated_bytes([written(page)])
+    pages = mutated_json(page).map(encode_json) | mutated_bytes([encode_json(page)])
     fuzz("hub-pages", 20, 2_000, pages, check)
 
 
@@ -94,12 +94,12 @@ def test_pages_and_wheels_of_an_index(
     def check(file: bytes) -> None:
         """The first byte says which of the three the rest is."""
         kind, answer = file[:1], file[1:]
-        page = {b"j": answer, b"h": answer}.get(kind, written({"files": [{**link, "hashes": {}}]}))
+        page = {b"j": answer, b"h": answer}.get(kind, encode_json({"files": [{**link, "hashes": {}}]}))
         server.add(PAGE, page, Content_Type="text/html" if kind == b"h" else JSON)
         server.add(f"/files/{WHEEL}", answer if kind == b"w" else packed)
         assert_whole_or_absent("tiny", data)
 
-    pages = mutated_json({"files": [link]}).map(written)
+    pages = mutated_json({"files": [link]}).map(encode_json)
     # Its directory is at the end.
     wheels = mutated_bytes([packed]) | mutated_bytes([packed[-300:]]).map(lambda end: packed[:-300] + end)
     files = st.one_of(

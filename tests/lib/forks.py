@@ -24,7 +24,7 @@ _ADDRESS_SPACE = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Exit:
     """How a command ended.
 
     Attributes:
@@ -60,10 +60,10 @@ class Forks:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
-    def run(self, *args: str) -> Ended:
+    def run(self, *args: str) -> Exit:
         self._send(args)
         assert self._process.stdout is not None
-        return Ended(*json.loads(self._process.stdout.readline()))
+        return Exit(*json.loads(self._process.stdout.readline()))
 
     def _send(self, message: object) -> None:
         assert self._process.stdin is not None

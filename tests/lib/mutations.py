@@ -71,7 +71,7 @@ def mutated_lines(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
     at = draw(st.integers(0, len(lines) - 1))
     match draw(st.sampled_from(["json", "json", "json", "bytes", "delete", "repeat", "move"])):
         case "json":
-            lines[at] = written(draw(mutated_json(json.loads(lines[at]))))
+            lines[at] = encode_json(draw(mutated_json(json.loads(lines[at]))))
         case "bytes":
             lines[at] = draw(mutated_bytes([lines[at]]))
         case "delete":
@@ -83,7 +83,7 @@ def mutated_lines(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
     return b"\n".join([*lines, b""])
 
 
-def written(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """JSON as Python writes it, with NaN, and nested as deeply as ``DEEP`` says."""
     text = json.dumps(value)
     return text.replace(json.dumps(DEEP), "[" * 100_000 + "]" * 100_000).encode()
