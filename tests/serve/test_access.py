@@ -21,12 +21,6 @@ KEY = "sesame"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
-    with served() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def locked() -> Iterator[Served]:
     with served(Access("127.0.0.1", KEY, ("https://pages.example",))) as running:
         yield running

@@ -6,19 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_server import Served, served
+from scripted_server import Served
 
 from bench.inline import MODEL
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
-    with served() as running:
-        yield running
 
 
 def llm(server: Served, folder: Path, protocol: str, *args: str) -> str:

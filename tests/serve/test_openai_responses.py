@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -14,24 +13,12 @@ from openai.types.responses import (
     ResponseReasoningItem,
     ResponseStreamEvent,
 )
-from scripted_server import Served, served
+from scripted_server import Served
 
 from adascale.engine.types import Turn
 from bench.inline import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
-    with served() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as opened:
-        yield opened
 
 
 def ask(client: openai.OpenAI, question: Any = "Say 42", **more: Any) -> Response:
