@@ -93,7 +93,7 @@ class Output:
                 torn += 1
         return cls(counts, answers, torn)
 
-    def compared(self, whole: Output) -> Counter[str]:
+    def faults(self, whole: Output) -> Counter[str]:
         """Faults of this output against that of an undisturbed run."""
         return Counter(
             lost=len(whole.counts.keys() - self.counts.keys()),
@@ -114,7 +114,7 @@ def kill_again_and_again(batch: Batch, kills: int, within: float, seed: int, fol
         out = folder / f"out{found['outputs']}.jsonl"
         found["kills"] += batch.run_killed(out, range(found["kills"], kills), within, rng)
         found["outputs"] += 1
-        found += Output.read(out).compared(whole)
+        found += Output.read(out).faults(whole)
     return found
 
 

@@ -39,16 +39,16 @@ LARGEST_GROWTH = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a process holds: resident bytes, open files and threads."""
+class Resources:
+    """Of a process: resident bytes, open files and threads."""
 
     memory_bytes: int
     files: int
     threads: int
 
     @classmethod
-    def now(cls) -> Held:
-        """By this process."""
+    def now(cls) -> Resources:
+        """Of this process."""
         process = psutil.Process()
         return cls(process.memory_info().rss, process.num_fds(), process.num_threads())
 
@@ -100,15 +100,15 @@ def soak(session: OpenSession, searches: int, seed: int) -> dict[str, float]:
     assert isinstance(session.policy, LlamaPolicy)
     rng, started, asked = random.Random(seed), time.monotonic(), 0
     reasons: Counter[str] = Counter()
-    before = Held.now()
+    before = Resources.now()
     while asked < searches:
         group = [Problem(str(asked + i), f"What is {asked + i} * 2?") for i in range(rng.randint(1, 20))]
         if asked < searches / 5 <= asked + len(group):
-            before = Held.now()
+            before = Resources.now()
         reasons += run(session, group, rng)
         asked += len(group)
         assert_free(session.policy)
-    after = Held.now()
+    after = Resources.now()
     return {
         "searches": asked,
         "seconds": round(time.monotonic() - started, 1),

@@ -29,7 +29,8 @@ def read_program(text: str) -> str | None:
     blocks = [textwrap.dedent(block).strip("\n") for block in _BLOCK.findall(text)]
     candidates = ["\n".join(blocks), *reversed(blocks)] if blocks else [textwrap.dedent(text).strip("\n")]
     for source in candidates:
-        tree = try_parse(source, compiled=False)  # a `return` outside of a function is mended here
+        # A `return` at module level does not compile; `_printing` prints its value.
+        tree = try_parse(source, compiled=False)
         if tree is not None and tree.body:
             return ast.unparse(_printing(tree)) if not _prints(tree) else source
     return None
