@@ -11,7 +11,7 @@ greedy solution: the first sample stands for it.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -73,19 +73,12 @@ def solution(rollouts: Rollouts, end: int, start: int, known: Mapping[int, list[
     if slips := [at for at, node in enumerate(chain) if rollouts.wrong_sum[node]]:
         found["slips"] = slips
     again = {
-        at: [solution(rollouts, other, node, known) for other in ends_from(rollouts, node)]
+        at: [solution(rollouts, other, node, known) for other in rollouts.ends_from(node)]
         for at, node in enumerate(chain[:-1], start=1)
     }
     if any(again.values()):
         found["again"] = {at: others for at, others in again.items() if others}
     return found
-
-
-def ends_from(rollouts: Rollouts, origin: int) -> Iterator[int]:
-    """Ends of the draws that began at a node."""
-    for node in range(1, len(rollouts.parent)):
-        if rollouts.origin[node] == origin and FINISHES[rollouts.finish[node]] != "step":
-            yield node
 
 
 def mode_record(rollouts: Rollouts, estimates: Estimates) -> dict[str, Any]:

@@ -124,14 +124,18 @@ class Rollouts:
 
     def samples(self) -> list[int]:
         """Ends of the draws from the question itself; the others share a prefix with one of them."""
-        return [node for node in self._ends() if self.origin[node] == 0]
+        return self.ends_from(0)
+
+    def ends_from(self, origin: int) -> list[int]:
+        """Ends of the draws that started at a node."""
+        return [node for node in self._ends() if self.origin[node] == origin]
 
     def replacement_of(self, end: int) -> int:
         """The end that ``adaptive`` comes to: a step with a wrong sum gives way to one drawn in its place."""
         for before, node in pairwise(self.path(end)):
             if not self.wrong_sum[node] or FINISHES[self.finish[node]] != "step":
                 continue
-            others = [n for n in self._ends() if self.origin[n] == before]
+            others = self.ends_from(before)
             firsts = [self.path(n)[len(self.path(before))] for n in others]
             sound = [n for n, first in zip(others, firsts, strict=True) if not self.wrong_sum[first]]
             return self.replacement_of(sound[0]) if sound else end
