@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from adascale.engine.code.harness import Outcome
 from adascale.engine.code.trial import Trial
 from adascale.engine.search.record import Record
-from adascale.engine.types import AnswerGroup, Estimate, SearchResult, StopReason
+from adascale.engine.types import AnswerGroup, SearchResult, StopReason
+
+from ..search.found import interval_of, probability_of
 
 
 class _Result(BaseModel):
@@ -65,8 +67,8 @@ class Solution(_Result):
         return cls(
             answer=result.answer,
             solution="" if result.best is None else record.tree.text(result.best).strip(),
-            probability=_probability(result.confidence),
-            interval=_interval(result.confidence),
+            probability=probability_of(result.confidence),
+            interval=interval_of(result.confidence),
             agree=len(result.groups[0].nodes) if result.groups else 0,
             finished=len(record.candidates),
             stop_reason=result.stop_reason,
@@ -113,7 +115,7 @@ class TestedProgram(_Result):
                 TestVerdict(test=test.source, outcome=verdict.outcome, detail=verdict.detail)
                 for test, verdict in judged
             ],
-            probability=_probability(result.confidence),
+            probability=probability_of(result.confidence),
             programs=len(record.candidates),
             stop_reason=result.stop_reason,
             cost=Cost.of(record),
@@ -143,7 +145,7 @@ class Check(_Result):
         result = _result(record)
         agree, finished = sum(len(group.nodes) for group in same), len(record.candidates)
         votes = f"{agree} of {finished} solutions come to this answer"
-        leading = _probability(result.confidence)
+        leading = probability_of(result.confidence)
         probability = at_most = None
         if not result.groups:
             verdict = f"{votes}; no probability, since none comes to any answer"
@@ -169,14 +171,3 @@ class Check(_Result):
 def _result(record: Record) -> SearchResult:
     assert record.result is not None, "a search that failed is an error of its call"
     return record.result
-
-
-def _probability(estimate: Estimate | None) -> float | None:
-    """Of a calibrated estimate; a score is none."""
-    return round(estimate.median, 4) if estimate is not None and estimate.calibrated else None
-
-
-def _interval(estimate: Estimate | None) -> tuple[float, float] | None:
-    if estimate is None or not estimate.calibrated:
-        return None
-    return round(estimate.lower, 4), round(estimate.upper, 4)

@@ -10,7 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
 from adascale.engine.evaluation.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
-from adascale.engine.types import NodeId, SearchResult, Usage
+from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 
 from .request import AnswerRequest
 
@@ -95,12 +95,12 @@ class Found:
         """The ``adascale`` object: what the search found and what it cost; unknown is None."""
         record, result = self.record, self.result
         leading = result.groups[0].nodes if result.groups else ()
-        sure = confidence(result)
+        score = confidence(result)["score"]
         return {
             "answer": result.answer,
-            "probability": _rounded(sure["p"]),
-            "interval": [_rounded(sure["lo"]), _rounded(sure["hi"])] if sure["calibrated"] else None,
-            "score": _rounded(sure["score"]),
+            "probability": probability_of(result.confidence),
+            "interval": interval_of(result.confidence),
+            "score": None if score is None else round(score, 4),
             "votes": {"agree": len(leading), "finished": len(record.candidates)},
             "stop_reason": result.stop_reason,
             "groups": [
@@ -139,8 +139,16 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
     return text[:at], stop
 
 
-def _rounded(p: float | None) -> float | None:
-    return None if p is None else round(p, 4)
+def probability_of(estimate: Estimate | None) -> float | None:
+    """The median of a calibrated estimate, to four places; a score is no probability."""
+    return round(estimate.median, 4) if estimate is not None and estimate.calibrated else None
+
+
+def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
+    """The 10 and 90 % quantiles of a calibrated estimate, to four places."""
+    if estimate is None or not estimate.calibrated:
+        return None
+    return round(estimate.lower, 4), round(estimate.upper, 4)
 
 
 def _with_answer(record: Record, node: NodeId, text: str) -> str:
