@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adascale import __version__
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import Budget, Problem
 
 from .http.connection import EventStream, read_body, while_connected
@@ -79,8 +80,8 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         await hub.close()
 
     metrics = Metrics(hub)
-    mcp = McpEndpoint(Searches(hub, settings.budget))
-    server, access = _Server(hub, settings, metrics), settings.access
+    searches = Searches(hub, settings.budget)
+    mcp, server, access = McpEndpoint(searches), _Server(searches, settings, metrics), settings.access
     routes = [
         Route("/health", server.health),
         Route("/metrics", server.show_metrics),
@@ -121,10 +122,10 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
 class _Server:
     """The routes of one hub."""
 
-    def __init__(self, hub: Hub, settings: ServerSettings, metrics: Metrics) -> None:
-        self._hub = hub
+    def __init__(self, searches: Searches, settings: ServerSettings, metrics: Metrics) -> None:
+        self._hub = searches.hub
+        self._searches = searches
         self._settings = settings
-        self._searches = Searches(hub, settings.budget)
         self._metrics = metrics
         self._started = int(time.time())
 
@@ -203,15 +204,17 @@ class _Server:
             Refusal: it is not open.
         """
         self._hub.check_open()
-        return ServedModel.of(
-            self._hub.worker.open_models.conditions["question"].models, self._settings.effort
-        )
+        return ServedModel.of(self._models, self._settings.effort)
+
+    @property
+    def _models(self) -> ModelDescription:
+        return self._hub.worker.open_models.conditions["question"].models
 
     def _model(self, name: str) -> JsonObject:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
 
     def _stamp(self) -> Stamp:
-        generator = self._hub.worker.open_models.conditions["question"].models.generator
+        generator = self._models.generator
         assert generator is not None, "as ServedModel.of has it"
         return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{generator.sha256[:12]}")
 
