@@ -24,6 +24,7 @@ from ..search.follow import Begun
 from ..search.found import Found, TokenCount
 from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
+from .openai_fields import OPENAI_FIELDS
 from .rendering import COMMENT, Dialect, Stamp, event
 
 MAX_ANSWERS = 16
@@ -51,29 +52,20 @@ def _fields(served: ServedModel) -> Kind:
     return shape(
         {
             **served.fields,
+            **OPENAI_FIELDS,
             "messages": objects(_MESSAGE, MAX_MESSAGES, least=1),
             "reasoning_effort": one_of(*EFFORTS),
             "max_completion_tokens": TOKENS,
             "max_tokens": TOKENS,
             "n": whole(1, MAX_ANSWERS),
             "stop": texts(_MAX_STOPS),
-            "stream": FLAG,
             "stream_options": _STREAM_OPTIONS,
             "frequency_penalty": only(0),
             "presence_penalty": only(0),
             "logit_bias": only({}),
             "logprobs": only(False),
             "modalities": only(["text"]),
-            "parallel_tool_calls": FLAG,
             "response_format": only({"type": "text"}),
-            "service_tier": only("auto", "default"),
-            "store": only(False),
-            "tools": only([]),
-            "tool_choice": only("auto", "none"),
-            "user": WITHOUT_EFFECT,
-            "metadata": WITHOUT_EFFECT,
-            "safety_identifier": WITHOUT_EFFECT,
-            "prompt_cache_key": WITHOUT_EFFECT,
         },
         "messages",
     )

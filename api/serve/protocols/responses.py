@@ -10,7 +10,6 @@ from adascale.engine.types import Turn
 
 from ..http.errors import Refusal
 from ..http.fields import (
-    FLAG,
     TEXT,
     WITHOUT_EFFECT,
     JsonObject,
@@ -26,6 +25,7 @@ from ..search.follow import Begun
 from ..search.found import Found, TokenCount
 from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
+from .openai_fields import OPENAI_FIELDS
 from .rendering import COMMENT, Dialect, Stamp, event
 
 _ITEM = {"id": WITHOUT_EFFECT, "status": WITHOUT_EFFECT}
@@ -78,27 +78,18 @@ def _fields(served: ServedModel) -> Kind:
     return shape(
         {
             **served.fields,
+            **OPENAI_FIELDS,
             "input": _input(),
             "instructions": TEXT,
             "reasoning": shape({"effort": one_of(*EFFORTS), "summary": only("auto")}),
             "max_output_tokens": TOKENS,
-            "stream": FLAG,
             "stream_options": shape({"include_obfuscation": WITHOUT_EFFECT}),
             "background": only(False),
             # Reasoning is given as plain text, and models need no state of it.
             "include": only([], ["reasoning.encrypted_content"]),
-            "parallel_tool_calls": FLAG,
-            "service_tier": only("auto", "default"),
-            "store": only(False),
             "text": shape({"format": only({"type": "text"}), "verbosity": only("medium")}),
-            "tools": only([]),
-            "tool_choice": only("auto", "none"),
             "top_logprobs": only(0),
             "truncation": only("disabled"),
-            "user": WITHOUT_EFFECT,
-            "metadata": WITHOUT_EFFECT,
-            "safety_identifier": WITHOUT_EFFECT,
-            "prompt_cache_key": WITHOUT_EFFECT,
         },
         "input",
     )
