@@ -90,7 +90,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/v1/models/{name:path}", server.show_model),
         Route(event_log.PATH, server.search, methods=["POST"]),
         Route(f"{event_log.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
-        *(Route(dialect.path, server.asked_in(dialect), methods=["POST"]) for dialect in DIALECTS),
+        *(Route(dialect.path, server.answer_in(dialect), methods=["POST"]) for dialect in DIALECTS),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
@@ -176,7 +176,7 @@ class _Server:
             async for line in event_log.write_log(events, is_readable=is_readable):
                 yield line
 
-    def asked_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
+    def answer_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol in which a question is asked."""
 
         async def answer(request: HttpRequest) -> Response:

@@ -11,8 +11,8 @@ from sample_log import Log, wide
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.types import ROOT
 from adascale.serve.search import follow
-from adascale.serve.search.follow import Begun, Reasoned, Silent
-from adascale.serve.search.found import Found
+from adascale.serve.search.follow import Beginning, ReasoningLine, Silence
+from adascale.serve.search.outcome import SearchOutcome
 from adascale.serve.search.request import AnswerRequest
 
 REQUEST = AnswerRequest("scripted", "What?", (), "medium")
@@ -41,9 +41,9 @@ def kinds(events: Sequence[Event | None], pause: float = 0.0) -> list[type]:
 
 def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None:
     first, *lines, last = kinds(log.events)
-    assert (first, last) == (Begun, Found)
-    assert Reasoned in lines
-    assert Silent not in lines
+    assert (first, last) == (Beginning, SearchOutcome)
+    assert ReasoningLine in lines
+    assert Silence not in lines
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["waits", "writes a long step"])
@@ -54,4 +54,4 @@ def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
     at = next(n for n, event in enumerate(log.events, 1) if isinstance(event, PromptRead))
     long = [BranchGrew(branch=0, parent=ROOT, text="so", tokens=1) if busy else None] * 20
     found = kinds([*log.events[:at], *long, *log.events[at:]], pause=0.01)
-    assert 2 <= found[: found.index(Reasoned)].count(Silent) <= 5
+    assert 2 <= found[: found.index(ReasoningLine)].count(Silence) <= 5

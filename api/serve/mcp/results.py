@@ -12,7 +12,7 @@ from adascale.engine.code.trial import Trial
 from adascale.engine.search.record import Record
 from adascale.engine.types import AnswerGroup, SearchResult, StopReason
 
-from ..search.found import interval_of, probability_of
+from ..search.outcome import interval_of, probability_of
 
 
 class _Result(BaseModel):

@@ -20,8 +20,8 @@ from ..http.fields import (
     whole,
     wrong,
 )
-from ..search.follow import Begun
-from ..search.found import Found, TokenCount
+from ..search.follow import Beginning
+from ..search.outcome import SearchOutcome, TokenCount
 from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
 from .openai_fields import OPENAI_FIELDS
@@ -107,7 +107,7 @@ class ChatCompletion:
     stamp: Stamp
     include_usage: bool
 
-    def whole(self, found: Found, reasoning: str) -> JsonObject:
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The completion; its first answer has the reasoning."""
         choices = [
             {
@@ -121,12 +121,12 @@ class ChatCompletion:
                 "logprobs": None,
                 "finish_reason": choice.finish,
             }
-            for n, choice in enumerate(found.choices)
+            for n, choice in enumerate(outcome.choices)
         ]
         body = self._object("chat.completion", choices)
-        return {**body, "usage": _usage(found.tokens), "adascale": found.summary}
+        return {**body, "usage": _usage(outcome.tokens), "adascale": outcome.summary}
 
-    def begin(self, begun: Begun) -> Iterator[bytes]:
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The role."""
         yield event(self._chunk({"role": "assistant", "content": ""}))
 
@@ -142,16 +142,16 @@ class ChatCompletion:
         """A comment."""
         yield COMMENT
 
-    def end(self, found: Found) -> Iterator[bytes]:
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """The other answers, why each has ended, and the usage."""
-        choices = found.choices
+        choices = outcome.choices
         for n, choice in enumerate(choices[1:], 1):
             yield event(self._chunk({"role": "assistant", "content": choice.content}, n))
         for n, choice in enumerate(choices):
             chunk = self._chunk({}, n, choice.finish)
-            yield event({**chunk, "adascale": found.summary} if n == 0 else chunk)
+            yield event({**chunk, "adascale": outcome.summary} if n == 0 else chunk)
         if self.include_usage:
-            yield event({**self._object("chat.completion.chunk", []), "usage": _usage(found.tokens)})
+            yield event({**self._object("chat.completion.chunk", []), "usage": _usage(outcome.tokens)})
         yield b"data: [DONE]\n\n"
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:

@@ -9,8 +9,8 @@ from adascale.engine.types import Turn
 
 from ..http.errors import Refusal
 from ..http.fields import FLAG, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, one_of, only, shape, texts
-from ..search.follow import Begun
-from ..search.found import Choice, Found, TokenCount
+from ..search.follow import Beginning
+from ..search.outcome import Choice, SearchOutcome, TokenCount
 from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, content, read_conversation, text_part
 from .rendering import Dialect, Stamp, event
@@ -103,16 +103,16 @@ class MessageWriter:
         self._blocks: list[_BlockType] = []
         """All that were begun; the last one is open."""
 
-    def whole(self, found: Found, reasoning: str) -> JsonObject:
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The message."""
-        choice = found.choices[0]
+        choice = outcome.choices[0]
         thinking = [_block("thinking", reasoning)] if reasoning else []
-        message = self._message([*thinking, _block("text", choice.content)], _usage(found.tokens))
-        return {**message, **_end(choice), "adascale": found.summary}
+        message = self._message([*thinking, _block("text", choice.content)], _usage(outcome.tokens))
+        return {**message, **_end(choice), "adascale": outcome.summary}
 
-    def begin(self, begun: Begun) -> Iterator[bytes]:
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The message without its content."""
-        prompt = TokenCount(begun.prompt.prompt_tokens, begun.prompt.reused_tokens, 0, 0)
+        prompt = TokenCount(beginning.prompt.prompt_tokens, beginning.prompt.reused_tokens, 0, 0)
         yield _event("message_start", message=self._message([], _usage(prompt)))
 
     def reason(self, line: str) -> Iterator[bytes]:
@@ -127,12 +127,12 @@ class MessageWriter:
         """A ping."""
         yield _event("ping")
 
-    def end(self, found: Found) -> Iterator[bytes]:
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """Why it ended, and what it cost."""
         yield from self._add("text", "")
         yield from self._close()
-        end, usage = _end(found.choices[0]), _usage(found.tokens)
-        yield _event("message_delta", delta=end, usage=usage, adascale=found.summary)
+        end, usage = _end(outcome.choices[0]), _usage(outcome.tokens)
+        yield _event("message_delta", delta=end, usage=usage, adascale=outcome.summary)
         yield _event("message_stop")
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from ..http.errors import Refusal
 from ..http.fields import JsonObject
 from ..http.json_body import to_bytes
-from ..search.follow import Begun, Progress, Reasoned, Silent, Written
-from ..search.found import Found
+from ..search.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
+from ..search.outcome import SearchOutcome
 from ..search.request import AnswerRequest, Fields, ServedModel
 
 COMMENT = b": searching\n\n"
@@ -44,10 +44,10 @@ class Rendering(Protocol):
     def stamp(self) -> Stamp:
         """Of the answer."""
 
-    def whole(self, found: Found, reasoning: str) -> JsonObject:
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The body of a response that is not streamed."""
 
-    def begin(self, begun: Begun) -> Iterator[bytes]:
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The beginning of a stream."""
 
     def reason(self, line: str) -> Iterator[bytes]:
@@ -59,7 +59,7 @@ class Rendering(Protocol):
     def stay(self) -> Iterator[bytes]:
         """A sign of life."""
 
-    def end(self, found: Found) -> Iterator[bytes]:
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """All that is left to say."""
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
@@ -97,11 +97,11 @@ async def collect(progress: AsyncGenerator[Progress, None], rendering: Rendering
     lines: list[str] = []
     async with aclosing(progress):
         async for part in progress:
-            if isinstance(part, Reasoned):
+            if isinstance(part, ReasoningLine):
                 lines.append(part.line)
-            elif isinstance(part, Found):
+            elif isinstance(part, SearchOutcome):
                 return rendering.whole(part, "".join(lines))
-    raise AssertionError("the last progress is what was found")
+    raise AssertionError("the last progress is the outcome")
 
 
 async def stream(
@@ -126,13 +126,13 @@ async def stream(
 
 def _render(part: Progress, rendering: Rendering) -> Iterator[bytes]:
     match part:
-        case Begun():
+        case Beginning():
             return rendering.begin(part)
-        case Reasoned():
+        case ReasoningLine():
             return rendering.reason(part.line)
-        case Written():
+        case AnswerText():
             return rendering.write(part.text)
-        case Silent():
+        case Silence():
             return rendering.stay()
-        case Found():
+        case SearchOutcome():
             return rendering.end(part)

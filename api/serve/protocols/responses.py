@@ -21,8 +21,8 @@ from ..http.fields import (
     shape,
     wrong,
 )
-from ..search.follow import Begun
-from ..search.found import Found, TokenCount
+from ..search.follow import Beginning
+from ..search.outcome import SearchOutcome, TokenCount
 from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
 from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
 from .openai_fields import OPENAI_FIELDS
@@ -153,14 +153,14 @@ class ResponseWriter:
         self._output: list[JsonObject] = []
         self._open: _Item | None = None
 
-    def whole(self, found: Found, reasoning: str) -> JsonObject:
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The response."""
-        token, status = self.stamp.token, _status(found)
-        message = _Item("message", token, found.choices[0].content).object(status)
+        token, status = self.stamp.token, _status(outcome)
+        message = _Item("message", token, outcome.choices[0].content).object(status)
         output = [_Item("reasoning", token, reasoning).object(), message] if reasoning else [message]
-        return self._finished(found, output)
+        return self._finished(outcome, output)
 
-    def begin(self, begun: Begun) -> Iterator[bytes]:
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """That it was created, and is worked on."""
         for name in ("response.created", "response.in_progress"):
             yield self._event(name, response=self._response("in_progress", []))
@@ -177,11 +177,11 @@ class ResponseWriter:
         """A comment."""
         yield COMMENT
 
-    def end(self, found: Found) -> Iterator[bytes]:
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """The end of the message, and the whole response."""
         yield from self._add("message", "")
-        yield from self._close(_status(found))
-        response = self._finished(found, self._output)
+        yield from self._close(_status(outcome))
+        response = self._finished(outcome, self._output)
         yield self._event(f"response.{response['status']}", response=response)
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
@@ -222,14 +222,14 @@ class ResponseWriter:
         self._sequence += 1
         return event({"type": name, "sequence_number": self._sequence - 1, **fields}, name)
 
-    def _finished(self, found: Found, output: Sequence[JsonObject]) -> JsonObject:
-        status = _status(found)
+    def _finished(self, outcome: SearchOutcome, output: Sequence[JsonObject]) -> JsonObject:
+        status = _status(outcome)
         details = {"reason": "max_output_tokens"} if status == "incomplete" else None
         return {
             **self._response(status, output),
             "incomplete_details": details,
-            "usage": _usage(found.tokens),
-            "adascale": found.summary,
+            "usage": _usage(outcome.tokens),
+            "adascale": outcome.summary,
         }
 
     def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
@@ -287,9 +287,9 @@ class _Item:
         return {**item, **({"summary": []} if self.kind == "reasoning" else {"role": "assistant"})}
 
 
-def _status(found: Found) -> str:
+def _status(outcome: SearchOutcome) -> str:
     """Of the response and of its message."""
-    return "incomplete" if found.choices[0].finish == "length" else "completed"
+    return "incomplete" if outcome.choices[0].finish == "length" else "completed"
 
 
 def _usage(tokens: TokenCount) -> JsonObject:

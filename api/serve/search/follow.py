@@ -1,4 +1,4 @@
-"""A search as it goes, for every protocol: its beginning, lines of reasoning, text, and what was found."""
+"""Progress of a search for every protocol: its beginning, lines of reasoning, text, and its outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Usage
 
 from ..http.errors import Refusal
-from .found import Found, cut_at_stop
+from .outcome import SearchOutcome, cut_at_stop
 from .progress import progress_line
 from .request import AnswerRequest
 
@@ -29,43 +29,45 @@ SILENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class Beginning:
     """The prompt has been read, or takes long; ``prompt`` are its tokens as far as they are known."""
 
     prompt: Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoned:
+class ReasoningLine:
     """A line of reasoning, with its end of line."""
 
     line: str
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class AnswerText:
     """The next piece of the first answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class Silence:
     """There was nothing to say for ``SILENT_SECONDS``, though the search may have gone on."""
 
 
-Progress = Begun | Reasoned | Written | Silent | Found
+Progress = Beginning | ReasoningLine | AnswerText | Silence | SearchOutcome
 
 
 async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) -> AsyncIterator[Progress]:
-    """Progress of a search: Begun first, Found last; the Written texts are the content of the first answer.
+    """Progress of a search: its Beginning first, its SearchOutcome last.
+
+    The texts of all AnswerText together are the content of the first answer.
 
     Args:
         events: Of the search; None after each ``searches.PATIENCE`` without one.
         request: What is searched.
 
     Raises:
-        Refusal: the search failed; before Begun where it did so soon.
+        Refusal: the search failed; before Beginning where it did so soon.
     """
     record: Record | None = None
     prompt, text, begun, spoke = _PromptMeter(), _GrowingText(request.stop), False, time.monotonic()
@@ -76,30 +78,30 @@ async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) ->
         if event is not None:
             record = Record.after(record, event)
             prompt.add(event)
-            part = _written(text, event) if request.effort == "none" else _reasoned(record, event)
+            part = _answer_text(text, event) if request.effort == "none" else _reasoning_line(record, event)
         if not begun and not isinstance(event, SearchStarted | Warned):
             begun, spoke = True, time.monotonic()
-            yield Begun(prompt.usage)
+            yield Beginning(prompt.usage)
         if part is None and time.monotonic() - spoke >= SILENT_SECONDS:
-            part = Silent()
+            part = Silence()
         if part is not None:
             spoke = time.monotonic()
             yield part
     assert record is not None, "the last event ends a search"
-    found = Found(request, record, prompt.usage)
-    if rest := found.choices[0].content[len(text.sent) :]:
-        yield Written(rest)
-    yield found
+    outcome = SearchOutcome(request, record, prompt.usage)
+    if rest := outcome.choices[0].content[len(text.sent) :]:
+        yield AnswerText(rest)
+    yield outcome
 
 
-def _written(text: _GrowingText, event: Event) -> Written | None:
+def _answer_text(text: _GrowingText, event: Event) -> AnswerText | None:
     added = text.take(event)
-    return Written(added) if added else None
+    return AnswerText(added) if added else None
 
 
-def _reasoned(record: Record, event: Event) -> Reasoned | None:
+def _reasoning_line(record: Record, event: Event) -> ReasoningLine | None:
     line = progress_line(record, event)
-    return Reasoned(line) if line else None
+    return ReasoningLine(line) if line else None
 
 
 class _PromptMeter:

@@ -1,4 +1,4 @@
-"""What a search has found, for every protocol: the answers, the tokens, and the ``adascale`` object."""
+"""The outcome of a search, for every protocol: the answers, the tokens, and the ``adascale`` object."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TokenCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchOutcome:
     """A finished search.
 
     Attributes:
