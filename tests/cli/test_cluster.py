@@ -35,8 +35,9 @@ def cluster(home: Home) -> Iterator[Any]:
     cluster.shutdown()
 
 
-def command(home: Home, out: Path, *more: str) -> list[str]:
-    run = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out), "-g", str(home.model)]
+def command(home: Home, out: Path, *more: str, data: str = "") -> list[str]:
+    run = [sys.executable, "-m", "adascale", "batch", data or str(home.data), "-o", str(out)]
+    run += ["-g", str(home.model)]
     return [*run, "--strategy", "vote", "--samples", "32", "--seed", "1", *more]
 
 
@@ -126,14 +127,21 @@ def test_a_node_that_is_gone_is_done_without(
     out = tmp_path / "out.jsonl"
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    run = command(home, out, "--ray", cluster.address)
-    with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: engines(node))
-        [engine] = engines(node)
+    run = command(home, out, "--ray", cluster.address, data="-")
+    first, *others = home.data.read_text().splitlines(keepends=True)
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(run, env=home.env, text=True, **pipes) as process:
+        assert process.stdin
+        process.stdin.write(first)
+        process.stdin.flush()
         wait_for(lambda: has_a_record(out))
-        engine.suspend()  # removing a node takes as long as all questions do, and its raylet ends alone
+        [engine] = engines(node)
+        engine.suspend()  # every engine is idle and gets one of the others; this one does not begin it
+        process.stdin.writelines(others)
+        process.stdin.close()
         cluster.remove_node(node, allow_graceful=False)
         engine.kill()
+        process.stdin = None  # communicate() would flush it
         _, err = process.communicate(timeout=120)
     assert "was lost" in err
     assert "Traceback" not in err
