@@ -52,12 +52,13 @@ def test_a_question_is_solved_with_progress_and_structured_content(mode: str) ->
             steps.append(progress)
             messages.append(message or "")
 
-        arguments = {"question": "Echo 18.", "effort": "low"}
+        arguments = {"question": "Echo 18.", "effort": "low", "seed": 7}
         found = await client.call_tool("solve", arguments, progress_callback=on_progress)
         assert not found.is_error
         assert found.structured_content is not None
         assert found.structured_content["answer"] == "18"
         assert found.structured_content["probability"] is None
+        assert found.structured_content["cost"]["seed"] == 7
         assert found.structured_content["agree"] <= found.structured_content["finished"]
         assert steps == sorted(set(steps))
         assert any("We look at 18." in message for message in messages)
@@ -106,6 +107,7 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
         ("solve", {"question": "A long one"}, "9,999 tokens"),
         ("solve", {"question": "1 + 1", "budget": 0}, "greater than or equal to 1"),
         ("solve", {"question": "1 + 1", "effort": "much"}, "'low', 'medium', 'high' or 'max'"),
+        ("solve", {"question": "1 + 1", "seed": -1}, "greater than or equal to 0"),
         ("check", {"question": "1 + 1", "answer": ""}, "the answer is empty"),
         ("code", {"question": "Square n.", "tests": ["f("]}, "the test is no Python"),
     ],

@@ -26,6 +26,7 @@ from adascale.engine.types import Budget, Problem
 
 from ..http.errors import Refusal
 from ..search.progress import progress_line
+from ..search.request import MAX_SEED
 from ..search.searches import Ask, Searches
 from .results import Check, Solution, TestedProgram
 
@@ -40,6 +41,9 @@ Tests = Annotated[
 Answer = Annotated[str, Field(description="The answer to check, without its solution.")]
 HowSure = Annotated[Effort, Field(description="How sure to get before stopping.")]
 MaxTokens = Annotated[int | None, Field(description="Most tokens to generate.", ge=1)]
+Seed = Annotated[
+    int | None, Field(description="Makes the call repeatable; the result has it.", ge=0, le=MAX_SEED)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Tools:
         question: Question,
         effort: HowSure = "medium",
         budget: MaxTokens = None,
+        seed: Seed = None,
     ) -> Solution:
         """Answer a question with a checkable answer, such as a maths problem, by searching over solutions.
 
@@ -61,7 +66,9 @@ class Tools:
         """
         with _tool_errors():
             problem = _problem(question)
-            record = await self._search(Ask(problem, EFFORTS[effort], limits=Budget(budget)), context)
+            record = await self._search(
+                Ask(problem, EFFORTS[effort], limits=Budget(budget), seed=seed), context
+            )
         return Solution.of(record)
 
     async def code(
@@ -71,6 +78,7 @@ class Tools:
         tests: Tests = (),
         effort: HowSure = "medium",
         budget: MaxTokens = None,
+        seed: Seed = None,
     ) -> TestedProgram:
         """Write a Python program that passes tests: programs are drawn and run until one passes all of them.
 
@@ -78,7 +86,7 @@ class Tools:
         """
         with _tool_errors():
             task = task_of(question, [test for source in tests for test in read_tests(source)])
-            ask = Ask(_problem(question, task), passing.EFFORTS[effort], limits=Budget(budget))
+            ask = Ask(_problem(question, task), passing.EFFORTS[effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         return TestedProgram.of(record)
 
@@ -89,6 +97,7 @@ class Tools:
         answer: Answer,
         effort: HowSure = "medium",
         budget: MaxTokens = None,
+        seed: Seed = None,
     ) -> Check:
         """Say how likely an answer is right: the question is solved several times without seeing the answer.
 
@@ -97,7 +106,7 @@ class Tools:
         with _tool_errors():
             if not answer.strip():
                 raise UsageError("the answer is empty")
-            ask = Ask(_problem(question), EFFORTS[effort], limits=Budget(budget))
+            ask = Ask(_problem(question), EFFORTS[effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         # Computer algebra may take seconds, in which the others' searches go on.
         same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]

@@ -28,12 +28,12 @@ EFFORTS: Mapping[str, ServedEffort] = {
 _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
 
-_MAX_SEED = (1 << 63) - 1
+MAX_SEED = (1 << 63) - 1
 
 TOKENS = whole(1, 1 << 24)
 """A limit of tokens."""
 
-SEED = whole(-_MAX_SEED, _MAX_SEED)
+SEED = whole(-MAX_SEED, MAX_SEED)
 
 
 @dataclass(frozen=True, slots=True)
