@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 import time
@@ -25,9 +24,9 @@ from adascale.engine.search.settings import Request
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import BadLine, count_lines, id_digest, read_problems
 
-from ..disk.files import check_apart, unwritable
+from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
-from ..disk.trace import TraceWriter, is_trace
+from ..disk.trace_folder import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
@@ -72,8 +71,7 @@ def batch(
         [source, *options.session.references()],
         f"-o {shlex.quote(_suggested_output(source))}",
     )
-    if options.traces is not None:
-        _make_folder(options.traces)
+    traces = None if options.traces is None else TraceFolder.create(options.traces)
     stream = stdin_stream() if source == "-" else Path(source)
     lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
     if options.dry_run:
@@ -81,7 +79,7 @@ def batch(
         return
     counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
-        run = _Run(options, results, source, counts, _view(counts, source, options))
+        run = _Run(options, results, traces, source, counts, _view(counts, source, options))
         run.ask_all(lines)
     run.close()
 
@@ -93,6 +91,7 @@ class _Run:
     Attributes:
         options: As typed.
         results: Where the records go.
+        traces: Where the logs go, with --traces.
         source: File of the questions, or ``-``.
         counts: What has become of the questions so far.
         opening: The view that shows it, to be opened.
@@ -101,6 +100,7 @@ class _Run:
 
     options: BatchOptions
     results: Results
+    traces: TraceFolder | None
     source: str
     counts: BatchCounts
     opening: AbstractContextManager[BatchView]
@@ -132,7 +132,8 @@ class _Run:
 
             def ask(problems: Iterable[Problem]) -> None:
                 asked = (Request(each, settings if each.task is None else of_tasks) for each in problems)
-                self._ask(worker.serve(asked), view)
+                events = worker.serve(asked)
+                self._ask(events if self.traces is None else self.traces.keep(events), view)
 
             ask(chain([first], todo))
             if self._cut_off and not worker.interrupted:
@@ -157,16 +158,11 @@ class _Run:
         return replace(search, seed=before["seed"])
 
     def _ask(self, events: Iterator[tuple[Problem, Event]], view: BatchView) -> None:
-        """Show events; write a record (with --traces a trace too) for each question as its search ends."""
+        """Show events; write a record for each question as its search ends."""
         records: dict[str, Record] = {}
-        logs: dict[str, list[Event]] = {}
         for problem, event in events:
             records[problem.id] = Record.after(records.get(problem.id), event)
-            if self.options.traces is not None:
-                logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished | SearchFailed):
-                if self.options.traces is not None:
-                    _keep_trace(self.options.traces, problem, logs.pop(problem.id))
                 self._write_record(problem, records.pop(problem.id))
             view.on(problem.id, event)
 
@@ -303,33 +299,9 @@ def _say_plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None
         raise typer.Exit(PARTIAL)
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise unwritable(path, exc) from exc
-
-
 def _carried_fields(problem: Problem) -> dict[str, Any]:
     """Fields of a question that its record has too: the number of its line, and the user's own."""
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
-
-
-def _keep_trace(folder: Path, problem: Problem, log: list[Event]) -> None:
-    """Write the log of a search by its question's id, but over nothing that is no trace."""
-    path = folder / f"{_file_name(problem.id)}.jsonl"
-    if path.exists() and not is_trace(path):
-        show_warning(Notice("not-a-trace", f"{path} is no trace and stays as it is; {problem.id} has none"))
-        return
-    with TraceWriter(path) as writer:
-        for event in log:
-            writer.write(event)
-
-
-def _file_name(id_: str) -> str:
-    """The id itself where every file system takes it, else its harmless characters and a hash."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
-    return safe if safe == id_ else f"{safe}-{id_digest(id_):016x}"
 
 
 def _id_of(line: Problem | BadLine) -> str:

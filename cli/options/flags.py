@@ -85,6 +85,7 @@ _API_KEY = setting_flag(
     "--api-key",
     "What each request has to bring; others see it here, but not in a file or a variable.",
 )
+_TRACES = flag(OUTPUT, "--traces", "Keep each search's event log, by its id.", metavar="DIR")
 _PARALLEL = setting_flag(SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256)
 _LARGEST = (1 << 63) - 1
 """What files may hold: a trace with a larger seed could not be read again."""
@@ -316,7 +317,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "form": flag(OUTPUT, "--format", "How the questions are written; auto goes by the file."),
         "question_field": flag(OUTPUT, "--field", "The field that holds the question.", metavar="NAME"),
         "show_tree": _SHOW_TREE,
-        "traces": flag(OUTPUT, "--traces", "Keep each search's event log, by its id.", metavar="DIR"),
+        "traces": _TRACES,
         "limit": flag(SEARCH, "--limit", "Read only the first so many questions.", min=1, max=_LARGEST),
         "only_failed": flag(SEARCH, "--only-failed", "Ask only those again that failed before."),
         "overwrite": flag(OUTPUT, "--overwrite", "Begin anew instead of going on with the output."),
@@ -343,6 +344,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SERVER, "--max-queue", "Questions that wait; more are refused.", min=0, max=10_000
         ),
         "effort": _EFFORT,
+        "traces": _TRACES,
     },
     McpOptions: {
         "print_config": flag(None, "--print-config", "Print what to paste into an agent's settings."),

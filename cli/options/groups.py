@@ -227,6 +227,7 @@ class ServeOptions:
         max_queue: Questions that wait at most.
         effort: Where a request names none.
         budget: Limits of each search; a request may lower that of tokens.
+        traces: Folder for the searches' event logs; None keeps none.
     """
 
     host: str = "127.0.0.1"
@@ -238,6 +239,7 @@ class ServeOptions:
     max_queue: int = 64
     effort: Effort = "medium"
     budget: Budget = Budget()
+    traces: Path | None = None
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
     terminal: TerminalOptions = TerminalOptions()
 

@@ -37,7 +37,9 @@ _CLOSE_SECONDS = 10.0
 class SearchWorker(Protocol):
     """What searches: ``models.worker.client.Worker``."""
 
-    open_models: ModelsOpened
+    @property
+    def open_models(self) -> ModelsOpened:
+        """What it searches with."""
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""

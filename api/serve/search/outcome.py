@@ -112,6 +112,7 @@ class SearchOutcome:
             "flops": record.usage.flops,
             "seconds": round(record.t, 3),
             "seed": record.started.seed,
+            "trace": record.started.problem.id,
             "warnings": [notice.message for notice in record.notices],
         }
 

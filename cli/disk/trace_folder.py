@@ -1,0 +1,66 @@
+"""A folder of traces: the event log of each search, under its question's id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from adascale.engine.errors import AdascaleError
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.types import Notice, Problem
+from adascale.models.questions import id_digest
+
+from ..terminal.console import show_warning
+from .files import unwritable
+from .trace import TraceWriter, is_trace
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFolder:
+    """Writes traces into one folder, but over nothing that is no trace."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """The folder, created where it is missing.
+
+        Raises:
+            UsageError: it cannot be.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise unwritable(path, exc) from exc
+        return cls(path)
+
+    def keep(self, events: Iterable[tuple[Problem, Event]]) -> Iterator[tuple[Problem, Event]]:
+        """Pass the events of many searches on; the log of each is written as its end comes."""
+        logs: dict[str, list[Event]] = {}
+        for problem, event in events:
+            logs.setdefault(problem.id, []).append(event)
+            if isinstance(event, SearchFinished | SearchFailed):
+                self._write(problem.id, logs.pop(problem.id))
+            yield problem, event
+
+    def _write(self, id_: str, log: Sequence[Event]) -> None:
+        """Write a log; what cannot be written is a warning, and the searches go on."""
+        path = self.path / f"{_file_name(id_)}.jsonl"
+        if path.exists() and not is_trace(path):
+            show_warning(Notice("not-a-trace", f"{path} is no trace and stays as it is; {id_} has none"))
+            return
+        try:
+            with TraceWriter(path) as writer:
+                for event in log:
+                    writer.write(event)
+        except AdascaleError as error:
+            show_warning(Notice(error.slug, f"{error.message}; {id_} has no trace", hint=error.hint))
+
+
+def _file_name(id_: str) -> str:
+    """The id itself where every file system takes it, else its harmless characters and a hash."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
+    return safe if safe == id_ else f"{safe}-{id_digest(id_):016x}"
