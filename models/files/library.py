@@ -2,6 +2,7 @@
 
     resolve("qwen2.5-coder-1.5b")       a catalogue name
     resolve("hf:user/repo:Q4_K_M")      a file of a Hub repository
+    resolve("ollama:qwen3:1.7b")        a model that another program keeps, used where it lies
     resolve("./model.gguf")             a file of one's own, used where it lies
 
 What is in the Hugging Face cache is used in place and never asked for again. Else the Hub is tried, then
@@ -11,23 +12,27 @@ before a file is used.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adascale.engine.errors import (
     ModelCorruptError,
+    ModelError,
     ModelNotFoundError,
     ModelUnavailableError,
     UsageError,
     command,
 )
 
-from . import cache, download, hub
+from . import cache, download, hub, stores
 from .catalog import ModelSpec, catalog
 from .checksum import check_sha256, file_sha256
 from .gguf import GGUFInfo, read_info
 from .progress import Confirm, Report, Source, Transfer
-from .reference import ModelReference, choose_file, model_files, parse, quant_of
+from .reference import ModelReference, StoreReference, choose_file, model_files, parse, quant_of
+from .split import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,9 @@ class ModelFile:
 
     Attributes:
         name: How to ask for it again.
-        path: The file; inside the cache the snapshot path, which keeps the model's file name.
-        sha256: Lowercase hex digest of its bytes.
+        path: The file; inside the cache the snapshot path, which keeps the model's file name. Of a model in
+            several parts the first.
+        sha256: Lowercase hex digest of its bytes; of several parts that of their digests.
         spec: Its catalogue entry, if it has one.
         source: Where this run got it from.
         info: What its header says.
@@ -62,8 +68,8 @@ class LocalFile:
 
     Attributes:
         name, path, spec: As in ``ModelFile``.
-        sha256: Digest that the cache claims; empty where it claims none.
-        source: ``cache``, or ``path`` for a file of one's own.
+        sha256: Digest that the cache or store claims; empty where it claims none.
+        source: ``cache``, ``path`` for a file of one's own, or the program that keeps it.
     """
 
     name: str
@@ -74,8 +80,21 @@ class LocalFile:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
+        """Size of the file, or of all its parts."""
+        return sum(part.stat().st_size for part in parts_of(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModels:
+    """What is on this machine.
+
+    Attributes:
+        files: Models that can be opened: those of the catalogue, of the cache, then of other programs.
+        errors: Of each that is there and cannot.
+    """
+
+    files: tuple[LocalFile, ...]
+    errors: tuple[ModelError, ...]
 
 
 def resolve(
@@ -88,7 +107,8 @@ def resolve(
     """Find a model, downloading it if need be, and verify it.
 
     Args:
-        ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]`` or a Hub URL.
+        ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another
+            program has for it (``ollama:qwen3:1.7b``).
         offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
         on_progress: Gets the progress of downloads, and of the first checksum of a file.
         confirm: Asked once before the first byte of a download; False declines it.
@@ -101,11 +121,9 @@ def resolve(
     """
     report = _monotonic(on_progress)
     reference = parse(ref)
-    if isinstance(reference, Path):
-        own = LocalFile(ref, reference.absolute(), "", None, "path")
-        return _verify(
-            own, f"fetch the file again, or take a known model: {command('models', 'list')}", report
-        )
+    if not isinstance(reference, ModelReference):
+        remedy = f"fetch the file again, or take a known model: {command('models', 'list')}"
+        return _verify(_own_model(ref, reference), remedy, report)
     found = _find_local(reference)
     if found is not None:
         return _verify(found, command("models", "pull", found.name, force=True), report)
@@ -123,7 +141,7 @@ def fetch_again(ref: str, *, on_progress: Report | None = None, confirm: Confirm
         UsageError: The reference is a path: files outside the cache are the user's own.
     """
     reference = parse(ref)
-    if isinstance(reference, Path):
+    if not isinstance(reference, ModelReference):
         raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are fetched")
     if hub.is_offline():
         raise ModelUnavailableError(
@@ -142,22 +160,32 @@ def locate(ref: str) -> LocalFile | None:
         ModelNotFoundError: The reference means nothing.
     """
     reference = parse(ref)
-    if isinstance(reference, Path):
-        return LocalFile(ref, reference, "", None, "path") if reference.is_file() else None
-    return _find_local(reference)
+    if isinstance(reference, ModelReference):
+        return _find_local(reference)
+    if isinstance(reference, Path) and not reference.is_file():
+        return None
+    return _own_model(ref, reference)
 
 
-def installed_models() -> list[LocalFile]:
-    """All models in the Hugging Face cache, catalogue names first."""
+def installed_models() -> InstalledModels:
+    """All models in the Hugging Face cache and in the stores of other programs; a file is listed once."""
+    found, errors = list(_cached_models()), list[ModelError]()
+    for reference in stores.listing():
+        try:
+            found.append(_own_model(str(reference), reference))
+        except ModelError as error:
+            errors.append(error)
     files: dict[Path, LocalFile] = {}
-    for repo in cache.repositories():
-        for cached in cache.cached_files(repo):
-            if model_files([cached.file]):
-                spec = _spec_of(cached)
-                name = spec.name if spec else f"{repo}:{quant_of(cached.file)}"
-                files.setdefault(cached.path.resolve(), _local_file(cached, name, spec))
+    for file in found:
+        try:
+            parts_of(file.path)
+        except ModelError as error:
+            errors.append(error)
+        else:
+            files.setdefault(file.path.resolve(), file)
     order = {name: place for place, name in enumerate(catalog())}
-    return sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
+    by_name = sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
+    return InstalledModels(tuple(by_name), tuple(errors))
 
 
 def remove(ref: str) -> int:
@@ -171,12 +199,12 @@ def remove(ref: str) -> int:
         ModelNotFoundError: It is not here.
     """
     reference = parse(ref)
-    if isinstance(reference, Path):
+    if not isinstance(reference, ModelReference):
         raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are removed")
     cached = _find_cached(reference)
     if cached is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
-    return cache.remove(cached)
+    return sum(cache.remove(replace(cached, path=part)) for part in parts_of(cached.path))
 
 
 def _fetch(
@@ -193,16 +221,55 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     """Read the header, then compare the digest with the one that was published, where it is known."""
     try:
         info = read_info(file.path)
+        parts = parts_of(file.path)
+        digest = _digest(file, report) if len(parts) == 1 else _joint_digest(parts, report)
     except ModelCorruptError as error:
-        error.notice = replace(error.notice, hint=error.hint or remedy)
+        own = file.source != "cache" and error.slug == "bad-checksum"
+        error.notice = replace(error.notice, hint=remedy if own else error.hint or remedy)
         raise
+    return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
+
+
+def _digest(file: LocalFile, report: Report) -> str:
     # A cache without links claims no digest; then only the catalogue may know what was published.
     expected = file.sha256 or (file.spec and file.spec.sha256)
     if expected:
-        digest = check_sha256(file.path, expected, file.name, report)
-    else:
-        digest = file_sha256(file.path, file.path.name if file.source == "path" else file.name, report)
-    return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
+        return check_sha256(file.path, expected, file.name, report)
+    return file_sha256(file.path, file.path.name if file.source == "path" else file.name, report)
+
+
+def _joint_digest(parts: Sequence[Path], report: Report) -> str:
+    """The digest of the digests of all parts, each of which is that of its blob where it is in the cache."""
+    digests = []
+    for part in parts:
+        claimed = cache.claimed_sha256(part)
+        digests.append(
+            check_sha256(part, claimed, part.name, report)
+            if claimed
+            else file_sha256(part, part.name, report)
+        )
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def _cached_models() -> Iterator[LocalFile]:
+    for repo in cache.repositories():
+        for cached in cache.cached_files(repo):
+            if model_files([cached.file]):
+                spec = _spec_of(cached)
+                yield _local_file(cached, spec.name if spec else f"{repo}:{quant_of(cached.file)}", spec)
+
+
+def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
+    """A file of the user's own, or one that another program keeps.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError: as ``stores.find``.
+    """
+    if isinstance(reference, Path):
+        return LocalFile(ref, reference.absolute(), "", None, "path")
+    path, sha256 = stores.find(reference)
+    known = (spec for spec in catalog().values() if sha256 and spec.sha256 == sha256)
+    return LocalFile(ref, path, sha256, next(known, None), reference.store)
 
 
 def _find_local(reference: ModelReference) -> LocalFile | None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Source = Literal["path", "cache", "hub", "wheel"]
+from .reference import Store
+
+Source = Literal["path", "cache", "hub", "wheel"] | Store
 Activity = Literal["fetching", "checking", "waiting"]
 
 

@@ -1,6 +1,7 @@
 """Model references: what a user types, taken apart. No network, no disk but for ``is it a file?``.
 
 "qwen2.5-coder-1.5b", "hf:user/repo:Q4_K_M"  ->  ModelReference  ->  RemoteFile, here or asked of the Hub
+"ollama:qwen3:1.7b"                          ->  StoreReference
 "./model.gguf"                               ->  Path
 """
 
@@ -11,11 +12,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 from adascale.engine.errors import ModelNotFoundError, command
 
 from .catalog import ModelSpec, catalog
+from .split import Part
 from .validation import is_file_name, is_one_name
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
@@ -29,7 +32,10 @@ _HUB = re.compile(
 )
 _TAG = r"(?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4|NVFP4|BF16|F16|F32)(?=[-.]|$)"
 _QUANT = re.compile(_TAG, re.IGNORECASE)
-_NOT_A_MODEL = re.compile(r"mmproj|imatrix|-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+_NOT_A_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)
+
+Store = Literal["ollama", "lmstudio", "llama.cpp"]
+"""Programs beside ours that keep models; a reference to one of them begins with this word and a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +89,36 @@ class ModelReference:
         return RemoteFile(self.name, self.repo, revision, spec.file, size, spec.sha256, spec)
 
 
-def parse(ref: str) -> Path | ModelReference:
+@dataclass(frozen=True, slots=True)
+class StoreReference:
+    """A model that another program keeps on this machine.
+
+    Attributes:
+        store: The program.
+        name: What it calls the model.
+    """
+
+    store: Store
+    name: str
+
+    def __str__(self) -> str:
+        """The reference as a user types it."""
+        return f"{self.store}:{self.name}"
+
+
+def parse(ref: str) -> Path | ModelReference | StoreReference:
     """Take a reference apart.
 
     Args:
         ref: A path, ``file:...``, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
-            the prefix, or a Hub URL.
+            the prefix, a Hub URL, or a model of another program: ``ollama:qwen3:1.7b``.
 
     Raises:
         ModelNotFoundError: It is none of these.
     """
+    for store in get_args(Store):
+        if ref.startswith(f"{store}:"):
+            return StoreReference(store, ref.removeprefix(f"{store}:"))
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
@@ -121,21 +147,28 @@ def choose_file(files: Iterable[str], quant: str | None) -> str | None:
     """The file that llama.cpp's ``-hf`` would take: the quant, else Q4_K_M, else Q8_0, else the first.
 
     Args:
-        files: File names of one repository; projectors, importance matrices and split files are passed over.
+        files: File names of one repository; projectors and importance matrices are passed over.
         quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:
-        None if no file has the quant.
+        None if no file has the quant. The first part of a model in several files only where no single file
+        is one.
     """
     models = model_files(files)
+    single = [name for name in models if Part.of(name) is None]
+    return _choose(single, quant) or _choose(models, quant)
+
+
+def _choose(models: list[str], quant: str | None) -> str | None:
     if quant is not None:
         return _find_tag(models, quant)
     return _find_tag(models, "Q4_K_M") or _find_tag(models, "Q8_0") or next(iter(models), None)
 
 
 def model_files(files: Iterable[str]) -> list[str]:
-    """The GGUF files among ``files`` that hold one whole model, sorted."""
-    return sorted(name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name))
+    """The GGUF files among ``files`` by which a model is opened, sorted: of several parts the first."""
+    models = [name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name)]
+    return sorted(name for name in models if (part := Part.of(name)) is None or part.number == 1)
 
 
 def quant_of(file: str) -> str:

@@ -50,6 +50,18 @@ def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
     assert (entry["sha256"], entry["sources"]) == (tiny.sha256, ["hub", "wheel"])
 
 
+def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
+    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
+    folder.mkdir(parents=True)
+    (folder / "m-Q4_0.gguf").write_bytes(gguf)
+    (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)
+    result = run("list")
+    assert result.stdout.splitlines()[2] == "lmstudio:someone/m-GGUF:Q4_0  18 kB  here  ?"
+    assert result.stderr == "adascale: big-Q8_0-00001-of-00002.gguf is incomplete\n"
+    facts = json.loads(run("show", "lmstudio:someone/m-GGUF:Q4_0", "--json").stdout)
+    assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
+
+
 def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
     result = run("pull", "tiny")
     assert result.stdout == ""

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelNotFoundError
-from adascale.models.files.reference import ModelReference, choose_file, parse, quant_of
+from adascale.models.files.reference import (
+    ModelReference,
+    Store,
+    StoreReference,
+    choose_file,
+    parse,
+    quant_of,
+)
 
 FILES = [
     "a-IQ4_0.gguf",
@@ -48,6 +55,20 @@ def test_hub_references(
 )
 def test_paths(ref: str, path: str) -> None:
     assert parse(ref) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("ref", "store", "name"),
+    [
+        ("ollama:qwen3:1.7b", "ollama", "qwen3:1.7b"),
+        ("ollama:hf.co/a/b:Q4_0", "ollama", "hf.co/a/b:Q4_0"),
+        ("lmstudio:a/b:Q4_0", "lmstudio", "a/b:Q4_0"),
+        ("llama.cpp:a_b_x-Q4_0", "llama.cpp", "a_b_x-Q4_0"),
+    ],
+)
+def test_models_of_other_programs(ref: str, store: Store, name: str) -> None:
+    assert parse(ref) == StoreReference(store, name)
+    assert str(StoreReference(store, name)) == ref
 
 
 def test_an_existing_file_wins_over_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +115,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         ("q4_0", "a-Q4_0.gguf"),
         ("IQ4_0", "a-IQ4_0.gguf"),
         ("A-q8_0.GGUF", "a-Q8_0.gguf"),
-        ("Q5_K_M", None),
+        ("Q5_K_M", "a-Q5_K_M-00001-of-00002.gguf"),
         ("F16", None),
     ],
 )
