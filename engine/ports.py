@@ -63,12 +63,13 @@ class Growth:
 
     Attributes:
         branch: The branch.
-        new_tokens: Tokens sampled for it in this batch.
+        new_tokens: Tokens sampled for it in this batch, and those that close its thought.
         text: Text of the unfinished step.
         step: The step that this batch completed, if any. After a step with finish ``step`` a branch that
             runs until its answer goes on by itself; every other step ends the branch.
         prefix: Prefix work that this batch did for the branch.
         seconds: The branch's share of the batch's time where it is known without a clock.
+        thinks: Whether the text of the unfinished step is of a thought.
     """
 
     branch: BranchId
@@ -77,6 +78,7 @@ class Growth:
     step: Step | None = None
     prefix: PrefixWork = PrefixWork()
     seconds: float | None = None
+    thinks: bool = False
 
 
 class Policy(Protocol):

@@ -71,7 +71,8 @@ class ScriptedPolicy:
         prefix = PrefixWork(0, reused) if first else PrefixWork()
         run.position += 1
         if run.position < len(run.step.token_ids):
-            return Growth(branch, 1, run.step.text[: run.position], None, prefix)
+            text, thinks = run.step.text[: run.position], run.step.thought is not None
+            return Growth(branch, 1, text, None, prefix, thinks=thinks)
         done = run.step
         if done.finish != "step" or run.until == "step":
             del self._running[branch]
@@ -85,8 +86,8 @@ class ScriptedPolicy:
         run = self._running.pop(branch)
         if run.position == 0:
             return None
-        text = run.step.text[: run.position]
-        return Step(text, run.step.token_ids[: run.position], run.step.logprob, "length")
+        text, tokens = run.step.text[: run.position], run.step.token_ids[: run.position]
+        return replace(run.step, text=text, token_ids=tokens, finish="length")
 
     def close_problem(self, problem: Problem) -> None:
         """Nothing is kept."""

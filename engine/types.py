@@ -26,6 +26,12 @@ Finish = Literal["step", "stop", "length"]
 
 FINISHES: tuple[Finish, ...] = get_args(Finish)
 
+Thought = Literal["part", "whole", "cut"]
+"""What a step is of a thought, which a model writes before its solution: a part behind which it goes on,
+or its end, closed by the model (``whole``) or at its budget (``cut``)."""
+
+THOUGHTS: tuple[Thought, ...] = get_args(Thought)
+
 Mode = Literal["prose", "program", "code"]
 """How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it. The
 trajectory of a code task is a program too, but there the program is the answer, and tests run it."""
@@ -134,7 +140,7 @@ class Usage:
     Attributes:
         prompt_tokens: Prefix tokens that the generator evaluated; a dropped one that comes back counts again.
         reused_tokens: Prefix tokens that another branch had evaluated.
-        generated_tokens: Tokens sampled.
+        generated_tokens: Tokens sampled, and those that close a thought at its budget.
         prm_tokens: Tokens evaluated by the process reward model.
         flops: About 2 x parameters that a token is multiplied by x tokens evaluated, of generator and PRM, so
             that a PRM never looks free.
@@ -185,12 +191,14 @@ class Step:
 
     Attributes:
         text: The decoded tokens.
-        token_ids: What was sampled, in order; the prefix is continued from these, never from the text.
-        logprob: Sum of the token log-probabilities in nats, before temperature and truncation.
+        token_ids: What was sampled, in order, and behind a thought what closes it at its budget or opens a
+            program; the prefix is continued from these, never from the text.
+        logprob: Sum of the log-probabilities of sampled tokens in nats, before temperature and truncation.
         finish: Why it ended.
         reading: The states it was written from, where a calibration wants them; no part of the record.
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
+        thought: What it is of a thought; None where it is part of the solution.
     """
 
     text: str
@@ -199,6 +207,7 @@ class Step:
     finish: Finish
     reading: Reading | None = field(default=None, compare=False, repr=False)
     wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    thought: Thought | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,13 +157,14 @@ class BranchStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchGrew(_Event):
-    """The unfinished step of a running branch, every few tokens."""
+    """The unfinished step of a running branch, every few tokens; ``thinks`` where it is of a thought."""
 
     kind: ClassVar[str] = "branch_grew"
     branch: BranchId
     parent: NodeId
     text: str
     tokens: int
+    thinks: bool = field(default=False, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

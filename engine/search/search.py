@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..answers.sums import wrong_sums
-from ..errors import AdascaleError
+from ..errors import AdascaleError, setting
 from ..ports import Calibrator, Clock, Growth, Prefix, Score
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
@@ -58,6 +58,12 @@ _OUTSIDE = Notice(
     "outside-calibration",
     "this question is unlike those that the calibration was fitted on: "
     "its intervals are widened and say little",
+)
+
+_THOUGHT_CUT = Notice(
+    "thought-cut",
+    "a thought reached its budget: it was closed there, and the answer asked for",
+    hint=f"a larger {setting('think')} lets it go on",
 )
 
 
@@ -155,23 +161,32 @@ class Search:
         if branch.unreported >= GREW_EVERY:
             branch.unreported, tokens = 0, branch.pending.generated_tokens
             self._emit(
-                BranchGrew(branch=growth.branch, parent=branch.parent, text=growth.text, tokens=tokens)
+                BranchGrew(
+                    branch=growth.branch,
+                    parent=branch.parent,
+                    text=growth.text,
+                    tokens=tokens,
+                    thinks=growth.thinks,
+                )
             )
         if growth.step is None:
             return False
         ended = growth.step.finish != "step" or branch.draw.until == "step"
         node = self._add_step(growth.branch, growth.step, ended=ended)
+        if growth.step.thought == "cut" and _THOUGHT_CUT not in self._record.notices:
+            self._emit(Warned(notice=_THOUGHT_CUT))
         if branch.draw.mode == "prose":
             self._unscored.append(node)
-        else:
+        elif growth.step.thought is None:  # no calibration knows the thoughts before a program
             self._programs.add(node, growth.step.text, branch.draw.mode)
         return ended
 
     def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
         """Turn a completed step into a node, and find its wrong sums."""
         branch = self._running[id_]
-        is_prose = branch.draw.mode == "prose"  # in a program an equal sign is no equation
-        if is_prose and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
+        # In a program an equal sign is no equation, and what is wrong in a thought may be put right there.
+        has_sums = branch.draw.mode == "prose" and step.thought is None
+        if has_sums and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
         self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))

@@ -128,8 +128,12 @@ class Tree:
         return tuple(n.step for n in self.path(node) if n.step is not None)
 
     def text(self, node: NodeId) -> str:
-        """The solution so far, from the first step to ``node``."""
-        return "".join(step.text for step in self.steps(node))
+        """The solution so far, from the first step to ``node``, without the thoughts before it."""
+        return "".join(step.text for step in self.steps(node) if step.thought is None)
+
+    def thoughts(self, node: NodeId) -> tuple[Step, ...]:
+        """Steps of the thoughts on the way to ``node``."""
+        return tuple(step for step in self.steps(node) if step.thought is not None)
 
     def label(self, node: NodeId) -> str:
         """Position among siblings along the path, from 1: ``1.2.1``; empty for the root."""

@@ -158,6 +158,7 @@ class ReplayingPolicy:
             step.token_ids[: ended.written],
             step.logprob * part,
             "length",
+            thought=step.thought,
         )
 
     def close_problem(self, problem: Problem) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.types import FINISHES, Mode, Problem, Reading, Step, Until
+from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
@@ -23,6 +23,8 @@ from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
 """Raised when what is kept of a draw, or how it is drawn, changes."""
+
+_THOUGHTS: tuple[Thought | None, ...] = (None, *THOUGHTS)
 
 _PROMPTS = Table("prompts", ("problem",), {"tokens": "INTEGER", "reading": "BLOB"})
 _DRAWS = Table("draws", ("key",), {"steps": "BLOB"})
@@ -158,6 +160,7 @@ def _pack_steps(steps: Sequence[Step]) -> bytes:
             "logprob": np.array([step.logprob for step in steps], np.float64),
             "finish": np.array([FINISHES.index(step.finish) for step in steps], np.int8),
             "readings": np.frombuffer(_pack_readings([step.reading for step in steps]), np.uint8),
+            "thoughts": np.array([_THOUGHTS.index(step.thought) for step in steps], np.int8),
         }
     )
 
@@ -172,10 +175,14 @@ def _unpack_steps(blob: bytes) -> tuple[Step, ...]:
     ids = np.split(arrays["token_ids"], np.cumsum(arrays["tokens"])[:-1])
     readings = _unpack_readings(arrays["readings"].tobytes())
     finishes = [FINISHES[at] for at in arrays["finish"]]
-    rows = zip(unpack_texts(arrays["texts"]), ids, arrays["logprob"], finishes, readings, strict=True)
+    # Draws of older versions have no thoughts.
+    thoughts = [_THOUGHTS[at] for at in arrays.get("thoughts", np.zeros(len(ids), np.int8))]
+    rows = zip(
+        unpack_texts(arrays["texts"]), ids, arrays["logprob"], finishes, readings, thoughts, strict=True
+    )
     steps = tuple(
-        Step(text, tuple(map(int, tokens)), float(logprob), finish, reading)
-        for text, tokens, logprob, finish, reading in rows
+        Step(text, tuple(map(int, tokens)), float(logprob), finish, reading, thought=thought)
+        for text, tokens, logprob, finish, reading, thought in rows
     )
     if not steps:
         raise ValueError("a draw without a step")

@@ -41,6 +41,7 @@ from adascale.engine.types import (
     SelectRule,
     Step,
     StopReason,
+    Thought,
     Usage,
 )
 
@@ -115,13 +116,14 @@ class Log:
         ended: bool = True,
         mode: Mode = "prose",
         execution: Execution | None = None,
+        thought: Thought | None = None,
     ) -> NodeId:
         """A branch completes a step, which is run if it is a program, and scored."""
         if branch is None:
             branch = self.start(parent, mode=mode)
         node = NodeId(self._nodes)
         self._nodes += 1
-        step = Step(text, tuple(range(tokens)), -1.0, finish)
+        step = Step(text, tuple(range(tokens)), -1.0, finish, thought=thought)
         self._spend(
             StepProposed,
             Usage(generated_tokens=tokens),

@@ -141,10 +141,10 @@ class _GrowingText:
     def take(self, event: Event) -> str:
         """What an event adds."""
         match event:
-            case StepProposed():
+            case StepProposed() if event.step.thought is None:
                 self._steps += event.step.text
                 text = self._steps.lstrip()
-            case BranchGrew():
+            case BranchGrew(thinks=False):
                 text = (self._steps + event.text).lstrip()
             case _:
                 return ""

@@ -23,7 +23,7 @@ from adascale.engine.search.events import Event, SearchFinished, StepProposed, t
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
@@ -200,6 +200,14 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     assert store.prompt(PROBLEMS[0], "prose") == Prompt(12, None)
     assert store.prompt(PROBLEMS[0], "program") is None
     assert store.prompt(PROBLEMS[1], "prose") is None
+
+
+def test_a_kept_draw_knows_its_thoughts(store: DrawStore) -> None:
+    parts: tuple[Thought | None, ...] = ("part", "cut", None)
+    steps = tuple(replace(scripted_step("a\n\n"), thought=part) for part in parts)
+    ended = (*steps, scripted_step("18", "stop"))
+    store.put("k", ended)
+    assert store.get("k", "answer") == ended
 
 
 def test_draws_that_an_older_version_did_not_compress_are_read(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""Searches whose trajectories think first: what is read, scored, run and recorded of a thought."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import (
+    BranchGrew,
+    Event,
+    SearchFinished,
+    StepProposed,
+    Warned,
+    from_json,
+    to_json,
+)
+from adascale.engine.search.record import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Strategy, Vote
+from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
+
+PROBLEM = Problem("p", "What is 7 * 8?")
+FIRST = "<think>\nIs 7 * 8 = 54? The answer is 54.\n\n"
+
+
+def thought(text: str, part: Thought) -> Step:
+    return replace(scripted_step(text), thought=part)
+
+
+def script(end: Thought) -> ScriptedPolicy:
+    """A thought of two steps with a wrong sum and a wrong answer in it, then a solution or a program."""
+
+    def draw(prefix: Prefix, rng: random.Random) -> Step:
+        match len(prefix.steps):
+            case 0:
+                return thought(FIRST, "part")
+            case 1:
+                return thought("No.\n</think>", end)
+            case _ if prefix.mode == "program":
+                return scripted_step("```python\nprint(56)\n```", "stop")
+            case _:
+                return scripted_step("7 * 8 is \\boxed{56}.", "stop")
+
+    return ScriptedPolicy(draw)
+
+
+def search(strategy: Strategy, end: Thought = "whole") -> list[Event]:
+    ran: list[str] = []
+    executor = ScriptedExecutor(lambda program: ran.append(program) or Execution("56", "", 0.0))
+    driver = Driver(script(end), SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
+    events = [event for _, event in driver.run([PROBLEM], Settings(strategy))]
+    assert all("print(56)" in program for program in ran)
+    return events
+
+
+@pytest.mark.parametrize("modes", [("prose",), ("program",), ("prose", "program")])
+def test_the_answer_is_read_behind_the_thought(modes: Sequence[Mode]) -> None:
+    *_, last = search(Vote(2, modes=tuple(modes)))
+    assert isinstance(last, SearchFinished)
+    assert last.result.answer == "56"
+    assert [len(group.nodes) for group in last.result.groups] == [2]
+
+
+def test_the_solution_is_what_stands_behind_its_thoughts() -> None:
+    log = search(Vote(1))
+    tree, last = replay(log), log[-1]
+    assert isinstance(last, SearchFinished)
+    assert last.result.best is not None
+    assert tree.text(last.result.best) == "7 * 8 is \\boxed{56}."
+    assert "".join(step.text for step in tree.thoughts(last.result.best)).startswith("<think>")
+    assert tree.text(ROOT) == ""
+
+
+def test_a_wrong_sum_in_a_thought_is_none_of_the_solution() -> None:
+    tree = replay(search(Vote(1)))
+    assert all(not node.step.wrong_sums for node in tree if node.step)
+
+
+def test_a_program_is_scored_and_its_thought_is_not() -> None:
+    tree = replay(search(Vote(1, modes=("program",))))
+    scored = [node.step.thought for node in tree if node.step and node.estimate is not None]
+    assert scored == [None]
+    assert sum(node.execution is not None for node in tree) == 1
+
+
+@pytest.mark.parametrize(("end", "warnings"), [("whole", 0), ("cut", 1)])
+def test_a_thought_that_reached_its_budget_is_warned_of_once(end: Thought, warnings: int) -> None:
+    found = [event.notice.code for event in search(Vote(3), end) if isinstance(event, Warned)]
+    assert found == ["thought-cut"] * warnings
+
+
+def test_thoughts_are_part_of_the_log_and_nothing_is_where_there_are_none() -> None:
+    log = search(Vote(1))
+    assert [from_json(to_json(event)) for event in log] == log
+    steps = [to_json(event)["step"] for event in log if isinstance(event, StepProposed)]
+    assert [step.get("thought") for step in steps] == ["part", "whole", None]
+    assert "thought" not in steps[-1]
+    growing = [to_json(event).get("thinks") for event in log if isinstance(event, BranchGrew)]
+    assert {True, None} == set(growing)
