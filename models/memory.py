@@ -38,6 +38,11 @@ class ModelLoad:
     window: int
     sequences: int
 
+    @property
+    def context_bytes(self) -> int:
+        """Keys and values of whole windows, and running states."""
+        return (self.info.kv_bytes_per_token() * self.window + self.info.state_bytes) * self.sequences
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
@@ -45,7 +50,7 @@ class MemoryPlan:
 
     Attributes:
         weights: (role, bytes) of each model, mapped into memory whole.
-        context_bytes: KV caches of all sequences of all models, 16-bit values.
+        context_bytes: KV caches of all sequences of all models, 16-bit values, and their running states.
         buffer_bytes: Estimate for compute buffers.
         available_bytes: Memory that was free when the plan was made.
     """
@@ -93,7 +98,7 @@ def _sum_loads(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
     once = list({id(load.info): load for load in reversed(loads)}.values())[::-1]
     return MemoryPlan(
         weights=tuple((load.role, load.info.size_bytes) for load in once),
-        context_bytes=sum(load.info.kv_bytes_per_token() * load.window * load.sequences for load in loads),
+        context_bytes=sum(load.context_bytes for load in loads),
         buffer_bytes=sum(max(_BUFFER_MIN, int(load.info.size_bytes * _BUFFER_SHARE)) for load in loads),
         available_bytes=available,
     )

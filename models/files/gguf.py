@@ -25,6 +25,7 @@ from adascale.engine.errors import (
     setting,
 )
 
+from . import layers
 from .split import parts_of
 
 NEWEST_VERSION = 3
@@ -74,9 +75,10 @@ class GGUFInfo:
 
     Attributes:
         architecture: As it can be shown, whatever the file has there.
-        head_count_kv: Key/value heads per layer, rounded up to the mean where layers differ.
+        kv_heads: Key/value heads of all layers together.
         key_length: Dimension of one head's key.
         value_length: Dimension of one head's value.
+        state_bytes: Running states of one sequence, of the layers that have them.
         parameter_count: Sum of the elements of all tensors.
         active_parameters: Those that one token is multiplied by: no table that it is looked up in, unless the
             input embedding is the output matrix too, and of a mixture's experts only as many as are in use.
@@ -88,9 +90,10 @@ class GGUFInfo:
     name: str
     context_length: int
     block_count: int
-    head_count_kv: int
+    kv_heads: int
     key_length: int
     value_length: int
+    state_bytes: int
     vocab_size: int
     chat_template: str
     parameter_count: int
@@ -100,8 +103,7 @@ class GGUFInfo:
 
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Bytes one token takes in the KV cache, over all layers (2 bytes a value: f16)."""
-        per_layer = self.head_count_kv * (self.key_length + self.value_length)
-        return self.block_count * per_layer * bytes_per_value
+        return self.kv_heads * (self.key_length + self.value_length) * bytes_per_value
 
 
 def read_info(path: Path) -> GGUFInfo:
@@ -124,9 +126,10 @@ def read_info(path: Path) -> GGUFInfo:
         name=header.text("general.name"),
         context_length=header.number(f"{arch}.context_length"),
         block_count=header.number(f"{arch}.block_count"),
-        head_count_kv=header.number(f"{arch}.attention.head_count_kv", heads),
+        kv_heads=layers.kv_heads(header),
         key_length=header.number(f"{arch}.attention.key_length", head_size),
         value_length=header.number(f"{arch}.attention.value_length", head_size),
+        state_bytes=layers.state_bytes(header),
         vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
         chat_template=header.text("tokenizer.chat_template"),
         parameter_count=sum(header.elements.values()),

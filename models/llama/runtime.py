@@ -1,7 +1,11 @@
 """A model and a context of llama.cpp, owned from Python: many sequences, explicit state, mapped errors.
 
 Layout of the KV cache: one stream per sequence, so that a branch attends to its own cells only; forks go
-through ``snapshot`` and ``restore``, which work for recurrent and hybrid models too. With streams llama.cpp
+through ``snapshot`` and ``restore``, which work for every architecture. One with running states (recurrent or
+hybrid: Mamba-2, delta net, short convolutions) forks at the tip of a sequence alone, since a state cannot be
+cut back: ``shorten`` says so, and what stood before is evaluated again. With a sliding window all cells are
+kept (``swa_full``), but a snapshot has those of the window alone: what was restored from one is cut back only
+as far as they reach. With streams llama.cpp
 cuts a batch at every gap in its sequence ids, so callers keep them ascending and without gaps (measured on
 0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
 """
@@ -11,7 +15,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +23,14 @@ import llama_cpp.llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.errors import DecodeAbortedError, MemoryOverflowError, NoKVSlotError, setting
+from adascale.engine.errors import (
+    AdascaleError,
+    DecodeAbortedError,
+    ModelError,
+    NoKVSlotError,
+    command,
+    setting,
+)
 
 from ..files.gguf import GGUFInfo, explain_load_failure, read_info
 from . import native
@@ -48,6 +59,10 @@ class LlamaModel:
     Raises:
         ModelCorruptError: the file is torn or no GGUF.
         MemoryOverflowError: the weights could not be allocated.
+
+    Attributes:
+        sliding_window: Tokens that layers with a window see, 0 where all layers see all.
+        is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
     """
 
     def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None) -> None:
@@ -67,6 +82,8 @@ class LlamaModel:
         self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
         self.width: int = C.llama_model_n_embd(handle)
         self.context_train: int = C.llama_model_n_ctx_train(handle)
+        self.sliding_window: int = C.llama_model_n_swa(handle)
+        self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
         self.on_gpu = gpu_layers != 0
         self.head_size = self.width // max(1, C.llama_model_n_head(handle))
         self._pieces: dict[int, bytes] = {}
@@ -197,6 +214,7 @@ class LlamaContext:
 
     Raises:
         MemoryOverflowError: the cache could not be allocated.
+        ModelError: llama.cpp does not write text with this architecture, or keeps no states beside logits.
     """
 
     def __init__(
@@ -216,19 +234,17 @@ class LlamaContext:
         params.n_threads = params.n_threads_batch = threads
         params.flash_attn_type = _attention_type(model, window)
         params.kv_unified = False
+        params.swa_full = True
         params.no_perf = True
         self.model = model
         self.window = window
         self.sequences = sequences
         self.states = states
         self.evaluated_tokens = 0
+        native.log_lines.clear()
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
-            raise MemoryOverflowError(
-                f"a context of {sequences} x {window:,} tokens could not be allocated",
-                *list(native.log_lines)[-2:],
-                hint=f"use a smaller {setting('ctx_size')} or fewer {setting('samples')}",
-            )
+            raise self._context_error()
         self.handle = handle
         self._stack = ExitStack()
         self._stack.callback(C.llama_free, handle)
@@ -236,10 +252,45 @@ class LlamaContext:
         self._abort = abort
         C.llama_set_abort_callback(handle, abort.callback, abort.data)
         self._batch = BatchArrays()
+        try:
+            self._check_architecture()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Free the cache."""
         self._stack.close()
+
+    def _context_error(self) -> AdascaleError:
+        error = explain_load_failure(list(native.log_lines), self.model.path)
+        size = f"a context of {self.sequences} x {self.window:,} tokens was asked for"
+        error.notice = replace(error.notice, facts=(size, *error.facts))
+        return error
+
+    def _check_architecture(self) -> None:
+        """Refuse a model that does not write, and states that llama.cpp gives in the place of logits."""
+        file, name = self.model.path.name, self.model.info.architecture
+        # Encoders and diffusion models have no memory of what was evaluated.
+        if not self._memory or C.llama_model_has_encoder(self.model.handle):
+            raise ModelError(
+                f'{file} has the architecture "{name}", which does not write text token by token',
+                hint=f"take a decoder: {command('models', 'list')}",
+                slug="architecture",
+            )
+        if not self.states:
+            return
+        self.decode([Run(0, 0, [0])])
+        has_logits = self.logits(0).any()
+        self.clear(0)
+        self.evaluated_tokens = 0
+        if not has_logits:
+            raise ModelError(
+                f'llama.cpp gives no hidden states beside the logits of {file}: its architecture is "{name}"',
+                "a calibration and a PRM with a head read them while the model writes",
+                hint=f"without a calibration it can be asked: {setting('calibration', 'none')}",
+                slug="architecture",
+            )
 
     def decode(self, runs: Sequence[Run]) -> None:
         """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; logits are kept for the last token of each run.
@@ -289,7 +340,16 @@ class LlamaContext:
             raise NoKVSlotError("the KV cache has no room for a parked prefix")
 
     def shorten(self, sequence: int, length: int) -> bool:
-        """Forget all but the first ``length`` tokens of a sequence; False where a model cannot."""
+        """Forget all but the first ``length`` tokens of a sequence; False where they cannot be gone on from.
+
+        Of a hybrid model llama.cpp would cut the keys and values, but not the states, so it is not asked.
+        """
+        if self.model.is_recurrent:
+            return False
+        if window := self.model.sliding_window:
+            oldest = C.llama_memory_seq_pos_min(self._memory, sequence)
+            if oldest > max(0, length - window):
+                return False
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def clear(self, sequence: int) -> None:

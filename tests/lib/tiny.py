@@ -90,12 +90,15 @@ def write_random(path: Path, seed: int = 0, context: int = 512) -> Path:
         writer.add_tensor(block + "ffn_up.weight", weight(hidden, width))
         writer.add_tensor(block + "ffn_down.weight", weight(width, hidden))
     writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    output = weight(len(tokens), width, 3.0)
-    # Louder rows are drawn more often: the trees of this model then have steps and ends.
+    writer.add_tensor("output.weight", louder(weight(len(tokens), width, 3.0), tokens))
+    return finish(writer, path)
+
+
+def louder(output: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
+    """An output matrix that draws ends of steps and answers more often: trees then have steps and ends."""
     for word, loudness in {"\n\n": 2.5, ADD: 2.5, MULTIPLY: 2.5, END: 1.6}.items():
         output[tokens.index(word if word == END else spelled(word))] *= loudness
-    writer.add_tensor("output.weight", output)
-    return _finish(writer, path)
+    return output
 
 
 def write_chain(
@@ -129,7 +132,7 @@ def write_chain(
         writer.add_tensor(f"blk.0.{name}.weight", np.zeros(shape, np.float32))
     writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
     writer.add_tensor("output.weight", output)
-    return _finish(writer, path)
+    return finish(writer, path)
 
 
 def _writer(
@@ -155,6 +158,12 @@ def _writer(
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_vocab_size(len(tokens))
+    add_vocabulary(writer, tokens, template)
+    return writer
+
+
+def add_vocabulary(writer: gguf.GGUFWriter, tokens: Sequence[str], template: str | None) -> None:
+    """The tokenizer of ``vocabulary``, and a chat template."""
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("default")
     writer.add_token_list(tokens)
@@ -168,10 +177,10 @@ def _writer(
     writer.add_add_bos_token(False)
     if template is not None:
         writer.add_chat_template(template)
-    return writer
 
 
-def _finish(writer: gguf.GGUFWriter, path: Path) -> Path:
+def finish(writer: gguf.GGUFWriter, path: Path) -> Path:
+    """Write everything out and close the file."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -2,86 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+from machine import SYSTEM, Machine, close, deepest
 
-from adascale.engine.ports import SequenceLogprob, Uncalibrated
-from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json, to_json
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
-from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
 from adascale.engine.strategies.rollouts import PrefixRollouts
-from adascale.engine.types import NodeId, Problem, Reading, Step
+from adascale.engine.types import Problem, Reading, Step
 from adascale.models.llama.branch import Pool
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
+from adascale.models.llama.runtime import LlamaModel, Run
 from adascale.models.llama.stepcost import Chunk, StepCosts
-from adascale.models.options import SamplingParams
 
 PROBLEM = Problem("p", "What is 9 * 2?")
-SYSTEM = "Be brief."
-
-
-@dataclass
-class Machine:
-    """A model whose contexts and policies are closed after the test."""
-
-    model: LlamaModel
-    stack: ExitStack
-
-    def context(self, slots: int = 1, *, states: bool = True) -> LlamaContext:
-        context = LlamaContext(self.model, 512, slots, 2, AbortFlag(), states=states)
-        self.stack.callback(context.close)
-        return context
-
-    def search(
-        self,
-        problems: list[Problem],
-        strategy: Strategy,
-        *,
-        slots: int = 4,
-        states: bool = True,
-        even: bool = False,
-        cache_bytes: int = 1 << 28,
-    ) -> dict[str, list[Event]]:
-        """Logs by problem."""
-        policy = LlamaPolicy(
-            self.context(slots, states=states),
-            {"prose": ChatFormat(self.model, SYSTEM)},
-            {"prose": SamplingParams(max_tokens=48)},
-            PrefixCache(cache_bytes),
-            StepCosts({}, even=even),
-        )
-        self.stack.callback(policy.close)
-        clock = itertools.count()
-        driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
-        logs: dict[str, list[Event]] = {}
-        for problem, event in driver.run(problems, Settings(strategy, seed=7)):
-            logs.setdefault(problem.id, []).append(event)
-        return logs
-
-    def states_one_by_one(self, tokens: list[int]) -> list[FloatArray]:
-        """State behind every token, each evaluated alone in a context of its own."""
-        context = self.context()
-        found = []
-        for at, token in enumerate(tokens):
-            context.decode([Run(0, at, [token])])
-            state = context.state(0)
-            assert state is not None
-            found.append(state.copy())
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -97,35 +38,9 @@ def machine(model: LlamaModel) -> Iterator[Machine]:
         yield Machine(model, stack)
 
 
-def close(a: FloatArray, b: FloatArray) -> bool:
-    return bool(np.allclose(a, b, rtol=1e-3, atol=1e-3))
-
-
-def deepest(tree: Tree) -> NodeId:
-    return max(tree, key=lambda node: node.depth).id
-
-
 @pytest.mark.parametrize("strategy", [PrefixRollouts(3, 2), Vote(5), Beam(2, 2), Greedy()])
 def test_readings_are_the_states_of_the_same_tokens_one_by_one(machine: Machine, strategy: Strategy) -> None:
-    tree = replay(machine.search([PROBLEM], strategy)["p"])
-    prompt = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
-    ends = [node.id for node in tree if node.step and not tree.children(node.id)]
-    checked = 0
-    for end in {deepest(tree), ends[0], ends[-1]}:
-        steps = tree.steps(end)
-        tokens = prompt + [token for step in steps for token in step.token_ids]
-        states = machine.states_one_by_one(tokens)
-        assert close(tree.readings["prose"].last, states[len(prompt) - 1])
-        at = len(prompt)
-        for step in steps:
-            # A token is drawn from the state behind the token before it.
-            own = states[at - 1 : at - 1 + len(step.token_ids)]
-            assert step.reading is not None
-            assert close(step.reading.last, own[-1])
-            assert close(step.reading.mean, np.mean(own, axis=0))
-            at += len(step.token_ids)
-            checked += 1
-    assert checked > 2
+    assert machine.check_readings(PROBLEM, strategy) > 2
 
 
 def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:

@@ -1,0 +1,285 @@
+"""Tiny GGUF files of many architectures, with random float weights: tables of what each one consists of.
+
+Shapes are those of numpy, ``[out, in]``; they follow the loaders of llama.cpp (``src/models``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gguf
+import numpy as np
+import tiny
+from numpy.typing import NDArray
+
+Shapes = dict[str, tuple[int, ...]]
+Field = int | float | list[int]
+
+WIDTH, HEADS, KV_HEADS, HEAD, HIDDEN, CONTEXT = 64, 4, 2, 16, 96, 512
+_QUERIES, _KEYS = HEADS * HEAD, KV_HEADS * HEAD
+
+# State-space layers: inner width, state, heads, groups, kernel of the convolution.
+_INNER, _STATE, _RANK, _GROUPS, _KERNEL = 128, 16, 8, 2, 4
+_SSM: Mapping[str, Field] = {
+    "ssm.conv_kernel": _KERNEL,
+    "ssm.inner_size": _INNER,
+    "ssm.state_size": _STATE,
+    "ssm.time_step_rank": _RANK,
+    "ssm.group_count": _GROUPS,
+}
+
+
+def _attention() -> Shapes:
+    return {
+        "attn_q.weight": (_QUERIES, WIDTH),
+        "attn_k.weight": (_KEYS, WIDTH),
+        "attn_v.weight": (_KEYS, WIDTH),
+        "attn_output.weight": (WIDTH, _QUERIES),
+    }
+
+
+def _biases() -> Shapes:
+    return {"attn_q.bias": (_QUERIES,), "attn_k.bias": (_KEYS,), "attn_v.bias": (_KEYS,)}
+
+
+def _head_norms() -> Shapes:
+    return {"attn_q_norm.weight": (HEAD,), "attn_k_norm.weight": (HEAD,)}
+
+
+def _feed_forward() -> Shapes:
+    return {
+        "ffn_norm.weight": (WIDTH,),
+        "ffn_gate.weight": (HIDDEN, WIDTH),
+        "ffn_up.weight": (HIDDEN, WIDTH),
+        "ffn_down.weight": (WIDTH, HIDDEN),
+    }
+
+
+def _mamba2() -> Shapes:
+    convolved = _INNER + 2 * _GROUPS * _STATE
+    return {
+        "ssm_in.weight": (_INNER + convolved + _RANK, WIDTH),
+        "ssm_conv1d.weight": (convolved, _KERNEL),
+        "ssm_conv1d.bias": (convolved,),
+        "ssm_dt.bias": (_RANK,),
+        "ssm_a": (_RANK, 1),
+        "ssm_d": (_RANK, 1),
+        "ssm_norm.weight": (_GROUPS, _INNER // _GROUPS),
+        "ssm_out.weight": (WIDTH, _INNER),
+    }
+
+
+def _short_convolution() -> Shapes:
+    return {
+        "shortconv.conv.weight": (WIDTH, _KERNEL - 1),
+        "shortconv.in_proj.weight": (3 * WIDTH, WIDTH),
+        "shortconv.out_proj.weight": (WIDTH, WIDTH),
+    }
+
+
+def _delta_net() -> Shapes:
+    keys, values = _STATE * _GROUPS, _STATE * _RANK
+    return {
+        "attn_qkv.weight": (2 * keys + values, WIDTH),
+        "attn_gate.weight": (values, WIDTH),
+        "ssm_conv1d.weight": (2 * keys + values, _KERNEL),
+        "ssm_dt.bias": (_RANK,),
+        "ssm_a": (_RANK,),
+        "ssm_beta.weight": (_RANK, WIDTH),
+        "ssm_alpha.weight": (_RANK, WIDTH),
+        "ssm_norm.weight": (_STATE,),
+        "ssm_out.weight": (WIDTH, values),
+    }
+
+
+def _dense(_layer: int) -> Shapes:
+    return _attention() | _feed_forward()
+
+
+def _qwen2(_layer: int) -> Shapes:
+    return _attention() | _biases() | _feed_forward()
+
+
+def _qwen3(_layer: int) -> Shapes:
+    return _attention() | _head_norms() | _feed_forward()
+
+
+def _gemma3(_layer: int) -> Shapes:
+    norms: Shapes = {"post_attention_norm.weight": (WIDTH,), "post_ffw_norm.weight": (WIDTH,)}
+    return _attention() | _head_norms() | norms | _feed_forward()
+
+
+def _phi3(_layer: int) -> Shapes:
+    attention: Shapes = {
+        "attn_qkv.weight": (_QUERIES + 2 * _KEYS, WIDTH),
+        "attn_output.weight": (WIDTH, _QUERIES),
+    }
+    feed_forward: Shapes = {
+        "ffn_norm.weight": (WIDTH,),
+        "ffn_up.weight": (2 * HIDDEN, WIDTH),
+        "ffn_down.weight": (WIDTH, HIDDEN),
+    }
+    return attention | feed_forward
+
+
+def _lfm2(layer: int) -> Shapes:
+    mixer = _attention() | _head_norms() if layer % 2 else _short_convolution()
+    return mixer | _feed_forward()
+
+
+def _qwen35(layer: int) -> Shapes:
+    gated = _attention() | _head_norms() | {"attn_q.weight": (2 * _QUERIES, WIDTH)}
+    feed_forward = _feed_forward()
+    feed_forward["post_attention_norm.weight"] = feed_forward.pop("ffn_norm.weight")
+    return (gated if layer % 4 == 3 else _delta_net()) | feed_forward
+
+
+def _granite_hybrid(layer: int) -> Shapes:
+    return (_attention() if layer % 2 else _mamba2()) | _feed_forward()
+
+
+def _mamba2_alone(_layer: int) -> Shapes:
+    return _mamba2()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a model of an architecture consists of.
+
+    Attributes:
+        name: As llama.cpp has it.
+        layer: Shapes of one layer's tensors by its number, without its first norm.
+        layers: How many.
+        fields: Metadata beside that of all transformers.
+        kind: ``attention``, ``sliding`` window, ``hybrid`` or ``recurrent``.
+        final_norm: Name of the last norm.
+        embedding: Loudness of the embeddings.
+    """
+
+    name: str
+    layer: Callable[[int], Shapes]
+    layers: int = 2
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    kind: str = "attention"
+    final_norm: str = "output_norm.weight"
+    embedding: float = 8.0
+
+
+ARCHITECTURES = (
+    Architecture("llama", _dense),
+    Architecture("qwen2", _qwen2),
+    Architecture("qwen3", _qwen3),
+    Architecture("gemma3", _gemma3, 6, {"attention.sliding_window": 8}, "sliding", embedding=0.5),
+    Architecture("phi3", _phi3, fields={"rope.scaling.original_context_length": CONTEXT}),
+    Architecture("smollm3", _dense, 4),
+    Architecture(
+        "granite",
+        _dense,
+        fields={"logit_scale": 1.0, "residual_scale": 0.5, "embedding_scale": 2.0, "attention.scale": 0.25},
+    ),
+    Architecture(
+        "lfm2",
+        _lfm2,
+        4,
+        {"shortconv.l_cache": _KERNEL - 1, "attention.head_count_kv": [0, KV_HEADS, 0, KV_HEADS]},
+        "hybrid",
+        "token_embd_norm.weight",
+    ),
+    Architecture(
+        "qwen35",
+        _qwen35,
+        4,
+        {**_SSM, "full_attention_interval": 4, "rope.dimension_sections": [3, 3, 2, 0]},
+        "hybrid",
+    ),
+    Architecture(
+        "granitehybrid",
+        _granite_hybrid,
+        4,
+        {
+            **_SSM,
+            "attention.head_count_kv": [0, KV_HEADS, 0, KV_HEADS],
+            "logit_scale": 1.0,
+            "residual_scale": 0.5,
+            "embedding_scale": 2.0,
+            "attention.scale": 0.25,
+        },
+        "hybrid",
+    ),
+    Architecture(
+        "mamba2",
+        _mamba2_alone,
+        2,
+        {**_SSM, "attention.head_count": 0, "attention.head_count_kv": 0},
+        "recurrent",
+    ),
+)
+"""Those that can be searched with."""
+
+DIFFUSION = Architecture("dream", _qwen2)
+"""Writes all tokens at once."""
+
+
+def named(name: str) -> Architecture:
+    return next(each for each in ARCHITECTURES if each.name == name)
+
+
+def write(path: Path, architecture: Architecture, seed: int = 0) -> Path:
+    """A model of an architecture with random float32 weights and the vocabulary of ``tiny``."""
+    rng = np.random.default_rng(seed)
+    tokens = tiny.vocabulary()
+    writer = gguf.GGUFWriter(path, architecture.name)
+    for key, value in _fields(architecture, len(tokens)).items():
+        match value:
+            case list():
+                writer.add_array(key, value)
+            case float():
+                writer.add_float32(key, value)
+            case _:
+                writer.add_uint32(key, value)
+    tiny.add_vocabulary(writer, tokens, tiny.CHATML)
+    shapes: Shapes = {"token_embd.weight": (len(tokens), WIDTH), "output.weight": (len(tokens), WIDTH)}
+    shapes[architecture.final_norm] = (WIDTH,)
+    for layer in range(architecture.layers):
+        own = {"attn_norm.weight": (WIDTH,)} | architecture.layer(layer)
+        shapes |= {f"blk.{layer}.{name}": shape for name, shape in own.items()}
+    for name, shape in shapes.items():
+        tensor = _random(rng, name, shape, architecture.embedding)
+        writer.add_tensor(name, tiny.louder(tensor, tokens) if name == "output.weight" else tensor)
+    return tiny.finish(writer, path)
+
+
+def _fields(architecture: Architecture, words: int) -> dict[str, Field]:
+    common: dict[str, Field] = {
+        "context_length": CONTEXT,
+        "embedding_length": WIDTH,
+        "block_count": architecture.layers,
+        "feed_forward_length": HIDDEN,
+        "attention.head_count": HEADS,
+        "attention.head_count_kv": KV_HEADS,
+        "attention.key_length": HEAD,
+        "attention.value_length": HEAD,
+        "attention.layer_norm_rms_epsilon": 1e-6,
+        "rope.dimension_count": HEAD,
+        "vocab_size": words,
+    }
+    return {f"{architecture.name}.{key}": value for key, value in {**common, **architecture.fields}.items()}
+
+
+def _random(
+    rng: np.random.Generator, name: str, shape: tuple[int, ...], embedding: float
+) -> NDArray[np.float32]:
+    """Norms about 1, decays of states below 0, embeddings loud enough to tell tokens apart."""
+    noise = rng.standard_normal(shape)
+    if "norm" in name:
+        values = 1 + 0.2 * noise
+    elif name.endswith("ssm_a"):
+        values = -np.exp(0.3 * noise)
+    elif len(shape) == 1:
+        values = 0.3 * noise
+    else:
+        loudness = {"token_embd.weight": embedding, "output.weight": 3.0}.get(name, 1.5)
+        values = loudness * noise / np.sqrt(shape[-1])
+    return values.astype(np.float32)

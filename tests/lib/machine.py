@@ -1,0 +1,150 @@
+"""A tiny model with contexts of its own: searches on it, compared with the same tokens one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event
+from adascale.engine.search.record import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Strategy
+from adascale.engine.types import NodeId, Problem, Step
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
+from adascale.models.llama.stepcost import StepCosts
+from adascale.models.options import SamplingParams
+
+SYSTEM = "Be brief."
+
+
+@dataclass
+class Machine:
+    """A model whose contexts and policies are closed after the test."""
+
+    model: LlamaModel
+    stack: ExitStack
+
+    def context(self, slots: int = 1, *, states: bool = True) -> LlamaContext:
+        context = LlamaContext(self.model, 512, slots, 2, AbortFlag(), states=states)
+        self.stack.callback(context.close)
+        return context
+
+    def search(
+        self,
+        problems: list[Problem],
+        strategy: Strategy,
+        *,
+        slots: int = 4,
+        states: bool = True,
+        even: bool = False,
+        cache_bytes: int = 1 << 28,
+    ) -> dict[str, list[Event]]:
+        """Logs by problem."""
+        policy = LlamaPolicy(
+            self.context(slots, states=states),
+            {"prose": ChatFormat(self.model, SYSTEM)},
+            {"prose": SamplingParams(max_tokens=48)},
+            PrefixCache(cache_bytes),
+            StepCosts({}, even=even),
+        )
+        self.stack.callback(policy.close)
+        clock = itertools.count()
+        driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+        logs: dict[str, list[Event]] = {}
+        for problem, event in driver.run(problems, Settings(strategy, seed=7)):
+            logs.setdefault(problem.id, []).append(event)
+        return logs
+
+    def prompt(self, problem: Problem) -> list[int]:
+        return list(ChatFormat(self.model, SYSTEM).prompt(problem.question))
+
+    def states_one_by_one(self, tokens: Sequence[int]) -> list[FloatArray]:
+        """State behind every token, each evaluated alone in a context of its own."""
+        context = self.context()
+        found = []
+        for at, token in enumerate(tokens):
+            context.decode([Run(0, at, [token])])
+            state = context.state(0)
+            assert state is not None
+            found.append(state.copy())
+        return found
+
+    def logprobs_one_by_one(self, tokens: Sequence[int]) -> list[float]:
+        """Log-probability of every token but the first, each evaluated alone in a context of its own."""
+        context = self.context(states=False)
+        found = []
+        for at, (token, following) in enumerate(pairwise(tokens)):
+            context.decode([Run(0, at, [token])])
+            logits = context.logits(0).astype(float)
+            found.append(float(logits[following] - np.logaddexp.reduce(logits)))
+        return found
+
+    def check_readings(self, problem: Problem, strategy: Strategy) -> int:
+        """Compare the readings of a search with the states of the same tokens; returns how many steps."""
+        tree = replay(self.search([problem], strategy)[problem.id])
+        prompt, checked = self.prompt(problem), 0
+        for steps in self._paths(tree):
+            states = self.states_one_by_one([*prompt, *tokens_of(steps)])
+            assert close(tree.readings["prose"].last, states[len(prompt) - 1])
+            at = len(prompt)
+            for step in steps:
+                # A token is drawn from the state behind the token before it.
+                own = states[at - 1 : at - 1 + len(step.token_ids)]
+                assert step.reading is not None
+                assert close(step.reading.last, own[-1])
+                assert close(step.reading.mean, np.mean(own, axis=0))
+                at += len(step.token_ids)
+                checked += 1
+        return checked
+
+    def check_logprobs(self, problem: Problem, strategy: Strategy) -> int:
+        """Compare the log-probabilities of a search with those of the same tokens; returns how many steps."""
+        tree = replay(self.search([problem], strategy, states=False)[problem.id])
+        prompt, checked = self.prompt(problem), 0
+        for steps in self._paths(tree):
+            logprobs = self.logprobs_one_by_one([*prompt, *tokens_of(steps)])[len(prompt) - 1 :]
+            for step in steps:
+                own, logprobs = logprobs[: len(step.token_ids)], logprobs[len(step.token_ids) :]
+                assert abs(step.logprob - sum(own)) < 1e-2
+                checked += 1
+        return checked
+
+    def _paths(self, tree: Tree) -> Iterator[list[Step]]:
+        """Steps to the deepest, the first and the last leaf."""
+        ends = [node.id for node in tree if node.step and not tree.children(node.id)]
+        for end in sorted({deepest(tree), ends[0], ends[-1]}):
+            yield list(tree.steps(end))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Machine]:
+    """A machine with the model of a file, closed afterwards."""
+    with ExitStack() as stack:
+        model = LlamaModel(path)
+        stack.callback(model.close)
+        yield Machine(model, stack)
+
+
+def tokens_of(steps: Sequence[Step]) -> list[int]:
+    return [token for step in steps for token in step.token_ids]
+
+
+def close(a: FloatArray, b: FloatArray) -> bool:
+    return bool(np.allclose(a, b, rtol=1e-3, atol=5e-3))
+
+
+def deepest(tree: Tree) -> NodeId:
+    return max(tree, key=lambda node: node.depth).id

@@ -1,0 +1,226 @@
+"""The contract of forks, parking, redrawing and hidden states, for every architecture of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import architectures
+import numpy as np
+import pytest
+from architectures import ARCHITECTURES, Architecture
+from machine import Machine, opened
+
+from adascale.engine.errors import ModelError
+from adascale.engine.ports import Growth, Prefix
+from adascale.engine.strategies import Beam
+from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.types import BranchId, Problem, Step
+from adascale.models.files.gguf import read_info
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
+from adascale.models.llama.runtime import LlamaContext, Run
+from adascale.models.llama.stepcost import StepCosts
+from adascale.models.options import SamplingParams
+
+PROBLEM = Problem("p", "What is 9 * 2?")
+PROMPT = list(range(10, 40))
+CLOSE = {"atol": 2e-3, "rtol": 1e-3}
+WITHOUT_STATES = {"lfm2"}
+"""Where llama.cpp leaves the logits out when it is asked for hidden states."""
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda each: each.name)
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    found: Architecture = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def path(architecture: Architecture, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return architectures.write(tmp_path_factory.mktemp("gguf") / f"{architecture.name}.gguf", architecture)
+
+
+@pytest.fixture(scope="module")
+def shared(path: Path) -> Iterator[Machine]:
+    with opened(path) as machine:
+        yield machine
+
+
+@pytest.fixture
+def machine(shared: Machine) -> Iterator[Machine]:
+    with ExitStack() as stack:
+        yield Machine(shared.model, stack)
+
+
+def fresh(context: LlamaContext, tokens: list[int]) -> np.ndarray:
+    """Logits behind tokens that the last sequence evaluates from the start."""
+    last = context.sequences - 1
+    context.clear(last)
+    return context.logits(evaluate_tokens(context, last, 0, tokens)).copy()
+
+
+def test_a_fork_goes_on_as_a_fresh_evaluation(machine: Machine) -> None:
+    context = machine.context(5, states=False)
+    evaluate_tokens(context, 0, 0, PROMPT)
+    state = context.snapshot(0)
+    for sequence in range(4):
+        context.restore(sequence, state)
+    context.decode([Run(s, len(PROMPT), [token]) for s, token in enumerate((5, 99, 200, 256))])
+    forked = [context.logits(row).copy() for row in range(4)]
+    for row, token in enumerate((5, 99, 200, 256)):
+        np.testing.assert_allclose(forked[row], fresh(context, [*PROMPT, token]), **CLOSE)
+
+
+def test_a_context_that_differs_gives_other_logits(machine: Machine) -> None:
+    """The comparisons would pass on a model that ignores what it has read."""
+    context = machine.context(states=False)
+    same, other = fresh(context, [*PROMPT, 5]), fresh(context, [*PROMPT[:-4], 11, *PROMPT[-3:], 5])
+    assert not np.allclose(same, other, **CLOSE)
+
+
+def test_a_parked_branch_of_a_branch_goes_on_elsewhere(machine: Machine) -> None:
+    context = machine.context(4, states=False)
+    evaluate_tokens(context, 0, 0, PROMPT)
+    context.restore(1, context.snapshot(0))
+    evaluate_tokens(context, 1, len(PROMPT), [5, 6])
+    parked = context.snapshot(1)
+    for sequence in range(3):
+        context.clear(sequence)
+        evaluate_tokens(context, sequence, 0, [7, 8, 9])
+    context.restore(2, parked)
+    row = evaluate_tokens(context, 2, len(PROMPT) + 2, [7])
+    deep = context.logits(row).copy()
+    np.testing.assert_allclose(deep, fresh(context, [*PROMPT, 5, 6, 7]), **CLOSE)
+
+
+def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture) -> None:
+    context = machine.context(3, states=False)
+    evaluate_tokens(context, 0, 0, PROMPT)
+    cut = context.shorten(0, 20)
+    assert cut is (architecture.kind in ("attention", "sliding"))
+    length = 20 if cut else len(PROMPT)
+    row = evaluate_tokens(context, 0, length, [5])
+    found = context.logits(row).copy()
+    np.testing.assert_allclose(found, fresh(context, [*PROMPT[:length], 5]), **CLOSE)
+
+
+@pytest.mark.parametrize("strategy", [PrefixRollouts(3, 2), Beam(2, 2)])
+def test_a_search_draws_from_the_distribution_of_its_tokens(
+    machine: Machine, strategy: PrefixRollouts | Beam
+) -> None:
+    assert machine.check_logprobs(PROBLEM, strategy) > 1
+
+
+def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture: Architecture) -> None:
+    if architecture.name in WITHOUT_STATES:
+        with pytest.raises(ModelError, match=f'its architecture is "{architecture.name}"') as raised:
+            machine.context()
+        assert raised.value.slug == "architecture"
+    else:
+        assert machine.check_readings(PROBLEM, PrefixRollouts(3, 2)) > 2
+
+
+class Branches:
+    """A policy over one context, and what a branch of it has drawn."""
+
+    def __init__(self, machine: Machine, seed: int) -> None:
+        self.context = machine.context(2, states=False)
+        self.policy = LlamaPolicy(
+            self.context,
+            {"prose": ChatFormat(machine.model, "Be brief.")},
+            {"prose": SamplingParams(max_tokens=200)},
+            PrefixCache(1 << 28),
+            StepCosts({}),
+        )
+        machine.stack.callback(self.policy.close)
+        self.policy.open(PROBLEM)
+        self.seed = seed
+
+    def start(self, branch: int, *steps: Step) -> None:
+        self.policy.start(BranchId(branch), Prefix(PROBLEM, steps), self.seed + branch, "answer", False)
+
+    def steps(self, count: int) -> list[Step]:
+        """The next steps of the only branch, fewer where it ends."""
+        found: list[Step] = []
+        while len(found) < count and not (found and found[-1].finish != "step"):
+            growths: list[Growth] = list(self.policy.advance())
+            found += [growth.step for growth in growths if growth.step is not None]
+        return found
+
+
+def two_steps(machine: Machine) -> tuple[Branches, list[Step]]:
+    """A branch that stands behind its second step and could go on."""
+    for seed in range(100):
+        branches = Branches(machine, 10 * seed)
+        branches.start(0)
+        steps = branches.steps(2)
+        if [step.finish for step in steps] == ["step", "step"]:
+            return branches, steps
+    raise AssertionError("no seed draws two steps")
+
+
+def test_the_last_step_is_drawn_again(machine: Machine, architecture: Architecture) -> None:
+    branches, (first, _) = two_steps(machine)
+    branches.policy.cancel(BranchId(0))
+    before = branches.context.evaluated_tokens
+    branches.start(1, first)
+    [again] = branches.steps(1)
+    tokens = [*machine.prompt(PROBLEM), *first.token_ids, *again.token_ids]
+    assert abs(again.logprob - sum(machine.logprobs_one_by_one(tokens)[-len(again.token_ids) :])) < 1e-2
+    # Cells can be cut back to the step before; a state is computed again from the prompt.
+    reevaluated = branches.context.evaluated_tokens - before - (len(again.token_ids) - 1)
+    assert reevaluated == (1 if architecture.kind in ("attention", "sliding") else len(first.token_ids))
+
+
+def test_memory_is_what_the_plan_says(machine: Machine, architecture: Architecture, path: Path) -> None:
+    info = read_info(path)
+    context = machine.context(states=False)
+    evaluate_tokens(context, 0, 0, PROMPT)
+    planned = info.kv_bytes_per_token() * len(PROMPT) + info.state_bytes
+    # Beside them a snapshot has positions and the shapes of each layer.
+    size = len(context.snapshot(0))
+    assert size <= planned + 16 * len(PROMPT) + 200 * info.block_count
+    assert size >= planned or architecture.kind == "sliding"
+
+
+@pytest.fixture
+def window_of_8(tmp_path: Path) -> Iterator[LlamaContext]:
+    path = architectures.write(tmp_path / "gemma3.gguf", architectures.named("gemma3"))
+    with opened(path) as machine:
+        assert machine.model.sliding_window == 8
+        yield machine.context(3, states=False)
+
+
+def test_with_a_sliding_window_all_cells_are_kept(window_of_8: LlamaContext) -> None:
+    evaluate_tokens(window_of_8, 0, 0, [*PROMPT, *PROMPT])
+    assert window_of_8.shorten(0, len(PROMPT))
+    found = window_of_8.logits(evaluate_tokens(window_of_8, 0, len(PROMPT), [5])).copy()
+    np.testing.assert_allclose(found, fresh(window_of_8, [*PROMPT, 5]), **CLOSE)
+
+
+def test_a_restored_window_is_cut_back_as_far_as_it_reaches(window_of_8: LlamaContext) -> None:
+    """A snapshot has the window's cells alone; llama.cpp would cut further back and answer wrongly."""
+    evaluate_tokens(window_of_8, 0, 0, PROMPT)
+    window_of_8.restore(1, window_of_8.snapshot(0))
+    evaluate_tokens(window_of_8, 1, len(PROMPT), PROMPT)
+    assert not window_of_8.shorten(1, len(PROMPT) - 1)
+    assert window_of_8.shorten(1, len(PROMPT) + 1)
+    found = window_of_8.logits(evaluate_tokens(window_of_8, 1, len(PROMPT) + 1, [5])).copy()
+    np.testing.assert_allclose(found, fresh(window_of_8, [*PROMPT, PROMPT[0], 5]), **CLOSE)
+
+
+def test_what_writes_all_tokens_at_once_is_refused_by_name(tmp_path: Path) -> None:
+    path = architectures.write(tmp_path / "dream.gguf", architectures.DIFFUSION)
+    with opened(path) as machine, pytest.raises(ModelError, match='has the architecture "dream"'):
+        machine.context(states=False)
+
+
+def test_an_architecture_that_llama_cpp_does_not_know_is_named(tmp_path: Path) -> None:
+    path = architectures.write(
+        tmp_path / "new.gguf", Architecture("newest", architectures.named("llama").layer)
+    )
+    with pytest.raises(ModelError, match='uses the architecture "newest" that this'), opened(path):
+        pass
