@@ -74,7 +74,7 @@ class MemoryPlan:
 
 
 def plan_memory(
-    loads: Sequence[ModelLoad], *, available: int | None = None, force: bool = False
+    loads: Sequence[ModelLoad], *, available: int | None = None, force: bool = False, thought: int = 0
 ) -> MemoryPlan:
     """Add up what ``loads`` need.
 
@@ -82,14 +82,15 @@ def plan_memory(
         loads: The models that will be in memory at the same time.
         available: Bytes that may be used; the machine is asked when None.
         force: Return the plan even if it does not fit.
+        thought: Tokens of each window that thoughts have added.
 
     Raises:
-        MemoryOverflowError: It does not fit; the hint names a context size that does, if there is one.
+        MemoryOverflowError: It does not fit; the hint names a setting that does, if there is one.
     """
     free = machine.free_memory_bytes() if available is None else available
     plan = _sum_loads(loads, free)
     if plan.verdict == "too-big" and not force:
-        raise _overflow_error(plan, loads)
+        raise _overflow_error(plan, loads, thought)
     return plan
 
 
@@ -104,7 +105,7 @@ def _sum_loads(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
     )
 
 
-def _overflow_error(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> MemoryOverflowError:
+def _overflow_error(plan: MemoryPlan, loads: Sequence[ModelLoad], thought: int) -> MemoryOverflowError:
     who = {1: "the model needs", 2: "the two models need"}.get(len(loads), f"the {len(loads)} models need")
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
@@ -119,15 +120,18 @@ def _overflow_error(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> MemoryOverf
     return MemoryOverflowError(
         f"{who} {gigabytes(plan.total_bytes)} GB, {gigabytes(plan.available_bytes)} GB are free{inside}",
         " + ".join(parts),
-        hint=_advice(plan, loads),
+        hint=_advice(plan, loads, thought),
     )
 
 
-def _advice(plan: MemoryPlan, loads: Sequence[ModelLoad]) -> str:
-    """Halve the context until it fits, then the number of branches; else only a smaller model helps."""
-    windows = _halvings(max(load.window for load in loads), _SMALLEST_CONTEXT)
+def _advice(plan: MemoryPlan, loads: Sequence[ModelLoad], thought: int) -> str:
+    """Leave out thoughts, halve the context, or the branches, until it fits; else a smaller model helps."""
+    windows = _halvings(max(load.window for load in loads), _SMALLEST_CONTEXT + thought)
     samples = _halvings(max(load.sequences for load in loads), 1)
-    changes = [
+    changes = (
+        [(setting("think", 0), [replace(x, window=x.window - thought) for x in loads])] if thought else []
+    )
+    changes += [
         (setting("ctx_size", n), [replace(x, window=min(x.window, n)) for x in loads]) for n in windows
     ]
     changes += [

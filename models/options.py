@@ -40,6 +40,10 @@ PROGRAM_OPENING = "```python\n"
 """How every program begins: without it the 0.5B answers in prose every second time (docs/LOG.md)."""
 
 
+THINK_TOKENS = 1024
+"""Tokens of the thoughts of a trajectory, unless a number is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How a token is drawn: the filters in this order, then the temperature.
@@ -49,7 +53,8 @@ class SamplingParams:
         top_k: Candidates kept first; without it top_p alone costs 1.8 ms a token over 152k entries.
         top_p: Share of probability kept, in (0, 1].
         min_p: Candidates less likely than this share of the likeliest one are dropped, in [0, 1); 0 for off.
-        max_tokens: Tokens of one trajectory; a longer one ends with finish "length".
+        max_tokens: Tokens of one trajectory without its thoughts; a longer one ends with finish "length".
+        think_tokens: Tokens of its thoughts, which are closed there; 0 where it does not think.
     """
 
     temperature: float = 0.5
@@ -57,6 +62,7 @@ class SamplingParams:
     top_p: float = 0.95
     min_p: float = 0.0
     max_tokens: int = 768
+    think_tokens: int = 0
 
     @classmethod
     def from_record(cls, known: Mapping[str, float]) -> Self:
@@ -85,10 +91,10 @@ class SamplingOverrides:
     min_p: float | None = None
     max_tokens: int | None = None
 
-    def over(self, usual: SamplingParams) -> SamplingParams:
-        """The usual sampler with what was asked for."""
+    def over(self, usual: SamplingParams, think_tokens: int) -> SamplingParams:
+        """The usual sampler with what was asked for; it thinks as the session does, not as the usual one."""
         asked = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
-        return dataclasses.replace(usual, **asked)
+        return dataclasses.replace(usual, **asked, think_tokens=think_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,9 @@ class SessionOptions:
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
         sampling: How trajectories are drawn.
         system: System prompt; None for the built-in one.
-        ctx_size: Tokens of one trajectory; None for ``WINDOW`` or what the model allows.
+        think: Tokens that a model may think before it answers, after which its thought is closed; 0 for no
+            thought. None leaves it to the model whether it thinks, for ``THINK_TOKENS`` at most.
+        ctx_size: Tokens of one trajectory; None for ``WINDOW`` and ``think``, or what the model allows.
         threads: CPU threads; None for the physical cores.
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
         offline: Never touch the network.
@@ -117,6 +125,7 @@ class SessionOptions:
     calibration: str = "auto"
     sampling: SamplingOverrides = SamplingOverrides()
     system: str | None = None
+    think: int | None = 0
     ctx_size: int | None = None
     threads: int | None = None
     gpu_layers: int | None = None

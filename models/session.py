@@ -36,6 +36,7 @@ from .llama.native import AbortFlag, layers_to_offload, log_to
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
+from .llama.thinking import Thinking, plan_thinking, thinking_notices
 from .memory import ModelLoad, plan_memory
 from .options import (
     CODE_PROMPT,
@@ -52,9 +53,7 @@ from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
 from .programs.detection import find_sandbox
 from .programs.sandboxes import UNSANDBOXED
-
-WINDOW = 2048
-"""Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise."""
+from .window import Window, choose_window
 
 _CACHE_SHARE = 8
 _CACHE_MAX = 2 << 30
@@ -99,6 +98,7 @@ class OpenSession:
         gpu_layers: Layers on the GPU, -1 for all.
         model: The generator.
         window: Tokens of one trajectory, prompt included.
+        thinking: How the generator is asked for thoughts; None where it knows none.
         chats: The generator's prompt format in each mode.
         sampling: How tokens are drawn in each mode.
         fingerprints: What success probabilities depend on, by kind of problem; calibrations and draws are
@@ -118,6 +118,7 @@ class OpenSession:
     gpu_layers: int
     model: LlamaModel
     window: int
+    thinking: Thinking | None
     chats: Mapping[Mode, ChatFormat]
     sampling: Mapping[Mode, SamplingParams]
     fingerprints: Mapping[Kind, Fingerprint]
@@ -195,6 +196,8 @@ class OpenSession:
             why = "this llama.cpp was built without GPU support; running on CPU"
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
+        if self.thinking is not None and self.chats[MODE_OF[kind]].adds_thought:
+            found += thinking_notices(self.model, self.thinking)
         found += [Notice("calibration-unreadable", error.message) for error in self.calibration_errors]
         if kind in self.calibrations:
             found += installed.mismatches(self.calibrations[kind].card, self.fingerprints[kind])
@@ -261,15 +264,18 @@ class Session:
     def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
         if (log := self._reporting.log) is not None:
             self._stack.enter_context(log_to(lambda level, text: log(text)))
-        window = self._choose_window(files.generator)
-        self._check_memory(files, window)
+        chosen = choose_window(options, files.generator)
+        window = chosen.tokens
+        self._check_memory(files, chosen)
         model = self._load_model(files.generator)
+        thinking = plan_thinking(model, options.think)
         chats: Mapping[Mode, ChatFormat] = {
-            "prose": ChatFormat(model, options.system or SYSTEM_PROMPT),
-            "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING),
-            "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING),
+            "prose": ChatFormat(model, options.system or SYSTEM_PROMPT, thinking=thinking),
+            "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
+            "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
         }
-        sampling = {mode: options.sampling.over(SamplingParams()) for mode in MODES}
+        think_tokens = 0 if thinking is None else thinking.budget
+        sampling = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
         is_searched = options.calibration == "auto" and options.prm != "none"
         available = installed.read_installed() if is_searched else InstalledCalibrations()
         calibrations = self._find_calibrations(
@@ -277,7 +283,7 @@ class Session:
         )
         for artefact in calibrations.values():
             sampling |= {
-                mode: options.sampling.over(SamplingParams.from_record(known))
+                mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
                 for mode, known in artefact.card.fingerprint.samplers().items()
             }
         # Hidden states are read by a calibration, and by one that is being fitted.
@@ -303,6 +309,7 @@ class Session:
             gpu_layers=self._gpu_layers,
             model=model,
             window=window,
+            thinking=thinking,
             chats=chats,
             sampling=sampling,
             fingerprints=_fingerprints(files, chats, sampling, window),
@@ -338,23 +345,15 @@ class Session:
         named = load_artefact(Path(wanted), width=model.width)
         return {named.card.fingerprint.kind: named}
 
-    def _choose_window(self, file: ModelFile) -> int:
-        allowed = file.info.context_length or WINDOW
-        wanted = self._options.ctx_size or min(WINDOW, allowed)
-        if wanted > allowed:
-            raise UsageError(
-                f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
-                hint=setting("ctx_size", allowed),
-            )
-        return -(-wanted // 256) * 256
-
-    def _check_memory(self, files: SessionFiles, window: int) -> None:
-        generator, prm = files.generator, files.prm
-        loads = [ModelLoad("generator", generator.info, window, self._options.branches)]
+    def _check_memory(self, files: SessionFiles, window: Window) -> None:
+        generator, prm, branches = files.generator, files.prm, self._options.branches
+        loads = [ModelLoad("generator", generator.info, window.tokens, branches)]
         if prm is not None:
             own = generator.info if prm.path == generator.path else prm.info
-            loads.append(ModelLoad("PRM", own, _prm_window(prm, window), 1))
-        plan_memory(loads, force=self._options.force)
+            loads.append(ModelLoad("PRM", own, _prm_window(prm, window.tokens), 1))
+        plan_memory(loads, force=self._options.force, thought=window.thought)
+        if growth := window.describe_growth(generator.info.kv_bytes_per_token(), branches):
+            self._reporting.status(growth)
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Until
+from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, Until
 
 from .prefixes import ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
+from .thought import ThoughtProgress
 
 DELIMITER = b"\n\n"
 """Ends a step of prose; a program is one step."""
@@ -31,7 +33,8 @@ class Job:
         stream: Its random numbers.
         until: Whether it ends with its step or with its answer.
         mode: Prose, or one program.
-        opening: Text of the first step that the prompt ends with already.
+        opening: How a solution begins that has no step yet, where that is put into the model's mouth.
+        thought: Where it stands in its thought; None where the model knows none.
     """
 
     branch: BranchId
@@ -42,6 +45,7 @@ class Job:
     until: Until
     mode: Mode = "prose"
     opening: bytes = b""
+    thought: ThoughtProgress | None = None
 
 
 class Pool:
@@ -101,7 +105,23 @@ class Slot:
     last_step_tokens: int = 0
 
     def __post_init__(self) -> None:
-        self.text += self.job.opening
+        if not self.is_inside_thought:
+            self.text += self.job.opening
+
+    @property
+    def is_inside_thought(self) -> bool:
+        """Whether it is known that a thought is being written."""
+        return self.job.thought is not None and self.job.thought.place == "inside"
+
+    @property
+    def open_part(self) -> Thought | None:
+        """What the unfinished step is of a thought."""
+        return "part" if self.is_inside_thought else None
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the text may be that of a thought."""
+        return self.job.thought is not None and self.job.thought.place != "behind"
 
     def hold(self) -> None:
         """Move the pending tokens to the held ones, after a batch has evaluated them."""
@@ -117,19 +137,37 @@ class Slot:
             surprise: Its log-probability, and the entropy of the distribution it was drawn from.
             state: ``[width]``, the hidden state it was drawn from; None where the context keeps none.
         """
-        self.pending = [token]
-        self.tokens.append(token)
-        self.text += piece
+        self.append([token], piece)
+        self.read(surprise, state)
+        if self.job.thought is not None:
+            self.job.thought.read(self.text)
+
+    def read(self, surprise: Surprise, state: FloatArray | None) -> None:
+        """Take the surprise and the state of a sampled token into the step."""
         self.logprob += surprise.logprob
         if state is not None:
             self.pool.push(state, surprise.logprob, surprise.entropy)
 
+    def append(self, tokens: Sequence[int], text: bytes) -> None:
+        """Append tokens and their text, which the next batches evaluate."""
+        self.pending += tokens
+        self.tokens += tokens
+        self.text += text
+
     def at_delimiter(self, last_piece: bytes) -> bool:
-        """Whether the last token completed a step of prose that has any text in it."""
-        if self.job.mode != "prose":
+        """Whether the last token completed a step of prose or of a thought that has any text in it."""
+        if self.job.mode != "prose" and not self.is_inside_thought:
             return False
         tail = self.text[-(len(last_piece) + len(DELIMITER) - 1) :]
         return DELIMITER in tail and bool(self.text.strip())
+
+    def thought_part(self, last_piece: bytes) -> Thought | None:
+        """What of a thought the last token completed."""
+        thought = self.job.thought
+        if thought is None or not self.is_inside_thought:
+            return None
+        delimited = self.at_delimiter(last_piece)
+        return thought.part(self.text, last_piece, len(self.tokens), at_delimiter=delimited)
 
     def closes_program(self, last_piece: bytes) -> bool:
         """Whether the last token completed the fence behind a program; the first fence opens it."""
@@ -141,19 +179,29 @@ class Slot:
         """Tokens of the whole sequence, the pending ones included."""
         return len(self.held) + len(self.pending)
 
-    def trajectory_tokens(self) -> int:
-        """Tokens behind the prompt, sampled or given as steps."""
-        return self.length() - self.job.prompt_tokens
+    def solution_tokens(self) -> int:
+        """Tokens behind the prompt, sampled or given as steps, without those of thoughts."""
+        thought = self.job.thought
+        beside = 0 if thought is None else thought.tokens_beside(len(self.tokens))
+        return self.length() - self.job.prompt_tokens - beside
 
     def take_prefix_cost(self) -> PrefixWork:
         """The prefix's cost, reported once."""
         cost, self.prefix_cost = self.prefix_cost, PrefixWork()
         return cost
 
-    def take_step(self, finish: Finish) -> Step:
-        """End the step, with the reading of its hidden states; the next one begins empty."""
+    def take_step(self, finish: Finish, part: Thought | None = None) -> Step:
+        """End the step, with the reading of its hidden states; the next one begins empty.
+
+        Args:
+            finish: Why it ends.
+            part: What it is of a thought.
+        """
         text = self.text.decode("utf-8", "replace")
-        step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take())
+        step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take(), thought=part)
         self.last_step_tokens = len(self.tokens)
         self.tokens, self.text, self.logprob, self.pool = [], bytearray(), 0.0, Pool()
+        if part is not None and self.job.thought is not None:
+            self.job.thought.end_step(part, len(step.token_ids))
+            self.text += b"" if self.is_inside_thought else self.job.opening
         return step

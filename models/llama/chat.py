@@ -12,12 +12,17 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
 from adascale.engine.types import Turn
 
 from .runtime import LlamaModel
 from .template import Message, render_template
+from .thought import CLOSING, ThoughtFormat
+
+if TYPE_CHECKING:
+    from .thinking import Thinking
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 _TURN = "ADASCALE-TURN-{}-7c1f"
@@ -25,8 +30,14 @@ _ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 
 
-def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool) -> str:
+def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: bool) -> str:
     """Render messages with the GGUF's template; one without a template writes a message a paragraph.
+
+    Args:
+        model: Has the template.
+        messages: The conversation.
+        open_assistant: Whether the assistant's turn begins at the end.
+        variables: Further ones of the template, as its switch for thinking.
 
     Raises:
         ModelCorruptError: as ``render_template``.
@@ -37,6 +48,7 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
         messages,
         add_generation_prompt=open_assistant,
         **model.special_texts,
+        **variables,
     )
 
 
@@ -56,17 +68,27 @@ class ChatFormat:
         model: Has the template.
         system: The system prompt.
         opening: How every answer begins: it is put into the model's mouth, and is part of what it wrote.
+        thinking: How to ask for thoughts; None where the model knows none.
 
     Attributes:
         head: Tokens before the question, shared by all questions.
-        tail: Tokens behind it, up to the open assistant turn and the opening in it.
+        tail: Tokens behind it, up to the open assistant turn and the thought or the opening in it.
+        thoughts: How thoughts begin and end; None where the model knows none.
+        adds_thought: Whether a thought is opened or closed in the prompt that the template left otherwise.
     """
 
-    def __init__(self, model: LlamaModel, system: str, opening: str = "") -> None:
-        self._system = system
-        self._shows_system = shows_system(model, system)
-        before, behind = self._split_template(model)
-        behind += opening
+    def __init__(
+        self, model: LlamaModel, system: str, opening: str = "", thinking: Thinking | None = None
+    ) -> None:
+        self._thinking = thinking
+        self._system = system if thinking is None else thinking.system(system)
+        self._shows_system = shows_system(model, self._system)
+        before, rendered = self._split_template(model)
+        behind = rendered if thinking is None else thinking.finish_prompt(rendered)
+        self.adds_thought = behind != rendered
+        self.thoughts = None if thinking is None else _thought_format(model, thinking, behind, opening)
+        if self.thoughts is None or not self.thoughts.is_open:
+            behind += opening
         self.opening = opening
         self._model = model
         self.head = _with_bos(model, model.tokenize(before, special=True))
@@ -87,7 +109,10 @@ class ChatFormat:
 
     def sha256(self) -> str:
         """Digest of the prompt around a question, by which calibrations and kept draws know it."""
-        return hashlib.sha256(json.dumps([self.head, self.tail]).encode()).hexdigest()
+        parts = [self.head, self.tail]
+        if self.thoughts is not None and self.thoughts.is_open:
+            parts += [self.thoughts.cut, self.thoughts.lead]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _conversation(self, history: Sequence[Turn]) -> tuple[int, ...]:
         """Tokens of a conversation up to the question; system turns stand below the system prompt."""
@@ -101,7 +126,7 @@ class ChatFormat:
         system = "\n\n".join([self._system, *asked])
         messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
         try:
-            text = render(self._model, messages, open_assistant=True)
+            text = self._render(self._model, messages)
         except TemplateRaisedError as exc:
             raise self._no_place() from exc
         literals, found = _ANY_PLACEHOLDER.split(text)[::2], list(_ANY_PLACEHOLDER.finditer(text))
@@ -128,9 +153,13 @@ class ChatFormat:
         first, *others = messages
         return [{**first, "content": f"{system}\n\n{first['content']}"}, *others]
 
+    def _render(self, model: LlamaModel, messages: Sequence[Message]) -> str:
+        variables = {} if self._thinking is None else self._thinking.variables()
+        return render(model, messages, open_assistant=True, **variables)
+
     def _split_template(self, model: LlamaModel) -> tuple[str, str]:
         messages = self._with_system(self._system, [{"role": "user", "content": _PLACEHOLDER}])
-        text = render(model, messages, open_assistant=True)
+        text = self._render(model, messages)
         before, found, behind = text.partition(_PLACEHOLDER)
         if not found or _PLACEHOLDER in behind:
             raise ModelCorruptError(
@@ -138,6 +167,21 @@ class ChatFormat:
                 slug="bad-template",
             )
         return before, behind
+
+
+def _thought_format(model: LlamaModel, thinking: Thinking, behind: str, opening: str) -> ThoughtFormat:
+    """How thoughts begin and end, after ``behind``; the opening of the answer follows them."""
+    cut = f"{CLOSING}{thinking.tags.closing}\n\n"
+    for tag in (thinking.tags.opening, thinking.tags.closing):
+        model.spell_out(model.tokenize(tag, special=True))
+    return ThoughtFormat(
+        thinking.tags.opening.encode(),
+        thinking.tags.closing.encode(),
+        thinking.is_open(behind),
+        tuple(model.tokenize(cut + opening, special=True)),
+        cut.encode(),
+        tuple(model.tokenize(f"\n\n{opening}", special=True)) if opening else (),
+    )
 
 
 def _with_bos(model: LlamaModel, tokens: Sequence[int]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Growth, Prefix, PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Until
+from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Thought, Until
 
 from ..options import SamplingParams
 from .branch import Job, Slot
@@ -16,6 +16,7 @@ from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_p
 from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import StepCosts
+from .thought import ThoughtProgress
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""
@@ -82,7 +83,7 @@ class LlamaPolicy:
         chat = self._chats[mode]
         self._check_length(problem)
         tokens = chat.prompt(problem.statement, problem.history)
-        self._check_fit(len(tokens))
+        self._check_fit(len(tokens), mode)
         self._prompts[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
@@ -102,15 +103,22 @@ class LlamaPolicy:
                 hint="a shorter question",
             )
 
-    def _check_fit(self, prompt_tokens: int) -> None:
-        needed, window = prompt_tokens + ANSWER_RESERVE, self._context.window
+    def _check_fit(self, prompt_tokens: int, mode: Mode) -> None:
+        thought, window = self._thought_reserve(mode), self._context.window
+        needed = prompt_tokens + thought + ANSWER_RESERVE
         if needed <= window:
             return
+        before = f"{thought:,} for the thought and " if thought else ""
         raise ContextOverflowError(
             f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
-            f"nothing was cut off; at least {ANSWER_RESERVE} tokens must stay free for the answer",
+            f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
             hint=self._window_advice(-(-needed // 256) * 256),
         )
+
+    def _thought_reserve(self, mode: Mode) -> int:
+        """Tokens that a thought has at most, with those that close it."""
+        thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
+        return budget + len(thoughts.cut) if thoughts is not None and budget else 0
 
     def _window_advice(self, window: int) -> str:
         """How to get a window of this many tokens, and what it costs in memory."""
@@ -138,12 +146,26 @@ class LlamaPolicy:
             tokens += step.token_ids
             # A finished step is parked without its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
-        stream = Stream(None if greedy else seed)
-        opening = b"" if prefix.steps else chat.opening.encode()
-        boundaries, size = tuple(ends), len(prompt)
+        begun = any(step.thought is None for step in prefix.steps)
         self._waiting.append(
-            Job(branch, tuple(tokens), boundaries, size, stream, until, prefix.mode, opening)
+            Job(
+                branch,
+                tuple(tokens),
+                tuple(ends),
+                prompt_tokens=len(prompt),
+                stream=Stream(None if greedy else seed),
+                until=until,
+                mode=prefix.mode,
+                opening=b"" if begun else chat.opening.encode(),
+                thought=self._thought_so_far(prefix),
+            )
         )
+
+    def _thought_so_far(self, prefix: Prefix) -> ThoughtProgress | None:
+        thoughts = self._chats[prefix.mode].thoughts
+        if thoughts is None:
+            return None
+        return ThoughtProgress(thoughts, self._sampling[prefix.mode].think_tokens, prefix.steps)
 
     def advance(self) -> Sequence[Growth]:
         """Seat the waiting branches; sample for those that were just seated, else evaluate a batch.
@@ -172,7 +194,7 @@ class LlamaPolicy:
                 return None
         sequence = next(i for i, slot in enumerate(self._slots) if slot.job.branch == branch)
         slot = self._slots[sequence]
-        partial = slot.take_step("length") if slot.tokens else None
+        partial = slot.take_step("length", slot.open_part) if slot.tokens else None
         if partial is None and self._park_steps:
             self._park_before_last(sequence)
         self._free(sequence)
@@ -264,29 +286,62 @@ class LlamaPolicy:
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
         """Append a sampled token, and the step where the token completes one."""
-        piece = self._model.piece(token)
-        slot.push(token, piece, self._surprise(logits, token), state)
-        finish: Finish | None = None
-        max_tokens = self._sampling[slot.job.mode].max_tokens
-        if self._model.is_end(token) or slot.closes_program(piece):
-            finish = "stop"
-        elif slot.trajectory_tokens() >= max_tokens or slot.length() >= self._context.window:
-            finish = "length"
-        elif slot.at_delimiter(piece):
-            finish = "step"
+        surprise, piece = self._surprise(logits, token), self._model.piece(token)
+        if slot.is_inside_thought and self._model.is_end(token):
+            slot.read(surprise, state)  # what closes the thought takes the place of the end of the turn
+            return self._grow_thought(slot, "cut", sampled=0)
+        slot.push(token, piece, surprise, state)
+        if (part := slot.thought_part(piece)) is not None:
+            return self._grow_thought(slot, part, sampled=1)
+        finish = self._finish(slot, token, piece)
         text = "" if finish else slot.text.decode("utf-8", "replace")
-        step = slot.take_step(finish) if finish else None
-        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost())
+        step = slot.take_step(finish, slot.open_part) if finish else None
+        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost(), thinks=slot.thinks)
+
+    def _finish(self, slot: Slot, token: int, piece: bytes) -> Finish | None:
+        """Why the last token ends the step; None where it goes on."""
+        if not slot.is_inside_thought and (self._model.is_end(token) or slot.closes_program(piece)):
+            return "stop"
+        if self._is_spent(slot):
+            return "length"
+        return "step" if not slot.is_inside_thought and slot.at_delimiter(piece) else None
+
+    def _is_spent(self, slot: Slot, more: int = 0) -> bool:
+        """Whether a branch has no room left for a solution behind ``more`` tokens."""
+        max_tokens = self._sampling[slot.job.mode].max_tokens
+        return slot.solution_tokens() >= max_tokens or slot.length() + more >= self._context.window
+
+    def _grow_thought(self, slot: Slot, part: Thought, *, sampled: int) -> Growth:
+        """End a step of a thought, and where the thought ends append what leads to the answer."""
+        thoughts = self._chats[slot.job.mode].thoughts
+        assert thoughts is not None, "a thought without tags"
+        lead, text = thoughts.behind(part)
+        if self._is_spent(slot, len(lead)):  # it thinks again and again
+            lead, step = (), slot.take_step("length", "part")
+        else:
+            slot.append(lead, text)
+            step = slot.take_step("step", part)
+        return Growth(slot.job.branch, sampled + len(lead), "", step, slot.take_prefix_cost())
 
     def _after_step(self, sequence: int, step: Step) -> None:
         """Park a finished step that may be continued, and free the sequence of a branch that ended."""
         slot = self._slots[sequence]
         if step.finish == "step":
+            self._evaluate_lead(sequence)
             if slot.job.until == "answer":
                 return
             if self._park_steps:
                 self._cache.put(tuple(slot.held), ParkedPrefix(self._context.snapshot(sequence), None))
         self._free(sequence)
+
+    def _evaluate_lead(self, sequence: int) -> None:
+        """Evaluate what was appended behind a thought, but for its last token, as after any other step."""
+        slot = self._slots[sequence]
+        *lead, last = slot.pending
+        if lead:
+            evaluate_tokens(self._context, sequence, len(slot.held), lead)
+            slot.held += lead
+            slot.pending = [last]
 
     def _park_before_last(self, sequence: int) -> None:
         slot = self._slots[sequence]

@@ -13,7 +13,7 @@ cuts a batch at every gap in its sequence ids, so callers keep them ascending an
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -142,6 +142,11 @@ class LlamaModel:
             length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
             known = self._pieces[token] = buffer.raw[: max(0, length)]
         return known
+
+    def spell_out(self, tokens: Iterable[int]) -> None:
+        """Give control tokens among these the bytes of their spelling as their ``piece``."""
+        for token in tokens:
+            self._pieces[token] = self.piece(token) or self.token_text(token).encode()
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends a turn."""

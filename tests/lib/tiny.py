@@ -7,7 +7,7 @@ few known sentences, and the whole command can be tested in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import gguf
@@ -42,6 +42,19 @@ CODER: Mapping[str, Mapping[str, float]] = {
 }
 """A chain that writes programs: the greedy one doubles, about half of the others square."""
 
+THINK, HMM, DONE = "<think>", "Hmm, let me see. Is it \\boxed{20}?\n\n", "I have it.\n</think>"
+THINKER: Mapping[str, Mapping[str, float]] = {
+    "\n": {HMM: 3.0},
+    THINK: {HMM: 3.0},
+    HMM: {HMM: 1.5, DONE: 0.0},
+    DONE: {RIGHT: 5.0},
+    "\n\n": {RIGHT: 5.0},
+    RIGHT: {END: 5.0},
+}
+"""A chain that thinks for some twenty tokens, wrongly, and then knows the answer."""
+
+THINKER_FOR_EVER: Mapping[str, Mapping[str, float]] = {**THINKER, HMM: {HMM: 5.0}}
+
 
 def byte_tokens() -> list[str]:
     """The 256 printable stand-ins of byte-level BPE (GPT-2)."""
@@ -66,12 +79,12 @@ def vocabulary(words: Sequence[str] = _WORDS) -> list[str]:
     return [*byte_tokens(), spelled("\n\n"), *map(spelled, words), START, END]
 
 
-def write_random(path: Path, seed: int = 0, context: int = 512) -> Path:
+def write_random(path: Path, seed: int = 0, context: int = 512, template: str = CHATML) -> Path:
     """A two-layer llama with random float32 weights."""
     rng = np.random.default_rng(seed)
     width, heads, kv_heads, layers, hidden = 64, 4, 2, 2, 96
     tokens = vocabulary()
-    writer = _writer(path, tokens, context, width, heads, kv_heads, layers, hidden, CHATML)
+    writer = _writer(path, tokens, context, width, heads, kv_heads, layers, hidden, template)
 
     def weight(rows: int, columns: int, scale: float = 1.0) -> np.ndarray:
         return (rng.standard_normal((rows, columns)) * scale / np.sqrt(columns)).astype(np.float32)
@@ -106,13 +119,23 @@ def write_chain(
     chain: Mapping[str, Mapping[str, float]] = CHAIN,
     context: int = 2048,
     template: str | None = CHATML,
+    control: Collection[str] = (),
 ) -> Path:
-    """A one-layer llama whose attention and feed-forward are zero: a Markov chain over its vocabulary."""
-    own = [word for word in chain if word not in ("\n", START, END, *_WORDS)]
+    """A one-layer llama whose attention and feed-forward are zero: a Markov chain over its vocabulary.
+
+    Args:
+        path: Of the file.
+        chain: Logits of the next token after a token.
+        context: Tokens that it was trained for, as it claims.
+        template: Of chats.
+        control: Words of the chain that are control tokens.
+    """
+    known = vocabulary()
+    own = [word for word in chain if word not in known and spelled(word) not in known]
     tokens = vocabulary([*_WORDS, *own])
     ids = {token: id_ for id_, token in enumerate(tokens)}
     width = 288  # one-hot embeddings, rounded up to a multiple of the 32 that flash attention likes
-    writer = _writer(path, tokens, context, width, 9, 9, 1, 32, template)
+    writer = _writer(path, tokens, context, width, 9, 9, 1, 32, template, control)
     embedding = np.zeros((len(tokens), width), np.float32)
     embedding[np.arange(len(tokens)), np.arange(len(tokens))] = 1.0
     # RMS norm makes a one-hot row sqrt(width) long; dividing by it turns logits into the chain's own numbers.
@@ -145,6 +168,7 @@ def _writer(
     layers: int,
     hidden: int,
     template: str | None,
+    control: Collection[str] = (),
 ) -> gguf.GGUFWriter:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
@@ -158,17 +182,19 @@ def _writer(
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_vocab_size(len(tokens))
-    add_vocabulary(writer, tokens, template)
+    add_vocabulary(writer, tokens, template, control)
     return writer
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, tokens: Sequence[str], template: str | None) -> None:
-    """The tokenizer of ``vocabulary``, and a chat template."""
+def add_vocabulary(
+    writer: gguf.GGUFWriter, tokens: Sequence[str], template: str | None, control: Collection[str] = ()
+) -> None:
+    """The tokenizer of ``vocabulary``, where some more words may be control tokens, and a chat template."""
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("default")
     writer.add_token_list(tokens)
-    control = {START, END}
-    kinds = [gguf.TokenType.CONTROL if t in control else gguf.TokenType.NORMAL for t in tokens]
+    controls = {START, END, *control}
+    kinds = [gguf.TokenType.CONTROL if t in controls else gguf.TokenType.NORMAL for t in tokens]
     writer.add_token_types(kinds)
     newline = spelled("\n")
     writer.add_token_merges([f"{newline} {newline}"])

@@ -10,14 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny
 
 import adascale
+from adascale.engine.errors import UsageError
 from adascale.engine.types import Mode
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.files.gguf import GGUFHeader
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.options import Reporting, SessionOptions
+from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
 from adascale.models.session import OpenSession, Session
 from adascale.models.worker.messages import ModelsOpened
 
@@ -97,3 +99,32 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
     calibrations = {"question": SimpleNamespace(calibration=SimpleNamespace(modes=knows))} if knows else {}
     parts |= {"options": SessionOptions(system=system), "calibrations": calibrations}
     assert OpenSession(**parts).modes == modes
+
+
+def thinker(tmp_path: Path, template: str) -> str:
+    return str(tiny.write_chain(tmp_path / "thinker.gguf", tiny.THINKER_FOR_EVER, 8192, template))
+
+
+THINKS = f"{tiny.CHATML}<think>\n{{# </think> #}}"
+
+
+@pytest.mark.parametrize(("think", "tokens"), [(0, 0), (64, 64), (None, THINK_TOKENS)])
+def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, tokens: int) -> None:
+    said: list[str] = []
+    options = SessionOptions(thinker(tmp_path, THINKS), branches=2, think=think)
+    with Session(options, Reporting(status=said.append)) as session:
+        answer = adascale.ask("What is 9 * 2?", session, strategy="greedy")
+        assert answer.answer == "18"
+        assert {each.think_tokens for each in session.sampling.values()} == {tokens}
+        assert session.fingerprints["question"].sampling.get("think_tokens", 0) == tokens
+        warnings = [notice.code for notice in session.conditions("question").warnings]
+    assert warnings == ["no-think-switch"] * (think == 0)
+    assert any(text.startswith("Context of ") for text in said) == (think != 0)
+
+
+def test_thoughts_of_a_model_that_has_none_are_refused(chain_gguf: Path) -> None:
+    with pytest.raises(UsageError, match="is no model that thinks"):
+        Session(SessionOptions(str(chain_gguf), think=64)).__enter__()
+    with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
+        assert session.window == 2048
+        assert session.thinking is None

@@ -11,7 +11,7 @@ from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.options import CODE_PROMPT, SYSTEM_PROMPT, SamplingParams
-from adascale.models.session import WINDOW
+from adascale.models.window import WINDOW
 
 FITTING = {
     "gsm8k-train.jsonl",

@@ -1,0 +1,72 @@
+"""The window of a trajectory: tokens for its question and its answer, and for a thought between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adascale.engine.decimals import human_bytes
+from adascale.engine.errors import UsageError, setting
+
+from .files.library import ModelFile
+from .llama.thinking import room_for_thoughts
+from .options import SessionOptions
+
+WINDOW = 2048
+"""Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
+
+_BESIDE_THOUGHT = 512
+"""Tokens of a short question, of what closes a thought, and of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens of one trajectory.
+
+    Attributes:
+        tokens: Of the whole trajectory, prompt included.
+        thought: Of them those that were added for a thought.
+    """
+
+    tokens: int
+    thought: int = 0
+
+    def describe_growth(self, kv_bytes_per_token: int, sequences: int) -> str:
+        """What a thought has added, and its memory; empty where it has added nothing."""
+        if not self.thought:
+            return ""
+        more = human_bytes(self.thought * kv_bytes_per_token * sequences)
+        return f"Context of {self.tokens:,} tokens: thoughts take {self.thought:,} of them, {more} of memory"
+
+
+def choose_window(options: SessionOptions, file: ModelFile) -> Window:
+    """What was asked for, else ``WINDOW`` and the thought, as far as the model was trained for it.
+
+    Raises:
+        UsageError: more than the model was trained for is asked for, or a thought leaves no room in it.
+    """
+    thought = room_for_thoughts(options.think, file.info.chat_template)
+    allowed = file.info.context_length or WINDOW + thought
+    wanted = options.ctx_size or min(WINDOW + thought, allowed)
+    if wanted > allowed:
+        raise UsageError(
+            f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
+            hint=setting("ctx_size", allowed),
+        )
+    if thought and thought + _BESIDE_THOUGHT > wanted:
+        raise _no_room(thought, wanted, allowed)
+    tokens = _round_up(wanted)
+    return Window(tokens, 0 if options.ctx_size else tokens - _round_up(min(WINDOW, allowed)))
+
+
+def _no_room(thought: int, window: int, allowed: int) -> UsageError:
+    needed, room = _round_up(thought + _BESIDE_THOUGHT), max(0, window - _BESIDE_THOUGHT)
+    return UsageError(
+        f"a thought of {thought:,} tokens leaves no room for an answer in a window of {window:,}",
+        hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
+        slug="think-budget",
+    )
+
+
+def _round_up(tokens: int) -> int:
+    """The next multiple of 256, which llama.cpp's caches have."""
+    return -(-tokens // 256) * 256

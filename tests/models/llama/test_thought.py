@@ -1,0 +1,276 @@
+"""Thoughts on tiny models: closed at their budget in the decode loop, and the answer always asked for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from adascale.engine.errors import ContextOverflowError
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedExecutor
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import BranchGrew, Event, SearchFailed, SearchFinished, from_json, to_json
+from adascale.engine.search.record import replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
+from adascale.engine.types import BranchId, Execution, Mode, NodeId, Problem, Step
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.stepcost import StepCosts
+from adascale.models.llama.thinking import plan_thinking
+from adascale.models.llama.thought import CLOSING, MIN_STEP
+from adascale.models.options import SamplingParams
+
+TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
+PROBLEM = Problem("p", "What is 9 * 2?")
+CUT = f"{CLOSING}</think>\n\n"
+AGAIN: Mapping[str, Mapping[str, float]] = {
+    **tiny.THINKER_FOR_EVER,
+    "\n": {tiny.THINK: 5.0},
+    "\n\n": {tiny.THINK: 5.0},
+}
+"""Thinks again wherever an answer could begin."""
+
+LAZY: Mapping[str, Mapping[str, float]] = {**tiny.THINKER, tiny.HMM: {tiny.END: 5.0}}
+"""Ends its turn in the middle of its thought."""
+
+
+@dataclass
+class Thinker:
+    """A policy over a tiny model that thinks."""
+
+    policy: LlamaPolicy
+    context: LlamaContext
+    chat: ChatFormat
+
+    def search(self, strategy: Strategy, problem: Problem = PROBLEM) -> list[Event]:
+        clock = itertools.count()
+        ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
+        driver = Driver(
+            self.policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)), executor=ran
+        )
+        return [event for _, event in driver.run([problem], Settings(strategy, seed=7))]
+
+
+Make = Callable[..., Thinker]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def build(
+            chain: Mapping[str, Mapping[str, float]] = tiny.THINKER_FOR_EVER,
+            template: str = "qwen3",
+            think: int | None = 40,
+            path: Path | None = None,
+            window: int = 1024,
+            max_tokens: int = 64,
+            states: bool = False,
+        ) -> Thinker:
+            template = TEMPLATES.get(template, template)
+            path = path or tiny.write_chain(tmp_path / "thinker.gguf", chain, template=template)
+            model = stack.enter_context(closing(LlamaModel(path)))
+            context = stack.enter_context(
+                closing(LlamaContext(model, window, 4, 2, AbortFlag(), states=states))
+            )
+            thinking = plan_thinking(model, think)
+            assert thinking is not None
+            if think is None:
+                thinking = replace(thinking, budget=40)
+            chats: dict[Mode, ChatFormat] = {
+                "prose": ChatFormat(model, "Be brief.", thinking=thinking),
+                "program": ChatFormat(model, "Code.", "```python\n", thinking),
+            }
+            sampling = SamplingParams(max_tokens=max_tokens, think_tokens=thinking.budget)
+            policy = LlamaPolicy(
+                context, chats, dict.fromkeys(chats, sampling), PrefixCache(1 << 28), StepCosts({})
+            )
+            stack.callback(policy.close)
+            return Thinker(policy, context, chats["prose"])
+
+        yield build
+
+
+def ends(tree: Tree) -> list[NodeId]:
+    return [node.id for node in tree if node.status == "terminal"]
+
+
+def thought_text(tree: Tree, end: NodeId) -> str:
+    return "".join(step.text for step in tree.thoughts(end))
+
+
+def answer(log: list[Event]) -> str | None:
+    assert isinstance(log[-1], SearchFinished)
+    return log[-1].result.answer
+
+
+@pytest.mark.parametrize("think", [0, 40, None])
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_no_trajectory_ends_without_the_answer_asked_for(
+    make: Make, template: str, think: int | None
+) -> None:
+    """The chain opens a thought wherever it can, thinks for ever, and says there what is wrong."""
+    chain = {**tiny.THINKER_FOR_EVER, "\n": {tiny.THINK: 5.0}, ">": {tiny.RIGHT: 5.0}}
+    log = make(chain, template, think).search(Vote(2))
+    tree = replay(log)
+    assert answer(log) == "18"
+    assert len(ends(tree)) == 2
+    for end in ends(tree):
+        assert tree.text(end).strip() == tiny.RIGHT
+        last = [step.thought for step in tree.steps(end)][-2:]
+        assert last in ([None], ["cut", None])
+
+
+@pytest.mark.parametrize("think", [1, 40, 64, 130])
+def test_a_thought_has_as_many_tokens_as_its_budget_and_what_closes_it(make: Make, think: int) -> None:
+    thinker = make(think=think)
+    tree = replay(thinker.search(Vote(2)))
+    assert thinker.chat.thoughts is not None
+    for end in ends(tree):
+        steps = tree.thoughts(end)
+        assert sum(len(step.token_ids) for step in steps) == think + len(thinker.chat.thoughts.cut)
+        assert thought_text(tree, end) == tiny.HMM * think + CUT
+        assert [step.thought for step in steps] == ["part"] * ((think - 1) // MIN_STEP) + ["cut"]
+        assert all(len(step.token_ids) >= MIN_STEP for step in steps[:-1])
+
+
+def test_a_thought_that_the_model_closes_is_left_as_it_is(make: Make) -> None:
+    log = make(tiny.THINKER, think=400).search(Vote(4))
+    tree = replay(log)
+    assert answer(log) == "18"
+    for end in ends(tree):
+        assert thought_text(tree, end).endswith(tiny.DONE)
+        assert tree.thoughts(end)[-1].thought == "whole"
+
+
+@pytest.mark.parametrize("think", [40, None])
+def test_the_end_of_a_turn_inside_a_thought_ends_the_thought_alone(make: Make, think: int | None) -> None:
+    # Qwen3.5's template opens the thought, so that the model may think where it is left to it.
+    log = make(LAZY, template="qwen3.5", think=think).search(Vote(2))
+    tree = replay(log)
+    assert answer(log) == "18"
+    [end, *_] = ends(tree)
+    assert thought_text(tree, end) == tiny.HMM + CUT
+
+
+@pytest.mark.parametrize("think", [0, 40, None])
+def test_a_model_that_thinks_again_and_again_comes_to_an_end(make: Make, think: int | None) -> None:
+    thinker = make(AGAIN, template="lfm2.5-minimal", think=think)
+    tree = replay(thinker.search(Vote(2)))
+    assert thinker.chat.thoughts is not None
+    for end in ends(tree):
+        steps = tree.steps(end)
+        assert (steps[0].thought, steps[-1].finish) == ("cut", "length")
+        written = sum(len(step.token_ids) for step in steps)
+        assert written <= 40 + 64 + 3 * len(thinker.chat.thoughts.cut)
+
+
+def test_a_model_that_is_left_to_itself_may_think_or_answer(make: Make) -> None:
+    chain = {**tiny.THINKER, "\n": {tiny.THINK: 1.0, tiny.RIGHT: 1.0}}
+    tree = replay(make(chain, template="lfm2.5-minimal", think=None).search(Vote(8)))
+    texts = [thought_text(tree, end) for end in ends(tree)]
+    assert "" in texts
+    assert any(text.startswith("<think>Hmm") and text.endswith("</think>") for text in texts)
+    assert all(tree.text(end).strip() == tiny.RIGHT for end in ends(tree))
+
+
+@pytest.mark.parametrize(("chain", "last"), [(tiny.THINKER_FOR_EVER, "cut"), (tiny.THINKER, "whole")])
+def test_a_program_follows_the_thought(
+    make: Make, chain: Mapping[str, Mapping[str, float]], last: str
+) -> None:
+    program, opened = "print(18)\n```", tiny.CHATML.replace("assistant\n", "assistant\n<think>")
+    coder = {**chain, ">": {tiny.HMM: 5.0}, "\n": {program: 5.0}, program: {tiny.END: 5.0}}
+    thinker = make(coder, f"{opened}{{# </think> #}}", think=200)
+    log = thinker.search(Vote(3, modes=("program",)))
+    tree = replay(log)
+    assert answer(log) == "18"
+    for end in ends(tree):
+        assert tree.thoughts(end)[-1].thought == last
+        assert thought_text(tree, end).startswith(tiny.HMM)
+        assert tree.text(end) == f"```python\n{program}"
+
+
+@pytest.mark.parametrize("strategy", [Vote(4), Beam(2, 2), Greedy()])
+def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(
+    make: Make, tmp_path: Path, strategy: Strategy
+) -> None:
+    thinker = make(path=random_thinker(tmp_path), think=100)
+    tree = replay(thinker.search(strategy))
+    steps = [node.step for node in tree if node.step]
+    assert any(step.thought == "cut" for step in steps)
+    written = sum(len(step.token_ids) for step in steps)
+    unread = sum(1 for node in tree if node.step and not tree.children(node.id))
+    assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread
+    assert tree.usage().generated_tokens == written
+
+
+def random_thinker(tmp_path: Path) -> Path:
+    return tiny.write_random(tmp_path / "random.gguf", context=1024, template=TEMPLATES["qwen3.5"])
+
+
+def test_what_is_written_behind_a_thought_has_read_all_of_it(make: Make, tmp_path: Path) -> None:
+    """States equal those of the same tokens one by one, so nothing was tokenized or placed anew."""
+    thinker = make(path=random_thinker(tmp_path), think=100, states=True)
+    tree = replay(thinker.search(Vote(3)))
+    end = ends(tree)[0]
+    tokens = list(thinker.chat.prompt(PROBLEM.question))
+    fresh = make(path=random_thinker(tmp_path), think=100, states=True).context
+    last = np.zeros(0, np.float32)
+    for step in tree.steps(end):
+        tokens += step.token_ids
+    for at, token in enumerate(tokens[:-1]):
+        fresh.decode([Run(0, at, [token])])
+        state = fresh.state(0)
+        assert state is not None
+        last = state.copy()
+    found = tree.steps(end)[-1].reading
+    assert found is not None
+    assert np.allclose(found.last, last, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("chain", [tiny.THINKER_FOR_EVER, LAZY])
+def test_each_step_of_a_thought_has_a_reading(make: Make, chain: Mapping[str, Mapping[str, float]]) -> None:
+    tree = replay(make(chain, think=1, states=True).search(Vote(2)))
+    assert all(node.step.reading is not None for node in tree if node.step)
+
+
+def test_a_search_that_thinks_is_the_same_when_it_is_read_from_its_trace(make: Make) -> None:
+    log = make(think=100).search(Vote(2))
+    assert replay([from_json(to_json(event)) for event in log]) == replay(log)
+    growing = [event for event in log if isinstance(event, BranchGrew)]
+    assert any(event.thinks and "Hmm" in event.text for event in growing)
+    assert not any("Hmm" in event.text for event in growing if not event.thinks)
+
+
+def test_a_question_that_leaves_no_room_for_the_thought_is_refused(make: Make) -> None:
+    long = Problem("long", "word " * 80)
+    assert isinstance(make(think=40).search(Greedy(), long)[-1], SearchFinished)
+    last = make(think=400).search(Greedy(), long)[-1]
+    assert isinstance(last, SearchFailed)
+    error = last.error()
+    assert isinstance(error, ContextOverflowError)
+    assert "for the thought and 256 tokens must stay free" in error.facts[0]
+    assert error.hint.startswith("`ctx_size=1280`")
+
+
+def test_a_cancelled_thought_is_a_part_of_one(make: Make) -> None:
+    thinker = make(think=300)
+    thinker.policy.open(PROBLEM)
+    thinker.policy.start(BranchId(0), Prefix(PROBLEM), 1, "answer", greedy=False)
+    for _ in range(5):
+        thinker.policy.advance()
+    partial = thinker.policy.cancel(BranchId(0))
+    assert isinstance(partial, Step)
+    assert (partial.thought, partial.finish) == ("part", "length")
