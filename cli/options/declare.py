@@ -9,6 +9,7 @@ import typer
 from typer.models import OptionInfo
 
 from adascale.engine.errors import UsageError, excerpt
+from adascale.models.options import THINK_TOKENS
 
 from . import completion
 
@@ -98,6 +99,18 @@ def parse_duration(option: str, text: object) -> float:
             f'{option} "{excerpt(str(text), 40)}" is not a time', hint=f"for example {option} 90s"
         )
     return value
+
+
+def parse_think(text: object) -> int | None:
+    """``off`` as 0, ``on`` as ``THINK_TOKENS``, ``auto`` as None, else the number of tokens."""
+    text = str(text).strip()
+    if text in (words := {"off": 0, "0": 0, "on": THINK_TOKENS, "auto": None}):
+        return words[text]
+    if not _COUNT.fullmatch(text):
+        raise UsageError(
+            f'--think "{excerpt(text, 40)}" is not off, on, auto or a number of tokens', hint="--think 1024"
+        )
+    return parse_count("--think", text)
 
 
 def parse_gpu_layers(text: object) -> int | None:

@@ -17,7 +17,7 @@ from adascale.engine.strategies import Strategy, passing
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.strategies.allocation import PAPER_TEMPERATURE
 from adascale.engine.types import Budget
-from adascale.models.options import SamplingOverrides, SessionOptions
+from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
 
 from . import completion
 from .declare import (
@@ -32,6 +32,7 @@ from .declare import (
     parse_count,
     parse_duration,
     parse_gpu_layers,
+    parse_think,
     setting_flag,
 )
 from .groups import (
@@ -116,12 +117,21 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         metavar="auto|none|FILE",
     ),
     "system": flag(SEARCH, "--system -s", "System prompt instead of the built-in one."),
+    "think": setting_flag(
+        SEARCH,
+        "--think",
+        f"Let a model think before each answer: on for {THINK_TOKENS} tokens, then its thought is closed and "
+        "the answer asked for; auto leaves it to the model.",
+        metavar="off|on|auto|TOKENS",
+        parser=parse_think,
+        show_default="off",
+    ),
     "ctx_size": setting_flag(
         MACHINE,
         "--ctx-size -c",
-        "Context window of one trajectory: the question, and at most --max-tokens.",
+        "Context window of one trajectory: the question, at most --think, and at most --max-tokens.",
         min=512,
-        show_default="2048",
+        show_default="2048 and --think",
     ),
     "threads": setting_flag(
         MACHINE, "--threads -t", "CPU threads.", min=1, max=512, show_default="physical cores"

@@ -28,7 +28,7 @@ from adascale.cli.options.groups import (
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Adaptive, ProseAndProgram
 from adascale.engine.types import Budget
-from adascale.models.options import SamplingOverrides
+from adascale.models.options import THINK_TOKENS, SamplingOverrides
 
 
 def parsed(group: type[Any], *args: str) -> Any:
@@ -85,6 +85,25 @@ def test_a_flag_arrives_where_its_field_is() -> None:
     assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
     assert (ask.session.gpu_layers, ask.view.terminal.verbose, ask.search.seed) == (-1, 2, 3)
     assert parsed(AskOptions, "-ngl", "auto").session.gpu_layers is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "tokens"),
+    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300), ("2k", 2000)],
+)
+def test_thinking_is_a_word_or_a_number(
+    typed: str, tokens: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parsed(AskOptions, "--think", typed).session.think == tokens
+    monkeypatch.setenv("ADASCALE_THINK", typed)
+    assert parsed(AskOptions).session.think == tokens
+    assert "think" in SETTINGS
+
+
+@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2"])
+def test_thinking_that_is_neither_is_refused(typed: str) -> None:
+    with pytest.raises(UsageError, match="is not off, on, auto or a number of tokens"):
+        parsed(AskOptions, "--think", typed)
 
 
 @pytest.mark.parametrize("command", [AskOptions, BatchOptions])
