@@ -41,7 +41,8 @@ class ModelLoad:
     @property
     def context_bytes(self) -> int:
         """Keys and values of whole windows, and running states."""
-        return (self.info.kv_bytes_per_token() * self.window + self.info.state_bytes) * self.sequences
+        per_token, states = self.info.kv_bytes_per_token(), self.info.state_bytes
+        return _context_bytes(per_token, states, self.window, self.sequences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class MemoryPlan:
         return "tight" if self.total_bytes > _TIGHT * self.available_bytes else "fits"
 
 
+def needed_bytes(
+    size_bytes: int, kv_bytes_per_token: int, state_bytes: int, window: int, sequences: int
+) -> int:
+    """What one generator takes, of which only these figures are known: see ``GGUFInfo`` and ``ModelLoad``."""
+    context = _context_bytes(kv_bytes_per_token, state_bytes, window, sequences)
+    return size_bytes + context + _buffer_bytes(size_bytes)
+
+
 def plan_memory(
     loads: Sequence[ModelLoad], *, available: int | None = None, force: bool = False, thought: int = 0
 ) -> MemoryPlan:
@@ -100,9 +109,17 @@ def _sum_loads(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
     return MemoryPlan(
         weights=tuple((load.role, load.info.size_bytes) for load in once),
         context_bytes=sum(load.context_bytes for load in loads),
-        buffer_bytes=sum(max(_BUFFER_MIN, int(load.info.size_bytes * _BUFFER_SHARE)) for load in loads),
+        buffer_bytes=sum(_buffer_bytes(load.info.size_bytes) for load in loads),
         available_bytes=available,
     )
+
+
+def _context_bytes(kv_bytes_per_token: int, state_bytes: int, window: int, sequences: int) -> int:
+    return (kv_bytes_per_token * window + state_bytes) * sequences
+
+
+def _buffer_bytes(size_bytes: int) -> int:
+    return max(_BUFFER_MIN, int(size_bytes * _BUFFER_SHARE))
 
 
 def _overflow_error(plan: MemoryPlan, loads: Sequence[ModelLoad], thought: int) -> MemoryOverflowError:

@@ -17,6 +17,9 @@ Purpose = Literal["search", "rollouts", "replay"]
 """What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
 evaluation, which are kept and played back. A draw of the last two is the same whoever runs beside it."""
 
+WINDOW = 2048
+"""Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
+
 SYSTEM_PROMPT = (
     "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
     "Do not write code. End with the final answer in \\boxed{}."

@@ -9,10 +9,7 @@ from adascale.engine.errors import UsageError, setting
 
 from .files.library import ModelFile
 from .llama.thinking import room_for_thoughts
-from .options import SessionOptions
-
-WINDOW = 2048
-"""Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
+from .options import WINDOW, SessionOptions
 
 _BESIDE_THOUGHT = 512
 """Tokens of a short question, of what closes a thought, and of an answer."""

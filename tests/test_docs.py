@@ -66,6 +66,12 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
     assert made["page"]() == made["PAGE"].read_text(encoding="utf-8"), "run python docs/make_cli.py"
 
 
+def test_the_table_of_models_is_what_the_catalogue_says() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_models.py"))
+
+    assert made["page"]() == made["PAGE"].read_text(encoding="utf-8"), "run python docs/make_models.py"
+
+
 def test_pictures_show_what_the_program_draws() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_demo.py"))
 

@@ -146,7 +146,7 @@ def _memory(name: str) -> Finding:
     from adascale.models.files import gguf
     from adascale.models.files.library import locate
     from adascale.models.memory import ModelLoad, plan_memory
-    from adascale.models.window import WINDOW
+    from adascale.models.options import WINDOW
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
@@ -205,8 +205,7 @@ def _calibration(name: str) -> Finding:
     from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
-    from adascale.models.options import SamplingParams
-    from adascale.models.window import WINDOW
+    from adascale.models.options import WINDOW, SamplingParams
 
     try:
         digest = resolve(name, offline=True).sha256

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.engine.errors import ModelError, ModelNotFoundError, ModelUnavailableError, UsageError
 
 from ..options import completion
 from ..options.declare import JsonLinesOption
@@ -43,7 +43,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the list: what is known of a model without a look into its file; None is unknown."""
+    """A line of the list; None is unknown.
+
+    Attributes:
+        forks: Where branches begin: ``anywhere``, or at the ``tip`` alone where layers keep running states.
+        thinking: As in the catalogue.
+        memory_bytes: What a question takes with the default context and samples.
+    """
 
     name: str
     role: str | None = None
@@ -54,6 +60,10 @@ class Entry:
     sha256: str | None = None
     parameters: int | None = None
     licence: str | None = None
+    architecture: str | None = None
+    forks: str | None = None
+    thinking: str | None = None
+    memory_bytes: int | None = None
     repository: str | None = None
     sources: tuple[str, ...] = ()
     summary: str | None = None
@@ -73,13 +83,20 @@ class Header:
 
 
 @app.command("list")
-def list_models(as_json: JsonLinesOption = False) -> None:
+def list_models(
+    fits: Annotated[
+        bool, typer.Option("--fits", help="Show those that fit into the memory that is free now.")
+    ] = False,
+    as_json: JsonLinesOption = False,
+) -> None:
     """List the models known by name, and the others on this machine.
 
     adascale models list
+    adascale models list --fits
 
-    The first one is the default. "here" says that nothing has to be downloaded. Models of Ollama, LM Studio
-    and llama.cpp are listed with a name that opens them where they lie: -g ollama:qwen3:1.7b.
+    The first one is the default. "here" says that nothing has to be downloaded. MEMORY is what a question
+    takes with the default context and samples. Models of Ollama, LM Studio and llama.cpp are listed with a
+    name that opens them where they lie: -g ollama:qwen3:1.7b.
     """
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
@@ -90,7 +107,11 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     entries += map(_of_file, here.values())
     for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
-    write_payload("\n".join(_json(asdict(entry)) for entry in entries) if as_json else _models_table(entries))
+    shown = _that_fit(entries) if fits else entries
+    if not as_json:
+        write_payload(_models_table(shown))
+    elif shown:
+        write_payload("\n".join(_json(asdict(entry)) for entry in shown))
 
 
 @app.command()
@@ -201,6 +222,10 @@ def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
         sha256=(file and file.sha256) or spec.sha256,
         parameters=spec.parameters,
         licence=spec.licence,
+        architecture=spec.architecture or None,
+        forks=_forks(spec.state_bytes) if spec.architecture else None,
+        thinking=spec.thinking if spec.role == "generator" else None,
+        memory_bytes=_memory_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes),
         repository=spec.hub.repo,
         sources=("hub", "wheel") if spec.wheel else ("hub",),
         summary=spec.summary,
@@ -209,7 +234,7 @@ def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
 
 def _of_file(file: LocalFile) -> Entry:
     """Of a file that lies under another name than the catalogue's, which may know its bytes all the same."""
-    known = _of_catalogue(file.spec, file) if file.spec else Entry(file.name)
+    known = _of_catalogue(file.spec, file) if file.spec else _of_header(file)
     return replace(
         known,
         name=file.name,
@@ -218,6 +243,48 @@ def _of_file(file: LocalFile) -> Entry:
         size_bytes=file.size_bytes,
         sha256=file.sha256 or None,
     )
+
+
+def _of_header(file: LocalFile) -> Entry:
+    from adascale.models.files.gguf import read_info
+
+    try:
+        info = read_info(file.path)
+    except ModelError:  # whoever opens it is told what is wrong with it
+        return Entry(file.name)
+    return Entry(
+        file.name,
+        parameters=info.parameter_count,
+        architecture=info.architecture,
+        forks=_forks(info.state_bytes),
+        memory_bytes=_memory_bytes(info.size_bytes, info.kv_bytes_per_token(), info.state_bytes),
+    )
+
+
+def _forks(state_bytes: int) -> str:
+    return "tip" if state_bytes else "anywhere"
+
+
+def _memory_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
+    """Of ``ask`` as it is set by default; None where a figure is unknown."""
+    from adascale.engine.strategies import Adaptive
+    from adascale.models.memory import needed_bytes
+    from adascale.models.options import WINDOW
+
+    if size_bytes is None or not (kv_bytes_per_token or state_bytes):
+        return None
+    return needed_bytes(size_bytes, kv_bytes_per_token or 0, state_bytes, WINDOW, Adaptive().branches)
+
+
+def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries whose memory is known and free, which a line on stderr counts."""
+    from adascale.engine.decimals import human_bytes
+    from adascale.models import machine
+
+    free = machine.free_memory_bytes()
+    fitting = [entry for entry in entries if entry.memory_bytes is not None and entry.memory_bytes <= free]
+    say(f"adascale: {human_bytes(free)} of memory are free: {len(fitting)} models fit")
+    return fitting
 
 
 def _header(info: GGUFInfo) -> Header:
@@ -235,12 +302,15 @@ def _header(info: GGUFInfo) -> Header:
 def _models_table(entries: Iterable[Entry]) -> str:
     from adascale.engine.decimals import human_bytes
 
-    rows = [("NAME", "SIZE", "HERE", "LICENCE", "WHAT IT IS")]
+    def amount(count: int | None) -> str:
+        return human_bytes(count) if count else "?"
+
+    rows = [("NAME", "SIZE", "MEMORY", "HERE", "LICENCE", "WHAT IT IS")]
     for entry in entries:
-        size = human_bytes(entry.size_bytes) if entry.size_bytes else "?"
         here = "here" if entry.here else "-"
-        rows.append((entry.name, size, here, entry.licence or "?", entry.summary or ""))
-    return columns(rows, "<<<<<")
+        sizes = amount(entry.size_bytes), amount(entry.memory_bytes)
+        rows.append((entry.name, *sizes, here, entry.licence or "?", entry.summary or ""))
+    return columns(rows, "<<<<<<")
 
 
 def _listing(facts: Mapping[str, object]) -> str:

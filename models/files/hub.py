@@ -129,7 +129,7 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
         report(Transfer(remote.name, count, remote.size_bytes))
 
     with explained(remote.repo, remote.name):
-        url = file_url(remote.repo, remote.file, remote.revision)
+        url = file_url(remote.repo, remote.file, remote.hub_revision)
         try:
             http.download(request(url), path, remote.size_bytes, on_bytes)
         except ModelCorruptError:

@@ -45,7 +45,7 @@ class RemoteFile:
     Attributes:
         name: How to ask for the model again.
         repo: ``owner/name`` on the Hub, which is also its place in the cache.
-        revision: Commit hash.
+        revision: Commit hash, or 40 digits in its place.
         file: Path inside the repository, with forward slashes.
         sha256: Lowercase hex digest.
         spec: Its catalogue entry, if it has one.
@@ -58,6 +58,16 @@ class RemoteFile:
     size_bytes: int
     sha256: str
     spec: ModelSpec | None
+
+    @property
+    def hub_revision(self) -> str:
+        """What to ask the Hub for: ``main`` where the commit is not known."""
+        return "main" if self.revision == _in_place_of_commit(self.sha256) else self.revision
+
+
+def _in_place_of_commit(sha256: str) -> str:
+    """Names the place in the cache of a file whose commit is not known."""
+    return sha256[:40]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +91,14 @@ class ModelReference:
     spec: ModelSpec | None = None
 
     def exact(self) -> RemoteFile | None:
-        """The exact file, when the catalogue knows all of it."""
+        """The exact file, when the catalogue knows all of it; a wheel's bytes are known without a commit."""
         spec = self.spec
-        if spec is None or spec.hub.revision is None or spec.size_bytes is None or spec.sha256 is None:
+        if spec is None or spec.size_bytes is None or spec.sha256 is None:
             return None
-        revision, size = spec.hub.revision, spec.size_bytes
-        return RemoteFile(self.name, self.repo, revision, spec.file, size, spec.sha256, spec)
+        revision = spec.hub.revision or (_in_place_of_commit(spec.sha256) if spec.wheel else None)
+        if revision is None:
+            return None
+        return RemoteFile(self.name, self.repo, revision, spec.file, spec.size_bytes, spec.sha256, spec)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import tiny
 from adascale.engine.errors import MemoryOverflowError, UsageError
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.memory import ModelLoad, plan_memory
-from adascale.models.options import THINK_TOKENS, SessionOptions
-from adascale.models.window import WINDOW, Window, choose_window
+from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions
+from adascale.models.window import Window, choose_window
 
 THINKS = f"{tiny.CHATML}{{# </think> #}}"
 

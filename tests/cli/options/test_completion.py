@@ -42,8 +42,8 @@ def offered(*words: str) -> list[str]:
 
 def test_models_are_completed_by_name_and_by_file(home: Path) -> None:
     assert offered("ask", "-g", "qwen2.5-coder-1") == ["qwen2.5-coder-1.5b"]
-    assert offered("models", "pull", "smollm") == ["smollm2-135m"]
-    assert completion.models("mi") == ["mine.gguf"]
+    assert offered("models", "pull", "smollm") == ["smollm2-135m", "smollm3-3b"]
+    assert completion.models("min") == ["minicpm5-1b", "mine.gguf"]
     assert "state/" in completion.models("")
     assert completion.judges("se") == ["self"]
 

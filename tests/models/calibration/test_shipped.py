@@ -10,8 +10,7 @@ import pytest
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.options import CODE_PROMPT, SYSTEM_PROMPT, SamplingParams
-from adascale.models.window import WINDOW
+from adascale.models.options import CODE_PROMPT, SYSTEM_PROMPT, WINDOW, SamplingParams
 
 FITTING = {
     "gsm8k-train.jsonl",

@@ -4,8 +4,9 @@ import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from typing import get_args
 
-from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.files.catalog import DEFAULT_GENERATOR, Thinking, catalog
 from adascale.models.files.validation import is_file_name, is_size
 
 PINNED = {
@@ -16,6 +17,7 @@ PINNED = {
     ),
     "qwen2.5-coder-0.5b": ("1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32", 491400064, 6),
     "smollm2-135m": ("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98362432, 1),
+    "gemma3-270m": ("a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818", 253113024, 4),
 }
 
 
@@ -52,7 +54,22 @@ def test_every_entry_is_well_formed() -> None:
         assert is_file_name(spec.file)
         assert spec.size_bytes is None or is_size(spec.size_bytes)
         # What is open is asked of the Hub; a size alone would pin nothing.
-        assert spec.size_bytes is None or (spec.sha256 is not None and spec.hub.revision is not None)
+        pinned = spec.hub.revision is not None or spec.wheel is not None
+        assert spec.size_bytes is None or (spec.sha256 is not None and pinned)
+        assert bool(spec.architecture) is (spec.role == "generator")
+        assert (spec.kv_bytes_per_token is not None) is (spec.role == "generator")
+        assert spec.thinking in get_args(Thinking)
+
+
+def test_figures_of_memory_are_those_of_the_files_that_were_read() -> None:
+    """By headers: layers x heads x (key + value) x 2 bytes."""
+    counted = {
+        "qwen2.5-coder-1.5b": 28 * 2 * (128 + 128) * 2,
+        "qwen2.5-coder-0.5b": 24 * 2 * (64 + 64) * 2,
+        "smollm2-135m": 30 * 3 * (64 + 64) * 2,
+        "gemma3-270m": 18 * 1 * (256 + 256) * 2,
+    }
+    assert {name: catalog()[name].kv_bytes_per_token for name in counted} == counted
 
 
 def test_importing_the_library_imports_nothing_heavy() -> None:

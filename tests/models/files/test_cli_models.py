@@ -13,6 +13,7 @@ from adascale.cli.commands import models as command
 from adascale.cli.terminal import progress, transfer
 from adascale.cli.terminal.transfer import TransferView, ask_consent
 from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.models import machine
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.progress import DownloadPlan, Transfer
@@ -40,14 +41,35 @@ def run(*args: str) -> Result:
 
 def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
     assert run("list").stdout == (
-        "NAME  SIZE   HERE  LICENCE  WHAT IT IS\n"
-        "tiny  18 kB  -     MIT      for tests\n"
+        "NAME  SIZE   MEMORY  HERE  LICENCE  WHAT IT IS\n"
+        "tiny  18 kB  ?       -     MIT      for tests\n"
     )  # fmt: skip
     run("pull", "tiny")
-    assert "tiny  18 kB  here  MIT" in run("list").stdout
+    assert "tiny  18 kB  ?       here  MIT" in run("list").stdout
     entry = json.loads(run("list", "--json").stdout)
     assert (entry["schema"], entry["name"], entry["here"]) == ("adascale.model/1", "tiny", True)
     assert (entry["sha256"], entry["sources"]) == (tiny.sha256, ["hub", "wheel"])
+
+
+def test_list_fits_shows_what_the_free_memory_holds(
+    monkeypatch: pytest.MonkeyPatch, random_gguf: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
+    folder.mkdir(parents=True)
+    (folder / "m-F32.gguf").write_bytes(random_gguf.read_bytes())
+    own = "lmstudio:someone/m-GGUF:F32"
+    # 1.1 GB of weights, 16 branches of 2,048 tokens of 28,672 bytes, and a tenth for buffers.
+    needed = 1_117_320_768 + 16 * 2048 * 28_672 + 200_000_000
+    for free, expected in ((needed, True), (needed - 1, False), (10**6, False)):
+        monkeypatch.setattr(machine, "free_memory_bytes", lambda free=free: free)
+        names = [json.loads(line)["name"] for line in run("list", "--fits", "--json").stdout.splitlines()]
+        assert ("qwen2.5-coder-1.5b" in names) is expected
+        assert (own in names) is (free > 10**6)
+        assert "math-shepherd-7b" not in names
+    facts = json.loads(run("show", own, "--json").stdout)
+    assert (facts["forks"], facts["thinking"]) == ("anywhere", None)
+    facts = json.loads(run("show", "qwen3.5-2b", "--json").stdout)
+    assert (facts["architecture"], facts["forks"], facts["thinking"]) == ("qwen35", "tip", "switch")
 
 
 def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
@@ -56,7 +78,8 @@ def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gg
     (folder / "m-Q4_0.gguf").write_bytes(gguf)
     (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)
     result = run("list")
-    assert result.stdout.splitlines()[2] == "lmstudio:someone/m-GGUF:Q4_0  18 kB  here  ?"
+    row = result.stdout.splitlines()[2]
+    assert row.split() == ["lmstudio:someone/m-GGUF:Q4_0", "18", "kB", "?", "here", "?"]
     assert result.stderr == "adascale: big-Q8_0-00001-of-00002.gguf is incomplete\n"
     facts = json.loads(run("show", "lmstudio:someone/m-GGUF:Q4_0", "--json").stdout)
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
@@ -81,7 +104,7 @@ def test_pull_force_fetches_again(tiny: ModelSpec, server: Any) -> None:
 
 def test_show_tells_what_the_file_says(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
     facts = json.loads(run("show", "tiny", "--json").stdout)
-    assert (facts["here"], facts["path"], "architecture" in facts) == (False, None, False)
+    assert (facts["here"], facts["path"], facts["architecture"]) == (False, None, None)
     run("pull", "tiny")
     facts = json.loads(run("show", "tiny", "--json").stdout)
     assert (facts["architecture"], facts["parameters"]) == ("llama", 64 * 64 + 32 * 8)

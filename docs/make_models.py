@@ -1,0 +1,86 @@
+"""Writes the table of ``docs/models.md`` from the catalogue; ``make check`` fails where it is out of date.
+
+Usage: ``python docs/make_models.py``
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from adascale.engine.decimals import human_bytes
+from adascale.engine.strategies import Adaptive
+from adascale.models.calibration.artefact import load_artefact
+from adascale.models.calibration.installed import shipped_folder
+from adascale.models.files.catalog import ModelSpec, catalog
+from adascale.models.memory import needed_bytes
+from adascale.models.options import WINDOW
+
+PAGE = Path(__file__).parent / "models.md"
+BEGIN, END = "<!-- begin of the table -->\n", "<!-- end of the table -->"
+LIB = PAGE.parent.parent / "tests" / "lib"
+
+COLUMNS = (
+    *("model", "licence", "size", "memory", "architecture"),
+    *("forks", "thinking", "calibration", "digest", "tested"),
+)
+THINKING = {"no": "no", "switch": "by a switch", "always": "always"}
+
+
+def page() -> str:
+    """The whole page with the table as it should be."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    return before + BEGIN + table() + END + rest.partition(END)[2]
+
+
+def table() -> str:
+    """A row for each generator of the catalogue."""
+    kinds, contract = _calibrations(), _architectures()
+    specs = [spec for spec in catalog().values() if spec.role == "generator"]
+    rows = (COLUMNS, ("---",) * len(COLUMNS), *(_cells(spec, kinds, contract) for spec in specs))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> tuple[str, ...]:
+    return (
+        f"`{spec.name}`",
+        spec.licence,
+        human_bytes(spec.size_bytes) if spec.size_bytes else "?",
+        _memory(spec),
+        spec.architecture,
+        "tip" if spec.state_bytes else "anywhere",
+        THINKING[spec.thinking],
+        "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "none: votes",
+        "of the bytes" if spec.wheel else "as published" if spec.sha256 else "asked of the Hub",
+        "the model itself" if spec.wheel else "a tiny model" if spec.architecture in contract else "no",
+    )
+
+
+def _memory(spec: ModelSpec) -> str:
+    if spec.size_bytes is None or spec.kv_bytes_per_token is None:
+        return "?"
+    per_token, states = spec.kv_bytes_per_token, spec.state_bytes
+    return human_bytes(needed_bytes(spec.size_bytes, per_token, states, WINDOW, Adaptive().branches))
+
+
+def _calibrations() -> dict[str, list[str]]:
+    """Digests of generators, and what the calibrations that ship for them are of."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(shipped_folder().glob("*.safetensors")):
+        fingerprint = load_artefact(path).card.fingerprint
+        found.setdefault(fingerprint.generator, []).append(
+            "questions" if fingerprint.kind == "question" else "code"
+        )
+    return {digest: sorted(kinds, reverse=True) for digest, kinds in found.items()}
+
+
+def _architectures() -> set[str]:
+    """Names of the architectures whose forks are tested."""
+    sys.path.insert(0, str(LIB))
+    from architectures import ARCHITECTURES
+
+    return {each.name for each in ARCHITECTURES}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
