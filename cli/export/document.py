@@ -9,7 +9,7 @@ from adascale import __version__
 from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.types import NodeId
 
-from ..render.rows import Row
+from ..render.rows import Row, thought_line
 from ..render.state import ViewState
 from ..render.summary import summary, why
 from ..terminal.prose import plain
@@ -73,4 +73,6 @@ class Document:
 
 def brief_text(row: Row) -> str:
     """What a row shows, in one line of any length."""
+    if row.thought:
+        return thought_line(row)
     return one_line(plain(row.text) if row.program is None else row.program.single_line, UNICODE)

@@ -11,7 +11,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
-from ..render.rows import Row, tree_rows
+from ..render.rows import Row, all_rows, thought_line
 from ..render.summary import backing, interval_text
 from ..terminal.console import clean
 from ..terminal.prose import html
@@ -93,7 +93,7 @@ class _Tree:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._tree = document.view.tree
-        rows = tree_rows(document.view)
+        rows = all_rows(document.view)
         self._rows: dict[NodeId, Row] = {row.node: row for row in rows if row.node is not None}
         self._running: dict[str, list[Row]] = {}
         for row in rows:
@@ -179,6 +179,8 @@ def _running(row: Row) -> str:
 
 def _text(row: Row, question: str = "") -> str:
     """The whole text of a step, the question at the root, or the code of a program and what it printed."""
+    if row.thought:
+        return f"<details><summary>{thought_line(row)}</summary><pre>{html(row.text.strip())}</pre></details>"
     if row.program is None:
         return f"<pre>{html((question if row.node == ROOT else row.text).strip())}</pre>"
     program = row.program

@@ -8,7 +8,7 @@ from typing import Any
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import Mode
 
-from ..render.rows import Row, tree_rows
+from ..render.rows import Row, all_rows
 from ..terminal.console import json_line
 from ..terminal.theme import Mark
 from .document import Document
@@ -27,7 +27,7 @@ _STATES: dict[Mark, str] = {
 
 def to_json(document: Document) -> str:
     """The whole tree; unknown values are null, never missing."""
-    view, rows = document.view, tree_rows(document.view)
+    view, rows = document.view, all_rows(document.view)
     answers = {candidate.node: candidate.answer for candidate in view.candidates}
     nodes = [_node(row, document) | {"answer": answers.get(row.node) if row.node else None} for row in rows]
     return json_line(
@@ -55,6 +55,7 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "depth": len(row.lasts),
         "mode": _mode(row, node, "program" if tree.problem.task is None else "code"),
         "text": document.question if node is not None and node.step is None else row.text,
+        **({"thought": node.step.thought} if node is not None and node.step and node.step.thought else {}),
         "execution": asdict(node.execution) if node is not None and node.execution is not None else None,
         **({"trial": asdict(node.trial)} if node is not None and node.trial is not None else {}),
         "tokens": row.tokens,

@@ -14,7 +14,7 @@ from ..terminal.prose import styled_line
 from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
 from .programs import program_heights, program_lines
-from .rows import Row
+from .rows import Row, thought_line
 
 NARROW = 60
 """Below this width the ``n`` column is dropped."""
@@ -170,6 +170,8 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None
 
 def _contents(row: Row, room: int, glyphs: Glyphs, height: int | None) -> list[Text]:
     """The text of a row in one line, or a finished program in up to ``height``."""
+    if row.thought:
+        return [styled_line(thought_line(row), room, glyphs, end=False)]
     # Of what is being written the end is new.
     writing = row.mark == "running" and not row.folded
     if row.program is None:
@@ -195,7 +197,7 @@ def _row_start(row: Row, frame: Frame) -> Text:
 def _text_style(row: Row) -> str:
     if row.best:
         return STYLES["best_path"]
-    if row.folded or row.mark == "pruned":
+    if row.folded or row.thought or row.mark == "pruned":
         return STYLES["faint"]
     return STYLES["running_text"] if row.mark == "running" else ""
 

@@ -1,13 +1,14 @@
 """Which rows of a tree to show when not all of them fit.
 
-Folds come in stages, each only as far as it is needed: pruned subtrees, finished paths to one answer,
-waiting leaves, finished paths to any other answer, subtrees off the best path; then, where even that is too
-much, everything off the best path, the way to running branches, and those branches themselves.
+A thought has one row, that of its last part. Other folds come in stages, each only as far as it is needed:
+pruned subtrees, finished paths to one answer, waiting leaves, finished paths to any other answer, subtrees
+off the best path; then, where even that is too much, everything off the best path, the way to running
+branches, and those branches themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Literal
@@ -62,7 +63,7 @@ class Folds:
 
 
 def fold(state: ViewState, room: int | None) -> Folds:
-    """Folds that bring the tree to ``room`` rows, or as near as folding can; None folds nothing."""
+    """Folds that bring the tree to ``room`` rows, or as near as folding can; None folds thoughts alone."""
     folder = _Folder(state)
     if room is None:
         return folder.folds
@@ -114,9 +115,9 @@ class _Folder:
     """Finds the savings of each stage; ids grow with depth, so subtrees add up from the last node back."""
 
     def __init__(self, state: ViewState) -> None:
-        self.folds = Folds()
         self._tree = state.tree
         self._writing = state.writing()
+        self.folds = Folds(skipped=inner_thoughts(state.tree, self._writing))
         best = [] if state.best is None else state.tree.path(state.best)
         self._best_path = {ROOT, *(node.id for node in best)}
         self._kept = self._nodes_to_keep()
@@ -233,7 +234,7 @@ class _Folder:
 
     def skip_ways(self) -> Iterator[_Saving]:
         """The steps on the way to a lone running branch give way to it; its label tells where it is."""
-        for node in self._kept - self._best_path:
+        for node in self._kept - self._best_path - self.folds.skipped:
             children = [c for c in self._tree.children(node) if c not in self.folds.hidden]
             below = len(children) + self._writing.get(node, 0) + len(self.folds.groups.get(node, ()))
             if below == 1:
@@ -255,9 +256,25 @@ class _Folder:
         for node in self._tree:
             if node.parent in covered:
                 covered.add(node.id)
-            if node.id not in covered:
+            if node.id not in covered and node.id not in self.folds.skipped:
                 children = self._tree.children(node.id)
                 yield node.id, [c for c in children if c not in covered and c not in self._kept]
+
+
+def inner_thoughts(tree: Tree, writing: Mapping[NodeId, int]) -> set[NodeId]:
+    """Parts of thoughts behind which nothing but the thought goes on.
+
+    Args:
+        tree: Of the search.
+        writing: How many branches are being written below each node that has any.
+    """
+    return {
+        node.id
+        for node in tree
+        if node.is_thought
+        and node.id not in writing
+        and [tree[child].is_thought for child in tree.children(node.id)] == [True]
+    }
 
 
 def subtree_keys(state: ViewState) -> list[Key | None]:

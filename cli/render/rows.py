@@ -31,7 +31,8 @@ class Row:
         estimate: Of the node.
         count: Of an open node the children drawn and granted (``3/8``), of a finished one its answer
             (``=27``), else ``cut``, ``ahead`` (drawn before its turn) or ``unused`` (drawn for nothing).
-        tokens: Length of the step.
+        tokens: Length of the step, of a thought with all its parts that have no rows of their own.
+        thought: Whether the row is that of a thought.
         why: Reason for which the node was pruned.
         best: Whether the row lies on the path to the leading answer.
         node: The node; None for folds, gaps and running branches.
@@ -47,6 +48,7 @@ class Row:
     estimate: Estimate | None = None
     count: str = ""
     tokens: int | None = None
+    thought: bool = False
     why: str = ""
     best: bool = False
     node: NodeId | None = None
@@ -54,11 +56,16 @@ class Row:
 
 
 def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
-    """Rows of the tree, at most ``room`` of them; None shows everything."""
+    """Rows of the tree, at most ``room`` of them; None shows everything but the parts of thoughts."""
     rows = _Walk(state, fold(state, room)).rows()
     if room is None or len(rows) <= room:
         return rows
     return _elide(rows, room)
+
+
+def all_rows(state: ViewState) -> list[Row]:
+    """A row for every node and running branch."""
+    return _Walk(state, Folds()).rows()
 
 
 def _elide(rows: list[Row], room: int) -> list[Row]:
@@ -158,7 +165,7 @@ class _Walk:
 
     def _resolve_skips(self, node: Node, label: str) -> _Labelled:
         """The node itself, or the one node or branch below it that takes its place where it is skipped."""
-        while node.id in self._folds.skipped:
+        while node.id in self._folds.skipped and node.id not in self._folds.closed:
             label += ".1"
             children = self._tree.children(node.id)
             if not children:
@@ -175,15 +182,26 @@ class _Walk:
             self._mark(node),
             place.label,
             f"... {self._extent([node.id])}" if closed else text,
-            None if closed else self._program(node, text),
+            None if closed or node.is_thought else self._program(node, text),
             folded=closed or node.step is None,
             estimate=node.estimate,
             count=self._count(node),
-            tokens=len(node.step.token_ids) if node.step else None,
+            tokens=self._tokens(node),
+            thought=node.is_thought and not closed,
             why=self._cut_reason(node),
             best=node.id in self._best,
             node=node.id,
         )
+
+    def _tokens(self, node: Node) -> int | None:
+        """See ``Row.tokens``."""
+        if node.step is None:
+            return None
+        tokens, above = len(node.step.token_ids), node.parent
+        while above in self._folds.skipped and (step := self._tree[above].step) is not None and step.thought:
+            tokens += len(step.token_ids)
+            above = self._tree[above].parent
+        return tokens
 
     def _program(self, node: Node, text: str) -> Program | None:
         """What a node wrote, where that is a program."""
@@ -251,8 +269,13 @@ class _Walk:
         return f"{plural(len(nodes), 'node')}{best}"
 
 
+def thought_line(row: Row) -> str:
+    """``thought, 843 tokens``: what the row of a thought shows in one line."""
+    return f"thought, {plural(row.tokens or 0, 'token')}"
+
+
 def _running_row(branch: Running, place: _Place) -> Row:
-    program = None if branch.mode == "prose" else Program.of(branch.text, None)
+    program = None if branch.mode == "prose" or branch.thinks else Program.of(branch.text, None)
     return Row(place.lasts, "running", place.label, branch.text, program, tokens=branch.tokens, branches=1)
 
 

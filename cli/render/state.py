@@ -21,12 +21,13 @@ from adascale.engine.types import BranchId, Mode, NodeId
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A branch that is being written: where it hangs, its unfinished step, and how it reasons."""
+    """A branch that is being written: where it hangs, its unfinished step, how it reasons, if it thinks."""
 
     parent: NodeId
     text: str = ""
     tokens: int = 0
     mode: Mode = "prose"
+    thinks: bool = False
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class ViewState(Record):
                 self.generating_since = self.generating_since or event.t
                 self._run(event.branch, event.parent)
             case BranchGrew():
-                self._run(event.branch, event.parent, event.text, event.tokens)
+                self._run(event.branch, event.parent, event)
             case StepProposed(ended=True):
                 self.running.pop(event.branch, None)
             case StepProposed():
@@ -61,9 +62,13 @@ class ViewState(Record):
             case _:
                 pass
 
-    def _run(self, branch: BranchId, parent: NodeId, text: str = "", tokens: int = 0) -> None:
+    def _run(self, branch: BranchId, parent: NodeId, grew: BranchGrew | None = None) -> None:
         started = self.branches.get(branch)
-        self.running[branch] = Running(parent, text, tokens, "prose" if started is None else started.mode)
+        mode: Mode = "prose" if started is None else started.mode
+        if grew is None:
+            self.running[branch] = Running(parent, mode=mode)
+        else:
+            self.running[branch] = Running(parent, grew.text, grew.tokens, mode, grew.thinks)
 
     def _stop_below(self, cut: set[NodeId]) -> None:
         """Forget branches below cut nodes: one that has no token yet ends without an event of its own."""

@@ -24,7 +24,7 @@ from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
 FIELDS = frozenset({
-    "schema", "id", "question", "status", "answer", "solution", "mode", "execution", "confidence",
+    "schema", "id", "question", "status", "answer", "solution", "thought", "mode", "execution", "confidence",
     "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm", "calibration",
     "sampling", "search", "warnings", "version",
     "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
@@ -38,6 +38,19 @@ def solution_text(record: Record) -> str:
     """The solution that is shown, as the model wrote it; empty when no trajectory finished."""
     best = _best(record)
     return "" if best is None else record.tree.text(best.id).strip()
+
+
+def _thought(record: Record) -> dict[str, Any] | None:
+    """What the model thought before the solution that is shown; None where it did not think."""
+    best = _best(record)
+    steps = () if best is None else record.tree.thoughts(best.id)
+    if not steps:
+        return None
+    return {
+        "text": "".join(step.text for step in steps),
+        "tokens": sum(len(step.token_ids) for step in steps),
+        "cut": any(step.thought == "cut" for step in steps),
+    }
 
 
 def _best(record: Record) -> Node | None:
@@ -101,6 +114,7 @@ def answer_record(
         "answer": result.answer,
         **_trial_fields(record),
         "solution": solution_text(record),
+        "thought": _thought(record),
         "mode": best.mode if best is not None else None,
         "execution": dataclasses.asdict(best.execution) if best is not None and best.execution else None,
         "confidence": confidence(result),

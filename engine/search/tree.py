@@ -56,6 +56,11 @@ class Node:
     status: NodeStatus = "open"
     usage: Usage = field(default_factory=Usage)
 
+    @property
+    def is_thought(self) -> bool:
+        """Whether its step is a part of a thought."""
+        return self.step is not None and self.step.thought is not None
+
 
 class Tree:
     """An append-only arena of nodes below one question.

@@ -112,6 +112,7 @@ export class SearchRecord {
       text: step.text,
       tokens: step.tokens ?? step.token_ids.length,
       mode: this.modes.get(branch) ?? "prose",
+      isThought: step.thought !== undefined,
       status: ended ? "finished" : "open",
     };
     this.nodes[parent].children.push(node);

@@ -82,13 +82,14 @@ export class TreeView {
     const item = this.#item(key, () => []);
     const state = this.#state({ node, running });
     item.className = `step ${state} ${node && this.#best.has(node.id) ? "best" : ""}`.trim();
-    const facts = [node?.reason ?? WORDS[state], ...(node ? [plural(node.tokens, "token")] : [])];
+    const what = node?.isThought ? "thought" : WORDS[state];
+    const facts = [node?.reason ?? what, ...(node ? [plural(node.tokens, "token")] : [])];
     this.#fill(item, [
       element("span", "label", label),
       ...estimateOf(node),
       ...(node?.answer ? [element("strong", "", `=${node.answer}`)] : []),
       element("span", "words", facts.join(", ")),
-      ...texts(node ?? running),
+      ...(node?.isThought ? [] : texts(node ?? running)),
     ]);
     return item;
   }

@@ -247,6 +247,23 @@ def test_a_program_is_in_every_format_with_what_it_printed() -> None:
     assert nodes[4]["execution"]["error"].endswith("division by zero")
 
 
+def test_a_thought_is_folded_in_every_format() -> None:
+    log = Log()
+    branch = log.start(ROOT)
+    first = log.step(ROOT, "<think>Hmm.\n\n", 0.3, branch=branch, tokens=70, ended=False, thought="part")
+    last = log.step(first, "So.</think>", 0.4, branch=branch, tokens=5, ended=False, thought="whole")
+    log.finish_path(last, "It is 27.", 0.9, "27", branch=branch)
+    log.end()
+    shown = document(log)
+    text, flowchart, page = to_text(shown), to_mermaid(shown), to_html(shown)
+    assert text.count("thought, 75 tokens") == flowchart.count("thought, 75 tokens") == 1
+    assert "Hmm" not in text
+    assert "Hmm" not in flowchart
+    assert "<details><summary>thought, 70 tokens</summary><pre>&lt;think&gt;Hmm.</pre></details>" in page
+    nodes = json.loads(to_json(shown))["nodes"]
+    assert [node.get("thought") for node in nodes] == [None, "part", "whole", None]
+
+
 def test_the_modes_of_a_search_are_among_its_facts() -> None:
     assert ("modes", "prose, program") in document(Log(params={"modes": ["prose", "program"]})).facts()
     assert "modes" not in dict(document(pens()).facts())

@@ -1,14 +1,16 @@
 """What gives way when a tree does not fit, and in which order."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, wide
 from searches import searched
 
-from adascale.cli.render.rows import tree_rows
+from adascale.cli.render.rows import all_rows, thought_line, tree_rows
 from adascale.cli.render.state import ViewState
+from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT
+from adascale.engine.types import ROOT, BranchId
 
 
 def test_pruned_subtrees_fold_first() -> None:
@@ -162,6 +164,59 @@ def test_of_too_many_running_rows_the_best_path_stays() -> None:
         "it is 3",
         "7 more rows, 7 running",
     ]
+
+
+def thinking(paths: int, parts: int, *, ended: bool = True) -> Log:
+    """Trajectories with a thought of so many parts, 70 tokens each, and a solution where they have ended."""
+    log = Log()
+    for path in range(paths):
+        at = ROOT
+        branch = log.start(ROOT)
+        for part in range(parts):
+            at = log.step(at, f"hmm {part}\n\n", 0.3, branch=branch, tokens=70, ended=False, thought="part")
+        at = log.step(at, "so.</think>", 0.4, branch=branch, tokens=3, ended=False, thought="cut")
+        if ended:
+            log.finish_path(at, f"it is {path}", 0.5 + path / 10, str(path), branch=branch)
+    return log
+
+
+def test_a_thought_is_one_row_with_its_length() -> None:
+    state = thinking(paths=2, parts=3).state()
+    rows = tree_rows(state)
+    assert [(row.label, row.text, row.tokens, row.thought) for row in rows] == [
+        ("", "question", None, False),
+        ("1.1.1.1", "so.</think>", 213, True),
+        ("1.1.1.1.1", "it is 0", 20, False),
+        ("2.1.1.1", "so.</think>", 213, True),
+        ("2.1.1.1.1", "it is 1", 20, False),
+    ]
+    assert thought_line(rows[1]) == "thought, 213 tokens"
+    assert len(all_rows(state)) == len(state.tree)
+    assert [row.tokens for row in all_rows(state) if row.thought] == [70, 70, 70, 3] * 2
+
+
+def test_a_thought_that_is_being_written_is_shown() -> None:
+    log = thinking(paths=1, parts=0, ended=False)
+    at = log.step(ROOT, "hmm\n\n", 0.3, tokens=64, ended=False, thought="part")
+    log.add(BranchGrew, branch=BranchId(1), parent=at, text="I wonder", tokens=8, thinks=True)
+    rows = tree_rows(log.state())
+    assert [row.text for row in rows if row.mark == "running"] == ["", "I wonder"]
+    assert [row.tokens for row in rows if row.thought] == [3, 64]
+
+
+def test_a_thought_that_forks_shows_where() -> None:
+    log = Log()
+    first = log.step(ROOT, "hmm\n\n", 0.3, thought="part")
+    for n in range(2):
+        log.step(first, f"so {n}.</think>", 0.3, thought="whole")
+    assert [row.label for row in tree_rows(log.state()) if row.thought] == ["1", "1.1", "1.2"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("room", [1, 2, 3, 4, 6, 9])
+def test_trees_with_thoughts_fold_to_the_room_there_is(room: int, ended: bool) -> None:
+    state = thinking(paths=5, parts=4, ended=ended).state()
+    assert len(tree_rows(state, room)) <= room
 
 
 @settings(max_examples=60, deadline=None)

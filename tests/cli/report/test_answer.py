@@ -11,6 +11,7 @@ from sample_log import Log, programs
 from adascale.cli.report.answer import answer_payload, answer_record
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.record import Record
+from adascale.engine.types import ROOT
 
 
 def answered_by(log: Log, node: int) -> Record:
@@ -66,3 +67,23 @@ def test_without_a_solution_there_is_no_mode() -> None:
 
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
     assert (found["agreement"]["paths"], found["agreement"]["programs"]) == (1, 1)
+
+
+def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
+    log = Log()
+    branch = log.start(ROOT)
+    first = log.step(
+        ROOT, "<think>\nIs it 26?\n\n", 0.3, branch=branch, tokens=9, ended=False, thought="part"
+    )
+    last = log.step(first, "I have to answer.\n</think>\n\n", 0.4, branch=branch, ended=False, thought="cut")
+    end = log.finish_path(last, "It is \\boxed{27}.", 0.9, "27", branch=branch)
+    record = answered_by(log, end)
+    found = answer_record(record, 0.0, "1")
+    assert found["solution"] == "It is \\boxed{27}."
+    assert found["thought"] == {
+        "text": "<think>\nIs it 26?\n\nI have to answer.\n</think>\n\n",
+        "tokens": 29,
+        "cut": True,
+    }
+    assert answer_payload(record, extract=False) == "It is [27].\nAnswer: 27"
+    assert answer_record(answered_by(programs(running=False), 3), 0.0, "1")["thought"] is None
