@@ -366,3 +366,42 @@ def test_12_a_full_disk(said: Ask, hub: Server, home: Home) -> None:
         "hint: adascale models list shows what is there; another disk: HF_HOME=/data/hf",
         5,
     )
+
+
+def test_13_a_model_that_does_not_think(said: Ask, chain_gguf: Path) -> None:
+    assert said("ask", "hi", "-g", str(chain_gguf), "--think", "on") == (
+        "error[no-thinking]: chain.gguf is no model that thinks: neither its chat template nor its "
+        "vocabulary has <think>\nhint: --think 0",
+        2,
+    )
+
+
+def test_13_a_thought_larger_than_the_window(said: Ask, thinker: str) -> None:
+    assert said("ask", "hi", "-g", thinker, "--think", "4k", "--ctx-size", "2048") == (
+        "error[think-budget]: a thought of 4,000 tokens leaves no room for an answer in a window of 2,048\n"
+        "hint: --ctx-size 4608",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("think", "code", "said_of_it"),
+    [
+        ("off", "no-think-switch", "the chat template of thinker.gguf has no switch for thinking: "
+         "the prompt ends behind an empty thought"),
+        ("40", "thought-cut", "a thought reached its budget: it was closed there, and the answer asked for\n"
+         "hint: a larger --think lets it go on"),
+    ],
+)  # fmt: skip
+def test_13_a_model_that_thinks_for_ever(
+    said: Ask, thinker: str, think: str, code: str, said_of_it: str
+) -> None:
+    found = said("ask", "hi", "-g", thinker, "--think", think, "-q", "--strategy", "greedy")
+    assert found == (f"warning[{code}]: {said_of_it}", 0)
+
+
+@pytest.fixture
+def thinker(tmp_path: Path) -> str:
+    """A model whose template opens a thought that never ends."""
+    template = f"{tiny.CHATML}<think>\n{{# </think> #}}"
+    return str(tiny.write_chain(tmp_path / "thinker.gguf", tiny.THINKER_FOR_EVER, 8192, template))
