@@ -29,6 +29,8 @@ from adascale.engine.limited_child import CPU_SECONDS, ChildEndedError, LimitedC
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.nodes import Node
+    from jinja2.parser import Parser
 
 Message = dict[str, str]
 
@@ -160,13 +162,23 @@ def _render(source: str, variables: dict[str, Any]) -> str:
 def _compiled(source: str) -> Template:
     """The template, compiled once for all conversations; a session has a generator's and a PRM's."""
     from jinja2 import TemplateError
+    from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """``{% generation %}``, by which trainers find what the assistant said: its contents as they are."""
+
+        tags = {"generation"}  # noqa: RUF012 - jinja2 declares no ClassVar
+
+        def parse(self, parser: Parser) -> list[Node]:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
     def refuse(message: str) -> Any:
         raise TemplateError(message)
 
     env = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
     )
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
     return env.from_string(source)

@@ -58,6 +58,9 @@ class Switch:
 
 SWITCHES = (Switch("enable_thinking"), Switch("thinking"), Switch("/no_think"))
 
+_SWITCH_WORDS = ("enable_thinking", "/no_think")
+"""Of the switches those whose names mean nothing else in a template."""
+
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
@@ -152,7 +155,7 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
     """What to say of prompts that open or close a thought in the place of the template."""
     if thinking.switch is not None:
         return []
-    named = next((each.name for each in SWITCHES if each.name in (model.chat_template or "")), None)
+    named = next((name for name in _SWITCH_WORDS if name in (model.chat_template or "")), None)
     lacks = f"has a switch {named} without effect" if named else "has no switch for thinking"
     instead = "opens a thought" if thinking.thinks else "ends behind an empty thought"
     return [

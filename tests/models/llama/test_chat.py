@@ -28,6 +28,14 @@ def test_a_template_may_leave_a_loop_as_in_transformers(tmp_path: Path) -> None:
     model.close()
 
 
+def test_a_template_may_mark_what_the_assistant_says_as_in_transformers(tmp_path: Path) -> None:
+    marked = "{% for m in messages %}{% generation %}[{{ m.content }}]{% endgeneration %}{% endfor %}"
+    model = opened(tmp_path, marked)
+    prompt = ChatFormat(model, "Be brief.").prompt("What is 2 + 2?")
+    assert b"".join(map(model.piece, prompt)) == b"[Be brief.][What is 2 + 2?]"
+    model.close()
+
+
 def test_a_template_that_cannot_be_rendered_is_the_files_fault(tmp_path: Path) -> None:
     model = opened(tmp_path, "{% for m in messages %}")
     with pytest.raises(ModelCorruptError, match=r"the chat template of chain\.gguf cannot be rendered"):
