@@ -17,7 +17,7 @@ from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import kind_of
 
-from ..disk.files import check_apart, check_writable, unwritable
+from ..disk.files import check_apart, check_writable, unwritable, write_file
 from ..open_models import open_session
 from ..options.declare import JsonLinesOption, JsonOption
 from ..options.flatten import with_options
@@ -156,20 +156,99 @@ def show(
 
     adascale calibrate show qwen2.5-coder-1.5b+probe
     """
-    from adascale.models.calibration.artefact import describe, load_artefact
+    from adascale.models.calibration.artefact import describe
+
+    card = describe(_named(name))
+    as_text = json.dumps(to_plain(card), indent=2, sort_keys=True) if as_json else card_text(card)
+    write_payload(as_text)
+
+
+@app.command()
+def pull(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="hf:user/repo, or hf:user/repo/file.")],
+    as_json: JsonLinesOption = False,
+) -> None:
+    """Fetch calibrations that others have published on the Hugging Face Hub.
+
+    adascale calibrate pull hf:someone/calibrations
+    adascale calibrate pull hf:someone/calibrations/qwen3-1.7b+probe.calibration.safetensors
+
+    Each is used where the generator has exactly the sha256 that it was fitted with, and only where no
+    calibration of your own fits as well.
+    """
+    from adascale.models.calibration import shared
+    from adascale.models.calibration.artefact import describe
+
+    try:
+        found = shared.pull(ref)
+    except OSError as error:
+        raise unwritable(Path(error.filename or "."), error) from error
+    cards = [describe(artefact) for artefact in found]
+    for card in cards:
+        say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator)}")
+    if as_json:
+        write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in cards))
+    else:
+        write_payload(list_text(cards))
+
+
+@app.command()
+def export(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the list, or files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")],
+) -> None:
+    """Lay calibrations out in a folder for the Hugging Face Hub, with a card that says what they are.
+
+    adascale calibrate export my-model+probe -o my-calibrations
+    hf upload someone/calibrations my-calibrations
+
+    The folder has the files and a README.md. They hold numbers, names of question files and digests of
+    questions; no question, answer or solution.
+    """
+    from adascale.models.calibration.artefact import describe
+
+    from ..report.calibration_page import calibration_page
+
+    found = [_named(name) for name in names]
+    files = {
+        artefact.path.name: artefact.path.read_bytes() for artefact in found if artefact.path is not None
+    }
+    page = calibration_page([describe(artefact) for artefact in found])
+    for name, data in {**files, "README.md": page.encode()}.items():
+        write_file(output / name, data)
+    say(f"adascale: wrote {len(files)} and a card to {short_path(output)}")
+    say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
+
+
+def _named(name: str) -> Artefact:
+    """A calibration of the list, or a file.
+
+    Raises:
+        CalibrationError: there is none.
+    """
+    from adascale.models.calibration.artefact import load_artefact
     from adascale.models.calibration.installed import read_installed
 
     if Path(name).is_file():
-        found: Artefact | None = load_artefact(Path(name))
-    else:
-        found = next((each for each in read_installed().artefacts if each.card.name == name), None)
-    if found is None:
-        raise CalibrationError(
-            f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
-        )
-    card = describe(found)
-    as_text = json.dumps(to_plain(card), indent=2, sort_keys=True) if as_json else card_text(card)
-    write_payload(as_text)
+        return load_artefact(Path(name))
+    for artefact in read_installed().artefacts:
+        if artefact.card.name == name:
+            return artefact
+    raise CalibrationError(
+        f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
+    )
+
+
+def _generator_of(sha256: str) -> str:
+    """The generator of a calibration in words: its name where that is known, and whether it is here."""
+    from adascale.models.files.catalog import catalog
+    from adascale.models.files.library import installed_models
+
+    known = [spec.name for spec in catalog().values() if spec.sha256 == sha256]
+    here = [file.name for file in installed_models().files if file.sha256 == sha256]
+    name = next(iter([*here, *known]), "a generator")
+    place = "is here" if here else "is not among the models that are listed here"
+    return f"{name} (sha256 {sha256[:12]}), which {place}"
 
 
 def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Artefact:

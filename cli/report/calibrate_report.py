@@ -76,7 +76,7 @@ def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
     for card in cards:
         finished = card.finished
         data = ", ".join(card.data)
-        cells = (f"{card.questions:,}", _cell(finished.skill), _cell(finished.ece), data)
+        cells = (f"{card.questions:,}", cell(finished.skill), cell(finished.ece), data)
         rows.append((card.name, card.method, *cells))
     align = "<<>>><"
     if not files:
@@ -91,24 +91,24 @@ def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
         name,
         f"{stage.n:,}",
         f"{stage.questions:,}",
-        _cell(stage.base_rate),
-        _cell(stage.brier),
-        _cell(stage.skill),
-        f"({_cell(low)} {_cell(high)})",
-        _cell(stage.ece),
-        _cell(stage.ece_floor),
-        _cell(stage.auc),
-        _cell(stage.auc_within) if stage.auc_within is not None else "",
-        _cell(stage.coverage),
+        cell(stage.base_rate),
+        cell(stage.brier),
+        cell(stage.skill),
+        f"({cell(low)} {cell(high)})",
+        cell(stage.ece),
+        cell(stage.ece_floor),
+        cell(stage.auc),
+        cell(stage.auc_within) if stage.auc_within is not None else "",
+        cell(stage.coverage),
     )
 
 
 def _row_beside(name: str, beside: BaselineReport) -> tuple[str, ...]:
-    cells = (_cell(beside.brier), _cell(beside.skill), "", _cell(beside.ece), "", _cell(beside.auc), "", "")
+    cells = (cell(beside.brier), cell(beside.skill), "", cell(beside.ece), "", cell(beside.auc), "", "")
     return (name, "", "", "", *cells)
 
 
-def _cell(value: Number) -> str:
+def cell(value: Number) -> str:
     """``.812``, or ``-`` for what is not defined."""
     if value is None:
         return "-"
@@ -122,5 +122,5 @@ def _reliability(bins: Iterable[Bin]) -> str:
         at = min(round(b.estimate * _BAR), _BAR - 1)
         # The estimate's own place is marked, so that the eye compares the bar's end with it.
         drawn = bar.ljust(_BAR)
-        lines.append(f"  {_cell(b.estimate)}  {_cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
+        lines.append(f"  {cell(b.estimate)}  {cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
     return "\n".join(lines)

@@ -2,5 +2,6 @@
 
 ``collect`` draws rollouts on questions with known answers, ``rollouts`` keeps them question by question,
 ``training`` makes them the training data of a fit. ``artefact`` is the file of a calibration with its card;
-``installed`` finds the one that belongs to a pair of models and says what does not match.
+``installed`` finds the one that belongs to a pair of models and says what does not match, ``shared`` fetches
+those of others.
 """

@@ -28,6 +28,11 @@ def own_folder() -> Path:
     return data_folder() / "calibrations"
 
 
+def pulled_folder() -> Path:
+    """Calibrations of others, fetched from the Hub."""
+    return own_folder() / "pulled"
+
+
 def shipped_folder() -> Path:
     """Calibrations that come with the package."""
     return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
@@ -48,7 +53,7 @@ class InstalledCalibrations:
     """The calibrations of this machine, as they were when it was looked.
 
     Attributes:
-        artefacts: The user's own first.
+        artefacts: The user's own first, then those of others, then those that ship.
         errors: Of each file that cannot be read.
     """
 
@@ -56,7 +61,7 @@ class InstalledCalibrations:
     errors: tuple[CalibrationError, ...] = ()
 
     def find(self, used: Fingerprint) -> Artefact | None:
-        """The one of exactly these models and this kind of problem, the user's own before a shipped one.
+        """The one of exactly these models and this kind of problem; of equal ones the first in the list.
 
         Nothing is ever applied to another file than it was fitted on, however much alike their names are. Of
         several the one is taken whose prompt and sampler differ least from those ``used``.
@@ -69,7 +74,7 @@ def read_installed() -> InstalledCalibrations:
     """Read all calibrations; that takes .01 s for each."""
     artefacts: list[Artefact] = []
     errors: list[CalibrationError] = []
-    for folder in (own_folder(), shipped_folder()):
+    for folder in (own_folder(), pulled_folder(), shipped_folder()):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 artefacts.append(load_artefact(path))

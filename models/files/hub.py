@@ -8,6 +8,7 @@ are read by ``http``. Whether there is a network at all is asked first, within t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -93,17 +94,55 @@ def look_up(reference: ModelReference) -> RemoteFile:
         raise _quant_error(reference, sizes)
     if (part := Part.of(file)) is not None:
         raise _parts_error(reference, part)
-    lfs = files[file].get("lfs")
+    remote = _exact(reference, commit, file, files[file].get("lfs"))
+    known = reference.spec.sha256 if reference.spec else None
+    if known not in (None, remote.sha256):
+        raise ModelCorruptError(f"{reference.name} on {host()} is not the file that was published", file)
+    return remote
+
+
+def look_up_files(repo: str, revision: str | None, suffix: str) -> list[RemoteFile]:
+    """The exact files of a repository whose names end with ``suffix``, sorted.
+
+    Raises:
+        ModelNotFoundError, ModelUnavailableError, ModelCorruptError: as ``look_up``.
+    """
+    reference = ModelReference(repo, repo, revision)
+    commit, files = _repository(reference)
+    names = sorted(name for name in files if name.endswith(suffix))
+    return [_exact(reference, commit, name, files[name].get("lfs")) for name in names]
+
+
+def _exact(reference: ModelReference, commit: Any, file: str, lfs: Any) -> RemoteFile:
+    """One file of a repository, from what the Hub says of it.
+
+    Raises:
+        ModelCorruptError: It has no checksum, or what is said of it is malformed.
+    """
     if lfs is None or commit is None:
         raise ModelCorruptError(
             f"{reference.name} has no checksum on {host()}, so it cannot be trusted", file
         )
     size, sha256 = lfs.get("size"), lfs.get("sha256")
     _check_forms(reference.name, commit, file, size, sha256)
-    known = reference.spec.sha256 if reference.spec else None
-    if known not in (None, sha256):
-        raise ModelCorruptError(f"{reference.name} on {host()} is not the file that was published", file)
     return RemoteFile(reference.name, reference.repo, commit, file, size, sha256, reference.spec)
+
+
+def read(remote: RemoteFile) -> bytes:
+    """A small file, verified, in memory.
+
+    Raises:
+        ModelNotFoundError, ModelUnavailableError: as ``download``.
+        ModelCorruptError: It is not the file that was published.
+    """
+    from . import http
+
+    with explained(remote.repo, remote.name):
+        url = file_url(remote.repo, remote.file, remote.hub_revision)
+        data = http.read(request(url), remote.size_bytes).content
+    if hashlib.sha256(data).hexdigest() != remote.sha256:
+        raise ModelCorruptError(f"{remote.file} of {remote.repo} is not the file that was published")
+    return data
 
 
 def download(remote: RemoteFile, area: Path, report: Report) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from loopback import Server
 
@@ -25,7 +26,7 @@ def publish(server: Server, repo: str, files: Mapping[str, bytes | int]) -> None
                 "X_Linked_Size": str(size),
                 "X_Repo_Commit": COMMIT,
             }
-            server.add(f"/{repo}/resolve/{COMMIT}/{name}", content, **headers)
+            server.add(f"/{repo}/resolve/{COMMIT}/{quote(name)}", content, **headers)
     info = {"id": repo, "sha": COMMIT, "siblings": siblings}
     server.add(f"/api/models/{repo}", info, Content_Type="application/json")
     server.add("/", b"hello")

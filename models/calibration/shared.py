@@ -1,0 +1,93 @@
+"""Calibrations of others: fetched from a repository of the Hub, and kept beside the user's own.
+
+A calibration holds numbers and no code. It is applied where the generator has exactly the sha256 on its card
+and nowhere else, like any other (``InstalledCalibrations.find``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError
+
+from ..files import hub
+from ..files.reference import RemoteFile
+from ..storage import atomic_write
+from .artefact import SUFFIX, Artefact, load_artefact
+from .installed import pulled_folder
+
+_NAME = r"[A-Za-z0-9][\w.-]*"
+_REFERENCE = re.compile(rf"hf:(?P<repo>{_NAME}/{_NAME})(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
+
+_LARGEST_BYTES = 64_000_000
+"""Those that ship have 2 MB at most."""
+
+
+def pull(ref: str) -> list[Artefact]:
+    """Fetch the calibrations of a repository, or one of them.
+
+    Args:
+        ref: ``hf:user/repo[@revision]``, or the same with ``/file``.
+
+    Returns:
+        What was fetched, as it is kept now.
+
+    Raises:
+        UsageError: It is no such reference.
+        ModelNotFoundError: There is no such repository or file, or it has no calibration.
+        ModelUnavailableError: The Hub cannot be reached, or offline mode is on.
+        CalibrationError: A file is no calibration of this version.
+        OSError: The folder cannot be written.
+    """
+    found = _REFERENCE.fullmatch(ref)
+    if found is None:
+        raise UsageError(
+            f"{ref} is no repository of the Hub", hint=f"hf:user/repo, or hf:user/repo/file{SUFFIX}"
+        )
+    if hub.is_offline():
+        raise hub.offline_error(ref)
+    hub.check_reachable()
+    files = hub.look_up_files(found["repo"], found["revision"], SUFFIX)
+    checked = [(remote, _read(remote)) for remote in _chosen(files, found["repo"], found["file"])]
+    return [_keep(remote, data) for remote, data in checked]
+
+
+def _chosen(files: Sequence[RemoteFile], repo: str, file: str | None) -> Sequence[RemoteFile]:
+    chosen = [remote for remote in files if file is None or remote.file == file]
+    if not chosen:
+        has = ", ".join(remote.file for remote in files) or f"no file that ends with {SUFFIX}"
+        raise ModelNotFoundError(
+            f"{repo} has no calibration{f' {file}' if file else ''}", f"it has {has}", slug="no-calibration"
+        )
+    return chosen
+
+
+def _read(remote: RemoteFile) -> bytes:
+    """The bytes of a calibration, which is opened once before anything is kept.
+
+    Raises:
+        CalibrationError: It is none.
+    """
+    name = f"{remote.repo}/{remote.file}"
+    if remote.size_bytes > _LARGEST_BYTES:
+        raise CalibrationError(f"{name} has {remote.size_bytes:,} bytes, more than a calibration can have")
+    data = hub.read(remote)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "fetched"
+        path.write_bytes(data)
+        try:
+            load_artefact(path)
+        except CalibrationError as error:
+            said = error.message.replace(str(path), name)
+            raise CalibrationError(said, *error.facts, hint="ask whoever published it") from error
+    return data
+
+
+def _keep(remote: RemoteFile, data: bytes) -> Artefact:
+    path = pulled_folder() / f"{remote.repo}/{remote.file}".replace("/", "--")
+    with atomic_write(path) as file:
+        file.write(data)
+    return load_artefact(path)
