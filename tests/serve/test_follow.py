@@ -12,7 +12,7 @@ from sample_log import Log, wide
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.types import ROOT
 from adascale.serve.search import follow
-from adascale.serve.search.follow import AnswerText, Beginning, ReasoningLine, Silence
+from adascale.serve.search.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from adascale.serve.search.outcome import SearchOutcome
 from adascale.serve.search.request import AnswerRequest
 
@@ -58,20 +58,24 @@ def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
     assert 2 <= found[: found.index(ReasoningLine)].count(Silence) <= 5
 
 
-def test_a_thought_is_no_part_of_the_answer_that_is_streamed() -> None:
+def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> None:
     log = Log()
     branch = log.start(ROOT)
     log.add(BranchGrew, branch=branch, parent=ROOT, text="<think>\nIs it", tokens=8, thinks=True)
-    thought = log.step(ROOT, "<think>\nIs it 7?\n</think>", 0.5, branch=branch, ended=False, thought="whole")
-    log.finish_path(thought, "It is 6.", 0.5, "6", branch=branch)
+    thought = log.step(
+        ROOT, "<think>\nIs it 7?\n</think>", 0.5, branch=branch, tokens=12, ended=False, thought="whole"
+    )
+    log.finish_path(thought, "It is 6.", 0.5, "6", branch=branch, tokens=5)
     log.end()
 
     async def come() -> AsyncIterator[Event | None]:
         for event in log.events:
             yield event
 
-    async def run() -> str:
-        parts = [part async for part in follow.follow(come(), replace(REQUEST, effort="none"))]
-        return "".join(part.text for part in parts if isinstance(part, AnswerText))
+    async def run() -> list[Progress]:
+        return [part async for part in follow.follow(come(), replace(REQUEST, effort="none"))]
 
-    assert asyncio.run(run()) == "It is 6."
+    parts = asyncio.run(run())
+    assert "".join(part.text for part in parts if isinstance(part, AnswerText)) == "It is 6."
+    assert isinstance(parts[-1], SearchOutcome)
+    assert parts[-1].tokens.generated - parts[-1].tokens.reasoning == 5

@@ -84,10 +84,11 @@ class SearchOutcome:
 
     @property
     def tokens(self) -> TokenCount:
-        """What was read and drawn; a step that two answers share was drawn once."""
+        """What was read and drawn: steps that two answers share were drawn once, thoughts are reasoning."""
         tree, generated = self.record.tree, self.record.usage.generated_tokens
-        shown = {each.id: each.step for node in self._nodes for each in tree.path(node)}
-        reasoning = generated - sum(len(step.token_ids) for step in shown.values() if step is not None)
+        shown = {each.id: each for node in self._nodes for each in tree.path(node) if not each.is_thought}
+        written = (len(node.step.token_ids) for node in shown.values() if node.step is not None)
+        reasoning = generated - sum(written)
         return TokenCount(self.prompt.prompt_tokens, self.prompt.reused_tokens, generated, reasoning)
 
     @property
