@@ -8,9 +8,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import architectures
 import numpy as np
 import pytest
 import tiny
+from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
@@ -28,7 +30,7 @@ from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.stepcost import StepCosts
-from adascale.models.llama.thinking import plan_thinking
+from adascale.models.llama.thinking import TAGS, Thinking, plan_thinking
 from adascale.models.llama.thought import CLOSING, MIN_STEP
 from adascale.models.options import SamplingParams
 
@@ -74,6 +76,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             chain: Mapping[str, Mapping[str, float]] = tiny.THINKER_FOR_EVER,
             template: str = "qwen3",
             think: int | None = 40,
+            thinking: Thinking | None = None,
             path: Path | None = None,
             window: int = 1024,
             max_tokens: int = 64,
@@ -85,7 +88,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             context = stack.enter_context(
                 closing(LlamaContext(model, window, 4, 2, AbortFlag(), states=states))
             )
-            thinking = plan_thinking(model, think)
+            thinking = thinking or plan_thinking(model, think)
             assert thinking is not None
             if think is None:
                 thinking = replace(thinking, budget=40)
@@ -214,6 +217,32 @@ def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(
     unread = sum(1 for node in tree if node.step and not tree.children(node.id))
     assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread
     assert tree.usage().generated_tokens == written
+
+
+@pytest.mark.parametrize("name", ["gemma3", "lfm2", "qwen35", "mamba2"])
+@pytest.mark.parametrize("strategy", [Vote(3), Beam(2, 2)])
+def test_what_follows_a_thought_is_drawn_behind_it_with_every_architecture(
+    make: Make, tmp_path: Path, name: str, strategy: Strategy
+) -> None:
+    """Running states and sliding windows too read the tokens that close a thought."""
+    path = architectures.write(tmp_path / f"{name}.gguf", architectures.named(name))
+    thinker = make(path=path, thinking=Thinking(TAGS[0], None, True, 40), window=512)
+    tree = replay(thinker.search(strategy))
+    checked = 0
+    for end in ends(tree)[:3]:
+        steps = tree.steps(end)
+        assert [step.thought for step in steps if step.thought] == ["cut"]
+        prompt = thinker.chat.prompt(PROBLEM.question)
+        with opened(path) as machine:
+            logprobs = machine.logprobs_one_by_one([*prompt, *tokens_of(steps)])
+        at = len(prompt) - 1
+        for step in steps:
+            own = logprobs[at : at + len(step.token_ids)]
+            at += len(step.token_ids)
+            if step.thought is None:
+                assert step.logprob == pytest.approx(sum(own), abs=2e-2)
+                checked += 1
+    assert checked > 0
 
 
 def random_thinker(tmp_path: Path) -> Path:
