@@ -359,7 +359,7 @@ class Session:
         device = "GPU" if self._gpu_layers else "CPU"
         self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)}, {device})...")
         self._reporting.loading(file.path)
-        model = LlamaModel(file.path, self._gpu_layers, file.info)
+        model = LlamaModel(file.path, self._gpu_layers, file.info, file.shown_name)
         self._stack.callback(model.close)
         return model
 

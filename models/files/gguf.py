@@ -170,24 +170,24 @@ _CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported
 _NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
 
 
-def explain_load_failure(log_lines: Sequence[str], path: Path) -> ModelError | MemoryOverflowError:
+def explain_load_failure(log_lines: Sequence[str], file: str) -> ModelError | MemoryOverflowError:
     """The error that llama.cpp's log accounts for, after it refused to load a model or make a context.
 
     Args:
         log_lines: The last lines llama.cpp logged, oldest first.
-        path: The file that was being loaded.
+        file: Name of the file that was being loaded.
     """
     log = "\n".join(log_lines)
     for pattern, words in _LOAD_FAILURES:
         if found := re.search(pattern, log):
-            return ModelCorruptError(f"{path.name} {words.format(*map(excerpt, found.groups()))}")
+            return ModelCorruptError(f"{file} {words.format(*map(excerpt, found.groups()))}")
     refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
     if refused:
         hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
-        return MemoryOverflowError(f"llama.cpp got no memory for {path.name}", refused[0], hint=hint)
+        return MemoryOverflowError(f"llama.cpp got no memory for {file}", refused[0], hint=hint)
     lines = [excerpt(line) for line in log_lines if line.strip()]
     causes = [line for line in lines if _CAUSE.search(line)]
-    return ModelError(f"llama.cpp cannot load {path.name}", *(causes or lines)[-4:], slug="load-failed")
+    return ModelError(f"llama.cpp cannot load {file}", *(causes or lines)[-4:], slug="load-failed")
 
 
 def names_of(name: str, gguf: Path) -> tuple[str, str]:

@@ -58,8 +58,13 @@ class ModelFile:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file."""
+        """Size of the file, or of all its parts."""
         return self.info.size_bytes
+
+    @property
+    def shown_name(self) -> str:
+        """What messages call the file."""
+        return _shown_name(self.path, self.name, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +230,16 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
         digest = _digest(file, report) if len(parts) == 1 else _joint_digest(parts, report)
     except ModelCorruptError as error:
         own = file.source != "cache" and error.slug == "bad-checksum"
-        error.notice = replace(error.notice, hint=remedy if own else error.hint or remedy)
+        hint = remedy if own else error.hint or remedy
+        shown = _shown_name(file.path, file.name, file.source)
+        error.notice = replace(error.notice, message=error.message.replace(file.path.name, shown), hint=hint)
         raise
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
+
+
+def _shown_name(path: Path, name: str, source: Source) -> str:
+    """A file by its name; a blob of Ollama, which is named by its digest, as it is asked for."""
+    return name if source == "ollama" else path.name
 
 
 def _digest(file: LocalFile, report: Report) -> str:

@@ -44,7 +44,7 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
     """
     return render_template(
         model.chat_template or _PLAIN,
-        model.path.name,
+        model.name,
         messages,
         add_generation_prompt=open_assistant,
         **model.special_texts,
@@ -104,7 +104,7 @@ class ChatFormat:
         head = self._conversation(history) if history else self.head
         asked = self._model.tokenize(question.strip(), special=False)
         if not asked:
-            raise ModelCorruptError(f"the vocabulary of {self._model.path.name} cannot spell the question")
+            raise ModelCorruptError(f"the vocabulary of {self._model.name} cannot spell the question")
         return (*head, *asked, *self.tail)
 
     def sha256(self) -> str:
@@ -141,7 +141,7 @@ class ChatFormat:
 
     def _no_place(self) -> UsageError:
         return UsageError(
-            f"the chat template of {self._model.path.name} has no place for these messages",
+            f"the chat template of {self._model.name} has no place for these messages",
             hint="let turns of user and assistant alternate, the user's first and last",
             slug="bad-conversation",
         )
@@ -163,7 +163,7 @@ class ChatFormat:
         before, found, behind = text.partition(_PLACEHOLDER)
         if not found or _PLACEHOLDER in behind:
             raise ModelCorruptError(
-                f"the chat template of {model.path.name} does not show the question exactly once",
+                f"the chat template of {model.name} does not show the question exactly once",
                 slug="bad-template",
             )
         return before, behind

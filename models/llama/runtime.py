@@ -55,6 +55,7 @@ class LlamaModel:
         path: The file.
         gpu_layers: Layers to offload; -1 for all.
         info: What its header says, where it was read before.
+        name: What messages call it; empty for the name of the file.
 
     Raises:
         ModelCorruptError: the file is torn or no GGUF.
@@ -65,16 +66,17 @@ class LlamaModel:
         is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
     """
 
-    def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None) -> None:
+    def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None, name: str = "") -> None:
         native.initialise()
         native.log_lines.clear()
         params = C.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         self.path = path
+        self.name = name or path.name
         self._info = info
         handle = C.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
-            raise explain_load_failure(list(native.log_lines), path)
+            raise explain_load_failure(list(native.log_lines), self.name)
         self.handle = handle
         self._stack = ExitStack()
         self._stack.callback(C.llama_model_free, handle)
@@ -268,14 +270,14 @@ class LlamaContext:
         self._stack.close()
 
     def _context_error(self) -> AdascaleError:
-        error = explain_load_failure(list(native.log_lines), self.model.path)
+        error = explain_load_failure(list(native.log_lines), self.model.name)
         size = f"a context of {self.sequences} x {self.window:,} tokens was asked for"
         error.notice = replace(error.notice, facts=(size, *error.facts))
         return error
 
     def _check_architecture(self) -> None:
         """Refuse a model that does not write, and states that llama.cpp gives in the place of logits."""
-        file, name = self.model.path.name, self.model.info.architecture
+        file, name = self.model.name, self.model.info.architecture
         # Encoders and diffusion models have no memory of what was evaluated.
         if not self._memory or C.llama_model_has_encoder(self.model.handle):
             raise ModelError(

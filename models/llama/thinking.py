@@ -136,7 +136,7 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
     if tags is None:
         if think:
             raise UsageError(
-                f"{model.path.name} is no model that thinks: neither its chat template nor its vocabulary "
+                f"{model.name} is no model that thinks: neither its chat template nor its vocabulary "
                 f"has {TAGS[0].opening}",
                 hint=setting("think", 0),
                 slug="no-thinking",
@@ -158,9 +158,7 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
     named = next((name for name in _SWITCH_WORDS if name in (model.chat_template or "")), None)
     lacks = f"has a switch {named} without effect" if named else "has no switch for thinking"
     instead = "opens a thought" if thinking.thinks else "ends behind an empty thought"
-    return [
-        Notice("no-think-switch", f"the chat template of {model.path.name} {lacks}: the prompt {instead}")
-    ]
+    return [Notice("no-think-switch", f"the chat template of {model.name} {lacks}: the prompt {instead}")]
 
 
 def _has_effect(model: LlamaModel, switch: Switch) -> bool:

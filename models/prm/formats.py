@@ -86,7 +86,7 @@ def _choose_format(file: ModelFile) -> str:
             return name
     if any(re.search(r"prm(?![a-z])", own) for own in names):
         raise UsageError(
-            f"{file.path.name} calls itself a PRM, of which format is not clear",
+            f"{file.shown_name} calls itself a PRM, of which format is not clear",
             f"formats: {', '.join(FORMATS)}",
             hint=setting("prm", f"FORMAT={file.name}"),
             slug="unknown-prm-format",

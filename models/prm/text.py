@@ -142,8 +142,8 @@ def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = 
 def not_a_prm(model: LlamaModel, name: str, why: str, *facts: str) -> UsageError:
     """The refusal of a model that cannot be a PRM of this format."""
     if name == "judge":
-        message, hint = f"{model.path.name} cannot judge steps: {why}", _WITHOUT
+        message, hint = f"{model.name} cannot judge steps: {why}", _WITHOUT
     else:
-        message = f"{model.path.name} is no {name} PRM: {why}"
+        message = f"{model.name} is no {name} PRM: {why}"
         hint = f"{setting('prm', 'judge=NAME')} asks an ordinary model instead, {_WITHOUT}"
     return UsageError(message, *facts, slug="not-a-prm", hint=hint)

@@ -7,7 +7,7 @@ import pytest
 
 import adascale
 from adascale.engine.errors import ModelUnavailableError
-from adascale.models.files.library import ModelFile, resolve
+from adascale.models.files.library import ModelFile, locate, resolve
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
@@ -27,9 +27,19 @@ def test_it_is_the_published_file(smollm: ModelFile) -> None:
     assert smollm.sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
-def test_a_fork_predicts_what_a_fresh_evaluation_predicts(smollm: ModelFile) -> None:
+@pytest.fixture(scope="module")
+def gemma() -> ModelFile:
+    """The only one here with a sliding window; it is never fetched for a test."""
+    if locate("gemma3-270m") is None:
+        pytest.skip("gemma3-270m is not here: adascale models pull gemma3-270m")
+    return resolve("gemma3-270m", offline=True)
+
+
+@pytest.mark.parametrize("name", ["smollm", "gemma"])
+def test_a_fork_predicts_what_a_fresh_evaluation_predicts(name: str, request: pytest.FixtureRequest) -> None:
     """Quantized kernels differ by batch shape, so logits agree closely, not exactly."""
-    model = LlamaModel(smollm.path)
+    file: ModelFile = request.getfixturevalue(name)
+    model = LlamaModel(file.path)
     context = LlamaContext(model, 256, 3, 2, AbortFlag())
     tokens = model.tokenize("The capital of France is Paris. The capital of Italy is", special=False)
     evaluate_tokens(context, 0, 0, tokens[:-1])
@@ -40,6 +50,25 @@ def test_a_fork_predicts_what_a_fresh_evaluation_predicts(smollm: ModelFile) -> 
     assert model.piece(int(forked.argmax())) == b" Rome"
     assert forked.argmax() == fresh.argmax()
     np.testing.assert_allclose(forked, fresh, atol=1.5)
+    context.close()
+    model.close()
+
+
+def test_a_fork_far_behind_a_sliding_window_predicts_the_same(gemma: ModelFile) -> None:
+    """Of 640 tokens the window of 512 sees the last; a branch that has moved goes on from its own cells."""
+    model = LlamaModel(gemma.path)
+    assert model.sliding_window == 512
+    context = LlamaContext(model, 768, 3, 2, AbortFlag(), states=True)
+    sentence = model.tokenize(" The capital of Italy is Rome. The capital of France is", special=False)
+    tokens = (sentence * (640 // len(sentence) + 1))[:640]
+    evaluate_tokens(context, 0, 0, tokens[:600])
+    context.restore(1, context.snapshot(0))
+    row = evaluate_tokens(context, 1, 600, tokens[600:])
+    moved, state = context.logits(row).copy(), np.array(context.state(row))
+    row = evaluate_tokens(context, 2, 0, tokens)
+    np.testing.assert_allclose(moved, context.logits(row), atol=1.5)
+    np.testing.assert_allclose(state, np.array(context.state(row)), atol=0.1 * np.abs(state).max())
+    assert not context.shorten(1, 560)
     context.close()
     model.close()
 

@@ -250,7 +250,7 @@ def test_an_architecture_is_shown_in_part(tmp_path: Path) -> None:
     ],
 )
 def test_load_failures_are_explained(line: str, kind: type[Exception], words: str) -> None:
-    error = explain_load_failure(["loaded meta data", line], Path("m.gguf"))
+    error = explain_load_failure(["loaded meta data", line], "m.gguf")
     assert type(error) is kind
     assert error.message == words
     if kind is not ModelCorruptError:
@@ -265,7 +265,7 @@ def test_the_cause_of_a_failed_load_is_among_the_facts() -> None:
         "llama_model_load: error loading model: failed to load model from " + "x" * 1000,
         "llama_model_load_from_file_impl: failed to load model",
     ]
-    facts = explain_load_failure(said, Path("m.gguf")).facts
+    facts = explain_load_failure(said, "m.gguf").facts
     assert facts[0] == said[1]
     assert len(facts) == 4
     assert max(map(len, facts)) < 210

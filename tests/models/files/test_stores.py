@@ -95,6 +95,15 @@ def test_a_blob_that_was_changed_is_refused(store: Path, gguf: bytes) -> None:
     assert "pull" not in raised.value.hint
 
 
+def test_a_blob_is_called_by_the_name_of_its_model(store: Path, gguf: bytes) -> None:
+    put(store, "registry.ollama.ai/library/whole/latest", gguf)
+    assert resolve("ollama:whole").shown_name == "ollama:whole"
+    put(store, "registry.ollama.ai/library/torn/latest", gguf[:-100])
+    with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
+        resolve("ollama:torn")
+    assert raised.value.message == "ollama:torn is incomplete"
+
+
 def test_a_model_that_ollama_does_not_have(store: Path) -> None:
     for name in ("nothing", "a/b/c/d/e", "..", "../../x", ""):
         with pytest.raises(ModelNotFoundError, match="Ollama has no model") as raised:
