@@ -4,7 +4,7 @@
 reference (``reference``, ``catalog``) names one exact ``RemoteFile``; ``download`` fetches it from a source
 (``hub``, ``wheels`` with ``package_index``) within the bounds of ``http`` into the ``cache``; what other
 programs keep is found by ``stores`` (``ollama``) and used where it lies. ``checksum`` verifies its bytes,
-``gguf`` reads what it says about itself, of all its parts (``split``). ``validation`` refuses what others
-send in a wrong form, ``safetensors`` reads single tensors of PRM heads, ``progress`` has what a download
-reports and asks.
+``gguf`` reads what it says about itself and its ``layers``, of all its parts (``split``). ``validation``
+refuses what others send in a wrong form, ``safetensors`` reads single tensors of PRM heads, ``progress`` has
+what a download reports and asks.
 """

@@ -75,9 +75,7 @@ class GGUFInfo:
 
     Attributes:
         architecture: As it can be shown, whatever the file has there.
-        kv_heads: Key/value heads of all layers together.
-        key_length: Dimension of one head's key.
-        value_length: Dimension of one head's value.
+        kv_values: Numbers that a token leaves in the KV cache, over all layers.
         state_bytes: Running states of one sequence, of the layers that have them.
         parameter_count: Sum of the elements of all tensors.
         active_parameters: Those that one token is multiplied by: no table that it is looked up in, unless the
@@ -90,9 +88,7 @@ class GGUFInfo:
     name: str
     context_length: int
     block_count: int
-    kv_heads: int
-    key_length: int
-    value_length: int
+    kv_values: int
     state_bytes: int
     vocab_size: int
     chat_template: str
@@ -103,7 +99,7 @@ class GGUFInfo:
 
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Bytes one token takes in the KV cache, over all layers (2 bytes a value: f16)."""
-        return self.kv_heads * (self.key_length + self.value_length) * bytes_per_value
+        return self.kv_values * bytes_per_value
 
 
 def read_info(path: Path) -> GGUFInfo:
@@ -118,17 +114,13 @@ def read_info(path: Path) -> GGUFInfo:
     """
     header = _read_parts(path)
     arch = header.text("general.architecture")
-    heads = header.number(f"{arch}.attention.head_count")
-    head_size = header.number(f"{arch}.embedding_length") // heads if heads else 0
     file_type = header.number("general.file_type", -1)
     return GGUFInfo(
         architecture=excerpt(arch, 60),
         name=header.text("general.name"),
         context_length=header.number(f"{arch}.context_length"),
         block_count=header.number(f"{arch}.block_count"),
-        kv_heads=layers.kv_heads(header),
-        key_length=header.number(f"{arch}.attention.key_length", head_size),
-        value_length=header.number(f"{arch}.attention.value_length", head_size),
+        kv_values=layers.kv_values(header),
         state_bytes=layers.state_bytes(header),
         vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
         chat_template=header.text("tokenizer.chat_template"),

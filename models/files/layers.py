@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,16 +12,30 @@ _STATE_VALUE_BYTES = 4
 """llama.cpp keeps running states as 32-bit numbers."""
 
 
-def kv_heads(header: GGUFHeader) -> int:
-    """Key/value heads of all layers together; a layer without attention has none."""
+def kv_values(header: GGUFHeader) -> int:
+    """Numbers that a token leaves in the KV cache, over all layers: heads x (key + value).
+
+    A layer without attention leaves none, and so do the last layers of a model where they read the cache of
+    others (Gemma 4); layers with a sliding window may have heads of another size.
+    """
     arch = header.text("general.architecture")
-    key = f"{arch}.attention.head_count_kv"
-    heads = header.number(key, header.number(f"{arch}.attention.head_count"))
-    per_layer = header.values.get(key)
-    if isinstance(per_layer, list):
-        return int(sum(per_layer))
-    layers = header.number(f"{arch}.block_count")
-    return heads * (layers // (header.number(f"{arch}.full_attention_interval") or 1))
+    attention = f"{arch}.attention"
+    query_heads = header.number(f"{attention}.head_count")
+    usual = header.number(f"{arch}.embedding_length") // query_heads if query_heads else 0
+    key, value = (header.number(f"{attention}.{each}_length", usual) for each in ("key", "value"))
+    sliding = header.number(f"{attention}.key_length_swa", key)
+    sliding += header.number(f"{attention}.value_length_swa", value)
+    heads = header.number(f"{attention}.head_count_kv", query_heads)
+    layers = max(0, header.number(f"{arch}.block_count") - header.number(f"{attention}.shared_kv_layers"))
+
+    per_layer = header.values.get(f"{attention}.head_count_kv")
+    slides = header.values.get(f"{attention}.sliding_window_pattern")
+    if not isinstance(per_layer, list) and not isinstance(slides, list):
+        return heads * (layers // (header.number(f"{arch}.full_attention_interval") or 1)) * (key + value)
+    counts = per_layer if isinstance(per_layer, list) else repeat(heads, layers)
+    windows = slides if isinstance(slides, list) else repeat(0, layers)
+    own = islice(zip(counts, windows, strict=False), layers)
+    return sum(int(count) * (sliding if window else key + value) for count, window in own)
 
 
 def state_bytes(header: GGUFHeader) -> int:

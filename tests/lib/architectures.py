@@ -15,7 +15,7 @@ import tiny
 from numpy.typing import NDArray
 
 Shapes = dict[str, tuple[int, ...]]
-Field = int | float | list[int]
+Field = int | float | list[int] | list[bool]
 
 WIDTH, HEADS, KV_HEADS, HEAD, HIDDEN, CONTEXT = 64, 4, 2, 16, 96, 512
 _QUERIES, _KEYS = HEADS * HEAD, KV_HEADS * HEAD
@@ -111,6 +111,30 @@ def _gemma3(_layer: int) -> Shapes:
     return _attention() | _head_norms() | norms | _feed_forward()
 
 
+_PER_LAYER = 8
+"""Gemma 4's embeddings of a token for each layer."""
+
+
+def _gemma4(layer: int) -> Shapes:
+    head = HEAD if layer % 3 == 2 else HEAD // 2
+    attention: Shapes = {
+        "attn_q.weight": (HEADS * head, WIDTH),
+        "attn_k.weight": (KV_HEADS * head, WIDTH),
+        "attn_v.weight": (KV_HEADS * head, WIDTH),
+        "attn_output.weight": (WIDTH, HEADS * head),
+        "attn_q_norm.weight": (head,),
+        "attn_k_norm.weight": (head,),
+        "post_attention_norm.weight": (WIDTH,),
+        "post_ffw_norm.weight": (WIDTH,),
+    }
+    per_layer: Shapes = {
+        "inp_gate.weight": (_PER_LAYER, WIDTH),
+        "proj.weight": (WIDTH, _PER_LAYER),
+        "post_norm.weight": (WIDTH,),
+    }
+    return attention | per_layer | _feed_forward()
+
+
 def _phi3(_layer: int) -> Shapes:
     attention: Shapes = {
         "attn_qkv.weight": (_QUERIES + 2 * _KEYS, WIDTH),
@@ -156,6 +180,7 @@ class Architecture:
         kind: ``attention``, ``sliding`` window, ``hybrid`` or ``recurrent``.
         final_norm: Name of the last norm.
         embedding: Loudness of the embeddings.
+        more: Shapes of tensors of the whole model, by name; words are -1.
     """
 
     name: str
@@ -165,6 +190,7 @@ class Architecture:
     kind: str = "attention"
     final_norm: str = "output_norm.weight"
     embedding: float = 8.0
+    more: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 ARCHITECTURES = (
@@ -172,6 +198,28 @@ ARCHITECTURES = (
     Architecture("qwen2", _qwen2),
     Architecture("qwen3", _qwen3),
     Architecture("gemma3", _gemma3, 6, {"attention.sliding_window": 8}, "sliding", embedding=0.5),
+    Architecture(
+        "gemma4",
+        _gemma4,
+        5,
+        {
+            "attention.sliding_window": 8,
+            "attention.sliding_window_pattern": [True, True, False, True, True],
+            "attention.shared_kv_layers": 2,
+            "attention.key_length_swa": HEAD // 2,
+            "attention.value_length_swa": HEAD // 2,
+            "rope.dimension_count_swa": HEAD // 2,
+            "embedding_length_per_layer_input": _PER_LAYER,
+        },
+        "sliding",
+        embedding=0.5,
+        more={
+            "per_layer_token_embd.weight": (-1, 5 * _PER_LAYER),
+            "per_layer_model_proj.weight": (5 * _PER_LAYER, WIDTH),
+            "per_layer_proj_norm.weight": (_PER_LAYER,),
+            "rope_freqs.weight": (HEAD // 2,),
+        },
+    ),
     Architecture("phi3", _phi3, fields={"rope.scaling.original_context_length": CONTEXT}),
     Architecture("smollm3", _dense, 4),
     Architecture(
@@ -242,6 +290,10 @@ def write(path: Path, architecture: Architecture, seed: int = 0) -> Path:
     tiny.add_vocabulary(writer, tokens, tiny.CHATML)
     shapes: Shapes = {"token_embd.weight": (len(tokens), WIDTH), "output.weight": (len(tokens), WIDTH)}
     shapes[architecture.final_norm] = (WIDTH,)
+    shapes |= {
+        name: tuple(len(tokens) if size < 0 else size for size in shape)
+        for name, shape in architecture.more.items()
+    }
     for layer in range(architecture.layers):
         own = {"attn_norm.weight": (WIDTH,)} | architecture.layer(layer)
         shapes |= {f"blk.{layer}.{name}": shape for name, shape in own.items()}
@@ -273,7 +325,7 @@ def _random(
 ) -> NDArray[np.float32]:
     """Norms about 1, decays of states below 0, embeddings loud enough to tell tokens apart."""
     noise = rng.standard_normal(shape)
-    if "norm" in name:
+    if "norm" in name or "rope" in name:
         values = 1 + 0.2 * noise
     elif name.endswith("ssm_a"):
         values = -np.exp(0.3 * noise)

@@ -110,9 +110,9 @@ class Machine:
                 checked += 1
         return checked
 
-    def check_logprobs(self, problem: Problem, strategy: Strategy) -> int:
+    def check_logprobs(self, problem: Problem, strategy: Strategy, *, even: bool = False) -> int:
         """Compare the log-probabilities of a search with those of the same tokens; returns how many steps."""
-        tree = replay(self.search([problem], strategy, states=False)[problem.id])
+        tree = replay(self.search([problem], strategy, states=False, even=even)[problem.id])
         prompt, checked = self.prompt(problem), 0
         for steps in self._paths(tree):
             logprobs = self.logprobs_one_by_one([*prompt, *tokens_of(steps)])[len(prompt) - 1 :]

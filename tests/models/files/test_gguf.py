@@ -40,7 +40,6 @@ def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path, make_gguf: Make
     info = read_info(path)
     assert (info.architecture, info.name, info.file_type) == ("qwen2", "Tiny", "Q4_K_M")
     assert (info.context_length, info.block_count) == (4096, 2)
-    assert (info.kv_heads, info.key_length, info.value_length) == (2 * 2, 16, 16)
     assert (info.vocab_size, info.chat_template, info.parameter_count) == (2000, "{{ messages }}", 643)
     assert info.size_bytes == path.stat().st_size
     assert info.kv_bytes_per_token() == 2 * 2 * (16 + 16) * 2
@@ -53,7 +52,22 @@ def test_explicit_head_sizes_and_heads_per_layer(tmp_path: Path, make_gguf: Make
         "qwen2.attention.head_count_kv": [0, 3],
     }
     info = read_info(write(tmp_path, make_gguf(special)))
-    assert (info.key_length, info.value_length, info.kv_heads) == (24, 8, 3)
+    assert info.kv_values == 3 * (24 + 8)
+
+
+def test_layers_that_share_keys_or_have_a_window_keep_less(tmp_path: Path, make_gguf: Make) -> None:
+    """As Gemma 4 has it: four layers of which the last shares, and every second one with smaller heads."""
+    special = METADATA | {
+        "qwen2.block_count": 4,
+        "qwen2.attention.key_length": 24,
+        "qwen2.attention.value_length": 24,
+        "qwen2.attention.key_length_swa": 10,
+        "qwen2.attention.value_length_swa": 10,
+        "qwen2.attention.sliding_window_pattern": [1, 0, 1, 0],
+        "qwen2.attention.shared_kv_layers": 1,
+    }
+    info = read_info(write(tmp_path, make_gguf(special)))
+    assert info.kv_values == 2 * (20 + 48 + 20)
 
 
 EMBEDDING, OUTPUT, LAYER = {"token_embd.weight": (4, 100)}, {"output.weight": (4, 100)}, {"blk.0.a": (4, 6)}

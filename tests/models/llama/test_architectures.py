@@ -27,7 +27,7 @@ from adascale.models.options import SamplingParams
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 PROMPT = list(range(10, 40))
-CLOSE = {"atol": 2e-3, "rtol": 1e-3}
+CLOSE = {"atol": 5e-3, "rtol": 1e-3}
 WITHOUT_STATES = {"lfm2"}
 """Where llama.cpp leaves the logits out when it is asked for hidden states."""
 
@@ -107,11 +107,12 @@ def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture)
     np.testing.assert_allclose(found, fresh(context, [*PROMPT[:length], 5]), **CLOSE)
 
 
-@pytest.mark.parametrize("strategy", [PrefixRollouts(3, 2), Beam(2, 2)])
+@pytest.mark.parametrize(("strategy", "even"), [(PrefixRollouts(3, 2), True), (Beam(2, 2), False)])
 def test_a_search_draws_from_the_distribution_of_its_tokens(
-    machine: Machine, strategy: PrefixRollouts | Beam
+    machine: Machine, strategy: PrefixRollouts | Beam, even: bool
 ) -> None:
-    assert machine.check_logprobs(PROBLEM, strategy) > 1
+    """Branches that come and go; at an even width rows beside them are padding."""
+    assert machine.check_logprobs(PROBLEM, strategy, even=even) > 1
 
 
 def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture: Architecture) -> None:
