@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, excerpt
 
 from ..storage import read_json
 from .validation import is_file_name, is_sha256
@@ -98,7 +98,7 @@ def _model_digests(manifest: Path, name: str) -> list[str]:
     if not found:
         raise ModelCorruptError(
             f"Ollama's manifest of {name} has no model layer",
-            f"its layers: {', '.join(kind.rpartition('.')[2] for kind, _ in layers) or 'none'}",
+            f"its layers: {excerpt(', '.join(kind.rpartition('.')[2] for kind, _ in layers)) or 'none'}",
             hint="a model of Ollama's cloud or one that is not GGUF cannot be opened here: take another",
         )
     return found

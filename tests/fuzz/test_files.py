@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -28,6 +29,26 @@ def test_gguf_headers(fuzz: Fuzz, forks: Forks, random_gguf: Path, tmp_path: Pat
         assert is_orderly(ended), ended
 
     fuzz("gguf", 60, 20_000, mutated_bytes([whole], first=8_000), check)
+
+
+def test_manifests_of_ollama(fuzz: Fuzz, forks: Forks, random_gguf: Path) -> None:
+    data, store = random_gguf.read_bytes(), Path(forks.env["HOME"]) / ".ollama" / "models"
+    digest = hashlib.sha256(data).hexdigest()
+    blob, manifest = store / f"blobs/sha256-{digest}", store / "manifests/registry.ollama.ai/library/m/latest"
+    for path in (blob, manifest):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    blob.write_bytes(data)
+    layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}", "size": 1}
+    whole = {"schemaVersion": 2, "config": {"size": 1}, "layers": [layer]}
+
+    def check(data: bytes) -> None:
+        manifest.write_bytes(data)
+        for command in (("models", "list"), ("models", "show", "ollama:m")):
+            ended = forks.run(*command)
+            assert is_orderly(ended), (command, ended)
+
+    files = mutated_json(whole).map(encode_json) | mutated_bytes([encode_json(whole)])
+    fuzz("ollama", 25, 5_000, files, check)
 
 
 def test_traces(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
