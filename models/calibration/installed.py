@@ -95,7 +95,8 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     if fitted.prompt != fingerprint.prompt:
         found.append(_mismatch(card, "another chat template or system prompt"))
     small, large = sorted((fitted.window, fingerprint.window))
-    if small < large and small < fitted.sampling.get("max_tokens", 0) + _QUESTION:
+    longest = sum(fitted.sampling.get(name, 0) for name in ("think_tokens", "max_tokens"))
+    if small < large and small < longest + _QUESTION:
         what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
         found.append(_mismatch(card, what))
     used = fingerprint.sampling

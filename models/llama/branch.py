@@ -202,6 +202,6 @@ class Slot:
         self.last_step_tokens = len(self.tokens)
         self.tokens, self.text, self.logprob, self.pool = [], bytearray(), 0.0, Pool()
         if part is not None and self.job.thought is not None:
-            self.job.thought.end_step(part, len(step.token_ids))
+            self.job.thought.end_step(step)
             self.text += b"" if self.is_inside_thought else self.job.opening
         return step

@@ -313,9 +313,8 @@ class LlamaPolicy:
 
     def _grow_thought(self, slot: Slot, part: Thought, *, sampled: int) -> Growth:
         """End a step of a thought, and where the thought ends append what leads to the answer."""
-        thoughts = self._chats[slot.job.mode].thoughts
-        assert thoughts is not None, "a thought without tags"
-        lead, text = thoughts.behind(part)
+        assert slot.job.thought is not None, "a thought without tags"
+        lead, text = slot.job.thought.form.behind(part)
         if self._is_spent(slot, len(lead)):  # it thinks again and again
             lead, step = (), slot.take_step("length", "part")
         else:

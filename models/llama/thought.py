@@ -50,6 +50,10 @@ class ThoughtFormat:
                 return self.cut, self.cut_text
 
 
+Place = Literal["before", "inside", "behind"]
+"""Of a branch: its text may still become an opening tag, it thinks, or it writes its answer."""
+
+
 class ThoughtProgress:
     """Where a branch stands in its thought.
 
@@ -59,19 +63,16 @@ class ThoughtProgress:
         steps: Those that the branch continues.
 
     Attributes:
-        place: ``before`` as long as the text may still become an opening tag; ``inside``; or ``behind``,
-            where the answer is written.
+        place: Where the next token is written.
     """
 
     def __init__(self, form: ThoughtFormat, budget: int, steps: Sequence[Step]) -> None:
         self.form = form
-        self.place: Literal["before", "inside", "behind"] = "before"
+        self.place: Place = "inside" if form.is_open else "before"
+        if steps:
+            self.place = _place_behind(steps[-1])
         self._budget = budget
         self._tokens = sum(len(step.token_ids) for step in steps if step.thought is not None)
-        if steps and steps[-1].thought is None:
-            self.place = "behind"
-        elif steps[-1].thought == "part" if steps else form.is_open:
-            self.place = "inside"
 
     def read(self, text: bytearray) -> None:
         """Look for the opening tag at the beginning of a step's text."""
@@ -98,11 +99,10 @@ class ThoughtProgress:
             return "cut"
         return "part" if at_delimiter and tokens >= MIN_STEP else None
 
-    def end_step(self, thought: Thought, tokens: int) -> None:
+    def end_step(self, step: Step) -> None:
         """A step of the thought is complete."""
-        self._tokens += tokens
-        if thought != "part":
-            self.place = "before"  # some models think again
+        self._tokens += len(step.token_ids)
+        self.place = _place_behind(step)
 
     def tokens_beside(self, tokens: int) -> int:
         """Tokens of thoughts that do not count as tokens of the solution: no more than one thought has.
@@ -112,3 +112,14 @@ class ThoughtProgress:
         """
         written = self._tokens + (tokens if self.place == "inside" else 0)
         return min(written, self._budget + len(self.form.cut))
+
+
+def _place_behind(step: Step) -> Place:
+    """Where a branch stands behind a step; some models think again behind a thought."""
+    match step.thought:
+        case None:
+            return "behind"
+        case "part":
+            return "inside"
+        case "whole" | "cut":
+            return "before"

@@ -436,3 +436,13 @@ def test_what_does_not_match_is_named(changes: dict[str, Any], words: list[str])
     assert len(found) == len(words)
     assert all(word in notice.message for word, notice in zip(words, found, strict=True))
     assert all("may be" in notice.facts[0] and "calibrate fit" in notice.hint for notice in found)
+
+
+@pytest.mark.parametrize(("think_tokens", "named"), [(0, 0), (1024, 1)])
+def test_a_context_is_too_small_where_a_thought_and_an_answer_do_not_fit(
+    think_tokens: int, named: int
+) -> None:
+    sampling = {**FINGERPRINT.sampling, "max_tokens": 768, "think_tokens": think_tokens}
+    fitted = replace(FINGERPRINT, window=4096, sampling=sampling)
+    found = installed.mismatches(replace(CARD, fingerprint=fitted), replace(fitted, window=2048))
+    assert [notice.code for notice in found] == ["calibration-mismatch"] * named
