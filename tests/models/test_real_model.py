@@ -35,11 +35,9 @@ def gemma() -> ModelFile:
     return resolve("gemma3-270m", offline=True)
 
 
-@pytest.mark.parametrize("name", ["smollm", "gemma"])
-def test_a_fork_predicts_what_a_fresh_evaluation_predicts(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_fork_predicts_what_a_fresh_evaluation_predicts(smollm: ModelFile) -> None:
     """Quantized kernels differ by batch shape, so logits agree closely, not exactly."""
-    file: ModelFile = request.getfixturevalue(name)
-    model = LlamaModel(file.path)
+    model = LlamaModel(smollm.path)
     context = LlamaContext(model, 256, 3, 2, AbortFlag())
     tokens = model.tokenize("The capital of France is Paris. The capital of Italy is", special=False)
     evaluate_tokens(context, 0, 0, tokens[:-1])
@@ -54,21 +52,23 @@ def test_a_fork_predicts_what_a_fresh_evaluation_predicts(name: str, request: py
     model.close()
 
 
-def test_a_fork_far_behind_a_sliding_window_predicts_the_same(gemma: ModelFile) -> None:
+def test_forks_with_a_sliding_window_predict_what_a_fresh_evaluation_predicts(gemma: ModelFile) -> None:
     """Of 640 tokens the window of 512 sees the last; a branch that has moved goes on from its own cells."""
     model = LlamaModel(gemma.path)
     assert model.sliding_window == 512
     context = LlamaContext(model, 768, 3, 2, AbortFlag(), states=True)
-    sentence = model.tokenize(" The capital of Italy is Rome. The capital of France is", special=False)
-    tokens = (sentence * (640 // len(sentence) + 1))[:640]
+    sentence = model.tokenize(" The capital of Italy is Rome. The capital of France is Paris.", special=False)
+    tokens = ([model.bos or 0] + sentence * (640 // len(sentence) + 1))[:640]
     evaluate_tokens(context, 0, 0, tokens[:600])
     context.restore(1, context.snapshot(0))
     row = evaluate_tokens(context, 1, 600, tokens[600:])
     moved, state = context.logits(row).copy(), np.array(context.state(row))
-    row = evaluate_tokens(context, 2, 0, tokens)
-    np.testing.assert_allclose(moved, context.logits(row), atol=1.5)
-    np.testing.assert_allclose(state, np.array(context.state(row)), atol=0.1 * np.abs(state).max())
     assert not context.shorten(1, 560)
+    row = evaluate_tokens(context, 2, 0, tokens)
+    fresh = context.logits(row).copy()
+    assert moved.argmax() == fresh.argmax()
+    np.testing.assert_allclose(moved, fresh, atol=1.5)
+    np.testing.assert_allclose(state, np.array(context.state(row)), atol=0.1 * np.abs(state).max())
     context.close()
     model.close()
 
