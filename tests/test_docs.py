@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,17 +45,19 @@ def test_a_snippet_runs(
     server: Served,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code = re.sub(r'"qwen2\.5-coder-[\d.]+b"', repr(str(chain_gguf)), code)
     code = re.sub(r"(adascale\.(?:ask|search)\(\"[^\"]*\")\)", rf"\1, {str(chain_gguf)!r})", code)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    code = code.replace('"-g", "smollm2-135m"', f'"-g", {str(chain_gguf)!r}')
     code = code.replace("http://127.0.0.1:8321", server.url).replace("smollm2-135m", MODEL)
     assert catalog.DEFAULT_GENERATOR not in code
 
     exec(compile(code, place, "exec", dont_inherit=True), {"__name__": "snippet"})
 
-    assert capsys.readouterr().out.strip()
+    assert capfd.readouterr().out.strip()
 
 
 def test_there_are_snippets() -> None:
