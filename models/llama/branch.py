@@ -138,11 +138,11 @@ class Slot:
             state: ``[width]``, the hidden state it was drawn from; None where the context keeps none.
         """
         self.append([token], piece)
-        self.read(surprise, state)
+        self.observe(surprise, state)
         if self.job.thought is not None:
-            self.job.thought.read(self.text)
+            self.job.thought.look_for_opening(self.text)
 
-    def read(self, surprise: Surprise, state: FloatArray | None) -> None:
+    def observe(self, surprise: Surprise, state: FloatArray | None) -> None:
         """Take the surprise and the state of a sampled token into the step."""
         self.logprob += surprise.logprob
         if state is not None:

@@ -288,7 +288,7 @@ class LlamaPolicy:
         """Append a sampled token, and the step where the token completes one."""
         surprise, piece = self._surprise(logits, token), self._model.piece(token)
         if slot.is_inside_thought and self._model.is_end(token):
-            slot.read(surprise, state)  # what closes the thought takes the place of the end of the turn
+            slot.observe(surprise, state)  # what closes the thought takes the place of the end of the turn
             return self._grow_thought(slot, "cut", sampled=0)
         slot.push(token, piece, surprise, state)
         if (part := slot.thought_part(piece)) is not None:
@@ -314,7 +314,7 @@ class LlamaPolicy:
     def _grow_thought(self, slot: Slot, part: Thought, *, sampled: int) -> Growth:
         """End a step of a thought, and where the thought ends append what leads to the answer."""
         assert slot.job.thought is not None, "a thought without tags"
-        lead, text = slot.job.thought.form.behind(part)
+        lead, text = slot.job.thought.form.following(part)
         if self._is_spent(slot, len(lead)):  # it thinks again and again
             lead, step = (), slot.take_step("length", "part")
         else:

@@ -39,7 +39,7 @@ class ThoughtFormat:
     cut_text: bytes
     lead: tuple[int, ...] = ()
 
-    def behind(self, part: Thought) -> tuple[tuple[int, ...], bytes]:
+    def following(self, part: Thought) -> tuple[tuple[int, ...], bytes]:
         """The tokens that follow a part of a thought, and their text as far as it belongs to the thought."""
         match part:
             case "part":
@@ -74,7 +74,7 @@ class ThoughtProgress:
         self._budget = budget
         self._tokens = sum(len(step.token_ids) for step in steps if step.thought is not None)
 
-    def read(self, text: bytearray) -> None:
+    def look_for_opening(self, text: bytearray) -> None:
         """Look for the opening tag at the beginning of a step's text."""
         if self.place != "before":
             return

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from adascale.engine.code.task import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -22,7 +23,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Strategy, Vote
+from adascale.engine.strategies import STRATEGIES, Strategy, Vote, strategy_named
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
 
 PROBLEM = Problem("p", "What is 7 * 8?")
@@ -42,7 +43,7 @@ def script(end: Thought) -> ScriptedPolicy:
                 return thought(FIRST, "part")
             case 1:
                 return thought("No.\n</think>", end)
-            case _ if prefix.mode == "program":
+            case _ if prefix.mode != "prose":
                 return scripted_step("```python\nprint(56)\n```", "stop")
             case _:
                 return scripted_step("7 * 8 is \\boxed{56}.", "stop")
@@ -50,13 +51,25 @@ def script(end: Thought) -> ScriptedPolicy:
     return ScriptedPolicy(draw)
 
 
-def search(strategy: Strategy, end: Thought = "whole") -> list[Event]:
+def search(strategy: Strategy, end: Thought = "whole", problem: Problem = PROBLEM) -> list[Event]:
     ran: list[str] = []
     executor = ScriptedExecutor(lambda program: ran.append(program) or Execution("56", "", 0.0))
     driver = Driver(script(end), SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
-    events = [event for _, event in driver.run([PROBLEM], Settings(strategy))]
+    events = [event for _, event in driver.run([problem], Settings(strategy))]
     assert all("print(56)" in program for program in ran)
     return events
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
+    plan = strategy_named(strategy, samples=4, width=2, branching=2)
+    task = read_task("", {"tests": "assert f(2) == 4"}) if plan.kind == "task" else None
+    log = search(plan, problem=replace(PROBLEM, task=task))
+    tree, last = replay(log), log[-1]
+    assert isinstance(last, SearchFinished)
+    assert (last.result.answer == "56") == (task is None)
+    assert tree.usage() == last.usage
+    assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
 
 
 @pytest.mark.parametrize("modes", [("prose",), ("program",), ("prose", "program")])
