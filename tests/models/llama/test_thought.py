@@ -57,12 +57,19 @@ class Thinker:
     chat: ChatFormat
 
     def search(self, strategy: Strategy, problem: Problem = PROBLEM) -> list[Event]:
+        return self.search_all(strategy, [problem])[problem.id]
+
+    def search_all(self, strategy: Strategy, problems: list[Problem]) -> dict[str, list[Event]]:
+        """Logs by problem."""
         clock = itertools.count()
         ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
         driver = Driver(
             self.policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)), executor=ran
         )
-        return [event for _, event in driver.run([problem], Settings(strategy, seed=7))]
+        logs: dict[str, list[Event]] = {}
+        for problem, event in driver.run(problems, Settings(strategy, seed=7)):
+            logs.setdefault(problem.id, []).append(event)
+        return logs
 
 
 Make = Callable[..., Thinker]
@@ -81,6 +88,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             window: int = 1024,
             max_tokens: int = 64,
             states: bool = False,
+            even: bool = False,
         ) -> Thinker:
             template = TEMPLATES.get(template, template)
             path = path or tiny.write_chain(tmp_path / "thinker.gguf", chain, template=template)
@@ -98,7 +106,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             }
             sampling = SamplingParams(max_tokens=max_tokens, think_tokens=thinking.budget)
             policy = LlamaPolicy(
-                context, chats, dict.fromkeys(chats, sampling), PrefixCache(1 << 28), StepCosts({})
+                context, chats, dict.fromkeys(chats, sampling), PrefixCache(1 << 28), StepCosts({}, even=even)
             )
             stack.callback(policy.close)
             return Thinker(policy, context, chats["prose"])
@@ -247,6 +255,23 @@ def test_what_follows_a_thought_is_drawn_behind_it_with_every_architecture(
 
 def random_thinker(tmp_path: Path) -> Path:
     return tiny.write_random(tmp_path / "random.gguf", context=1024, template=TEMPLATES["qwen3.5"])
+
+
+def test_at_an_even_width_the_thoughts_of_neighbours_change_nothing(make: Make, tmp_path: Path) -> None:
+    """Closing one branch's thought is a run of its own, and leaves the batches of the others as they are."""
+    problems = [PROBLEM, Problem("a", "What is 1 + 1?"), Problem("b", "Hm?")]
+    path = random_thinker(tmp_path)
+    together = make(path=path, think=50, even=True).search_all(Vote(3), problems)
+    for problem in problems:
+        alone = replay(make(path=path, think=50, even=True).search(Vote(3), problem))
+        found = replay(together[problem.id])
+        assert any(node.step and node.step.thought == "cut" for node in found)
+        assert drawn(found) == drawn(alone)
+
+
+def drawn(tree: Tree) -> list[tuple[tuple[int, ...], float]]:
+    """Tokens and log-probability of each step; nodes are numbered as they finish."""
+    return sorted((node.step.token_ids, node.step.logprob) for node in tree if node.step)
 
 
 def test_what_is_written_behind_a_thought_has_read_all_of_it(make: Make, tmp_path: Path) -> None:
