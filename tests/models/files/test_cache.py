@@ -82,7 +82,7 @@ def test_installed_lists_each_file_once_and_knows_its_name(
     twin.parent.mkdir()
     twin.symlink_to(os.path.relpath(link.resolve(), twin.parent))
     (hub_cache / ".adascale" / "x").mkdir(parents=True)
-    assert [(file.name, file.spec) for file in installed_models()] == [
+    assert [(file.name, file.spec) for file in installed_models().files] == [
         ("tiny", spec),
         ("someone/another-GGUF:Q4_K_M", None),
     ]
@@ -97,7 +97,7 @@ def test_a_model_is_listed_whatever_else_of_its_repository_is_broken(
     refs.mkdir()
     (refs / "main").write_text("f" * 40)
     (hub_cache / "models--a--b").write_text("no folder")
-    assert [file.name for file in installed_models()] == ["tiny"]
+    assert [file.name for file in installed_models().files] == ["tiny"]
 
 
 def test_remove_frees_the_bytes_and_leaves_the_rest(
