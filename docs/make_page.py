@@ -27,14 +27,14 @@ PICTURES = {"page.png": (1280, "light"), "page-narrow.png": (400, "dark")}
 """Width and colour scheme of each."""
 
 
-async def streamed(events: Sequence[Event], served: ServedModel) -> bytes:
+async def streamed(events: Sequence[Event]) -> bytes:
     """The events as the server sends them to the page."""
 
     async def log() -> AsyncIterator[Event]:
         for event in events:
             yield event
 
-    return b"".join([part async for part in write_log(log(), served, is_readable=True)])
+    return b"".join([part async for part in write_log(log(), is_readable=True)])
 
 
 def take(
@@ -79,7 +79,7 @@ def main() -> None:
     assert isinstance(started, SearchStarted), "a trace begins with its search"
     served = ServedModel.of(started.models, "medium")
     models = json.dumps({"data": [{"id": served.name}]}).encode()
-    answers = {"/v1/models": models, PATH: asyncio.run(streamed(events, served))}
+    answers = {"/v1/models": models, PATH: asyncio.run(streamed(events))}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (width, scheme) in PICTURES.items():

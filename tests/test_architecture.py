@@ -89,6 +89,13 @@ def test_every_folder_with_code_is_packaged() -> None:
     assert on_disk == set(config["packages"])
 
 
+def printed(code: str) -> str:
+    """What a fresh interpreter prints that runs this to its end."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
     code = (
         "import sys; sys.argv = ['adascale', '--help']\n"
@@ -98,9 +105,7 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
         "heavy |= {'mcp', 'pydantic', 'starlette', 'uvicorn'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "ask" in done.stdout
+    assert "ask" in printed(code)
 
 
 def test_the_server_imports_mcp_with_the_first_request_for_it() -> None:
@@ -110,8 +115,7 @@ def test_the_server_imports_mcp_with_the_first_request_for_it() -> None:
         "late = {'mcp', 'pydantic', 'rich'} & set(sys.modules)\n"
         "assert not late, late\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    printed(code)
 
 
 def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
@@ -122,5 +126,4 @@ def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
         "late = {f'adascale.{name}' for name in late} & set(sys.modules)\n"
         "assert not late, late\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    printed(code)

@@ -109,13 +109,12 @@ class Thinking:
 
 
 def with_template(model: Path, copy: Path) -> Path:
-    """A copy of the model that thinks where its switch says so; made once."""
-    if not copy.exists():
-        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as template:
-            template.write(TEMPLATE)
-            template.flush()
-            tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force"]
-            subprocess.run([*tool, "--chat-template-file", template.name, model, copy], check=True)
+    """A copy of the model that thinks where its switch says so, in the place of an older one."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jinja") as template:
+        template.write(TEMPLATE)
+        template.flush()
+        tool = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force"]
+        subprocess.run([*tool, "--chat-template-file", template.name, model, copy], check=True)
     return copy
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adascale.engine.errors import CalibrationError
+from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import kind_of
@@ -178,14 +178,16 @@ def pull(
     """
     from adascale.models.calibration import shared
     from adascale.models.calibration.artefact import describe
+    from adascale.models.files.library import installed_models
 
     try:
         found = shared.pull(ref)
     except OSError as error:
         raise unwritable(Path(error.filename or "."), error) from error
     cards = [describe(artefact) for artefact in found]
+    here = {file.sha256: file.name for file in installed_models().files}
     for card in cards:
-        say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator)}")
+        say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator, here)}")
     if as_json:
         write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in cards))
     else:
@@ -213,6 +215,11 @@ def export(
     files = {
         artefact.path.name: artefact.path.read_bytes() for artefact in found if artefact.path is not None
     }
+    if len(files) < len(found):
+        raise UsageError(
+            "two of these calibrations have the same file name, and a folder holds one of them",
+            hint="rename a file, or export them to two folders",
+        )
     page = calibration_page([describe(artefact) for artefact in found])
     for name, data in {**files, "README.md": page.encode()}.items():
         write_file(output / name, data)
@@ -239,15 +246,18 @@ def _named(name: str) -> Artefact:
     )
 
 
-def _generator_of(sha256: str) -> str:
-    """The generator of a calibration in words: its name where that is known, and whether it is here."""
-    from adascale.models.files.catalog import catalog
-    from adascale.models.files.library import installed_models
+def _generator_of(sha256: str, here: Mapping[str, str]) -> str:
+    """The generator of a calibration in words: its name where that is known, and whether it is here.
 
-    known = [spec.name for spec in catalog().values() if spec.sha256 == sha256]
-    here = [file.name for file in installed_models().files if file.sha256 == sha256]
-    name = next(iter([*here, *known]), "a generator")
-    place = "is here" if here else "is not among the models that are listed here"
+    Args:
+        sha256: Of it.
+        here: Names of the models on this machine, by digest.
+    """
+    from adascale.models.files.catalog import catalog
+
+    known = next((spec.name for spec in catalog().values() if spec.sha256 == sha256), "a generator")
+    name = here.get(sha256, known)
+    place = "is here" if sha256 in here else "is not among the models that are listed here"
     return f"{name} (sha256 {sha256[:12]}), which {place}"
 
 

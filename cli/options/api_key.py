@@ -1,4 +1,4 @@
-"""The key that a server wants, and that whoever asks it brings."""
+"""The API key of ``serve`` and of ``ask --server``."""
 
 from __future__ import annotations
 

@@ -28,6 +28,9 @@ PAPER_TEMPERATURE = 0.7
 _Z = 1.2816
 """The 90 % quantile of the standard normal distribution."""
 
+_MEAN_EPS = 0.01
+"""The mean of a rate is kept this far from 0 and 1: no estimate alone says that a task cannot be solved."""
+
 _STRENGTHS = 0.1, 100.0
 """Samples that an estimate is worth, at least and at most."""
 
@@ -105,7 +108,7 @@ def _rate(question: Estimate) -> tuple[float, float]:
     Where an estimate knows little of its question, the first samples tell much: most tasks are solved nearly
     always or nearly never.
     """
-    mean = min(max(question.median, _EPS), 1.0 - _EPS)
+    mean = min(max(question.median, _MEAN_EPS), 1.0 - _MEAN_EPS)
     deviation = max((question.upper - question.lower) / (2.0 * _Z), 1e-3)
     low, high = _STRENGTHS
     strength = min(max(mean * (1.0 - mean) / deviation**2 - 1.0, low), high)

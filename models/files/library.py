@@ -143,11 +143,9 @@ def fetch_again(ref: str, *, on_progress: Report | None = None, confirm: Confirm
     Args and errors are those of ``resolve``, and:
 
     Raises:
-        UsageError: The reference is a path: files outside the cache are the user's own.
+        UsageError: The reference is a path, or another program's model.
     """
-    reference = parse(ref)
-    if not isinstance(reference, ModelReference):
-        raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are fetched")
+    reference = _cached_reference(ref, "only models in the Hugging Face cache are fetched")
     if hub.is_offline():
         raise ModelUnavailableError(
             "offline mode is on",
@@ -200,16 +198,29 @@ def remove(ref: str) -> int:
         Bytes freed; 0 if another repository in the cache shares them.
 
     Raises:
-        UsageError: The reference is a path: files outside the cache are the user's own.
+        UsageError: The reference is a path, or another program's model.
         ModelNotFoundError: It is not here.
     """
-    reference = parse(ref)
-    if not isinstance(reference, ModelReference):
-        raise UsageError(f"{ref} is a file of your own", "only models in the Hugging Face cache are removed")
+    reference = _cached_reference(ref, "only models in the Hugging Face cache are removed")
     cached = _find_cached(reference)
     if cached is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
     return sum(cache.remove(replace(cached, path=part)) for part in parts_of(cached.path))
+
+
+def _cached_reference(ref: str, rule: str) -> ModelReference:
+    """A reference to what the Hugging Face cache holds, or may hold.
+
+    Raises:
+        UsageError: it is to another place; ``rule`` says what holds there.
+    """
+    match parse(ref):
+        case ModelReference() as reference:
+            return reference
+        case StoreReference():
+            raise UsageError(f"{ref} is a model of another program", rule)
+        case _:
+            raise UsageError(f"{ref} is a file of your own", rule)
 
 
 def _fetch(

@@ -277,11 +277,11 @@ class LlamaContext:
 
     def _check_architecture(self) -> None:
         """Refuse a model that does not write, and states that llama.cpp gives in the place of logits."""
-        file, name = self.model.name, self.model.info.architecture
+        name, architecture = self.model.name, self.model.info.architecture
         # Encoders and diffusion models have no memory of what was evaluated.
         if not self._memory or C.llama_model_has_encoder(self.model.handle):
             raise ModelError(
-                f'{file} has the architecture "{name}", which does not write text token by token',
+                f'{name} has the architecture "{architecture}", which does not write text token by token',
                 hint=f"take a decoder: {command('models', 'list')}",
                 slug="architecture",
             )
@@ -293,7 +293,8 @@ class LlamaContext:
         self.evaluated_tokens = 0
         if not has_logits:
             raise ModelError(
-                f'llama.cpp gives no hidden states beside the logits of {file}: its architecture is "{name}"',
+                f"llama.cpp gives no hidden states beside the logits of {name}: "
+                f'its architecture is "{architecture}"',
                 "a calibration and a PRM with a head read them while the model writes",
                 hint=f"without a calibration it can be asked: {setting('calibration', 'none')}",
                 slug="architecture",

@@ -161,3 +161,10 @@ def test_what_little_is_known_of_a_question_failures_outweigh() -> None:
     vague, sharp = (Estimate(0.6 - reach, 0.6, 0.6 + reach, calibrated=True) for reach in (0.39, 0.1))
     assert chance_of_success(vague, 0, 4) < chance_of_success(sharp, 0, 4)
     assert chance_of_success(vague, 3, 4) < 0.6 < 0.8 < chance_of_success(sharp, 3, 4)
+
+
+def test_an_estimate_of_nearly_nothing_does_not_end_a_search_by_itself() -> None:
+    """`high` draws 16 and gives up below .05: one failure is not enough for that."""
+    hopeless = Estimate(0.0, 0.003, 0.01, calibrated=True)
+    assert chance_of_success(hopeless, 1, 15) > 0.1
+    assert chance_of_success(Estimate(0.99, 0.999, 1.0, calibrated=True), 1, 1) < 0.995

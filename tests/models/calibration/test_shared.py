@@ -162,3 +162,6 @@ def test_what_is_exported_can_be_pulled(server: Server, tmp_path: Path, data: by
     assert json.loads(told)["fingerprint"]["generator"] == "f" * 64
     with pytest.raises(CalibrationError, match="there is no calibration nothing"):
         invoked(calibrate.app, "export", "nothing", "-o", str(folder))
+    with pytest.raises(UsageError, match="have the same file name"):
+        invoked(calibrate.app, "export", str(tmp_path / NAME), str(folder / NAME), "-o", str(tmp_path / "b"))
+    assert not (tmp_path / "b").exists()

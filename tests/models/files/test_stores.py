@@ -200,6 +200,6 @@ def test_llama_cpp_keeps_files_flat(tmp_path: Path, gguf: bytes, monkeypatch: py
 def test_nothing_of_another_program_is_fetched_or_deleted(store: Path, gguf: bytes) -> None:
     blob = put(store, "registry.ollama.ai/library/m/latest", gguf)
     for command in (fetch_again, remove):
-        with pytest.raises(UsageError, match="ollama:m is a file of your own"):
+        with pytest.raises(UsageError, match="ollama:m is a model of another program"):
             command("ollama:m")
     assert blob.read_bytes() == gguf
