@@ -83,6 +83,8 @@ class Problem:
         meta: Fields that are carried through to the output.
         history: The conversation before the question, which the generator reads and a PRM does not.
         task: Tests of the program that is asked for; None where the question has an answer of another kind.
+        is_chat: Whether it is a message of a conversation, whose reply nobody can check: it is read below no
+            built-in prompt, and no calibration judges it.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Problem:
     meta: Mapping[str, object] = field(default_factory=dict)
     history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
     task: CodeTask | None = field(default=None, metadata=OMIT_DEFAULT)
+    is_chat: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def kind(self) -> Kind:

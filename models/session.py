@@ -270,7 +270,12 @@ class Session:
         model = self._load_model(files.generator)
         thinking = plan_thinking(model, options.think)
         chats: Mapping[Mode, ChatFormat] = {
-            "prose": ChatFormat(model, options.system or SYSTEM_PROMPT, thinking=thinking),
+            "prose": ChatFormat(
+                model,
+                options.system or SYSTEM_PROMPT,
+                thinking=thinking,
+                chat_system=options.system or "",
+            ),
             "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
             "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
         }

@@ -227,9 +227,14 @@ def _ask(rendering: Rendering, client: str) -> Ask:
     """The search of an answer."""
     asked = rendering.request
     return Ask(
-        Problem(rendering.stamp.token, asked.question.strip(), history=asked.history),
+        Problem(
+            rendering.stamp.token,
+            asked.question.strip(),
+            history=asked.history,
+            is_chat=asked.effort == "chat",
+        ),
         strategy_of(asked.effort),
-        "prose" if asked.effort == "none" else "auto",
+        "auto" if asked.is_searched else "prose",
         Budget(asked.max_tokens),
         asked.seed,
         client,

@@ -142,10 +142,7 @@ class Driver:
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
         problem, settings = request.problem.for_search(), request.settings
-        # A calibration that does not know a mode of the strategy is no measure of the others beside it.
-        known = self._calibrator.profiles.keys() >= set(settings.strategy.modes)
-        calibrator = self._calibrator if known else Uncalibrated()
-        search = Search(problem, settings, calibrator, self._clock, self._cancel_branch)
+        search = Search(problem, settings, self._calibrator_of(request), self._clock, self._cancel_branch)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
@@ -161,6 +158,11 @@ class Driver:
         else:
             search.open()
         yield from self._deliver(search)
+
+    def _calibrator_of(self, request: Request) -> Calibrator:
+        """None of a chat's, and one that does not know a mode of the strategy is no measure of the others."""
+        known = self._calibrator.profiles.keys() >= set(request.settings.strategy.modes)
+        return self._calibrator if known and not request.problem.is_chat else Uncalibrated()
 
     def _prompt_usage(self, work: PrefixWork, seconds: float) -> Usage:
         flops = work.evaluated_tokens * self._policy.flops_per_token

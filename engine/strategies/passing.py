@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ..errors import UsageError, setting
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule
 from .adaptive import Effort
@@ -38,8 +39,16 @@ class Passing(Sequential):
     modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check the parameters."""
+        """Check the parameters.
+
+        Raises:
+            UsageError: no program, or a mode of more than one step.
+        """
         require_positive(self, "samples")
+        if "prose" in self.modes:
+            raise UsageError(
+                "passing judges whole programs, and prose has steps", hint=setting("mode", "program")
+            )
 
     def plan(self, tree: Tree) -> Plan:
         """Judge the greedy program, then one sample after the other."""

@@ -69,6 +69,7 @@ class ChatFormat:
         system: The system prompt.
         opening: How every answer begins: it is put into the model's mouth, and is part of what it wrote.
         thinking: How to ask for thoughts; None where the model knows none.
+        chat_system: The system prompt of messages that are no questions; empty for none.
 
     Attributes:
         head: Tokens before the question, shared by all questions.
@@ -78,10 +79,16 @@ class ChatFormat:
     """
 
     def __init__(
-        self, model: LlamaModel, system: str, opening: str = "", thinking: Thinking | None = None
+        self,
+        model: LlamaModel,
+        system: str,
+        opening: str = "",
+        thinking: Thinking | None = None,
+        chat_system: str = "",
     ) -> None:
         self._thinking = thinking
         self._system = system if thinking is None else thinking.system(system)
+        self._chat_system = chat_system if thinking is None else thinking.system(chat_system)
         self._shows_system = shows_system(model, self._system)
         before, rendered = self._split_template(model)
         behind = rendered if thinking is None else thinking.finish_prompt(rendered)
@@ -101,7 +108,18 @@ class ChatFormat:
             UsageError: the template has no place for these turns.
             ModelCorruptError: the vocabulary has no token for any character of the question.
         """
-        head = self._conversation(history) if history else self.head
+        head = self._conversation(self._system, history) if history else self.head
+        return self._ask(head, question)
+
+    def chat_prompt(self, message: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
+        """All prompt tokens of a message that is no question, below nothing that asks for an answer.
+
+        Raises:
+            UsageError, ModelCorruptError: as ``prompt``.
+        """
+        return self._ask(self._conversation(self._chat_system, history), message)
+
+    def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
         asked = self._model.tokenize(question.strip(), special=False)
         if not asked:
             raise ModelCorruptError(f"the vocabulary of {self._model.name} cannot spell the question")
@@ -114,7 +132,7 @@ class ChatFormat:
             parts += [self.thoughts.cut, self.thoughts.lead]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def _conversation(self, history: Sequence[Turn]) -> tuple[int, ...]:
+    def _conversation(self, system: str, history: Sequence[Turn]) -> tuple[int, ...]:
         """Tokens of a conversation up to the question; system turns stand below the system prompt."""
         slots = [_TURN.format(n) for n in range(len(history))]
         asked = [slot for slot, turn in zip(slots, history, strict=True) if turn.role == "system"]
@@ -123,7 +141,7 @@ class ChatFormat:
             for slot, turn in zip(slots, history, strict=True)
             if turn.role != "system"
         ]
-        system = "\n\n".join([self._system, *asked])
+        system = "\n\n".join(filter(None, [system, *asked]))
         messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
         try:
             text = self._render(self._model, messages)
@@ -147,7 +165,12 @@ class ChatFormat:
         )
 
     def _with_system(self, system: str, messages: list[Message]) -> list[Message]:
-        """The messages below a system prompt, which stands in the first one where there is no such role."""
+        """The messages below a system prompt, which stands in the first one where there is no such role.
+
+        Without a prompt they stand alone.
+        """
+        if not system:
+            return messages
         if self._shows_system:
             return [{"role": "system", "content": system}, *messages]
         first, *others = messages

@@ -82,7 +82,8 @@ class LlamaPolicy:
         """
         chat = self._chats[mode]
         self._check_length(problem)
-        tokens = chat.prompt(problem.statement, problem.history)
+        write = chat.chat_prompt if problem.is_chat else chat.prompt
+        tokens = write(problem.statement, problem.history)
         self._check_fit(len(tokens), mode)
         self._prompts[problem.id, mode] = tokens
         parked = self._cache.get(tokens)

@@ -81,6 +81,34 @@ def test_without_an_effort_one_solution_is_streamed_as_it_is_written(client: ope
     assert found[-1].adascale["votes"]["finished"] == 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [(MODEL, "Say something kind."), (MODEL, "Give me 3 tips"), (f"{MODEL}:chat", "Say 42")],
+)
+def test_a_message_without_a_checkable_answer_gets_one_reply_as_it_is_written(
+    server: Served, client: openai.OpenAI, model: str, message: str
+) -> None:
+    question = {"model": model, "messages": [{"role": "user", "content": message}], "seed": 1}
+    found = list(client.chat.completions.create(**question, stream=True))  # type: ignore[call-overload]
+    parts = [chunk.choices[0].delta.content or "" for chunk in found]
+    assert sum(map(bool, parts)) > 3
+    assert not any(getattr(chunk.choices[0].delta, "reasoning", None) for chunk in found)
+    assert found[-1].adascale["votes"]["finished"] == 1
+    whole = client.chat.completions.create(**question)  # type: ignore[call-overload]
+    assert whole.choices[0].message.content == "".join(parts)
+    assert "Answer:" not in "".join(parts)
+    assert server.policy.opened[-1].is_chat
+
+
+@pytest.mark.parametrize(("effort", "votes"), [("none", 1), ("low", 3)])
+def test_an_effort_that_is_asked_for_holds_for_every_message(
+    server: Served, client: openai.OpenAI, effort: str, votes: int
+) -> None:
+    found = ask(client, "Say something kind.", reasoning_effort=effort, seed=1)
+    assert found.adascale["votes"]["finished"] >= votes  # type: ignore[attr-defined]
+    assert not server.policy.opened[-1].is_chat
+
+
 @pytest.mark.parametrize("effort", ["none", "low"])
 @pytest.mark.parametrize("stop", ["boxed", ["zzz", " is"], "\n\n"])
 def test_a_stop_text_is_not_in_the_answer_streamed_or_not(
@@ -164,7 +192,7 @@ def test_an_answer_can_be_sent_back_as_it_came(server: Served, client: openai.Op
 def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert names[0] == MODEL
-    assert f"{MODEL}:high" in names
+    assert {f"{MODEL}:high", f"{MODEL}:chat"} <= set(names)
     assert client.models.retrieve(f"{MODEL}:high").owned_by == "adascale"
     with pytest.raises(openai.NotFoundError, match="is not served here"):
         client.models.retrieve("gpt-9")

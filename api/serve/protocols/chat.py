@@ -80,7 +80,7 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> ChatCompletion
         model=model,
         question=question,
         history=history,
-        effort=served.effort_of(model, body.get("reasoning_effort"), "reasoning_effort"),
+        effort=served.effort_for(question, model, body.get("reasoning_effort"), "reasoning_effort"),
         max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
         seed=body.get("seed"),
         answers=body.get("n", 1),

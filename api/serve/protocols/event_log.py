@@ -61,10 +61,10 @@ def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> As
     question = body["question"].strip()
     if not question:
         raise wrong("question", "is empty", "empty-question")
-    effort = served.effort_of(body.get("model", served.name), body.get("effort"), "effort")
+    effort = served.effort_of(body.get("model", served.name), body.get("effort"), "effort") or served.effort
     limits = Budget(body.get("max_tokens"), body.get("max_seconds"))
     return Ask(
-        Problem(id_, question),
+        Problem(id_, question, is_chat=effort == "chat"),
         strategy_of(effort),
         body.get("mode", "auto"),
         limits,

@@ -75,7 +75,7 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> MessageWriter:
         model=model,
         question=question,
         history=history,
-        effort=served.effort_of(model, effort, "thinking" if is_plain else "output_config.effort"),
+        effort=served.effort_for(question, model, effort, "thinking" if is_plain else "output_config.effort"),
         max_tokens=min(limits, default=None),
         seed=body.get("seed"),
         stop=body.get("stop_sequences", ()),

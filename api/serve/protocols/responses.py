@@ -105,7 +105,7 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> ResponseWriter
         model=model,
         question=question,
         history=history,
-        effort=served.effort_of(model, asked, "reasoning.effort"),
+        effort=served.effort_for(question, model, asked, "reasoning.effort"),
         max_tokens=body.get("max_output_tokens"),
         seed=body.get("seed"),
         stream=body.get("stream", False),

@@ -78,7 +78,7 @@ async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) ->
         if event is not None:
             record = Record.after(record, event)
             prompt.add(event)
-            part = _answer_text(text, event) if request.effort == "none" else _reasoning_line(record, event)
+            part = _reasoning_line(record, event) if request.is_searched else _answer_text(text, event)
         if not begun and not isinstance(event, SearchStarted | Warned):
             begun, spoke = True, time.monotonic()
             yield Beginning(prompt.usage)

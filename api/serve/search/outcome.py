@@ -127,7 +127,7 @@ class SearchOutcome:
 
     def _choice(self, node: NodeId) -> Choice:
         step, text = self.record.tree[node].step, self.record.tree.text(node).strip()
-        if self.request.effort != "none":
+        if self.request.is_searched:
             text = _with_answer(self.record, node, text)
         kept, stopped_at = cut_at_stop(text, self.request.stop)
         if stopped_at is None and step is not None and step.finish == "length":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
+from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Turn
@@ -14,14 +15,16 @@ from adascale.engine.types import Turn
 from ..http.errors import Refusal
 from ..http.fields import TEXT, Kind, whole, wrong
 
-ServedEffort = Effort | Literal["none"]
-"""How hard to try; with ``none`` one solution is written, token by token, and nothing is searched."""
+ServedEffort = Effort | Literal["none", "chat"]
+"""How hard to try. With ``none`` one solution is written, token by token, and nothing is searched; with
+``chat`` so is a reply that nobody can check, below no built-in prompt."""
 
 EFFORTS: Mapping[str, ServedEffort] = {
     "none": "none",
     "minimal": "none",
     **{effort: effort for effort in get_args(Effort)},
     "xhigh": "max",
+    "chat": "chat",
 }
 """The clients' names of efforts and ours."""
 
@@ -62,6 +65,11 @@ class AnswerRequest:
     stop: tuple[str, ...] = ()
     stream: bool = False
 
+    @property
+    def is_searched(self) -> bool:
+        """Whether more than one trajectory may be drawn, so that nothing is certain before the end."""
+        return self.effort not in ("none", "chat")
+
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
     """The name of a model; one that is a path goes by its file's name, which says no folder."""
@@ -75,7 +83,7 @@ class ServedModel:
     Attributes:
         name: As clients name it.
         sampling: Temperature and the other numbers of its sampler, the same for all requests.
-        effort: Where a request names none.
+        effort: Of a question for which a request names none.
     """
 
     name: str
@@ -102,10 +110,11 @@ class ServedModel:
             "seed": SEED,
         }
 
-    def effort_of(self, model: str, asked: str | None, field: str) -> ServedEffort:
-        """The effort that the model's name or a field gives.
+    def effort_for(self, message: str, model: str, asked: str | None, field: str) -> ServedEffort:
+        """The effort that the model's name or a field gives; without either it goes by the message.
 
         Args:
+            message: The last one of a conversation.
             model: One of the ``names``.
             asked: One of ``EFFORTS``.
             field: Where ``asked`` was.
@@ -113,11 +122,15 @@ class ServedModel:
         Raises:
             Refusal: the two differ.
         """
+        return self.effort_of(model, asked, field) or (self.effort if asks_for_answer(message) else "chat")
+
+    def effort_of(self, model: str, asked: str | None, field: str) -> ServedEffort | None:
+        """The effort that the model's name or a field gives, as ``effort_for``."""
         of_name = None if model == self.name else EFFORTS[model.rpartition(":")[2]]
         of_field = None if asked is None else EFFORTS[asked]
         if of_name and of_field and of_name != of_field:
             raise wrong(field, f"is {asked}, and the model's name says {of_name}")
-        return of_field or of_name or self.effort
+        return of_field or of_name
 
     @property
     def _named(self) -> Kind:

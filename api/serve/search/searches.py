@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies import ModeChoice, Strategy, strategy_named
+from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import EFFORTS
 from adascale.engine.types import Budget, Notice, Problem
 
@@ -87,7 +87,13 @@ def _public(warnings: Iterable[Notice]) -> tuple[Notice, ...]:
 
 def strategy_of(effort: ServedEffort) -> Strategy:
     """How hard to try as a strategy."""
-    return strategy_named("greedy") if effort == "none" else EFFORTS[effort]
+    match effort:
+        case "none":
+            return Greedy()
+        case "chat":
+            return Vote(samples=1)
+        case _:
+            return EFFORTS[effort]
 
 
 def lower(a: Budget, b: Budget) -> Budget:

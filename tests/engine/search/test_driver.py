@@ -103,6 +103,8 @@ def run(
     clock = itertools.count()
     if strategy == "cpff":  # one of each mode at least
         params = {**params, "samples": max(2, params["samples"])}
+    if strategy == "passing" and "modes" in params:
+        params = {**params, "modes": ("program",)}
     if strategy in ("beam", "dvts", "cpff"):
         params = {name: value for name, value in params.items() if name != "modes"}
     driver = Driver(
@@ -558,3 +560,14 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert estimates
     assert {estimate.calibrated for estimate in estimates} == {calibrated}
+
+
+@pytest.mark.parametrize("is_chat", [False, True])
+def test_no_calibration_judges_a_chat(is_chat: bool) -> None:
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), ProseAlone(), lambda: 0.0)
+    problem = replace(QUESTIONS[0], is_chat=is_chat)
+    log = [event for _, event in driver.run([problem], Settings(Vote(samples=1)))]
+    [answer] = [
+        event.estimate.calibrated for event in log if isinstance(event, StepScored) and event.node == 1
+    ]
+    assert answer is not is_chat

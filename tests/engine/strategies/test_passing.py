@@ -12,6 +12,7 @@ import cpython
 import pytest
 
 from adascale.engine.code.task import read_task
+from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -20,7 +21,7 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.allocation import chance_of_success
-from adascale.engine.types import Estimate, Execution, Problem, Step
+from adascale.engine.types import Estimate, Execution, Mode, Problem, Step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
@@ -168,3 +169,9 @@ def test_an_estimate_of_nearly_nothing_does_not_end_a_search_by_itself() -> None
     hopeless = Estimate(0.0, 0.003, 0.01, calibrated=True)
     assert chance_of_success(hopeless, 1, 15) > 0.1
     assert chance_of_success(Estimate(0.99, 0.999, 1.0, calibrated=True), 1, 1) < 0.995
+
+
+@pytest.mark.parametrize("modes", [("prose",), ("prose", "program")])
+def test_steps_of_prose_are_no_programs(modes: tuple[Mode, ...]) -> None:
+    with pytest.raises(UsageError, match="passing judges whole programs, and prose has steps"):
+        Passing(modes=modes)

@@ -68,6 +68,20 @@ def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in
     model.close()
 
 
+@pytest.mark.parametrize("own", ["", "Rhyme."])
+def test_a_message_of_a_chat_stands_below_no_prompt_but_the_users_own(tmp_path: Path, own: str) -> None:
+    model = opened(tmp_path, tiny.CHATML)
+    chat = ChatFormat(model, "Number your steps.", chat_system=own)
+    later = b"".join(map(model.piece, chat.chat_prompt("Thanks!", EARLIER))).decode()
+    above = f"{own}\n\n" if own else ""
+    assert later == (
+        f"system\n{above}Use metres.\nuser\nHow <|im_end|> far?\nassistant\n7\nuser\nThanks!\nassistant\n"
+    )
+    alone = b"".join(map(model.piece, chat.chat_prompt("Thanks!"))).decode()
+    assert alone == (f"system\n{own}\n" if own else "") + "user\nThanks!\nassistant\n"
+    model.close()
+
+
 def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_turn(tmp_path: Path) -> None:
     without = "{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"
     model = opened(tmp_path, without)
