@@ -5,6 +5,8 @@ Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8]
 Each file is a cell: one model on one set of questions (``recorded_draws``). A rule of one number (the vote of
 k; a lead of two votes among k at most) is played at every k. "At the same tokens" means mixed: in each cell
 the two k whose tokens lie around those of ``adaptive`` are played in such shares that the tokens are equal.
+Where programs were drawn too, ``adaptive`` chooses between the modes, each of them alone is a row, and so are
+the rules that read agreement of both (arXiv 2604.17433). FLOPs count every prompt that was read.
 Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000 rounds); the shares of
 a mixture are found anew in each round. ``--hot`` is a cell at another temperature, of which the vote of 16 is
 compared on the questions that both have.
@@ -20,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
-from adascale.engine.strategies import Adaptive, AdaptiveConsistency, Margin, Strategy, Vote
-from adascale.engine.strategies.adaptive import EFFORTS
+from adascale.engine.strategies import Adaptive, Margin, ProseAndProgram, Strategy, Vote
 
 from ..common import close, table
 from . import recorded_draws
@@ -30,22 +32,38 @@ from . import recorded_draws
 Array = NDArray[np.float64]
 
 ROUNDS = 2000
-RIGHT, TOKENS, SECONDS = range(3)
+RIGHT, TOKENS, SECONDS, FLOPS = range(4)
+COLUMNS = 4
 
-READ_ESTIMATES: Mapping[str, Strategy] = {"adaptive": Adaptive(), "adaptive@low": EFFORTS["low"]}
-"""Strategies that read estimates."""
+ADAPTIVE = "adaptive"
 
-READ_VOTES: Mapping[str, Strategy] = {
-    "adaptive-consistency": AdaptiveConsistency(),
-    "vote:4": Vote(4),
-    "vote:16": Vote(16),
-    "a lead of two": Margin(lead=2),
-}
-"""Strategies that read votes alone: they are played without a calibration, in a tenth of the time."""
+READ_ESTIMATES = ("adaptive@low", "best-of-n:16+n")
+"""Rules that read estimates, beside ``adaptive`` as it is; higher efforts draw more than is recorded."""
+
+READ_BOTH = ("adaptive/prose", "adaptive/program")
+"""Those that read estimates where there are programs."""
+
+READ_VOTES = (
+    "greedy",
+    "adaptive-consistency",
+    "vote:4",
+    "vote:8",
+    "vote:16",
+    "first-to:3",
+    "margin:2",
+    "esc:5",
+)
+"""Rules that read votes alone: they are played without a calibration, in a tenth of the time."""
 
 FAMILIES: Mapping[str, Sequence[Strategy]] = {
     "vote": [Vote(k) for k in range(1, 17)],
     "a lead of two": [Margin(samples=k, lead=2) for k in range(2, 17)],
+}
+FAMILIES_OF_BOTH: Mapping[str, Sequence[Strategy]] = {
+    "cpff": [ProseAndProgram(k) for k in range(2, 17)],
+    "a lead of two in both modes": [
+        Margin(samples=k, lead=2, modes=("prose", "program")) for k in range(2, 17)
+    ],
 }
 
 
@@ -58,20 +76,24 @@ class RuleComparison:
         accuracy: Mean over all questions, in [0, 1].
         tokens: Generated tokens a question.
         seconds: Of one question alone, by the recorded cost of decode steps.
+        flops: Of a question, prompts included.
         gain: Accuracy of ``adaptive`` minus that of the rule.
         gain_ci: Its 95 % interval.
         tokens_share: Tokens of ``adaptive`` over those of the rule.
         seconds_share: The same of seconds.
+        flops_share: The same of FLOPs.
     """
 
     rule: str
     accuracy: float
     tokens: float
     seconds: float
+    flops: float
     gain: float
     gain_ci: tuple[float, float]
     tokens_share: float
     seconds_share: float
+    flops_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +102,8 @@ class Cell:
 
     Attributes:
         name: Of the file.
-        results: By rule, ``[questions, 3]``: share right, tokens and seconds, means over orders.
-        families: By family, ``[numbers, questions, 3]``, ascending.
+        results: By rule, ``[questions, COLUMNS]``: share right, tokens, seconds and FLOPs, means over orders.
+        families: By family, ``[numbers, questions, COLUMNS]``, ascending.
     """
 
     name: str
@@ -95,41 +117,58 @@ class Cell:
 
 
 def play(path: Path, strategies: Mapping[str, Strategy], orders: int, **how: Path | bool) -> dict[str, Array]:
-    """``[questions, 3]`` of each strategy: share right, tokens, seconds."""
+    """``[questions, COLUMNS]`` of each strategy."""
     header, driver, problems = recorded_draws.replay_driver(path, orders, **how)  # type: ignore[arg-type]
     at = {problem.id: index for index, problem in enumerate(problems)}
-    sums = {name: np.zeros((len(problems), 3)) for name in strategies}
+    sums = {name: np.zeros((len(problems), COLUMNS)) for name in strategies}
     entries = [Contestant(name, strategy) for name, strategy in strategies.items()]
     for outcome in evaluate(driver, entries, problems, orders, header["seed"]):
         usage = outcome.usage
-        sums[outcome.entry][at[outcome.problem]] += (outcome.right, usage.generated_tokens, usage.seconds)
+        found = (outcome.right, usage.generated_tokens, usage.seconds, usage.flops)
+        sums[outcome.entry][at[outcome.problem]] += found
     return {name: total / orders for name, total in sums.items()}
 
 
 def play_cell(path: Path, orders: int) -> Cell:
     """Play everything on one file."""
-    members = {f"{family} {at}": s for family, line in FAMILIES.items() for at, s in enumerate(line)}
-    found = play(path, {**READ_VOTES, **members}, orders, calibrated=False)
-    single = {**play(path, READ_ESTIMATES, orders), **{name: found[name] for name in READ_VOTES}}
+    both = bool(recorded_draws.load(path)[0].get("programs"))
+    lines = {**FAMILIES, **(FAMILIES_OF_BOTH if both else {})}
+    members = {f"{family} {at}": s for family, line in lines.items() for at, s in enumerate(line)}
+    votes, readers = named(READ_VOTES), named((*READ_ESTIMATES, *(READ_BOTH if both else ())))
+    readers[ADAPTIVE] = Adaptive(modes=("prose", "program") if both else ("prose",))
+    found = play(path, {**votes, **members}, orders, calibrated=False)
+    single = {**play(path, readers, orders), **{name: found[name] for name in votes}}
     families = {
         family: np.stack([found[f"{family} {at}"] for at in range(len(line))])
-        for family, line in FAMILIES.items()
+        for family, line in lines.items()
     }
     return Cell(path.name.removesuffix(".jsonl.gz"), single, families)
 
 
+def named(rules: Sequence[str]) -> dict[str, Strategy]:
+    """Strategies as ``adascale eval`` names them, by these names."""
+    return {each.name: each.strategy for each in parse_contestants(",".join(rules), {})}
+
+
+def rules_of(cells: Sequence[Cell]) -> list[str]:
+    """The rows of a table: what all cells have, the families at the tokens of ``adaptive`` first."""
+    families = [f for f in cells[0].families if all(f in one.families for one in cells)]
+    singles = [r for r in cells[0].results if r != ADAPTIVE and all(r in one.results for one in cells)]
+    return [*(f"{family}=" for family in families), *singles]
+
+
 def at_tokens(family: Array, tokens: float) -> Array:
-    """``[3]`` means of the mixture of two neighbours of a family that costs ``tokens`` a question.
+    """``[COLUMNS]`` means of the mixture of two neighbours of a family that costs ``tokens`` a question.
 
     Beyond its ends the nearest member stands alone.
     """
     means = family.mean(axis=1)
     order = np.argsort(means[:, TOKENS])
-    return np.array([np.interp(tokens, means[order, TOKENS], means[order, column]) for column in range(3)])
+    return np.array([np.interp(tokens, means[order, TOKENS], column[order]) for column in means.T])
 
 
 def means(cells: Sequence[Cell], rule: str, rows: Sequence[NDArray[np.int64]]) -> Array:
-    """``[3]`` of a rule over the chosen questions of all cells, every question counting alike.
+    """``[COLUMNS]`` of a rule over the chosen questions of all cells, every question counting alike.
 
     ``FAMILY=`` is the family at the tokens of ``adaptive``, cell by cell.
     """
@@ -162,10 +201,12 @@ def compare(cells: Sequence[Cell], rules: Sequence[str]) -> list[RuleComparison]
                 float(theirs[RIGHT]),
                 float(theirs[TOKENS]),
                 float(theirs[SECONDS]),
+                float(theirs[FLOPS]),
                 float(ours[RIGHT] - theirs[RIGHT]),
                 (float(low), float(high)),
                 float(ours[TOKENS] / theirs[TOKENS]),
                 float(ours[SECONDS] / theirs[SECONDS]),
+                float(ours[FLOPS] / theirs[FLOPS]),
             )
         )
     return found
@@ -187,6 +228,7 @@ def hot_vote(cold: Path, hot: Path, orders: int) -> RuleComparison:
         (float(low), float(high)),
         float(a[TOKENS] / b[TOKENS]),
         float(a[SECONDS] / b[SECONDS]),
+        float(a[FLOPS] / b[FLOPS]),
     )
 
 
@@ -202,6 +244,7 @@ def show(title: str, ours: Array, rows: Sequence[RuleComparison]) -> None:
             "adaptive is better by",
             "of its tokens",
             "of its seconds",
+            "of its FLOPs",
         ],
         [
             [
@@ -212,6 +255,7 @@ def show(title: str, ours: Array, rows: Sequence[RuleComparison]) -> None:
                 f"{row.gain:+.3f} ({row.gain_ci[0]:+.3f} to {row.gain_ci[1]:+.3f})",
                 f"{row.tokens_share:.2f}",
                 f"{row.seconds_share:.2f}",
+                f"{row.flops_share:.2f}",
             ]
             for row in rows
         ],
@@ -225,19 +269,10 @@ def main() -> None:
     parser.add_argument("--hot", type=Path, help="a file of the first one's questions at another temperature")
     args = parser.parse_args()
     cells = [play_cell(path, args.orders) for path in args.files]
-    rules = [
-        "vote=",
-        "a lead of two=",
-        "a lead of two",
-        "vote:4",
-        "vote:16",
-        "adaptive-consistency",
-        "adaptive@low",
-    ]
     report: dict[str, object] = {}
     groups = {"pooled": cells, **{one.name: [one] for one in cells}}
     for name, group in groups.items():
-        rows = compare(group, rules)
+        rows = compare(group, rules_of(group))
         if args.hot is not None and name == cells[0].name:
             rows.append(hot_vote(args.files[0], args.hot, args.orders))
         ours = means(group, "adaptive", [np.arange(one.questions) for one in group])
@@ -245,7 +280,7 @@ def main() -> None:
         show(f"{name}, {questions} questions", ours, rows)
         report[name] = {
             "questions": questions,
-            "adaptive": dict(zip(("accuracy", "tokens", "seconds"), map(float, ours), strict=True)),
+            "adaptive": dict(zip(("accuracy", "tokens", "seconds", "flops"), map(float, ours), strict=True)),
             "rows": [asdict(row) for row in rows],
         }
     close(report)

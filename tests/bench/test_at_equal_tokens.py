@@ -11,16 +11,16 @@ from bench.evidence.at_equal_tokens import Cell, at_tokens, compare, means
 
 
 def questions(*rows: tuple[float, float]) -> Any:
-    """``[questions, 3]``: right, tokens, and as many seconds."""
-    return np.array([(right, tokens, tokens) for right, tokens in rows])
+    """``[questions, 4]``: right, tokens, and as many seconds and FLOPs."""
+    return np.array([(right, tokens, tokens, tokens) for right, tokens in rows])
 
 
 def test_a_mixture_costs_what_it_should_and_is_as_right_as_its_shares() -> None:
     family = np.stack([questions((0.0, 100.0), (1.0, 100.0)), questions((1.0, 300.0), (1.0, 300.0))])
 
-    assert at_tokens(family, 200.0) == pytest.approx([0.75, 200.0, 200.0])
-    assert at_tokens(family, 50.0) == pytest.approx([0.5, 100.0, 100.0])  # there is no cheaper one
-    assert at_tokens(family, 900.0) == pytest.approx([1.0, 300.0, 300.0])
+    assert at_tokens(family, 200.0) == pytest.approx([0.75, 200.0, 200.0, 200.0])
+    assert at_tokens(family, 50.0) == pytest.approx([0.5, 100.0, 100.0, 100.0])  # there is no cheaper one
+    assert at_tokens(family, 900.0) == pytest.approx([1.0, 300.0, 300.0, 300.0])
 
 
 def test_every_question_counts_alike_and_tokens_are_equal_cell_by_cell() -> None:
@@ -33,8 +33,8 @@ def test_every_question_counts_alike_and_tokens_are_equal_cell_by_cell() -> None
     ]
     every = [np.arange(one.questions) for one in cells]
 
-    assert means(cells, "adaptive", every) == pytest.approx([0.25, 250.0, 250.0])
-    assert means(cells, "vote=", every) == pytest.approx([0.75, 250.0, 250.0])
+    assert means(cells, "adaptive", every) == pytest.approx([0.25, 250.0, 250.0, 250.0])
+    assert means(cells, "vote=", every) == pytest.approx([0.75, 250.0, 250.0, 250.0])
 
 
 def test_a_rule_that_is_never_worse_has_no_interval_below_zero() -> None:
