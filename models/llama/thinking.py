@@ -68,7 +68,7 @@ class Thinking:
 
     Attributes:
         tags: Around a thought.
-        switch: Of the template; None where it has none that changes anything.
+        switch: Of the template; None where it has none that changes anything, or none is to be used.
         thinks: Whether to think; None leaves it to the template and the model.
         budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
     """
@@ -142,8 +142,9 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
                 slug="no-thinking",
             )
         return None
-    thinks = None if think is None else think > 0
-    return Thinking(tags, find_switch(model), thinks, THINK_TOKENS if think is None else think)
+    if think is None:
+        return Thinking(tags, None, None, THINK_TOKENS)
+    return Thinking(tags, find_switch(model), think > 0, think)
 
 
 def find_switch(model: LlamaModel) -> Switch | None:
