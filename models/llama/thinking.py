@@ -36,29 +36,51 @@ TAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
-    """A template's way to turn thinking on and off.
-
-    Attributes:
-        name: Of a variable of the template, or of the word for off at the end of a system prompt.
-    """
+class VariableSwitch:
+    """A variable of a template that turns thinking on and off."""
 
     name: str
 
     def variables(self, *, thinks: bool) -> dict[str, bool]:
         """What to render the template with."""
-        return {} if self.name.startswith("/") else {self.name: thinks}
+        return {self.name: thinks}
+
+    def words(self, *, thinks: bool) -> str:
+        """Nothing: the system prompt stays as it is."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class WordSwitch:
+    """A word behind the system prompt that turns thinking on or off.
+
+    Attributes:
+        name: The word for off, which the template looks for.
+        on: The word for on.
+    """
+
+    name: str
+    on: str
+
+    def variables(self, *, thinks: bool) -> dict[str, bool]:
+        """Nothing: the template reads the system prompt."""
+        return {}
 
     def words(self, *, thinks: bool) -> str:
         """What to append to the system prompt."""
-        if not self.name.startswith("/"):
-            return ""
-        return f" {self.name.replace('no_', '') if thinks else self.name}"
+        return f" {self.on if thinks else self.name}"
 
 
-SWITCHES = (Switch("enable_thinking"), Switch("thinking"), Switch("/no_think"))
+Switch = VariableSwitch | WordSwitch
+"""A template's way to turn thinking on and off."""
 
-_SWITCH_WORDS = ("enable_thinking", "/no_think")
+SWITCHES: tuple[Switch, ...] = (
+    VariableSwitch("enable_thinking"),
+    VariableSwitch("thinking"),
+    WordSwitch("/no_think", on="/think"),
+)
+
+_UNMISTAKABLE = ("enable_thinking", "/no_think")
 """Of the switches those whose names mean nothing else in a template."""
 
 
@@ -156,7 +178,7 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
     """What to say of prompts that open or close a thought in the place of the template."""
     if thinking.switch is not None:
         return []
-    named = next((name for name in _SWITCH_WORDS if name in (model.chat_template or "")), None)
+    named = next((name for name in _UNMISTAKABLE if name in (model.chat_template or "")), None)
     lacks = f"has a switch {named} without effect" if named else "has no switch for thinking"
     instead = "opens a thought" if thinking.thinks else "ends behind an empty thought"
     return [Notice("no-think-switch", f"the chat template of {model.name} {lacks}: the prompt {instead}")]
