@@ -198,12 +198,12 @@ def _thought_format(model: LlamaModel, thinking: Thinking, behind: str, opening:
     for tag in (thinking.tags.opening, thinking.tags.closing):
         model.spell_out(model.tokenize(tag, special=True))
     return ThoughtFormat(
-        thinking.tags.opening.encode(),
-        thinking.tags.closing.encode(),
-        thinking.is_open(behind),
-        tuple(model.tokenize(cut + opening, special=True)),
-        cut.encode(),
-        tuple(model.tokenize(f"\n\n{opening}", special=True)) if opening else (),
+        opening=thinking.tags.opening.encode(),
+        closing=thinking.tags.closing.encode(),
+        is_open=thinking.is_open(behind),
+        cut=tuple(model.tokenize(cut + opening, special=True)),
+        cut_text=cut.encode(),
+        lead=tuple(model.tokenize(f"\n\n{opening}", special=True)) if opening else (),
     )
 
 
