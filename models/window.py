@@ -8,6 +8,7 @@ from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, setting
 
 from .files.library import ModelFile
+from .llama.runtime import round_window_up
 from .llama.thinking import room_for_thoughts
 from .options import WINDOW, SessionOptions
 
@@ -51,19 +52,14 @@ def choose_window(options: SessionOptions, file: ModelFile) -> Window:
         )
     if thought and thought + _BESIDE_THOUGHT > wanted:
         raise _no_room(thought, wanted, allowed)
-    tokens = _round_up(wanted)
-    return Window(tokens, 0 if options.ctx_size else tokens - _round_up(min(WINDOW, allowed)))
+    tokens = round_window_up(wanted)
+    return Window(tokens, 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed)))
 
 
 def _no_room(thought: int, window: int, allowed: int) -> UsageError:
-    needed, room = _round_up(thought + _BESIDE_THOUGHT), max(0, window - _BESIDE_THOUGHT)
+    needed, room = round_window_up(thought + _BESIDE_THOUGHT), max(0, window - _BESIDE_THOUGHT)
     return UsageError(
         f"a thought of {thought:,} tokens leaves no room for an answer in a window of {window:,}",
         hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
         slug="think-budget",
     )
-
-
-def _round_up(tokens: int) -> int:
-    """The next multiple of 256, which llama.cpp's caches have."""
-    return -(-tokens // 256) * 256

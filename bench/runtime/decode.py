@@ -27,7 +27,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, round_window_up
 from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
 from adascale.models.options import SamplingParams
@@ -184,7 +184,7 @@ def main() -> None:
     # The bare loop never ends a branch either.
     model.is_end = lambda token: False  # type: ignore[method-assign]
     question, prompt = deep_question(model)
-    window = -(-(len(prompt) + args.tokens + 260) // 256) * 256
+    window = round_window_up(len(prompt) + args.tokens + 260)
     clock = C.llama_decode = DecodeClock()
     rows, ratios, own, reading = [], {}, {}, {}
     for branches in map(int, args.branches.split(",")):

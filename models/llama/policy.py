@@ -13,7 +13,7 @@ from ..options import SamplingParams
 from .branch import Job, Slot
 from .chat import ChatFormat
 from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_prompt
-from .runtime import FloatArray, LlamaContext, Run
+from .runtime import FloatArray, LlamaContext, Run, round_window_up
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import StepCosts
 from .thought import ThoughtProgress
@@ -113,7 +113,7 @@ class LlamaPolicy:
         raise ContextOverflowError(
             f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
             f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
-            hint=self._window_advice(-(-needed // 256) * 256),
+            hint=self._window_advice(round_window_up(needed)),
         )
 
     def _thought_reserve(self, mode: Mode) -> int:

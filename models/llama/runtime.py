@@ -48,6 +48,11 @@ _PLAIN_WINDOW = 4096
 """Largest window, in tokens, whose attention scores are worth their memory without flash attention."""
 
 
+def round_window_up(tokens: int) -> int:
+    """The next window that llama.cpp's caches have: a multiple of 256 tokens."""
+    return -(-tokens // 256) * 256
+
+
 class LlamaModel:
     """Weights and vocabulary of one GGUF file.
 
