@@ -69,7 +69,8 @@ class Growth:
             runs until its answer goes on by itself; every other step ends the branch.
         prefix: Prefix work that this batch did for the branch.
         seconds: The branch's share of the batch's time where it is known without a clock.
-        thinks: Whether the text of the unfinished step is of a thought.
+        thinks: Whether the text of the unfinished step is of a thought, or may still become its opening tag;
+            the first blanks of an answer may.
     """
 
     branch: BranchId

@@ -157,7 +157,7 @@ class BranchStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchGrew(_Event):
-    """The unfinished step of a running branch, every few tokens; ``thinks`` where it is of a thought."""
+    """The unfinished step of a running branch, every few tokens; ``thinks`` as in ``ports.Growth``."""
 
     kind: ClassVar[str] = "branch_grew"
     branch: BranchId

@@ -119,8 +119,8 @@ class Slot:
         return "part" if self.is_inside_thought else None
 
     @property
-    def thinks(self) -> bool:
-        """Whether the text may be that of a thought."""
+    def may_think(self) -> bool:
+        """Whether the text is of a thought, or so short yet that it may still become its opening tag."""
         return self.job.thought is not None and self.job.thought.place != "behind"
 
     def hold(self) -> None:

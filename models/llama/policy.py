@@ -297,7 +297,7 @@ class LlamaPolicy:
         finish = self._finish(slot, token, piece)
         text = "" if finish else slot.text.decode("utf-8", "replace")
         step = slot.take_step(finish, slot.open_part) if finish else None
-        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost(), thinks=slot.thinks)
+        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost(), thinks=slot.may_think)
 
     def _finish(self, slot: Slot, token: int, piece: bytes) -> Finish | None:
         """Why the last token ends the step; None where it goes on."""

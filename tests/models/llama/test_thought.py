@@ -15,7 +15,7 @@ import tiny
 from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFailed, SearchFinished, from_json, to_json
@@ -24,14 +24,16 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
 from adascale.engine.types import BranchId, Execution, Mode, NodeId, Problem, Step
+from adascale.models.llama.branch import Job, Slot
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.sampling import Stream, Surprise
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.llama.thinking import TAGS, Thinking, plan_thinking
-from adascale.models.llama.thought import CLOSING, MIN_STEP
+from adascale.models.llama.thought import CLOSING, MIN_STEP, ThoughtFormat, ThoughtProgress
 from adascale.models.options import SamplingParams
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
@@ -306,6 +308,28 @@ def test_a_search_that_thinks_is_the_same_when_it_is_read_from_its_trace(make: M
     growing = [event for event in log if isinstance(event, BranchGrew)]
     assert any(event.thinks and "Hmm" in event.text for event in growing)
     assert not any("Hmm" in event.text for event in growing if not event.thinks)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (("\n", "<", "think>", "Hm"), [True, True, True, True]),
+        (("\n", "<", "b>", "Hm"), [True, True, False, False]),
+        (("It", " is"), [False, False]),
+    ],
+)
+def test_text_may_be_of_a_thought_while_it_may_become_the_tag(
+    pieces: tuple[str, ...], expected: list[bool]
+) -> None:
+    form = ThoughtFormat(b"<think>", b"</think>", is_open=False, cut=(), cut_text=b"")
+    job = Job(BranchId(0), (1,), (1,), 1, Stream(0), "answer", thought=ThoughtProgress(form, 40, ()))
+    slot = Slot(job, [1], [], PrefixWork())
+    found = []
+    for piece in pieces:
+        slot.push(2, piece.encode(), Surprise(0.0, 0.0), None)
+        found.append(slot.may_think)
+    job.stream.close()
+    assert found == expected
 
 
 def test_a_question_that_leaves_no_room_for_the_thought_is_refused(make: Make) -> None:
