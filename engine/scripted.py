@@ -71,7 +71,7 @@ class ScriptedPolicy:
         prefix = PrefixWork(0, reused) if first else PrefixWork()
         run.position += 1
         if run.position < len(run.step.token_ids):
-            text, thinks = run.step.text[: run.position], run.step.thought is not None
+            text, thinks = run.step.text[: run.position], run.step.is_thought
             return Growth(branch, 1, text, None, prefix, thinks=thinks)
         done = run.step
         if done.finish != "step" or run.until == "step":

@@ -212,6 +212,11 @@ class Step:
     wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     thought: Thought | None = field(default=None, metadata=OMIT_DEFAULT)
 
+    @property
+    def is_thought(self) -> bool:
+        """Whether it is of a thought, not of the solution."""
+        return self.thought is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:

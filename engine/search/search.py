@@ -177,7 +177,7 @@ class Search:
             self._emit(Warned(notice=_THOUGHT_CUT))
         if branch.draw.mode == "prose":
             self._unscored.append(node)
-        elif growth.step.thought is None:  # no calibration knows the thoughts before a program
+        elif not growth.step.is_thought:  # no calibration knows the thoughts before a program
             self._programs.add(node, growth.step.text, branch.draw.mode)
         return ended
 
@@ -185,7 +185,7 @@ class Search:
         """Turn a completed step into a node, and find its wrong sums."""
         branch = self._running[id_]
         # In a program an equal sign is no equation, and what is wrong in a thought may be put right there.
-        has_sums = branch.draw.mode == "prose" and step.thought is None
+        has_sums = branch.draw.mode == "prose" and not step.is_thought
         if has_sums and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending

@@ -59,7 +59,7 @@ class Node:
     @property
     def is_thought(self) -> bool:
         """Whether its step is a part of a thought."""
-        return self.step is not None and self.step.thought is not None
+        return self.step is not None and self.step.is_thought
 
 
 class Tree:
@@ -134,11 +134,11 @@ class Tree:
 
     def text(self, node: NodeId) -> str:
         """The solution so far, from the first step to ``node``, without the thoughts before it."""
-        return "".join(step.text for step in self.steps(node) if step.thought is None)
+        return "".join(step.text for step in self.steps(node) if not step.is_thought)
 
     def thoughts(self, node: NodeId) -> tuple[Step, ...]:
         """Steps of the thoughts on the way to ``node``."""
-        return tuple(step for step in self.steps(node) if step.thought is not None)
+        return tuple(step for step in self.steps(node) if step.is_thought)
 
     def label(self, node: NodeId) -> str:
         """Position among siblings along the path, from 1: ``1.2.1``; empty for the root."""

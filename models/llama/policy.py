@@ -147,7 +147,7 @@ class LlamaPolicy:
             tokens += step.token_ids
             # A finished step is parked without its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
-        begun = any(step.thought is None for step in prefix.steps)
+        begun = not all(step.is_thought for step in prefix.steps)
         self._waiting.append(
             Job(
                 branch,

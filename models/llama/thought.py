@@ -72,7 +72,7 @@ class ThoughtProgress:
         if steps:
             self.place = _place_behind(steps[-1])
         self._budget = budget
-        self._tokens = sum(len(step.token_ids) for step in steps if step.thought is not None)
+        self._tokens = sum(len(step.token_ids) for step in steps if step.is_thought)
 
     def look_for_opening(self, text: bytearray) -> None:
         """Look for the opening tag at the beginning of a step's text."""

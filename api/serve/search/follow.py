@@ -141,7 +141,7 @@ class _GrowingText:
     def take(self, event: Event) -> str:
         """What an event adds."""
         match event:
-            case StepProposed() if event.step.thought is None:
+            case StepProposed() if not event.step.is_thought:
                 self._steps += event.step.text
                 text = self._steps.lstrip()
             case BranchGrew(thinks=False):

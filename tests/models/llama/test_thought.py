@@ -249,7 +249,7 @@ def test_what_follows_a_thought_is_drawn_behind_it_with_every_architecture(
         for step in steps:
             own = logprobs[at : at + len(step.token_ids)]
             at += len(step.token_ids)
-            if step.thought is None:
+            if not step.is_thought:
                 assert step.logprob == pytest.approx(sum(own), abs=2e-2)
                 checked += 1
     assert checked > 0
