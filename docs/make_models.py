@@ -9,12 +9,10 @@ import sys
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.strategies import Adaptive
 from adascale.models.calibration.artefact import load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import ModelSpec, catalog
-from adascale.models.memory import needed_bytes
-from adascale.models.options import WINDOW
+from adascale.models.memory import usual_bytes
 
 PAGE = Path(__file__).parent / "models.md"
 BEGIN, END = "<!-- begin of the table -->\n", "<!-- end of the table -->"
@@ -45,8 +43,8 @@ def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> 
     return (
         f"`{spec.name}`",
         spec.licence,
-        human_bytes(spec.size_bytes) if spec.size_bytes else "?",
-        _memory(spec),
+        _amount(spec.size_bytes),
+        _amount(usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes)),
         spec.architecture,
         "tip" if spec.state_bytes else "anywhere",
         THINKING[spec.thinking],
@@ -56,11 +54,8 @@ def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> 
     )
 
 
-def _memory(spec: ModelSpec) -> str:
-    if spec.size_bytes is None or spec.kv_bytes_per_token is None:
-        return "?"
-    per_token, states = spec.kv_bytes_per_token, spec.state_bytes
-    return human_bytes(needed_bytes(spec.size_bytes, per_token, states, WINDOW, Adaptive().branches))
+def _amount(size: int | None) -> str:
+    return "?" if size is None else human_bytes(size)
 
 
 def _calibrations() -> dict[str, list[str]]:

@@ -8,9 +8,11 @@ from typing import Literal
 
 from adascale.engine.decimals import gigabytes
 from adascale.engine.errors import MemoryOverflowError, command, setting
+from adascale.engine.strategies import Adaptive
 
 from . import machine
 from .files.gguf import GGUFInfo
+from .options import WINDOW
 
 # Above this share of the free memory a plan is tight: it works, but the system may begin to swap.
 _TIGHT = 0.9
@@ -74,11 +76,17 @@ class MemoryPlan:
         return "tight" if self.total_bytes > _TIGHT * self.available_bytes else "fits"
 
 
-def needed_bytes(
-    size_bytes: int, kv_bytes_per_token: int, state_bytes: int, window: int, sequences: int
-) -> int:
-    """What one generator takes, of which only these figures are known: see ``GGUFInfo`` and ``ModelLoad``."""
-    context = _context_bytes(kv_bytes_per_token, state_bytes, window, sequences)
+def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
+    """What one generator takes with the default window and samples; None where a figure is unknown.
+
+    Args:
+        size_bytes: Of its file, or of all parts.
+        kv_bytes_per_token: In the KV cache; a header that does not say has 0 without running states.
+        state_bytes: Running states of one sequence.
+    """
+    if size_bytes is None or kv_bytes_per_token is None or not (kv_bytes_per_token or state_bytes):
+        return None
+    context = _context_bytes(kv_bytes_per_token, state_bytes, WINDOW, Adaptive().branches)
     return size_bytes + context + _buffer_bytes(size_bytes)
 
 

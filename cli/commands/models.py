@@ -212,6 +212,8 @@ def rm(name: Name, yes: Yes = False) -> None:
 
 
 def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
+    from adascale.models.memory import usual_bytes
+
     return Entry(
         name=spec.name,
         role=spec.role,
@@ -225,7 +227,7 @@ def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
         architecture=spec.architecture or None,
         forks=_forks(spec.state_bytes) if spec.architecture else None,
         thinking=spec.thinking if spec.role == "generator" else None,
-        memory_bytes=_memory_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes),
+        memory_bytes=usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes),
         repository=spec.hub.repo,
         sources=("hub", "wheel") if spec.wheel else ("hub",),
         summary=spec.summary,
@@ -247,6 +249,7 @@ def _of_file(file: LocalFile) -> Entry:
 
 def _of_header(file: LocalFile) -> Entry:
     from adascale.models.files.gguf import read_info
+    from adascale.models.memory import usual_bytes
 
     try:
         info = read_info(file.path)
@@ -257,23 +260,12 @@ def _of_header(file: LocalFile) -> Entry:
         parameters=info.parameter_count,
         architecture=info.architecture,
         forks=_forks(info.state_bytes),
-        memory_bytes=_memory_bytes(info.size_bytes, info.kv_bytes_per_token(), info.state_bytes),
+        memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token(), info.state_bytes),
     )
 
 
 def _forks(state_bytes: int) -> str:
     return "tip" if state_bytes else "anywhere"
-
-
-def _memory_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
-    """Of ``ask`` as it is set by default; None where a figure is unknown."""
-    from adascale.engine.strategies import Adaptive
-    from adascale.models.memory import needed_bytes
-    from adascale.models.options import WINDOW
-
-    if size_bytes is None or not (kv_bytes_per_token or state_bytes):
-        return None
-    return needed_bytes(size_bytes, kv_bytes_per_token or 0, state_bytes, WINDOW, Adaptive().branches)
 
 
 def _that_fit(entries: Sequence[Entry]) -> list[Entry]:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from adascale.engine.errors import MemoryOverflowError
+from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.gguf import GGUFInfo
-from adascale.models.memory import ModelLoad, plan_memory
+from adascale.models.memory import ModelLoad, plan_memory, usual_bytes
+from adascale.models.options import WINDOW
 
 GB = 10**9
 # 28 layers x 2 heads x (128 + 128) x 2 bytes = 28,672 bytes a token.
@@ -50,6 +52,30 @@ def test_a_model_that_judges_itself_is_counted_once() -> None:
 
 def test_big_models_get_bigger_buffers() -> None:
     assert plan_memory([ModelLoad("prm", LARGE, 512, 1)], available=8 * GB).buffer_bytes == 470_000_000
+
+
+@pytest.mark.parametrize(
+    ("figures", "is_known"),
+    [
+        ((GB, 28_672, 0), True),
+        ((GB, 12_288, 20_000_000), True),
+        ((GB, 0, 20_000_000), True),  # layers with running states alone
+        ((GB, 0, 0), False),  # a header that does not say
+        ((GB, None, 0), False),
+        ((GB, None, 20_000_000), False),
+        ((None, 28_672, 0), False),
+    ],
+)
+def test_usual_memory_is_known_where_all_its_figures_are(
+    figures: tuple[int | None, int | None, int], is_known: bool
+) -> None:
+    assert (usual_bytes(*figures) is not None) == is_known
+
+
+def test_usual_memory_is_that_of_the_default_plan() -> None:
+    load = ModelLoad("generator", SMALL, WINDOW, Adaptive().branches)
+    needed = plan_memory([load], available=8 * GB).total_bytes
+    assert usual_bytes(SMALL.size_bytes, SMALL.kv_bytes_per_token(), 0) == needed
 
 
 def test_over_nine_tenths_is_tight() -> None:
