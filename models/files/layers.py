@@ -31,7 +31,7 @@ def kv_values(header: GGUFHeader) -> int:
     per_layer = header.values.get(f"{attention}.head_count_kv")
     slides = header.values.get(f"{attention}.sliding_window_pattern")
     if not isinstance(per_layer, list) and not isinstance(slides, list):
-        return heads * (layers // (header.number(f"{arch}.full_attention_interval") or 1)) * (key + value)
+        return heads * _layers_with_attention(header, layers) * (key + value)
     counts = per_layer if isinstance(per_layer, list) else repeat(heads, layers)
     windows = slides if isinstance(slides, list) else repeat(0, layers)
     own = islice(zip(counts, windows, strict=False), layers)
@@ -52,14 +52,16 @@ def state_bytes(header: GGUFHeader) -> int:
     else:
         taps = max(0, header.number(f"{arch}.shortconv.l_cache") - 1)
         values = taps * header.number(f"{arch}.embedding_length")
-    return _recurrent_layers(header, arch) * values * _STATE_VALUE_BYTES
+    layers = header.number(f"{arch}.block_count")
+    # Where all have attention too, as in Falcon-H1, all have a state.
+    with_state = layers - _layers_with_attention(header, layers) or layers
+    return with_state * values * _STATE_VALUE_BYTES
 
 
-def _recurrent_layers(header: GGUFHeader, arch: str) -> int:
-    """Layers with a running state, where there are such layers: all that have no attention, or else all."""
-    layers, interval = header.number(f"{arch}.block_count"), header.number(f"{arch}.full_attention_interval")
+def _layers_with_attention(header: GGUFHeader, layers: int) -> int:
+    """How many of the first ``layers`` have attention, by their numbers of heads or by their interval."""
+    arch = header.text("general.architecture")
     per_layer = header.values.get(f"{arch}.attention.head_count_kv")
-    without_attention = per_layer.count(0) if isinstance(per_layer, list) else 0
-    if interval:
-        without_attention = layers - layers // interval
-    return without_attention or layers
+    if isinstance(per_layer, list):
+        return sum(heads > 0 for heads in per_layer[:layers])
+    return layers // (header.number(f"{arch}.full_attention_interval") or 1)
