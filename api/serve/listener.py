@@ -42,7 +42,7 @@ class _PatientProtocol(H11Protocol):
     uvicorn would wait for ever.
     """
 
-    _timer: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -56,14 +56,15 @@ class _PatientProtocol(H11Protocol):
         """Wait for the rest of a head that has begun, and no longer for one that is whole."""
         super().data_received(data)
         if not self._awaits_client:
-            self._stop_timer()
-        elif self._timer is None:
+            _cancel(self._head_timer)
+            self._head_timer = None
+        elif self._head_timer is None:
             self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._stop_timer()
-        self._stop_write_timer()
+        _cancel(self._head_timer)
+        _cancel(self._write_timer)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -73,7 +74,7 @@ class _PatientProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         """Wait no longer: it has read."""
-        self._stop_write_timer()
+        _cancel(self._write_timer)
         super().resume_writing()
 
     @property
@@ -83,22 +84,18 @@ class _PatientProtocol(H11Protocol):
         return answered and self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
 
     def _wait_for_head(self) -> None:
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._close_late)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_late)
 
     def _close_late(self) -> None:
-        self._timer = None
+        self._head_timer = None
         if self._awaits_client and not self.transport.is_closing():
             self.transport.close()
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    """Stop a timer where there is one; one that has acted stays as it is."""
+    if timer is not None:
+        timer.cancel()
 
 
 class Listener(uvicorn.Server):
