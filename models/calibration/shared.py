@@ -14,13 +14,12 @@ from tempfile import TemporaryDirectory
 from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError
 
 from ..files import hub
-from ..files.reference import RemoteFile
+from ..files.reference import REPOSITORY, RemoteFile
 from ..storage import atomic_write
 from .artefact import SUFFIX, Artefact, load_artefact
 from .installed import pulled_folder
 
-_NAME = r"[A-Za-z0-9][\w.-]*"
-_REFERENCE = re.compile(rf"hf:(?P<repo>{_NAME}/{_NAME})(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
+_REFERENCE = re.compile(rf"hf:(?P<repo>{REPOSITORY})(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
 
 _LARGEST_BYTES = 64_000_000
 """Those that ship have 2 MB at most."""

@@ -22,9 +22,12 @@ from .split import Part
 from .validation import is_file_name, is_one_name
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
+REPOSITORY = f"{_NAME}/{_NAME}"
+"""A repository of the Hub, as a regular expression."""
+
 _HUB = re.compile(
     rf"""(?P<prefix>hf:(?://)?|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)?
-    (?P<repo>{_NAME}/{_NAME})
+    (?P<repo>{REPOSITORY})
     (?:@(?P<at>[\w.-]+)|/(?:resolve|blob|tree)/(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
     (?:\?[^:]*)?
     (?::(?P<quant>[^/]+))?/?""",
