@@ -81,13 +81,17 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 def parse_count(option: str, text: object) -> int:
     """``1500``, ``8k`` or ``1.5m`` as a positive integer."""
-    match = _COUNT.fullmatch(str(text).strip())
-    value = int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
-    if value <= 0:
+    if (value := _count(str(text))) <= 0:
         raise UsageError(
             f'{option} "{excerpt(str(text), 40)}" is not a number of tokens', hint=f"for example {option} 8k"
         )
     return value
+
+
+def _count(text: str) -> int:
+    """The integer; 0 where the text is none."""
+    match = _COUNT.fullmatch(text.strip())
+    return int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
 
 
 def parse_duration(option: str, text: object) -> float:
@@ -106,11 +110,11 @@ def parse_think(text: object) -> int | None:
     text = str(text).strip()
     if text in (words := {"off": 0, "0": 0, "on": THINK_TOKENS, "auto": None}):
         return words[text]
-    if not _COUNT.fullmatch(text):
+    if (tokens := _count(text)) <= 0:
         raise UsageError(
             f'--think "{excerpt(text, 40)}" is not off, on, auto or a number of tokens', hint="--think 1024"
         )
-    return parse_count("--think", text)
+    return tokens
 
 
 def parse_gpu_layers(text: object) -> int | None:

@@ -100,7 +100,7 @@ def test_thinking_is_a_word_or_a_number(
     assert "think" in SETTINGS
 
 
-@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2"])
+@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "0.1", "0k"])
 def test_thinking_that_is_neither_is_refused(typed: str) -> None:
     with pytest.raises(UsageError, match="is not off, on, auto or a number of tokens"):
         parsed(AskOptions, "--think", typed)
