@@ -269,6 +269,8 @@ class Session:
         self._check_memory(files, chosen)
         model = self._load_model(files.generator)
         thinking = plan_thinking(model, options.think)
+        if growth := chosen.describe_growth(model.info.kv_bytes_per_token(), options.branches):
+            self._reporting.status(growth)
         chats: Mapping[Mode, ChatFormat] = {
             "prose": ChatFormat(
                 model,
@@ -357,8 +359,6 @@ class Session:
             own = generator.info if prm.path == generator.path else prm.info
             loads.append(ModelLoad("PRM", own, _prm_window(prm, window.tokens), 1))
         plan_memory(loads, force=self._options.force, thought=window.thought)
-        if growth := window.describe_growth(generator.info.kv_bytes_per_token(), branches):
-            self._reporting.status(growth)
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"

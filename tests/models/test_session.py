@@ -122,9 +122,15 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
     assert any(text.startswith("Context of ") for text in said) == (think != 0)
 
 
-def test_thoughts_of_a_model_that_has_none_are_refused(chain_gguf: Path) -> None:
+def test_thoughts_of_a_model_that_has_none_are_refused_before_anything_is_said_of_them(
+    tmp_path: Path, chain_gguf: Path
+) -> None:
+    said: list[str] = []
+    options = SessionOptions(str(tiny.write_chain(tmp_path / "chain.gguf", context=8192)), think=64)
     with pytest.raises(UsageError, match="is no model that thinks"):
-        Session(SessionOptions(str(chain_gguf), think=64)).__enter__()
+        Session(options, Reporting(status=said.append)).__enter__()
+    assert said
+    assert not any(text.startswith("Context of ") for text in said)
     with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
         assert session.window == 2048
         assert session.thinking is None
