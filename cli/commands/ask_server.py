@@ -61,7 +61,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
 
         search, server = options.search, options.server
         assert server.url is not None, "asked where a server was chosen"
-        key = None if server.api_key is None else read_api_key(server.api_key)
+        key = None if server.api_key is None else read_api_key(server.api_key, "ADASCALE_API_KEY")
         remote = RemoteSearch(server.url, key, __version__, status)
         asked = RemoteQuestion(
             question,

@@ -98,7 +98,7 @@ def _key(options: ServeOptions) -> str | None:
         UsageError: the file cannot be read, or its key is none.
     """
     key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
-    return None if key is None else read_api_key(key)
+    return None if key is None else read_api_key(key, "--api-key-file FILE")
 
 
 def _is_loopback(host: str) -> bool:

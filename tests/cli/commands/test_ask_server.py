@@ -140,6 +140,8 @@ def test_a_server_with_a_key_wants_it(env: dict[str, str]) -> None:
         )
         env["ADASCALE_API_KEY"] = "schlüssel"
         assert "no HTTP header carries" in ask(env, server.url).stderr
+        env["ADASCALE_API_KEY"] = " "
+        assert "hint: ADASCALE_API_KEY with a key in it" in ask(env, server.url).stderr
         env["ADASCALE_API_KEY"] = "sesame\n"
         assert ask(env, server.url).returncode == 0
 

@@ -158,7 +158,9 @@ def test_another_address_than_loopback_needs_a_key(home: Home, tmp_path: Path) -
     assert "error[no-api-key]" in said
     assert "--api-key-file" in said
     (tmp_path / "key.txt").write_text("\n")
-    assert "the API key is empty" in refused(home, "--api-key-file", str(tmp_path / "key.txt"))
+    said = refused(home, "--api-key-file", str(tmp_path / "key.txt"))
+    assert "the API key is empty" in said
+    assert "hint: --api-key-file FILE with a key in it" in said
     assert "cannot read" in refused(home, "--api-key-file", str(tmp_path / "none.txt"))
     assert "no HTTP header carries" in refused(home, ADASCALE_API_KEY="schlüssel")
 
