@@ -11,7 +11,7 @@ from adascale.engine.errors import MemoryOverflowError, command, setting
 from adascale.engine.strategies import Adaptive
 
 from . import machine
-from .files.gguf import GGUFInfo
+from .files.gguf.info import GGUFInfo
 from .options import WINDOW
 
 # Above this share of the free memory a plan is tight: it works, but the system may begin to swap.

@@ -28,8 +28,8 @@ from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, des
 from .calibration.installed import InstalledCalibrations
 from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
-from .files.checksum import file_sha256
 from .files.library import ModelFile, resolve
+from .files.local.checksum import file_sha256
 from .llama import stepcost
 from .llama.chat import ChatFormat
 from .llama.native import AbortFlag, layers_to_offload, log_to

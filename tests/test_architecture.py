@@ -53,10 +53,15 @@ def test_dependencies_point_inward(folder: str) -> None:
 ROOMS = {
     "cli": ("terminal", "disk", "report", "render", "export", "options", "commands"),
     "api/serve": ("page", "http", "search", "protocols", "mcp"),
+    "models/files": ("gguf", "local", "sources"),
 }
 """Rooms of a folder; each may need those before it."""
 
-BESIDE_ROOMS = {"commands": {"exit_codes", "open_models"}}
+BESIDE_ROOMS = {
+    "commands": {"exit_codes", "open_models"},
+    "local": {"progress", "reference", "validation"},
+    "sources": {"catalog", "progress", "reference", "validation"},
+}
 """Files beside the rooms that a room needs too."""
 
 

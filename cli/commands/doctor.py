@@ -143,7 +143,7 @@ def _gpu() -> Finding:
 
 def _memory(name: str) -> Finding:
     """Whether ``ask`` with its default context and samples fits into memory."""
-    from adascale.models.files import gguf
+    from adascale.models.files.gguf.info import read_info
     from adascale.models.files.library import locate
     from adascale.models.memory import ModelLoad, plan_memory
     from adascale.models.options import WINDOW
@@ -154,7 +154,7 @@ def _memory(name: str) -> Finding:
     said = f"{free} free ({inside}), {cores} cores"
     found = locate(name)
     try:
-        info = None if found is None else gguf.read_info(found.path)
+        info = None if found is None else read_info(found.path)
     except ModelError:  # the check of the generator says what is wrong with it
         info = None
     if info is None:
@@ -171,9 +171,9 @@ def _memory(name: str) -> Finding:
 
 def _disk(name: str) -> Finding:
     """Whether a model that is still to be fetched fits on the disk."""
-    from adascale.models.files.cache import cache_dir
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import locate
+    from adascale.models.files.local.cache import cache_dir
 
     free, spec = machine.free_disk_bytes(cache_dir()), catalog().get(name)
     said = f"{human_bytes(free)} free in {short_path(cache_dir())}"
@@ -185,7 +185,7 @@ def _disk(name: str) -> Finding:
 
 def _generator(name: str) -> Finding:
     """Whether the model is on this machine and is a whole GGUF."""
-    from adascale.models.files import gguf
+    from adascale.models.files.gguf.info import read_info
     from adascale.models.files.library import locate
 
     found = locate(name)
@@ -196,7 +196,7 @@ def _generator(name: str) -> Finding:
             f"{name} is not on this machine; ask fetches it",
             f"adascale models pull {name}",
         )
-    gguf.read_info(found.path)
+    read_info(found.path)
     return Finding("generator", "ok", f"{name} ({human_bytes(found.size_bytes)}) at {short_path(found.path)}")
 
 
@@ -250,7 +250,7 @@ def _programs() -> Finding:
 
 def _network() -> Finding:
     """Models come from the Hub; those of the catalogue from the package index too."""
-    from adascale.models.files import hub
+    from adascale.models.files.sources import hub
 
     try:
         hub.check_reachable()
@@ -262,7 +262,7 @@ def _network() -> Finding:
 def _package_index() -> str:
     """Whether the package index offers the built-in models, in words."""
     from adascale.models.files.catalog import catalog
-    from adascale.models.files.package_index import PackageIndex, index_settings
+    from adascale.models.files.sources.package_index import PackageIndex, index_settings
 
     wheel = catalog()[DEFAULT_GENERATOR].wheel
     assert wheel is not None

@@ -18,7 +18,7 @@ from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.gguf import GGUFInfo
+    from adascale.models.files.gguf.info import GGUFInfo
     from adascale.models.files.library import LocalFile
 
 SCHEMA = "adascale.model/1"
@@ -120,7 +120,7 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
 
     adascale models show qwen2.5-coder-1.5b
     """
-    from adascale.models.files.gguf import read_info
+    from adascale.models.files.gguf.info import read_info
     from adascale.models.files.library import locate
     from adascale.models.files.reference import ModelReference, parse
 
@@ -181,8 +181,8 @@ def path(
 
     llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
     """
-    from adascale.models.files.cache import cache_dir
     from adascale.models.files.library import locate
+    from adascale.models.files.local.cache import cache_dir
 
     file = locate(name) if name is not None else None
     if name is not None and file is None:
@@ -248,7 +248,7 @@ def _of_file(file: LocalFile) -> Entry:
 
 
 def _of_header(file: LocalFile) -> Entry:
-    from adascale.models.files.gguf import read_info
+    from adascale.models.files.gguf.info import read_info
     from adascale.models.memory import usual_bytes
 
     try:

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError
 
-from ..files import hub
 from ..files.reference import REPOSITORY, RemoteFile
+from ..files.sources import hub
 from ..storage import atomic_write
 from .artefact import SUFFIX, Artefact, load_artefact
 from .installed import pulled_folder

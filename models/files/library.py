@@ -26,13 +26,14 @@ from adascale.engine.errors import (
     command,
 )
 
-from . import cache, download, hub, stores
 from .catalog import ModelSpec, catalog
-from .checksum import check_sha256, file_sha256
-from .gguf import GGUFInfo, read_info
+from .gguf.info import GGUFInfo, read_info
+from .gguf.split import parts_of
+from .local import cache, stores
+from .local.checksum import check_sha256, file_sha256
 from .progress import Confirm, Report, Source, Transfer
 from .reference import ModelReference, StoreReference, choose_file, model_files, parse, quant_of
-from .split import parts_of
+from .sources import download, hub
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from adascale.engine.errors import ModelNotFoundError, command
 
 from .catalog import ModelSpec, catalog
-from .split import Part
+from .gguf.split import Part
 from .validation import is_file_name, is_one_name
 
 _NAME = r"[A-Za-z0-9][\w.-]*"

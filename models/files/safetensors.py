@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 
 from ..storage import atomic_write
-from . import hub
 from .catalog import HubRef
+from .sources import hub
 from .validation import is_file_name, quote
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
 
 def _remote(ref: HubRef, file: str) -> Read:
     """Reads ranges of a file on the Hub; the empty range stands for the whole file."""
-    from . import http
+    from .sources import http
 
     url = hub.file_url(ref.repo, file, ref.revision)
 

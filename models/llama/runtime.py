@@ -32,8 +32,9 @@ from adascale.engine.errors import (
     setting,
 )
 
-from ..files.gguf import GGUFInfo, explain_load_failure, read_info
+from ..files.gguf.info import GGUFInfo, read_info
 from . import native
+from .failures import explain_load_failure
 
 FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from adascale.engine.errors import AdascaleError, UsageError
 
-from ..files import hub
 from ..files.catalog import HubRef
-from ..files.gguf import names_of
+from ..files.gguf.info import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
+from ..files.sources import hub
 from ..llama.chat import render
 from ..llama.runtime import LlamaModel
 from ..storage import cache_folder

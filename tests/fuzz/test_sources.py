@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from loopback import Server, serving
 from mutations import encode_json, mutated_bytes, mutated_json
 
-from adascale.models.files import http, library, reference
+from adascale.models.files import library, reference
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
+from adascale.models.files.sources import http
 
 from .conftest import Fuzz, refused
 

@@ -7,7 +7,7 @@ import pytest
 from adascale.engine.errors import MemoryOverflowError
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
-from adascale.models.files.gguf import GGUFInfo
+from adascale.models.files.gguf.info import GGUFInfo
 from adascale.models.memory import ModelLoad, plan_memory, usual_bytes
 from adascale.models.options import WINDOW
 

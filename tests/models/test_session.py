@@ -17,7 +17,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Mode
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
-from adascale.models.files.gguf import GGUFHeader
+from adascale.models.files.gguf.header import GGUFHeader
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
 from adascale.models.session import OpenSession, Session

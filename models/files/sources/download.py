@@ -17,11 +17,12 @@ from adascale.engine.errors import (
     is_disk_full,
 )
 
-from .. import machine
-from . import cache, hub, wheels
-from .checksum import check_sha256, remember
-from .progress import Confirm, DownloadPlan, Report, Source
-from .reference import ModelReference, RemoteFile
+from ... import machine
+from ..local import cache
+from ..local.checksum import check_sha256, remember
+from ..progress import Confirm, DownloadPlan, Report, Source
+from ..reference import ModelReference, RemoteFile
+from . import hub, wheels
 
 Download = Callable[[RemoteFile, Path, Report], Path]
 """Fetches a file into a staging folder; returns its path there, not yet verified."""

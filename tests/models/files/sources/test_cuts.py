@@ -1,6 +1,6 @@
 """Downloads cut at random places, once or every time: no run uses a byte that was not verified.
 
-``pytest tests/models/files/test_cuts.py --cuts 50`` cuts each source fifty times.
+``pytest tests/models/files/sources/test_cuts.py --cuts 50`` cuts each source fifty times.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from faults import broken
 from hub import COMMIT
 
 from adascale.engine.errors import ModelError
-from adascale.models.files import http
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate, remove, resolve
+from adascale.models.files.sources import http
 
 Publish = Callable[..., None]
 

@@ -12,9 +12,9 @@ import pytest
 import tiny
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files.gguf import read_info
+from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf.split import Part
 from adascale.models.files.library import installed_models, remove, resolve
-from adascale.models.files.split import Part
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel

@@ -12,10 +12,10 @@ import pytest
 from hub import COMMIT
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
-from adascale.models.files import cache
 from adascale.models.files.catalog import HubRef, ModelSpec
-from adascale.models.files.checksum import check_sha256
 from adascale.models.files.library import locate, resolve
+from adascale.models.files.local import cache
+from adascale.models.files.local.checksum import check_sha256
 from adascale.models.files.reference import RemoteFile
 from adascale.models.files.safetensors import read_remote
 

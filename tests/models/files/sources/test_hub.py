@@ -14,10 +14,10 @@ import pytest
 from hub import COMMIT
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
-from adascale.models.files import http, hub
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import resolve
 from adascale.models.files.progress import DownloadPlan, Transfer
+from adascale.models.files.sources import http, hub
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError, command
 
-from ..storage import atomic_write, cache_folder, read_json
-from .progress import Report, Transfer
-from .validation import is_sha256, quote
+from ...storage import atomic_write, cache_folder, read_json
+from ..progress import Report, Transfer
+from ..validation import is_sha256, quote
 
 _CHUNK = 1 << 22
 

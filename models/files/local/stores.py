@@ -14,10 +14,10 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelNotFoundError, command
 
-from ..storage import read_json
+from ...storage import read_json
+from ..reference import Store, StoreReference, choose_file, model_files, quant_of
+from ..validation import is_file_name
 from . import ollama
-from .reference import Store, StoreReference, choose_file, model_files, quant_of
-from .validation import is_file_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
-from adascale.models.files import ollama
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import fetch_again, installed_models, locate, remove, resolve
+from adascale.models.files.local import ollama
 
 MODEL = "application/vnd.ollama.image.model"
 

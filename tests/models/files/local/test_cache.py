@@ -9,9 +9,9 @@ import pytest
 from filelock import FileLock, Timeout
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
-from adascale.models.files import cache
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import installed_models, locate, remove, resolve
+from adascale.models.files.local import cache
 from adascale.models.files.reference import ModelReference, RemoteFile
 
 New = Callable[..., ModelSpec]

@@ -20,7 +20,7 @@ import httpx2
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
-from .validation import quote
+from ..validation import quote
 
 Request = Callable[[dict[str, str]], AbstractContextManager[httpx2.Response]]
 """Sends one GET request with these headers beside its own; the body of its answer is not read yet."""

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files import hub, package_index
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import resolve
-from adascale.models.files.package_index import index_settings
+from adascale.models.files.sources import hub, package_index
+from adascale.models.files.sources.package_index import index_settings
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

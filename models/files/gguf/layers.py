@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from itertools import islice, repeat
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .gguf import GGUFHeader
+from .header import GGUFHeader
 
 _STATE_VALUE_BYTES = 4
 """llama.cpp keeps running states as 32-bit numbers."""

@@ -14,11 +14,11 @@ from faults import Fault, broken, closed, drip, endless, refusal
 from hub import COMMIT
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files import http
 from adascale.models.files.catalog import HubRef, ModelSpec
 from adascale.models.files.library import fetch_again, locate, resolve
 from adascale.models.files.progress import Transfer
 from adascale.models.files.safetensors import read_remote
+from adascale.models.files.sources import http
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

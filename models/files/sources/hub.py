@@ -30,11 +30,11 @@ from adascale.engine.errors import (
     setting,
 )
 
-from .cache import HUB_PART
-from .progress import Report, Transfer
-from .reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
-from .split import Part
-from .validation import is_commit, is_file_name, is_sha256, is_size, quote
+from ..gguf.split import Part
+from ..local.cache import HUB_PART
+from ..progress import Report, Transfer
+from ..reference import ModelReference, RemoteFile, choose_file, model_files, quant_of
+from ..validation import is_commit, is_file_name, is_sha256, is_size, quote
 
 if TYPE_CHECKING:
     import httpx2

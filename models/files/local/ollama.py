@@ -15,8 +15,8 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, excerpt
 
-from ..storage import read_json
-from .validation import is_file_name, is_sha256
+from ...storage import read_json
+from ..validation import is_file_name, is_sha256
 
 _REGISTRY, _LIBRARY, _TAG = "registry.ollama.ai", "library", "latest"
 _MODEL_LAYER = "application/vnd.ollama.image.model"

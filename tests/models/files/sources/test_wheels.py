@@ -16,10 +16,10 @@ import pytest
 
 from adascale.engine.errors import DiskFullError, ModelCorruptError, ModelUnavailableError
 from adascale.models import machine
-from adascale.models.files import wheels
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import resolve
 from adascale.models.files.progress import DownloadPlan, Transfer
+from adascale.models.files.sources import wheels
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -97,7 +97,7 @@ def test_huggingface_hub_sees_the_file_too(
 ) -> None:
     from huggingface_hub import try_to_load_from_cache
 
-    from adascale.models.files.cache import cache_dir
+    from adascale.models.files.local.cache import cache_dir
 
     spec = catalogue(new_spec(gguf, packages=1))
     index(spec, gguf)

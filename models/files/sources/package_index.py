@@ -27,8 +27,8 @@ from unearth.fetchers import PyPIClient
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelUnavailableError, combined_error
 
+from ..validation import is_sha256, quote
 from . import http
-from .validation import is_sha256, quote
 
 _PUBLIC = "https://pypi.org/simple"
 _SYSTEM_FILES = (Path("/Library/Application Support/pip/pip.conf"), Path("/etc/pip.conf"))

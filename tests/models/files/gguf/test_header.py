@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError, ModelNotFoundError
-from adascale.models.files.gguf import explain_load_failure, read_info
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
+from adascale.models.files.gguf.info import read_info
 
 Make = Callable[..., bytes]
 
@@ -232,54 +232,3 @@ def test_a_word_beyond_all_lengths_is_a_torn_header(tmp_path: Path) -> None:
 def test_an_architecture_is_shown_in_part(tmp_path: Path) -> None:
     long = header(field("general.architecture", STRING, text("x\x1b" * 50_000)))
     assert read_info(write(tmp_path, long)).architecture == "x\\x1b" * 30 + "..."
-
-
-@pytest.mark.parametrize(
-    ("line", "kind", "words"),
-    [
-        (
-            "llama_model_load: error loading model architecture: unknown model architecture: 'foo'",
-            ModelCorruptError,
-            'm.gguf uses the architecture "foo" that this llama.cpp does not know',
-        ),
-        (
-            "gguf_init_from_reader: invalid magic characters: '<!DO'",
-            ModelCorruptError,
-            "m.gguf is not a GGUF file",
-        ),
-        ("gguf_init: failed to read magic", ModelCorruptError, "m.gguf is not a GGUF file"),
-        (
-            "tensor 'x' data is not within the file bounds, model is corrupted or incomplete",
-            ModelCorruptError,
-            "m.gguf is incomplete",
-        ),
-        (
-            "this GGUF file is version 99 but this software only supports up to version 3",
-            ModelCorruptError,
-            "m.gguf is GGUF version 99; this llama.cpp reads up to 3",
-        ),
-        ("unable to allocate CPU buffer", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
-        ("failed to allocate buffer for kv cache", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
-        ("something new", ModelError, "llama.cpp cannot load m.gguf"),
-    ],
-)
-def test_load_failures_are_explained(line: str, kind: type[Exception], words: str) -> None:
-    error = explain_load_failure(["loaded meta data", line], "m.gguf")
-    assert type(error) is kind
-    assert error.message == words
-    if kind is not ModelCorruptError:
-        assert line in error.facts
-
-
-def test_the_cause_of_a_failed_load_is_among_the_facts() -> None:
-    said = [
-        "llama_model_loader: loaded meta data",
-        "gguf_init_from_reader: duplicate key 'general.name' for tensors 1 and 2",
-        "gguf_init_from_reader: failed to read key-value pairs",
-        "llama_model_load: error loading model: failed to load model from " + "x" * 1000,
-        "llama_model_load_from_file_impl: failed to load model",
-    ]
-    facts = explain_load_failure(said, "m.gguf").facts
-    assert facts[0] == said[1]
-    assert len(facts) == 4
-    assert max(map(len, facts)) < 210

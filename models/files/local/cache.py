@@ -23,10 +23,10 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
-from ..storage import atomic_write
-from .progress import Report, Transfer
-from .reference import RemoteFile
-from .validation import is_commit, is_file_name, is_one_name, is_sha256, quote
+from ...storage import atomic_write
+from ..progress import Report, Transfer
+from ..reference import RemoteFile
+from ..validation import is_commit, is_file_name, is_one_name, is_sha256, quote
 
 _STAGING = ".adascale"
 

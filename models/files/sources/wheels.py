@@ -17,11 +17,11 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
-from ..storage import atomic_write, read_json
-from .cache import WHEEL_RECORD
-from .catalog import WheelRef
-from .progress import Report, Transfer
-from .reference import RemoteFile
+from ...storage import atomic_write, read_json
+from ..catalog import WheelRef
+from ..local.cache import WHEEL_RECORD
+from ..progress import Report, Transfer
+from ..reference import RemoteFile
 
 # What a wheel has besides its part of the model.
 _OVERHEAD_BYTES = 1_000_000

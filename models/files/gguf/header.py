@@ -1,4 +1,4 @@
-"""What a GGUF file says about itself, read in milliseconds and without llama.cpp.
+"""The header of a GGUF, read in milliseconds and without llama.cpp.
 
 llama.cpp answers every broken file with "failed to load model". Reading the header first gives the
 cause, and tells a torn download from a whole one: each tensor's end must lie inside the file.
@@ -8,37 +8,17 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 from __future__ import annotations
 
 import mmap
-import re
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil, prod
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import (
-    MemoryOverflowError,
-    ModelCorruptError,
-    ModelError,
-    ModelNotFoundError,
-    excerpt,
-    setting,
-)
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, excerpt
 
-from . import layers
 from .split import parts_of
 
 NEWEST_VERSION = 3
-_TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
-
-# general.file_type, from llama.h (llama_ftype).
-_FILE_TYPES = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
-    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
-    19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL",
-    26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16",
-    36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4", 39: "NVFP4",
-}  # fmt: skip
+TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
 
 Scalar = str | int | float | bool
 
@@ -69,41 +49,10 @@ _BLOCKS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class GGUFInfo:
-    """The facts of one model file; counts are 0 and texts empty where the file does not say.
+def read_header(path: Path) -> GGUFHeader:
+    """The header of a model's first part, with the tensors and the size of all parts.
 
-    Attributes:
-        architecture: As it can be shown, whatever the file has there.
-        kv_values: Numbers that a token leaves in the KV cache, over all layers.
-        state_bytes: Running states of one sequence, of the layers that have them.
-        parameter_count: Sum of the elements of all tensors.
-        active_parameters: Those that one token is multiplied by: no table that it is looked up in, unless the
-            input embedding is the output matrix too, and of a mixture's experts only as many as are in use.
-        file_type: Quantization by name, such as ``Q4_K_M``.
-        size_bytes: Size of the file, or of all parts, about what the weights take in memory.
-    """
-
-    architecture: str
-    name: str
-    context_length: int
-    block_count: int
-    kv_values: int
-    state_bytes: int
-    vocab_size: int
-    chat_template: str
-    parameter_count: int
-    active_parameters: int
-    file_type: str
-    size_bytes: int
-
-    def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
-        """Bytes one token takes in the KV cache, over all layers (2 bytes a value: f16)."""
-        return self.kv_values * bytes_per_value
-
-
-def read_info(path: Path) -> GGUFInfo:
-    """Read the header of a GGUF, and make sure that the file is one that llama.cpp can read, and whole.
+    The file is then one that llama.cpp can read, and whole.
 
     Args:
         path: The file; of a model in several parts the first.
@@ -112,92 +61,7 @@ def read_info(path: Path) -> GGUFInfo:
         ModelNotFoundError: There is no such file.
         ModelCorruptError: It is something else, too new or torn, or a part is missing.
     """
-    header = _read_parts(path)
-    arch = header.text("general.architecture")
-    file_type = header.number("general.file_type", -1)
-    return GGUFInfo(
-        architecture=excerpt(arch, 60),
-        name=header.text("general.name"),
-        context_length=header.number(f"{arch}.context_length"),
-        block_count=header.number(f"{arch}.block_count"),
-        kv_values=layers.kv_values(header),
-        state_bytes=layers.state_bytes(header),
-        vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
-        chat_template=header.text("tokenizer.chat_template"),
-        parameter_count=sum(header.elements.values()),
-        active_parameters=_active_parameters(header),
-        file_type=_FILE_TYPES.get(file_type, f"type {file_type}" if file_type >= 0 else ""),
-        size_bytes=header.size_bytes,
-    )
-
-
-# Tensors with one row per token or position, of which a token reads its own and multiplies none.
-_INPUT_EMBEDDING = "token_embd.weight"
-_LOOKUP_TABLES = {
-    _INPUT_EMBEDDING, "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight",
-}  # fmt: skip
-
-
-def _active_parameters(header: GGUFHeader) -> int:
-    arch = header.text("general.architecture")
-    experts, used = header.number(f"{arch}.expert_count"), header.number(f"{arch}.expert_used_count")
-    # llama.cpp takes the input embedding where a file has no output matrix.
-    looked_up = _LOOKUP_TABLES if "output.weight" in header.elements else _LOOKUP_TABLES - {_INPUT_EMBEDDING}
-    active = 0
-    for name, count in header.elements.items():
-        if name not in looked_up:
-            active += count * used // experts if experts and "_exps." in name else count
-    return active
-
-
-# What llama.cpp logs, and how it is said to a user; the first match counts.
-_LOAD_FAILURES = (
-    (r"unknown model architecture: '(.*)'", 'uses the architecture "{}" that this llama.cpp does not know'),
-    (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
-    (r"GGUF file is version (\d+)", _TOO_NEW),
-    (r"invalid magic|failed to read magic", "is not a GGUF file"),
-    (r"not within the file bounds|wrong number of tensors", "is incomplete"),
-)
-_CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
-_NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
-
-
-def explain_load_failure(log_lines: Sequence[str], file: str) -> ModelError | MemoryOverflowError:
-    """The error that llama.cpp's log accounts for, after it refused to load a model or make a context.
-
-    Args:
-        log_lines: The last lines llama.cpp logged, oldest first.
-        file: Name of the file that was being loaded.
-    """
-    log = "\n".join(log_lines)
-    for pattern, words in _LOAD_FAILURES:
-        if found := re.search(pattern, log):
-            return ModelCorruptError(f"{file} {words.format(*map(excerpt, found.groups()))}")
-    refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
-    if refused:
-        hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
-        return MemoryOverflowError(f"llama.cpp got no memory for {file}", refused[0], hint=hint)
-    lines = [excerpt(line) for line in log_lines if line.strip()]
-    causes = [line for line in lines if _CAUSE.search(line)]
-    return ModelError(f"llama.cpp cannot load {file}", *(causes or lines)[-4:], slug="load-failed")
-
-
-def names_of(name: str, gguf: Path) -> tuple[str, str]:
-    """``general.name`` and the file's name of a GGUF, in lower case with hyphens between the words."""
-    return _hyphenated(name), _hyphenated(gguf.stem)
-
-
-def _hyphenated(name: str) -> str:
-    return re.sub(r"[\s_]+", "-", name.strip().lower())
-
-
-def _read_parts(path: Path) -> GGUFHeader:
-    """The header of a model's first part, with the tensors and the size of all parts.
-
-    Raises:
-        ModelNotFoundError, ModelCorruptError: as ``read_info``.
-    """
-    first, *others = [_read_header(part) for part in parts_of(path)]
+    first, *others = [_read_part(part) for part in parts_of(path)]
     count = first.number("split.count", 1)
     if count > 1 and count != 1 + len(others):
         raise ModelCorruptError(
@@ -211,7 +75,7 @@ def _read_parts(path: Path) -> GGUFHeader:
     return first
 
 
-def _read_header(path: Path) -> GGUFHeader:
+def _read_part(path: Path) -> GGUFHeader:
     if not path.exists():
         raise ModelNotFoundError(f"there is no file {path}", slug="model-not-found")
     if path.is_dir():
@@ -240,7 +104,7 @@ def _check_start(name: str, data: mmap.mmap) -> None:
     if version and version & 0xFFFF == 0:
         raise ModelCorruptError(f"{name} is a big-endian GGUF; this llama.cpp reads little-endian ones")
     if not 2 <= version <= NEWEST_VERSION:
-        raise ModelCorruptError(f"{name} {_TOO_NEW.format(version)}")
+        raise ModelCorruptError(f"{name} {TOO_NEW.format(version)}")
 
 
 def _what_it_is(start: bytes) -> str:
