@@ -136,7 +136,7 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
         Version, models by sha256, sampler, search and limits by name; None for a record without a search.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError: the record is not one of ours.
+        LookupError, TypeError, ValueError, AttributeError, OverflowError: the record is not one of ours.
     """
     if "search" not in record:
         return None
@@ -259,7 +259,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
         is_ours = record["schema"] == SCHEMA and {"id", "status"} <= record.keys()
         run_conditions(record)
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError):
         return None
     return record if is_ours else None
 
