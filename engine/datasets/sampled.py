@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ..search.events import ModelDescription
 from ..search.record import Record
 from ..search.tree import Node
+from ..strategies.allocation import success_rate
 from ..strategies.rollouts import PrefixOutcome, prefix_outcomes
 from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
 
@@ -69,14 +70,19 @@ class SampledNode:
 
     @property
     def probability(self) -> float | None:
-        """P(right): of an ended solution what is known, else the calibrated estimate, else the share."""
+        """P(right): of an ended solution what is known, else the posterior of estimate and outcome.
+
+        The estimate is the prior, as a Beta distribution; alone it hardly tells siblings apart (docs/LOG.md).
+        Without a calibrated one it is the share of the draws that ended right.
+        """
         if self.right is not None:
             return float(self.right)
+        drawn = self.outcome or PrefixOutcome()
         if self.estimate is not None and self.estimate.calibrated:
-            return self.estimate.median
-        if self.outcome is not None and self.outcome.total:
-            return self.outcome.right / self.outcome.total
-        return None
+            right, wrong = success_rate(self.estimate)
+            prior = self.estimate.median
+            return (right + drawn.right) / (right + wrong + drawn.total) if drawn.total else prior
+        return drawn.right / drawn.total if drawn.total else None
 
     @property
     def counts(self) -> list[int] | None:

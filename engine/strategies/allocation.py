@@ -96,20 +96,20 @@ def chance_of_success(question: Estimate, failures: int, left: int) -> float:
         failures: Samples so far.
         left: Samples that may still be drawn.
     """
-    a, b = _rate(question)
+    a, b = success_rate(question)
     b += failures
     all_fail = math.lgamma(b + left) - math.lgamma(a + b + left) - math.lgamma(b) + math.lgamma(a + b)
     return 1.0 - math.exp(all_fail)
 
 
-def _rate(question: Estimate) -> tuple[float, float]:
+def success_rate(estimate: Estimate) -> tuple[float, float]:
     """``alpha, beta`` of P(a sample succeeds): the mean of the estimate, and the variance of its quantiles.
 
-    Where an estimate knows little of its question, the first samples tell much: most tasks are solved nearly
+    Where a calibrated estimate knows little, the first samples tell much: most questions are solved nearly
     always or nearly never.
     """
-    mean = min(max(question.median, _MEAN_EPS), 1.0 - _MEAN_EPS)
-    deviation = max((question.upper - question.lower) / (2.0 * _Z), 1e-3)
+    mean = min(max(estimate.median, _MEAN_EPS), 1.0 - _MEAN_EPS)
+    deviation = max((estimate.upper - estimate.lower) / (2.0 * _Z), 1e-3)
     low, high = _STRENGTHS
     strength = min(max(mean * (1.0 - mean) / deviation**2 - 1.0, low), high)
     return mean * strength, (1.0 - mean) * strength

@@ -7,11 +7,12 @@ from sampled import node, question
 from adascale.engine.datasets.card import Origins, describe_tally
 from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS
-from adascale.engine.datasets.sampled import SampledQuestion, question_number
+from adascale.engine.datasets.sampled import SampledNode, SampledQuestion, question_number
 from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.types import Execution, Problem
+from adascale.engine.strategies.rollouts import PrefixOutcome
+from adascale.engine.types import Estimate, Execution, Problem
 
 TREE = question(
     node(0, "a", 0.9, (3, 4)),
@@ -121,3 +122,26 @@ def test_counts_are_told_by_how_much_is_left_out() -> None:
 def test_a_recorded_domain_is_known() -> None:
     assert sampled.demo().in_domain is True
     assert sampled.world()[0].in_domain is None
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "low", "high"),
+    [(0, 0, 0.7, 0.7), (0, 1, 0.0, 0.6), (1, 1, 0.75, 1.0), (0, 9, 0.0, 0.2)],
+)
+def test_what_became_of_a_prefix_updates_its_estimate(
+    right: int, total: int, low: float, high: float
+) -> None:
+    estimate = Estimate(0.3, 0.7, 0.95, calibrated=True)
+    step = SampledNode(0, "a", "prose", False, 1, estimate, PrefixOutcome(right, total))
+    assert step.probability is not None
+    assert low <= step.probability <= high
+
+
+def test_a_sure_estimate_is_moved_less_than_a_vague_one() -> None:
+    def moved(lower: float, upper: float) -> float:
+        estimate = Estimate(lower, 0.7, upper, calibrated=True)
+        step = SampledNode(0, "a", "prose", False, 1, estimate, PrefixOutcome(0, 1))
+        assert step.probability is not None
+        return 0.7 - step.probability
+
+    assert moved(0.6, 0.8) < moved(0.4, 0.9) < moved(0.05, 0.99)
