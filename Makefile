@@ -34,7 +34,8 @@ types-tree:
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-# The fuzzers of tests/fuzz for about an hour, with a new seed; what fails is kept in tests/fuzz/corpus.
+# The fuzzers of tests/fuzz with their long counts (ten minutes on two cores) and a new seed; what fails is kept in
+# tests/fuzz/corpus.
 SEED ?= $(shell date +%s)
 fuzz: setup
 	@echo "seed $(SEED)"

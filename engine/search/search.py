@@ -158,7 +158,8 @@ class Search:
         branch = self._running[growth.branch]
         branch.pending = branch.pending + usage
         branch.unreported += growth.new_tokens
-        if branch.unreported >= GREW_EVERY:
+        # A chat is read as it is written; of a search that many tokens are enough.
+        if branch.unreported >= (1 if self.problem.is_chat else GREW_EVERY):
             branch.unreported, tokens = 0, branch.pending.generated_tokens
             self._emit(
                 BranchGrew(

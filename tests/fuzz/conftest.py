@@ -1,7 +1,7 @@
 """What all fuzzers share: how long they run, what they try first, and where a failure is kept.
 
-``make check`` runs each a little, always with the same examples. ``make fuzz`` takes an hour and another seed
-each time. What fails is written into ``corpus/TARGET``; it is tried first from then on.
+``make check`` runs each a little, always with the same examples. ``make fuzz`` takes ten minutes of two cores
+and another seed each time. What fails is written into ``corpus/TARGET``; it is tried first from then on.
 """
 
 from __future__ import annotations

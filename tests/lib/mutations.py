@@ -55,10 +55,10 @@ def mutated_json(draw: st.DrawFn, value: Any) -> Any:
     for _ in range(draw(st.integers(1, 3))):
         places = [*_places(changed)]
         if not places:
-            return draw(ODD)
+            return draw(_odd_values())
         parent, key = draw(st.sampled_from(places))
         if draw(st.integers(0, 4)):
-            parent[key] = draw(ODD)
+            parent[key] = draw(_odd_values())
         else:
             del parent[key]
     return changed
@@ -81,6 +81,11 @@ def mutated_lines(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
         case "move":
             lines.insert(draw(st.integers(0, len(lines) - 1)), lines.pop(at))
     return b"\n".join([*lines, b""])
+
+
+def _odd_values() -> st.SearchStrategy[Any]:
+    """Copies, since the next change may be inside of one."""
+    return ODD.map(copy.deepcopy)
 
 
 def encode_json(value: Any) -> bytes:

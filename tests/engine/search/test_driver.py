@@ -33,6 +33,7 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.search.record import replay
+from adascale.engine.search.search import GREW_EVERY
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
@@ -571,3 +572,13 @@ def test_no_calibration_judges_a_chat(is_chat: bool) -> None:
         event.estimate.calibrated for event in log if isinstance(event, StepScored) and event.node == 1
     ]
     assert answer is not is_chat
+
+
+def test_a_chat_is_reported_token_by_token() -> None:
+    def tokens_of_events(*, is_chat: bool) -> list[int]:
+        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+        log = driver.run([replace(QUESTIONS[0], is_chat=is_chat)], Settings(Vote(samples=1)))
+        return [event.tokens for _, event in log if isinstance(event, BranchGrew)]
+
+    assert tokens_of_events(is_chat=False)[0] == GREW_EVERY
+    assert tokens_of_events(is_chat=True)[:3] == [1, 2, 3]
