@@ -6,5 +6,6 @@ rules of votes, ``verdicts`` says which answers are right by today's comparison,
 measures the calibration, and ``paired`` adds strategies that have to draw more. ``calibration`` tabulates
 checks and ``accuracy`` the output of ``adascale batch``; ``processbench`` and ``attention_pooling`` read a
 model's states, ``renumber`` makes questions that no model has seen, ``executors`` says what both executors of
-programs say of reference solutions of code tasks, and ``thinking`` what a thought before the answer is worth.
+programs say of reference solutions of code tasks, ``thinking`` what a thought before the answer is worth, and
+``latency`` how long an easy question takes.
 """

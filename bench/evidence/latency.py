@@ -1,0 +1,86 @@
+"""How long a person waits for an answer to an easy question: ``adaptive`` beside one greedy solution.
+
+Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 50] [--seed 1]``
+
+Easy are the questions whose greedy solution in prose is right; they are asked one after another, each alone,
+until there are so many. The prompt is read anew each time, and the model stays loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from adascale.engine.answers.equality import is_right
+from adascale.engine.search.events import SearchFinished
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Adaptive, Greedy, Strategy, with_mode
+from adascale.engine.types import Problem
+from adascale.models.options import SessionOptions
+from adascale.models.questions import choose_questions, read_known
+from adascale.models.session import OpenSession, Session
+
+from ..common import close, table
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One question, alone: seconds, generated tokens, and whether the answer was right."""
+
+    seconds: float
+    tokens: int
+    right: bool
+
+
+def ask(session: OpenSession, problem: Problem, strategy: Strategy, seed: int) -> Wait:
+    """Search one question from its prompt to its answer."""
+    started = time.monotonic()
+    [end] = [
+        event
+        for _, event in session.driver(time.monotonic).run([problem], Settings(strategy, seed=seed))
+        if isinstance(event, SearchFinished)
+    ]
+    seconds = time.monotonic() - started
+    right = is_right(end.result.answer, gold=str(problem.answer))
+    return Wait(seconds, end.usage.generated_tokens, right)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--questions", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    problems = choose_questions(read_known([args.data]), None, args.seed)
+    pairs: list[tuple[Wait, Wait]] = []
+    with Session(SessionOptions(args.model)) as session:
+        adaptive = with_mode(Adaptive(), "auto", session.modes)
+        for problem in problems:
+            greedy = ask(session, problem, Greedy(), args.seed)
+            if greedy.right:
+                pairs.append((greedy, ask(session, problem, adaptive, args.seed)))
+            if len(pairs) == args.questions:
+                break
+    rows = []
+    for name, waits in zip(("greedy", "adaptive"), zip(*pairs, strict=True), strict=True):
+        seconds, tokens = median(w.seconds for w in waits), median(w.tokens for w in waits)
+        rows.append([name, f"{seconds:.1f}", f"{tokens:.0f}", str(sum(w.right for w in waits))])
+    table(["", "median seconds", "median tokens", "right"], rows)
+    medians = [median(wait.seconds for wait in waits) for waits in zip(*pairs, strict=True)]
+    close(
+        {
+            "ratio": round(medians[1] / medians[0], 2),
+            "paired_ratio": round(median(b.seconds / a.seconds for a, b in pairs), 2),
+            "questions": len(pairs),
+            "modes": list(adaptive.modes),
+            "model": args.model,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
