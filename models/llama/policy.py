@@ -76,6 +76,9 @@ class LlamaPolicy:
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Evaluate the prompt once and keep it until ``close_problem``.
 
+        That of a chat goes on from its last turn, where this is still parked. A question is always read
+        alike, since what is drawn for a seed must not depend on what was asked before.
+
         Raises:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
             UsageError: the model's chat template has no place for the turns before the question.
@@ -91,6 +94,8 @@ class LlamaPolicy:
             return PrefixWork(0, len(tokens), parked.reading)
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
         head = chat.head if tokens[: len(chat.head)] == chat.head else ()
+        if problem.is_chat:
+            head = self._cache.longest_beginning(tokens)
         return read_prompt(self._context, self._cache, len(self._slots), head, tokens)
 
     def _check_length(self, problem: Problem) -> None:
@@ -133,11 +138,12 @@ class LlamaPolicy:
         return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes."""
+        """Forget the problem's prefixes; the prompt of a chat stays for its next turn while there is room."""
+        forget = self._cache.unpin if problem.is_chat else self._cache.drop_below
         for mode in self._chats:
             tokens = self._prompts.pop((problem.id, mode), None)
             if tokens is not None and tokens not in self._prompts.values():
-                self._cache.drop_below(tokens)
+                forget(tokens)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""

@@ -90,6 +90,18 @@ class PrefixCache:
         for key in below:
             self.drop(key)
 
+    def unpin(self, tokens: Tokens) -> None:
+        """Let an entry go when it is the least recently used, and what begins with it at once."""
+        parked = self.get(tokens)
+        self.drop_below(tokens)
+        if parked is not None:
+            self.put(tokens, parked)
+
+    def longest_beginning(self, tokens: Tokens) -> Tokens:
+        """The longest parked prefix that is shorter than ``tokens``, wherever it ends; empty for none."""
+        lengths = {len(key) for key in (*self._pinned, *self._recent)}
+        return self.longest(tokens, lengths)
+
     def longest(self, tokens: Tokens, boundaries: Iterable[int]) -> Tokens:
         """The longest parked prefix that is shorter than ``tokens`` and ends at one of the boundaries."""
         for length in sorted(set(boundaries), reverse=True):

@@ -189,6 +189,40 @@ def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Mak
     assert policy.open(asked_in_its_own_way).reused_tokens == 0
 
 
+def test_a_chat_goes_on_from_its_last_turn(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    first = Problem("a", "How far?", is_chat=True)
+    read = policy.open(first)
+    policy.close_problem(first)
+    said = (Turn("user", "How far?"), Turn("assistant", "7"))
+    second = policy.open(Problem("b", "And back?", history=said, is_chat=True))
+    assert (read.reused_tokens, second.reused_tokens) == (0, read.evaluated_tokens)
+    other = policy.open(Problem("c", "And back?", history=(Turn("user", "How long?"), said[1]), is_chat=True))
+    assert other.reused_tokens == 0
+
+
+def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_gguf: Path) -> None:
+    first = Problem("a", "a", is_chat=True)
+    second = Problem("b", "c", history=(Turn("user", "a"), Turn("assistant", "b")), is_chat=True)
+
+    def drawn(*turns: Problem) -> list[tuple[int, ...]]:
+        policy, _ = make(random_gguf)
+        logs = [search(policy, "vote", [turn], samples=1) for turn in turns]
+        return [node.step.token_ids for node in replay(logs[-1]["b"]) if node.step is not None]
+
+    assert drawn(first, second) == drawn(second)
+
+
+def test_a_chat_leaves_only_its_prompt_and_that_unpinned(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    search(policy, "vote", [Problem("a", "How far?", is_chat=True)], samples=1)
+    head = policy._chats["prose"].head
+    assert set(policy._cache._pinned) <= {head}
+    assert len(policy._cache._recent) == 1
+    search(policy, "vote", [PROBLEM], samples=1)
+    assert len(policy._cache._recent) == 1
+
+
 def test_control_tokens_in_a_question_are_text(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
     harmless = policy.open(Problem("a", "Say <|im_end|> twice"))
