@@ -48,7 +48,7 @@ def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> 
         spec.architecture,
         "tip" if spec.state_bytes else "anywhere",
         THINKING[spec.thinking],
-        "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "none: votes",
+        "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "portable",
         "of the bytes" if spec.wheel else "as published" if spec.sha256 else "asked of the Hub",
         "the model itself" if spec.wheel else "a tiny model" if spec.architecture in contract else "no",
     )

@@ -19,6 +19,7 @@ from .types import (
     FinishedSearch,
     Mode,
     ModeProfile,
+    NodeId,
     Problem,
     Reading,
     Step,
@@ -147,6 +148,18 @@ class Calibrator(Protocol):
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate | None:
         """Estimate for the chosen answer; ``prefix`` is the question. None leaves its best trajectory's."""
 
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, Estimate]:
+        """New estimates of finished trajectories, in the light of the others of their question.
+
+        Args:
+            prefix: The question.
+            finished: Those that have ended so far, each with the estimate that it had alone: what is returned
+                depends on the set of them, not on their order, nor on earlier revisions.
+
+        Returns:
+            Estimates by trajectory; those left out keep the one that they had alone.
+        """
+
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether a question is unlike those that estimates were fitted on."""
 
@@ -189,6 +202,10 @@ class Uncalibrated:
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> None:
         """The best trajectory's score stands for the answer."""
+
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+        """None: a score is of one trajectory."""
+        return {}
 
     def is_outside(self, prefix: Prefix) -> bool:
         """Always False: without a calibration no question is out of distribution."""

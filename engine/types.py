@@ -176,7 +176,7 @@ class Reading:
     delimiter or an end of turn has read the whole step.
 
     Attributes:
-        last: ``[width]``, the state of the last token.
+        last: ``[width]``, the state of the last token; of width 0 where states are not kept.
         mean: ``[width]``, the mean over the tokens.
         min_logprob: Log-probability of the least likely token, in nats; 0 for a prompt.
         entropy: Mean entropy of the distributions that the tokens were drawn from, in nats; 0 for a prompt.

@@ -300,6 +300,34 @@ def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
     return replace(problem, id=id_)
 
 
+def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
+    """Questions of each file without their answers, where they have any; each question once.
+
+    Raises:
+        UsageError: a file cannot be read, holds no question, or a line of it is none, or a code task.
+    """
+    asked: dict[str, Problem] = {}
+    files: list[list[Problem]] = []
+    for source in sources:
+        own = [_asked(problem, source) for problem in read_problems(source)]
+        if not own:
+            raise UsageError(f"{source.name} holds no question", slug="no-question")
+        files.append([problem for problem in own if asked.setdefault(problem.question, problem) is problem])
+    return files
+
+
+def _asked(problem: Problem | BadLine, source: Path) -> Problem:
+    if isinstance(problem, BadLine):
+        said = f"{source.name}: {problem.error.message}"
+        raise UsageError(said, hint="mend or remove the line") from problem.error
+    if problem.task is not None:
+        raise UsageError(
+            f"{source.name}: line {problem.meta['line']} is a code task: its tests judge, not agreement",
+            hint=f"--data {source}",
+        )
+    return Problem(f"unlabelled-{id_digest(problem.question):016x}", problem.question)
+
+
 def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
     """As many questions as asked for, spread evenly over the files and taken from each in turn.
 

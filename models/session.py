@@ -172,12 +172,13 @@ class OpenSession:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Modes that are left to ``auto``: those that the calibration knows.
+        """Modes that are left to ``auto``: those that a calibration of these very models knows.
 
-        A system prompt of the user's own is for prose alone.
+        A system prompt of the user's own is for prose alone. How often programs of another model repeat each
+        other's mistakes is not known.
         """
         artefact = self.calibrations.get("question")
-        if artefact is None or self.options.system is not None:
+        if artefact is None or artefact.calibration.is_portable or self.options.system is not None:
             return ("prose",)
         return artefact.calibration.modes
 
@@ -293,8 +294,9 @@ class Session:
                 mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
                 for mode, known in artefact.card.fingerprint.samplers().items()
             }
-        # Hidden states are read by a calibration, and by one that is being fitted.
-        states = bool(calibrations) or options.purpose != "search"
+        # Hidden states are read by a calibration of these very models, and by one that is being fitted.
+        reads_states = any(not each.calibration.is_portable for each in calibrations.values())
+        states = reads_states or options.purpose != "search"
         context = self._make_context(model, window, options.branches, states=states)
         even = stepcost.StepCosts({}, even=True)
         step_costs = (

@@ -35,6 +35,7 @@ from adascale.engine.types import (
     FinishedSearch,
     Mode,
     ModeProfile,
+    NodeId,
     Problem,
     Step,
     Until,
@@ -232,6 +233,9 @@ class RecordedCalibrator:
         [quantiles] = answer.quantiles(answer_evidence([finished], self.profiles, answer.features))
         return widen(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
 
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+        return {}
+
     def is_outside(self, prefix: Prefix) -> bool:
         return self.distances[prefix.problem.id] > 1.0
 
@@ -256,6 +260,9 @@ class RawCalibrator:
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> None:
         return None
+
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+        return {}
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from .calibrate_draw import TrainingDraws
 
 SCHEMA = "adascale.calibrate/1"
-FEWEST = 20
-"""Questions below which a fit says nothing."""
 
 _NO_SKILL = Notice(
     "no-skill",
     "these estimates are no better than the base rate",
     hint="fit on more questions, or on some that the model answers more often",
+)
+
+_UNLABELLED = Notice(
+    "unlabelled",
+    "these figures are against what solutions agree on, not against right answers",
+    hint="adascale calibrate check --data questions.jsonl, where some answers are known",
 )
 
 FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
@@ -61,26 +65,35 @@ def fit(*, options: FitOptions) -> None:
     adascale calibrate fit -g my-model.gguf --quick
     adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
     adascale calibrate fit -g my-model.gguf -d code-tasks.jsonl --programs 8
+    adascale calibrate fit -g my-model.gguf --unlabelled my-questions.txt
 
     Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. Records with
-    tests, and hidden tests that judge, make it a calibration for code. It can be stopped at any time:
-    finished questions are kept, and the same command goes on.
+    tests, and hidden tests that judge, make it a calibration for code. --unlabelled needs no answers: what
+    several solutions agree on stands for them. It can be stopped at any time: finished questions are kept,
+    and the same command goes on.
     """
     from adascale.models.calibration.artefact import describe
 
-    from .calibrate_draw import choose_problems, draw_training
+    from .calibrate_draw import FEWEST, choose_problems, choose_unlabelled, draw_training, draw_unlabelled
 
     run, output = options.sized_run(), options.output
-    problems = choose_problems(run, FEWEST, built_in=True)
+    is_labelled = not options.unlabelled
+    problems = choose_problems(run, FEWEST, built_in=True) if is_labelled else choose_unlabelled(options)
     if output is not None:
         check_writable(output)
-        check_apart(output, [*run.data, *run.session.references()], "-o mine.calibration.safetensors")
+        read: list[str | Path] = [*run.data, *options.unlabelled, *run.session.references()]
+        check_apart(output, read, "-o mine.calibration.safetensors")
     with open_session(run.session, run.terminal) as session:
-        draws = draw_training(session, problems, FEWEST, run)
+        if is_labelled:
+            draws = draw_training(session, problems, FEWEST, run)
+        else:
+            draws = draw_unlabelled(session, problems, options)
         artefact = _fit(session, draws, options)
     path = _write_artefact(artefact, output)
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
+    if run.terminal.quiet < 2 and not is_labelled:
+        show_warning(_UNLABELLED)
     if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
     described = to_plain(describe(artefact))
@@ -288,6 +301,7 @@ def _fit(session: OpenSession, draws: TrainingDraws, options: FitOptions) -> Art
         seed=run.seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": numpy.__version__},
         held_out=report(fitted.held_out, draws.training),
+        is_labelled=not options.unlabelled,
     )
     return Artefact(fitted.calibration, card)
 

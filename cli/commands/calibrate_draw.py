@@ -14,6 +14,7 @@ from adascale.engine.calibration.fitting import Training
 from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.types import Kind, Problem
+from adascale.models.calibration.agreement import agrees, label_by_agreement
 from adascale.models.calibration.artefact import question_key
 from adascale.models.calibration.collect import (
     CodePlan,
@@ -25,14 +26,14 @@ from adascale.models.calibration.collect import (
     rollouts_path,
     score_rollouts,
 )
-from adascale.models.calibration.installed import built_in_questions
+from adascale.models.calibration.installed import built_in_questions, read_installed
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import code_training_set, training_set
-from adascale.models.questions import choose_questions, kind_of, read_known
+from adascale.models.questions import choose_questions, kind_of, read_known, read_unlabelled
 
 from ..exit_codes import INTERRUPTED
 from ..open_models import stoppable
-from ..options.groups import CalibrationOptions
+from ..options.groups import CalibrationOptions, FitOptions
 from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
@@ -63,6 +64,9 @@ class TrainingDraws:
 
 BUILT_IN = "built-in questions"
 
+FEWEST = 20
+"""Questions below which a fit says nothing."""
+
 
 def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = False) -> list[Problem]:
     """The questions asked for; what cannot work is said before anything is loaded.
@@ -89,6 +93,58 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     if kind_of(problems) == "task":
         _check_code_options(options)
     return problems
+
+
+def choose_unlabelled(options: FitOptions) -> list[Problem]:
+    """The questions of ``--unlabelled``; what cannot work is said before anything is loaded.
+
+    Raises:
+        UsageError: ``--data`` too, too few questions, no two solutions each, or a PRM.
+    """
+    run = options.sized_run()
+    if run.data:
+        raise UsageError("questions have answers or they have none", hint="--data or --unlabelled")
+    if run.session.prm != "probe":
+        raise UsageError("a fit without answers reads the model's own states", hint="--prm probe")
+    if run.samples + run.programs < 2:
+        raise UsageError("one solution agrees with no other", hint="--samples 3")
+    if run.plot is not None:
+        check_plot(run.plot, [*options.unlabelled, *run.session.references()])
+    problems = choose_questions(read_unlabelled(options.unlabelled), run.questions, run.seed)
+    _check_enough(len(problems), FEWEST)
+    return problems
+
+
+def draw_unlabelled(session: OpenSession, problems: list[Problem], options: FitOptions) -> TrainingDraws:
+    """Rollouts of questions without answers as training data, labelled by what their solutions agree on.
+
+    Raises:
+        UsageError: too few of them could be searched, or no two solutions agree.
+        CalibrationError: no portable calibration is there, which knows what agreement means.
+    """
+    run = options.sized_run()
+    plan, fingerprint = _plan(run, "question"), session.fingerprints["question"]
+    portable = read_installed().portable()
+    with closing(RolloutStore(rollouts_path(fingerprint, plan))) as store:
+        store.put_models(session.conditions("question").models)
+        _draw_missing(session, problems, store, plan, run)
+        drawn = [
+            [found for mode in plan.trajectories if (found := store.get(problem, mode)) is not None]
+            for problem in problems
+        ]
+    drawn = [question for question in drawn if len(question) == len(plan.trajectories)]
+    _check_enough(len(drawn), FEWEST)
+    if not any(map(agrees, drawn)):
+        raise UsageError(
+            "no two solutions of any question agree: nothing can be learned from them",
+            hint="questions with short answers that the model can reach, or --data with known answers",
+            slug="no-agreement",
+        )
+    labelled = [label_by_agreement(question, portable) for question in drawn]
+    prose, *programs = zip(*labelled, strict=True)
+    training = training_set(prose, None, programs[0] if programs else ())
+    questions = tuple(question_key(rollouts.problem.question) for rollouts in prose)
+    return TrainingDraws("question", training, tuple(path.name for path in options.unlabelled), questions)
 
 
 def _check_code_options(options: CalibrationOptions) -> None:

@@ -220,10 +220,13 @@ def _calibration(name: str) -> Finding:
             "calibration",
             "warn",
             f"none for {name}: scores are shown as scores{broken}",
-            f"adascale calibrate fit -g {name} --data questions.jsonl",
+            f"adascale calibrate fit -g {name}",
         )
+    if found.card.level == "portable":
+        said = f"the portable one, of {', '.join(found.card.data)}: wide, none was fitted for {name}{broken}"
+        return Finding("calibration", "warn", said, f"adascale calibrate fit -g {name}")
     card, finished = found.card, found.card.finished
-    fitted = f"{card.method}, fitted on {len(card.questions)} questions of {', '.join(card.data)}"
+    fitted = f"{card.level}, {card.method}, on {len(card.questions)} questions of {', '.join(card.data)}"
     fitted += f" at temperature {card.fingerprint.sampling.get('temperature', '?')}"
     metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
     good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)

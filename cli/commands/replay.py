@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -105,16 +106,26 @@ def walk(events: list[Event]) -> None:
     if not (sys.stdin.isatty() and may_animate()):
         raise UsageError("--step needs a terminal", hint="--at 12.5s draws one moment anywhere")
     state: ViewState | None = None
-    shown, moments = 0, sum(isinstance(event, _MOMENTS) for event in events)
+    shown, moments = 0, stops(events)
     for event in events:
         state = ViewState.after(state, event)
-        if not isinstance(event, _MOMENTS):
+        if event.seq not in moments:
             continue
         shown += 1
         stderr_console().clear()
-        draw(state, below=f"{shown} of {moments}, {event.t:.1f} s. Any key: go on, q: leave.")
-        if shown < moments and typer.getchar() in ("q", "Q"):
+        draw(state, below=f"{shown} of {len(moments)}, {event.t:.1f} s. Any key: go on, q: leave.")
+        if shown < len(moments) and typer.getchar() in ("q", "Q"):
             return
+
+
+def stops(events: Sequence[Event]) -> set[int]:
+    """Numbers of the events to stop at; what ended before is judged again with an answer, and seen there."""
+    ended = {event.node: event.seq for event in events if isinstance(event, AnswerFound)}
+
+    def is_revision(event: Event) -> bool:
+        return isinstance(event, StepScored) and event.seq > ended.get(event.node, event.seq)
+
+    return {event.seq for event in events if isinstance(event, _MOMENTS) and not is_revision(event)}
 
 
 def draw(state: ViewState, below: str = "") -> None:

@@ -402,6 +402,13 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     },
     FitOptions: {
         "quick": flag(SEARCH, "--quick", f"{QUICK} questions."),
+        "unlabelled": flag(
+            SEARCH,
+            "--unlabelled",
+            "Questions without answers, one a line or JSON Lines: what solutions agree on stands for them.",
+            metavar="FILE",
+            show_default=False,
+        ),
         "method": flag(SEARCH, "--method", "beta and quantile read the states, isotonic the reward."),
         "output": flag(
             OUTPUT, "--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"

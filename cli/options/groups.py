@@ -289,10 +289,19 @@ class CalibrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """What ``calibrate fit`` takes."""
+    """What ``calibrate fit`` takes.
+
+    Attributes:
+        method: How a stage is fitted.
+        quick: Few questions, where no number is given.
+        unlabelled: Files of questions whose answers nobody knows.
+        output: File to write; None where ``ask`` finds it.
+        run: Questions, draws and models.
+    """
 
     method: Method = "beta"
     quick: bool = False
+    unlabelled: list[Path] = field(default_factory=list)
     output: Path | None = None
     run: CalibrationOptions = CalibrationOptions(
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")

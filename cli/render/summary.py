@@ -144,12 +144,24 @@ def _estimate_text(estimate: Estimate | None) -> str:
     return "" if estimate is None else f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
 
 
-def interval_text(estimate: Estimate | None) -> str:
-    """``p .81 (.66-.91)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate."""
+def interval_text(estimate: Estimate | None, level: str = "") -> str:
+    """``p .81 (.66-.91)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate.
+
+    Args:
+        estimate: To be shown.
+        level: Of its calibration, where that is to be said.
+    """
     text = _estimate_text(estimate)
     if estimate is None or not estimate.calibrated:
         return text
-    return f"{text} ({chance(estimate.lower)}-{chance(estimate.upper)})"
+    interval = f"{chance(estimate.lower)}-{chance(estimate.upper)}"
+    return f"{text} ({', '.join(filter(None, [interval, level]))})"
+
+
+def _level(state: ViewState) -> str:
+    """``portable`` or ``unlabelled``: what the estimates come from, unless it is the usual."""
+    level = state.started.models.level
+    return level if level in ("portable", "unlabelled") else ""
 
 
 def backing(state: ViewState, group: AnswerGroup) -> str:
@@ -158,8 +170,8 @@ def backing(state: ViewState, group: AnswerGroup) -> str:
 
 
 def support(state: ViewState) -> list[str]:
-    """``p .96 (.91-.98)`` and ``3 of 4 paths agree, 2 of them programs``."""
-    facts = [interval_text(state.confidence)] if state.confidence is not None else []
+    """``p .96 (.91-.98)`` or ``p .8 (.5-.96, portable)``, and ``3 of 4 paths agree, 2 of them programs``."""
+    facts = [interval_text(state.confidence, _level(state))] if state.confidence is not None else []
     agree, paths = state.agreement
     programs = state.agreeing_programs
     if paths <= 1:

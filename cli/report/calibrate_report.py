@@ -24,6 +24,7 @@ STAGE_NAMES: Mapping[str, str] = {
     "program": "program",
     "task": "code task",
     "code": "code",
+    "agreement": "finished, beside others",
     "answer": "answer",
 }
 """Stages as people call them, in the order in which a search goes through them."""
@@ -53,6 +54,7 @@ def card_text(card: Description) -> str:
     fingerprint = card.fingerprint
     facts = [
         ("name", card.name),
+        ("level", card.level),
         ("file", card.file),
         ("method", card.method),
         ("data", ", ".join(card.data)),
@@ -67,18 +69,19 @@ def card_text(card: Description) -> str:
         ("versions", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
     ]
     table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
-    return f"{table}\n\nHeld out by question:\n\n{report_text(card.held_out)}"
+    unit = "model" if card.level == "portable" else "question"
+    return f"{table}\n\nHeld out by {unit}:\n\n{report_text(card.held_out)}"
 
 
 def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
     """One line per calibration; ``files`` adds where each lies."""
-    rows = [("NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
+    rows = [("NAME", "LEVEL", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in cards:
         finished = card.finished
         data = ", ".join(card.data)
         cells = (f"{card.questions:,}", cell(finished.skill), cell(finished.ece), data)
-        rows.append((card.name, card.method, *cells))
-    align = "<<>>><"
+        rows.append((card.name, card.level, card.method, *cells))
+    align = "<<<>>><"
     if not files:
         return columns(rows, align)
     places = ["FILE", *(short_path(Path(card.file)) if card.file else "" for card in cards)]

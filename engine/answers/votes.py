@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from ..ports import Calibrator, Prefix
 from ..types import (
     AnswerGroup,
     Candidate,
     Estimate,
-    FinishedSearch,
     Mode,
     NodeId,
     SearchResult,
@@ -81,33 +79,11 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
     return SearchResult(winner.answer, best.estimate, tuple(groups), best.node)
 
 
-def with_confidence(
-    result: SearchResult,
-    candidates: Sequence[Candidate],
-    questions: Mapping[Mode, Estimate],
-    prefix: Prefix,
-    calibrator: Calibrator,
-) -> SearchResult:
-    """The result with the calibrated probability of its answer, where the calibrator has one.
-
-    Args:
-        result: What ``choose`` found.
-        candidates: All finished trajectories.
-        questions: Estimate for the question itself in each mode.
-        prefix: The question.
-        calibrator: Knows that probability, or has none.
-    """
-    if not result.groups:
-        return result
-    finished = FinishedSearch(questions, tuple(candidates), result.groups)
-    return replace(result, confidence=calibrator.confidence(prefix, finished) or result.confidence)
-
-
 def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) -> Standing:
     """Where a running search stands, from the answers of its finished trajectories.
 
     Args:
-        result: Of ``with_confidence``.
+        result: Of ``choose``, with the probability of its answer.
         shown: Finished trajectories that could be shown.
         finished: How many have ended, those that were cut too.
     """

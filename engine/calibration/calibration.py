@@ -1,7 +1,7 @@
 """A calibration: one model per stage, one for answers, and the domain that they were fitted on.
 
 The domain of each mode tells whether a question is like those that were fitted, by the generator's state
-behind its prompt; outside of it intervals grow with the distance.
+behind its prompt, or of a portable calibration by its text; outside of it intervals grow with the distance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from ..answers.program import executed_answer
 from ..ports import Prefix
-from ..types import Estimate, FinishedSearch, Mode, ModeProfile
+from ..types import Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from .agreement import revise
 from .features import (
     QUESTION,
     Array,
@@ -27,9 +28,11 @@ from .features import (
     program_evidence,
     question_evidence,
     sigmoid,
+    vote_evidence,
 )
 from .models import StageModel
 from .projection import Projection
+from .question_text import text_features
 
 _COMPONENTS = 16
 _QUESTIONS_PER_COMPONENT = 10
@@ -73,16 +76,20 @@ class Calibration:
         answer: Model of a finished search's chosen answer.
         domains: Where the questions lay, in each mode.
         profiles: Of its modes.
+        is_portable: Whether it reads nothing that belongs to one model, and fits all of them.
+        agreement: Of a portable one: P(a solution is right) by what others of its question say.
     """
 
     stages: Mapping[Stage, StageModel]
     answer: StageModel
     domains: Mapping[Mode, Domain]
     profiles: Mapping[Mode, ModeProfile]
+    is_portable: bool = False
+    agreement: StageModel | None = None
 
     @property
     def width(self) -> int:
-        """Numbers of the hidden states that it reads."""
+        """Numbers by which it knows a question: the hidden states that it reads, or ``TEXT_FEATURES``."""
         return len(next(iter(self.domains.values())).projection.matrix)
 
     @property
@@ -93,7 +100,7 @@ class Calibration:
     def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question of which nothing is written yet."""
         model = self.stages[QUESTION[prefix.mode]]
-        return self._estimate(model, question_evidence(_question_state(prefix)), prefix)
+        return self._estimate(model, question_evidence(self._question_state(prefix)), prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
@@ -117,8 +124,18 @@ class Calibration:
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer of a finished search."""
-        evidence = answer_evidence([finished], self.profiles, self.answer.features)
+        if self.is_portable:
+            evidence = vote_evidence([finished])
+        else:
+            evidence = answer_evidence([finished], self.profiles, self.answer.features)
         return self._estimate(self.answer, evidence, prefix)
+
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, Estimate]:
+        """See ``ports.Calibrator``; a fitted calibration revises nothing."""
+        if self.agreement is None:
+            return {}
+        distance = self.distance(prefix)
+        return {node: widen(found, distance) for node, found in revise(self.agreement, finished).items()}
 
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether the question is out of distribution, where estimates say little."""
@@ -126,7 +143,14 @@ class Calibration:
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is outside."""
-        return float(self.domains[prefix.mode].distance(_question_state(prefix))[0])
+        return float(self.domains[prefix.mode].distance(self._question_state(prefix))[0])
+
+    def _question_state(self, prefix: Prefix) -> States:
+        """``[1, width]``."""
+        if self.is_portable:
+            return text_features(prefix.problem.question)[None]
+        assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
+        return prefix.prompt.last.reshape(1, -1)
 
     def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
         lower, median, upper = (float(q) for q in model.quantiles(evidence)[0])
@@ -160,6 +184,10 @@ class CalibrationByMode:
         """See ``Calibration``."""
         return self._by_mode[prefix.mode].confidence(prefix, finished)
 
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, Estimate]:
+        """See ``Calibration``."""
+        return self._by_mode[prefix.mode].revise(prefix, finished)
+
     def is_outside(self, prefix: Prefix) -> bool:
         """See ``Calibration``."""
         return self._by_mode[prefix.mode].is_outside(prefix)
@@ -167,12 +195,6 @@ class CalibrationByMode:
 
 def _whole_program(steps: StepArrays, scalars: Array, *, failed: bool) -> Evidence:
     return program_evidence(scalars[None], steps.program_states()[None], np.array([failed]))
-
-
-def _question_state(prefix: Prefix) -> States:
-    """``[1, width]``."""
-    assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-    return prefix.prompt.last.reshape(1, -1)
 
 
 def widen(estimate: Estimate, distance: float) -> Estimate:

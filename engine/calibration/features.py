@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..answers.lookahead import ModeState, posterior
 from ..answers.votes import supports
 from ..ports import Prefix
-from ..types import FinishedSearch, Mode, ModeProfile
+from ..types import PROFILES, FinishedSearch, Mode, ModeProfile
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
@@ -84,6 +84,10 @@ ANSWER_FEATURES = (
     "both modes",
 )
 """Numbers that the answer of a finished search is judged by."""
+
+VOTE_FEATURES = ("share", "lead", "samples", "groups", "programs", "both modes", "odds")
+"""Those of them that say nothing of how often a model is right, and how far the chosen answer's own estimates
+lie above the question's: they hold for a model that was never fitted."""
 
 _WRONG_SUM = -2.5
 """Logits that a wrong sum costs, fitted: the states do not tell (docs/LOG.md)."""
@@ -234,6 +238,22 @@ def answer_evidence(
     """
     rows = np.array([_answer_features(finished, profiles) for finished in searches])
     return Evidence(rows.reshape(-1, len(ANSWER_FEATURES))[:, :features], ())
+
+
+def vote_evidence(searches: Sequence[FinishedSearch]) -> Evidence:
+    """Of finished searches, each of which has an answer: ``VOTE_FEATURES``."""
+    rows = np.array([_vote_features(finished) for finished in searches])
+    return Evidence(rows.reshape(-1, len(VOTE_FEATURES)), ())
+
+
+def _vote_features(finished: FinishedSearch) -> Array:
+    """``[len(VOTE_FEATURES)]``."""
+    known = dict(zip(ANSWER_FEATURES, _answer_features(finished, PROFILES), strict=True))
+    chosen = (
+        supports(finished.groups, finished.candidates, finished.questions)[0] if finished.questions else None
+    )
+    known["odds"] = 0.0 if chosen is None else chosen.odds
+    return np.array([known[name] for name in VOTE_FEATURES])
 
 
 def _answer_features(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> Array:

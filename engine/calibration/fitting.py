@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..answers.lookahead import seating
 from ..answers.votes import choose, group_answers
@@ -22,6 +23,7 @@ from ..types import (
     NodeId,
 )
 from . import Method
+from .agreement import agreement_evidence, agreement_row, group_numbers
 from .calibration import Calibration, Domain
 from .features import (
     ANSWER_FEATURES,
@@ -32,6 +34,7 @@ from .features import (
     Stage,
     answer_evidence,
     sigmoid,
+    vote_evidence,
 )
 from .head import HeadConfig
 from .metrics import Predictions
@@ -57,7 +60,7 @@ class Sample:
     Attributes:
         row: Among the finished trajectories of its mode.
         answer: None where there was none.
-        right: Whether it is right.
+        right: P(it is right): 0 or 1 where the answer is known.
         tokens: Of it.
         mode: How it reasons.
         passed: Tests that the program of a code task passes.
@@ -65,7 +68,7 @@ class Sample:
 
     row: int
     answer: str | None
-    right: bool
+    right: float
     tokens: int
     mode: Mode = "prose"
     passed: int = 0
@@ -86,10 +89,14 @@ class Training:
     Attributes:
         stages: Prefixes of each stage; row i of a question's stages is question i.
         samples: For the answer's own probability.
+        models: ``[questions]``, the model that drew each; None where all are one model's.
+        is_portable: Whether answers are judged by what holds for every model (``VOTE_FEATURES``).
     """
 
     stages: Mapping[Stage, StageData]
     samples: Sequence[QuestionSamples]
+    models: NDArray[np.int64] | None = None
+    is_portable: bool = False
 
     @property
     def modes(self) -> list[Mode]:
@@ -117,11 +124,12 @@ def fit_calibration(training: Training, method: Method, config: HeadConfig, seed
         base_rate = float(np.mean(questions.right / questions.total))
         for stage in STAGES_OF[mode]:
             data = training.stages[stage]
-            models[stage], quantiles = fit_model(data, method, config, seed, base_rate)
+            models[stage], quantiles = fit_model(data, method, config, seed, base_rate, training.models)
             held_out[stage] = data.predictions(quantiles)
     profiles = {mode: mode_profile(training.samples, mode) for mode in training.modes}
     answers = answer_data(training, held_out, profiles, len(ANSWER_FEATURES), seed)
-    answer, quantiles = fit_model(answers, "beta", replace(_ANSWER_CONFIG, folds=config.folds), seed)
+    of_answers = replace(_ANSWER_CONFIG, folds=config.folds, decay=config.decay, anchor=config.anchor)
+    answer, quantiles = fit_model(answers, "beta", of_answers, seed, models=training.models)
     held_out["answer"] = answers.predictions(quantiles)
     domains = {
         mode: Domain.fit(training.stages[QUESTION[mode]].evidence.states[0]) for mode in training.modes
@@ -148,7 +156,7 @@ def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfil
 
 def _wrong_groups(samples: Sequence[Sample]) -> list[int]:
     """Sizes of the groups of equal wrong answers of one question."""
-    wrong = [Candidate(NodeId(at), s.answer, _UNKNOWN) for at, s in enumerate(samples) if not s.right]
+    wrong = [Candidate(NodeId(at), s.answer, _UNKNOWN) for at, s in enumerate(samples) if s.right < 0.5]
     return [len(group.nodes) for group in group_answers(wrong)]
 
 
@@ -163,9 +171,12 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
         for stage, data in training.stages.items()
         if stage in calibration.stages
     }
-    answer = calibration.answer
+    answer, training = calibration.answer, replace(training, is_portable=calibration.is_portable)
     answers = answer_data(training, predictions, calibration.profiles, answer.features, seed)
     predictions["answer"] = answers.predictions(answer.quantiles(answers.evidence))
+    if calibration.agreement is not None:
+        solutions, _ = agreement_data(training, predictions, seed)
+        predictions["agreement"] = solutions.predictions(calibration.agreement.quantiles(solutions.evidence))
     return predictions
 
 
@@ -199,20 +210,11 @@ def answer_data(
     rng = np.random.default_rng(seed)
     searches: list[FinishedSearch] = []
     questions: list[int] = []
-    right: list[bool] = []
+    right: list[float] = []
     for each in training.samples:
         known = [sample for sample in each.samples if sample.mode in profiles]
-        candidates = [
-            Candidate(
-                NodeId(at),
-                s.answer,
-                _estimate(estimates[FINISHED[s.mode]].quantiles[s.row]),
-                s.mode,
-                s.passed,
-            )
-            for at, s in enumerate(known)
-        ]
-        priors = {mode: _estimate(estimates[QUESTION[mode]].quantiles[each.question]) for mode in profiles}
+        candidates = candidates_of(known, estimates)
+        priors = question_estimates(each.question, profiles, estimates)
         for chosen in _subsets(len(known), rng):
             of_search = tuple(candidates[at] for at in chosen)
             modes = {candidate.mode for candidate in of_search}
@@ -222,13 +224,60 @@ def answer_data(
                 questions.append(each.question)
                 right.append(known[groups[0].nodes[0]].right)
     return StageData(
-        answer_evidence(searches, profiles, features),
+        vote_evidence(searches) if training.is_portable else answer_evidence(searches, profiles, features),
         np.array(questions, int),
         np.array(right, float),
         np.ones(len(searches)),
         # Larger searches are made of the same samples, which would be counted several times.
         np.array([len(search.candidates) == 1 for search in searches], bool),
     )
+
+
+def agreement_data(
+    training: Training, estimates: Mapping[str, Predictions], seed: int
+) -> tuple[StageData, NDArray[np.int64]]:
+    """Solutions beside 1, 2, ... others of their question, whether they are right, and how many others.
+
+    Args:
+        training: Has the samples.
+        estimates: Of the questions and the finished trajectories, by stage.
+        seed: Of the choice of others.
+    """
+    rng = np.random.default_rng(seed)
+    rows, questions, right, beside, is_whole = [], [], [], [], []
+    for each in training.samples:
+        candidates = candidates_of(each.samples, estimates)
+        asked = question_estimates(each.question, training.modes, estimates)
+        numbers = group_numbers(candidates, group_answers(candidates))
+        for at in (at for at, number in enumerate(numbers) if number >= 0):
+            others = [other for other in range(len(candidates)) if other != at]
+            for count in range(1, len(others) + 1):
+                chosen = [int(other) for other in rng.choice(others, count, replace=False)]
+                rows.append(agreement_row(candidates, numbers, at, chosen, asked))
+                questions.append(each.question)
+                right.append(each.samples[at].right)
+                beside.append(count)
+                # The same solution beside fewer others is no further outcome.
+                is_whole.append(count == len(others))
+    evidence, ones = agreement_evidence(rows), np.ones(len(rows))
+    data = StageData(evidence, np.array(questions), np.array(right), ones, np.array(is_whole, bool))
+    return data, np.array(beside)
+
+
+def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions]) -> list[Candidate]:
+    """Samples of one question as a search has them, each with the estimate that it has alone."""
+    quantiles = [estimates[FINISHED[sample.mode]].quantiles[sample.row] for sample in samples]
+    return [
+        Candidate(NodeId(at), sample.answer, _estimate(own), sample.mode, sample.passed)
+        for at, (sample, own) in enumerate(zip(samples, quantiles, strict=True))
+    ]
+
+
+def question_estimates(
+    question: int, modes: Iterable[Mode], estimates: Mapping[str, Predictions]
+) -> dict[Mode, Estimate]:
+    """Estimates of a question in its modes."""
+    return {mode: _estimate(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
 
 
 def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:

@@ -7,6 +7,7 @@ as a Beta distribution of the success probability, ``PinballLoss`` three as its 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -66,7 +67,7 @@ class BetaLoss:
                 (total - right, beta, d_beta, -1.0),
                 (total, kappa, d_kappa, 1.0),
             ):
-                counts = i < seen
+                counts = np.clip(seen - i, 0.0, 1.0)  # a probable outcome counts by its probability
                 loss = loss + sign * counts * np.log(value + i)
                 slope += sign * counts / (value + i)
         d_mean = kappa * (d_alpha - d_beta)
@@ -143,6 +144,9 @@ class HeadConfig:
         hidden: Units of the hidden layer; 0 for a linear head.
         components, tempering: Of the states (``Projection.fit``).
         decay: Prior precision of a weight, in questions: it fades as there are more of them.
+        anchor: Prior precision of the constant, about even odds, in questions.
+        rising: The first so many inputs, which no weight of a linear head lets lower the estimate.
+        sureness: Largest log of the mean concentration over ``PRIOR_KAPPA``: intervals are no narrower.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
         steps, rate: Of Adam, on all rows at once.
     """
@@ -151,6 +155,9 @@ class HeadConfig:
     components: int = 64
     tempering: float = 0.25
     decay: float = 10.0
+    anchor: float = 0.0
+    rising: int = 0
+    sureness: float = math.inf
     folds: int = 5
     steps: int = 400
     rate: float = 0.02
@@ -208,7 +215,9 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig, seed: int) -> Params:
     # The constant starts at the base rate: steps are short, and it may lie far out.
     params[4][0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
     decay = config.decay / questions
-    decays = [decay, 0.0, decay, decay, decay * loss.shrunk]
+    of_constants = decay * loss.shrunk
+    of_constants[0] += config.anchor / questions
+    decays = [decay, 0.0, decay, decay, of_constants]
     rows = replace(rows, weight=rows.weight / questions)
     first = [np.zeros_like(p) for p in params]
     second = [np.zeros_like(p) for p in params]
@@ -221,6 +230,8 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig, seed: int) -> Params:
             second[i] = 0.99 * second[i] + 0.01 * gradient**2
             scale = np.sqrt(second[i] / (1 - 0.99**step)) + 1e-8
             params[i] = params[i] - rate * first[i] / (1 - 0.9**step) / scale
+        rising = params[3][: config.rising, 0]
+        np.maximum(rising, 0.0, out=rising)
     return params
 
 

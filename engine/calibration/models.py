@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,9 @@ from .projection import Inputs, Projection
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 _SCALARS = ("mean", "scale", "low", "high")
+_FEW = 2.0
+"""Questions that are added to both outcomes of a model, so that no single solution weighs more than a few."""
+
 _REWARD = SCALARS["step"].index("reward")
 _LOSSES: Mapping[str, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
 
@@ -31,6 +34,7 @@ class StageData:
         question: ``[n]`` index of each prefix's question.
         right, total: ``[n]`` outcomes.
         independent: ``[n]``, rows whose outcomes may be counted together; None for all.
+        importance: ``[n]``, how much a row weighs beside others of its question; None for all alike.
     """
 
     evidence: Evidence
@@ -38,6 +42,7 @@ class StageData:
     right: Array
     total: Array
     independent: NDArray[np.bool_] | None = None
+    importance: Array | None = None
 
     def take(self, rows: NDArray[np.bool_]) -> StageData:
         """The prefixes of these rows."""
@@ -45,13 +50,29 @@ class StageData:
         offset = np.broadcast_to(self.evidence.offset, len(rows))[rows]
         evidence = Evidence(self.evidence.scalars[rows], states, offset)
         independent = None if self.independent is None else self.independent[rows]
-        return StageData(evidence, self.question[rows], self.right[rows], self.total[rows], independent)
+        importance = None if self.importance is None else self.importance[rows]
+        right, total = self.right[rows], self.total[rows]
+        return StageData(evidence, self.question[rows], right, total, independent, importance)
 
     def weight(self) -> Array:
-        """``[n]``, summing to one for every question."""
+        """``[n]``, summing to one for every question where all rows are of the same importance."""
         _, index, counts = np.unique(self.question, return_inverse=True, return_counts=True)
         weights: Array = 1.0 / counts[index]
-        return weights
+        return weights if self.importance is None else weights * self.importance
+
+    def at_even_odds(self, models: NDArray[np.int64]) -> StageData:
+        """The same rows, weighted so that all models count alike, and right outcomes of each like wrong ones.
+
+        A head that is fitted on them learns what the evidence says, and not how often its models were right.
+
+        Args:
+            models: ``[questions]``, the model that drew each.
+        """
+        alone = replace(self, importance=None)
+        model, weight, rate = models[self.question], alone.weight(), self.right / self.total
+        right, wrong = (np.bincount(model, weight * share) + _FEW for share in (rate, 1 - rate))
+        each = weight.sum() / len(np.unique(model)) / 2
+        return replace(self, importance=(rate / right[model] + (1 - rate) / wrong[model]) * each)
 
     def predictions(self, quantiles: Array) -> Predictions:
         """``[n, 3]`` estimates beside the outcomes."""
@@ -183,7 +204,12 @@ def _logits_of_map(evidence: Evidence, knots: Array, values: Array) -> Array:
 
 
 def fit_model(
-    data: StageData, method: Method, config: head.HeadConfig, seed: int, base_rate: float = 0.5
+    data: StageData,
+    method: Method,
+    config: head.HeadConfig,
+    seed: int,
+    base_rate: float = 0.5,
+    models: NDArray[np.int64] | None = None,
 ) -> tuple[StageModel, Array]:
     """Fit one stage.
 
@@ -194,6 +220,8 @@ def fit_model(
         seed: Of folds and first weights.
         base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
             step has no unfinished prefixes.
+        models: ``[questions]``, the model that drew each: they are held out one after the other, and no base
+            rate counts. None is for one model, and holds out ``config.folds`` of its questions at random.
 
     Returns:
         The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.
@@ -201,12 +229,15 @@ def fit_model(
     if len(np.unique(data.question)) < 2:
         constant = RewardMap(np.zeros(1), np.full(1, base_rate), np.ones(1))
         return constant, constant.quantiles(data.evidence)
-    folds = head.folds_of(data.question, config.folds, seed)
+    if models is None:
+        own = head.folds_of(data.question, config.folds, seed)
+    else:
+        own, data = models[data.question], data.at_even_odds(models)
     if method in _LOSSES:
-        return _fit_head(data, method, config, folds, seed)
+        return _fit_head(data, method, config, own, seed)
     held_out = np.empty((len(data.right), 3))
-    for fold in range(config.folds):
-        seen = folds != fold
+    for fold in np.unique(own):
+        seen = own != fold
         held_out[~seen] = _fit_map(data.take(seen)).quantiles(data.take(~seen).evidence)
     return _fit_map(data), held_out
 
@@ -220,18 +251,21 @@ def _fit_head(
     offset = np.broadcast_to(data.evidence.offset, len(x))
     rows = head.Rows(x, data.right, data.total, weight, offset)
     out = np.empty((len(data.right), loss.outputs))
-    for fold in range(config.folds):
+    numbers = range(int(folds.max()) + 1)
+    for fold in numbers:
         seen = folds != fold
         ensemble.append(head.fit(rows.take(seen), loss, config, seed + fold))
         out[~seen] = head.forward(ensemble[-1], x[~seen])[1]
     out[:, 0] += offset
     if isinstance(loss, BetaLoss):
         # A head is too sure of questions that it was fitted on: held-out questions set the width.
-        shift = np.array([0.0, _log_width(out, data)])
+        shift = np.array([0.0, _log_width(out, data, config.sureness)])
         ensemble = [[*params[:-1], params[-1] + shift] for params in ensemble]
         # The width of a fold's own estimates must not know its counts either.
-        own = [_log_width(out[folds != fold], data.take(folds != fold)) for fold in range(config.folds)]
-        out[:, 1] += np.array(own)[folds]
+        widths = [
+            _log_width(out[folds != fold], data.take(folds != fold), config.sureness) for fold in numbers
+        ]
+        out[:, 1] += np.array(widths)[folds]
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
 
 
@@ -239,7 +273,7 @@ def _fit_map(data: StageData) -> RewardMap:
     knots, values = _isotonic(_without_offset(data))
     logits = _logits_of_map(data.evidence, knots, values)
     out = np.column_stack([logits, np.zeros(len(logits))])
-    return RewardMap(knots, values, np.array([PRIOR_KAPPA * np.exp(_log_width(out, data))]))
+    return RewardMap(knots, values, np.array([PRIOR_KAPPA * np.exp(_log_width(out, data, np.inf))]))
 
 
 def _without_offset(data: StageData) -> StageData:
@@ -264,14 +298,19 @@ def _isotonic(data: StageData) -> tuple[Array, Array]:
     return knots, np.repeat([block[0] for block in blocks], 2)
 
 
-def _log_width(out: Array, data: StageData) -> float:
-    """Shift of the log concentrations that makes the grouped counts most likely, given the means."""
+def _log_width(out: Array, data: StageData, most: float) -> float:
+    """Shift of the log concentrations that makes the grouped counts most likely, given the means.
+
+    The mean log concentration is shifted to ``most`` at most.
+    """
     groups = count_groups(data.question, data.total, data.independent)
     if not len(groups.rows):
         return 0.0
-    loss, w = BetaLoss(), groups.weights(data.weight())
+    w = data.weight()
+    limit = most - float(w @ out[:, 1] / w.sum())
+    loss, w = BetaLoss(), groups.weights(w)
     right, total = groups.sums(data.right), groups.sums(data.total)
     means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
     grid = np.linspace(-4, 4, 81)
     losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
-    return float(grid[int(np.argmin(losses))])
+    return min(float(grid[int(np.argmin(losses))]), limit)

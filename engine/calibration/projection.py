@@ -61,7 +61,7 @@ class Inputs:
     """All of a stage's evidence as one standardised row per prefix.
 
     Attributes:
-        projections: One per block of states.
+        projections: One per block of states; none where they are not read.
         mean, scale: ``[scalars]``.
         low, high: ``[scalars]``, the range that was fitted: a small head must not extrapolate, say to sixteen
             equal answers from four.
@@ -81,12 +81,14 @@ class Inputs:
         deviation = np.sqrt(w @ (evidence.scalars - mean) ** 2)
         # A scalar that was constant in fitting (say no step was ever cut off) must have no effect later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
-        projections = (Projection.fit(s, weight, components, tempering) for s in evidence.states)
+        read = evidence.states if components else ()
+        projections = (Projection.fit(s, weight, components, tempering) for s in read)
         low, high = (f(evidence.scalars, axis=0) for f in (np.min, np.max))
         return cls(tuple(projections), mean, scale, low, high)
 
     def __call__(self, evidence: Evidence) -> Array:
         """``[n, scalars + blocks * components]``."""
         scalars = (evidence.scalars.clip(self.low, self.high) - self.mean) * self.scale
-        parts = [p(s) for p, s in zip(self.projections, evidence.states, strict=True)]
+        read = evidence.states if self.projections else ()
+        parts = [p(s) for p, s in zip(self.projections, read, strict=True)]
         return np.concatenate([scalars, *parts], axis=1)

@@ -94,6 +94,14 @@ class ModelDescription:
     calibration: Mapping[str, Any] | None = field(default=None, metadata=OMIT_DEFAULT)
     sampling: Mapping[str, Any] | None = field(default=None, metadata=OMIT_DEFAULT)
 
+    @property
+    def level(self) -> str:
+        """``fitted``, ``unlabelled``, ``portable`` or ``none``: what its estimates are worth.
+
+        A log of old that names a calibration had a fitted one.
+        """
+        return "none" if self.calibration is None else str(self.calibration.get("level", "fitted"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted(_Event):
@@ -182,7 +190,11 @@ class StepProposed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepScored(_Event):
-    """The reward model read a node; ``usage`` is what reading it cost."""
+    """The reward model read a node; ``usage`` is what reading it cost.
+
+    A finished trajectory that counts is scored again, at no cost and with the same reward, where those that
+    ended since change its estimate.
+    """
 
     kind: ClassVar[str] = "step_scored"
     node: NodeId
@@ -218,6 +230,7 @@ class NodesPruned(_Event):
 class AnswerFound(_Event):
     """A trajectory ended and counts; ``answer`` is None when none could be read from it.
 
+    ``estimate`` is the one that it has alone, by which answers are weighed: votes count beside it.
     One that ran ahead of its turn counts when its turn comes, or not at all.
     """
 

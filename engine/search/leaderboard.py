@@ -9,10 +9,20 @@ from dataclasses import replace
 from ..answers.extract import solution_answer
 from ..answers.lookahead import ModeState
 from ..answers.program import executed_answer
-from ..answers.votes import choose, standing, with_confidence, with_lookahead
+from ..answers.votes import choose, standing, with_lookahead
 from ..ports import Calibrator
 from ..strategies import Strategy
-from ..types import ROOT, Candidate, Mode, NodeId, SearchResult, Standing, StopReason
+from ..types import (
+    ROOT,
+    Candidate,
+    Estimate,
+    FinishedSearch,
+    Mode,
+    NodeId,
+    SearchResult,
+    Standing,
+    StopReason,
+)
 from .tree import Tree
 
 
@@ -30,6 +40,7 @@ class Leaderboard:
         self._strategy = strategy
         self._calibrator = calibrator
         self._latest = SearchResult(None, None, (), None)
+        self._revised: Mapping[NodeId, Estimate] = {}
 
     def candidate(self, node: NodeId) -> Candidate | None:
         """The trajectory that ends at a scored node; None where it goes on."""
@@ -54,7 +65,8 @@ class Leaderboard:
         """The standing and the result with these candidates.
 
         Args:
-            candidates: Those that count, in drawing order.
+            candidates: Those that count, in drawing order, with the estimates that they have alone: votes
+                count beside them.
             cut: Trajectories of each mode that were cut.
         """
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
@@ -64,12 +76,21 @@ class Leaderboard:
         # A failed program cannot be shown, and speaks against the answer all the same.
         counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
-        self._latest = with_confidence(chosen, counted, known, prefix, self._calibrator)
+        self._latest, self._revised = chosen, {}
+        if chosen.groups:
+            finished = FinishedSearch(known, tuple(counted), chosen.groups)
+            confidence = self._calibrator.confidence(prefix, finished) or chosen.confidence
+            self._latest = replace(chosen, confidence=confidence)
+            self._revised = self._calibrator.revise(prefix, finished)
         ended = len(candidates) + sum(cut.values())
         now = standing(self._latest, shown, ended)
         if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
             return now, self._latest
         return self._look_ahead(now, shown, candidates, cut, self._strategy.at_most - ended), self._latest
+
+    def revisions(self) -> dict[NodeId, Estimate]:
+        """Estimates of trajectories that are others now than the tree has them, by the latest update."""
+        return {node: found for node, found in self._revised.items() if found != self._tree[node].estimate}
 
     def _is_calibrated(self) -> bool:
         """Whether the question has a calibrated estimate in every mode."""

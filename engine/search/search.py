@@ -259,6 +259,10 @@ class Search:
     def _judge_answers(self) -> None:
         ordered = self._turns.in_order(self._record.candidates)
         standing, result = self._leaderboard.update(ordered, self._turns.cut)
+        for node, estimate in self._leaderboard.revisions().items():
+            reward = self._tree[node].reward
+            assert reward is not None, "a trajectory counts when it is scored"
+            self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=Usage()))
         self._emit(AnswersJudged(standing=standing, groups=result.groups))
 
     # Deciding

@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration import Method
+from adascale.engine.calibration.agreement import FEATURES as AGREEMENT
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import (
     ANSWER_FEATURES,
@@ -25,6 +26,7 @@ from adascale.engine.calibration.features import (
 )
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
+from adascale.engine.calibration.question_text import TEXT_FEATURES
 from adascale.engine.calibration.report import StageReport
 from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.search.codec import build, to_plain
@@ -34,6 +36,9 @@ from ..storage import atomic_write
 
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
+
+Level = Literal["fitted", "unlabelled", "portable"]
+"""What a calibration was fitted on: its own model with known answers, or without them, or other models."""
 
 _DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
@@ -54,7 +59,8 @@ class Fingerprint:
     """Everything that a success probability depends on; it holds for this combination and no other.
 
     Attributes:
-        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
+        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states, and
+            ``generator`` of a portable calibration.
         prm_format: ``probe``, or how the PRM reads.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
@@ -103,7 +109,8 @@ class Card:
         questions: ``question_key`` of each question it was fitted on.
         samples, rollouts, programs, seed: How many draws of each, and of which.
         versions: Of the software.
-        held_out: Metrics by stage, on questions that each head never saw.
+        held_out: Metrics by stage, on questions that each head never saw, of a portable one on such models.
+        is_labelled: Whether the answers were known; agreement stood for them otherwise.
     """
 
     name: str
@@ -117,6 +124,7 @@ class Card:
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
     programs: int = field(default=0, metadata=OMIT_DEFAULT)
+    is_labelled: bool = field(default=True, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         """Refuse a card that does not say how good its calibration is.
@@ -135,6 +143,13 @@ class Card:
     def finished(self) -> StageReport:
         """Metrics of finished solutions."""
         return self.held_out[_finished_stage(self.fingerprint)]
+
+    @property
+    def level(self) -> Level:
+        """What it was fitted on."""
+        if not self.fingerprint.generator:
+            return "portable"
+        return "fitted" if self.is_labelled else "unlabelled"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +187,7 @@ def load_artefact(path: Path, *, width: int | None = None) -> Artefact:
         CalibrationError: the file is missing, torn, tampered with, something else, or of another width.
     """
     artefact = _parse(path)
-    if width not in (None, artefact.calibration.width):
+    if width not in (None, artefact.calibration.width) and not artefact.calibration.is_portable:
         raise CalibrationError(
             f"{path} reads hidden states of {artefact.calibration.width:,} numbers, "
             f"this generator's have {width:,}",
@@ -198,7 +213,7 @@ def _parse(path: Path) -> Artefact:
         raise CalibrationError(f"{path} holds numbers that are none")
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
-        calibration = _from_tensors(tensors, card.method)
+        calibration = _from_tensors(tensors, card)
         _check_parts_fit(calibration)
         return Artefact(calibration, card, path)
     except ArithmeticError as error:
@@ -224,6 +239,7 @@ class Description:
     file: str | None
     programs: int = field(default=0, metadata=OMIT_DEFAULT)
     modes: tuple[Mode, ...] = field(default=("prose",), metadata=OMIT_DEFAULT)
+    level: Level = "fitted"
 
     @property
     def finished(self) -> StageReport:
@@ -248,6 +264,7 @@ def describe(artefact: Artefact) -> Description:
         str(artefact.path) if artefact.path else None,
         card.programs,
         artefact.calibration.modes,
+        card.level,
     )
 
 
@@ -286,6 +303,8 @@ def _to_tensors(calibration: Calibration) -> Tensors:
     """All arrays, named by stage."""
     found: Tensors = {}
     models: dict[str, StageModel] = {**dict(calibration.stages.items()), "answer": calibration.answer}
+    if calibration.agreement is not None:
+        models["agreement"] = calibration.agreement
     for stage, model in models.items():
         for name, array in model.arrays().items():
             # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
@@ -302,15 +321,18 @@ def _to_tensors(calibration: Calibration) -> Tensors:
     return found
 
 
-def _from_tensors(tensors: Tensors, method: str) -> Calibration:
+def _from_tensors(tensors: Tensors, card: Card) -> Calibration:
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")
+    is_portable = card.level == "portable"
     return Calibration(
-        {stage: _model(tensors, stage, method) for mode in modes for stage in STAGES_OF[mode]},
+        {stage: _model(tensors, stage, card.method) for mode in modes for stage in STAGES_OF[mode]},
         _model(tensors, "answer", "beta"),
         {mode: _domain(tensors, _DOMAINS[mode]) for mode in modes},
         {mode: _profile(tensors, mode) for mode in modes},
+        is_portable,
+        _model(tensors, "agreement", "beta") if is_portable else None,
     )
 
 
@@ -337,11 +359,15 @@ def _check_parts_fit(calibration: Calibration) -> None:
         ArithmeticError, LookupError, ValueError: shapes do not fit each other, or numbers are none.
     """
     width = calibration.width
+    if calibration.is_portable and width != len(TEXT_FEATURES):
+        raise ValueError("a domain of question texts")
     for stage, model in calibration.stages.items():
         states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])
         model.quantiles(Evidence(np.zeros((1, len(SCALARS[stage]))), states))
     features = min(calibration.answer.features, len(ANSWER_FEATURES))
     calibration.answer.quantiles(Evidence(np.zeros((1, features)), ()))
+    if calibration.agreement is not None:
+        calibration.agreement.quantiles(Evidence(np.zeros((1, len(AGREEMENT))), ()))
     for domain in calibration.domains.values():
         domain.distance(np.zeros((1, width), np.float32))
 

@@ -155,7 +155,7 @@ def draw_rollouts(
 
     Args:
         driver: Draws.
-        problems: Questions with known answers, or code tasks with hidden tests.
+        problems: Questions, with their answers where those are known, or code tasks with hidden tests.
         store: Keeps the rollouts.
         plan: How many.
         hidden: Runs hidden tests; None where there is no code task.
@@ -178,7 +178,7 @@ def draw_rollouts(
         elif isinstance(event, SearchFinished):
             record = records.pop(problem.id)
             if event.result.stop_reason == "exhausted":
-                right = right_nodes(record, problem, hidden)
+                right = right_nodes(record, problem, hidden) if problem.is_judged else ()
                 for mode in plan.trajectories:
                     store.put(replace(Rollouts.of(record, mode, right), problem=problem))
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.errors import CalibrationError, command, setting
 from adascale.engine.types import Notice, Problem
 
@@ -61,13 +62,31 @@ class InstalledCalibrations:
     errors: tuple[CalibrationError, ...] = ()
 
     def find(self, used: Fingerprint) -> Artefact | None:
-        """The one of exactly these models and this kind of problem; of equal ones the first in the list.
+        """The one of exactly these models and this kind of problem, else the portable one of this kind.
 
-        Nothing is ever applied to another file than it was fitted on, however much alike their names are. Of
-        several the one is taken whose prompt and sampler differ least from those ``used``.
+        Nothing is ever applied to another file than it was fitted on, however much alike their names are; a
+        portable calibration reads nothing that belongs to one. Of several the one is taken whose prompt and
+        sampler differ least from those ``used``, of equal ones the first in the list.
         """
-        found = (each for each in self.artefacts if each.card.fingerprint.scope() == used.scope())
-        return min(found, key=lambda each: len(mismatches(each.card, used)), default=None)
+        for scope in (used.scope(), replace(used, generator="").scope()):
+            found = [each for each in self.artefacts if each.card.fingerprint.scope() == scope]
+            if found:
+                return min(found, key=lambda each: len(mismatches(each.card, used)))
+        return None
+
+    def portable(self) -> Calibration:
+        """The portable calibration, which knows what agreement of solutions means.
+
+        Raises:
+            CalibrationError: none is installed.
+        """
+        for each in self.artefacts:
+            if each.calibration.is_portable:
+                return each.calibration
+        raise CalibrationError(
+            "no portable calibration is installed, which knows what agreement means",
+            hint="pip install --force-reinstall --no-deps adascale",
+        )
 
 
 def read_installed() -> InstalledCalibrations:
@@ -84,7 +103,24 @@ def read_installed() -> InstalledCalibrations:
 
 
 def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """A notice for each difference from what a calibration was fitted with, and its consequence."""
+    """A notice for each difference from what a calibration was fitted with, and its consequence.
+
+    Of a portable one only the sampler counts: it was fitted with other models and prompts.
+    """
+    found = [] if card.level == "portable" else _other_conditions(card, fingerprint)
+    fitted, used = card.fingerprint.sampling, fingerprint.sampling
+    changed = [
+        f"{name} {used.get(name, 0)} instead of {fitted.get(name, 0)}"
+        for name in {**fitted, **used}
+        if used.get(name, 0) != fitted.get(name, 0)
+    ]
+    if changed:
+        found.append(_mismatch(card, f"another sampler ({', '.join(changed)})"))
+    return found
+
+
+def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
+    """Notices of other models, another prompt and another window."""
     fitted = card.fingerprint
     found = []
     if fitted.generator != fingerprint.generator:
@@ -99,14 +135,6 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     if small < large and small < longest + _QUESTION:
         what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
         found.append(_mismatch(card, what))
-    used = fingerprint.sampling
-    changed = [
-        f"{name} {used.get(name, 0)} instead of {fitted.sampling.get(name, 0)}"
-        for name in {**fitted.sampling, **used}
-        if used.get(name, 0) != fitted.sampling.get(name, 0)
-    ]
-    if changed:
-        found.append(_mismatch(card, f"another sampler ({', '.join(changed)})"))
     return found
 
 

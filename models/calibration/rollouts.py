@@ -40,7 +40,8 @@ class Rollouts:
         problem: The question.
         parent: ``[nodes]``, -1 for the question; a parent comes before its children.
         origin: ``[nodes]``, where the draw that wrote the node started: 0 for the question.
-        right, total: ``[nodes]``, outcomes of the draws through each node (``prefix_outcomes``).
+        right, total: ``[nodes]``, outcomes of the draws through each node (``prefix_outcomes``); sums of
+            probabilities where ``label`` has been used.
         tokens, finish: ``[nodes]``, length of the step and index in ``FINISHES``.
         wrong_sum: ``[nodes]``, whether the step has a wrong sum.
         logprob, min_logprob, entropy: ``[nodes]``, of the step, in nats.
@@ -55,7 +56,7 @@ class Rollouts:
     problem: Problem
     parent: IntArray
     origin: IntArray
-    right: IntArray
+    right: IntArray | FloatArray
     total: IntArray
     tokens: IntArray
     finish: IntArray
@@ -128,7 +129,7 @@ class Rollouts:
 
     def ends_from(self, origin: int) -> list[int]:
         """Ends of the draws that started at a node."""
-        return [node for node in self._ends() if self.origin[node] == origin]
+        return [node for node in self.ends() if self.origin[node] == origin]
 
     def replacement_of(self, end: int) -> int:
         """The end that ``adaptive`` comes to: a step with a wrong sum gives way to one drawn in its place."""
@@ -145,15 +146,21 @@ class Rollouts:
         """The same rollouts with their answers judged once more; tests of a code task judge only once."""
         if self.mode == "code":
             return self
-        assert self.problem.answer is not None, "outcomes need the right answer"
-        right = np.zeros_like(self.right)
-        for end in self._ends():
-            if is_right(self.answers[end], gold=self.problem.answer):
-                below = self.path(int(self.origin[end]))
-                right[[self.origin[end], *self.path(end)[len(below) :]]] += 1
+        gold = self.problem.answer
+        assert gold is not None, "outcomes need the right answer"
+        judged = self.label({end: float(is_right(self.answers[end], gold=gold)) for end in self.ends()})
+        return replace(judged, right=judged.right.astype(np.int32))
+
+    def label(self, chances: Mapping[int, float]) -> Rollouts:
+        """The same rollouts, with the probability of each end that it is right."""
+        right = np.zeros(len(self.right), np.float32)
+        for end, chance in chances.items():
+            below = self.path(int(self.origin[end]))
+            right[[self.origin[end], *self.path(end)[len(below) :]]] += chance
         return replace(self, right=right)
 
-    def _ends(self) -> list[int]:
+    def ends(self) -> list[int]:
+        """Ends of all draws."""
         return [node for node in range(1, len(self.parent)) if FINISHES[self.finish[node]] != "step"]
 
     def to_bytes(self) -> bytes:
@@ -177,7 +184,7 @@ class Rollouts:
         if set(sizes.values()) != {len(answers)}:
             raise ValueError(f"arrays of other lengths than {len(answers)} nodes: {sizes}")
         rollouts = cls(problem, **own, answers=answers, texts=texts, mode=mode)
-        return rollouts if arrays.get("judge") == _JUDGE else rollouts.judge()
+        return rollouts if arrays.get("judge") == _JUDGE or problem.answer is None else rollouts.judge()
 
 
 _NO_ARRAYS = ("problem", "answers", "texts", "mode")

@@ -58,13 +58,13 @@ def code_training_set(tasks: Sequence[Rollouts]) -> Training:
     Args:
         tasks: One entry per task.
     """
-    rows: list[tuple[int, int, int]] = []
+    rows: list[tuple[int, float, int]] = []
     scalars, states, failed, is_tested, samples = [], [], [], [], []
     for index, rollouts in enumerate(tasks):
         own = []
         for node in rollouts.samples():
-            outcome, right = rollouts.answers[node], bool(rollouts.right[node])
-            steps = _step_arrays(rollouts, node, None)
+            outcome, right = rollouts.answers[node], float(rollouts.right[node])
+            steps = step_arrays(rollouts, node)
             passed, tests = (0, 0) if outcome is None else tests_of(outcome)
             own.append(Sample(len(rows), outcome, right, int(rollouts.tokens[node]), "code", passed))
             for seen in dict.fromkeys([tests, 0]):
@@ -72,7 +72,7 @@ def code_training_set(tasks: Sequence[Rollouts]) -> Training:
                 states.append(steps.program_states())
                 failed.append(outcome is None or passed < seen)
                 is_tested.append(seen == tests)
-                rows.append((index, int(right), 1))
+                rows.append((index, right, 1))
         samples.append(QuestionSamples(index, tuple(own)))
     evidence = program_evidence(np.array(scalars), np.array(states, np.float32), np.array(failed, bool))
     programs = replace(_stage_data(evidence, rows), independent=np.array(is_tested, bool))
@@ -82,7 +82,7 @@ def code_training_set(tasks: Sequence[Rollouts]) -> Training:
 def _prose_stages(
     questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None
 ) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
-    rows: dict[Stage, list[tuple[int, int, int]]] = {"step": [], "finished": []}
+    rows: dict[Stage, list[tuple[int, float, int]]] = {"step": [], "finished": []}
     first_steps = []
     scalars: dict[Stage, list[Array]] = {"step": [], "finished": []}
     states: dict[Stage, list[States]] = {"step": [], "finished": []}
@@ -95,8 +95,8 @@ def _prose_stages(
             if rollouts.total[node]:
                 first_steps += [rollouts.parent[node] == 0] if stage == "step" else []
                 finished[node] = len(rows[stage])
-                rows[stage].append((index, int(rollouts.right[node]), int(rollouts.total[node])))
-                steps = _step_arrays(rollouts, node, None if rewards is None else rewards[index])
+                rows[stage].append((index, float(rollouts.right[node]), int(rollouts.total[node])))
+                steps = step_arrays(rollouts, node, None if rewards is None else rewards[index])
                 scalars[stage].append(steps.scalars())
                 states[stage].append(steps.states())
                 wrong_sum[stage].append(steps.wrong_sum)
@@ -118,18 +118,18 @@ def _prose_stages(
 def _program_stages(
     questions: Sequence[Rollouts],
 ) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
-    rows: list[tuple[int, int, int]] = []
+    rows: list[tuple[int, float, int]] = []
     scalars, states, failed, samples = [], [], [], []
     for index, rollouts in enumerate(questions):
         own = []
         for node in rollouts.samples():
-            answer, right = rollouts.answers[node], bool(rollouts.right[node])
-            steps = _step_arrays(rollouts, node, None)
+            answer, right = rollouts.answers[node], float(rollouts.right[node])
+            steps = step_arrays(rollouts, node)
             scalars.append(steps.program_scalars(answer))
             states.append(steps.program_states())
             failed.append(answer is None)
             own.append(Sample(len(rows), answer, right, int(rollouts.tokens[node]), "program"))
-            rows.append((index, int(right), 1))
+            rows.append((index, right, 1))
         samples.append(QuestionSamples(index, tuple(own)))
     evidence = program_evidence(np.array(scalars), np.array(states, np.float32), np.array(failed, bool))
     stages: dict[Stage, StageData] = {
@@ -141,16 +141,17 @@ def _program_stages(
 
 def _question_stage(questions: Sequence[Rollouts]) -> StageData:
     prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
-    roots = [(i, int(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
+    roots = [(i, float(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
     return _stage_data(question_evidence(prompts), roots)
 
 
-def _stage_data(evidence: Evidence, rows: Sequence[tuple[int, int, int]]) -> StageData:
-    question, right, total = np.array(rows, int).reshape(-1, 3).T
-    return StageData(evidence, question, right.astype(float), total.astype(float))
+def _stage_data(evidence: Evidence, rows: Sequence[tuple[int, float, int]]) -> StageData:
+    question, right, total = np.array(rows, float).reshape(-1, 3).T
+    return StageData(evidence, question.astype(int), right, total)
 
 
-def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None) -> StepArrays:
+def step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = None) -> StepArrays:
+    """The steps on the way to a node; without ``rewards`` its reward is the mean log-probability."""
     chain = rollouts.path(node)
     likelihood = np.exp(rollouts.logprob[chain].sum() / rollouts.tokens[chain].sum())
     return StepArrays(
@@ -181,7 +182,7 @@ def _question_samples(index: int, rollouts: Rollouts, rows: dict[int, int]) -> Q
             Sample(
                 rows[node],
                 rollouts.answers[node],
-                bool(rollouts.right[node]),
+                float(rollouts.right[node]),
                 int(rollouts.tokens[rollouts.path(node)].sum()),
             )
             for node in nodes

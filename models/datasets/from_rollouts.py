@@ -32,13 +32,14 @@ def sampled(rollouts: Rollouts, models: ModelDescription) -> SampledQuestion:
 
 
 def _node(rollouts: Rollouts, row: int) -> SampledNode:
+    is_judged = rollouts.mode == "code" or rollouts.problem.answer is not None
     return SampledNode(
         parent=int(rollouts.parent[row]),
         text=rollouts.texts[row],
         mode=rollouts.mode if row else "prose",
         ended=row > 0 and FINISHES[rollouts.finish[row]] != "step",
         tokens=int(rollouts.tokens[row]),
-        outcome=PrefixOutcome(int(rollouts.right[row]), int(rollouts.total[row])),
+        outcome=PrefixOutcome(int(rollouts.right[row]), int(rollouts.total[row])) if is_judged else None,
         answer=rollouts.answers[row],
         wrong_sum=bool(rollouts.wrong_sum[row]),
     )

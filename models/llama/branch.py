@@ -10,7 +10,7 @@ import numpy as np
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, Until
 
-from .prefixes import ParkedPrefix, Tokens
+from .prefixes import NO_STATE, ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
 from .thought import ThoughtProgress
@@ -59,7 +59,10 @@ class Pool:
         self._entropy = 0.0
 
     def push(self, state: FloatArray, logprob: float, entropy: float) -> None:
-        """Add a token: the ``[width]`` state it was drawn from (copied), its log-probability, the entropy."""
+        """Add a token: the ``[width]`` state it was drawn from (copied), its log-probability, the entropy.
+
+        The width is 0 where the context keeps no states.
+        """
         if self._sum is None:
             self._sum, self._last = state.copy(), np.empty_like(state)
         else:
@@ -145,8 +148,7 @@ class Slot:
     def observe(self, surprise: Surprise, state: FloatArray | None) -> None:
         """Take the surprise and the state of a sampled token into the step."""
         self.logprob += surprise.logprob
-        if state is not None:
-            self.pool.push(state, surprise.logprob, surprise.entropy)
+        self.pool.push(NO_STATE if state is None else state, surprise.logprob, surprise.entropy)
 
     def append(self, tokens: Sequence[int], text: bytes) -> None:
         """Append tokens and their text, which the next batches evaluate."""

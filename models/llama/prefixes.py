@@ -8,12 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Reading
 
 from .runtime import MAX_BATCH_TOKENS, ByteArray, FloatArray, LlamaContext, Run
 
 Tokens = tuple[int, ...]
+
+NO_STATE: FloatArray = np.zeros(0, np.float32)
+"""Of a token where the context keeps no states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,10 @@ class ParkedPrefix:
         return cls(context.snapshot(sequence), logits, None if hidden is None else hidden.copy())
 
     @property
-    def reading(self) -> Reading | None:
-        """The hidden state after its last token, as the reading of a prompt."""
-        return None if self.hidden is None else Reading(self.hidden, self.hidden)
+    def reading(self) -> Reading:
+        """The hidden state after its last token, as the reading of a prompt; empty where none is kept."""
+        hidden = NO_STATE if self.hidden is None else self.hidden
+        return Reading(hidden, hidden)
 
     @property
     def nbytes(self) -> int:

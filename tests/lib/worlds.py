@@ -19,6 +19,7 @@ from adascale.engine.calibration.fitting import CalibrationFit, Training, fit_ca
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.models import StageData
+from adascale.engine.calibration.portable import fit_portable, join, without_states
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.code.task import read_task
 from adascale.engine.evaluation.judging import HiddenTests, right_nodes
@@ -243,6 +244,14 @@ def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> Cali
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training(problems(questions), programs), method, config, seed=0)
+
+
+@functools.cache
+def fitted_portable() -> CalibrationFit:
+    """A portable fit on two sets of questions, as if two models had drawn them."""
+    asked = problems(40), problems(40, 1000)
+    parts = [without_states(training(each, programs=3), [p.question for p in each]) for each in asked]
+    return fit_portable(join(parts), 0)
 
 
 @functools.cache

@@ -96,9 +96,18 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
     knows: tuple[Mode, ...] | None, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    calibrations = {"question": SimpleNamespace(calibration=SimpleNamespace(modes=knows))} if knows else {}
+    calibration = SimpleNamespace(modes=knows, is_portable=False)
+    calibrations = {"question": SimpleNamespace(calibration=calibration)} if knows else {}
     parts |= {"options": SessionOptions(system=system), "calibrations": calibrations}
     assert OpenSession(**parts).modes == modes
+
+
+def test_auto_stays_in_prose_where_the_calibration_is_of_other_models() -> None:
+    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
+    calibration = SimpleNamespace(modes=("prose", "program"), is_portable=True)
+    parts |= {"options": SessionOptions()}
+    parts |= {"calibrations": {"question": SimpleNamespace(calibration=calibration)}}
+    assert OpenSession(**parts).modes == ("prose",)
 
 
 def thinker(tmp_path: Path, template: str) -> str:
@@ -111,7 +120,7 @@ THINKS = f"{tiny.CHATML}<think>\n{{# </think> #}}"
 @pytest.mark.parametrize(("think", "tokens"), [(0, 0), (64, 64), (None, THINK_TOKENS)])
 def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, tokens: int) -> None:
     said: list[str] = []
-    options = SessionOptions(thinker(tmp_path, THINKS), branches=2, think=think)
+    options = SessionOptions(thinker(tmp_path, THINKS), branches=2, think=think, calibration="none")
     with Session(options, Reporting(status=said.append)) as session:
         answer = adascale.ask("What is 9 * 2?", session, strategy="greedy")
         assert answer.answer == "18"

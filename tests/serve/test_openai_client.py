@@ -48,7 +48,7 @@ def test_an_answer_has_its_solution_its_usage_and_what_the_search_found(client: 
     assert 0 < (found.usage.completion_tokens_details.reasoning_tokens or 0) < found.usage.completion_tokens
     summary = found.adascale  # type: ignore[attr-defined]
     assert summary["answer"] == "42"
-    assert (summary["probability"], summary["seed"]) == (None, 1)
+    assert (summary["probability"], summary["calibration"], summary["seed"]) == (None, "none", 1)
     assert summary["groups"][0]["votes"] == summary["votes"]["agree"]
     assert summary["tokens"] == found.usage.completion_tokens
 

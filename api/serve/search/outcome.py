@@ -102,6 +102,7 @@ class SearchOutcome:
             "probability": probability_of(result.confidence),
             "interval": interval_of(result.confidence),
             "score": None if score is None else round(score, 4),
+            "calibration": record.started.models.level,
             "votes": {"agree": len(leading), "finished": len(record.candidates)},
             "stop_reason": result.stop_reason,
             "groups": [

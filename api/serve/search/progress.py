@@ -15,10 +15,11 @@ _WIDTH = 300
 def progress_line(record: Record, event: Event) -> str:
     """The line for an event that ``record`` has taken; empty for most of them.
 
-    A finished step or program has one, and so has each change of the votes.
+    A finished step or program has one, and so has each change of the votes. A trajectory that is judged again
+    as others end has none.
     """
     match event:
-        case StepScored():
+        case StepScored() if all(candidate.node != event.node for candidate in record.candidates):
             node = record.tree[event.node]
             return f"{record.tree.label(node.id)} {_said(node)} [{_estimate(event.estimate)}]\n"
         case AnswersJudged() if event.standing.answer is not None and event.standing.confidence is not None:

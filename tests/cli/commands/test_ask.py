@@ -208,17 +208,19 @@ def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
 
 
 def test_an_answer_below_the_wanted_confidence_is_printed_and_exits_3(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is 9 * 2?", "-x", "--min-confidence", ".8")
+    done = ask("What is 9 * 2?", "-x", "--min-confidence", ".8", "--calibration", "none")
     # A score is no probability, however high.
     assert (done.returncode, done.stdout) == (3, "18\n")
     assert "less sure than --min-confidence 0.8" in done.stderr
-    record = json.loads(ask("What is 9 * 2?", "--json", "--min-confidence", ".8").stdout)
+    unsure = ["--json", "--min-confidence", ".8", "--calibration", "none"]
+    record = json.loads(ask("What is 9 * 2?", *unsure).stdout)
     assert (record["status"], record["answer"]) == ("low_confidence", "18")
     assert ask("What is 9 * 2?", "--min-confidence", "0").returncode == 0
 
 
 def test_adaptive_stops_by_votes_where_nothing_is_calibrated_and_says_so(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is 9 * 2?", "--strategy", "adaptive", "--json", "--samples", "40")
+    uncalibrated = ["--calibration", "none", "--json"]
+    done = ask("What is 9 * 2?", "--strategy", "adaptive", "--samples", "40", *uncalibrated)
     record = json.loads(done.stdout)
     why = record["why"]
     assert (record["stop_reason"], why["stop_reason"]) == ("confident", "confident")

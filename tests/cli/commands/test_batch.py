@@ -106,8 +106,8 @@ def test_a_trace_is_written_over_no_other_file(batch: Any, tmp_path: Path) -> No
 
 
 def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
-    batch(LINES, "--seed", "1", "--limit", "1")
-    done = batch(LINES, "--seed", "2", "--temperature", "0.7")
+    batch(LINES, "--seed", "1", "--limit", "1", "--calibration", "none")
+    done = batch(LINES, "--seed", "2", "--temperature", "0.7", "--calibration", "none")
     assert done.returncode == 2
     assert "was made by another run" in done.stderr
     assert "seed: 1 there, 2 now" in done.stderr

@@ -21,8 +21,7 @@ from home import Home, write_questions
 from worlds import fitted, fitted_report
 
 from adascale.cli import app
-from adascale.cli.commands.calibrate import FEWEST
-from adascale.cli.commands.calibrate_draw import choose_problems
+from adascale.cli.commands.calibrate_draw import FEWEST, choose_problems
 from adascale.cli.options.groups import CalibrationOptions, FitOptions
 from adascale.cli.report import plots
 from adascale.engine.calibration.calibration import Calibration, Domain
@@ -97,6 +96,46 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
     assert card["rows"] == {"train": QUESTIONS}
     assert card["example"]["reward_model"]["ground_truth"] in ("18", "20")
     assert card["generators"][0]["sha256"] == load_artefact(artefact).card.fingerprint.generator
+
+
+def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
+    home = Home(tmp_path, chain_gguf, tmp_path / "questions.txt")
+    home.data.write_text("".join(f"What is {at} * 2?\n" for at in range(24)))
+    done = home.run("calibrate", "fit", "-g", str(home.model), "-c", "512", "--unlabelled", str(home.data))
+    assert done.returncode == 0, done.stderr
+    assert "against what solutions agree on, not against right answers" in done.stderr
+    [path] = home.shelf.iterdir()
+    card = load_artefact(path).card
+    assert (card.level, card.data, len(card.questions)) == ("unlabelled", ("questions.txt",), 24)
+    assert 0 < (card.finished.base_rate or 0) < 1
+    assert "unlabelled" in home.run("calibrate", "list").stdout
+    asked = home.run("ask", "-g", str(home.model), "-c", "512", "--json", "What is 9 * 2?")
+    assert json.loads(asked.stdout)["calibration"]["level"] == "unlabelled"
+    counted = home.run("export", "--from", "rollouts", "--to", "trl-prm", "--dry-run")
+    assert json.loads(counted.stdout)["rows"] == {}  # nobody knows which of them are right
+
+
+@pytest.mark.parametrize(
+    ("lines", "args", "said"),
+    [
+        ("What is 1 * 2?\n" * 30, [], "1 question is too few to fit anything"),
+        ('{"question": "Square n.", "tests": ["assert f(2) == 4"]}\n', [], "is a code task"),
+        ("What?\n", ["--samples", "1", "--programs", "0"], "one solution agrees with no other"),
+        ("What?\n", ["--prm", "self"], "reads the model's own states"),
+        ("", [], "holds no question"),
+    ],
+)
+def test_what_no_fit_can_learn_from_is_said_before_a_model_is_loaded(
+    home: Home, tmp_path: Path, lines: str, args: list[str], said: str
+) -> None:
+    source = tmp_path / f"questions.{'jsonl' if lines.startswith('{') else 'txt'}"
+    source.write_text(lines)
+    done = home.run("calibrate", "fit", "-g", str(home.model), "--unlabelled", str(source), *args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Loading" not in done.stderr
+    both = home.run("calibrate", "fit", "--unlabelled", str(source), "-d", str(home.data))
+    assert "questions have answers or they have none" in both.stderr
 
 
 def test_a_second_fit_draws_nothing_and_writes_the_same(
@@ -245,7 +284,7 @@ def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     assert found["confidence"]["calibrated"] is True
     assert found["calibration"]["name"] == "coder+probe+code"
     asked = json.loads(home.run("ask", "What is 9 * 2?", *args).stdout)
-    assert asked["calibration"] is None
+    assert asked["calibration"]["level"] == "portable"
 
 
 def test_list_and_show(
@@ -260,9 +299,9 @@ def test_list_and_show(
         return out
 
     listed = run("list").splitlines()
-    assert listed[0].split() == ["NAME", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA"]
+    assert listed[0].split() == ["NAME", "LEVEL", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA"]
     [line] = [line for line in listed if line.startswith("chain+probe ")]
-    assert line.split()[1:3] == ["beta", str(QUESTIONS)]
+    assert line.split()[1:4] == ["fitted", "beta", str(QUESTIONS)]
     assert line.endswith("train.jsonl")
     assert not any("/" in line for line in listed)
     [line] = [line for line in run("list", "-v").splitlines() if line.startswith("chain+probe ")]
@@ -344,7 +383,11 @@ def test_another_generators_calibration_is_never_applied_unasked(
     ask = ["ask", "-g", str(other), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
     ask += ["-c", "512"]
     auto = json.loads(home.run(*ask).stdout)
-    assert (auto["calibration"], auto["confidence"]["p"], auto["warnings"]) == (None, None, [])
+    assert (auto["calibration"]["level"], auto["confidence"]["calibrated"], auto["warnings"]) == (
+        "portable",
+        True,
+        [],
+    )
     trace = tmp_path / "t.jsonl"
     forced = home.run(*ask, "--calibration", str(artefact), "--trace", str(trace))
     record = json.loads(forced.stdout)
@@ -565,7 +608,10 @@ def test_wrong_usage_is_told_with_what_to_do(
 
 def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: Path) -> None:
     bare = replace(home, folder=tmp_path)
-    done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(home.data), "-c", "512")
+    tasks = tmp_path / "tasks.jsonl"
+    tests = {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9"]}
+    tasks.write_text(json.dumps({"question": "Square n.", **tests}) + "\n")
+    done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(tasks), "-c", "512")
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
     assert "adascale calibrate fit" in done.stderr

@@ -15,6 +15,7 @@ from loopback import serving
 from adascale.cli.commands import doctor
 from adascale.engine.errors import AdascaleError
 from adascale.models import machine
+from adascale.models.calibration import installed
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.programs import detection
 from adascale.models.programs.sandboxes import Sandbox
@@ -67,6 +68,19 @@ def test_it_says_where_programs_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "find_sandbox", refuse)
     text = "ask runs them in monty; for code tasks no sandbox holds; bubblewrap: no namespaces"
     assert doctor._programs() == doctor.Finding("programs", "warn", text, "--unsandboxed helps")
+
+
+def test_it_says_that_a_model_nobody_fitted_has_the_portable_calibration_or_none(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value)
+    found = doctor._calibration(str(home.model))
+    assert (found.result, found.fix) == ("warn", f"adascale calibrate fit -g {home.model}")
+    assert found.detail.startswith("the portable one, of ")
+
+    monkeypatch.setattr(installed, "read_installed", installed.InstalledCalibrations)
+    assert doctor._calibration(str(home.model)).detail.startswith(f"none for {home.model}: ")
 
 
 def test_a_broken_model_fails_with_its_fix(home: Home, tmp_path: Path) -> None:

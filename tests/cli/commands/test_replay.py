@@ -9,11 +9,11 @@ from commands import invoked
 from sample_log import Log, pens
 from traces import written
 
-from adascale.cli.commands.replay import play, replay
+from adascale.cli.commands.replay import play, replay, stops
 from adascale.cli.report.answer import answer_payload, solution_text
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.search.events import Event
-from adascale.engine.types import ROOT
+from adascale.engine.search.events import Event, StepScored
+from adascale.engine.types import ROOT, Estimate, Usage
 
 app = typer.Typer()
 app.command()(replay)
@@ -110,6 +110,16 @@ class Recorder:
 
     def on(self, event: Event) -> None:
         self.times.append(self.clock[0])
+
+
+def test_step_does_not_stop_at_estimates_that_an_answer_has_changed() -> None:
+    log = Log()
+    before = len(stops(log.events))
+    end = log.finish_path(ROOT, "So 8.", 0.5, "8")
+    scored_and_found = stops(log.events)
+    assert len(scored_and_found) == before + 2
+    log.add(StepScored, node=end, reward=0.5, estimate=Estimate(0.1, 0.2, 0.3, True), usage=Usage())
+    assert stops(log.events) == scored_and_found
 
 
 @pytest.mark.parametrize(

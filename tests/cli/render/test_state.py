@@ -212,6 +212,9 @@ class HalvesAreRight:
         p = 0.9 if finished.groups[0].answer in ("0.5", "1/2") else 0.2
         return Estimate(p, p, p, calibrated=True)
 
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+        return {}
+
     def is_outside(self, prefix: Prefix) -> bool:
         return False
 

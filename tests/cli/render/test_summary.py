@@ -12,7 +12,7 @@ from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import summary, support, why
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.code.suite import CodeTask
-from adascale.engine.search.events import Event, PromptRead
+from adascale.engine.search.events import Event, ModelDescription, PromptRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
 from adascale.engine.types import ROOT, Estimate, Problem, Usage
@@ -85,6 +85,23 @@ def test_the_summary_says_what_was_found_and_what_it_cost() -> None:
     log.end("budget")
     line = summary(log.state(), UNICODE).plain
     assert line == "2  p .96 (.91-.98), 3 of 3 paths agree, 210 tokens, 13 s (the budget is spent)"
+
+
+@pytest.mark.parametrize(
+    ("described", "interval"),
+    [
+        ({"level": "portable"}, "(.91-.98, portable)"),
+        ({"level": "unlabelled"}, "(.91-.98, unlabelled)"),
+        ({"level": "fitted"}, "(.91-.98)"),
+        ({"name": "of old"}, "(.91-.98)"),
+    ],
+)
+def test_the_summary_says_what_its_probability_comes_from(described: dict[str, str], interval: str) -> None:
+    log = voted("222", calibrated=True)
+    log.end()
+    state = log.state()
+    state.started = replace(state.started, models=ModelDescription(calibration=described))
+    assert summary(state, UNICODE).plain.startswith(f"2  p .96 {interval}, 3 of 3 paths agree")
 
 
 def test_the_summary_without_an_answer_says_why() -> None:

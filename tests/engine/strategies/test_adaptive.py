@@ -36,7 +36,7 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import PROFILES, ROOT, Estimate, FinishedSearch, Problem, Standing, Step
+from adascale.engine.types import PROFILES, ROOT, Estimate, FinishedSearch, NodeId, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
@@ -61,6 +61,9 @@ class Believing:
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
         return self._around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
+
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+        return {}
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

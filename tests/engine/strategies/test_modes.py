@@ -20,7 +20,7 @@ from adascale.engine.search.events import AnswerFound, AnswersJudged, Event, Sea
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, EarlyStopping, ProseAndProgram, Strategy
-from adascale.engine.types import PROFILES, Estimate, Execution, FinishedSearch, Mode, Problem, Step
+from adascale.engine.types import PROFILES, Estimate, Execution, FinishedSearch, Mode, NodeId, Problem, Step
 
 PROBLEM = Problem("p", "?", "18")
 BOTH = Adaptive(samples=12, modes=("prose", "program"))
@@ -45,6 +45,9 @@ class Believing:
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
         return _around(votes / (n + 1))
+
+    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+        return {}
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

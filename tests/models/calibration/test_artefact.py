@@ -331,7 +331,7 @@ def test_a_description_names_the_file_and_is_json(path: Path) -> None:
     assert (described.file, described.questions) == (str(path), 60)
     record = json.loads(json.dumps(to_plain(described), allow_nan=False))
     card = json.loads(parts(path)[1]["card"])
-    assert record == {**card, "questions": 60, "file": str(path)}
+    assert record == {**card, "questions": 60, "file": str(path), "level": "fitted"}
     assert describe(artefact()).file is None
 
 

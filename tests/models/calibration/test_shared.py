@@ -23,7 +23,7 @@ from adascale.engine.errors import (
     UsageError,
 )
 from adascale.models.calibration import shared
-from adascale.models.calibration.artefact import SUFFIX, load_artefact, save_artefact
+from adascale.models.calibration.artefact import SUFFIX, Fingerprint, load_artefact, save_artefact
 from adascale.models.calibration.installed import (
     own_folder,
     pulled_folder,
@@ -57,11 +57,17 @@ def data(tmp_path: Path) -> bytes:
     return (tmp_path / NAME).read_bytes()
 
 
+def level_for(used: Fingerprint) -> str:
+    found = read_installed().find(used)
+    assert found is not None
+    return found.card.level
+
+
 def test_a_repository_is_pulled_and_used_for_its_generator_alone(server: Server, data: bytes) -> None:
     hub.publish(server, "a/b", {NAME: data, f"sub/other{SUFFIX}": SOURCE.read_bytes(), "README.md": b"#"})
     other = load_artefact(SOURCE).card.fingerprint
     used = replace(other, generator="f" * 64)
-    assert read_installed().find(used) is None
+    assert level_for(used) == "portable"
     found = shared.pull("hf:a/b")
     assert [artefact.path for artefact in found] == [
         pulled_folder() / name for name in (f"a--b--{NAME}", f"a--b--sub--other{SUFFIX}")
@@ -69,7 +75,7 @@ def test_a_repository_is_pulled_and_used_for_its_generator_alone(server: Server,
     kept = read_installed().find(used)
     assert kept is not None
     assert (kept.card.name, kept.path) == ("m+probe", found[0].path)
-    assert read_installed().find(replace(used, generator="e" * 64)) is None
+    assert level_for(replace(used, generator="e" * 64)) == "portable"
 
 
 def test_ones_own_comes_before_a_pulled_one_and_that_before_one_that_ships(server: Server) -> None:

@@ -23,6 +23,7 @@ FITTING = {
     "mbpp-fit-mixed.jsonl",  # bench/evidence/given_tests.py
 }
 SHIPPED = sorted(shipped_folder().glob(f"*{SUFFIX}"))
+FITTED = [path for path in SHIPPED if load_artefact(path).card.level == "fitted"]
 
 
 def test_the_default_model_and_the_small_ones_have_one() -> None:
@@ -30,10 +31,11 @@ def test_the_default_model_and_the_small_ones_have_one() -> None:
     wanted = {f"{name}+probe" for name in (*coders, "smollm2-135m")} | {
         f"{name}+probe+code" for name in coders
     }
-    assert {load_artefact(path).card.name for path in SHIPPED} == wanted
+    assert {load_artefact(path).card.name for path in FITTED} == wanted
+    assert len(FITTED) + 1 == len(SHIPPED)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name.removesuffix(SUFFIX))
+@pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name.removesuffix(SUFFIX))
 def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Path) -> None:
     card = load_artefact(path).card
     name, prm, *kind = card.name.split("+")
@@ -45,6 +47,20 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     assert card.fingerprint.sampling == usual | {"temperature": card.fingerprint.sampling["temperature"]}
     assert len(card.questions) >= 100
     assert card.fingerprint.window == WINDOW
+
+
+def test_one_more_is_portable_and_says_which_models_it_was_fitted_on() -> None:
+    [artefact] = [load_artefact(path) for path in SHIPPED if path not in FITTED]
+    card = artefact.card
+    assert (card.name, card.level, card.fingerprint.generator) == ("portable", "portable", "")
+    assert 2 <= len(card.data) <= len(catalog())
+    assert set(card.data) <= set(catalog())
+    assert len(card.questions) >= 100
+    assert (card.fingerprint.window, card.fingerprint.kind) == (WINDOW, "question")
+    usual = SamplingParams().record()
+    for sampling in card.fingerprint.samplers().values():
+        assert sampling == usual | {"temperature": sampling["temperature"]}
+    assert {"finished", "program", "answer", "agreement"} <= card.held_out.keys()
 
 
 def test_the_prompts_are_those_that_they_were_fitted_with() -> None:

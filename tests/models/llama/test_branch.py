@@ -65,12 +65,19 @@ def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
         assert step.reading.entropy == pytest.approx(np.mean(entropies), abs=1e-2)
 
 
-def test_without_states_there_is_no_reading_and_nothing_else_changes(machine: Machine) -> None:
+def test_without_states_a_reading_has_none_and_nothing_else_changes(machine: Machine) -> None:
     strategy = PrefixRollouts(3, 2)
     seeing, blind = (replay(machine.search([PROBLEM], strategy, states=s)["p"]) for s in (True, False))
-    assert not blind.readings
-    assert all(node.step.reading is None for node in blind if node.step)
-    assert all(node.step.reading is not None for node in seeing if node.step)
+    assert blind.readings["prose"].last.size == 0
+    for seen, unseen in zip(seeing, blind, strict=True):
+        if seen.step is None or unseen.step is None:
+            continue
+        there, here = seen.step.reading, unseen.step.reading
+        assert there is not None
+        assert here is not None
+        assert (there.last.size > 0, here.last.size, here.mean.size) == (True, 0, 0)
+        assert here.entropy == pytest.approx(there.entropy, abs=1e-4)
+        assert here.min_logprob == pytest.approx(there.min_logprob, abs=1e-4)
     assert [n.step and n.step.token_ids for n in seeing] == [n.step and n.step.token_ids for n in blind]
 
 

@@ -1,0 +1,185 @@
+"""Fit the portable calibration on the rollouts of several models, and judge it on each by the others alone.
+
+Usage: ``python -m bench.evidence.portable STORE.sqlite ... -o portable.calibration.safetensors``
+
+A store is what ``adascale calibrate fit`` keeps of a generator. Questions that were not drawn in both modes
+are left out, and so are models with fewer than 20 of them. The tables have the estimates of each model's
+prefixes by heads that were fitted on the other models: what a model can expect of which nothing is known. ECE
+stands beside what noise alone would make it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale import __version__
+from adascale.engine.calibration.features import ANSWER_FEATURES, VOTE_FEATURES
+from adascale.engine.calibration.fitting import CalibrationFit, Training, agreement_data, answer_data
+from adascale.engine.calibration.metrics import Predictions
+from adascale.engine.calibration.portable import fit_portable, join
+from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.search.codec import to_plain
+from adascale.engine.types import Mode
+from adascale.models.calibration.artefact import (
+    Artefact,
+    Card,
+    Fingerprint,
+    ProgramFingerprint,
+    question_key,
+    save_artefact,
+)
+from adascale.models.calibration.portable import ModelRollouts
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.window import WINDOW
+
+from ..common import close, table
+
+FEWEST = 20
+"""Questions of a model below which it is left out."""
+
+_HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stores", type=Path, nargs="+")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path)
+    args = parser.parse_args()
+    models, sampling = read_models(args.stores), sampling_of(args.stores)
+    if len(models) < 2:
+        parser.error("a model is judged by the others: give the stores of two at least")
+    if len(sampling) > 1:
+        parser.error(f"the stores were drawn with other samplers: {sampling}")
+    training = join([model.training() for model in models.values()])
+    fit = fit_portable(training, args.seed)
+    figures = {name: _print_model(name, rows, fit, training, args.seed) for name, rows in _rows_of(models)}
+    if args.output is not None:
+        save_artefact(Artefact(fit.calibration, _card(models, fit, sampling[0], args.seed)), args.output)
+        print(f"wrote {args.output}: {len(models)} models, {len(training.samples)} questions")
+    close(figures)
+
+
+def read_models(stores: Sequence[Path]) -> dict[str, ModelRollouts]:
+    """What each model drew of the questions that it drew in both modes, by name; says what is left out."""
+    drawn: dict[str, dict[Mode, dict[str, Rollouts]]] = {}
+    for path in stores:
+        with closing(RolloutStore(path)) as store:
+            generator = store.models().generator
+            name = path.stem if generator is None else generator.name
+            own = drawn.setdefault(name, {"prose": {}, "program": {}, "code": {}})
+            for rollouts in store.every():
+                own[rollouts.mode].setdefault(rollouts.problem.question, rollouts)
+    models = {}
+    for name, by_mode in drawn.items():
+        prose, programs = by_mode["prose"], by_mode["program"]
+        both = [question for question in prose if question in programs]
+        left_out = "" if len(both) >= FEWEST else f": left out, fewer than {FEWEST}"
+        print(f"{name}: {len(both)} questions in both modes, {len(prose)} in prose{left_out}")
+        if not left_out:
+            models[name] = ModelRollouts([prose[q] for q in both], [programs[q] for q in both])
+    return models
+
+
+def sampling_of(stores: Sequence[Path]) -> list[dict[str, Any]]:
+    """The samplers that the stores were drawn with, each once."""
+    found: list[dict[str, Any]] = []
+    for path in stores:
+        with closing(RolloutStore(path)) as store:
+            own = {name: x for name, x in (store.models().sampling or {}).items() if name != "prompt"}
+        found += [] if own in found else [own]
+    return found
+
+
+def _rows_of(models: Mapping[str, ModelRollouts]) -> list[tuple[str, range]]:
+    """Numbers of each model's questions in the joined training data."""
+    ends = np.cumsum([0, *(len(model.prose) for model in models.values())])
+    return [(name, range(first, last)) for name, first, last in zip(models, ends, ends[1:], strict=False)]
+
+
+def _print_model(
+    name: str, questions: range, fit: CalibrationFit, training: Training, seed: int
+) -> dict[str, Any]:
+    """The tables of one model, and their figures: by stage, and of growing searches."""
+    own = {stage: _take(data, np.isin(data.question, questions)) for stage, data in fit.held_out.items()}
+    figures = report(own)
+    table([name, *_HEADER], [[stage, *_cells(found)] for stage, found in figures.items()])
+    _, beside = agreement_data(training, fit.held_out, seed)
+    profiles = fit.calibration.profiles
+    answers = answer_data(training, fit.held_out, profiles, len(ANSWER_FEATURES), seed)
+    sizes = np.rint(np.exp(answers.evidence.scalars[:, VOTE_FEATURES.index("samples")]))
+    for title, stage, counts in (
+        ("finished, beside others", "agreement", beside),
+        ("answer, of solutions", "answer", sizes),
+    ):
+        data, rows = fit.held_out[stage], []
+        for count in np.unique(counts):
+            found = report(
+                {"": _take(data, np.isin(data.question, questions) & (counts == count))}, rounds=50
+            )
+            rows += [[str(int(count)), *_cells(each)] for each in found.values()]
+        table([title, *_HEADER], rows)
+    return to_plain(figures)
+
+
+def _take(data: Predictions, rows: NDArray[np.bool_]) -> Predictions:
+    """These rows; every question weighs the same."""
+    independent = None if data.independent is None else data.independent[rows]
+    return Predictions(
+        data.question[rows],
+        data.quantiles[rows],
+        data.right[rows],
+        data.total[rows],
+        independent=independent,
+    )
+
+
+def _cells(found: StageReport) -> list[str]:
+    numbers = [
+        found.base_rate,
+        found.skill,
+        found.auc,
+        found.ece,
+        found.ece_floor,
+        found.coverage,
+        found.width,
+    ]
+    low, high = found.intervals["skill"]
+    rate, skill, *others = ["-" if x is None else f"{x:.2f}" for x in numbers]
+    return [str(found.n), rate, f"{skill} ({low or 0:.2f} to {high or 0:.2f})", *others]
+
+
+def _card(
+    models: Mapping[str, ModelRollouts], fit: CalibrationFit, sampling: dict[str, Any], seed: int
+) -> Card:
+    prose = [rollouts for model in models.values() for rollouts in model.prose]
+    programs = [rollouts for model in models.values() for rollouts in model.programs]
+    return Card(
+        name="portable",
+        fingerprint=Fingerprint("", "", "probe", "", sampling, WINDOW, ProgramFingerprint("", sampling)),
+        method="beta",
+        data=tuple(models),
+        questions=tuple(dict.fromkeys(question_key(rollouts.problem.question) for rollouts in prose)),
+        samples=_most_samples(prose),
+        rollouts=0,
+        programs=_most_samples(programs),
+        seed=seed,
+        versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": np.__version__},
+        held_out=report(fit.held_out),
+    )
+
+
+def _most_samples(questions: Sequence[Rollouts]) -> int:
+    return max(len(rollouts.samples()) for rollouts in questions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Solutions are judged again as others end: the log says it, and nothing is counted twice."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+from worlds import ReadingPolicy, execute, fitted, fitted_portable, problems, solve
+
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.ports import SequenceLogprob
+from adascale.engine.scripted import ScriptedExecutor
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import AnswerFound, Event, SearchFinished, StepScored
+from adascale.engine.search.record import Record, replay
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Adaptive, Strategy, Vote
+from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId, Problem, Step, Usage
+
+[ASKED] = problems(1, 500)
+NEIGHBOURS = problems(3, 600)
+
+
+def logs(
+    asked: Sequence[Problem], strategy: Strategy, calibration: Calibration, slots: int = 8
+) -> dict[str, list[Event]]:
+    clock = itertools.count()
+    driver = Driver(
+        ReadingPolicy(solve, slots),
+        SequenceLogprob(),
+        calibration,
+        lambda: float(next(clock)),
+        executor=ScriptedExecutor(execute),
+    )
+    found: dict[str, list[Event]] = {problem.id: [] for problem in asked}
+    for problem, event in driver.run(asked, Settings(strategy)):
+        found[problem.id].append(event)
+    return found
+
+
+def log(strategy: Strategy, slots: int = 8) -> list[Event]:
+    return logs([ASKED], strategy, fitted_portable().calibration, slots)[ASKED.id]
+
+
+def revision(record: Record) -> Mapping[NodeId, Estimate]:
+    """What the calibration says of the trajectories that count; those cut off without an answer do not."""
+    tree = record.tree
+    ended = [c for c in record.candidates if c.answer is not None or step_of(record, c).finish == "stop"]
+    finished = FinishedSearch(tree.questions, tuple(ended), tree.groups)
+    return fitted_portable().calibration.revise(tree.prefix(ROOT), finished)
+
+
+def step_of(record: Record, candidate: Candidate) -> Step:
+    step = record.tree[candidate.node].step
+    assert step is not None
+    return step
+
+
+STRATEGIES = [
+    Vote(8),
+    Adaptive(samples=8, stop_at=2.0, min_gain=-1e9, hopeless=0.0),
+    Adaptive(samples=16, least=6),
+]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_last_estimates_are_by_all_that_ended(strategy: Strategy) -> None:
+    record = Record.of(log(strategy))
+    alone, tree = record.candidates, record.tree
+    revised = revision(record)
+    assert len(revised) == sum(candidate.answer is not None for candidate in alone) > 1
+    for candidate in alone:
+        expected = revised.get(candidate.node, candidate.estimate)
+        assert tree[candidate.node].estimate == expected
+    assert any(revised[node] != c.estimate for c in alone if (node := c.node) in revised)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_revision_costs_nothing_and_comes_after_its_trajectory_counts(strategy: Strategy) -> None:
+    events = log(strategy)
+    counted: set[int] = set()
+    first: dict[int, StepScored] = {}
+    for event in events:
+        if isinstance(event, AnswerFound):
+            counted.add(event.node)
+            assert event.estimate == first[event.node].estimate
+        elif isinstance(event, StepScored) and event.node in first:
+            assert event.node in counted
+            assert (event.usage, event.reward) == (Usage(), first[event.node].reward)
+        elif isinstance(event, StepScored):
+            first[event.node] = event
+    last = events[-1]
+    assert isinstance(last, SearchFinished)
+    assert replay(events).usage() == last.usage
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_log_tells_every_revision(strategy: Strategy) -> None:
+    """At each moment the replay has the estimates of all that counts so far."""
+    events = log(strategy)
+    for at, event in enumerate(events):
+        if not isinstance(event, AnswerFound):
+            continue
+        later = next(i for i in range(at + 1, len(events)) if events[i].kind == "answers_judged")
+        record = Record.of(events[: later + 1])
+        for node, estimate in revision(record).items():
+            assert record.tree[node].estimate == estimate
+
+
+def test_neither_neighbours_nor_slots_change_an_estimate() -> None:
+    strategy, calibration = STRATEGIES[1], fitted_portable().calibration
+    alone = Record.of(logs([ASKED], strategy, calibration)[ASKED.id])
+    beside = Record.of(logs([NEIGHBOURS[0], ASKED, *NEIGHBOURS[1:]], strategy, calibration, 3)[ASKED.id])
+
+    def ends(record: Record) -> dict[str, object]:
+        tree = record.tree
+        return {tree.label(c.node): tree[c.node].estimate for c in record.candidates}
+
+    one, other = ends(alone), ends(beside)
+    assert Counter(map(str, one.values())) == Counter(map(str, other.values()))
+    assert alone.answer == beside.answer
+    assert alone.confidence == beside.confidence
+
+
+def test_a_fitted_calibration_judges_every_node_once() -> None:
+    events = logs([ASKED], Vote(8), fitted().calibration)[ASKED.id]
+    nodes = [event.node for event in events if isinstance(event, StepScored)]
+    assert len(nodes) == len(set(nodes))

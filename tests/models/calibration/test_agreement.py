@@ -1,0 +1,64 @@
+"""Solutions that label each other, and the calibration that knows what agreement means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from worlds import fitted_portable, problems, searched
+
+from adascale.engine.calibration.fitting import fit_calibration
+from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.metrics import skill
+from adascale.models.calibration.agreement import agrees, label_by_agreement
+from adascale.models.calibration.portable import ModelRollouts
+from adascale.models.calibration.rollouts import Rollouts
+from adascale.models.calibration.training import training_set
+
+
+def model(count: int, start: int) -> ModelRollouts:
+    records = searched(problems(count, start), programs=3).values()
+    both = [(Rollouts.of(record), Rollouts.of(record, "program")) for record in records]
+    return ModelRollouts([prose for prose, _ in both], [programs for _, programs in both])
+
+
+FIT = fitted_portable()
+
+
+def questions(drawn: ModelRollouts) -> list[tuple[Rollouts, Rollouts]]:
+    return list(zip(drawn.prose, drawn.programs, strict=True))
+
+
+def test_agreement_has_skill_on_a_model_that_it_has_not_seen() -> None:
+    assert skill(FIT.held_out["agreement"]) > 0.2
+    assert FIT.calibration.is_portable
+
+
+def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
+    for question in questions(model(5, 60)):
+        labels = label_by_agreement(question, FIT.calibration)
+        for rollouts, labelled in zip(question, labels, strict=True):
+            ends = rollouts.ends()
+            assert ((labelled.right[ends] >= 0) & (labelled.right[ends] < 1)).all()
+            assert (labelled.right <= labelled.total + 1e-6).all()
+            assert labelled.right[0] == pytest.approx(labelled.right[rollouts.samples()].sum(), abs=1e-5)
+            assert all(labelled.right[end] == 0 for end in ends if rollouts.answers[end] is None)
+
+
+def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
+    own = model(60, 2000)
+    labelled = [label_by_agreement(question, FIT.calibration) for question in questions(own)]
+    pseudo = training_set([prose for prose, _ in labelled], None, [programs for _, programs in labelled])
+    known = training_set(own.prose, None, own.programs).stages["finished"]
+    held_out = fit_calibration(pseudo, "beta", HeadConfig(), 0).held_out["finished"]
+    assert skill(known.predictions(held_out.quantiles)) > 0.1
+    assert not np.array_equal(held_out.right, known.right)
+
+
+def test_whether_any_two_solutions_agree() -> None:
+    [prose] = model(1, 70).prose
+    assert agrees([prose])
+    ends = prose.ends()
+    answers = tuple(str(at) if at in ends else None for at in range(len(prose.answers)))
+    assert not agrees([replace(prose, answers=answers)])
