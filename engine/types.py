@@ -313,8 +313,8 @@ class Standing:
         finished: All trajectories that have ended, those that were cut too.
         gain: What each further trajectory adds at most to P(the leading answer is right), and
         reach: the most that it rises to (``look_ahead``); None without a calibration. Of several modes the
-            gain is that of ``best_mode``, for as many tokens as a trajectory in prose has.
-        best_mode: The mode whose gain is largest for its tokens.
+            gain is the largest.
+        gains: That of each mode, for as many tokens as a trajectory in prose has; None for a single one.
     """
 
     answer: str | None
@@ -326,7 +326,7 @@ class Standing:
     finished: int
     gain: float | None = None
     reach: float | None = None
-    best_mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
+    gains: Mapping[Mode, float] | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def with_lookahead(
     tokens: Mapping[Mode, float],
     left: int,
 ) -> Standing:
-    """The standing with what more trajectories of the best mode are worth.
+    """The standing with what more trajectories of each mode are worth.
 
     Args:
         standing: Of the same search.
@@ -133,6 +133,5 @@ def with_lookahead(
     ahead = look_ahead(states, supports(result.groups, candidates, questions), left)
     usual = tokens.get("prose", max(tokens.values()))
     gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
-    best = max(gains, key=lambda mode: gains[mode])
     reach = max(each.reach for each in ahead.values())
-    return replace(standing, gain=gains[best], reach=reach, best_mode=best)
+    return replace(standing, gain=max(gains.values()), reach=reach, gains=gains if len(gains) > 1 else None)

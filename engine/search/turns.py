@@ -8,6 +8,7 @@ were drawn: short ones are not to count first (decision 0011). The others count 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -145,11 +146,22 @@ class Turns:
         self._keys[node] = key
 
     def _distance(self, trajectory: Trajectory) -> int:
-        """Turns before a trajectory's own, if the modes take turns from now on."""
+        """Turns before a trajectory's own, if each mode gets its expected share of them from now on.
+
+        The modes share them evenly: turn ``n`` of a mode with share ``s`` is at ``(n + .5) / s``.
+        """
         mode, number = trajectory
+        shares = self._strategy.expected_turns(self._tree)
         rounds = number - self._judged.get(mode, 0)
         order = [self._turn, *(other for other in self._strategy.modes if other != self._turn)]
-        return rounds * len(order) + order.index(mode)
+        own = order.index(mode)
+        before = rounds
+        for at, other in enumerate(order):
+            if other != mode:
+                turns = (rounds + 0.5) / shares[mode] * shares[other] - 0.5
+                # A turn at the same time is the one of the mode that is first in order.
+                before += max(0, math.floor(turns + 1) if at < own else math.ceil(turns))
+        return before
 
     def chance(self, draw: Draw) -> float:
         """P(a draw will count), in [0, 1]."""

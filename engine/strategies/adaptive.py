@@ -15,6 +15,9 @@ from .allocation import CONFIDENCE, required_samples
 from .base import Command, Cut, Expand, Plan, require_positive, whole_trajectories
 from .vote_stopping import Sequential, all_drawn, is_clear
 
+_LEAST_SHARE = 0.05
+"""Of the turns of the best mode that one without a gain is expected to get."""
+
 _UNKNOWN = 0.2
 """A probability below which an answer is not called known, however it came about."""
 
@@ -51,9 +54,21 @@ class Adaptive(Sequential):
 
     def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
         """The mode that gains most for its tokens, where that is known; else by turns."""
-        if tree.standing is None or tree.standing.gain is None:
-            return Sequential.next_mode(self, tree, counts)
-        return tree.standing.best_mode
+        gains = self._gains(tree)
+        return max(gains, key=lambda mode: gains[mode]) if gains else Sequential.next_mode(self, tree, counts)
+
+    def expected_turns(self, tree: Tree) -> Mapping[Mode, float]:
+        """By the gains of now: a mode that gains four times as much is expected four times as often."""
+        gains = self._gains(tree)
+        most = max(gains.values(), default=0.0)
+        if most <= 0.0:
+            return Sequential.expected_turns(self, tree)
+        return {mode: max(gain / most, _LEAST_SHARE) for mode, gain in gains.items()}
+
+    @staticmethod
+    def _gains(tree: Tree) -> Mapping[Mode, float]:
+        """Of each mode, where there are several and they are known."""
+        return (tree.standing.gains if tree.standing is not None else None) or {}
 
     def surplus(self, standing: Standing) -> float | None:
         """The gain over ``min_gain``."""

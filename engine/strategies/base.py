@@ -128,6 +128,13 @@ class Strategy(ABC):
         """
         return min(self.modes, key=lambda mode: counts.get(mode, 0))
 
+    def expected_turns(self, tree: Tree) -> Mapping[Mode, float]:
+        """How many of the next turns each mode may expect, up to a factor; each number is above 0.
+
+        By it trajectories run ahead of their turn; ``next_mode`` alone says whose turn it is.
+        """
+        return dict.fromkeys(self.modes, 1.0)
+
     def parameters(self) -> dict[str, Any]:
         """The parameters as JSON has them, for the log; ``modes`` where it is not prose alone."""
         parameters = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -19,8 +19,21 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, Event, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Adaptive, EarlyStopping, ProseAndProgram, Strategy
-from adascale.engine.types import PROFILES, Estimate, Execution, FinishedSearch, Mode, NodeId, Problem, Step
+from adascale.engine.search.tree import Tree
+from adascale.engine.search.turns import Turns
+from adascale.engine.strategies import Adaptive, EarlyStopping, Expand, ProseAndProgram, Strategy
+from adascale.engine.types import (
+    PROFILES,
+    ROOT,
+    Estimate,
+    Execution,
+    FinishedSearch,
+    Mode,
+    NodeId,
+    Problem,
+    Standing,
+    Step,
+)
 
 PROBLEM = Problem("p", "?", "18")
 BOTH = Adaptive(samples=12, modes=("prose", "program"))
@@ -207,3 +220,35 @@ def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
         list(driver.run([PROBLEM], Settings(BOTH, seed=seed)))
     assert any(c.mode == "program" and c.answer is None for each in seen for c in each.candidates)
     assert all(set(each.questions) == {c.mode for c in each.candidates} for each in seen)
+
+
+def queue_of(gains: Mapping[Mode, float], samples: int = 12) -> list[Mode]:
+    """Modes of the waiting draws in the order in which they would run ahead."""
+    tree = Tree(PROBLEM)
+    tree.standing = Standing(None, None, 0, 0, 0, 0, 0, gain=max(gains.values()), reach=0.9, gains=gains)
+    turns = Turns(tree, BOTH)
+    for mode in BOTH.modes:
+        turns.queue(Expand(ROOT, samples, "answer", sure=2, mode=mode))
+    distances = [turns._distance(draw.trajectory) for draw in turns._waiting]
+    assert distances[:samples] == list(range(samples))
+    assert distances == sorted(distances)
+    return [turns.next_draw().mode for _ in range(samples)]
+
+
+@pytest.mark.parametrize(
+    ("gains", "expected"),
+    [
+        ({"prose": 0.1, "program": 0.4}, "program program prose program program program"),
+        ({"prose": 0.4, "program": 0.4}, "prose program prose program prose program"),
+        ({"prose": 0.3, "program": -0.1}, "prose prose prose prose prose prose"),
+        ({"prose": -0.2, "program": -0.1}, "program prose program prose program prose"),
+    ],
+)
+def test_the_mode_that_gains_more_runs_ahead_more_often(gains: Mapping[Mode, float], expected: str) -> None:
+    assert queue_of(gains)[:6] == expected.split()
+
+
+@given(st.floats(-1.0, 3.0), st.floats(-1.0, 3.0))
+def test_the_waiting_are_in_the_order_of_their_distances(prose: float, program: float) -> None:
+    modes = queue_of({"prose": prose, "program": program})
+    assert modes[0] == ("program" if program > prose else "prose")
