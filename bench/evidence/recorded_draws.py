@@ -18,6 +18,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,6 +49,9 @@ from adascale.models.draws.store import Prompt, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 SCHEMA = "adascale.draws/1"
+
+KEPT = Path(__file__).parents[1] / "draws" / "calibrations"
+"""Calibrations that draws were made with and that ship no longer."""
 
 _UNKNOWN_SUM = ("a wrong sum",)
 """A record says which steps have a wrong sum, and not which one."""
@@ -305,8 +309,9 @@ def digest(artefact: Artefact) -> str:
 
 def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration:
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
-    found = installed.read_installed().artefacts if given is None else [calibrations.load_artefact(given)]
-    for artefact in found:
+    kept = (calibrations.load_artefact(path) for path in sorted(KEPT.glob("*.safetensors")))
+    known = chain(installed.read_installed().artefacts, kept)
+    for artefact in known if given is None else [calibrations.load_artefact(given)]:
         if digest(artefact) == header["calibration_sha256"]:
             return artefact.calibration
     raise SystemExit(
