@@ -323,7 +323,7 @@ def _asked(problem: Problem | BadLine, source: Path) -> Problem:
     if problem.task is not None:
         raise UsageError(
             f"{source.name}: line {problem.meta['line']} is a code task: its tests judge, not agreement",
-            hint=f"--data {source}",
+            hint=setting("data", str(source)),
         )
     return Problem(f"unlabelled-{id_digest(problem.question):016x}", problem.question)
 

@@ -289,7 +289,7 @@ def test_7_a_bad_line(said: Ask, home: Home, chain_gguf: Path) -> None:
 def test_8_ctrl_c(home: Home) -> None:
     ask = ["ask", "Hm?", "--strategy", "vote", "--samples", "1024", "--budget", "50k", "--progress", "plain"]
     with subprocess.Popen(
-        [sys.executable, "-m", "adascale", *ask, "-g", str(home.model)],
+        [sys.executable, "-m", "adascale", *ask, "-g", str(home.model), "--calibration", "none"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=home.env,
@@ -345,7 +345,8 @@ def test_11_no_gpu_build(said: Ask, chain_gguf: Path) -> None:
 
     if llama_cpp.llama_supports_gpu_offload():
         pytest.skip("this build has GPU support")
-    text, code = said("ask", "hi", "-g", str(chain_gguf), "--gpu-layers", "99", "-q", "--samples", "1")
+    options = ("--gpu-layers", "99", "--samples", "1", "--calibration", "none", "-q")
+    text, code = said("ask", "hi", "-g", str(chain_gguf), *options)
     assert (text, code) == (
         "warning[no-gpu-build]: --gpu-layers 99 has no effect: "
         "this llama.cpp was built without GPU support; running on CPU\n"
@@ -396,7 +397,8 @@ def test_13_a_thought_larger_than_the_window(said: Ask, thinker: str) -> None:
 def test_13_a_model_that_thinks_for_ever(
     said: Ask, thinker: str, think: str, code: str, said_of_it: str
 ) -> None:
-    found = said("ask", "hi", "-g", thinker, "--think", think, "-q", "--strategy", "greedy")
+    options = ("--think", think, "--strategy", "greedy", "--calibration", "none", "-q")
+    found = said("ask", "hi", "-g", thinker, *options)
     assert found == (f"warning[{code}]: {said_of_it}", 0)
 
 
