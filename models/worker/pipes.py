@@ -157,10 +157,14 @@ class _Stderr:
 
     @property
     def last_words(self) -> tuple[str, ...]:
-        """Failed assertions with file and line, or an exception's text; each once."""
+        """Failed assertions with file and line, or an exception's text; each once.
+
+        Where several threads fail, the abort of one may cut off what another one is writing.
+        """
         matches = [_LAST_WORDS.match(line) for line in self._held]
         words = [word for match in matches if match for word in match.groups() if word]
-        return tuple(dict.fromkeys(word.decode("utf-8", "replace").strip() for word in words))
+        texts = list(dict.fromkeys(word.decode("utf-8", "replace").strip() for word in words))
+        return tuple(text for text in texts if not any(o.startswith(text) for o in texts if o != text))
 
     def wait(self) -> None:
         """Until its end has been read, or nearly so."""
