@@ -137,6 +137,8 @@ class BlobStore:
             yield
         except sqlite3.DatabaseError as error:
             raise _database_error(self._path, error) from error
+        except UnicodeDecodeError as error:  # SQLite's own message has bytes of the damaged schema in it
+            raise _damaged(self._path, "its schema is no text") from error
 
 
 def _database_error(path: Path, error: sqlite3.DatabaseError) -> AdascaleError:

@@ -125,7 +125,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Say in a line why a store cannot be read."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the store {path}: {error}", slug="unreadable") from error
 
 
