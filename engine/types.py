@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NewType, get_args
+from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
 
 from .code.statement import statement
 from .code.suite import CodeTask
@@ -246,6 +246,12 @@ class Estimate:
     median: float
     upper: float
     calibrated: bool
+
+    @classmethod
+    def of_quantiles(cls, quantiles: Iterable[float]) -> Self:
+        """A calibrated estimate from its three numbers, the lowest first."""
+        lower, median, upper = map(float, quantiles)
+        return cls(lower, median, upper, calibrated=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,16 +272,7 @@ class Session:
         thinking = plan_thinking(model, options.think)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token(), options.branches):
             self._reporting.status(growth)
-        chats: Mapping[Mode, ChatFormat] = {
-            "prose": ChatFormat(
-                model,
-                options.system or SYSTEM_PROMPT,
-                thinking=thinking,
-                chat_system=options.system or "",
-            ),
-            "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
-            "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
-        }
+        chats = _chat_formats(model, options.system, thinking)
         think_tokens = 0 if thinking is None else thinking.budget
         sampling = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
         is_searched = options.calibration == "auto" and options.prm != "none"
@@ -418,6 +409,18 @@ def _fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     wanted, ref = split_reference(options.prm)
     prm = generator if ref == "self" else model(ref)
     return SessionFiles(generator, prm, settle_format(prm, wanted, reporting.status, offline=options.offline))
+
+
+def _chat_formats(
+    model: LlamaModel, system: str | None, thinking: Thinking | None
+) -> Mapping[Mode, ChatFormat]:
+    """The prompt of each mode; a system prompt of the user's own is that of prose and of chats."""
+    prose = ChatFormat(model, system or SYSTEM_PROMPT, thinking=thinking, chat_system=system or "")
+    return {
+        "prose": prose,
+        "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
+        "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
+    }
 
 
 def _make_executor(options: SessionOptions) -> ChainExecutor:

@@ -22,7 +22,8 @@ frequent other answer, whether one of them reasons in another mode, the solution
 own estimate lies above the question's."""
 
 RISING = 3
-"""The first so many do not fall when one more of the others agrees, and may not lower the estimate."""
+"""How many of ``FEATURES``, from the first on, only rise where one more of the others agrees: their weights
+are kept at 0 or more, so that agreement never lowers an estimate."""
 
 
 def group_numbers(candidates: Sequence[Candidate], groups: Sequence[AnswerGroup]) -> list[int]:
@@ -86,6 +87,5 @@ def revise(model: StageModel, finished: FinishedSearch) -> dict[NodeId, Estimate
     ]
     quantiles = model.quantiles(agreement_evidence(rows))
     return {
-        candidates[at].node: Estimate(float(lower), float(median), float(upper), calibrated=True)
-        for at, (lower, median, upper) in zip(answered, quantiles, strict=True)
+        candidates[at].node: Estimate.of_quantiles(own) for at, own in zip(answered, quantiles, strict=True)
     }

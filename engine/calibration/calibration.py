@@ -153,8 +153,7 @@ class Calibration:
         return prefix.prompt.last.reshape(1, -1)
 
     def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
-        lower, median, upper = (float(q) for q in model.quantiles(evidence)[0])
-        return widen(Estimate(lower, median, upper, calibrated=True), self.distance(prefix))
+        return widen(Estimate.of_quantiles(model.quantiles(evidence)[0]), self.distance(prefix))
 
 
 class CalibrationByMode:

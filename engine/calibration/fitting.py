@@ -268,7 +268,7 @@ def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions
     """Samples of one question as a search has them, each with the estimate that it has alone."""
     quantiles = [estimates[FINISHED[sample.mode]].quantiles[sample.row] for sample in samples]
     return [
-        Candidate(NodeId(at), sample.answer, _estimate(own), sample.mode, sample.passed)
+        Candidate(NodeId(at), sample.answer, Estimate.of_quantiles(own), sample.mode, sample.passed)
         for at, (sample, own) in enumerate(zip(samples, quantiles, strict=True))
     ]
 
@@ -277,7 +277,7 @@ def question_estimates(
     question: int, modes: Iterable[Mode], estimates: Mapping[str, Predictions]
 ) -> dict[Mode, Estimate]:
     """Estimates of a question in its modes."""
-    return {mode: _estimate(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
+    return {mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
 
 
 def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
@@ -299,8 +299,3 @@ def _subsets(count: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
         else:
             for _ in range(_SUBSETS):
                 yield tuple(int(i) for i in np.sort(rng.choice(count, size, replace=False)))
-
-
-def _estimate(quantiles: Array) -> Estimate:
-    lower, median, upper = (float(q) for q in quantiles)
-    return Estimate(lower, median, upper, calibrated=True)

@@ -160,7 +160,7 @@ class Driver:
         yield from self._deliver(search)
 
     def _calibrator_of(self, request: Request) -> Calibrator:
-        """None of a chat's, and one that does not know a mode of the strategy is no measure of the others."""
+        """That of the driver; none for a chat, nor where it does not know every mode of the strategy."""
         known = self._calibrator.profiles.keys() >= set(request.settings.strategy.modes)
         return self._calibrator if known and not request.problem.is_chat else Uncalibrated()
 

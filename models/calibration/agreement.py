@@ -9,7 +9,7 @@ import numpy as np
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.agreement import agreement_evidence, agreement_row, group_numbers
 from adascale.engine.calibration.calibration import Calibration
-from adascale.engine.calibration.features import FINISHED, QUESTION, Array, Stage
+from adascale.engine.calibration.features import FINISHED, QUESTION, Stage
 from adascale.engine.types import Candidate, Estimate, Mode, NodeId
 
 from .portable import ModelRollouts
@@ -66,7 +66,7 @@ def _judged_alone(
     stages = ModelRollouts([prose], programs).training().stages
 
     def estimates(stage: Stage) -> Iterator[Estimate]:
-        return map(_estimate, calibration.stages[stage].quantiles(stages[stage].evidence))
+        return map(Estimate.of_quantiles, calibration.stages[stage].quantiles(stages[stage].evidence))
 
     candidates: list[Candidate] = []
     for rollouts in question:
@@ -75,8 +75,3 @@ def _judged_alone(
             node = NodeId(len(candidates))
             candidates.append(Candidate(node, rollouts.answers[end], estimate, rollouts.mode))
     return candidates, {rollouts.mode: next(estimates(QUESTION[rollouts.mode])) for rollouts in question}
-
-
-def _estimate(quantiles: Array) -> Estimate:
-    lower, median, upper = map(float, quantiles)
-    return Estimate(lower, median, upper, calibrated=True)

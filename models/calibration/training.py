@@ -64,7 +64,7 @@ def code_training_set(tasks: Sequence[Rollouts]) -> Training:
         own = []
         for node in rollouts.samples():
             outcome, right = rollouts.answers[node], float(rollouts.right[node])
-            steps = step_arrays(rollouts, node)
+            steps = _step_arrays(rollouts, node)
             passed, tests = (0, 0) if outcome is None else tests_of(outcome)
             own.append(Sample(len(rows), outcome, right, int(rollouts.tokens[node]), "code", passed))
             for seen in dict.fromkeys([tests, 0]):
@@ -96,7 +96,7 @@ def _prose_stages(
                 first_steps += [rollouts.parent[node] == 0] if stage == "step" else []
                 finished[node] = len(rows[stage])
                 rows[stage].append((index, float(rollouts.right[node]), int(rollouts.total[node])))
-                steps = step_arrays(rollouts, node, None if rewards is None else rewards[index])
+                steps = _step_arrays(rollouts, node, None if rewards is None else rewards[index])
                 scalars[stage].append(steps.scalars())
                 states[stage].append(steps.states())
                 wrong_sum[stage].append(steps.wrong_sum)
@@ -124,7 +124,7 @@ def _program_stages(
         own = []
         for node in rollouts.samples():
             answer, right = rollouts.answers[node], float(rollouts.right[node])
-            steps = step_arrays(rollouts, node)
+            steps = _step_arrays(rollouts, node)
             scalars.append(steps.program_scalars(answer))
             states.append(steps.program_states())
             failed.append(answer is None)
@@ -150,7 +150,7 @@ def _stage_data(evidence: Evidence, rows: Sequence[tuple[int, float, int]]) -> S
     return StageData(evidence, question.astype(int), right, total)
 
 
-def step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = None) -> StepArrays:
+def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = None) -> StepArrays:
     """The steps on the way to a node; without ``rewards`` its reward is the mean log-probability."""
     chain = rollouts.path(node)
     likelihood = np.exp(rollouts.logprob[chain].sum() / rollouts.tokens[chain].sum())

@@ -114,6 +114,7 @@ def test_a_client_that_goes_away_ends_its_search() -> None:
         ({"question": " "}, 400, "question: is empty"),
         ({"question": "1", "model": "gpt"}, 404, "there is scripted"),
         ({"question": "1", "effort": "much"}, 400, "effort: has to be one of"),
+        ({"question": "1", "effort": "chat", "mode": "program"}, 400, "mode: a chat is written in prose"),
         ({"question": "1", "max_seconds": -1}, 400, "max_seconds: has to be a number from 0.001"),
         ({"question": "1", "max_seconds": True}, 400, "max_seconds: has to be a number"),
         ({"question": "1", "strategy": "vote"}, 400, "strategy: is not supported"),

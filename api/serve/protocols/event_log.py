@@ -62,6 +62,8 @@ def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> As
     if not question:
         raise wrong("question", "is empty", "empty-question")
     effort = served.effort_of(body.get("model", served.name), body.get("effort"), "effort") or served.effort
+    if effort == "chat" and body.get("mode") == "program":
+        raise wrong("mode", "a chat is written in prose", "unsupported-value")
     limits = Budget(body.get("max_tokens"), body.get("max_seconds"))
     return Ask(
         Problem(id_, question, is_chat=effort == "chat"),

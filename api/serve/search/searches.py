@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event
-from adascale.engine.search.settings import Request, Settings
+from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import EFFORTS
 from adascale.engine.types import Budget, Notice, Problem
@@ -67,6 +67,8 @@ class Searches:
         self.hub.check_open()
         opened = self.hub.worker.open_models
         conditions = opened.conditions[asked.problem.kind]
+        if asked.problem.is_chat:
+            conditions = Conditions(replace(conditions.models, calibration=None), ())
         settings = Settings(
             asked.strategy,
             lower(self.limits, asked.limits),
