@@ -17,7 +17,16 @@ from adascale.engine.decimals import decimal
 
 from ..common import close
 
-_STAGES = {"question": "question", "step": "unfinished", "finished": "finished", "answer": "answer"}
+_STAGES = {
+    "question": "question",
+    "step": "unfinished",
+    "finished": "finished",
+    "program question": "question, as programs",
+    "program": "program",
+    "task": "task",
+    "code": "code",
+    "answer": "answer",
+}
 _SHOWN = ("brier", "skill", "ece", "ece_floor", "auc", "coverage")
 
 

@@ -4,19 +4,23 @@ Usage: ``python -m bench.evidence.calibration_check FILE.jsonl.gz ... > both.jso
 ``python -m bench.evidence.calibration both=both.json``
 
 Each question has as many outcomes as samples; a step has one, that of its own solution, so the width of step
-intervals cannot be judged. Answers are those of searches of every size, played back from the samples.
+intervals cannot be judged. Answers are those of searches of every size, played back from the samples. Where
+all questions were drawn as programs too, these count as well, and a search may have solutions of both modes.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.calibration.fitting import QuestionSamples, Training, answer_data
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
+from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training, answer_data
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
 from adascale.engine.search.codec import to_plain
@@ -39,46 +43,59 @@ def predictions(rows: Rows, *, independent: bool = True) -> Predictions:
     )
 
 
+def read_stages(
+    records: Sequence[Mapping[str, Any]],
+) -> tuple[dict[Stage, Rows], list[QuestionSamples]]:
+    """Rows of every stage of the modes that all questions were drawn in, and the samples of each question."""
+    drawn = [recorded_draws.by_mode(record) for record in records]
+    modes = [mode for mode in FINISHED if all(mode in own for own in drawn)]
+    rows: dict[Stage, Rows] = {stage: [] for mode in modes for stage in STAGES_OF[mode]}
+    questions = []
+    for at, (record, own) in enumerate(zip(records, drawn, strict=True)):
+        samples: list[Sample] = []
+        for mode in modes:
+            solutions, finished = own[mode]["samples"], rows[FINISHED[mode]]
+            right = [is_right(solution["answer"], gold=record["gold"]) for solution in solutions]
+            rows[QUESTION[mode]].append((at, own[mode]["question"], sum(right), len(right)))
+            for good, solution in zip(right, solutions, strict=True):
+                answer, (*begun, end) = solution["answer"], solution["estimates"]
+                # A search leaves out runs that were cut off without an answer when it chooses: so does this.
+                if answer is not None or solution["finish"] == "stop":
+                    samples.append(Sample(len(finished), answer, good, sum(solution["tokens"]), mode))
+                finished.append((at, end, good, 1))
+                if mode == "prose":
+                    rows["step"] += [(at, estimate, good, 1) for estimate in begun]
+        questions.append(QuestionSamples(at, tuple(samples)))
+    return rows, questions
+
+
+def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[str, Predictions]:
+    """Estimates of each stage beside their outcomes.
+
+    Args:
+        records: Of questions with known answers.
+        calibration: That their estimates were made with.
+    """
+    rows, samples = read_stages(records)
+    stages: dict[str, Predictions] = {
+        stage: predictions(found, independent=stage != "step") for stage, found in rows.items() if found
+    }
+    answer, training = calibration.answer, Training({}, samples, is_portable=calibration.is_portable)
+    answers = answer_data(training, stages, calibration.profiles, answer.features, seed=0)
+    return {**stages, "answer": answers.predictions(answer.quantiles(answers.evidence))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     args = parser.parse_args()
-    questions: Rows = []
-    steps: Rows = []
-    ends: Rows = []
-    samples: list[QuestionSamples] = []
-    for path in args.files:
-        header, found = recorded_draws.load(path)
-        for record in found:
-            at = len(questions)
-            right = [is_right(solution["answer"], gold=record["gold"]) for solution in record["samples"]]
-            questions.append((at, record["question"], sum(right), len(right)))
-            first = len(ends)
-            for good, solution in zip(right, record["samples"], strict=True):
-                *begun, end = solution["estimates"]
-                steps += [(at, estimate, good, 1) for estimate in begun]
-                ends.append((at, end, good, 1))
-            # A search leaves out runs that were cut off without an answer when it chooses, and so does this.
-            whole = [
-                i
-                for i, solution in enumerate(record["samples"])
-                if solution["answer"] is not None or solution["finish"] == "stop"
-            ]
-            answers = tuple(record["samples"][i]["answer"] for i in whole)
-            rows = tuple(first + i for i in whole)
-            samples.append(QuestionSamples(at, rows, answers, tuple(right[i] for i in whole)))
-    calibration = recorded_draws.calibration_of(header, args.calibration)
-    stages = {
-        "question": predictions(questions),
-        "step": predictions(steps, independent=False),
-        "finished": predictions(ends),
-    }
-    answers_ = answer_data(
-        Training({}, samples), stages["question"].quantiles, stages["finished"].quantiles, 0
-    )
-    stages["answer"] = answers_.predictions(calibration.answer.quantiles(answers_.evidence))
-    close({"model": header["model"], "questions": len(questions), "stages": to_plain(report(stages))})
+    headers, found = zip(*map(recorded_draws.load, args.files), strict=True)
+    if len({header["calibration_sha256"] for header in headers}) > 1:
+        parser.error("the files were drawn with several calibrations: check them one by one")
+    records = [record for own in found for record in own]
+    stages = report(check(records, recorded_draws.calibration_of(headers[0], args.calibration)))
+    close({"model": headers[0]["model"], "questions": len(records), "stages": to_plain(stages)})
 
 
 if __name__ == "__main__":

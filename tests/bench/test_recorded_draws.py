@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
+from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
@@ -15,7 +16,7 @@ from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
-from bench.evidence import draw, recorded_draws, verdicts
+from bench.evidence import calibration_check, draw, recorded_draws, verdicts
 from bench.evidence.recorded_draws import by_mode
 
 SAMPLES = 5
@@ -100,6 +101,49 @@ def test_a_file_is_played_back_with_texts_or_without(file: Path, artefact: Artef
             votes = [answer for answer in answers[problem.id] if answer is not None]
             assert (event.result.answer in votes) == bool(votes)
             assert event.result.stop_reason == "exhausted"
+
+
+@pytest.mark.parametrize("without_programs", [0, 1, 6])
+def test_a_calibration_is_checked_in_the_modes_of_all_questions(
+    file: Path, artefact: Artefact, without_programs: int
+) -> None:
+    _, kept = recorded_draws.load(file)
+    for record in kept[:without_programs]:
+        del record["program"]
+
+    found = calibration_check.check(kept, artefact.calibration)
+
+    modes = ["prose"] if without_programs else ["prose", "program"]
+    assert found.keys() == {stage for mode in modes for stage in STAGES_OF[mode]} | {"answer"}
+    solutions = {mode: [by_mode(record)[mode]["samples"] for record in kept] for mode in modes}
+    for mode, by_question in solutions.items():
+        right = [[each["answer"] == "18" for each in own] for own in by_question]
+        assert found[QUESTION[mode]].right.tolist() == [sum(own) for own in right]
+        assert found[QUESTION[mode]].total.tolist() == [len(own) for own in right]
+        assert found[FINISHED[mode]].right.tolist() == [each for own in right for each in own]
+        ends = [each["estimates"][-1] for own in by_question for each in own]
+        assert found[FINISHED[mode]].quantiles.tolist() == ends
+    for at, own in enumerate(zip(*solutions.values(), strict=True)):
+        answers = {each["answer"] for of_mode in own for each in of_mode if each["answer"] is not None}
+        judged = found["answer"].right[found["answer"].question == at]
+        assert bool(len(judged)) == bool(answers)
+        assert set(judged) <= {answer == "18" for answer in answers}
+
+
+def test_a_sample_knows_its_row_among_the_finished(file: Path) -> None:
+    _, kept = recorded_draws.load(file)
+
+    rows, questions = calibration_check.read_stages(kept)
+
+    for question, record in zip(questions, kept, strict=True):
+        drawn = [each for own in by_mode(record).values() for each in own["samples"]]
+        whole = [each for each in drawn if (each["answer"], each["finish"]) != (None, "length")]
+        assert len(question.samples) == len(whole)
+        for sample, solution in zip(question.samples, whole, strict=True):
+            assert (sample.answer, sample.tokens) == (solution["answer"], sum(solution["tokens"]))
+            own_row = (question.question, solution["estimates"][-1], sample.right, 1)
+            assert rows[FINISHED[sample.mode]][sample.row] == own_row
+    assert sum(len(question.samples) for question in questions) < len(kept) * (SAMPLES + PROGRAMS)
 
 
 def test_verdicts_are_those_of_the_judge_and_changes_are_shown(
