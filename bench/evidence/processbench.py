@@ -21,7 +21,7 @@ import numpy as np
 
 from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import Finish, Problem, Step
 from adascale.models.calibration import installed
 from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
@@ -56,9 +56,9 @@ class Solution:
         self.at = (step, index + 1)
         if index + 1 == len(self.steps[step]):
             last = step + 1 == len(self.steps)
-            ids, finish = tuple(self.steps[step]), "stop" if last else "step"
-            done = Step(self.texts[step], ids, self.logprob, finish, self.pool.take())  # type: ignore[arg-type]
-            self.done.append(done)
+            finish: Finish = "stop" if last else "step"
+            ids = tuple(self.steps[step])
+            self.done.append(Step(self.texts[step], ids, self.logprob, finish, self.pool.take()))
             self.pool, self.logprob, self.at = Pool(), 0.0, (step + 1, 0)
         return token
 
@@ -87,7 +87,7 @@ def solutions(path: str, session: OpenSession, limit: int | None) -> list[Soluti
 
 def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, ParkedPrefix]]:
     """Read all solutions, a full batch at a time."""
-    context, chat = session.context, session.chat
+    context, chat = session.context, session.chats["prose"]
     meter = SurpriseMeter(session.model.vocab_size)
     cache = PrefixCache(1 << 30)
     width = context.sequences

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import Outcome, evaluate
+from adascale.engine.evaluation.evaluate import Forecast, Outcome, evaluate
 from adascale.engine.ports import Growth, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import BranchId, Mode, Problem, Step, Until
@@ -23,7 +23,7 @@ from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import Prompt, draw_key
 
 from ..common import close, table
-from ..evidence import records
+from ..evidence import recorded_draws
 
 ROWS = 32
 
@@ -37,7 +37,7 @@ class RecordedGenerator:
         rows: Rows of them that held a branch.
     """
 
-    recorded: records.RecordStore
+    recorded: recorded_draws.RecordStore
     flops_per_token: float
     slots: int = ROWS
     batches: int = 0
@@ -101,20 +101,25 @@ def run(
     path: Path, questions: int, strategies: str, *, ahead: bool
 ) -> tuple[RecordedGenerator, list[Outcome]]:
     """Evaluate with nothing kept; ``ahead`` lets idle rows write what is likely to be asked for."""
-    header, found = records.load(path)
+    header, found = recorded_draws.load(path)
     found = found[:questions]
-    generator = RecordedGenerator(records.RecordStore(header, found), header["flops_per_token"])
+    generator = RecordedGenerator(recorded_draws.RecordStore(header, found), header["flops_per_token"])
     policy = ReplayingPolicy(generator, MemoryStore(), lambda branches: 1.0)
-    calibrator = records.RecordedCalibrator(
-        records.calibration_of(header, None),
-        records.question_estimates(found),
+    calibrator = recorded_draws.RecordedCalibrator(
+        recorded_draws.calibration_of(header, None),
+        recorded_draws.question_estimates(found),
         {record["id"]: record["distance"] for record in found},
     )
-    driver = Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0)
+    executor = recorded_draws.RecordedExecutor(found)
+    driver = Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0, executor=executor)
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in found]
     contestants = parse_contestants(strategies, {})
-    expect = [policy.expect] if ahead else []
-    return generator, list(evaluate(driver, contestants, problems, 1, header["seed"], *expect))
+    expect = policy.expect if ahead else expect_nothing
+    return generator, list(evaluate(driver, contestants, problems, 1, header["seed"], expect))
+
+
+def expect_nothing(rounds: Sequence[Forecast]) -> None:
+    """Idle rows are padding."""
 
 
 def main() -> None:
