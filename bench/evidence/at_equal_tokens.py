@@ -95,6 +95,23 @@ class RuleComparison:
     seconds_share: float
     flops_share: float
 
+    @classmethod
+    def of(cls, rule: str, ours: Array, theirs: Array, again: Array) -> RuleComparison:
+        """From ``[COLUMNS]`` means of both, and the gains on questions that were drawn again."""
+        low, high = np.quantile(again, [0.025, 0.975])
+        return cls(
+            rule,
+            accuracy=float(theirs[RIGHT]),
+            tokens=float(theirs[TOKENS]),
+            seconds=float(theirs[SECONDS]),
+            flops=float(theirs[FLOPS]),
+            gain=float(ours[RIGHT] - theirs[RIGHT]),
+            gain_ci=(float(low), float(high)),
+            tokens_share=float(ours[TOKENS] / theirs[TOKENS]),
+            seconds_share=float(ours[SECONDS] / theirs[SECONDS]),
+            flops_share=float(ours[FLOPS] / theirs[FLOPS]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -116,9 +133,16 @@ class Cell:
         return len(self.results["adaptive"])
 
 
-def play(path: Path, strategies: Mapping[str, Strategy], orders: int, **how: Path | bool) -> dict[str, Array]:
-    """``[questions, COLUMNS]`` of each strategy."""
-    header, driver, problems = recorded_draws.replay_driver(path, orders, **how)  # type: ignore[arg-type]
+def play(
+    path: Path,
+    strategies: Mapping[str, Strategy],
+    orders: int,
+    like: Path | None = None,
+    *,
+    calibrated: bool = True,
+) -> dict[str, Array]:
+    """``[questions, COLUMNS]`` of each strategy; see ``recorded_draws.replay_driver``."""
+    header, driver, problems = recorded_draws.replay_driver(path, orders, like, calibrated=calibrated)
     at = {problem.id: index for index, problem in enumerate(problems)}
     sums = {name: np.zeros((len(problems), COLUMNS)) for name in strategies}
     entries = [Contestant(name, strategy) for name, strategy in strategies.items()]
@@ -180,7 +204,8 @@ def means(cells: Sequence[Cell], rule: str, rows: Sequence[NDArray[np.int64]]) -
         else:
             part = one.results[rule][chosen].mean(axis=0)
         parts.append(part * len(chosen))
-    return np.sum(parts, axis=0) / sum(len(chosen) for chosen in rows)
+    total: Array = np.sum(parts, axis=0)
+    return total / sum(len(chosen) for chosen in rows)
 
 
 def compare(cells: Sequence[Cell], rules: Sequence[str]) -> list[RuleComparison]:
@@ -194,21 +219,7 @@ def compare(cells: Sequence[Cell], rules: Sequence[str]) -> list[RuleComparison]
     for rule in rules:
         theirs = means(cells, rule, every)
         again = ours_again - np.array([means(cells, rule, rows)[RIGHT] for rows in rounds])
-        low, high = np.quantile(again, [0.025, 0.975])
-        found.append(
-            RuleComparison(
-                rule.replace("=", ", at the same tokens"),
-                float(theirs[RIGHT]),
-                float(theirs[TOKENS]),
-                float(theirs[SECONDS]),
-                float(theirs[FLOPS]),
-                float(ours[RIGHT] - theirs[RIGHT]),
-                (float(low), float(high)),
-                float(ours[TOKENS] / theirs[TOKENS]),
-                float(ours[SECONDS] / theirs[SECONDS]),
-                float(ours[FLOPS] / theirs[FLOPS]),
-            )
-        )
+        found.append(RuleComparison.of(rule.replace("=", ", at the same tokens"), ours, theirs, again))
     return found
 
 
@@ -219,17 +230,8 @@ def hot_vote(cold: Path, hot: Path, orders: int) -> RuleComparison:
     difference = ours[:, RIGHT] - theirs[:, RIGHT]
     rng = np.random.default_rng(0)
     again = difference[rng.integers(0, len(difference), (ROUNDS, len(difference)))].mean(axis=1)
-    low, high = np.quantile(again, [0.025, 0.975])
-    a, b = ours.mean(axis=0), theirs.mean(axis=0)
-    return RuleComparison(
-        f"vote:16 of {hot.name.removesuffix('.jsonl.gz')}",
-        *map(float, b),
-        float(difference.mean()),
-        (float(low), float(high)),
-        float(a[TOKENS] / b[TOKENS]),
-        float(a[SECONDS] / b[SECONDS]),
-        float(a[FLOPS] / b[FLOPS]),
-    )
+    name = f"vote:16 of {hot.name.removesuffix('.jsonl.gz')}"
+    return RuleComparison.of(name, ours.mean(axis=0), theirs.mean(axis=0), again)
 
 
 def show(title: str, ours: Array, rows: Sequence[RuleComparison]) -> None:

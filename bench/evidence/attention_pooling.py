@@ -151,7 +151,8 @@ def mean(data: Padded) -> Array:
 
 
 def last(data: Padded) -> Array:
-    return data.z[np.arange(len(data.z)), data.mask.sum(axis=1).astype(int) - 1]
+    found: Array = data.z[np.arange(len(data.z)), data.mask.sum(axis=1).astype(int) - 1]
+    return found
 
 
 def both(data: Padded) -> Array:
@@ -184,7 +185,7 @@ def fit(data: Padded, heads: int, seed: int) -> list[Array]:
     second = [np.zeros_like(p) for p in params]
     for step in range(1, STEPS + 1):
         attention, pooled, out = forward(params, data)
-        slope = ((sigmoid(out) - data.right) * data.weight / total).astype(np.float32)
+        slope = ((sigmoid(out.astype(float)) - data.right) * data.weight / total).astype(np.float32)
         # d out / d score of a token: its attention times how far its value is from the pooled one.
         own = data.z @ params[1] - np.einsum("nhk,kh->nh", pooled, params[1])[:, None, :]
         d_query = np.einsum("ntk,nth->kh", data.z, attention * own * slope[:, None, None], optimize=True)
@@ -210,7 +211,7 @@ def cross_validated(data: Padded, heads: int) -> Predictions:
     for fold in range(FOLDS):
         params = fit(data.take(folds != fold), heads, fold)
         p[folds == fold] = sigmoid(forward(params, data.take(folds == fold))[2].astype(float))
-    return Predictions(data.question, np.column_stack([p, p, p]), data.right, np.ones(len(p)))
+    return Predictions(data.question, np.column_stack([p, p, p]), data.right.astype(float), np.ones(len(p)))
 
 
 def main() -> None:

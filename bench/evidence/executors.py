@@ -43,13 +43,19 @@ class Slip(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
-        is_integer = isinstance(node, ast.Constant) and type(node.value) is int
-        if not is_integer and type(node) not in OTHER:
+        other = replacement(node)
+        if other is None:
             return node
         self.places += 1
-        if self.places != self._place + 1:
-            return node
-        return ast.Constant(node.value + 1) if isinstance(node, ast.Constant) else OTHER[type(node)]()
+        return other if self.places == self._place + 1 else node
+
+
+def replacement(node: ast.AST) -> ast.AST | None:
+    """What a slip makes of an operator or an integer; None where it is neither."""
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return ast.Constant(node.value + 1)
+    other = OTHER.get(type(node))
+    return None if other is None else other()
 
 
 def slips(program: str, number: int, rng: random.Random) -> Iterator[str]:

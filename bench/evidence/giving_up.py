@@ -126,7 +126,7 @@ def main() -> None:
         kept = [found for problem in problems if (found := store.get(problem, "code")) is not None]
     fit = fit_calibration(code_training_set(kept), "beta", HeadConfig(), args.seed)
     stages = report(fit.held_out)
-    estimates = [Estimate(*map(float, row), calibrated=True) for row in fit.held_out["task"].quantiles]
+    estimates = map(Estimate.of_quantiles, fit.held_out["task"].quantiles)
     tasks = [Task.of(rollouts, estimate) for rollouts, estimate in zip(kept, estimates, strict=True)]
     figures = [play_back(tasks, args.samples, limit, args.orders, args.seed) for limit in LIMITS]
     rows = [[str(value) for value in row.values()] for row in figures]

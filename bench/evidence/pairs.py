@@ -184,6 +184,7 @@ def _outcomes(problem: Problem, side: Side, solutions: Sequence[Sequence[Step]])
     answers = tuple(
         solution_answer(text, added[-1].finish) for text, added in zip(texts, solutions, strict=True)
     )
+    assert problem.answer is not None, "only questions with known answers are read"
     right = sum(is_right(answer, gold=problem.answer) for answer in answers)
     return Outcomes(side.probability, right, answers)
 

@@ -85,10 +85,6 @@ def append(path: Path, objects: Sequence[Mapping[str, Any]]) -> None:
         file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def estimate(numbers: Sequence[float]) -> Estimate:
-    return Estimate(*numbers, calibrated=True)
-
-
 def join_steps(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
     """The same solution, its steps joined until each but the last has ``least`` tokens."""
     assert "again" not in solution, "what was drawn again begins at a step that would be gone"
@@ -122,7 +118,7 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
             logprob=solution["logprobs"][at] if "logprobs" in solution else 0.0,
             finish=solution["finish"] if at == last else "step",
             wrong_sums=_UNKNOWN_SUM if at in slips else (),
-            estimate=estimate(solution["estimates"][at]),
+            estimate=Estimate.of_quantiles(solution["estimates"][at]),
         )
         for at, tokens in enumerate(solution["tokens"])
     )
@@ -136,7 +132,11 @@ def by_mode(record: Mapping[str, Any]) -> Mapping[Mode, Mapping[str, Any]]:
 
 def question_estimates(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, Mode], Estimate]:
     """Estimate of each question in each mode."""
-    return {(r["id"], mode): estimate(own["question"]) for r in records for mode, own in by_mode(r).items()}
+    return {
+        (record["id"], mode): Estimate.of_quantiles(own["question"])
+        for record in records
+        for mode, own in by_mode(record).items()
+    }
 
 
 class RecordedExecutor:
@@ -150,7 +150,8 @@ class RecordedExecutor:
             for solution in filter(None, [*own["samples"], own["greedy"]]):
                 program = read_program(solution["texts"][0])
                 if program is not None:
-                    self._known[program] = Execution(*solution["execution"], 0.0)
+                    output, error = solution["execution"]
+                    self._known[program] = Execution(output, error, 0.0)
 
     def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         self._ended.append((ticket, self._known[program]))
@@ -235,7 +236,7 @@ class RecordedCalibrator:
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         answer = self.calibration.answer
         [quantiles] = answer.quantiles(answer_evidence([finished], self.profiles, answer.features))
-        return widen(estimate([float(q) for q in quantiles]), self.distances[prefix.problem.id])
+        return widen(Estimate.of_quantiles(quantiles), self.distances[prefix.problem.id])
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}

@@ -64,6 +64,30 @@ class Timing:
         return 1.0 - self.decoding / self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class LongPrompt:
+    """A question and the tokens of its whole prompt, about ``DEPTH`` of them."""
+
+    question: str
+    tokens: tuple[int, ...]
+
+    @classmethod
+    def of(cls, model: LlamaModel) -> LongPrompt:
+        """The story, asked for so often that the prompt is long enough, give or take one sentence."""
+        chat = ChatFormat(model, "You are a writer.")
+        question = STORY
+        while len(chat.prompt(question + STORY)) <= DEPTH:
+            question += STORY
+        return cls(question, chat.prompt(question))
+
+
+class EndlessModel(LlamaModel):
+    """Ends no branch, as the bare loop ends none."""
+
+    def is_end(self, token: int) -> bool:
+        return False
+
+
 class BareLoop:
     """Decode and sample, as little Python as ctypes allows."""
 
@@ -104,11 +128,12 @@ class BareLoop:
             batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, position, 1
             batch.seq_id[i][0], batch.logits[i] = sequence, wanted
 
-    def run(self, prompt: tuple[int, ...], tokens: int) -> Timing:
+    def run(self, prompt: LongPrompt, tokens: int) -> Timing:
         """The time of ``tokens`` steps of every branch behind the prompt."""
         C.llama_memory_clear(self.memory, True)
-        self.fill([(token, i, 0) for i, token in enumerate(prompt)], False)
-        self.batch.logits[len(prompt) - 1] = 1
+        depth = len(prompt.tokens)
+        self.fill([(token, i, 0) for i, token in enumerate(prompt.tokens)], False)
+        self.batch.logits[depth - 1] = 1
         assert C.llama_decode(self.context, self.batch) == 0
         last = [C.llama_sampler_sample(s, self.context, -1) for s in self.samplers]
         for sequence in range(1, self.branches):
@@ -117,7 +142,7 @@ class BareLoop:
         for step in range(tokens + 1):
             if step == 1:  # the first step pays for the forks
                 started, decoding = time.perf_counter(), self._clock.seconds
-            self.fill([(t, len(prompt) + step, i) for i, t in enumerate(last)], True)
+            self.fill([(t, depth + step, i) for i, t in enumerate(last)], True)
             assert C.llama_decode(self.context, self.batch) == 0
             last = [C.llama_sampler_sample(s, self.context, i) for i, s in enumerate(self.samplers)]
         return Timing(time.perf_counter() - started, self._clock.seconds - decoding)
@@ -143,9 +168,9 @@ class Adascale:
         self.policy.close()
         self.context.close()
 
-    def run(self, question: str, tokens: int) -> Timing:
+    def run(self, prompt: LongPrompt, tokens: int) -> Timing:
         """The time of ``tokens`` steps of every branch."""
-        problem = Problem("bench", question)
+        problem = Problem("bench", prompt.question)
         self.policy.open(problem)
         ids = [BranchId(self._next + i) for i in range(self.branches)]
         self._next += self.branches
@@ -163,15 +188,6 @@ class Adascale:
         return timing
 
 
-def deep_question(model: LlamaModel) -> tuple[str, tuple[int, ...]]:
-    """A question whose whole prompt is ``DEPTH`` tokens, give or take one sentence."""
-    chat = ChatFormat(model, "You are a writer.")
-    question = STORY
-    while len(chat.prompt(question + STORY)) <= DEPTH:
-        question += STORY
-    return question, chat.prompt(question)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
@@ -180,15 +196,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=physical_cores())
     args = parser.parse_args()
-    model = LlamaModel(model_path(args.model))
-    # The bare loop never ends a branch either.
-    model.is_end = lambda token: False  # type: ignore[method-assign]
-    question, prompt = deep_question(model)
-    window = round_window_up(len(prompt) + args.tokens + 260)
+    model = EndlessModel(model_path(args.model))
+    prompt = LongPrompt.of(model)
+    window = round_window_up(len(prompt.tokens) + args.tokens + 260)
     clock = C.llama_decode = DecodeClock()
     rows, ratios, own, reading = [], {}, {}, {}
     for branches in map(int, args.branches.split(",")):
-        contestants = {
+        contestants: dict[str, BareLoop | Adascale] = {
             "unified": BareLoop(model, branches, window, args.threads, clock, unified=True),
             "streams": BareLoop(model, branches, window, args.threads, clock, unified=False),
             "adascale": Adascale(model, branches, window, args.threads, clock, states=False),
@@ -198,8 +212,7 @@ def main() -> None:
         outside: dict[str, list[float]] = {name: [] for name in contestants}
         for _ in range(args.rounds):
             for name, contestant in contestants.items():
-                what = question if isinstance(contestant, Adascale) else prompt
-                timing = contestant.run(what, args.tokens)  # type: ignore[arg-type]
+                timing = contestant.run(prompt, args.tokens)
                 speeds[name].append(branches * args.tokens / timing.seconds)
                 outside[name].append(timing.outside)
         for contestant in contestants.values():
@@ -217,7 +230,7 @@ def main() -> None:
         shown = (f"{middle[n]:.1f}" for n in contestants)
         rows.append([str(branches), *shown, f"{ratio:.3f}", f"{own[str(branches)]:.3f}", f"{share:.3f}"])
     table(["branches", "bare unified", "bare streams", "adascale", "reading", "ratio", "own", "share"], rows)
-    figures = {"model": args.model, "depth": len(prompt), "threads": args.threads}
+    figures = {"model": args.model, "depth": len(prompt.tokens), "threads": args.threads}
     close({"ratio": ratios, "own": own, "reading": reading, **figures})
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     held, last = events[: -len(events) // 10], events[-len(events) // 10 :]
     state = ViewState.of(held)
     share = max(1, len(last) // FRAMES)
-    seconds = frames = 0
+    seconds, frames = 0.0, 0
     for at in range(0, len(last) - 1, share):
         started = time.process_time()
         for event in last[at : at + share]:

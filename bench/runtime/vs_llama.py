@@ -13,6 +13,7 @@ import time
 
 from llama_cpp import Llama
 
+from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
@@ -33,9 +34,10 @@ def best_of_n(session: OpenSession, samples: int, seed: int) -> tuple[int, float
     driver = session.driver(time.perf_counter)
     settings = Settings(BestOfN(samples), seed=seed)
     started = time.perf_counter()
-    for _, event in driver.run([Problem(f"bench-{seed}", QUESTION)], settings):
-        last = event
-    return last.usage.generated_tokens, time.perf_counter() - started  # type: ignore[union-attr]
+    *_, (_, last) = driver.run([Problem(f"bench-{seed}", QUESTION)], settings)
+    seconds = time.perf_counter() - started
+    assert isinstance(last, SearchFinished), "the model failed"
+    return last.usage.generated_tokens, seconds
 
 
 def one_by_one(llama: Llama, prompt: list[int], samples: int, tokens: int, seed: int) -> tuple[int, float]:
@@ -51,7 +53,7 @@ def one_by_one(llama: Llama, prompt: list[int], samples: int, tokens: int, seed:
             top_p=0.95,
             seed=seed + done,
         )
-        done += max(1, answer["usage"]["completion_tokens"])  # type: ignore[index]
+        done += max(1, answer["usage"]["completion_tokens"])
     return done, time.perf_counter() - started
 
 

@@ -7,6 +7,7 @@ few known sentences, and the whole command can be tested in seconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def write_random(path: Path, seed: int = 0, context: int = 512, template: str = 
     writer = _writer(path, tokens, context, width, heads, kv_heads, layers, hidden, template)
 
     def weight(rows: int, columns: int, scale: float = 1.0) -> np.ndarray:
-        return (rng.standard_normal((rows, columns)) * scale / np.sqrt(columns)).astype(np.float32)
+        return (rng.standard_normal((rows, columns)) * scale / math.sqrt(columns)).astype(np.float32)
 
     kv_width = width // heads * kv_heads
     writer.add_tensor("token_embd.weight", weight(len(tokens), width, 8.0))
