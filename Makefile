@@ -25,6 +25,7 @@ types: setup types-tree
 	for platform in linux darwin win32; do \
 	  $(BIN)/mypy -p adascale --platform $$platform --cache-dir .mypy_cache/$$platform || exit; \
 	done
+	$(BIN)/mypy bench
 
 types-tree:
 	rm -rf .types && mkdir -p .types/adascale
