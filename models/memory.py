@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,6 +22,38 @@ _BUFFER_SHARE = 0.1
 _BUFFER_MIN = 200 * 10**6
 
 _SMALLEST_CONTEXT = 512
+
+# A window is a multiple of this many tokens.
+_WINDOW_UNIT = 256
+
+
+def prm_window(prm: GGUFInfo, window: int) -> int:
+    """A PRM reads a trajectory of ``window`` tokens with a few more around each step."""
+    return min(2 * window, prm.context_length or 2 * window)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLoad:
+    """What a session will have in memory.
+
+    Attributes:
+        generator: Its header.
+        window: Tokens of one trajectory.
+        branches: Trajectories that are in the generator's KV cache at once.
+        prm: The PRM's header; the generator's own where that judges itself, whose weights are there once.
+    """
+
+    generator: GGUFInfo
+    window: int
+    branches: int
+    prm: GGUFInfo | None = None
+
+    def models(self) -> list[ModelLoad]:
+        """Each model with its context."""
+        found = [ModelLoad("generator", self.generator, self.window, self.branches)]
+        if self.prm is not None:
+            found.append(ModelLoad("PRM", self.prm, prm_window(self.prm, self.window), 1))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +78,11 @@ class ModelLoad:
         per_token, states = self.info.kv_bytes_per_token(), self.info.state_bytes
         return _context_bytes(per_token, states, self.window, self.sequences)
 
+    @property
+    def context_size(self) -> str:
+        """Its window and sequences as messages show them: "2,048 x 8"."""
+        return f"{self.window:,} x {self.sequences}" if self.sequences > 1 else f"{self.window:,}"
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
@@ -67,6 +104,11 @@ class MemoryPlan:
     def total_bytes(self) -> int:
         """Everything together."""
         return sum(size for _, size in self.weights) + self.context_bytes + self.buffer_bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """What stays free beside it."""
+        return max(0, self.available_bytes - self.total_bytes)
 
     @property
     def verdict(self) -> Literal["fits", "tight", "too-big"]:
@@ -91,33 +133,34 @@ def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_by
 
 
 def plan_memory(
-    loads: Sequence[ModelLoad], *, available: int | None = None, force: bool = False, thought: int = 0
+    load: SessionLoad, *, available: int | None = None, force: bool = False, thought: int = 0
 ) -> MemoryPlan:
-    """Add up what ``loads`` need.
+    """Add up what a session needs.
 
     Args:
-        loads: The models that will be in memory at the same time.
+        load: The models that will be in memory at the same time.
         available: Bytes that may be used; the machine is asked when None.
         force: Return the plan even if it does not fit.
-        thought: Tokens of each window that thoughts have added.
+        thought: Tokens of the window that thoughts have added.
 
     Raises:
         MemoryOverflowError: It does not fit; the hint names a setting that does, if there is one.
     """
     free = machine.free_memory_bytes() if available is None else available
-    plan = _sum_loads(loads, free)
+    plan = _add_up(load, free)
     if plan.verdict == "too-big" and not force:
-        raise _overflow_error(plan, loads, thought)
+        raise _overflow_error(plan, load, thought)
     return plan
 
 
-def _sum_loads(loads: Sequence[ModelLoad], available: int) -> MemoryPlan:
+def _add_up(load: SessionLoad, available: int) -> MemoryPlan:
+    models = load.models()
     # A model that judges itself is in memory once.
-    once = list({id(load.info): load for load in reversed(loads)}.values())[::-1]
+    once = models[:1] if load.prm is load.generator else models
     return MemoryPlan(
-        weights=tuple((load.role, load.info.size_bytes) for load in once),
-        context_bytes=sum(load.context_bytes for load in loads),
-        buffer_bytes=sum(_buffer_bytes(load.info.size_bytes) for load in loads),
+        weights=tuple((model.role, model.info.size_bytes) for model in once),
+        context_bytes=sum(model.context_bytes for model in models),
+        buffer_bytes=sum(_buffer_bytes(model.info.size_bytes) for model in models),
         available_bytes=available,
     )
 
@@ -130,44 +173,43 @@ def _buffer_bytes(size_bytes: int) -> int:
     return max(_BUFFER_MIN, int(size_bytes * _BUFFER_SHARE))
 
 
-def _overflow_error(plan: MemoryPlan, loads: Sequence[ModelLoad], thought: int) -> MemoryOverflowError:
-    who = {1: "the model needs", 2: "the two models need"}.get(len(loads), f"the {len(loads)} models need")
+def _overflow_error(plan: MemoryPlan, load: SessionLoad, thought: int) -> MemoryOverflowError:
+    generator, *prm = load.models()
+    who = "the two models need" if prm else "the model needs"
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
-    parts = [f"{role} {gigabytes(size)} GB" for role, size in plan.weights]
-    tokens = max(load.window for load in loads)
-    branches = max(load.sequences for load in loads)
-    times = f" x {branches}" if branches > 1 else ""
-    parts += [
-        f"context {tokens:,}{times}: {gigabytes(plan.context_bytes)} GB",
+    contexts = " and ".join([generator.context_size, *(f"{model.context_size} of the PRM" for model in prm)])
+    parts = [
+        *(f"{role} {gigabytes(size)} GB" for role, size in plan.weights),
+        f"context {contexts}: {gigabytes(plan.context_bytes)} GB",
         f"buffers {gigabytes(plan.buffer_bytes)} GB",
     ]
     return MemoryOverflowError(
         f"{who} {gigabytes(plan.total_bytes)} GB, {gigabytes(plan.available_bytes)} GB are free{inside}",
         " + ".join(parts),
-        hint=_advice(plan, loads, thought),
+        hint=_advice(plan, load, thought),
     )
 
 
-def _advice(plan: MemoryPlan, loads: Sequence[ModelLoad], thought: int) -> str:
+def _advice(plan: MemoryPlan, load: SessionLoad, thought: int) -> str:
     """Leave out thoughts, halve the context, or the branches, until it fits; else a smaller model helps."""
-    windows = _halvings(max(load.window for load in loads), _SMALLEST_CONTEXT + thought)
-    samples = _halvings(max(load.sequences for load in loads), 1)
-    changes = (
-        [(setting("think", 0), [replace(x, window=x.window - thought) for x in loads])] if thought else []
-    )
-    changes += [
-        (setting("ctx_size", n), [replace(x, window=min(x.window, n)) for x in loads]) for n in windows
-    ]
-    changes += [
-        (setting("samples", n), [replace(x, sequences=min(x.sequences, n)) for x in loads]) for n in samples
-    ]
     anyway = f"{setting('force', True)} tries anyway"
-    for change, changed in changes:
-        smaller = _sum_loads(changed, plan.available_bytes)
+    for change, changed in _smaller(load, thought):
+        smaller = _add_up(changed, plan.available_bytes)
         if smaller.verdict != "too-big":
             return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
     return f"a smaller model: {command('models', 'list')}; {anyway}"
+
+
+def _smaller(load: SessionLoad, thought: int) -> Iterator[tuple[str, SessionLoad]]:
+    """Settings that take less memory, each with what it leaves to load."""
+    if thought:
+        yield setting("think", 0), replace(load, window=load.window - thought)
+    for half in _halvings(load.window, _SMALLEST_CONTEXT + thought):
+        window = half // _WINDOW_UNIT * _WINDOW_UNIT
+        yield setting("ctx_size", window), replace(load, window=window)
+    for branches in _halvings(load.branches, 1):
+        yield setting("samples", branches), replace(load, branches=branches)
 
 
 def _halvings(start: int, smallest: int) -> Iterator[int]:

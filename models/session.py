@@ -37,7 +37,7 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .llama.thinking import Thinking, plan_thinking, thinking_notices
-from .memory import ModelLoad, plan_memory
+from .memory import MemoryPlan, SessionLoad, plan_memory, prm_window
 from .options import (
     CODE_PROMPT,
     PROGRAM_OPENING,
@@ -55,7 +55,8 @@ from .programs.detection import find_sandbox
 from .programs.sandboxes import UNSANDBOXED
 from .window import Window, choose_window
 
-_CACHE_SHARE = 8
+# The share of what the plan leaves free that the cache of prefixes of each of the two models may take.
+_CACHE_SHARE = 1 / 4
 _CACHE_MAX = 2 << 30
 
 
@@ -267,7 +268,7 @@ class Session:
             self._stack.enter_context(log_to(lambda level, text: log(text)))
         chosen = choose_window(options, files.generator)
         window = chosen.tokens
-        self._check_memory(files, chosen)
+        cache_bytes = _cache_bytes(self._plan_memory(files, chosen))
         model = self._load_model(files.generator)
         thinking = plan_thinking(model, options.think)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token(), options.branches):
@@ -297,7 +298,7 @@ class Session:
             context,
             chats,
             sampling,
-            self._make_cache(),
+            PrefixCache(cache_bytes),
             step_costs if options.purpose == "search" else even,
             park_steps=options.purpose != "replay",
         )
@@ -318,7 +319,7 @@ class Session:
             context=context,
             step_costs=step_costs,
             policy=policy,
-            reward_model=self._open_prm(files, model, window),
+            reward_model=self._open_prm(files, model, window, cache_bytes),
             executor=self._stack.enter_context(_make_executor(options)),
         )
 
@@ -345,13 +346,13 @@ class Session:
         named = load_artefact(Path(wanted), width=model.width)
         return {named.card.fingerprint.kind: named}
 
-    def _check_memory(self, files: SessionFiles, window: Window) -> None:
-        generator, prm, branches = files.generator, files.prm, self._options.branches
-        loads = [ModelLoad("generator", generator.info, window.tokens, branches)]
+    def _plan_memory(self, files: SessionFiles, window: Window) -> MemoryPlan:
+        generator, prm = files.generator, files.prm
+        judge = None
         if prm is not None:
-            own = generator.info if prm.path == generator.path else prm.info
-            loads.append(ModelLoad("PRM", own, _prm_window(prm, window.tokens), 1))
-        plan_memory(loads, force=self._options.force, thought=window.thought)
+            judge = generator.info if prm.path == generator.path else prm.info
+        load = SessionLoad(generator.info, window.tokens, self._options.branches, judge)
+        return plan_memory(load, force=self._options.force, thought=window.thought)
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
@@ -366,18 +367,18 @@ class Session:
         self._stack.callback(context.close)
         return context
 
-    def _open_prm(self, files: SessionFiles, generator: LlamaModel, window: int) -> RewardModel:
+    def _open_prm(
+        self, files: SessionFiles, generator: LlamaModel, window: int, cache_bytes: int
+    ) -> RewardModel:
         if files.prm is None:
             return SequenceLogprob()
         model = generator if files.prm.path == files.generator.path else self._load_model(files.prm)
         adapter = FORMATS[files.prm_format].adapter(model)
-        context = self._make_context(model, _prm_window(files.prm, window), 1, states=adapter.readout.states)
-        prm = StepPRM(context, adapter, self._make_cache())
+        tokens = prm_window(files.prm.info, window)
+        context = self._make_context(model, tokens, 1, states=adapter.readout.states)
+        prm = StepPRM(context, adapter, PrefixCache(cache_bytes))
         prm.self_test()
         return prm
-
-    def _make_cache(self) -> PrefixCache:
-        return PrefixCache(min(_CACHE_MAX, machine.free_memory_bytes() // _CACHE_SHARE))
 
     def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
         """The curve kept for this model and machine, measured the first time."""
@@ -427,9 +428,8 @@ def _make_executor(options: SessionOptions) -> ChainExecutor:
     return ChainExecutor((lambda: UNSANDBOXED) if options.unsandboxed else find_sandbox)
 
 
-def _prm_window(prm: ModelFile, window: int) -> int:
-    """A PRM reads the same text with a few more tokens around each step."""
-    return min(2 * window, prm.info.context_length or 2 * window)
+def _cache_bytes(memory: MemoryPlan) -> int:
+    return min(_CACHE_MAX, int(_CACHE_SHARE * memory.spare_bytes))
 
 
 def _fingerprints(

@@ -217,7 +217,8 @@ def test_5_two_models_that_are_too_much_together(said: Ask, tmp_path: Path, chai
     assert re.fullmatch(
         r"error\[no-memory\]: the two models need [\d.]+ GB, [\d.]+ GB are free"
         r"( \(container limit [\d.]+ GB\))?\n"
-        r"  generator 0\.0 GB \+ PRM 0\.0 GB \+ context [\d,]+: [\d.]+ GB \+ buffers 0\.4 GB\n"
+        r"  generator 0\.0 GB \+ PRM 0\.0 GB \+ context 2,048 and 4,096 of the PRM: [\d.]+ GB"
+        r" \+ buffers 0\.4 GB\n"
         r"hint: --ctx-size [\d,]+ needs [\d.]+ GB; --force tries anyway",
         text,
     ), text

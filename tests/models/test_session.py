@@ -15,10 +15,14 @@ import tiny
 import adascale
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Mode
+from adascale.models import machine
+from adascale.models import session as models_session
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.files.gguf.header import GGUFHeader
+from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
+from adascale.models.memory import MemoryPlan, SessionLoad, plan_memory
 from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
 from adascale.models.session import OpenSession, Session
 from adascale.models.worker.messages import ModelsOpened
@@ -143,3 +147,30 @@ def test_thoughts_of_a_model_that_has_none_are_refused_before_anything_is_said_o
     with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
         assert session.window == 2048
         assert session.thinking is None
+
+
+@pytest.mark.parametrize("prm", ["probe", "self"])
+def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
+    prm: str, chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 440_000_000
+    capacities: list[int] = []
+    totals: list[int] = []
+
+    def plan(load: SessionLoad, *, force: bool, thought: int) -> MemoryPlan:
+        found = plan_memory(load, force=force, thought=thought)
+        totals.append(found.total_bytes)
+        return found
+
+    def cache(capacity: int) -> PrefixCache:
+        capacities.append(capacity)
+        return PrefixCache(capacity)
+
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: free)
+    monkeypatch.setattr(models_session, "plan_memory", plan)
+    monkeypatch.setattr(models_session, "PrefixCache", cache)
+    with Session(SessionOptions(str(chain_gguf), prm=prm, branches=2)):
+        pass
+    assert len(capacities) == (2 if prm == "self" else 1)
+    assert min(capacities) > 0
+    assert totals[0] + sum(capacities) <= free

@@ -9,7 +9,7 @@ import tiny
 
 from adascale.engine.errors import MemoryOverflowError, UsageError
 from adascale.models.files.library import ModelFile, resolve
-from adascale.models.memory import ModelLoad, plan_memory
+from adascale.models.memory import SessionLoad, plan_memory
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions
 from adascale.models.window import Window, choose_window
 
@@ -72,8 +72,8 @@ def test_a_window_larger_than_the_model_was_trained_for_is_refused(tmp_path: Pat
 def test_memory_that_thoughts_alone_do_not_fit_in_is_had_without_them(tmp_path: Path) -> None:
     info = model(tmp_path).info
     without, thought = 2048, 1 << 20
-    load = ModelLoad("generator", info, without + thought, 8)
-    room = plan_memory([ModelLoad("generator", info, without, 8)], available=1 << 40).total_bytes
+    load = SessionLoad(info, without + thought, 8)
+    room = plan_memory(SessionLoad(info, without, 8), available=1 << 40).total_bytes
     with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory([load], available=room, thought=thought)
+        plan_memory(load, available=room, thought=thought)
     assert caught.value.hint.startswith("`think=0` needs")
