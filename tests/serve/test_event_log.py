@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ import pytest
 from sample_log import Log
 from scripted_server import EchoPolicy, Served, served
 
+from adascale.engine.search.codec import to_plain
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
@@ -27,6 +29,8 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
+from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
+from adascale.models.calibration.installed import shipped_folder
 from adascale.serve.protocols.event_log import write_log
 from bench.inline import echo
 
@@ -154,11 +158,13 @@ def test_programs_keep_their_backslashes() -> None:
 
 def test_no_folder_of_this_machine_is_told() -> None:
     generator = GeneratorDescription("/home/me/model.gguf", "model.gguf")
-    calibration = {"name": "mine", "path": "/home/me/mine.safetensors"}
+    shipped = load_artefact(next(shipped_folder().glob(f"*{SUFFIX}")))
+    calibration = to_plain(describe(replace(shipped, path=Path("/home/me/mine.safetensors"))))
     models = ModelDescription(generator, PRMDescription("/home/me/prm.gguf", "prm.gguf"), calibration)
     started = replace(Log().events[0], models=models)
     [told] = written([started])
     assert isinstance(told, SearchStarted)
     assert told.models.generator == GeneratorDescription("model", "model.gguf")
     assert told.models.prm == PRMDescription("prm", "prm.gguf")
+    assert told.models.calibration == {**calibration, "file": None}
     assert "/home/me" not in repr(told)

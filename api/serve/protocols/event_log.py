@@ -105,7 +105,7 @@ def _public(event: Event) -> Event:
     if models.prm is not None:
         models = replace(models, prm=replace(models.prm, name=public_name(models.prm)))
     if models.calibration is not None:
-        models = replace(models, calibration={**models.calibration, "path": None})
+        models = replace(models, calibration={**models.calibration, "file": None})
     return replace(event, models=models)
 
 
