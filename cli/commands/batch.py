@@ -21,8 +21,9 @@ from adascale.engine.errors import AdascaleError, UsageError, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request
-from adascale.engine.types import Notice, Problem
-from adascale.models.questions import BadLine, count_lines, id_digest, read_problems
+from adascale.engine.strategies import Strategy
+from adascale.engine.types import Kind, Notice, Problem
+from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
@@ -66,17 +67,18 @@ def batch(
 
     The same command goes on where it was stopped: what has a record is not asked again, what failed is.
     """
+    _check_only_failed(options)
     check_apart(
         options.output,
         [source, *options.session.references()],
         f"-o {shlex.quote(_suggested_output(source))}",
     )
-    traces = None if options.traces is None else TraceFolder.create(options.traces)
     stream = stdin_stream() if source == "-" else Path(source)
     lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
     if options.dry_run:
         _say_plan(lines, options)
         return
+    traces = None if options.traces is None else TraceFolder.create(options.traces)
     counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
         run = _Run(options, results, traces, source, counts, _view(counts, source, options))
@@ -112,11 +114,17 @@ class _Run:
         """Ask what has no record yet; without such a question no model is loaded."""
         todo = self._unanswered(lines)
         first = next(todo, None)
-        if first is None:
-            if not self.counts.read:
-                raise UsageError(f"{self._source_name()} holds no question", slug="no-question")
+        if first is not None:
+            self._search(chain([first], todo))
+        elif self.counts.read:
             self.results.begin()
-            return
+        else:
+            raise UsageError(f"{self._source_name()} holds no question", slug="no-question")
+        if self.options.limit is None and not self.counts.interrupted:
+            self.results.drop_failed()
+
+    def _search(self, todo: Iterator[Problem]) -> None:
+        """Open the models and search every question; those that a death of the worker cut off once more."""
         with ExitStack() as stack:
             view = stack.enter_context(self.opening)
             worker = stack.enter_context(self._open(view.status))
@@ -135,7 +143,7 @@ class _Run:
                 events = worker.serve(asked)
                 self._ask(events if self.traces is None else self.traces.keep(events), view)
 
-            ask(chain([first], todo))
+            ask(todo)
             if self._cut_off and not worker.interrupted:
                 ask(list(self._cut_off.values()))
             self.counts.interrupted = worker.interrupted
@@ -170,8 +178,7 @@ class _Run:
         """Questions without a record; a line that is none gets its record here."""
         for line in lines:
             self.counts.read += 1
-            key = id_digest(_id_of(line))
-            if key in self.results.done or (self.options.only_failed and key not in self.results.failed):
+            if not _is_wanted(line, self.results, self.options):
                 self.counts.skipped += 1
             elif isinstance(line, BadLine):
                 stub = Problem(_id_of(line), line.text, meta={"line": line.number})
@@ -241,7 +248,7 @@ class _Run:
 
     def _continuation(self) -> str:
         """Where an interrupted run stopped, and the command that continues it."""
-        total = count_lines(Path(self.source), self.options.form)
+        total = _total(self.source, self.options)
         there = self.counts.done + self.counts.skipped
         at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
         if not self._is_resumable:
@@ -249,6 +256,24 @@ class _Run:
         if self.source == "-":
             return f"{at}; the same pipe into the same command continues it"
         return f"{at}; continue with: {shlex.join(['adascale', *sys.argv[1:]])}"
+
+
+def _check_only_failed(options: BatchOptions) -> None:
+    """Refuse --only-failed where no earlier record is read.
+
+    Raises:
+        UsageError: stdout has none, or --overwrite would throw them away.
+    """
+    if options.only_failed and options.output == "-":
+        raise UsageError(
+            "--only-failed asks again what failed in the output, and stdout holds no earlier records",
+            hint="adascale batch questions.jsonl -o answers.jsonl --only-failed",
+        )
+    if options.only_failed and options.overwrite:
+        raise UsageError(
+            "--only-failed keeps the records of an output, and --overwrite throws them away",
+            hint="leave out --overwrite",
+        )
 
 
 def _suggested_output(source: str) -> str:
@@ -264,10 +289,14 @@ def _view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractCo
         return nullcontext(JsonBatch())
     # Records that go to the same terminal would be written into the picture.
     live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
-    total = count_lines(Path(source), options.form) if live else None
-    if total is not None and options.limit is not None:
-        total = min(total, options.limit)
+    total = _total(source, options) if live else None
     return open_batch_view(counts, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
+
+
+def _total(source: str, options: BatchOptions) -> int | None:
+    """About how many questions a run reads, those with a record too; None for a pipe."""
+    total = None if source == "-" else count_lines(Path(source), options.form)
+    return total if total is None or options.limit is None else min(total, options.limit)
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
@@ -281,22 +310,31 @@ def _say_plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None
     """Read everything and say what a run would do."""
     with open_results(options.output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()
-        questions = there = 0
+        asked: Counter[Kind] = Counter()
+        skipped = 0
         for line in lines:
-            if isinstance(line, BadLine):
+            if not _is_wanted(line, results, options):
+                skipped += 1
+            elif isinstance(line, BadLine):
                 bad[line.error.message] += 1
-            elif id_digest(line.id) in results.done:
-                there += 1
             else:
-                questions += 1
-    say(f"adascale: {questions:,} to ask, {there:,} there already, {bad.total():,} bad lines")
+                asked[line.kind] += 1
+    say(f"adascale: {asked.total():,} to ask, {skipped:,} there already, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    most = options.search.make_strategy().at_most
-    limit = "until every prefix has ended" if most is None else f"at most {plural(most, 'solution')} each"
-    say(f"adascale: {options.search.strategy}, {limit}")
+    if asked["question"]:
+        say(f"adascale: {_limit_text(options.search.make_strategy(), 'solution')}")
+    if asked["task"]:
+        say(f"adascale: {_limit_text(options.search.make_code_strategy(), 'program')}")
     if bad:
         raise typer.Exit(PARTIAL)
+
+
+def _limit_text(strategy: Strategy, drawn: str) -> str:
+    """A strategy and the most that it draws, such as ``vote, at most 16 solutions each``."""
+    most = strategy.at_most
+    limit = "until every prefix has ended" if most is None else f"at most {plural(most, drawn)} each"
+    return f"{strategy.name}, {limit}"
 
 
 def _carried_fields(problem: Problem) -> dict[str, Any]:
@@ -304,5 +342,16 @@ def _carried_fields(problem: Problem) -> dict[str, Any]:
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 
+def _is_wanted(line: Problem | BadLine, results: Results, options: BatchOptions) -> bool:
+    """Whether a line is to be asked; a failed record of its number is its own, as it may have been mended."""
+    number = line.meta["line"] if isinstance(line, Problem) else line.number
+    return results.wants(_id_of(line), only_failed=options.only_failed, former_id=_line_id(number))
+
+
 def _id_of(line: Problem | BadLine) -> str:
-    return line.id if isinstance(line, Problem) else f"line-{line.number}"
+    return line.id if isinstance(line, Problem) else _line_id(line.number)
+
+
+def _line_id(number: object) -> str:
+    """The id of the record of a line that is no question."""
+    return f"line-{number}"

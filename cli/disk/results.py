@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,20 +18,22 @@ from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
 from adascale.models.questions import id_digest
 from adascale.models.storage import atomic_write
 
-from ..terminal.console import write_payload
+from ..terminal.console import json_text, write_payload
 from .files import check_writable, unwritable
 
 SCHEMA = "adascale.answer/1"
-"""Of the records: what ``report.answer`` makes of a search."""
+"""Schema of the records, which ``report.answer`` makes of searches."""
 
 UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
 
-_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
-"""Characters that JSON allows in a string and that some readers take for the end of a line."""
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+"""Characters that JSON allows in a string, but a terminal takes for a command or a reader for a line end."""
 
 _BEGIN = b'{"line": '
 """How every record of a batch begins: tells a torn first one from a file of something else."""
+
+_Writer = Callable[[Mapping[str, Any]], None]
 
 
 class Results:
@@ -40,18 +43,30 @@ class Results:
 
     Attributes:
         done: Digests of the ids of questions that have their record.
-        failed: Digests of the ids of questions that failed or were interrupted, and are asked again.
+        failed: Digests of the ids of failed or interrupted records that this run has not replaced yet.
         conditions: ``run_conditions`` of the earlier records; None where there are none.
     """
 
-    def __init__(self, start: Callable[[Results], Callable[[str], None]]) -> None:
+    def __init__(self, start: Callable[[Results], _Writer]) -> None:
         self._start = start
-        self._write: Callable[[str], None] | None = None
-        self._held: list[str] = []
+        self._writer: _Writer | None = None
+        self._held: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
         self.done: set[int] = set()
         self.failed: set[int] = set()
         self.conditions: dict[str, Any] | None = None
+
+    def wants(self, id_: str, *, only_failed: bool, former_id: str) -> bool:
+        """Whether a question is to be asked.
+
+        Args:
+            id_: Its id.
+            only_failed: Ask nothing that has no failed record.
+            former_id: The id of the record that its line had while it was no question.
+        """
+        if id_digest(id_) in self.done:
+            return False
+        return not only_failed or not self.failed.isdisjoint(map(id_digest, (id_, former_id)))
 
     def begin(self, now: Mapping[str, Any] | None = None) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.
@@ -66,10 +81,10 @@ class Results:
         if now is not None and self.conditions not in (None, now):
             raise _different_run(self.conditions or {}, now)
         with self._lock:
-            if self._write is None:
-                self._write = self._start(self)
-                for text in self._held:
-                    self._write(text)
+            if self._writer is None:
+                self._writer = self._start(self)
+                for record in self._held:
+                    self._write(self._writer, record)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Add a record; after ``begin`` it is on disk when this returns. Safe from any thread.
@@ -77,26 +92,33 @@ class Results:
         Raises:
             DiskFullError, UsageError: it could not be written; nothing of it is left behind.
         """
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS)
         with self._lock:
-            if self._write is None:
-                self._held.append(text)
+            if self._writer is None:
+                self._held.append(record)
             else:
-                self._write(text)
+                self._write(self._writer, record)
+
+    def _write(self, writer: _Writer, record: Mapping[str, Any]) -> None:
+        writer(record)
+        self.failed.discard(id_digest(str(record["id"])))
+
+    def drop_failed(self) -> None:
+        """Every question has been asked: the failed records of earlier runs go, whatever they are of."""
+        self.failed.clear()
 
 
 @contextmanager
 def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     """The records of a file, locked against other runs, or stdout for ``-``.
 
-    When writing begins, a record that a crash has torn is cut off, and the records of questions that failed
-    are dropped: those questions are asked again, so each of them has one record in the end.
+    When writing begins, a record that a crash has torn is cut off. A failed record stays until its question
+    has a new one, and goes when the output is closed: a run that stops early forgets no question.
 
     Raises:
         UsageError: the file cannot be written, is no output of a batch, or another run writes it.
     """
     if output == "-":
-        yield Results(lambda results: write_payload)
+        yield Results(lambda results: _print_line)
         return
     path = _target(Path(output))
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -108,12 +130,12 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     with ExitStack() as stack:
         stack.enter_context(_lock(path))
 
-        def start(results: Results) -> Callable[[str], None]:
+        def start(results: Results) -> _Writer:
             _repair(path, whole)
             if results.failed:
-                _drop_failed(path)
+                stack.callback(_drop_replaced, path, whole, results)
             out = stack.enter_context(_open_to_append(path))
-            return lambda text: _append_line(out, path, text)
+            return lambda record: _append_line(out, path, record)
 
         results = Results(start)
         whole = 0 if overwrite or not path.exists() else _read_records(path, results)
@@ -264,21 +286,43 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if is_ours else None
 
 
-def _drop_failed(path: Path) -> None:
-    """Replace the file by one without the records of questions that are asked again, in one rename."""
+def _drop_replaced(path: Path, earlier: int, results: Results) -> None:
+    """Drop the failed records that have been replaced from the first bytes of a file, in one rename.
+
+    Args:
+        path: The file.
+        earlier: Bytes of the records of earlier runs.
+        results: What is done, and what has failed and not been replaced.
+
+    Raises:
+        DiskFullError, UsageError: it could not be written; the file is as it was.
+    """
     try:
         with path.open("rb") as old, atomic_write(path) as new:
-            new.writelines(line for line in old if json.loads(line)["status"] not in UNFINISHED)
+            while old.tell() < earlier:
+                line = old.readline()
+                record = json.loads(line)
+                key = id_digest(str(record["id"]))
+                is_open = key in results.failed and key not in results.done
+                if is_open or record["status"] not in UNFINISHED:
+                    new.write(line)
+            shutil.copyfileobj(old, new)
     except OSError as exc:
         raise _write_error(path, exc) from exc
 
 
-def _append_line(out: FileIO, path: Path, text: str) -> None:
+def _print_line(record: Mapping[str, Any]) -> None:
+    """Write a record to stdout, in characters that its encoding has."""
+    write_payload(json_text(record).translate(_ESCAPES))
+
+
+def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
     """Write a record and its newline to the disk; a part that a full disk took is cut off again.
 
     Raises:
         DiskFullError, UsageError: it could not be written.
     """
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_ESCAPES)
     data = text.encode("utf-8", "replace") + b"\n"
     before = os.fstat(out.fileno()).st_size
     try:

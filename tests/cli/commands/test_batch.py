@@ -128,6 +128,31 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     assert (done.returncode, ids(done)) == (0, [*"012345", "long"]), done.stderr
 
 
+def test_only_failed_asks_a_line_that_was_mended_and_nothing_that_is_new(batch: Any) -> None:
+    first = batch(f"nonsense\n{LINES}", "--limit", "3", "--seed", "1")
+    assert (first.returncode, ids(first)) == (6, ["0", "1", "line-1"])
+    mended = json.dumps({"id": "mended", "question": "What is 1 + 2?"})
+    plan = batch(f"{mended}\n{LINES}", "--only-failed", "--dry-run")
+    assert "1 to ask, 6 there already, 0 bad lines" in plan.stderr
+    done = batch(f"{mended}\n{LINES}", "--only-failed")
+    assert (done.returncode, ids(done)) == (0, ["0", "1", "mended"]), done.stderr
+
+
+def test_what_failed_behind_the_limit_is_still_known(batch: Any) -> None:
+    first = batch(f"{LINES}\nnonsense", "--seed", "1")
+    again = batch(f"{LINES}\nnonsense", "--limit", "2")
+    assert ids(again) == ids(first) == [*"012345", "line-7"]
+
+
+@pytest.mark.parametrize("more", [("--overwrite",), ("-o", "-")])
+def test_only_failed_is_refused_where_no_record_is_read(batch: Any, tmp_path: Path, more: Any) -> None:
+    before = batch(f"{LINES}\nnonsense", "--seed", "1").records
+    done = batch(LINES, "--only-failed", *more)
+    assert done.returncode == 2
+    assert "hint: " in done.stderr
+    assert done.records == before
+
+
 def test_fail_on_error_ends_at_once(batch: Any) -> None:
     done = batch(f"nonsense\n{LINES}", "--fail-on-error")
     assert done.returncode == 2
@@ -208,11 +233,15 @@ def test_csv_is_read_by_its_field(batch: Any) -> None:
 
 
 def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
-    done = batch(f"{LINES}\nnonsense\n", "--dry-run")
+    task = json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
+    done = batch(f"{LINES}\n{task}\nnonsense\n", "--dry-run", "--traces", str(tmp_path / "traces"))
     assert done.returncode == 6
-    assert "6 to ask, 0 there already, 1 bad lines" in done.stderr
+    assert "7 to ask, 0 there already, 1 bad lines" in done.stderr
+    assert "adascale: adaptive, at most " in done.stderr
+    assert "adascale: passing, at most 2 programs each" in done.stderr
     assert "Loading" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
+    assert not (tmp_path / "traces").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.results import open_results, run_conditions
+from adascale.cli.disk.results import Results, open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.models.questions import id_digest
 
@@ -72,15 +73,68 @@ def test_a_missing_line_end_is_added(path: Path) -> None:
     assert ids(path) == ["a", "b"]
 
 
-def test_what_failed_is_taken_out_and_asked_again(path: Path) -> None:
-    write(path, record("a"), record("b", "error"), record("c", "interrupted"), record("d", "no_answer"))
+FAILED = (record("a"), record("b", "error"), record("c", "interrupted"), record("d", "no_answer"))
+
+
+def wanted(results: Results, *, only_failed: bool = False) -> list[str]:
+    return [id_ for id_ in "abcde" if results.wants(id_, only_failed=only_failed, former_id="line-1")]
+
+
+def test_what_failed_is_asked_again_and_only_that_on_demand(path: Path) -> None:
+    write(path, *FAILED)
     with open_results(str(path)) as results:
-        assert results.failed == {id_digest("b"), id_digest("c")}
-        assert results.done == {id_digest("a"), id_digest("d")}
-        assert ids(path) == ["a", "b", "c", "d"]
+        assert wanted(results) == ["b", "c", "e"]
+        assert wanted(results, only_failed=True) == ["b", "c"]
+
+
+def test_a_line_that_is_mended_has_failed_before(path: Path) -> None:
+    write(path, record("line-7", "error"))
+    with open_results(str(path)) as results:
+        assert results.wants("x", only_failed=True, former_id="line-7")
+        assert not results.wants("x", only_failed=True, former_id="line-8")
+
+
+@pytest.mark.parametrize("status", ["answered", "error"])
+def test_a_failed_record_stays_until_its_question_has_a_new_one(path: Path, status: str) -> None:
+    write(path, *FAILED)
+    with open_results(str(path)) as results:
         results.begin()
-        results.write(record("b"))
+        results.write(record("b", status))  # and there it is stopped
+        assert ids(path) == ["a", "b", "c", "d", "b"]
+    assert ids(path) == ["a", "c", "d", "b"]
+    with open_results(str(path)) as results:
+        assert wanted(results, only_failed=True) == (["c"] if status == "answered" else ["b", "c"])
+
+
+def test_what_a_killed_run_has_answered_is_not_asked_again_and_has_one_record_in_the_end(path: Path) -> None:
+    write(path, *FAILED)
+    with path.open("a") as file:  # as a run writes that is killed
+        file.write(json.dumps(record("b")) + "\n")
+    with open_results(str(path)) as results:
+        assert wanted(results, only_failed=True) == ["c"]
+        results.begin()
+    assert ids(path) == ["a", "c", "d", "b"]
+
+
+def test_where_all_was_asked_no_failed_record_of_before_is_left(path: Path) -> None:
+    write(path, *FAILED)
+    with open_results(str(path)) as results:
+        results.begin()
+        results.write(record("b", "error"))
+        results.drop_failed()
     assert ids(path) == ["a", "d", "b"]
+
+
+def test_stdout_has_every_letter_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stdout", stdout)
+    asked = record("π", question="Сколько\x7f\x9b\u2028?")
+    with open_results("-") as results:
+        results.write(asked)
+        results.begin()
+        results.write(asked)
+    lines = stdout.buffer.getvalue().decode("cp1252").splitlines()
+    assert [json.loads(line) for line in lines] == [asked, asked]
 
 
 def test_two_runs_cannot_write_one_file(path: Path) -> None:
@@ -172,7 +226,7 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
         results.begin(run_conditions(made(1)))
-    assert ids(path) == ["a", "y"]
+    assert ids(path) == ["x", "a", "y"]
 
 
 def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
