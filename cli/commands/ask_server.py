@@ -16,7 +16,7 @@ from adascale.models.options import SamplingOverrides, SessionOptions
 from ..options.api_key import read_api_key
 from ..options.declare import key_of
 from ..options.flags import FLAGS
-from ..options.flatten import typed_flags
+from ..options.flatten import flag_sources
 from ..options.groups import AskOptions, StrategyOverrides
 from .one_search import Source, show_search
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from adascale.engine.search.record import Record
 
 _MODEL = "--generator"
+_EFFORT = "--effort"
 
 _OF_THE_SERVER = {
     "--strategy",
@@ -48,7 +49,8 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         UsageError: a flag was typed that a server does not take.
         AdascaleError: the server is away, refuses, is of another version, or breaks off.
     """
-    typed = typed_flags(context)
+    sources = flag_sources(context)
+    typed = {flag for flag, source in sources.items() if source == "COMMANDLINE"}
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",
@@ -65,7 +67,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         remote = RemoteSearch(server.url, key, __version__, status)
         asked = RemoteQuestion(
             question,
-            search.preset.effort,
+            None if sources[_EFFORT] == "DEFAULT" else search.preset.effort,
             search.mode,
             search.budget.max_tokens,
             search.budget.max_seconds,

@@ -62,13 +62,14 @@ def check_writable(path: Path) -> None:
     """Refuse early what could not be written after hours of work.
 
     Raises:
-        UsageError: it is a folder, or its own folder is not there or not to be written to.
+        UsageError: it is a folder, or cannot be written, or its own folder is missing or not writable.
     """
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder", slug="unwritable")
     if not path.parent.is_dir():
         raise unwritable(path, FileNotFoundError(2, f"there is no folder {path.parent}"))
-    if not os.access(path.parent, os.W_OK):
+    is_device = path.exists() and not path.is_file()  # it is written to in place, and so is a pipe
+    if not os.access(path if is_device else path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: {path.parent} takes no files", slug="unwritable")
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from adascale.engine.errors import TraceError, excerpt
+from adascale.engine.errors import AdascaleError, TraceError, excerpt
 from adascale.models.storage import state_folder
 
 from .trace import TraceWriter
@@ -40,10 +40,10 @@ def run_name(path: Path) -> str:
 
 @contextlib.contextmanager
 def open_run() -> Iterator[TraceWriter | None]:
-    """A writer for a new run; the oldest runs go when it ends. None where the folder cannot be written."""
+    """A writer for a new run, or None where it cannot be written; at the end the oldest runs are deleted."""
     with contextlib.ExitStack() as stack:
         writer = None
-        with contextlib.suppress(OSError, TraceError):
+        with contextlib.suppress(OSError, AdascaleError):
             runs_dir().mkdir(parents=True, exist_ok=True)
             runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}{_SUFFIX}"

@@ -151,11 +151,14 @@ def _panel(parameter: inspect.Parameter) -> int:
     return PANELS.index(info.rich_help_panel)
 
 
-def typed_flags(context: typer.Context) -> set[str]:
-    """Long names of the flags that stand on the command line, as ``--generator``."""
+def flag_sources(context: typer.Context) -> dict[str, str]:
+    """Where the value of each flag comes from, by its long name.
+
+    Returns:
+        ``COMMANDLINE``, ``ENVIRONMENT``, ``DEFAULT_MAP`` (the config file) or ``DEFAULT``.
+    """
     return {
-        parameter.opts[0]
+        parameter.opts[0]: getattr(context.get_parameter_source(parameter.name), "name", "DEFAULT")
         for parameter in context.command.params
         if parameter.name is not None
-        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
     }

@@ -60,7 +60,7 @@ class RemoteQuestion:
     """
 
     question: str
-    effort: Effort
+    effort: Effort | None = None
     mode: ModeChoice = "auto"
     max_tokens: int | None = None
     max_seconds: float | None = None

@@ -17,6 +17,7 @@ from adascale.serve.app import ServerSettings
 from adascale.serve.http.guard import Access
 from adascale.serve.listener import Listener, bind
 from adascale.serve.search.hub import Hub
+from adascale.serve.search.request import ServedEffort
 from bench.inline import InlineWorker, echo
 
 LOCAL = Access("127.0.0.1")
@@ -107,6 +108,7 @@ def served(
     policy: EchoPolicy | None = None,
     parallel: int = 4,
     max_queue: int = 64,
+    effort: ServedEffort = "medium",
     opening: threading.Event | None = None,
 ) -> Iterator[Served]:
     """A server on a free port of loopback; its models are open when ``opening`` is set."""
@@ -120,7 +122,7 @@ def served(
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
-    listener = Listener(hub, ServerSettings(access), bind("127.0.0.1", 0), lambda url: started.set())
+    listener = Listener(hub, ServerSettings(access, effort), bind("127.0.0.1", 0), lambda url: started.set())
     url = listener.url
     thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)
     thread.start()

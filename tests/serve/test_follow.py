@@ -26,18 +26,25 @@ def log() -> Log:
     return log
 
 
-def kinds(events: Sequence[Event | None], pause: float = 0.0) -> list[type]:
-    """Kinds of the progress of events, each of which takes ``pause`` seconds."""
+def progress(
+    events: Sequence[Event | None], request: AnswerRequest = REQUEST, pause: float = 0.0
+) -> list[Progress]:
+    """The progress of events, each of which takes ``pause`` seconds."""
 
     async def come() -> AsyncIterator[Event | None]:
         for event in events:
             await asyncio.sleep(pause)
             yield event
 
-    async def run() -> list[type]:
-        return [type(part) async for part in follow.follow(come(), REQUEST)]
+    async def run() -> list[Progress]:
+        return [part async for part in follow.follow(come(), request)]
 
     return asyncio.run(run())
+
+
+def kinds(events: Sequence[Event | None], pause: float = 0.0) -> list[type]:
+    """Kinds of the progress of events, each of which takes ``pause`` seconds."""
+    return [type(part) for part in progress(events, pause=pause)]
 
 
 def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None:
@@ -68,14 +75,20 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
     log.finish_path(thought, "It is 6.", 0.5, "6", branch=branch, tokens=5)
     log.end()
 
-    async def come() -> AsyncIterator[Event | None]:
-        for event in log.events:
-            yield event
-
-    async def run() -> list[Progress]:
-        return [part async for part in follow.follow(come(), replace(REQUEST, effort="none"))]
-
-    parts = asyncio.run(run())
+    parts = progress(log.events, replace(REQUEST, effort="none"))
     assert "".join(part.text for part in parts if isinstance(part, AnswerText)) == "It is 6."
     assert isinstance(parts[-1], SearchOutcome)
     assert parts[-1].tokens.generated - parts[-1].tokens.reasoning == 5
+
+
+def test_nothing_of_a_stop_text_at_the_beginning_is_streamed() -> None:
+    log = Log()
+    branch = log.start(ROOT)
+    for text in ("An", "Answ", "Answer: 4"):
+        log.add(BranchGrew, branch=branch, parent=ROOT, text=text, tokens=1)
+    log.finish_path(ROOT, "Answer: 4", 0.5, "4", branch=branch, tokens=5)
+    log.end()
+
+    parts = progress(log.events, replace(REQUEST, effort="none", stop=("Answer",)))
+
+    assert not any(isinstance(part, AnswerText) for part in parts)

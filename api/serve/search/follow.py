@@ -150,7 +150,12 @@ class _GrowingText:
                 return ""
         kept, stop = cut_at_stop(text, self._stops)
         if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
-            kept = kept[: len(kept) - self._held].rstrip().removesuffix("\N{REPLACEMENT CHARACTER}").rstrip()
+            kept = (
+                kept[: max(0, len(kept) - self._held)]
+                .rstrip()
+                .removesuffix("\N{REPLACEMENT CHARACTER}")
+                .rstrip()
+            )
         added = kept[len(self.sent) :]
         self.sent = max(self.sent, kept, key=len)
         return added

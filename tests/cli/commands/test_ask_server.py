@@ -102,6 +102,15 @@ def test_answer_tree_and_exit_code_are_as_with_a_model_of_this_machine(
     assert run(env, "replay", "--json").stdout, "the search is kept"
 
 
+def test_the_effort_is_the_servers_unless_one_is_set(env: dict[str, str]) -> None:
+    with served(policy=EchoPolicy(steady), effort="high") as server:
+        samples = [
+            json.loads(ask(given, server.url, "--json").stdout)["search"]["samples"]
+            for given in (env, {**env, "ADASCALE_EFFORT": "low"})
+        ]
+    assert samples == [32, 8]
+
+
 def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env: dict[str, str]) -> None:
     slow, options = EchoPolicy(echo, pause=0.05), ["--effort", "max", "--progress", "json"]
     with served(policy=slow) as server, asking(env, server.url, *options) as process:

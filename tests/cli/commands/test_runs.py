@@ -7,8 +7,9 @@ from sample_log import Log, pens
 from traces import written
 
 from adascale.cli.app import app
+from adascale.cli.disk import history
 from adascale.cli.disk.history import drop_old, open_run, past_runs, run_name, runs_dir
-from adascale.engine.errors import TraceError, UsageError
+from adascale.engine.errors import DiskFullError, TraceError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,15 @@ def test_what_is_no_file_is_no_run() -> None:
 def test_what_was_asked_is_nobody_elses_to_read() -> None:
     with open_run():
         assert runs_dir().stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_cannot_be_kept_stops_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> None:
+        raise DiskFullError(f"cannot write {path}: no space left on device")
+
+    monkeypatch.setattr(history, "TraceWriter", full)
+    with open_run() as writer:
+        assert writer is None
 
 
 def test_replay_tree_and_show_take_the_last_run_or_a_name() -> None:
