@@ -24,7 +24,14 @@ from adascale.engine.types import MODE_OF, MODES, Kind, Mode, Notice
 
 from . import machine
 from .calibration import installed
-from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, describe, load_artefact
+from .calibration.artefact import (
+    Artefact,
+    Fingerprint,
+    ProgramFingerprint,
+    check_width,
+    describe,
+    load_artefact,
+)
 from .calibration.installed import InstalledCalibrations
 from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
@@ -203,6 +210,8 @@ class OpenSession:
         found += [Notice("calibration-unreadable", error.message) for error in self.calibration_errors]
         if kind in self.calibrations:
             found += installed.mismatches(self.calibrations[kind].card, self.fingerprints[kind])
+        elif _is_named(self.options.calibration):
+            found += [installed.wrong_kind(named.card, kind) for named in self.calibrations.values()]
         return found
 
     def decode_rate(self) -> float:
@@ -243,14 +252,18 @@ class Session:
         self._gpu_layers = layers_to_offload(options.gpu_layers)
         self._stack = ExitStack()
         self._files: SessionFiles | None = None
+        self._named: Artefact | None = None
 
     def fetch(self) -> SessionFiles:
         """Find the files, downloading what is missing; entry does it too, where it was not done before.
 
         Raises:
             ModelError, DiskFullError: a model is not available.
+            CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
         """
-        self._files = self._files or _fetch_files(self._options, self._reporting)
+        if self._files is None:
+            self._named = _named_calibration(self._options)
+            self._files = _fetch_files(self._options, self._reporting)
         return self._files
 
     def __enter__(self) -> OpenSession:
@@ -334,17 +347,11 @@ class Session:
         model: LlamaModel,
     ) -> dict[Kind, Artefact]:
         """One for each kind of problem that has one; one that was named is the only one."""
-        wanted, prm = self._options.calibration, self._options.prm
-        if prm == "none" and wanted not in ("auto", "none"):
-            text = f"{setting('prm', 'none')} leaves nothing to calibrate with {wanted}"
-            raise UsageError(text, hint=setting("prm", "probe"))
-        if wanted == "none" or prm == "none":
-            return {}
-        if wanted == "auto":
-            found = {kind: available.find(used) for kind, used in fingerprints.items()}
-            return {kind: artefact for kind, artefact in found.items() if artefact is not None}
-        named = load_artefact(Path(wanted), width=model.width)
-        return {named.card.fingerprint.kind: named}
+        if self._named is not None:
+            check_width(self._named, model.width)
+            return {self._named.card.fingerprint.kind: self._named}
+        found = {kind: available.find(used) for kind, used in fingerprints.items()}
+        return {kind: artefact for kind, artefact in found.items() if artefact is not None}
 
     def _plan_memory(self, files: SessionFiles, window: Window) -> MemoryPlan:
         generator, prm = files.generator, files.prm
@@ -389,6 +396,25 @@ class Session:
             known = stepcost.measure(context)
             stepcost.save(path, known)
         return known
+
+
+def _is_named(calibration: str) -> bool:
+    return calibration not in ("auto", "none")
+
+
+def _named_calibration(options: SessionOptions) -> Artefact | None:
+    """The calibration whose file the options name; None where they name none.
+
+    Raises:
+        UsageError: there is no PRM whose scores it could read.
+        CalibrationError: it cannot be read.
+    """
+    if not _is_named(options.calibration):
+        return None
+    if options.prm == "none":
+        text = f"{setting('prm', 'none')} leaves nothing to calibrate with {options.calibration}"
+        raise UsageError(text, hint=setting("prm", "probe"))
+    return load_artefact(Path(options.calibration))
 
 
 def _fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:

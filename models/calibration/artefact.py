@@ -176,28 +176,27 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
         file.write(_with_sorted_header(serialise(tensors, metadata)))
 
 
-def load_artefact(path: Path, *, width: int | None = None) -> Artefact:
-    """Read an artefact.
-
-    Args:
-        path: The file.
-        width: Numbers of the hidden states it will be given; None does not look.
+def check_width(artefact: Artefact, width: int) -> None:
+    """Refuse a calibration that cannot read a generator's hidden states of ``width`` numbers.
 
     Raises:
-        CalibrationError: the file is missing, torn, tampered with, something else, or of another width.
+        CalibrationError: it reads states of another width.
     """
-    artefact = _parse(path)
-    if width not in (None, artefact.calibration.width) and not artefact.calibration.is_portable:
+    if artefact.calibration.width != width and not artefact.calibration.is_portable:
         raise CalibrationError(
-            f"{path} reads hidden states of {artefact.calibration.width:,} numbers, "
+            f"{artefact.path} reads hidden states of {artefact.calibration.width:,} numbers, "
             f"this generator's have {width:,}",
             f"it was fitted for {artefact.card.name}",
             hint=command("calibrate", "list"),
         )
-    return artefact
 
 
-def _parse(path: Path) -> Artefact:
+def load_artefact(path: Path) -> Artefact:
+    """Read an artefact.
+
+    Raises:
+        CalibrationError: the file is missing, torn, tampered with or something else.
+    """
     tensors, metadata = _read_file(path)
     schema = metadata.get("schema")
     if schema != SCHEMA:

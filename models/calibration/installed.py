@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.errors import CalibrationError, command, setting
-from adascale.engine.types import Notice, Problem
+from adascale.engine.types import Kind, Notice, Problem
 
 from ..questions import read_known
 from ..storage import data_folder
@@ -108,19 +109,28 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     Of a portable one only the sampler counts: it was fitted with other models and prompts.
     """
     found = [] if card.level == "portable" else _other_conditions(card, fingerprint)
-    fitted, used = card.fingerprint.sampling, fingerprint.sampling
-    changed = [
-        f"{name} {used.get(name, 0)} instead of {fitted.get(name, 0)}"
-        for name in {**fitted, **used}
-        if used.get(name, 0) != fitted.get(name, 0)
-    ]
+    fitted, used = card.fingerprint, fingerprint
+    changed = _changed_numbers(fitted.sampling, used.sampling)
     if changed:
-        found.append(_mismatch(card, f"another sampler ({', '.join(changed)})"))
+        found.append(_mismatch(card, f"another sampler ({changed})"))
+    if fitted.program is not None and used.program is not None:
+        of_programs = _changed_numbers(fitted.program.sampling, used.program.sampling)
+        if of_programs not in ("", changed):
+            found.append(_mismatch(card, f"another sampler for programs ({of_programs})"))
     return found
 
 
+def _changed_numbers(fitted: Mapping[str, float], used: Mapping[str, float]) -> str:
+    """The numbers of a sampler that are not those that were fitted with; empty where all are."""
+    return ", ".join(
+        f"{name} {used.get(name, 0)} instead of {fitted.get(name, 0)}"
+        for name in {**fitted, **used}
+        if used.get(name, 0) != fitted.get(name, 0)
+    )
+
+
 def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """Notices of other models, another prompt and another window."""
+    """Notices of other models, other prompts and another window."""
     fitted = card.fingerprint
     found = []
     if fitted.generator != fingerprint.generator:
@@ -130,12 +140,24 @@ def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
         found.append(_mismatch(card, "another PRM", _FAR_OFF, "calibration-other-model"))
     if fitted.prompt != fingerprint.prompt:
         found.append(_mismatch(card, "another chat template or system prompt"))
+    elif fitted.program and fingerprint.program and fitted.program.prompt != fingerprint.program.prompt:
+        found.append(_mismatch(card, "another prompt for programs"))
     small, large = sorted((fitted.window, fingerprint.window))
     longest = sum(fitted.sampling.get(name, 0) for name in ("think_tokens", "max_tokens"))
     if small < large and small < longest + _QUESTION:
         what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
         found.append(_mismatch(card, what))
     return found
+
+
+def wrong_kind(card: Card, kind: Kind) -> Notice:
+    """The notice of a calibration that was named for the other kind of problem."""
+    fitted, asked = ("code tasks", "a question") if kind == "question" else ("questions", "a code task")
+    return Notice(
+        "calibration-mismatch",
+        f'the calibration "{card.name}" is for {fitted}, and this is {asked}: scores are shown as scores',
+        hint=f"{setting('calibration', 'auto')} takes the one for this kind of problem, where there is one",
+    )
 
 
 def _mismatch(

@@ -13,13 +13,14 @@ import pytest
 import tiny
 
 import adascale
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.types import Mode
 from adascale.models import machine
 from adascale.models import session as models_session
 from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import Artefact, load_artefact
+from adascale.models.calibration.artefact import SUFFIX, Artefact, load_artefact, save_artefact
 from adascale.models.files.gguf.header import GGUFHeader
+from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.memory import MemoryPlan, SessionLoad, plan_memory
@@ -174,3 +175,34 @@ def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
     assert len(capacities) == (2 if prm == "self" else 1)
     assert min(capacities) > 0
     assert totals[0] + sum(capacities) <= free
+
+
+def no_model(ref: str, **_: object) -> ModelFile:
+    raise AssertionError(f"{ref} was looked for")
+
+
+def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_session, "resolve", no_model)
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes(b"torn")
+    with pytest.raises(CalibrationError, match="there is no calibration at"):
+        Session(SessionOptions(calibration=str(tmp_path / "nowhere"))).fetch()
+    with pytest.raises(CalibrationError, match="cannot be read"):
+        Session(SessionOptions(calibration=str(torn))).fetch()
+    with pytest.raises(UsageError, match="leaves nothing to calibrate"):
+        Session(SessionOptions(calibration=str(torn), prm="none")).fetch()
+
+
+def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path, chain_gguf: Path) -> None:
+    portable = load_artefact(installed.shipped_folder() / f"portable{SUFFIX}")
+    named = tmp_path / f"named{SUFFIX}"
+    save_artefact(portable, named)
+    with Session(SessionOptions(str(chain_gguf), branches=2, calibration=str(named))) as session:
+        [notice] = session.conditions("task").warnings
+        assert notice.code == "calibration-mismatch"
+        assert notice.message.startswith(
+            'the calibration "portable" is for questions, and this is a code task'
+        )
+        assert "is for" not in "".join(each.message for each in session.conditions("question").warnings)

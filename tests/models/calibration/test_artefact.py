@@ -28,6 +28,8 @@ from adascale.models.calibration.artefact import (
     Artefact,
     Card,
     Fingerprint,
+    ProgramFingerprint,
+    check_width,
     describe,
     load_artefact,
     question_key,
@@ -171,10 +173,11 @@ def test_a_type_that_numpy_lacks_is_told(path: Path, kind: str, size: int) -> No
 
 
 def test_states_of_another_width_are_refused(path: Path) -> None:
-    width = load_artefact(path).calibration.width
-    assert load_artefact(path, width=width).card == load_artefact(path).card
+    artefact = load_artefact(path)
+    width = artefact.calibration.width
+    check_width(artefact, width)
     with pytest.raises(CalibrationError, match=f"of {width} numbers, this generator's have 1,536"):
-        load_artefact(path, width=1536)
+        check_width(artefact, 1536)
 
 
 def test_a_missing_file_and_a_folder_are_told(path: Path) -> None:
@@ -436,6 +439,31 @@ def test_what_does_not_match_is_named(changes: dict[str, Any], words: list[str])
     assert len(found) == len(words)
     assert all(word in notice.message for word, notice in zip(words, found, strict=True))
     assert all("may be" in notice.facts[0] and "calibrate fit" in notice.hint for notice in found)
+
+
+PROGRAM = ProgramFingerprint("d" * 64, FINGERPRINT.sampling)
+HOT = {**FINGERPRINT.sampling, "temperature": 1.2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"program": None}, []),
+        ({"program": replace(PROGRAM, prompt="f" * 64)}, ["another prompt for programs"]),
+        ({"prompt": "f" * 64, "program": replace(PROGRAM, prompt="f" * 64)}, ["another chat template"]),
+        (
+            {"program": replace(PROGRAM, sampling=HOT)},
+            ["another sampler for programs (temperature 1.2 instead of 0.8)"],
+        ),
+        ({"sampling": HOT, "program": replace(PROGRAM, sampling=HOT)}, ["another sampler (temperature 1.2"]),
+    ],
+)
+def test_what_does_not_match_of_programs_is_named(changes: dict[str, Any], words: list[str]) -> None:
+    fitted = replace(FINGERPRINT, program=PROGRAM)
+    found = installed.mismatches(replace(CARD, fingerprint=fitted), replace(fitted, **changes))
+    assert [notice.code for notice in found] == ["calibration-mismatch"] * len(words)
+    assert all(word in notice.message for word, notice in zip(words, found, strict=True))
 
 
 @pytest.mark.parametrize(("think_tokens", "named"), [(0, 0), (1024, 1)])

@@ -10,7 +10,7 @@ import pytest
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.options import CODE_PROMPT, SYSTEM_PROMPT, WINDOW, SamplingParams
+from adascale.models.options import CODE_PROMPT, PROGRAM_PROMPT, SYSTEM_PROMPT, WINDOW, SamplingParams
 
 FITTING = {
     "gsm8k-train.jsonl",
@@ -65,5 +65,6 @@ def test_one_more_is_portable_and_says_which_models_it_was_fitted_on() -> None:
 
 def test_the_prompts_are_those_that_they_were_fitted_with() -> None:
     """Another prompt makes every shipped calibration warn: fit them again, then change this."""
-    prompts = [hashlib.sha256(prompt.encode()).hexdigest()[:12] for prompt in (SYSTEM_PROMPT, CODE_PROMPT)]
-    assert prompts == ["8037240ec75c", "2e7d1832540f"]
+    shipped = (SYSTEM_PROMPT, PROGRAM_PROMPT, CODE_PROMPT)
+    prompts = [hashlib.sha256(prompt.encode()).hexdigest()[:12] for prompt in shipped]
+    assert prompts == ["8037240ec75c", "495871620638", "2e7d1832540f"]
