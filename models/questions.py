@@ -9,7 +9,6 @@ import json
 import math
 import random
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -57,7 +56,7 @@ def read_problems(
     one like it gets ``-2``.
 
     Raises:
-        UsageError: nothing can be read, or a CSV file has no such field.
+        UsageError: nothing can be read, or a CSV file has no header with such a field.
     """
     form = _form_of(source, form)
     with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
@@ -67,7 +66,9 @@ def read_problems(
 
 
 def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
-    """About how many questions a file holds, for a bar: lines are counted, not read. None for a pipe.
+    """About how many questions a file holds, for a bar: lines are counted, not read.
+
+    None for a pipe, and for a CSV that cannot be counted.
 
     Raises:
         UsageError: the file cannot be read.
@@ -76,9 +77,21 @@ def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
         return None
     with _open(path) as stream:
         if _form_of(path, form) == "csv":
-            rows = csv.reader(text + "\n" for _, text, _ in _decode(stream))
-            return max(0, sum(1 for _ in rows) - 1)
+            return _count_rows(stream)
         return sum(1 for line in stream if not line.isspace())
+
+
+def _count_rows(stream: Iterable[bytes]) -> int | None:
+    _allow_long_fields()
+    rows = csv.reader(text + "\n" for _, text, _ in _decode(stream))
+    try:
+        return max(0, sum(1 for _ in rows) - 1)
+    except csv.Error:
+        return None
+
+
+def _allow_long_fields() -> None:
+    csv.field_size_limit(2**31 - 1)  # the largest number of a C long on Windows
 
 
 def _form_of(source: Path | BinaryIO, form: QuestionFormat) -> QuestionFormat:
@@ -168,7 +181,11 @@ def _cells(character: str) -> int:
 
 
 def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
-    """Rows below the header; a field in quotes may hold line ends."""
+    """Rows below the header; a field in quotes may hold line ends.
+
+    Raises:
+        UsageError: the header is no CSV, or has no such field.
+    """
     wrong: dict[int, UsageError] = {}
 
     def texts() -> Iterator[str]:
@@ -177,9 +194,12 @@ def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
                 wrong[number] = error
             yield text + "\n"
 
-    csv.field_size_limit(sys.maxsize)
+    _allow_long_fields()
     reader = csv.reader(texts(), strict=True)
-    header = next(reader, [])
+    try:
+        header = next(reader, [])
+    except csv.Error as exc:
+        raise UsageError(f"line 1 is no CSV: {exc}", slug="bad-line") from exc
     if question_field not in header:
         raise UsageError(
             f'the header has no field "{question_field}"',

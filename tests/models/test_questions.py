@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections import Counter
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, QuestionFormat, choose_questions, read_problems
+from adascale.models.questions import BadLine, QuestionFormat, choose_questions, count_lines, read_problems
 
 
 def read(
@@ -100,6 +101,32 @@ def test_a_bad_line_17_of_20_is_told_and_the_rest_is_read(file: Path, line: str,
     [(number, told)] = bad(found)
     assert number == 17
     assert message in told
+
+
+def test_a_csv_header_with_an_open_quote_is_told(file: Path) -> None:
+    with pytest.raises(UsageError, match=r"^line 1 is no CSV: unexpected end of data$") as caught:
+        read(file, 'question,"answer\nOne?,1\n', "csv")
+    assert caught.value.slug == "bad-line"
+
+
+def test_rows_are_counted_where_a_field_is_long_and_where_csv_stops(file: Path) -> None:
+    file.write_text(f"question\n{'long ' * 30_000}\nTwo?\n")
+    before = csv.field_size_limit(131_072)  # as Python starts
+    try:
+        assert count_lines(file, "csv") == 2
+        file.write_bytes(b"question\nOne?\rOr two?\nThree?\n")
+        assert count_lines(file, "csv") is None
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_the_largest_field_of_a_csv_fits_into_a_long_of_windows(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(csv, "field_size_limit", limits.append)
+    assert questions(read(file, "question\nOne?\n", "csv")) == ["One?"]
+    assert max(limits) < 2**31
 
 
 def test_what_is_no_utf8_is_told_with_its_place(file: Path) -> None:
