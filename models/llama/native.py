@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ class AbortFlag:
     def __init__(self) -> None:
         self._bytes = ctypes.create_string_buffer(2)
         self.data = ctypes.cast(self._bytes, ctypes.c_void_p)
-        strlen = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value
+        strlen = ctypes.cast(_libc().strlen, ctypes.c_void_p).value
         self.callback = C.ggml_abort_callback(strlen or 0)
 
     def set(self) -> None:
@@ -86,6 +87,10 @@ class AbortFlag:
 
     def __bool__(self) -> bool:
         return self._bytes[0] != b"\x00"
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
 
 
 def decode_error(code: int, tokens: int) -> AdascaleError | None:
@@ -102,9 +107,9 @@ def decode_error(code: int, tokens: int) -> AdascaleError | None:
     if code == 2:
         return DecodeAbortedError("the decode was stopped")
     if code == -1:
-        return DecodeError(f"llama.cpp refused a batch of {tokens} tokens as invalid", *_last_errors())
-    return DecodeError(f"llama.cpp failed to evaluate {tokens} tokens (code {code})", *_last_errors())
+        return DecodeError(f"llama.cpp refused a batch of {tokens} tokens as invalid", *_last_lines())
+    return DecodeError(f"llama.cpp failed to evaluate {tokens} tokens (code {code})", *_last_lines())
 
 
-def _last_errors() -> tuple[str, ...]:
+def _last_lines() -> tuple[str, ...]:
     return tuple(list(log_lines)[-2:])
