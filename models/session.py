@@ -388,8 +388,8 @@ class Session:
         return prm
 
     def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
-        """The curve kept for this model and machine, measured the first time."""
-        path = stepcost.curve_path(file.sha256, self._threads, self._gpu_layers)
+        """The curve kept for such a context of this model, measured the first time."""
+        path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
             self._reporting.status("Measuring this machine (once for this model)...")

@@ -93,7 +93,6 @@ class LlamaModel:
         self.sliding_window: int = C.llama_model_n_swa(handle)
         self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
         self.on_gpu = gpu_layers != 0
-        self.head_size = self.width // max(1, C.llama_model_n_head(handle))
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -104,6 +103,11 @@ class LlamaModel:
     def info(self) -> GGUFInfo:
         """What its header says."""
         return self._info or read_info(self.path)
+
+    @cached_property
+    def head_size(self) -> int:
+        """Numbers of one key of one head."""
+        return self.info.head_size
 
     @property
     def flops_per_token(self) -> float:
@@ -225,6 +229,9 @@ class LlamaContext:
         abort: Read by llama.cpp between graph nodes (CPU only).
         states: Also keep the final hidden states of batches in which every run is one token.
 
+    Attributes:
+        has_flash_attention: How it attends, which changes what a step costs.
+
     Raises:
         MemoryOverflowError: the cache could not be allocated.
         ModelError: llama.cpp does not write text with this architecture, or keeps no states beside logits.
@@ -245,13 +252,17 @@ class LlamaContext:
         params.n_seq_max = sequences
         params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
         params.n_threads = params.n_threads_batch = threads
-        params.flash_attn_type = _attention_type(model, window)
+        self.has_flash_attention = _has_flash_attention(model, window)
+        params.flash_attn_type = int(
+            C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.has_flash_attention else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        )
         params.kv_unified = False
         params.swa_full = True
         params.no_perf = True
         self.model = model
         self.window = window
         self.sequences = sequences
+        self.threads = threads
         self.states = states
         self.evaluated_tokens = 0
         native.log_lines.clear()
@@ -371,7 +382,7 @@ class LlamaContext:
         C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
 
-def _attention_type(model: LlamaModel, window: int) -> int:
+def _has_flash_attention(model: LlamaModel, window: int) -> bool:
     """Flash attention, except where the CPU's costs more than it saves: with small heads.
 
     Flash attention walks over every cell of every head one by one. A step with it and without
@@ -380,5 +391,4 @@ def _attention_type(model: LlamaModel, window: int) -> int:
     small.
     """
     small = model.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
-    plain = small and not model.on_gpu
-    return int(C.LLAMA_FLASH_ATTN_TYPE_DISABLED if plain else C.LLAMA_FLASH_ATTN_TYPE_ENABLED)
+    return model.on_gpu or not small

@@ -1,7 +1,8 @@
 """What one decode step costs by the number of branches in it, and the cheapest way to split a batch.
 
 The cost is a staircase, not a line: repacked CPU kernels like multiples of 16, so that 15 branches can cost
-more than 16, and one batch of 12 more than 8 and 4. It is measured once per model and machine, and kept.
+more than 16, and one batch of 12 more than 8 and 4. It is measured once for a model, a machine and what a
+context does in a step, and kept.
 """
 
 from __future__ import annotations
@@ -119,11 +120,12 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     return StepCosts(curve)
 
 
-def curve_path(model_sha256: str, threads: int, gpu_layers: int) -> Path:
-    """File of the curve of a model on this machine, with this version of llama.cpp."""
+def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:
+    """File of the curve of such a context of a model on this machine, with this version of llama.cpp."""
     import llama_cpp
 
-    parts = (model_sha256, machine.cpu_name(), threads, gpu_layers, llama_cpp.__version__)
+    work = (context.threads, context.has_flash_attention, context.states)
+    parts = (model_sha256, machine.cpu_name(), *work, gpu_layers, llama_cpp.__version__)
     return keyed_path(cache_folder() / "stepcost", parts, ".json")
 
 

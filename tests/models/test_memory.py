@@ -20,6 +20,7 @@ SMALL = GGUFInfo(
     name="",
     context_length=32768,
     block_count=28,
+    head_size=128,
     kv_values=28 * 2 * (128 + 128),
     state_bytes=0,
     vocab_size=151936,

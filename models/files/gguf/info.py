@@ -27,6 +27,7 @@ class GGUFInfo:
 
     Attributes:
         architecture: As it can be shown, whatever the file has there.
+        head_size: Numbers of one key of one head.
         kv_values: Numbers that a token leaves in the KV cache, over all layers.
         state_bytes: Running states of one sequence, of the layers that have them.
         parameter_count: Sum of the elements of all tensors.
@@ -40,6 +41,7 @@ class GGUFInfo:
     name: str
     context_length: int
     block_count: int
+    head_size: int
     kv_values: int
     state_bytes: int
     vocab_size: int
@@ -64,6 +66,7 @@ def read_info(path: Path) -> GGUFInfo:
         name=header.text("general.name"),
         context_length=header.number(f"{arch}.context_length"),
         block_count=header.number(f"{arch}.block_count"),
+        head_size=layers.head_size(header),
         kv_values=layers.kv_values(header),
         state_bytes=layers.state_bytes(header),
         vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),

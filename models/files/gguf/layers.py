@@ -10,6 +10,18 @@ _STATE_VALUE_BYTES = 4
 """llama.cpp keeps running states as 32-bit numbers."""
 
 
+def head_size(header: GGUFHeader) -> int:
+    """Numbers of one key: as the file states it, else the model's width over its heads; 0 where unknown."""
+    arch = header.text("general.architecture")
+    return header.number(f"{arch}.attention.key_length", _width_by_heads(header))
+
+
+def _width_by_heads(header: GGUFHeader) -> int:
+    arch = header.text("general.architecture")
+    heads = header.number(f"{arch}.attention.head_count")
+    return header.number(f"{arch}.embedding_length") // heads if heads else 0
+
+
 def kv_values(header: GGUFHeader) -> int:
     """Numbers that a token leaves in the KV cache, over all layers: heads x (key + value).
 
@@ -18,12 +30,10 @@ def kv_values(header: GGUFHeader) -> int:
     """
     arch = header.text("general.architecture")
     attention = f"{arch}.attention"
-    query_heads = header.number(f"{attention}.head_count")
-    usual = header.number(f"{arch}.embedding_length") // query_heads if query_heads else 0
-    key, value = (header.number(f"{attention}.{each}_length", usual) for each in ("key", "value"))
+    key, value = head_size(header), header.number(f"{attention}.value_length", _width_by_heads(header))
     sliding = header.number(f"{attention}.key_length_swa", key)
     sliding += header.number(f"{attention}.value_length_swa", value)
-    heads = header.number(f"{attention}.head_count_kv", query_heads)
+    heads = header.number(f"{attention}.head_count_kv", header.number(f"{attention}.head_count"))
     layers = max(0, header.number(f"{arch}.block_count") - header.number(f"{attention}.shared_kv_layers"))
 
     per_layer = header.values.get(f"{attention}.head_count_kv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from adascale.engine.errors import (
     ModelCorruptError,
     NoKVSlotError,
 )
+from adascale.models.files.gguf.info import read_info
 from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, decode_error
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
@@ -41,6 +43,18 @@ def context(
     opened = LlamaContext(model, window=256, sequences=4, threads=2, abort=AbortFlag())
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize(("head_size", "is_flash"), [(64, False), (128, True)])
+def test_heads_of_the_size_that_the_file_states_choose_the_attention(
+    random_gguf: Path, head_size: int, is_flash: bool
+) -> None:
+    """Qwen3-0.6B is 1,024 wide with 16 heads, and its heads have 128 numbers."""
+    stated = LlamaModel(random_gguf, info=replace(read_info(random_gguf), head_size=head_size))
+    opened = LlamaContext(stated, window=256, sequences=1, threads=1, abort=AbortFlag())
+    assert opened.has_flash_attention == is_flash
+    opened.close()
+    stated.close()
 
 
 def fresh_logits(context: LlamaContext, tokens: list[int], sequence: int = 3) -> np.ndarray:

@@ -71,3 +71,18 @@ def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Pat
     for broken in ("{torn", "[]", "[" * 100_000, "null", '{"1": NaN, "2": 1, "3": 1, "4": 1}'):
         path.write_text(broken)
         assert stepcost.load(path, 4) is None
+
+
+def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:
+    model = LlamaModel(random_gguf)
+
+    def path(window: int, *, states: bool = False) -> Path:
+        context = LlamaContext(model, window, 1, 1, AbortFlag(), states=states)
+        found = stepcost.curve_path("sha256", context, 0)
+        context.close()
+        return found
+
+    usual = path(256)
+    assert path(512) == usual
+    assert len({usual, path(256, states=True), path(8192)}) == 3  # a large window has flash attention
+    model.close()

@@ -43,6 +43,7 @@ def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path, make_gguf: Make
     assert (info.vocab_size, info.chat_template, info.parameter_count) == (2000, "{{ messages }}", 643)
     assert info.size_bytes == path.stat().st_size
     assert info.kv_bytes_per_token() == 2 * 2 * (16 + 16) * 2
+    assert info.head_size == 16
 
 
 def test_explicit_head_sizes_and_heads_per_layer(tmp_path: Path, make_gguf: Make) -> None:
@@ -53,6 +54,7 @@ def test_explicit_head_sizes_and_heads_per_layer(tmp_path: Path, make_gguf: Make
     }
     info = read_info(write(tmp_path, make_gguf(special)))
     assert info.kv_values == 3 * (24 + 8)
+    assert info.head_size == 24
 
 
 def test_layers_that_share_keys_or_have_a_window_keep_less(tmp_path: Path, make_gguf: Make) -> None:
