@@ -54,6 +54,10 @@ _COMMANDS = {
 """Where each command is, and the line that it has in the list of all: a list that imports none of them."""
 
 
+_OFF = {"", "0", "false", "f", "no", "n", "off"}
+"""Values of a variable with which Typer takes its flag as not given."""
+
+
 class _Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is wanted: a command should not wait for the others."""
 
@@ -142,7 +146,7 @@ def main() -> None:
         with unwinding():
             app(standalone_mode=True)
     except Exception as error:
-        if os.environ.get("ADASCALE_DEBUG"):
+        if os.environ.get("ADASCALE_DEBUG", "").lower() not in _OFF:
             traceback.print_exc()
         explanation = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
         show_error(explanation)

@@ -17,7 +17,7 @@ from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import kind_of
 
-from ..disk.files import check_apart, check_writable, unwritable, write_file
+from ..disk.files import check_apart, check_writable, read_text, unwritable, write_file
 from ..open_models import open_session
 from ..options.declare import JsonLinesOption, JsonOption
 from ..options.flatten import with_options
@@ -153,7 +153,7 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     found = read_installed()
     good = [describe(artefact) for artefact in found.artefacts]
     for error in found.errors:
-        say(f"adascale: {error.message}")
+        say(f"adascale: {as_typed(error.message)}")
     if as_json:
         write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in good))
     else:
@@ -222,9 +222,16 @@ def export(
     """
     from adascale.models.calibration.artefact import describe
 
-    from ..report.calibration_page import calibration_page
+    from ..report.calibration_page import calibration_page, is_calibration_page
 
-    found = [_named(name) for name in names]
+    page_path = output / "README.md"
+    if page_path.exists() and not is_calibration_page(read_text(page_path)):
+        raise UsageError(
+            f"{page_path} is no card of calibrations, and would be written over",
+            hint="-o another folder",
+            slug="output-exists",
+        )
+    found = [_named(name) for name in dict.fromkeys(names)]
     files = {
         artefact.path.name: artefact.path.read_bytes() for artefact in found if artefact.path is not None
     }
@@ -234,8 +241,9 @@ def export(
             hint="rename a file, or export them to two folders",
         )
     page = calibration_page([describe(artefact) for artefact in found])
-    for name, data in {**files, "README.md": page.encode()}.items():
+    for name, data in files.items():
         write_file(output / name, data)
+    write_file(page_path, page.encode())
     say(f"adascale: wrote {len(files)} and a card to {short_path(output)}")
     say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
 

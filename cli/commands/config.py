@@ -31,6 +31,9 @@ app = typer.Typer(
 
 SCHEMA = "adascale.config/1"
 
+_API_KEY = "api-key"
+"""The setting that nobody else is to read."""
+
 
 @app.command("path")
 def path_() -> None:
@@ -138,6 +141,8 @@ def _setting_row(key: str, option: Any, config: dict[str, Value], path: Path) ->
     else:
         shown = option.show_default
         value, origin = shown if isinstance(shown, str) else option.default, "default"
+    if key == _API_KEY and value is not None:
+        value = "(set)"  # people paste this table into reports
     return {"key": key, "value": value, "origin": origin}
 
 
@@ -150,6 +155,8 @@ def _value_text(value: Value | None) -> str:
 
 def _change(changes: dict[str, Value | None]) -> None:
     """Set or (with None) drop values of the file, in one rename; its comments and order stay.
+
+    A file with an API key is its owner's alone to read.
 
     Raises:
         UsageError: the file is broken or cannot be written.
@@ -165,3 +172,5 @@ def _change(changes: dict[str, Value | None]) -> None:
         else:
             document[key] = value
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
+    if _API_KEY in document:
+        path.chmod(0o600)

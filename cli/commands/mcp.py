@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import AdascaleError, UsageError
@@ -69,8 +69,23 @@ def mcp(*, options: McpOptions) -> None:
 
 
 def client_config(argv: Sequence[str]) -> dict[str, Any]:
-    """What clients have in their settings under ``mcpServers``, with the options of this call."""
-    program = shutil.which("adascale")
-    start = [program] if program else [sys.executable, "-m", "adascale"]
-    command, *args = [*start, *(word for word in argv[1:] if word != "--print-config")]
-    return {"mcpServers": {"adascale": {"command": command, "args": args}}}
+    """What clients have in their settings under ``mcpServers``, with the options of this call.
+
+    Clients start a server in any folder: the program is the one that runs, and files have absolute paths.
+
+    Args:
+        argv: The program, ``mcp``, and its options.
+    """
+    program = Path(argv[0])
+    is_script = program.name == "adascale" and program.is_file()
+    start = [str(program.absolute())] if is_script else [sys.executable, "-m", "adascale"]
+    options = [_absolute(word) for word in argv[2:] if word != "--print-config"]
+    words = [*start, argv[1], *options]
+    return {"mcpServers": {"adascale": {"command": words[0], "args": words[1:]}}}
+
+
+def _absolute(word: str) -> str:
+    """A file's name, also behind ``--flag=``, as its absolute path; any other word as it is."""
+    flag = word[: word.find("=") + 1] if word.startswith("--") else ""
+    path = Path(word.removeprefix(flag))
+    return f"{flag}{path.absolute()}" if path.is_file() else word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import SearchFinished, SearchStarted
+from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
 
 from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
 from ..disk.trace import event_of
@@ -109,6 +110,7 @@ def _run_record(path: Path) -> dict[str, Any]:
         "strategy": first.strategy if first else None,
         "answer": result.answer if result else None,
         "p": p.median if p and p.calibrated else None,
+        "error": last.notice.code if isinstance(last, SearchFailed) else None,
         "stop_reason": result.stop_reason if result else None,
         "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,
         "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
@@ -116,7 +118,7 @@ def _run_record(path: Path) -> dict[str, Any]:
     }
 
 
-def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | None]:
+def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
     """The first and the last event of a trace; None for one that is not there, or torn."""
     with path.open("rb") as file:
         first = file.readline()
@@ -125,7 +127,7 @@ def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | 
     begin, end = event_of(first), event_of(last)
     return (
         begin if isinstance(begin, SearchStarted) else None,
-        end if isinstance(end, SearchFinished) else None,
+        end if isinstance(end, SearchFinished | SearchFailed) else None,
     )
 
 
@@ -133,15 +135,23 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
     """A line for each run, with its answer as a person reads it."""
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
-        answer = "(unfinished)" if fact["stop_reason"] is None else fact["answer"] or "(none)"
         p = f" p {chance(fact['p'])}" if fact["p"] is not None else ""
         tokens = fact["generated_tokens"]
         rows.append(
             (
                 fact["run"],
                 "-" if tokens is None else thousands(tokens),
-                cut(one_line(readable(answer), UNICODE), 20, UNICODE) + p,
+                cut(one_line(_ending(fact), UNICODE), 20, UNICODE) + p,
                 cut(one_line(fact["question"] or "(unreadable)", UNICODE), _QUESTION_CELLS, UNICODE),
             )
         )
     return columns(rows, "<><<")
+
+
+def _ending(fact: Mapping[str, Any]) -> str:
+    """The answer of a run as a person reads it, or why it has none."""
+    if fact["error"] is not None:
+        return "(failed)"
+    if fact["stop_reason"] is None:
+        return "(unfinished)"
+    return readable(fact["answer"] or "(none)")

@@ -137,8 +137,9 @@ def _prepare(options: Any) -> None:
     for value in (getattr(options, field.name) for field in fields(options)):
         if isinstance(value, TerminalOptions):
             use_color(value.color)
+            os.environ.pop(env("DEBUG"), None)
             if value.debug:
-                os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up
+                os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up, and so does a worker
         elif is_dataclass(value):
             _prepare(value)
 

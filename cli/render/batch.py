@@ -16,7 +16,7 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import clean, say
 from ..terminal.progress import Cadence
-from ..terminal.text import clock
+from ..terminal.text import clock, duration
 from ..terminal.theme import STYLES
 from .display import LiveDisplay
 from .frame import bar_of_facts, live_frame, search_line
@@ -57,7 +57,7 @@ class PlainBatch:
             return
         now = time.monotonic()
         if self._cadence.is_due(now):
-            say(f"adascale: {self._counts.headline()}, {now - self._started:.0f} s")
+            say(f"adascale: {self._counts.headline()}, {duration(now - self._started)}")
 
 
 class LiveBatch:

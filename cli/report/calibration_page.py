@@ -42,6 +42,11 @@ def calibration_page(cards: Sequence[Description]) -> str:
     return f"{_HEAD}{table}\n{figures}{details}"
 
 
+def is_calibration_page(text: str) -> bool:
+    """Whether a page is one that ``calibration_page`` has written."""
+    return text.startswith(_HEAD)
+
+
 def _row(card: Description) -> tuple[str, ...]:
     finished = card.finished
     return (

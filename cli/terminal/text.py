@@ -133,10 +133,12 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a measurement: ``6.2 s``, ``11 s``, ``3:05 min``."""
+    """Seconds as a measurement: ``6.2 s``, ``11 s``, ``3:05 min``, ``1:02:03 h``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 119.5 else f"{clock(seconds)} min"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    return f"{clock(seconds)} {'min' if seconds < 3599.5 else 'h'}"
 
 
 def rough_duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from scripted_server import Served, served
 
+from adascale.engine.errors import setting
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import MODE_OF, Notice
 from adascale.serve import app, listener
@@ -145,13 +146,13 @@ def test_a_long_name_of_a_model_is_not_repeated(server: Served) -> None:
 
 def test_warnings_of_files_of_this_machine_are_not_for_clients() -> None:
     private = Notice("calibration-unreadable", "/home/me/mine.safetensors was changed")
-    public = Notice("calibration-prompt", "the calibration was fitted with another prompt")
+    public = Notice("no-gpu-build", f"{setting('gpu_layers', 99)} has no effect")
     with served() as server:
         worker = server.hub.worker
         models = worker.open_models.conditions["question"].models
         conditions = dict.fromkeys(MODE_OF, Conditions(models, (private, public)))
         worker.open_models = replace(worker.open_models, conditions=conditions)
-        assert post(server).json()["adascale"]["warnings"] == [public.message]
+        assert post(server).json()["adascale"]["warnings"] == ["the server's gpu_layers = 99 has no effect"]
 
 
 def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) -> None:

@@ -48,7 +48,7 @@ class Refusal(Exception):
     def of(cls, error: AdascaleError) -> Refusal:
         """The refusal for an error of a search."""
         text = ": ".join((error.message, *error.facts)) + (f" ({error.hint})" if error.hint else "")
-        return cls(_status_of(error), respell(text, _of_server), error.slug)
+        return cls(_status_of(error), for_clients(text), error.slug)
 
     def body(self) -> dict[str, Any]:
         """The JSON object as OpenAI has it."""
@@ -62,6 +62,11 @@ class Refusal(Exception):
         )
         error = {"type": type_, "message": self.message, "param": self.param, "code": self.code}
         return {"type": "error", "error": error}
+
+
+def for_clients(text: str) -> str:
+    """The text of an error or a warning, with settings as those of the server."""
+    return respell(text, _of_server)
 
 
 def _status_of(error: AdascaleError) -> int:

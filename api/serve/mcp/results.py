@@ -12,6 +12,7 @@ from adascale.engine.code.trial import Trial
 from adascale.engine.search.record import Record
 from adascale.engine.types import AnswerGroup, SearchResult, StopReason
 
+from ..http.errors import for_clients
 from ..search.outcome import interval_of, probability_of
 
 
@@ -38,7 +39,7 @@ class Cost(_Result):
             tokens=record.usage.generated_tokens,
             seconds=round(record.t, 3),
             seed=record.started.seed,
-            warnings=[notice.message for notice in record.notices],
+            warnings=[for_clients(notice.message) for notice in record.notices],
         )
 
 

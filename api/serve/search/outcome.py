@@ -12,6 +12,7 @@ from adascale.engine.evaluation.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 
+from ..http.errors import for_clients
 from .request import AnswerRequest
 
 
@@ -115,7 +116,7 @@ class SearchOutcome:
             "seconds": round(record.t, 3),
             "seed": record.started.seed,
             "trace": record.started.problem.id,
-            "warnings": [notice.message for notice in record.notices],
+            "warnings": [for_clients(notice.message) for notice in record.notices],
         }
 
     @property

@@ -75,6 +75,21 @@ def test_values_are_kept_as_what_they_are(config: Path) -> None:
     assert row("yes")[0] is True
 
 
+def test_an_api_key_is_not_shown_and_its_file_is_its_owners(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert row("api-key") == (None, "default")
+    run("config", "set", "effort", "low")
+    run("config", "set", "api-key", "sesame")
+
+    assert row("api-key") == ("(set)", f"file ({config})")
+    assert "sesame" not in run("config", "show")[0]
+    assert config.stat().st_mode & 0o077 == 0
+
+    monkeypatch.setenv("ADASCALE_API_KEY", "open")
+    assert row("api-key") == ("(set)", "environment (ADASCALE_API_KEY)")
+
+
 def test_comments_and_order_stay(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\n", encoding="utf-8")

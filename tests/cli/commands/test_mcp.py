@@ -18,6 +18,8 @@ from home import Home
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from adascale.cli.commands.mcp import client_config
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -102,6 +104,20 @@ def test_the_printed_configuration_starts_it_with_the_same_options(home: Home) -
         [entry["command"], *entry["args"], "--help"], env=home.env, capture_output=True, text=True
     )
     assert "Model Context Protocol" in helped.stdout
+
+
+def test_the_printed_configuration_holds_in_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("adascale", "blob", "mine.safetensors", "mcp"):
+        (tmp_path / name).touch()
+    (tmp_path / "model.gguf").symlink_to("blob")
+    monkeypatch.chdir(tmp_path)
+    typed = ["adascale", "mcp", "-g", "model.gguf", "--calibration=mine.safetensors", "-t", "2"]
+    entry = client_config([*typed, "--print-config"])["mcpServers"]["adascale"]
+    assert entry["command"] == str(tmp_path / "adascale")
+    files = ["-g", f"{tmp_path}/model.gguf", f"--calibration={tmp_path}/mine.safetensors"]
+    assert entry["args"] == ["mcp", *files, "-t", "2"]
 
 
 def test_without_the_extra_its_name_is_said(home: Home) -> None:

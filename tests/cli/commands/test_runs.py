@@ -10,6 +10,8 @@ from adascale.cli.app import app
 from adascale.cli.disk import history
 from adascale.cli.disk.history import drop_old, open_run, past_runs, run_name, runs_dir
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
+from adascale.engine.search.events import SearchFailed
+from adascale.engine.types import Notice
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,17 @@ def test_json_has_what_is_known() -> None:
     assert found["schema"] == "adascale.run/1"
     assert (found["run"], found["answer"], found["p"]) == ("20260101-120000-aaaa", "27", 0.93)
     assert (found["stop_reason"], found["generated_tokens"]) == ("exhausted", 237)
+
+
+def test_a_run_that_failed_is_listed_as_such() -> None:
+    log = pens(running=True)
+    log.add(SearchFailed, notice=Notice("worker-died", "the process ended"))
+    runs_dir().mkdir(parents=True)
+    written(runs_dir() / "20260101-120000-aaaa.jsonl", log.events)
+
+    assert "(failed)" in run("runs", "list")[0]
+    [found] = map(json.loads, run("runs", "list", "--json")[0].splitlines())
+    assert (found["error"], found["stop_reason"]) == ("worker-died", None)
 
 
 def test_what_is_no_trace_is_listed_as_such() -> None:

@@ -1,9 +1,9 @@
-"""Columns that stand below each other."""
+"""Columns that stand below each other, and numbers with their units."""
 
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.terminal.text import columns
+from adascale.cli.terminal.text import columns, duration
 
 
 def test_each_column_has_its_side_and_lines_end_with_their_text() -> None:
@@ -23,3 +23,14 @@ def test_wide_characters_take_two_cells() -> None:
 def test_a_row_that_is_too_short_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         columns([("a", "b"), ("c",)], "<<")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((6.21, "6.2 s"), (11.4, "11 s"), (185, "3:05 min"), (3599.4, "59:59 min")),
+        *((3599.5, "1:00:00 h"), (3723, "1:02:03 h")),
+    ],
+)
+def test_a_measured_time_has_its_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -171,3 +171,19 @@ def test_what_is_exported_can_be_pulled(server: Server, tmp_path: Path, data: by
     with pytest.raises(UsageError, match="have the same file name"):
         invoked(calibrate.app, "export", str(tmp_path / NAME), str(folder / NAME), "-o", str(tmp_path / "b"))
     assert not (tmp_path / "b").exists()
+
+
+def test_an_export_replaces_its_own_page_and_no_other(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / NAME).write_bytes(data)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "README.md").write_text("# Mine\n")
+    twice = ("export", str(tmp_path / NAME), str(tmp_path / NAME), "-o", str(folder))
+    with pytest.raises(UsageError, match="is no card of calibrations") as error:
+        invoked(calibrate.app, *twice)
+    assert error.value.slug == "output-exists"
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("README.md", "# Mine\n")]
+    (folder / "README.md").unlink()
+    for _ in range(2):
+        invoked(calibrate.app, *twice)
+    assert (folder / NAME).read_bytes() == data
