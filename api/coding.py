@@ -12,6 +12,7 @@ from adascale.engine.code.trial import Trial
 from adascale.engine.errors import UsageError
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import effort_named
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.strategies.passing import EFFORTS
 from adascale.engine.types import Budget, Estimate, Problem, StopReason
@@ -72,9 +73,10 @@ def code(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
+    strategy = EFFORTS[effort_named(effort)]
     task = task_of(question, [test for source in tests for test in read_tests(source)])
     problem = Problem("1", question.strip(), task=task)
-    record = Record.of(search_problem(problem, model, Settings(EFFORTS[effort], budget, seed), "auto"))
+    record = Record.of(search_problem(problem, model, Settings(strategy, budget, seed), "auto"))
     result = record.result
     assert result is not None, "a search that was run to its end has a result"
     trial = None if result.best is None else record.tree[result.best].trial

@@ -77,6 +77,10 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
         adascale.ask("  ", str(chain_gguf))
     with pytest.raises(adascale.AdascaleError, match="strategy"):
         adascale.ask("1 + 1?", str(chain_gguf), strategy="no-such")
+    for ask in (adascale.ask, adascale.code):
+        with pytest.raises(adascale.AdascaleError, match='no effort called "extreme"') as error:
+            ask("1 + 1?", str(chain_gguf), effort="extreme")  # type: ignore[operator]
+        assert error.value.hint == "use one of low, medium, high, max"
     with pytest.raises(adascale.AdascaleError, match="programs that pass tests"):
         adascale.ask("1 + 1?", str(chain_gguf), strategy="passing")
     with pytest.raises(ContextOverflowError):

@@ -21,7 +21,7 @@ from ..options.config_file import (
     warn_unknown,
 )
 from ..options.declare import JsonOption
-from ..options.flatten import settings
+from ..options.flatten import command_with, settings
 from ..terminal.console import say, write_payload
 from ..terminal.text import columns
 
@@ -118,7 +118,7 @@ def _parse_value(context: typer.Context, option: Any, key: str, text: str) -> Va
     except typer.BadParameter as error:
         reason = error.message.removeprefix("Value error, ").rstrip(".")
         raise UsageError(
-            f"{key} = {text}: {reason}", hint="adascale ask --help says what it takes"
+            f"{key} = {text}: {reason}", hint=f"adascale {command_with(key)} --help says what it takes"
         ) from error
     if option.type_descriptor.parameter_info.parser is not None:
         return text  # such as 8k

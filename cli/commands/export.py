@@ -18,7 +18,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.datasets.files import FileFormat, HashedFile, check_parquet, open_dataset
 
-from ..disk.files import check_apart, check_writable, unwritable
+from ..disk.files import check_apart, check_writable, unwritable, write_file
 from ..disk.sources import Source, find_sources, read_sources
 from ..options.dataset import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
 from ..options.declare import flag
@@ -122,17 +122,17 @@ def _check_output(output: _Output, overwrite: bool) -> None:
     Raises:
         UsageError: a folder is missing, or a file is there already.
     """
-    for path in output.files.values():
-        check_writable(path)
-        there = [each for each in (path, _card_path(path)) if each.exists()]
-        if there and not overwrite:
-            raise UsageError(
-                f"{there[0]} is there already", hint="--overwrite, or another name", slug="output-exists"
-            )
+    for dataset in output.files.values():
+        for path in (dataset, _card_path(dataset)):
+            check_writable(path)
+            if path.exists() and not overwrite:
+                raise UsageError(
+                    f"{path} is there already", hint="--overwrite, or another name", slug="output-exists"
+                )
 
 
 def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
-    """Write all files, then their cards; after an error none of them is there.
+    """Write all files, then their cards; after an error while rows are written none of them is there.
 
     Raises:
         UsageError: a file cannot be written, or nothing is left to write.
@@ -149,16 +149,14 @@ def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
                 writers[split].write(row)
             if not tally.rows:
                 raise _nothing_left(tally)
-        for split, path in output.files.items():
-            card = _card(recipe, read, output.format, origins, tally)
-            own = {"file": path.name, "sha256": hashed[split].sha256, "split": split}
-            questions = {"questions_licence": output.licence}
-            _card_path(path).write_text(
-                json.dumps({**own, **card, **questions}, indent=2) + "\n", encoding="utf-8"
-            )
     except OSError as error:
         raise unwritable(output.files["train"], error) from error
+    card = _card(recipe, read, output.format, origins, tally)
+    questions = {"questions_licence": output.licence}
     for split, path in output.files.items():
+        own = {"file": path.name, "sha256": hashed[split].sha256, "split": split}
+        text = json.dumps({**own, **card, **questions}, indent=2) + "\n"
+        write_file(_card_path(path), text.encode())
         say(f"adascale: wrote {path}: {thousands(tally.rows[split])} rows; its card is {_card_path(path)}")
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.errors import ModelError, ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError
 
+from ..exit_codes import FAILED
 from ..options import completion
 from ..options.declare import JsonLinesOption
 from ..terminal.console import as_typed, json_text, say, write_payload
@@ -206,8 +207,9 @@ def rm(name: Name, yes: Yes = False) -> None:
     if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
             raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
-        if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?"):
-            raise ModelUnavailableError("nothing was deleted", slug="declined")
+        if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?", default=False):
+            say("nothing was deleted")
+            raise typer.Exit(FAILED)
     say(f"removed {name}, {human_bytes(remove(name))} freed")
 
 

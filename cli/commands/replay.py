@@ -24,7 +24,7 @@ from adascale.engine.types import Notice
 
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
-from ..options.declare import TraceArgument, parse_duration
+from ..options.declare import TraceArgument, parse_moment
 from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
@@ -50,7 +50,7 @@ def replay(
         float | None,
         typer.Option(
             metavar="TIME",
-            parser=partial(parse_duration, "--at"),
+            parser=partial(parse_moment, "--at"),
             help="Draw the search as it was then, and stop: 12.5s.",
         ),
     ] = None,
@@ -67,6 +67,11 @@ def replay(
     if not speed > 0:
         raise UsageError(
             f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"
+        )
+    if json_output and (at is not None or step):
+        raise UsageError(
+            f"{'--step' if at is None else '--at'} draws the search, and --json prints its result",
+            hint="leave out one of them",
         )
     events = read_trace(trace_path(trace))
     if at is not None:

@@ -130,7 +130,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _kind_of_store(path: Path) -> Kind:
-    with _readable(path), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with _readable(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "rollouts" in tables:
         return "rollouts"

@@ -96,13 +96,19 @@ def _count(text: str) -> int:
 
 def parse_duration(option: str, text: object) -> float:
     """``90s``, ``5m`` or plain seconds as positive seconds."""
+    if (value := parse_moment(option, text)) == 0:
+        raise UsageError(f"{option} has to be greater than 0", hint=f"for example {option} 90s")
+    return value
+
+
+def parse_moment(option: str, text: object) -> float:
+    """``90s``, ``5m`` or plain seconds as seconds from 0."""
     match = _DURATION.fullmatch(str(text).strip())
-    value = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if value <= 0:
+    if match is None:
         raise UsageError(
             f'{option} "{excerpt(str(text), 40)}" is not a time', hint=f"for example {option} 90s"
         )
-    return value
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def parse_think(text: object) -> int | None:

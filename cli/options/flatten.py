@@ -96,7 +96,7 @@ def settings() -> dict[str, Any]:
 
     The option knows its default and its variable, and checks values; no command is imported for it.
     """
-    leaves = [leaf for command in reversed(COMMANDS) for leaf in _leaves(command(), command, FLAGS)]
+    leaves = [leaf for command in reversed(list(COMMANDS)) for leaf in _leaves(command(), command, FLAGS)]
     by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
 
     def command(**values: Any) -> None:
@@ -107,6 +107,15 @@ def settings() -> dict[str, Any]:
     app.command()(command)
     parameters = typer.main.get_command(app).params
     return dict(sorted(zip(by_key, parameters, strict=True)))
+
+
+def command_with(key: str) -> str:
+    """The first command that has a setting, as it is typed."""
+    return next(
+        name
+        for command, name in COMMANDS.items()
+        if any(key_of(leaf.flag) == key for leaf in _leaves(command(), command, FLAGS))
+    )
 
 
 def _leaves(options: Any, command: type[Any], flags: Flags, path: FieldPath = ()) -> Iterator[_Leaf]:

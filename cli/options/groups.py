@@ -5,6 +5,7 @@ A field without a flag (``flags.FLAGS``) is not the user's to set: it says what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -329,15 +330,15 @@ class DoctorOptions:
     json_output: bool = False
 
 
-COMMANDS = (
-    AskOptions,
-    CodeOptions,
-    BatchOptions,
-    ServeOptions,
-    McpOptions,
-    EvalOptions,
-    FitOptions,
-    CheckOptions,
-    DoctorOptions,
-)
-"""All of them; where two have the same setting, the first one's default is shown."""
+COMMANDS: Mapping[type[Any], str] = {
+    AskOptions: "ask",
+    CodeOptions: "code",
+    BatchOptions: "batch",
+    ServeOptions: "serve",
+    McpOptions: "mcp",
+    EvalOptions: "eval",
+    FitOptions: "calibrate fit",
+    CheckOptions: "calibrate check",
+    DoctorOptions: "doctor",
+}
+"""The command of each; where two have the same setting, the first one's default is shown."""

@@ -50,7 +50,7 @@ class TransferView:
 def ask_consent(plan: DownloadPlan) -> bool:
     """Ask whether to download; without a terminal, say what will happen and go ahead."""
     announce(plan)
-    return confirm("download it?") if is_interactive() else True
+    return confirm("download it?", default=True) if is_interactive() else True
 
 
 def announce(plan: DownloadPlan) -> bool:
@@ -66,9 +66,10 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 
-def confirm(question: str) -> bool:
-    """Ask on stderr; Return means yes, the end of input means no."""
-    sys.stderr.write(f"{clean(question)} [Y/n] ")
+def confirm(question: str, *, default: bool) -> bool:
+    """Ask on stderr; Return means ``default``, the end of input means no."""
+    sys.stderr.write(f"{clean(question)} [{'Y/n' if default else 'y/N'}] ")
     sys.stderr.flush()
-    answer = sys.stdin.readline()
-    return answer.strip().lower() in ("", "y", "yes") and answer != ""
+    line = sys.stdin.readline()
+    answer = line.strip().lower()
+    return answer in ("y", "yes") or (default and line != "" and answer == "")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ..errors import UsageError
 from ..types import Mode
-from .adaptive import Adaptive
+from .adaptive import EFFORTS, Adaptive, Effort
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
 from .passing import Passing
@@ -86,6 +86,18 @@ def strategy_named(name: str, **parameters: Any) -> Strategy:
     if "modes" in given:
         given["modes"] = tuple(given["modes"])  # JSON has lists
     return strategy(**given)
+
+
+def effort_named(name: str) -> Effort:
+    """The effort of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for effort in EFFORTS:
+        if effort == name:
+            return effort
+    raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(EFFORTS)}")
 
 
 def with_mode(strategy: Strategy, mode: ModeChoice, among: Sequence[Mode] = ()) -> Strategy:

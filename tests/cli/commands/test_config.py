@@ -102,19 +102,22 @@ def test_comments_and_order_stay(config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("key", "value", "message", "hint"),
     [
-        ("effort", "hgh", "not one of"),
-        ("threads", "two", "valid integer"),
-        ("threads", "0", "threads = 0"),
-        ("genrator", "x", "genrator is no setting"),
+        ("effort", "hgh", "not one of", "adascale ask --help"),
+        ("threads", "two", "valid integer", "adascale ask --help"),
+        ("threads", "0", "threads = 0", "adascale ask --help"),
+        ("port", "http", "valid integer", "adascale serve --help"),
+        ("genrator", "x", "genrator is no setting", "did you mean generator?"),
     ],
 )
-def test_a_wrong_value_is_told_before_it_is_kept(config: Path, key: str, value: str, message: str) -> None:
+def test_a_wrong_value_is_told_before_it_is_kept(
+    config: Path, key: str, value: str, message: str, hint: str
+) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         run("config", "set", key, value)
 
-    assert caught.value.hint
+    assert caught.value.hint.startswith(hint)
     assert not config.exists()
 
 

@@ -178,6 +178,13 @@ def test_a_file_that_exists_is_kept_unless_the_user_says_so(there: str) -> None:
     assert len(rows("x.jsonl")) == 1
 
 
+def test_a_card_that_cannot_be_written_is_named_before_anything_is_written() -> None:
+    Path("x.jsonl.card.json").mkdir()
+    error = refused("--to", "sft", *DEMO, "-o", "x.jsonl", "--overwrite")
+    assert "cannot write x.jsonl.card.json" in error.message
+    assert not Path("x.jsonl").exists()
+
+
 def test_an_output_that_is_read_is_refused() -> None:
     shutil.copy(sampled.DEMO, "x.jsonl")
     args = ("--to", "sft", "--from", "x.jsonl", "-o", "x.jsonl", "--overwrite")
@@ -192,6 +199,13 @@ def test_several_generators_are_mixed_only_on_purpose() -> None:
     assert error.facts == ("qwen2.5-coder-1.5b", "tiny")
     invoked(app, *args, "--mixed")
     assert len(card("x.jsonl")["generators"]) == 2
+
+
+def test_the_path_of_a_store_may_have_any_character() -> None:
+    store = Path("run#1?%41.sqlite")
+    shutil.copy(keep_rollouts(), store)
+    invoked(app, "--to", "sft", "--from", str(store), "-o", "x.jsonl")
+    assert card("x.jsonl")["sources"] == {"rollouts": 1}
 
 
 def test_a_store_that_is_torn_is_refused() -> None:

@@ -172,3 +172,17 @@ def test_replay_is_cheap_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_the_beginning_is_a_moment_too(tmp_path: Path) -> None:
+    trace = str(written(tmp_path / "t.jsonl", pens(pace=0.3).events))
+    assert "1 If 3 pens cost $2" not in run(trace, "--at", "0s")[1]
+    with pytest.raises(UsageError, match="is not a time"):
+        run(trace, "--at", "-1s")
+
+
+@pytest.mark.parametrize("moment", [("--at", "1s"), ("--step",)])
+def test_a_drawing_is_no_json(trace: str, moment: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=f"{moment[0]} draws the search") as error:
+        run(trace, *moment, "--json")
+    assert error.value.hint

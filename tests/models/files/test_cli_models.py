@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 from adascale.cli.commands import models as command
 from adascale.cli.terminal import progress, transfer
 from adascale.cli.terminal.transfer import TransferView, ask_consent
-from adascale.engine.errors import ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models import machine
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
@@ -131,9 +132,12 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
         run("rm", "tiny")
     assert raised.value.hint == "adascale models rm tiny --yes"
     monkeypatch.setattr(transfer, "is_interactive", lambda: True)
-    monkeypatch.setattr(transfer, "confirm", lambda _: False)
-    with pytest.raises(ModelUnavailableError, match="nothing was deleted"):
-        run("rm", "tiny")
+    for answer in ("\n", "n\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert not transfer.confirm("delete?", default=False)
+    monkeypatch.setattr(transfer, "confirm", lambda question, default: default)
+    declined = CliRunner().invoke(command.app, ["rm", "tiny"])
+    assert (declined.exit_code, declined.stderr) == (1, "nothing was deleted\n")
     assert Path(run("path", "tiny").stdout.strip()).exists()
     assert run("rm", "tiny", "-y").stderr == "removed tiny, 18 kB freed\n"
     with pytest.raises(ModelNotFoundError):
