@@ -91,6 +91,7 @@ class LlamaPolicy:
         self._prompts[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
+            self._cache.pin(tokens)
             return PrefixWork(0, len(tokens), parked.reading)
         assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
         head = chat.head if tokens[: len(chat.head)] == chat.head else ()
@@ -182,10 +183,13 @@ class LlamaPolicy:
         """
         self._seat_waiting()
         grown = self._grow_seated() or self._grow_all()
-        for sequence in sorted(grown, reverse=True):
-            step = grown[sequence].step
-            if step is not None:
-                self._after_step(sequence, step)
+        steps = {sequence: growth.step for sequence, growth in grown.items() if growth.step is not None}
+        # An abort raises here, before any branch is freed, so that each is still there to be cancelled.
+        for sequence, step in steps.items():
+            if step.finish == "step":
+                self._evaluate_lead(sequence)
+        for sequence in sorted(steps, reverse=True):
+            self._end_step(sequence, steps[sequence])
         return list(grown.values())
 
     def cancel(self, branch: BranchId) -> Step | None:
@@ -199,7 +203,9 @@ class LlamaPolicy:
                 self._waiting.remove(job)
                 job.stream.close()
                 return None
-        sequence = next(i for i, slot in enumerate(self._slots) if slot.job.branch == branch)
+        sequences = [i for i, slot in enumerate(self._slots) if slot.job.branch == branch]
+        assert sequences, f"branch {branch} has ended or was never started"
+        [sequence] = sequences
         slot = self._slots[sequence]
         partial = slot.take_step("length", slot.open_part) if slot.tokens else None
         if partial is None and self._park_steps:
@@ -287,7 +293,7 @@ class LlamaPolicy:
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
             self._cache.put(slot.job.prefix, ParkedPrefix.with_logits(self._context, sequence, row))
-            self._cache.drop(slot.job.prefix[:-1])
+            self._cache.drop_step(slot.job.prefix[:-1])
         token = self._samplers[slot.job.mode].sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
 
@@ -329,15 +335,14 @@ class LlamaPolicy:
             step = slot.take_step("step", part)
         return Growth(slot.job.branch, sampled + len(lead), "", step, slot.take_prefix_cost())
 
-    def _after_step(self, sequence: int, step: Step) -> None:
+    def _end_step(self, sequence: int, step: Step) -> None:
         """Park a finished step that may be continued, and free the sequence of a branch that ended."""
         slot = self._slots[sequence]
         if step.finish == "step":
-            self._evaluate_lead(sequence)
             if slot.job.until == "answer":
                 return
             if self._park_steps:
-                self._cache.put(tuple(slot.held), ParkedPrefix(self._context.snapshot(sequence), None))
+                self._park(sequence, tuple(slot.held))
         self._free(sequence)
 
     def _evaluate_lead(self, sequence: int) -> None:
@@ -354,8 +359,12 @@ class LlamaPolicy:
         before = slot.length() - slot.last_step_tokens
         # The last token of a prefix is never in its snapshot: a branch evaluates it in its first batch.
         if before > len(slot.job.prefix) and self._context.shorten(sequence, before - 1):
-            tokens = tuple(slot.held[: before - 1])
-            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
+            self._park(sequence, tuple(slot.held[: before - 1]))
+
+    def _park(self, sequence: int, held: Tokens) -> None:
+        """Park a sequence without logits, unless its tokens are parked: a step of one token adds none."""
+        if self._cache.get(held) is None:
+            self._cache.put(held, ParkedPrefix(self._context.snapshot(sequence), None))
 
     def _free(self, sequence: int) -> None:
         """End a slot; the last slot moves into its sequence, so that sequence ids have no gaps."""

@@ -84,6 +84,21 @@ class PrefixCache:
         (self._pinned if pin else self._recent)[tokens] = parked
         self._bytes += size
 
+    def pin(self, tokens: Tokens) -> None:
+        """Keep an entry until it is dropped or unpinned."""
+        parked = self._recent.pop(tokens, None)
+        if parked is not None:
+            self._pinned[tokens] = parked
+
+    def drop_step(self, tokens: Tokens) -> None:
+        """Forget the end of a step, once its last token is evaluated and parked with what follows it.
+
+        It is neither pinned nor has it logits: what has is a prefix that others may still begin with.
+        """
+        parked = self._recent.get(tokens)
+        if parked is not None and parked.logits is None:
+            self.drop(tokens)
+
     def drop(self, tokens: Tokens) -> None:
         """Forget an entry, pinned or not."""
         old = self._recent.pop(tokens, None) or self._pinned.pop(tokens, None)

@@ -42,6 +42,7 @@ def make() -> Iterator[Make]:
         max_tokens: int = 64,
         cache_bytes: int = 1 << 28,
         costs: StepCosts | None = None,
+        park_steps: bool = True,
     ) -> tuple[LlamaPolicy, LlamaContext]:
         model = LlamaModel(path)
         context = LlamaContext(model, window, slots, 2, AbortFlag())
@@ -51,6 +52,7 @@ def make() -> Iterator[Make]:
             {"prose": SamplingParams(max_tokens=max_tokens)},
             PrefixCache(cache_bytes),
             costs or StepCosts({}),
+            park_steps=park_steps,
         )
         opened.append((policy, context, model))
         return policy, context
@@ -273,6 +275,59 @@ def test_what_a_cut_step_was_written_from_is_not_read_again(make: Make, tmp_path
         assert growth.step == drawn[8]
         assert used.evaluated_tokens - before == read
         assert growth.prefix.evaluated_tokens == read - 1  # the last one was counted when it was sampled
+
+
+@pytest.mark.parametrize("park_steps", [True, False])
+def test_a_step_of_one_token_leaves_what_it_was_drawn_from_parked(
+    make: Make, chain_gguf: Path, park_steps: bool
+) -> None:
+    policy, context = make(chain_gguf, park_steps=park_steps)
+    policy.open(PROBLEM)
+    prompt = context.evaluated_tokens
+    numbers = itertools.count(1)
+
+    def draw(*steps: Step) -> Step:
+        policy.start(BranchId(next(numbers)), Prefix(PROBLEM, steps), 1, "step", True)
+        [growth] = policy.advance()
+        assert growth.step is not None
+        assert len(growth.step.token_ids) == 1
+        assert growth.prefix.evaluated_tokens == 0
+        return growth.step
+
+    first = draw()
+    draw(first)
+    assert context.evaluated_tokens == prompt + 1
+    draw(first)
+    draw()
+    assert context.evaluated_tokens == prompt + 1
+
+
+def test_a_step_that_is_drawn_again_leaves_its_prompt_parked(make: Make, chain_gguf: Path) -> None:
+    policy, context = make(chain_gguf)
+    policy.open(PROBLEM)
+    prompt = context.evaluated_tokens
+    for number in (1, 2):
+        policy.start(BranchId(number), Prefix(PROBLEM), 1, "answer", True)
+        assert [growth.step for growth in (*policy.advance(), *policy.advance()) if growth.step]
+        assert policy.cancel(BranchId(number)) is None
+    assert context.evaluated_tokens == prompt + 2
+
+
+def test_a_chat_that_is_asked_again_is_pinned_while_it_is_open(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf, cache_bytes=0)
+    chat = Problem("a", "How far?", is_chat=True)
+    tokens = policy._chats["prose"].chat_prompt("How far?")
+    for _ in range(2):
+        policy.open(chat)
+        assert tokens in policy._cache._pinned
+        policy.close_problem(chat)
+        assert tokens not in policy._cache._pinned
+
+
+def test_a_branch_that_has_ended_cannot_be_cancelled(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf)
+    with pytest.raises(AssertionError, match="branch 3 has ended or was never started"):
+        policy.cancel(BranchId(3))
 
 
 def test_continuing_below_given_steps_reads_their_tokens_not_their_text(make: Make, chain_gguf: Path) -> None:

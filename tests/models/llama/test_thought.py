@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 import tiny
 from machine import opened, tokens_of
 
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
@@ -23,12 +23,13 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
-from adascale.engine.types import BranchId, Execution, Mode, NodeId, Problem, Step
+from adascale.engine.types import BranchId, Execution, Mode, NodeId, Problem, Step, Until
+from adascale.models.llama import policy as policies
 from adascale.models.llama.branch import Job, Slot
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.sampling import Stream, Surprise
 from adascale.models.llama.stepcost import StepCosts
@@ -352,3 +353,27 @@ def test_a_cancelled_thought_is_a_part_of_one(make: Make) -> None:
     partial = thinker.policy.cancel(BranchId(0))
     assert isinstance(partial, Step)
     assert (partial.thought, partial.finish) == ("part", "length")
+
+
+def test_an_abort_behind_two_thoughts_leaves_both_branches_to_be_cancelled(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both end their thoughts in one batch, and the abort comes while the second is being closed."""
+    thinker = make(think=1)
+    policy, seen = thinker.policy, list[int]()
+
+    def abort_second(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
+        seen.append(sequence)
+        if len(seen) == 2:
+            raise DecodeAbortedError("the decode was stopped")
+        return evaluate_tokens(context, sequence, start, tokens)
+
+    policy.open(PROBLEM)
+    untils: Sequence[Until] = ("answer", "step")
+    for number, until in enumerate(untils, start=1):
+        policy.start(BranchId(number), Prefix(PROBLEM), 1, until, True)
+    monkeypatch.setattr(policies, "evaluate_tokens", abort_second)
+    with pytest.raises(DecodeAbortedError):
+        list(iter(policy.advance, []))
+    assert len(seen) == 2
+    assert [policy.cancel(BranchId(number)) for number in (1, 2)] == [None, None]
