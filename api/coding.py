@@ -62,7 +62,7 @@ def code(
 
     Args:
         question: What the program should do.
-        model: As of ``ask``.
+        model: Model or open session, as ``ask`` takes it.
         tests: Python sources with asserts or test functions; without any the examples in the question.
         effort: How many programs are drawn at most: 4, 8, 16 or 32.
         budget: Limits of the search.

@@ -60,7 +60,7 @@ class ServerSettings:
 
     Attributes:
         access: Who may ask.
-        effort: Where a request names none.
+        effort: Effort of a request that names none.
         budget: Limits of each search; a request may lower that of tokens.
     """
 

@@ -103,7 +103,7 @@ class Listener(uvicorn.Server):
 
     Args:
         hub: Gets the questions; its ``on_end`` is to be ``stop``.
-        settings: Of the server.
+        settings: What holds for all requests.
         bound: A listening socket.
         on_start: Called with the URL once requests are taken.
     """
@@ -152,7 +152,7 @@ class Listener(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, and say where."""
+        """Start as uvicorn does, then tell ``on_start`` the URL."""
         asyncio.get_running_loop().set_exception_handler(_report)
         await super().startup(sockets)
         self._on_start(self.url)

@@ -56,7 +56,7 @@ class Metrics:
         self._seconds.observe(end.t)
 
     def text(self) -> bytes:
-        """All of them."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 

@@ -41,7 +41,7 @@ def openapi(
     """The document in OpenAPI 3.1.
 
     Args:
-        routes: Of the server; the first line of an endpoint's docstring is its summary.
+        routes: Routes of the server; the first line of an endpoint's docstring is its summary.
         bodies: Fields of the body of a request, by the path of its route.
         served: The model, whose names and sampler the bodies of requests depend on.
         needs_key: Whether a request has to bring a key.

@@ -271,7 +271,7 @@ def _generator_of(sha256: str, here: Mapping[str, str]) -> str:
     """The generator of a calibration in words: its name where that is known, and whether it is here.
 
     Args:
-        sha256: Of it.
+        sha256: Digest of the generator.
         here: Names of the models on this machine, by digest.
     """
     from adascale.models.files.catalog import catalog

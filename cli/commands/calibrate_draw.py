@@ -50,10 +50,10 @@ class TrainingDraws:
     """Rollouts as training data.
 
     Attributes:
-        kind: Of the problems.
+        kind: Kind of the problems.
         training: The data.
-        names: Of the files of problems.
-        questions: ``question_key`` of each.
+        names: Names of the files of problems.
+        questions: ``question_key`` of each problem.
     """
 
     kind: Kind

@@ -124,8 +124,8 @@ def _follow_rounds(
 
     Args:
         outcomes: Round by round.
-        questions: Of each round.
-        rounds: In all.
+        questions: Questions of each round.
+        rounds: Number of rounds.
         policy: Counts the tokens that the generator draws.
         progress: Where to show it.
     """

@@ -237,7 +237,7 @@ def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
 
 
 def _of_file(file: LocalFile) -> Entry:
-    """Of a file that lies under another name than the catalogue's, which may know its bytes all the same."""
+    """The entry of a file with another name than the catalogue's, which may know its bytes all the same."""
     known = _of_catalogue(file.spec, file) if file.spec else _of_header(file)
     return replace(
         known,

@@ -80,7 +80,7 @@ def search_one(
     Args:
         problem: What is asked.
         strategy: By which it is known how many branches the models need.
-        options: Of the models.
+        options: The models and their settings.
         view: How it is shown and kept.
         settle: Gives the settings once the models are open.
     """

@@ -152,7 +152,7 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
     """What decides a record beside its question, and is the same in a whole run.
 
     Args:
-        record: Of an answered question, or the part of one that its run decides.
+        record: Record of an answered question, or the part of one that its run decides.
 
     Returns:
         Version, models by sha256, sampler, search and limits by name; None for a record without a search.

@@ -63,9 +63,9 @@ def read_sources(
     """The questions of all sources, one in memory at a time.
 
     Args:
-        sources: Are read in this order.
-        problems: Of evaluations whose draws are read.
-        draw_seed: That of those evaluations.
+        sources: Files, in the order in which they are read.
+        problems: Questions of the evaluations whose draws are read.
+        draw_seed: Seed of those evaluations.
 
     Raises:
         TraceError: a trace cannot be read.

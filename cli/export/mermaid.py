@@ -85,6 +85,6 @@ def _yaml_string(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """As entities what Mermaid would read inside double quotes as an entity, HTML or Markdown."""
+    """The text with entities for what Mermaid reads inside double quotes as an entity, HTML or Markdown."""
     special = '#"&<>`*_[]{}()\\|~$'
     return "".join(f"#{ord(c)};" if c in special else c for c in text)

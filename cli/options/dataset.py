@@ -21,9 +21,9 @@ class InputOptions:
 
     Attributes:
         sources: ``runs``, ``rollouts``, ``draws`` or paths; empty for runs.
-        data: Questions that were evaluated.
-        draw_seed: Of their evaluation.
-        mixed: Whether several generators may be in one dataset.
+        data: Files of the questions that were evaluated.
+        draw_seed: Seed of the evaluation whose draws are read.
+        mixed: Whether one dataset may hold solutions of several generators.
     """
 
     sources: list[str] = field(default_factory=list)
@@ -37,10 +37,10 @@ class OutputOptions:
     """What is written.
 
     Attributes:
-        path: Of the dataset; a split has two files named after it.
-        split: Share of the questions to train on.
-        seed: Of the split.
-        licence: Of the questions, as the user says.
+        path: File of the dataset; a split has two files named after it.
+        split: Share of the questions to train on, in (0, 1].
+        seed: Seed of the split.
+        licence: Licence of the questions, as the user says.
         overwrite: Whether files that exist are replaced.
         dry_run: Whether nothing is written.
     """
@@ -80,7 +80,7 @@ DATASET_FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             show_default=False,
         ),
         "draw_seed": flag(None, "--draw-seed", "The seed of the evaluation whose draws are read."),
-        "mixed": flag(None, "--mixed", "Several generators may be in one dataset."),
+        "mixed": flag(None, "--mixed", "Allow solutions of several models in one dataset."),
     },
     Labelling: {
         "threshold": flag(None, "--threshold", "Least probability that is labelled right."),

@@ -77,20 +77,19 @@ def _paper(context: typer.Context, asked: bool) -> bool:
 _EFFORT = setting_flag(
     SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
 )
-_QUESTIONS = flag(SEARCH, "--questions -n", "How many, over all files.", min=1, show_default="all")
+_QUESTIONS = flag(
+    SEARCH, "--questions -n", "Number of questions, spread evenly over all files.", min=1, show_default="all"
+)
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 _PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
 
-_API_KEY = setting_flag(
-    SERVER,
-    "--api-key",
-    "What each request has to bring; others see it here, but not in a file or a variable.",
-)
 _TRACES = flag(OUTPUT, "--traces", "Keep each search's event log, by its id.", metavar="DIR")
 _PARALLEL = setting_flag(SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256)
 _LARGEST = (1 << 63) - 1
 """What files may hold: a trace with a larger seed could not be read again."""
-_SEED = setting_flag(SEARCH, "--seed", "Random unless given; shown by -v.", min=0, max=_LARGEST)
+_SEED = setting_flag(
+    SEARCH, "--seed", "Seed of every draw; random unless given, and shown by -v.", min=0, max=_LARGEST
+)
 _UNSANDBOXED = flag(
     MACHINE, "--unsandboxed", "Run programs that need CPython where no sandbox holds them, with limits alone."
 )
@@ -152,7 +151,12 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     SessionOptions: _SESSION,
     SamplingOverrides: {
         "temperature": flag(
-            SEARCH, "--temperature --temp", "Of sampling.", min=0.01, max=5.0, show_default=_as_fitted("0.5")
+            SEARCH,
+            "--temperature --temp",
+            "Sampling temperature: a higher one draws more varied solutions.",
+            min=0.01,
+            max=5.0,
+            show_default=_as_fitted("0.5"),
         ),
         "top_p": flag(
             SEARCH,
@@ -189,7 +193,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "adapt": flag(
             SEARCH,
             "--adapt",
-            "The paper's rules: n samples of vote and best-of-n, k prefixes and m children of a beam.",
+            "Let the paper's rule set a number: n (samples of vote and best-of-n), k (prefixes of a beam), m "
+            "(children of a prefix), km (both).",
         ),
         "min_confidence": setting_flag(
             SEARCH,
@@ -204,14 +209,14 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "max_tokens": setting_flag(
             SEARCH,
             "--budget -b",
-            "Most tokens for one question, but one solution is finished; 8k is 8000.",
+            "Token limit of each question (8k is 8000); the first solution may exceed it.",
             metavar="TOKENS",
             parser=partial(parse_count, "--budget"),
         ),
         "max_seconds": setting_flag(
             SEARCH,
             "--time-limit",
-            "Most time for one question, loading excluded, but one solution is finished: 90s, 5m.",
+            "Time limit of each question (90s, 5m), without loading; the first solution may exceed it.",
             metavar="TIME",
             parser=partial(parse_duration, "--time-limit"),
         ),
@@ -258,7 +263,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "confidence": flag(
             SEARCH,
             "--confidence",
-            "C of the paper's rules (--adapt, +n, +k, +m): wanted P(some trajectory is right).",
+            "Target of the paper's rules (--adapt, +n, +k, +m): probability that at least one trajectory is "
+            "right.",
             min=0.01,
             max=0.9999,
             show_default="0.99",
@@ -292,7 +298,11 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             "Ask a running adascale serve, and no model of this machine.",
             metavar="URL",
         ),
-        "api_key": _API_KEY,
+        "api_key": setting_flag(
+            SERVER,
+            "--api-key",
+            "API key of the server; other users see a command line, so prefer the variable.",
+        ),
     },
     CodeSearchOptions: {
         "effort": _EFFORT,
@@ -329,7 +339,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "show_tree": _SHOW_TREE,
         "traces": _TRACES,
         "limit": flag(SEARCH, "--limit", "Read only the first so many questions.", min=1, max=_LARGEST),
-        "only_failed": flag(SEARCH, "--only-failed", "Ask only those again that failed before."),
+        "only_failed": flag(
+            SEARCH, "--only-failed", "Ask again what failed in an earlier run, and nothing else."
+        ),
         "overwrite": flag(OUTPUT, "--overwrite", "Begin anew instead of going on with the output."),
         "fail_on_error": flag(OUTPUT, "--fail-on-error", "End at the first question or line that fails."),
         "ray": flag(MACHINE, "--ray", "Ask on all nodes of a Ray cluster.", metavar="ADDRESS|auto"),
@@ -339,8 +351,13 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     },
     ServeOptions: {
         "host": setting_flag(SERVER, "--host", "Address to listen on; all but loopback need an API key."),
-        "port": setting_flag(SERVER, "--port -p", "0 takes a free one.", min=0, max=65535),
-        "api_key": _API_KEY,
+        "port": setting_flag(SERVER, "--port -p", "Port to listen on; 0 takes a free one.", min=0, max=65535),
+        "api_key": setting_flag(
+            SERVER,
+            "--api-key",
+            "API key that clients have to send; other users see a command line, so prefer --api-key-file or "
+            "the variable.",
+        ),
         "api_key_file": flag(SERVER, "--api-key-file", "Read the API key from a file.", metavar="FILE"),
         "cors_origin": flag(
             SERVER,
@@ -369,8 +386,16 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             metavar="NAME[:N][@EFFORT][+RULE][/MODE],...",
         ),
         "questions": _QUESTIONS,
-        "repeats": flag(SEARCH, "--repeats", "Times, with other random numbers.", min=1, max=1000),
-        "seed": flag(SEARCH, "--seed", "Of the questions and all draws.", min=0, max=_LARGEST),
+        "repeats": flag(
+            SEARCH,
+            "--repeats",
+            "How often each strategy runs, each time with other random numbers.",
+            min=1,
+            max=1000,
+        ),
+        "seed": flag(
+            SEARCH, "--seed", "Seed of the choice of questions and of every draw.", min=0, max=_LARGEST
+        ),
         "session.unsandboxed": _UNSANDBOXED,
         "plot": flag(OUTPUT, "--plot", "Draw accuracy against tokens.", metavar="FILE.png|svg"),
         "csv_output": flag(OUTPUT, "--csv", "Print CSV, one row a strategy."),
@@ -396,12 +421,14 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "rollouts": flag(
             SEARCH, "--rollouts -r", "More trajectories from one prefix of each question.", min=0, max=64
         ),
-        "seed": flag(SEARCH, "--seed", "Of the choice of questions and of all draws.", min=0, max=_LARGEST),
+        "seed": flag(
+            SEARCH, "--seed", "Seed of the choice of questions and of every draw.", min=0, max=_LARGEST
+        ),
         "plot": flag(OUTPUT, "--plot", "Draw the reliability diagram.", metavar="FILE.png|svg"),
         "json_output": JSON,
     },
     FitOptions: {
-        "quick": flag(SEARCH, "--quick", f"{QUICK} questions."),
+        "quick": flag(SEARCH, "--quick", f"Fit on {QUICK} questions only, unless --questions is given."),
         "unlabelled": flag(
             SEARCH,
             "--unlabelled",

@@ -41,13 +41,13 @@ class _Leaf:
 
     @property
     def name(self) -> str:
-        """Of the parameter: that of the flag, which is unique in a command, as names of fields are not."""
+        """Name of the parameter: the flag's, which is unique in a command, as names of fields are not."""
         name = key_of(self.flag).replace("-", "_")
         return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def parameter(self) -> inspect.Parameter:
-        """As Typer reads it."""
+        """The parameter that Typer reads."""
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -63,7 +63,7 @@ def with_options(
 
     Args:
         options_type: A dataclass whose fields all have defaults.
-        flags: Of its fields.
+        flags: Flags of fields, by dataclass.
     """
     usual = options_type()
     leaves = list(_leaves(usual, options_type, flags))

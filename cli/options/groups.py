@@ -89,7 +89,7 @@ class Preset:
     paper: bool = False
 
     def parameters(self) -> dict[str, Any]:
-        """All of them; a strategy takes those that it has (``strategy_named``)."""
+        """All parameters by name; a strategy takes those that it has (``strategy_named``)."""
         given = {name: value for name, value in asdict(self.overrides).items() if value is not None}
         return {**(PAPER if self.paper else EFFORTS[self.effort].parameters()), **given}
 
@@ -221,12 +221,12 @@ class ServeOptions:
 
     Attributes:
         host: Address to listen on.
-        port: 0 for a free one.
-        api_key: What each request has to bring; ``api_key_file`` holds one instead.
+        port: Port to listen on; 0 takes a free one.
+        api_key: Key that clients have to send; ``api_key_file`` holds one instead.
         cors_origin: Origins of pages whose scripts may ask.
         parallel: Questions that are searched at once.
         max_queue: Questions that wait at most.
-        effort: Where a request names none.
+        effort: Effort of a request that names none.
         budget: Limits of each search; a request may lower that of tokens.
         traces: Folder for the searches' event logs; None keeps none.
     """

@@ -36,7 +36,7 @@ class LiveDisplay:
     """Redraws a picture four times a second, in Rich's thread; use it as a context manager.
 
     Attributes:
-        glyphs: Of the terminal, as it says before the display stands in front of stderr.
+        glyphs: Glyphs of the terminal, as it says before the display stands in front of stderr.
     """
 
     def __init__(self) -> None:

@@ -215,7 +215,7 @@ class _Folder:
             yield _Saving((-saved, parent), some)
 
     def _merge_some(self, loose: Group, parent: NodeId, groups: Sequence[Group], over: int) -> int:
-        """Of loose children only as many as need be, the least promising."""
+        """Merge only as many loose children as need be, the least promising; returns the rows it frees."""
         taken, freed = self._take_enough(loose.nodes, over, len(groups) - 1)
         nodes = sorted([*taken, *(node for group in groups for node in group.nodes)])
         self.folds.merge(parent, groups, replace(loose, nodes=tuple(nodes)))
@@ -265,7 +265,7 @@ def inner_thoughts(tree: Tree, writing: Mapping[NodeId, int]) -> set[NodeId]:
     """Parts of thoughts behind which nothing but the thought goes on.
 
     Args:
-        tree: Of the search.
+        tree: Tree of the search.
         writing: How many branches are being written below each node that has any.
     """
     return {
@@ -278,7 +278,7 @@ def inner_thoughts(tree: Tree, writing: Mapping[NodeId, int]) -> set[NodeId]:
 
 
 def subtree_keys(state: ViewState) -> list[Key | None]:
-    """For every node what all ends of its subtree are; None where they differ or are still written."""
+    """What all ends of each node's subtree are; None where they differ or are still written."""
     writing = state.writing()
     answers = {node: group.answer for group in state.groups for node in group.nodes}
     below: list[set[Key | None]] = [set() for _ in state.tree]

@@ -24,7 +24,7 @@ def program_heights(rows: Sequence[Row], spare: int | None) -> dict[int, int | N
     """How many lines each program among the rows may have, by the number of its row; None for all.
 
     Args:
-        rows: Of a tree.
+        rows: Rows of a tree.
         spare: Lines beside one a row, which go to the best program, then to the newest; None for no limit.
     """
     programs = [(at, row.program, row.best) for at, row in enumerate(rows) if row.program is not None]

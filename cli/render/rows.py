@@ -28,8 +28,8 @@ class Row:
         text: The step as the model wrote it, or a description of what is folded.
         program: What ``text`` holds where a program is written there.
         folded: Whether ``text`` is such a description.
-        estimate: Of the node.
-        count: Of an open node the children drawn and granted (``3/8``), of a finished one its answer
+        estimate: Estimate of the node.
+        count: For an open node the children drawn and granted (``3/8``), for a finished one its answer
             (``=27``), else ``cut``, ``ahead`` (drawn before its turn) or ``unused`` (drawn for nothing).
         tokens: Length of the step, of a thought with all its parts that have no rows of their own.
         thought: Whether the row is that of a thought.

@@ -93,7 +93,7 @@ class ViewState(Record):
 
     @property
     def agreeing_programs(self) -> int:
-        """Of the paths that agree on ``answer``, those that are programs."""
+        """Programs among the paths that agree on ``answer``."""
         agreeing = self.groups[0].nodes if self.groups else ()
         return sum(self.tree[node].mode == "program" for node in agreeing)
 

@@ -148,8 +148,8 @@ def interval_text(estimate: Estimate | None, level: str = "") -> str:
     """``p .81 (.66-.91)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate.
 
     Args:
-        estimate: To be shown.
-        level: Of its calibration, where that is to be said.
+        estimate: Estimate to be shown.
+        level: Level of the calibration, where that is to be said.
     """
     text = _estimate_text(estimate)
     if estimate is None or not estimate.calibrated:

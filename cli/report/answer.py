@@ -100,7 +100,7 @@ def answer_payload(record: Record, extract: bool) -> str:
 def answer_record(
     record: Record, load_seconds: float, version: str, min_confidence: float = 0.0
 ) -> dict[str, Any]:
-    """Of a search that has finished or failed; unknown values are None, never missing."""
+    """The record of a search that has finished or failed; unknown values are None, never missing."""
     first, result, usage = record.started, record.result, record.usage
     if isinstance(record.end, SearchFailed):
         return error_record(first.problem, record.end.error(), version)
@@ -140,7 +140,7 @@ def answer_record(
 
 
 def _trial_fields(record: Record) -> dict[str, Any]:
-    """Of a code task: the program in the place of the answer, its repairs, and each test with its verdict."""
+    """Fields of a code task: its program in the place of the answer, repairs, and each test's verdict."""
     task, trial = record.started.problem.task, best_trial(record)
     if task is None:
         return {}

@@ -20,16 +20,16 @@ class BatchCounts:
     """Counts of one run.
 
     Attributes:
-        read: Lines.
-        skipped: Of them, those that had a record already.
+        read: Lines that were read.
+        skipped: Lines that had a record already.
         done: Questions that were searched to an end.
-        abstained: Of them, those without an answer that is sure enough.
-        graded: Of them, those whose right answer is known.
-        right: Of the graded ones, those that were answered right.
+        abstained: Questions that were done without an answer that is sure enough.
+        graded: Questions that were done and whose right answer is known.
+        right: Graded questions that were answered right.
         tokens: Generated for all that are done.
         fixed_tokens: What a fixed width would have generated for them.
         failures: Questions and lines that failed, by the slug of their error.
-        failure_names: Of each slug the first few ids or line numbers.
+        failure_names: The first few ids or line numbers, by slug.
         interrupted: Whether the run was stopped.
     """
 

@@ -45,7 +45,7 @@ def report_text(stages: Mapping[str, StageReport]) -> str:
 
 
 def _ordered(stages: Mapping[str, StageReport]) -> list[tuple[str, StageReport]]:
-    """With the names that people read, in the order in which a search goes through them."""
+    """Stages with the names that people read, in the order in which a search goes through them."""
     return [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
 
 

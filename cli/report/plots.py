@@ -116,7 +116,7 @@ def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path)
     is ahead of each other one on the same questions, and its tokens as a share of theirs.
 
     Args:
-        report: Of an evaluation.
+        report: Report of an evaluation.
         described: Data, seed and models, for whoever finds the picture.
         path: Is overwritten.
 

@@ -69,7 +69,7 @@ def stderr_console() -> Console:
 
 
 def may_animate() -> bool:
-    """Whether cursor movement on stderr is welcome; FORCE_COLOR may colour but never animate."""
+    """Whether cursor movement on stderr is welcome; FORCE_COLOR changes nothing."""
     env = os.environ
     return (
         sys.stderr.isatty()

@@ -78,7 +78,7 @@ class Progress:
         Args:
             task: What is done, such as ``drawing``; it names the bar.
             done: Questions or bytes.
-            total: Of them, at the end.
+            total: Questions or bytes at the end.
             note: What else there is to say, such as the speed.
         """
         if self._quiet:

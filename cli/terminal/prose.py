@@ -48,9 +48,9 @@ def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> 
     """``text`` in one line of at most ``width`` cells, bold where it was marked.
 
     Args:
-        text: Of the model.
+        text: Text that a model has written.
         width: Cells; what is longer is cut off behind, or before with ``end``.
-        glyphs: Of the terminal.
+        glyphs: Glyphs that the terminal has.
         end: Whether its end matters, as that of a text that is being written.
     """
     from rich.text import Text

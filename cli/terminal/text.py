@@ -95,7 +95,7 @@ def columns(rows: Sequence[Sequence[str]], align: str) -> str:
     """Rows as lines, two blanks between the columns, which stand below each other in any font of one width.
 
     Args:
-        rows: Of equal length, the header (if any) among them; wide characters take two cells.
+        rows: Rows of equal length, the header (if any) among them; wide characters take two cells.
         align: For each column ``<`` where its cells begin, or ``>`` where they end, in line.
     """
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]

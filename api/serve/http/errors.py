@@ -22,11 +22,11 @@ class Refusal(Exception):
     """A request that gets an error in the place of an answer.
 
     Attributes:
-        status: Of HTTP, 400 to 599.
+        status: HTTP status, 400 to 599.
         message: What is wrong, and what would be right.
         code: Stable slug.
         param: Name of the field that is to blame, where it is one.
-        headers: Of the response.
+        headers: Headers of the response.
     """
 
     def __init__(

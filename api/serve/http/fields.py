@@ -49,7 +49,7 @@ TEXT = Kind({"type": "string"}, _read_text)
 FLAG = Kind({"type": "boolean"}, _read_flag)
 
 WITHOUT_EFFECT = Kind({"description": "Has no effect."}, lambda value, name: value)
-"""Of a field that says something about a request, or repeats what was answered, and asks for nothing."""
+"""Kind of a field that describes a request, or repeats what was answered, and asks for nothing."""
 
 
 def whole(least: int, most: int) -> Kind:

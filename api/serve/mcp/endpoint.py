@@ -31,7 +31,7 @@ class McpEndpoint:
     To import the SDK takes most of a second, which only clients of ``/mcp`` have to wait.
 
     Args:
-        searches: Of the HTTP server.
+        searches: Searches of the HTTP server, which the tools share.
     """
 
     def __init__(self, searches: Searches) -> None:

@@ -34,7 +34,7 @@ class Cost(_Result):
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """Of a search that has ended."""
+        """The cost of a search that has ended."""
         return cls(
             tokens=record.usage.generated_tokens,
             seconds=round(record.t, 3),

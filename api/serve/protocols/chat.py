@@ -99,7 +99,7 @@ class ChatCompletion:
 
     Attributes:
         request: What was asked.
-        stamp: Of the completion.
+        stamp: What the completion says of itself.
         include_usage: Whether the last chunk has the usage.
     """
 

@@ -79,7 +79,7 @@ async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -
     """Server-sent events; a comment at the beginning, and for each None.
 
     Args:
-        events: Of a search.
+        events: Events of a search; None where there was none for a while.
         is_readable: Whether prose has plain characters in the place of LaTeX, for a client that shows it.
     """
     yield rendering.COMMENT

@@ -94,7 +94,7 @@ class MessageWriter:
 
     Args:
         request: What was asked.
-        stamp: Of the message.
+        stamp: What the message says of itself.
     """
 
     def __init__(self, request: AnswerRequest, stamp: Stamp) -> None:

@@ -25,7 +25,7 @@ class Stamp:
     Attributes:
         token: Random, a part of all its ids.
         created: Unix time.
-        fingerprint: Of the models.
+        fingerprint: Digest of the models and their settings.
     """
 
     token: str
@@ -42,7 +42,7 @@ class Rendering(Protocol):
 
     @property
     def stamp(self) -> Stamp:
-        """Of the answer."""
+        """What the answer says of itself."""
 
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The body of a response that is not streamed."""
@@ -73,7 +73,7 @@ class Dialect:
     Attributes:
         path: Where it is spoken.
         summary: What it is, in a few words.
-        fields: Of a body.
+        fields: Fields of a request's body.
         read: The answer that is to be written to a body that ``fields`` has read.
     """
 

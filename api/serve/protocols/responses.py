@@ -56,7 +56,7 @@ _REASONING = shape(
     },
     "type",
 )
-"""Of an earlier answer, which clients send back; models read none of it."""
+"""The reasoning of an earlier answer, which clients send back; models read none of it."""
 
 
 def _input() -> Kind:
@@ -141,8 +141,8 @@ class ResponseWriter:
 
     Args:
         request: What was asked.
-        stamp: Of the response.
-        repeated: Its fields that repeat the body.
+        stamp: What the response says of itself.
+        repeated: Fields of the response that repeat the body.
     """
 
     def __init__(self, request: AnswerRequest, stamp: Stamp, repeated: JsonObject) -> None:
@@ -255,9 +255,9 @@ class _Item:
     """An item of the output, with one part.
 
     Attributes:
-        kind: Its type.
-        token: Of the response.
-        text: Of its part.
+        kind: Type of the item.
+        token: Token of the response, a part of all ids in it.
+        text: Text of the part.
     """
 
     kind: _ItemKind
@@ -271,7 +271,7 @@ class _Item:
 
     @property
     def part(self) -> JsonObject:
-        """Its part."""
+        """The part that holds the text."""
         if self.kind == "reasoning":
             return {"type": "reasoning_text", "text": self.text}
         return {"type": "output_text", "text": self.text, "annotations": [], **self.logprobs}
@@ -288,7 +288,7 @@ class _Item:
 
 
 def _status(outcome: SearchOutcome) -> str:
-    """Of the response and of its message."""
+    """The status of the response and of its message."""
     return "incomplete" if outcome.choices[0].finish == "length" else "completed"
 
 

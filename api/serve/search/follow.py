@@ -63,7 +63,7 @@ async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) ->
     The texts of all AnswerText together are the content of the first answer.
 
     Args:
-        events: Of the search; None after each ``searches.PATIENCE`` without one.
+        events: Events of the search; None after each ``searches.PATIENCE`` without one.
         request: What is searched.
 
     Raises:
@@ -108,7 +108,7 @@ class _PromptMeter:
     """Counts the tokens of a question's prompts; what is read behind the first draw is no prompt.
 
     Attributes:
-        usage: Of all prompts so far.
+        usage: Usage of all prompts so far.
     """
 
     def __init__(self) -> None:

@@ -70,7 +70,7 @@ class Hub:
         open_worker: Opens the worker, in the hub's thread.
         parallel: Searches in the worker at the same time, at least 1.
         max_queue: Searches that wait for it at most; more are refused.
-        on_end: Called when the worker has ended by itself, which is the end of the server.
+        on_end: Called when the worker has ended, by itself or after ``close``.
 
     Attributes:
         state: ``loading`` until the models are open; ``ended`` when the worker has gone.
@@ -179,7 +179,7 @@ class Hub:
 
         Args:
             request: Its problem's id is unique.
-            client: Of several that wait, the one with the fewest running searches is next.
+            client: Who asks; of several that wait, the client with the fewest running searches is next.
             quiet: Seconds without an event after which there is a None in the place of one.
 
         Raises:

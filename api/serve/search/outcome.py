@@ -36,10 +36,10 @@ class TokenCount:
     """Tokens of one question.
 
     Attributes:
-        evaluated: Of its prompts.
-        cached: Of its prompts, evaluated before.
-        generated: Of all trajectories.
-        reasoning: Those among them that are in no answer.
+        evaluated: Prompt tokens that were evaluated in this search.
+        cached: Prompt tokens that the prefix cache had.
+        generated: Generated tokens of all trajectories.
+        reasoning: Generated tokens that no returned answer contains.
     """
 
     evaluated: int
@@ -49,12 +49,12 @@ class TokenCount:
 
     @property
     def prompt(self) -> int:
-        """Of the prompts."""
+        """Prompt tokens, evaluated or cached."""
         return self.evaluated + self.cached
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Prompt and generated tokens."""
         return self.prompt + self.generated
 
 
@@ -74,7 +74,7 @@ class SearchOutcome:
 
     @property
     def result(self) -> SearchResult:
-        """Of the search."""
+        """What the search has found."""
         assert self.record.result is not None, "a search that failed has found nothing"
         return self.record.result
 

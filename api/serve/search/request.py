@@ -83,7 +83,7 @@ class ServedModel:
     Attributes:
         name: As clients name it.
         sampling: Temperature and the other numbers of its sampler, the same for all requests.
-        effort: Of a question for which a request names none.
+        effort: Effort of a request that names none.
     """
 
     name: str

@@ -52,7 +52,7 @@ class Searches:
 
     Attributes:
         hub: Has the worker.
-        limits: Of every search; a client may only lower them.
+        limits: Limits of every search; a client may only lower them.
     """
 
     hub: Hub
