@@ -175,6 +175,12 @@ class _EnginePlace:
         """Ray's reference to what a method of the engine will return."""
         return getattr(self._actor, method).remote(*args)
 
+    def interrupt(self) -> None:
+        """Stop its searches; an engine that is just started again has none."""
+        actor = self._actor
+        if actor is not None:
+            actor.interrupt.remote()
+
     def result(self, reference: Any) -> Any:
         """The return value of a call.
 
@@ -228,7 +234,8 @@ class Cluster:
                 place.start()
             opening = [(place, place.call("open_models")) for place in self._places]
             opened: list[ModelsOpened] = [place.result(reference) for place, reference in opening]
-            _check_equal([each.conditions["question"].models for each in opened])
+            for kind in opened[0].conditions:
+                _check_equal([_without_folders(each.conditions[kind].models) for each in opened])
             self.open_models = opened[0]
         except BaseException:
             self.__exit__()
@@ -248,9 +255,11 @@ class Cluster:
         threading.Thread(target=self._send_interrupts, daemon=True).start()
 
     def _send_interrupts(self) -> None:
-        for place in list(self._places):
-            place.call("interrupt")
-        self._news.put(None)
+        try:
+            for place in list(self._places):
+                place.interrupt()
+        finally:
+            self._news.put(None)
 
     def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
         """Search every problem in the same way; as ``serve``."""
@@ -356,6 +365,12 @@ def _engine_places(options: SessionOptions) -> list[_EnginePlace]:
             name = node["NodeManagerHostname"]
             places += [_EnginePlace(node["NodeID"], name, gpus > 0, options) for _ in range(max(1, gpus))]
     return places
+
+
+def _without_folders(models: ModelDescription) -> ModelDescription:
+    """The same without the place of the calibration's file, which is another one on every node."""
+    calibration = models.calibration
+    return dataclasses.replace(models, calibration=calibration and {**calibration, "file": None})
 
 
 def _check_equal(described: list[ModelDescription]) -> None:

@@ -1,0 +1,84 @@
+"""The cluster without Ray: what its nodes must have in common, and Ctrl-C while one starts again."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from adascale.engine.errors import ModelError
+from adascale.engine.search.events import GeneratorDescription, ModelDescription
+from adascale.engine.search.settings import Conditions
+from adascale.engine.types import Kind
+from adascale.models.options import SessionOptions
+from adascale.models.worker import ray as rays
+from adascale.models.worker.messages import ModelsOpened
+from adascale.models.worker.ray import Cluster
+
+
+def opened(folder: str, task: str = "same") -> ModelsOpened:
+    """What a node tells whose calibrations lie in a folder."""
+
+    def of(name: str) -> Conditions:
+        calibration = {"name": name, "file": f"{folder}/{name}"}
+        generator = GeneratorDescription("a", "a.gguf", "00ff", 2048, "cpu")
+        return Conditions(ModelDescription(generator, calibration=calibration), ())
+
+    conditions: dict[Kind, Conditions] = {"question": of("question"), "task": of(task)}
+    return ModelsOpened(conditions, ("prose",), ())
+
+
+@dataclass
+class Place:
+    """An engine on a node, which tells what it has opened and how often it was interrupted."""
+
+    models: ModelsOpened
+    interrupts: list[str] = field(default_factory=list)
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def call(self, method: str) -> str:
+        return method
+
+    def result(self, reference: str) -> ModelsOpened:
+        return self.models
+
+    def interrupt(self) -> None:
+        self.interrupts.append("interrupt")
+
+
+@pytest.fixture(autouse=True)
+def ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(shutdown=lambda: None))
+    monkeypatch.setattr(rays, "_connect", lambda address: None)
+
+
+def cluster(monkeypatch: pytest.MonkeyPatch, *places: object) -> Cluster:
+    monkeypatch.setattr(rays, "_engine_places", lambda options: list(places))
+    return Cluster("auto", SessionOptions(), lambda text: None)
+
+
+def test_the_folder_of_a_calibration_may_differ_between_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = Place(opened("/home/a")), Place(opened("/srv/b"))
+    with cluster(monkeypatch, here, there) as found:
+        assert found.open_models == here.models
+
+
+def test_calibrations_of_code_tasks_are_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = cluster(monkeypatch, Place(opened("/home/a")), Place(opened("/home/a", "another")))
+    with pytest.raises(ModelError, match="the nodes differ in their calibration"):
+        found.__enter__()
+
+
+def test_an_interrupt_passes_over_an_engine_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = rays._EnginePlace("node", "a", gpu=False, options=SessionOptions())
+    other = Place(opened("/home/a"))
+    found = cluster(monkeypatch)
+    found._places = [starting, other]  # type: ignore[list-item]
+    found.interrupt()
+    assert found._news.get(timeout=5) is None
+    assert other.interrupts == ["interrupt"]
