@@ -28,7 +28,7 @@ from adascale.engine.errors import (
 
 from .catalog import ModelSpec, catalog
 from .gguf.info import GGUFInfo, read_info
-from .gguf.split import parts_of
+from .gguf.split import existing_parts, parts_of
 from .local import cache, stores
 from .local.checksum import check_sha256, file_sha256
 from .progress import Confirm, Report, Source, Transfer
@@ -193,7 +193,7 @@ def installed_models() -> InstalledModels:
 
 
 def remove(ref: str) -> int:
-    """Delete a model from the Hugging Face cache.
+    """Delete a model from the Hugging Face cache, or what is there of it.
 
     Returns:
         Bytes freed; 0 if another repository in the cache shares them.
@@ -206,7 +206,7 @@ def remove(ref: str) -> int:
     cached = _find_cached(reference)
     if cached is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
-    return sum(cache.remove(replace(cached, path=part)) for part in parts_of(cached.path))
+    return sum(cache.remove(replace(cached, path=part)) for part in existing_parts(cached.path))
 
 
 def _cached_reference(ref: str, rule: str) -> ModelReference:

@@ -65,3 +65,10 @@ def parts_of(path: Path) -> tuple[Path, ...]:
             hint=f"fetch what is missing into {path.parent}",
         )
     return paths
+
+
+def existing_parts(path: Path) -> tuple[Path, ...]:
+    """Those files of a model that are there, in order, whether or not it is whole."""
+    part = Part.of(path.name)
+    names = [path.name] if part is None else part.names()
+    return tuple(each for each in map(path.with_name, names) if each.exists())

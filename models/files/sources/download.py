@@ -64,7 +64,6 @@ def fetch(
             path = cache.find(remote) if successor_of is None else None
             if path is None:
                 staged, source = _try_sources(sources, failures, remote, area, report)
-                check_sha256(staged, remote.sha256, remote.name, report)
                 path = cache.publish(staged, remote, successor_of)
                 remember(path, remote.sha256)
     except OSError as error:
@@ -103,9 +102,19 @@ def _try_sources(
     area: Path,
     report: Report,
 ) -> tuple[Path, Source]:
+    """The file from the first source that has it, checked, and that source.
+
+    Raises:
+        ModelError: None has it.
+    """
     for source, download in sources.items():
         try:
-            return download(remote, area, report), source
+            staged = download(remote, area, report)
+            check_sha256(staged, remote.sha256, remote.name, report)
+            return staged, source
+        except ModelCorruptError as error:
+            failures.append(error)
+            (area / cache.HUB_PART).unlink(missing_ok=True)  # nothing to go on with
         except ModelError as error:
             failures.append(error)
     # What came and was wrong tells more than that another source could not be reached.

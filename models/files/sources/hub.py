@@ -169,11 +169,7 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
 
     with explained(remote.repo, remote.name):
         url = file_url(remote.repo, remote.file, remote.hub_revision)
-        try:
-            http.download(request(url), path, remote.size_bytes, on_bytes)
-        except ModelCorruptError:
-            path.unlink()
-            raise
+        http.download(request(url), path, remote.size_bytes, on_bytes)
     return path
 
 

@@ -87,8 +87,9 @@ def test_a_part_under_another_name_is_no_whole_model(parts: list[Path], tmp_path
         resolve(str(tmp_path / "model.gguf"))
 
 
-def test_parts_in_the_cache_are_one_model(parts: list[Path], hub_cache: Path) -> None:
-    folder = hub_cache / "models--someone--big-GGUF"
+def put_in_cache(parts: list[Path], folder: Path) -> list[Path]:
+    """Put parts into a repository of the cache; returns their blobs."""
+    blobs = []
     for part in parts:
         data = part.read_bytes()
         blob = folder / "blobs" / hashlib.sha256(data).hexdigest()
@@ -97,12 +98,28 @@ def test_parts_in_the_cache_are_one_model(parts: list[Path], hub_cache: Path) ->
             path.parent.mkdir(parents=True, exist_ok=True)
         blob.write_bytes(data)
         link.symlink_to(blob)
+        blobs.append(blob)
+    return blobs
+
+
+def test_parts_in_the_cache_are_one_model(parts: list[Path], hub_cache: Path) -> None:
+    folder = hub_cache / "models--someone--big-GGUF"
+    last = put_in_cache(parts, folder)[-1]
     assert [file.name for file in installed_models().files] == ["someone/big-GGUF:F32"]
     assert resolve("hf:someone/big-GGUF").path.name == parts[0].name
-    blob.write_bytes(data[:-1] + b"?")
+    last.write_bytes(last.read_bytes()[:-1] + b"?")
     with pytest.raises(ModelCorruptError, match="is not the file that was published"):
         resolve("hf:someone/big-GGUF")
     assert remove("hf:someone/big-GGUF") == sum(part.stat().st_size for part in parts)
+    assert not folder.exists()
+
+
+def test_a_model_with_a_missing_part_can_be_removed(parts: list[Path], hub_cache: Path) -> None:
+    folder = hub_cache / "models--someone--big-GGUF"
+    put_in_cache([parts[0], parts[2]], folder)
+    [error] = installed_models().errors
+    assert "is incomplete" in error.message
+    assert remove("hf:someone/big-GGUF") == parts[0].stat().st_size + parts[2].stat().st_size
     assert not folder.exists()
 
 

