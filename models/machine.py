@@ -16,6 +16,7 @@ from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
+_CPUS = Path("/sys/devices/system/cpu")
 
 # A limit of this size is cgroup v1's way to say that there is none.
 _UNLIMITED = 1 << 60
@@ -23,15 +24,21 @@ _UNLIMITED = 1 << 60
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The file names of one cgroup version."""
+    """The file names of one cgroup version; those of ``quota`` hold two numbers, quota and period."""
 
     limit: str
     usage: str
     reclaimable: tuple[str, ...]
+    quota: tuple[str, ...]
 
 
-_V2 = _Layout("memory.max", "memory.current", ("active_file", "inactive_file"))
-_V1 = _Layout("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file"))
+_V2 = _Layout("memory.max", "memory.current", ("active_file", "inactive_file"), ("cpu.max",))
+_V1 = _Layout(
+    "memory.limit_in_bytes",
+    "memory.usage_in_bytes",
+    ("total_active_file", "total_inactive_file"),
+    ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
+)
 
 
 def free_memory_bytes() -> int:
@@ -60,11 +67,16 @@ def physical_cores() -> int:
 
     bounds = [psutil.cpu_count(logical=False) or os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
-        bounds.append(len(os.sched_getaffinity(0)))
+        bounds.append(len({_siblings(cpu) for cpu in os.sched_getaffinity(0)}))
     quota = _cpu_quota()
     if quota is not None:
         bounds.append(ceil(quota))
     return max(1, min(bounds))
+
+
+def _siblings(cpu: int) -> str:
+    """The hyper-threads of a CPU's core, as a list; the CPU itself where that is not known."""
+    return "".join(_read_lines(_CPUS / f"cpu{cpu}/topology/thread_siblings_list")) or str(cpu)
 
 
 def cpu_name() -> str:
@@ -83,7 +95,7 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
     Page cache is not counted as used: the kernel gives it back, and a model just downloaded is all
     page cache.
     """
-    for group, layout in _control_groups():
+    for group, layout in _control_groups("memory"):
         limit = _read_number(group / layout.limit)
         if limit is None or limit >= _UNLIMITED:
             continue
@@ -91,14 +103,14 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
         yield limit, max(0, (_read_number(group / layout.usage) or 0) - cache)
 
 
-def _control_groups() -> Iterator[tuple[Path, _Layout]]:
-    """This process's memory groups, from its own up to the root of the hierarchy."""
+def _control_groups(controller: str) -> Iterator[tuple[Path, _Layout]]:
+    """This process's groups of a controller, from its own up to the root of the hierarchy."""
     for line in _read_lines(_MEMBERSHIP):
         number, controllers, path = line.split(":", 2)
         if number == "0" and not controllers:
             root, layout = _CGROUPS, _V2
-        elif "memory" in controllers.split(","):
-            root, layout = _CGROUPS / "memory", _V1
+        elif controller in controllers.split(","):
+            root, layout = _CGROUPS / controller, _V1
         else:
             continue
         # Inside a container the path is often the host's and does not exist here: then the root is ours.
@@ -111,11 +123,9 @@ def _control_groups() -> Iterator[tuple[Path, _Layout]]:
 
 def _cpu_quota() -> float | None:
     quotas = []
-    for group, layout in _control_groups():
-        if layout is not _V2:
-            continue
-        words = (_read_lines(group / "cpu.max") or [""])[0].split()
-        if len(words) == 2 and words[0] != "max":
+    for group, layout in _control_groups("cpu"):
+        words = [word for name in layout.quota for line in _read_lines(group / name) for word in line.split()]
+        if len(words) == 2 and words[0].isdigit():  # without a quota it is "max" or -1
             quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
 

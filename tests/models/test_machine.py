@@ -21,6 +21,7 @@ def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root.mkdir()
     monkeypatch.setattr(machine, "_CGROUPS", root)
     monkeypatch.setattr(machine, "_MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(machine, "_CPUS", tmp_path / "cpus")
     return root
 
 
@@ -78,6 +79,26 @@ def test_a_cpu_quota_bounds_the_cores(cgroups: Path, monkeypatch: pytest.MonkeyP
     member_of(cgroups, "0::/\n")
     group(cgroups, {"cpu.max": "250000 100000\n"})
     assert machine.physical_cores() == 3
+
+
+def test_a_v1_quota_bounds_the_cores(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 32)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
+    member_of(cgroups, "3:cpu,cpuacct:/x\n4:memory:/x\n")
+    group(cgroups / "cpu" / "x", {"cpu.cfs_quota_us": "200000\n", "cpu.cfs_period_us": "100000\n"})
+    assert machine.physical_cores() == 2
+    group(cgroups / "cpu" / "x", {"cpu.cfs_quota_us": "-1\n"})
+    assert machine.physical_cores() == 32
+
+
+def test_two_threads_of_a_core_are_one_core_where_a_process_is_pinned(
+    cgroups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 8, 9}, raising=False)
+    for cpu in range(16):
+        group(tmp_path / f"cpus/cpu{cpu}/topology", {"thread_siblings_list": f"{cpu % 8},{cpu % 8 + 8}\n"})
+    assert machine.physical_cores() == 2
 
 
 def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
