@@ -171,6 +171,7 @@ def _check_enough(count: int, fewest: int) -> None:
     raise UsageError(
         f"{count} {what} too few" + (" to fit anything" if fewest > 1 else ""),
         f"at least {fewest} {'are' if fewest > 1 else 'is'} needed; one worth having takes hundreds",
+        hint="another file beside it (--data or --unlabelled), or a larger --questions",
     )
 
 

@@ -107,7 +107,10 @@ def _for_kind(contestants: Sequence[Contestant], kind: Kind) -> Sequence[Contest
     if kind == "task":
         return in_code(contestants)
     if any(isinstance(each.strategy, Passing) for each in contestants):
-        raise UsageError("passing searches for programs that pass tests, and these are questions")
+        raise UsageError(
+            "passing searches for programs that pass tests, and these are questions",
+            hint="--strategies adaptive",
+        )
     return contestants
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,9 +35,17 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {reason_of(error)}", slug="unreadable") from error
+        raise UsageError(
+            f"cannot read {path}: {reason_of(error)}",
+            hint=f"ls -l {shlex.quote(str(path))} shows whether it is there, and who may read it",
+            slug="unreadable",
+        ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 (byte {error.start})", slug="unreadable") from error
+        raise UsageError(
+            f"{path} is not UTF-8 (byte {error.start})",
+            hint=f"convert it first, for example: iconv -f latin1 -t utf-8 {shlex.quote(str(path))}",
+            slug="unreadable",
+        ) from error
 
 
 def write_file(path: Path, data: bytes, hint: str = "") -> None:
@@ -65,12 +74,21 @@ def check_writable(path: Path) -> None:
         UsageError: it is a folder, or cannot be written, or its own folder is missing or not writable.
     """
     if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder", slug="unwritable")
+        raise UsageError(
+            f"cannot write {path}: it is a folder",
+            hint=f"name a file in it: {shlex.quote(str(path / 'NAME'))}",
+            slug="unwritable",
+        )
     if not path.parent.is_dir():
         raise unwritable(path, FileNotFoundError(2, f"there is no folder {path.parent}"))
     is_device = path.exists() and not path.is_file()  # it is written to in place, and so is a pipe
-    if not os.access(path if is_device else path.parent, os.W_OK):
-        raise UsageError(f"cannot write {path}: {path.parent} takes no files", slug="unwritable")
+    needed = path if is_device else path.parent
+    if not os.access(needed, os.W_OK):
+        raise UsageError(
+            f"cannot write {path}: {needed} is not writable",
+            hint="name a file in a folder of your own",
+            slug="unwritable",
+        )
 
 
 def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) -> None:

@@ -215,7 +215,11 @@ def _lock(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise UsageError(f"{path} is being written by another run", slug="locked") from None
+        raise UsageError(
+            f"{path} is being written by another run",
+            hint="wait until it has ended, or name another --output",
+            slug="locked",
+        ) from None
     except OSError as exc:
         raise unwritable(path, exc) from exc
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,8 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
             one of the sources.
     """
     if path.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"--plot {path} is neither .png nor .svg")
+        name = shlex.quote(str(path.with_suffix(".svg")))
+        raise UsageError(f"--plot {path} is neither .png nor .svg", hint=f"--plot {name}")
     check_writable(path)
     check_apart(path, sources, f"--plot plot{path.suffix}")
     if importlib.util.find_spec("matplotlib") is None:

@@ -551,7 +551,7 @@ def main(args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 WRONG = [
     (["check"], 2, "no questions given", "--data questions.jsonl"),
     (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
-    (["fit", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
+    (["fit", "-d", "FEW"], 2, "5 questions are too few", "hint: another file beside it"),
     (["fit", "-d", "GOOD", "-n", "10"], 2, "10 questions are too few", "at least 20 are needed"),
     (["fit", "-d", "OPEN"], 2, 'line 2 has no field "answer"', "learns from whether answers are right"),
     (["fit", "-d", "BAD"], 2, "line 1: not valid JSON", "mend or remove the line"),
@@ -559,7 +559,7 @@ WRONG = [
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
     (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
-    (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", ""),
+    (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", "--plot x.svg"),
     (["fit", "-d", "GOOD", "--method", "platt"], 2, "--method", "isotonic"),
     (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),
     (["fit", "-d", "GOOD", "--rollouts", "-1"], 2, "--rollouts", ""),

@@ -186,4 +186,6 @@ def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> No
     mixed = home.run(*command)
     assert (mixed.returncode, "once for each kind" in mixed.stderr) == (2, True)
     path.write_text('{"question": "1 + 1?", "answer": 2}\n')
-    assert "passing searches for programs" in home.run(*command).stderr
+    said = home.run(*command).stderr
+    assert "passing searches for programs" in said
+    assert "hint: --strategies adaptive" in said

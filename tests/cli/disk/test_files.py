@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.cli.disk.files import check_writable
+from adascale.cli.disk.files import check_writable, read_text
 from adascale.engine.errors import UsageError
 
 
@@ -16,6 +16,20 @@ def pipe(tmp_path: Path) -> Path:
     """A pipe in a folder that takes no files; by way of ``os.access``, since root may write anywhere."""
     os.mkfifo(tmp_path / "pipe")
     return tmp_path / "pipe"
+
+
+def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> None:
+    latin = tmp_path / "my tests.py"
+    latin.write_bytes("# é".encode("latin1"))
+    with pytest.raises(UsageError, match=r"is not UTF-8 \(byte 2\)") as error:
+        read_text(latin)
+    assert error.value.hint.endswith(f"iconv -f latin1 -t utf-8 '{latin}'")
+    with pytest.raises(UsageError, match="no such file") as error:
+        read_text(tmp_path / "none")
+    assert error.value.hint
+    with pytest.raises(UsageError, match="it is a folder") as error:
+        check_writable(tmp_path)
+    assert error.value.hint == f"name a file in it: {tmp_path / 'NAME'}"
 
 
 def allow_only(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
@@ -33,8 +47,9 @@ def test_a_file_needs_a_folder_that_takes_files_and_a_pipe_needs_itself(
     file = pipe.with_name("out.json")
     allow_only(monkeypatch, pipe.parent)
     check_writable(file)
-    with pytest.raises(UsageError, match="cannot write"):
+    with pytest.raises(UsageError, match=f"{pipe} is not writable"):
         check_writable(pipe)
     allow_only(monkeypatch, file)
-    with pytest.raises(UsageError, match="cannot write"):
+    with pytest.raises(UsageError, match=f"{pipe.parent} is not writable") as error:
         check_writable(file)
+    assert error.value.hint

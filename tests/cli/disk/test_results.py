@@ -138,8 +138,9 @@ def test_stdout_has_every_letter_in_any_encoding(monkeypatch: pytest.MonkeyPatch
 
 
 def test_two_runs_cannot_write_one_file(path: Path) -> None:
-    with open_results(str(path)), pytest.raises(UsageError, match="another run"):
+    with open_results(str(path)), pytest.raises(UsageError, match="another run") as error:
         write(path, record("a"))
+    assert "another --output" in error.value.hint
 
 
 def test_two_names_of_a_file_have_one_lock_and_the_link_stays(path: Path) -> None:
