@@ -4,7 +4,6 @@
 and verifies model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns
 scores into probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox.
 ``machine`` measures what is free, ``memory`` plans whether models fit, ``window`` how long a trajectory may
-get, ``questions`` reads question files,
-``datasets`` reads the stores and writes training data; ``storage`` and ``blobs`` keep files between runs, and
-``provenance`` says what drew the contents of a store.
+get, ``questions`` reads question files, ``datasets`` reads the stores and writes training data; ``storage``
+and ``blobs`` keep files between runs, and ``provenance`` says what drew the contents of a store.
 """

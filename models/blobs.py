@@ -60,10 +60,10 @@ class BlobStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unusable(path, error.strerror or str(error)) from error
-        with self._explained():
+        with self._translate_errors():
             self._db = sqlite3.connect(path, isolation_level=None)
         try:
-            with self._explained():
+            with self._translate_errors():
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 for table in tables:
@@ -98,7 +98,7 @@ class BlobStore:
         """Key and values of every row, in the order in which they were put; a few at a time are in memory."""
         columns = ", ".join((*table.key, *table.values))
         query = f"SELECT {columns} FROM {table.name} ORDER BY rowid"
-        with self._explained(), closing(self._db.execute(query)) as rows:
+        with self._translate_errors(), closing(self._db.execute(query)) as rows:
             yield from rows
 
     def count(self, table: Table) -> int:
@@ -123,16 +123,16 @@ class BlobStore:
 
     def _insert(self, conflict: str, table: Table, row: tuple[Value, ...]) -> None:
         places = ", ".join("?" * len(row))
-        with self._explained():
+        with self._translate_errors():
             self._db.execute(f"INSERT OR {conflict} INTO {table.name} VALUES ({places})", row)
 
     def _row(self, query: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
-        with self._explained(), closing(self._db.execute(query, values)) as rows:
+        with self._translate_errors(), closing(self._db.execute(query, values)) as rows:
             found: tuple[Any, ...] | None = rows.fetchone()
             return found
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:

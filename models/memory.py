@@ -205,13 +205,12 @@ def _smaller(load: SessionLoad, thought: int) -> Iterator[tuple[str, SessionLoad
     """Settings that take less memory, each with what it leaves to load."""
     if thought:
         yield setting("think", 0), replace(load, window=load.window - thought)
-    for half in _halvings(load.window, _SMALLEST_CONTEXT + thought):
-        window = half // _WINDOW_UNIT * _WINDOW_UNIT
+    for window in _halvings(load.window, _SMALLEST_CONTEXT + thought, _WINDOW_UNIT):
         yield setting("ctx_size", window), replace(load, window=window)
     for branches in _halvings(load.branches, 1):
         yield setting("samples", branches), replace(load, branches=branches)
 
 
-def _halvings(start: int, smallest: int) -> Iterator[int]:
-    while (start := start // 2) >= smallest:
+def _halvings(start: int, smallest: int, unit: int = 1) -> Iterator[int]:
+    while (start := start // 2 // unit * unit) >= smallest:
         yield start

@@ -277,9 +277,10 @@ def id_digest(id_: str) -> int:
 
 
 def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
-    """Problems of each file, each with what is right; an id that an earlier one has gets its file in front.
+    """Problems of each file, each with what is right.
 
-    A question that stands there twice is one question: copies would sit on both sides of a split.
+    An id that occurred before is prefixed with its file's name. A question that occurs twice is kept once:
+    copies could land on both sides of a split.
 
     Raises:
         UsageError: a file cannot be read, holds no question, or a line of it is none with an answer.
@@ -329,14 +330,14 @@ def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
     asked: dict[str, Problem] = {}
     files: list[list[Problem]] = []
     for source in sources:
-        own = [_asked(problem, source) for problem in read_problems(source)]
+        own = [_without_answer(problem, source) for problem in read_problems(source)]
         if not own:
             raise UsageError(f"{source.name} holds no question", slug="no-question")
         files.append([problem for problem in own if asked.setdefault(problem.question, problem) is problem])
     return files
 
 
-def _asked(problem: Problem | BadLine, source: Path) -> Problem:
+def _without_answer(problem: Problem | BadLine, source: Path) -> Problem:
     if isinstance(problem, BadLine):
         said = f"{source.name}: {problem.error.message}"
         raise UsageError(said, hint="mend or remove the line") from problem.error

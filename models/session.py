@@ -69,10 +69,10 @@ _CACHE_MAX = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class SessionFiles:
-    """A generator, and a PRM where the generator's own states are not what is read.
+    """A generator, and a PRM where one was named.
 
     Attributes:
-        prm_format: A key of ``FORMATS``; ``probe`` without a PRM.
+        prm_format: A key of ``FORMATS``; ``probe`` without a PRM, also where no states are read (``none``).
     """
 
     generator: ModelFile
@@ -153,9 +153,9 @@ class OpenSession:
         return self.files.prm
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
-        """A driver over the open models; a ``policy`` in the generator's place runs nothing ahead.
+        """A driver over the open models; with a ``policy`` in the generator's place no draw is speculative.
 
-        An abort that was asked for before counts no longer.
+        Clears an earlier abort.
         """
         self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)

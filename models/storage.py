@@ -57,7 +57,7 @@ def keyed_path(folder: Path, parts: Sequence[object], suffix: str) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What a file of ours that can be made again holds; None where it is missing, torn or something else."""
+    """The contents of a JSON file that may be missing; None where it is, or is torn or something else."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

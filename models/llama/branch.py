@@ -90,7 +90,7 @@ class Slot:
         job: The branch.
         held: Tokens in the KV cache.
         pending: Tokens that the next batch evaluates.
-        prefix_cost: PrefixWork and reused tokens of the prefix, until a growth reports them.
+        prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         parked: Has the logits of the first token, until that token is sampled.
         tokens, text, logprob, pool: The unfinished step.
         last_step_tokens: Number of tokens of the last finished step.
@@ -114,7 +114,7 @@ class Slot:
     @property
     def is_inside_thought(self) -> bool:
         """Whether it is known that a thought is being written."""
-        return self.job.thought is not None and self.job.thought.place == "inside"
+        return self.job.thought is not None and self.job.thought.phase == "inside"
 
     @property
     def open_part(self) -> Thought | None:
@@ -124,7 +124,7 @@ class Slot:
     @property
     def may_think(self) -> bool:
         """Whether the text is of a thought, or so short yet that it may still become its opening tag."""
-        return self.job.thought is not None and self.job.thought.place != "behind"
+        return self.job.thought is not None and self.job.thought.phase != "behind"
 
     def hold(self) -> None:
         """Move the pending tokens to the held ones, after a batch has evaluated them."""

@@ -112,7 +112,7 @@ class PrefixCache:
             self.drop(key)
 
     def unpin(self, tokens: Tokens) -> None:
-        """Let an entry go when it is the least recently used, and what begins with it at once."""
+        """Drop everything that begins with these tokens; keep the entry itself as an unpinned one."""
         parked = self.get(tokens)
         self.drop_below(tokens)
         if parked is not None:

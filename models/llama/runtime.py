@@ -5,9 +5,8 @@ through ``snapshot`` and ``restore``, which work for every architecture. One wit
 hybrid: Mamba-2, delta net, short convolutions) forks at the tip of a sequence alone, since a state cannot be
 cut back: ``shorten`` says so, and what stood before is evaluated again. With a sliding window all cells are
 kept (``swa_full``), but a snapshot has those of the window alone: what was restored from one is cut back only
-as far as they reach. With streams llama.cpp
-cuts a batch at every gap in its sequence ids, so callers keep them ascending and without gaps (measured on
-0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
+as far as they reach. With streams llama.cpp cuts a batch at every gap in its sequence ids, so callers keep
+them ascending and without gaps (measured on 0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
 """
 
 from __future__ import annotations
@@ -365,7 +364,7 @@ class LlamaContext:
             raise NoKVSlotError("the KV cache has no room for a parked prefix")
 
     def shorten(self, sequence: int, length: int) -> bool:
-        """Forget all but the first ``length`` tokens of a sequence; False where they cannot be gone on from.
+        """Forget all but the first ``length`` tokens of a sequence; False where it cannot be cut there.
 
         Of a hybrid model llama.cpp would cut the keys and values, but not the states, so it is not asked.
         """

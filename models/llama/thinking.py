@@ -41,6 +41,11 @@ class VariableSwitch:
 
     name: str
 
+    @property
+    def marker(self) -> str:
+        """What a template with this switch has in it."""
+        return self.name
+
     def variables(self, *, thinks: bool) -> dict[str, bool]:
         """What to render the template with."""
         return {self.name: thinks}
@@ -55,12 +60,17 @@ class WordSwitch:
     """A word behind the system prompt that turns thinking on or off.
 
     Attributes:
-        name: The word for off, which the template looks for.
+        off: The word for off.
         on: The word for on.
     """
 
-    name: str
+    off: str
     on: str
+
+    @property
+    def marker(self) -> str:
+        """What a template with this switch has in it."""
+        return self.off
 
     def variables(self, *, thinks: bool) -> dict[str, bool]:
         """Nothing: the template reads the system prompt."""
@@ -68,7 +78,7 @@ class WordSwitch:
 
     def words(self, *, thinks: bool) -> str:
         """What to append to the system prompt."""
-        return f" {self.on if thinks else self.name}"
+        return f" {self.on if thinks else self.off}"
 
 
 Switch = VariableSwitch | WordSwitch
@@ -77,11 +87,11 @@ Switch = VariableSwitch | WordSwitch
 SWITCHES: tuple[Switch, ...] = (
     VariableSwitch("enable_thinking"),
     VariableSwitch("thinking"),
-    WordSwitch("/no_think", on="/think"),
+    WordSwitch(off="/no_think", on="/think"),
 )
 
 _UNMISTAKABLE = ("enable_thinking", "/no_think")
-"""Of the switches those whose names mean nothing else in a template."""
+"""Markers of switches that mean nothing else in a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +196,7 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
 
 def _has_effect(model: LlamaModel, switch: Switch) -> bool:
     """Whether the prompt differs between on and off, beside the words that say so."""
-    if switch.name not in (model.chat_template or ""):
+    if switch.marker not in (model.chat_template or ""):
         return False
     on, off = (_sample_prompt(model, switch, thinks=thinks) for thinks in (True, False))
     return on != off

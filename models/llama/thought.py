@@ -50,7 +50,7 @@ class ThoughtFormat:
                 return self.cut, self.cut_text
 
 
-Place = Literal["before", "inside", "behind"]
+ThoughtPhase = Literal["before", "inside", "behind"]
 """Of a branch: its text may still become an opening tag, it thinks, or it writes its answer."""
 
 
@@ -63,26 +63,26 @@ class ThoughtProgress:
         steps: Those that the branch continues.
 
     Attributes:
-        place: Where the next token is written.
+        phase: Where the next token is written.
     """
 
     def __init__(self, form: ThoughtFormat, budget: int, steps: Sequence[Step]) -> None:
         self.form = form
-        self.place: Place = "inside" if form.is_open else "before"
+        self.phase: ThoughtPhase = "inside" if form.is_open else "before"
         if steps:
-            self.place = _place_behind(steps[-1])
+            self.phase = _phase_behind(steps[-1])
         self._budget = budget
         self._tokens = sum(len(step.token_ids) for step in steps if step.is_thought)
 
     def look_for_opening(self, text: bytearray) -> None:
         """Look for the opening tag at the beginning of a step's text."""
-        if self.place != "before":
+        if self.phase != "before":
             return
         begun = bytes(text.lstrip())
         if begun.startswith(self.form.opening):
-            self.place = "inside"
+            self.phase = "inside"
         elif not self.form.opening.startswith(begun):
-            self.place = "behind"
+            self.phase = "behind"
 
     def part(self, text: bytearray, last_piece: bytes, tokens: int, *, at_delimiter: bool) -> Thought | None:
         """What of the thought is complete with the last token of a step; None where the step goes on.
@@ -102,7 +102,7 @@ class ThoughtProgress:
     def end_step(self, step: Step) -> None:
         """A step of the thought is complete."""
         self._tokens += len(step.token_ids)
-        self.place = _place_behind(step)
+        self.phase = _phase_behind(step)
 
     def tokens_beside(self, tokens: int) -> int:
         """Tokens of thoughts that do not count as tokens of the solution: no more than one thought has.
@@ -110,11 +110,11 @@ class ThoughtProgress:
         Args:
             tokens: Of the unfinished step.
         """
-        written = self._tokens + (tokens if self.place == "inside" else 0)
+        written = self._tokens + (tokens if self.phase == "inside" else 0)
         return min(written, self._budget + len(self.form.cut))
 
 
-def _place_behind(step: Step) -> Place:
+def _phase_behind(step: Step) -> ThoughtPhase:
     """Where a branch stands behind a step; some models think again behind a thought."""
     match step.thought:
         case None:

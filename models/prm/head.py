@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 
 from ..files.catalog import HubRef
 from ..files.gguf.info import names_of
@@ -161,7 +161,7 @@ def _fetched_path(source: HubRef) -> Path:
     return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
 
 
-def _missing_head_error(gguf: Path, name: str) -> AdascaleError:
+def _missing_head_error(gguf: Path, name: str) -> UsageError:
     return UsageError(
         f"{gguf.name} has no head, which a {name} PRM needs",
         f"looked for {head_path(gguf)}",

@@ -43,7 +43,7 @@ class ChainExecutor(ThreadedExecutor):
         self._limits = limits
         self._opened = ExitStack()
         self._monty = self._opened.enter_context(MontyExecutor(processes, limits))
-        self._finding = threading.Lock()
+        self._find_lock = threading.Lock()
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)
@@ -58,7 +58,7 @@ class ChainExecutor(ThreadedExecutor):
         execution = self._monty.run(program)
         if not execution.error:
             return execution
-        with self._finding:
+        with self._find_lock:
             cpython = self._cpython
         return execution if cpython is None else cpython.run(program)
 

@@ -98,7 +98,10 @@ class Pipes:
             process.stdin.flush()
 
     def _run(self, started: Future[None]) -> None:
-        """Start the process and read what it sends, in one thread: Linux ends it with the thread that did."""
+        """Start the process and read what it sends.
+
+        Both in one thread: PR_SET_PDEATHSIG kills the worker when the thread that started it ends.
+        """
         try:
             process = self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _COMMAND],

@@ -137,7 +137,7 @@ def read(remote: RemoteFile) -> bytes:
     """
     from . import http
 
-    with explained(remote.repo, remote.name):
+    with translate_errors(remote.repo, remote.name):
         url = file_url(remote.repo, remote.file, remote.hub_revision)
         data = http.read(request(url), remote.size_bytes).content
     if hashlib.sha256(data).hexdigest() != remote.sha256:
@@ -146,7 +146,7 @@ def read(remote: RemoteFile) -> bytes:
 
 
 def download(remote: RemoteFile, area: Path, report: Report) -> Path:
-    """Fetch a file into the staging area, where what an earlier run has brought is gone on with.
+    """Fetch a file into the staging area, resuming what an earlier run left there.
 
     Returns:
         The file, not yet checked.
@@ -167,7 +167,7 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
     def on_bytes(count: int) -> None:
         report(Transfer(remote.name, count, remote.size_bytes))
 
-    with explained(remote.repo, remote.name):
+    with translate_errors(remote.repo, remote.name):
         url = file_url(remote.repo, remote.file, remote.hub_revision)
         http.download(request(url), path, remote.size_bytes, on_bytes)
     return path
@@ -197,7 +197,7 @@ def request(url: str) -> Request:
 
 
 @contextlib.contextmanager
-def explained(repo: str, name: str) -> Iterator[None]:
+def translate_errors(repo: str, name: str) -> Iterator[None]:
     """Turn errors of requests to the Hub into ours, and keep huggingface_hub's own lines off stderr.
 
     Args:
@@ -237,7 +237,7 @@ def _repository(reference: ModelReference) -> tuple[Any, dict[str, dict[str, Any
     from . import http
 
     at = f"/revision/{urlquote(reference.revision, safe='')}" if reference.revision else ""
-    with explained(reference.repo, reference.name):
+    with translate_errors(reference.repo, reference.name):
         validate_repo_id(reference.repo)
         page = http.read(request(f"{endpoint()}/api/models/{reference.repo}{at}?blobs=true")).content
     try:

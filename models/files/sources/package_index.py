@@ -148,7 +148,7 @@ class PackageIndex:
             if url in self._failures:
                 continue
             try:
-                with _explained(httpx2.URL(url).host, package):
+                with _translate_errors(httpx2.URL(url).host, package):
                     found = finder.find_best_match(f"{package}=={version}").best
                     if found is not None:
                         return use(_checked_wheel(found.link))
@@ -216,7 +216,7 @@ def _check_promise(wheel: Wheel, path: Path) -> None:
 
 
 @contextmanager
-def _explained(host: str, package: str) -> Iterator[None]:
+def _translate_errors(host: str, package: str) -> Iterator[None]:
     """Turn errors of requests, and of what reads a page, into ours."""
     try:
         yield

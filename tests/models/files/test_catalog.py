@@ -6,7 +6,7 @@ import sys
 from fnmatch import fnmatchcase
 from typing import get_args
 
-from adascale.models.files.catalog import DEFAULT_GENERATOR, Thinking, catalog
+from adascale.models.files.catalog import DEFAULT_GENERATOR, ThinkingSupport, catalog
 from adascale.models.files.validation import is_file_name, is_size
 
 PINNED = {
@@ -58,7 +58,7 @@ def test_every_entry_is_well_formed() -> None:
         assert spec.size_bytes is None or (spec.sha256 is not None and pinned)
         assert bool(spec.architecture) is (spec.role == "generator")
         assert (spec.kv_bytes_per_token is not None) is (spec.role == "generator")
-        assert spec.thinking in get_args(Thinking)
+        assert spec.thinking in get_args(ThinkingSupport)
 
 
 def test_figures_of_memory_are_those_of_the_files_that_were_read() -> None:

@@ -14,7 +14,7 @@ import tiny
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 from adascale.models.files.gguf.info import read_info
 from adascale.models.files.gguf.split import Part
-from adascale.models.files.library import installed_models, remove, resolve
+from adascale.models.files.library import installed_models, locate, remove, resolve
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
@@ -119,7 +119,11 @@ def test_a_model_with_a_missing_part_can_be_removed(parts: list[Path], hub_cache
     put_in_cache([parts[0], parts[2]], folder)
     [error] = installed_models().errors
     assert "is incomplete" in error.message
-    assert remove("hf:someone/big-GGUF") == parts[0].stat().st_size + parts[2].stat().st_size
+    size = parts[0].stat().st_size + parts[2].stat().st_size
+    found = locate("hf:someone/big-GGUF")
+    assert found is not None
+    assert found.size_bytes == size
+    assert remove("hf:someone/big-GGUF") == size
     assert not folder.exists()
 
 
