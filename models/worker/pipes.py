@@ -139,7 +139,7 @@ class Pipes:
 
 def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
     """The error for a worker's exit code."""
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     memory = code == _OUT_OF_MEMORY and not facts
     kind = WorkerAbortedError if code in _FAULTS else WorkerDiedError
     return kind(
@@ -147,6 +147,11 @@ def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
         *facts,
         hint=_LESS_MEMORY if memory else "",
     )
+
+
+def _signal_name(number: int) -> str:
+    """Of a signal; most of the real-time ones have none."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 class _Stderr:

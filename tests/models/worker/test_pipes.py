@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from queue import SimpleQueue
 
 import pytest
@@ -21,9 +22,9 @@ open(1, "wb").write(encode(Loading("my.gguf")))
 """
 
 
-def dying(says: str, number: signal.Signals, before: str = "") -> str:
+def dying(says: str, number: int, before: str = "") -> str:
     """A worker that dies of a signal."""
-    end = f"sys.stderr.write({says!r}); sys.stderr.flush(); os.kill(os.getpid(), {int(number)})"
+    end = f"sys.stderr.write({says!r}); sys.stderr.flush(); os.kill(os.getpid(), {number:d})"
     return f"import os, sys\n{before}\n{end}"
 
 
@@ -54,6 +55,12 @@ def test_an_abort_is_told_with_its_last_words_alone(
     assert isinstance(error, WorkerAbortedError)
     assert (error.facts, error.hint) == ((fact,), "")
     assert capfd.readouterr().err == "before\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has real-time signals")
+def test_a_signal_without_a_name_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ending(monkeypatch, dying("", 40))
+    assert error.message == "the process that runs the models was ended by signal 40"
 
 
 def test_all_else_is_passed_on_as_it_was(
