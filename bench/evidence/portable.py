@@ -36,8 +36,8 @@ from adascale.models.calibration.artefact import (
     question_key,
     save_artefact,
 )
-from adascale.models.calibration.portable import ModelRollouts
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.training import ModelRollouts
 from adascale.models.window import WINDOW
 
 from ..common import close, table

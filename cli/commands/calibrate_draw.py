@@ -14,7 +14,6 @@ from adascale.engine.calibration.fitting import Training
 from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.types import Kind, Problem
-from adascale.models.calibration.agreement import agrees, label_by_agreement
 from adascale.models.calibration.artefact import question_key
 from adascale.models.calibration.collect import (
     CodePlan,
@@ -27,6 +26,7 @@ from adascale.models.calibration.collect import (
     score_rollouts,
 )
 from adascale.models.calibration.installed import built_in_questions, read_installed
+from adascale.models.calibration.labelling import agrees, label_by_agreement
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import code_training_set, training_set
 from adascale.models.questions import choose_questions, kind_of, read_known, read_unlabelled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 from ..code.trial import Trial
 from ..errors import AdascaleError, TraceError, error_class, excerpt
@@ -302,23 +302,23 @@ class SearchFailed(_Event):
         return cls(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
 
 
-Event = Union[  # noqa: UP007 - get_args needs a Union object, shared by the decoder below
-    SearchStarted,
-    PromptRead,
-    AllocationDecided,
-    BranchStarted,
-    BranchGrew,
-    StepProposed,
-    ProgramRan,
-    StepScored,
-    NodesPruned,
-    AnswerFound,
-    AnswersJudged,
-    BudgetSpent,
-    Warned,
-    SearchFinished,
-    SearchFailed,
-]
+Event = (
+    SearchStarted
+    | PromptRead
+    | AllocationDecided
+    | BranchStarted
+    | BranchGrew
+    | StepProposed
+    | ProgramRan
+    | StepScored
+    | NodesPruned
+    | AnswerFound
+    | AnswersJudged
+    | BudgetSpent
+    | Warned
+    | SearchFinished
+    | SearchFailed
+)
 
 _KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from adascale.engine.calibration.features import (
 )
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
 from adascale.engine.calibration.models import StageData
+from adascale.engine.calibration.portable import without_states
 from adascale.engine.code.trial import tests_of
 from adascale.engine.types import FINISHES
 
@@ -48,6 +49,24 @@ def training_set(
             for both, own in zip(samples, own_samples, strict=True)
         ]
     return Training(stages, samples)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelRollouts:
+    """What one of several models drew, for the portable calibration.
+
+    Attributes:
+        prose: Rollouts of each question.
+        programs: Of the same questions; none of a model that drew prose alone.
+    """
+
+    prose: Sequence[Rollouts]
+    programs: Sequence[Rollouts] = ()
+
+    def training(self) -> Training:
+        """As training data without the model's states."""
+        texts = [rollouts.problem.question for rollouts in self.prose]
+        return without_states(training_set(self.prose, None, self.programs), texts)
 
 
 def code_training_set(tasks: Sequence[Rollouts]) -> Training:

@@ -13,16 +13,13 @@ from ..options import SamplingParams
 from .branch import Job, Slot
 from .chat import ChatFormat
 from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_prompt
-from .runtime import FloatArray, LlamaContext, Run, round_window_up
+from .runtime import MAX_TOKEN_BYTES, FloatArray, LlamaContext, Run, round_window_up
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import StepCosts
 from .thought import ThoughtProgress
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""
-
-_LONGEST_TOKEN = 256
-"""Bytes."""
 
 _PAD = (0,)
 
@@ -103,7 +100,7 @@ class LlamaPolicy:
         """Refuse before it is tokenized what would not fit in any case: 100 MB would take 6 GB of memory."""
         texts = (problem.statement, *(turn.content for turn in problem.history))
         size = sum(len(text.encode("utf-8", "replace")) for text in texts)
-        if size > _LONGEST_TOKEN * self._context.window:
+        if size > MAX_TOKEN_BYTES * self._context.window:
             raise ContextOverflowError(
                 f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
                 "that is the model's window; nothing was cut off",

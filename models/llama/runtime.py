@@ -41,6 +41,9 @@ ByteArray = NDArray[np.uint8]
 MAX_BATCH_TOKENS = 512
 """Tokens of one llama_decode call."""
 
+MAX_TOKEN_BYTES = 256
+"""Bytes of the longest token."""
+
 _SMALL_HEAD = 64
 """Largest head size, in numbers, at which the CPU is faster without flash attention."""
 
@@ -149,7 +152,7 @@ class LlamaModel:
         """Bytes of one token; empty for control tokens. A character may span several tokens."""
         known = self._pieces.get(token)
         if known is None:
-            buffer = ctypes.create_string_buffer(256)
+            buffer = ctypes.create_string_buffer(MAX_TOKEN_BYTES)
             length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
             known = self._pieces[token] = buffer.raw[: max(0, length)]
         return known

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution
 
-from .executor import ProgramLimits, ThreadedExecutor
+from .executor import KILLED, ProgramLimits, ThreadedExecutor
 from .sandboxes import Sandbox
 
 _CHUNK_BYTES = 64 << 10
@@ -32,7 +32,6 @@ _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 """All of it; a set prints in the same order whenever the program runs."""
 
 _TRACEBACK = "Traceback (most recent call last):\n"
-_KILLED = "TimeoutError: killed"
 
 
 class CPythonExecutor(ThreadedExecutor):
@@ -91,7 +90,7 @@ class CPythonExecutor(ThreadedExecutor):
                 return limit
             return _failure(process.wait(max(0.0, deadline - time.monotonic())), errors)
         except subprocess.TimeoutExpired:
-            return _KILLED
+            return KILLED
         finally:
             _kill_group(process)
 
@@ -106,7 +105,7 @@ class CPythonExecutor(ThreadedExecutor):
             while streams.get_map():
                 ready = streams.select(max(0.0, deadline - time.monotonic()))
                 if time.monotonic() >= deadline:
-                    return _KILLED
+                    return KILLED
                 for key, _ in ready:
                     chunk = os.read(key.fd, _CHUNK_BYTES)
                     key.data.extend(chunk)
@@ -135,7 +134,7 @@ def _failure(code: int, errors: bytes | bytearray) -> str:
     number = -code if code < 0 else code - 128
     name = signal.Signals(number).name if number in set(signal.Signals) else ""
     if name in ("SIGKILL", "SIGXCPU"):
-        return _KILLED
+        return KILLED
     if name:
         return f"the interpreter crashed: {name}"
     return _last_error(errors.decode("utf-8", "replace")) or f"SystemExit: {code}" if code else ""

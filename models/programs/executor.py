@@ -10,6 +10,9 @@ from typing import Self
 
 from adascale.engine.types import Execution, Mode
 
+KILLED = "TimeoutError: killed"
+"""The error of a program that did not end in time."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramLimits:

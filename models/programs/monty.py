@@ -15,7 +15,7 @@ import pydantic_monty as monty
 
 from adascale.engine.types import Execution
 
-from .executor import ProgramLimits, ThreadedExecutor
+from .executor import KILLED, ProgramLimits, ThreadedExecutor
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -60,12 +60,10 @@ class MontyExecutor(ThreadedExecutor):
         error = ""
         try:
             self._feed(program, printed)
-        except monty.MontySyntaxError as failure:
-            error = failure.display("type-msg")
-        except monty.MontyRuntimeError as failure:
+        except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
             error = failure.display("type-msg")
         except monty.MontyCrashedError as failure:
-            error = "TimeoutError: killed" if failure.timed_out else "the interpreter crashed"
+            error = KILLED if failure.timed_out else "the interpreter crashed"
         except (monty.MontyError, ValueError, TypeError, OSError, UnicodeError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         return Execution(printed.output, error, time.monotonic() - started)

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Union
+from typing import TYPE_CHECKING, Any, Self
 
 from adascale.engine.errors import AdascaleError, UsageError, error_class
 from adascale.engine.search.codec import from_row, to_plain, to_row
@@ -226,12 +226,18 @@ class WorkerFailed:
         return error_class(self.kind)(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
 
 
-FromParent = Union[  # noqa: UP007 - for get_args
-    OpenModels, Consent, StartRun, Question, EndOfQuestions, Cancel, Interrupt
-]
-FromWorker = Union[  # noqa: UP007 - for get_args
-    Status, Loading, LogText, Transfer, DownloadPlan, ModelsOpened, SearchEvent, RunEnded, WorkerFailed
-]
+FromParent = OpenModels | Consent | StartRun | Question | EndOfQuestions | Cancel | Interrupt
+FromWorker = (
+    Status
+    | Loading
+    | LogText
+    | Transfer
+    | DownloadPlan
+    | ModelsOpened
+    | SearchEvent
+    | RunEnded
+    | WorkerFailed
+)
 Message = FromParent | FromWorker
 
 _EVENTS: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}

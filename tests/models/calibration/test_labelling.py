@@ -11,10 +11,9 @@ from worlds import fitted_portable, problems, searched
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import skill
-from adascale.models.calibration.agreement import agrees, label_by_agreement
-from adascale.models.calibration.portable import ModelRollouts
+from adascale.models.calibration.labelling import agrees, label_by_agreement
 from adascale.models.calibration.rollouts import Rollouts
-from adascale.models.calibration.training import training_set
+from adascale.models.calibration.training import ModelRollouts, training_set
 
 
 def model(count: int, start: int) -> ModelRollouts:

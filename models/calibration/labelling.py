@@ -12,8 +12,8 @@ from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import FINISHED, QUESTION, Stage
 from adascale.engine.types import Candidate, Estimate, Mode, NodeId
 
-from .portable import ModelRollouts
 from .rollouts import Rollouts
+from .training import ModelRollouts
 
 _UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
 
