@@ -377,6 +377,24 @@ def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
         pipe.close()
 
 
+def test_what_an_interrupted_run_has_not_asked_again_has_still_failed(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    failed = [{"line": 1, "schema": "adascale.answer/1", "id": id_, "status": "error"} for id_ in "ab"]
+    out.write_text("".join(json.dumps(record) + "\n" for record in failed))
+    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2"]
+    with subprocess.Popen(
+        [*command, "-o", str(out), "--only-failed"], env=home.env, stdin=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write('{"id": "a", "question": "One?"}\n')
+        process.stdin.flush()
+        wait_for(lambda: out.read_text().count("\n") > 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    left = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(record["id"], record["status"]) for record in left] == [("b", "error"), ("a", "answered")]
+
+
 def test_lines_and_json_may_stand_side_by_side(batch: Any) -> None:
     text = '{"id": "a", "question": "What is 9 * 2?", "level": 3}\n\n{"question": 5}\nWhat is 2 + 2?\n'
     done = batch(text, name="in.txt")
