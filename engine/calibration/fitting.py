@@ -89,7 +89,7 @@ class Training:
     Attributes:
         stages: Prefixes of each stage; row i of a question's stages is question i.
         samples: For the answer's own probability.
-        models: ``[questions]``, the model that drew each; None where all are one model's.
+        models: ``[questions]``, the model that drew each; None where the base rate of the one model counts.
         is_portable: Whether answers are judged by what holds for every model (``VOTE_FEATURES``).
     """
 

@@ -220,8 +220,9 @@ def fit_model(
         seed: Of folds and first weights.
         base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
             step has no unfinished prefixes.
-        models: ``[questions]``, the model that drew each: they are held out one after the other, and no base
-            rate counts. None is for one model, and holds out ``config.folds`` of its questions at random.
+        models: ``[questions]``, the model that drew each, so that no base rate counts (``at_even_odds``);
+            None where that of the one model does. Several are held out one after the other; of one,
+            ``config.folds`` of its questions at random.
 
     Returns:
         The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.
@@ -229,10 +230,12 @@ def fit_model(
     if len(np.unique(data.question)) < 2:
         constant = RewardMap(np.zeros(1), np.full(1, base_rate), np.ones(1))
         return constant, constant.quantiles(data.evidence)
-    if models is None:
+    if models is None or len(np.unique(models)) < 2:
         own = head.folds_of(data.question, config.folds, seed)
     else:
-        own, data = models[data.question], data.at_even_odds(models)
+        own = models[data.question]
+    if models is not None:
+        data = data.at_even_odds(models)
     if method in _LOSSES:
         return _fit_head(data, method, config, own, seed)
     held_out = np.empty((len(data.right), 3))

@@ -37,7 +37,7 @@ def without_states(training: Training, questions: Sequence[str]) -> Training:
 
 
 def join(trainings: Sequence[Training]) -> Training:
-    """The data of several models, with the same stages, as one; a fit holds out one model after the other."""
+    """The data of models with the same stages as one; a fit on several holds out one after the other."""
     sizes = [len(each.samples) for each in trainings]
     first = np.cumsum([0, *sizes[:-1]])
     stages = {
@@ -48,7 +48,7 @@ def join(trainings: Sequence[Training]) -> Training:
     for training, start in zip(trainings, first, strict=True):
         samples += [_moved(each, int(start), rows) for each in training.samples]
         rows = {mode: before + len(training.stages[FINISHED[mode]].right) for mode, before in rows.items()}
-    models = np.repeat(np.arange(len(trainings)), sizes) if len(trainings) > 1 else None
+    models = np.repeat(np.arange(len(trainings)), sizes)
     return Training(stages, samples, models, is_portable=True)
 
 

@@ -13,6 +13,7 @@ from adascale.engine.calibration.features import FINISHED
 from adascale.engine.calibration.fitting import fit_calibration, measure
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import skill
+from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.portable import join, without_states
 from adascale.engine.calibration.question_text import TEXT_FEATURES, text_features
 from adascale.engine.search.tree import Tree
@@ -51,7 +52,29 @@ def test_the_rows_of_all_models_are_there_and_held_out_together() -> None:
 
 
 def test_one_model_alone_is_held_out_question_by_question() -> None:
-    assert join(PARTS[:1]).models is None
+    """With other outcomes of a question its own held-out estimates stay as they are, and others do not."""
+    alone = join(PARTS[:1])
+    stage = alone.stages["finished"]
+    own = stage.question == 0
+    wrong = replace(stage, right=np.where(own, stage.total - stage.right, stage.right))
+    before, after = (
+        fit_model(each, "isotonic", HeadConfig(components=0), 0, models=alone.models)[1]
+        for each in (stage, wrong)
+    )
+    assert (before[own, 1] == after[own, 1]).all()
+    assert not (before[~own, 1] == after[~own, 1]).all()
+
+
+def test_the_base_rate_of_one_model_alone_does_not_count_either() -> None:
+    alone = join(PARTS[:1])
+    stage = alone.stages["finished"]
+    seldom = replace(stage, right=np.where(stage.question % 5 == 0, stage.right, 0))
+    even, plain = (
+        fit_model(seldom, "isotonic", HeadConfig(components=0), 0, models=models)[1][:, 1].mean()
+        for models in (alone.models, None)
+    )
+    assert plain < 0.2
+    assert even > 0.3
 
 
 def test_the_estimates_of_a_model_are_by_the_others() -> None:
