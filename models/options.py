@@ -60,7 +60,7 @@ class SamplingParams:
         think_tokens: Tokens of its thoughts, which are closed there; 0 where it does not think.
     """
 
-    temperature: float = 0.5
+    temperature: float = 0.8
     top_k: int = 40
     top_p: float = 0.95
     min_p: float = 0.0

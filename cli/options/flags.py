@@ -156,7 +156,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             "Sampling temperature: a higher one draws more varied solutions.",
             min=0.01,
             max=5.0,
-            show_default=_as_fitted("0.5"),
+            show_default=_as_fitted("0.8"),
         ),
         "top_p": flag(
             SEARCH,

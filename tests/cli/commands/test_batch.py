@@ -111,7 +111,7 @@ def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
     assert done.returncode == 2
     assert "was made by another run" in done.stderr
     assert "seed: 1 there, 2 now" in done.stderr
-    assert "temperature: 0.5 there, 0.7 now" in done.stderr
+    assert "temperature: 0.8 there, 0.7 now" in done.stderr
     done = batch(LINES, "--seed", "2", "--overwrite", "--limit", "1")
     assert [record["search"]["seed"] for record in done.records] == [2]
 
