@@ -4,8 +4,9 @@ Usage: ``python -m bench.evidence.portable STORE.sqlite ... -o portable.calibrat
 
 A store is what ``adascale calibrate fit`` keeps of a generator. Questions that were not drawn in both modes
 are left out, and so are models with fewer than 20 of them. The tables have the estimates of each model's
-prefixes by heads that were fitted on the other models: what a model can expect of which nothing is known. ECE
-stands beside what noise alone would make it.
+prefixes by heads that were fitted on the other models: what a model can expect of which nothing is known. The
+tables of a single model are by heads that were fitted on its other questions. ECE stands beside what noise
+alone would make it.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ from adascale.models.calibration.artefact import (
 )
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import ModelRollouts
-from adascale.models.window import WINDOW
+from adascale.models.options import WINDOW
 
 from ..common import close, table
 
 FEWEST = 20
 """Questions of a model below which it is left out."""
 
-_HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
+HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
 
 
 def main() -> None:
@@ -55,8 +56,6 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     models, sampling = read_models(args.stores), sampling_of(args.stores)
-    if len(models) < 2:
-        parser.error("a model is judged by the others: give the stores of two at least")
     if len(sampling) > 1:
         parser.error(f"the stores were drawn with other samplers: {sampling}")
     training = join([model.training() for model in models.values()])
@@ -65,7 +64,7 @@ def main() -> None:
     if args.output is not None:
         save_artefact(Artefact(fit.calibration, _card(models, fit, sampling[0], args.seed)), args.output)
         print(f"wrote {args.output}: {len(models)} models, {len(training.samples)} questions")
-    close(figures)
+    close(to_plain(figures))
 
 
 def read_models(stores: Sequence[Path]) -> dict[str, ModelRollouts]:
@@ -107,11 +106,11 @@ def _rows_of(models: Mapping[str, ModelRollouts]) -> list[tuple[str, range]]:
 
 def _print_model(
     name: str, questions: range, fit: CalibrationFit, training: Training, seed: int
-) -> dict[str, Any]:
+) -> dict[str, StageReport]:
     """The tables of one model, and their figures: by stage, and of growing searches."""
     own = {stage: _take(data, np.isin(data.question, questions)) for stage, data in fit.held_out.items()}
     figures = report(own)
-    table([name, *_HEADER], [[stage, *_cells(found)] for stage, found in figures.items()])
+    table([name, *HEADER], [[stage, *cells_of(found)] for stage, found in figures.items()])
     _, beside = agreement_data(training, fit.held_out, seed)
     profiles = fit.calibration.profiles
     answers = answer_data(training, fit.held_out, profiles, len(ANSWER_FEATURES), seed)
@@ -125,9 +124,9 @@ def _print_model(
             found = report(
                 {"": _take(data, np.isin(data.question, questions) & (counts == count))}, rounds=50
             )
-            rows += [[str(int(count)), *_cells(each)] for each in found.values()]
-        table([title, *_HEADER], rows)
-    return to_plain(figures)
+            rows += [[str(int(count)), *cells_of(each)] for each in found.values()]
+        table([title, *HEADER], rows)
+    return figures
 
 
 def _take(data: Predictions, rows: NDArray[np.bool_]) -> Predictions:
@@ -142,7 +141,8 @@ def _take(data: Predictions, rows: NDArray[np.bool_]) -> Predictions:
     )
 
 
-def _cells(found: StageReport) -> list[str]:
+def cells_of(found: StageReport) -> list[str]:
+    """A row of a table below ``HEADER``."""
     numbers = [
         found.base_rate,
         found.skill,

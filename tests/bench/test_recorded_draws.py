@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
+from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, StepProposed
+from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
-from bench.evidence import calibration_check, draw, recorded_draws, verdicts
+from bench.evidence import calibration_check, draw, recorded_draws, searches, verdicts
 from bench.evidence.recorded_draws import by_mode
 
 SAMPLES = 5
@@ -171,3 +174,22 @@ def test_lines_are_appended_compressed_by_name(tmp_path: Path, name: str) -> Non
         recorded_draws.append(path, [line])
     assert recorded_draws.lines(path) == [line] * 3
     assert (path.stat().st_size < 500) == name.endswith(".gz")
+
+
+def test_searches_are_judged_by_what_became_of_their_solutions(file: Path, artefact: Artefact) -> None:
+    _, driver, asked = recorded_draws.replay_driver(file, calibration=artefact.path)
+    settings = Settings(Adaptive(samples=PROGRAMS, modes=("prose", "program")), seed=SEED)
+    logs: dict[str, list[Event]] = {}
+    for problem, event in driver.run(asked, settings):
+        logs.setdefault(problem.id, []).append(event)
+    records = [Record.of(log) for log in logs.values()]
+    right = [is_right(c.answer, gold=r.started.problem.answer or "") for r in records for c in r.candidates]
+
+    stages = searches.judged(records)
+
+    assert stages["finished"].right.tolist() == right
+    assert stages["question"].total.sum() == len(right)
+    assert len(stages["answer"].right) == sum(record.answer is not None for record in records)
+    assert stages["answer"].quantiles[:, 1].tolist() == [
+        record.confidence.median for record in records if record.answer is not None and record.confidence
+    ]

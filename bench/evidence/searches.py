@@ -1,0 +1,141 @@
+"""How good a calibration is in use: searches of questions with known answers, beside votes on recorded draws.
+
+Usage: ``python -m bench.evidence.searches MODEL DATA.jsonl --calibration FILE [--beside DRAWS.jsonl.gz]``
+
+Finished solutions are judged as they stood when their search ended, and answers by their own probability.
+Draws are kept as those of ``adascale eval`` are: the same command goes on, and another calibration with the
+same sampler draws only what this one did not. ``--beside`` has solutions of the same questions
+(``recorded_draws``): the table is that of ``at_equal_tokens``, with these searches as ``adaptive``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adascale.engine.answers.equality import is_right
+from adascale.engine.calibration.metrics import Predictions
+from adascale.engine.calibration.report import report
+from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.evaluation.evaluate import AT_ONCE
+from adascale.engine.search.codec import to_plain
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.types import Estimate, Problem
+from adascale.models.draws.store import DrawStore
+from adascale.models.options import SessionOptions
+from adascale.models.questions import read_known
+from adascale.models.session import Session
+
+from ..common import close, table
+from . import recorded_draws
+from .at_equal_tokens import ADAPTIVE, FAMILIES, READ_VOTES, Cell, compare, means, named, play, rules_of, show
+from .calibration_check import Rows, predictions
+from .portable import HEADER, cells_of
+
+
+def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed: int) -> dict[str, Record]:
+    """Search every question; those that ended, by id."""
+    records: dict[str, Record] = {}
+    with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
+        [contestant] = parse_contestants(name, {"modes": session.modes})
+        policy, settings = session.replay_policy(store), Settings(contestant.strategy, seed=seed)
+        started, ended = time.monotonic(), 0
+        for problem, event in session.driver(lambda: 0.0, policy).run(problems, settings, AT_ONCE):
+            record = records[problem.id] = Record.after(records.get(problem.id), event)
+            if record.end is not None:
+                ended += 1
+                rate = policy.drawn_tokens / (time.monotonic() - started)
+                print(f"{ended}/{len(problems)} questions, {rate:.0f} tokens/s", flush=True)
+    return {id_: record for id_, record in records.items() if record.result is not None}
+
+
+def judged(records: Sequence[Record]) -> dict[str, Predictions]:
+    """Estimates of questions, finished solutions and answers beside what became of them."""
+    questions: Rows = []
+    solutions: Rows = []
+    answers: Rows = []
+    for at, record in enumerate(records):
+        gold = _gold(record)
+        right = [is_right(each.answer, gold=gold) for each in record.candidates]
+        ended = list(zip(record.candidates, right, strict=True))
+        solutions += [(at, _quantiles(each.estimate), good, 1) for each, good in ended]
+        for mode, estimate in record.tree.questions.items():
+            own = [good for each, good in ended if each.mode == mode]
+            questions += [(at, _quantiles(estimate), sum(own), len(own))] if own else []
+        if record.answer is not None and record.confidence is not None:
+            answers.append((at, _quantiles(record.confidence), is_right(record.answer, gold=gold), 1))
+    rows = {"question": questions, "finished": solutions, "answer": answers}
+    return {stage: predictions(found) for stage, found in rows.items()}
+
+
+def beside_votes(records: Mapping[str, Record], draws: Path) -> Cell:
+    """The searches as ``adaptive`` of a cell, beside votes on draws of the same questions.
+
+    Votes are played once, on the samples in the order in which they were drawn.
+    """
+    members = {f"{family} {at}": s for family, line in FAMILIES.items() for at, s in enumerate(line)}
+    found = play(draws, {**named(READ_VOTES), **members}, 1, calibrated=False)
+    drawn = [record["id"] for record in recorded_draws.load(draws)[1]]
+    both = [at for at, id_ in enumerate(drawn) if id_ in records]
+    votes = {name: found[name][both] for name in READ_VOTES}
+    families = {
+        family: np.stack([found[f"{family} {at}"][both] for at in range(len(line))])
+        for family, line in FAMILIES.items()
+    }
+    ours = np.array([_columns(records[drawn[at]]) for at in both])
+    return Cell(draws.name.removesuffix(".jsonl.gz"), {ADAPTIVE: ours, **votes}, families)
+
+
+def _columns(record: Record) -> tuple[float, float, float, float]:
+    usage = record.usage
+    right = is_right(record.answer, gold=_gold(record))
+    return (right, usage.generated_tokens, usage.seconds, usage.flops)
+
+
+def _gold(record: Record) -> str:
+    gold = record.started.problem.answer
+    assert gold is not None, "the questions have answers"
+    return gold
+
+
+def _quantiles(estimate: Estimate) -> tuple[float, float, float]:
+    return (estimate.lower, estimate.median, estimate.upper)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--calibration", default="auto")
+    parser.add_argument("--strategy", default=ADAPTIVE)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="by default the physical cores")
+    parser.add_argument("--beside", type=Path, help="draws of the same questions")
+    args = parser.parse_args()
+    options = SessionOptions(
+        args.model, calibration=args.calibration, branches=32, threads=args.threads, purpose="replay"
+    )
+    [problems] = read_known([args.data])
+    records = search(options, args.strategy, problems, args.seed)
+    stages = report(judged(list(records.values())))
+    title = f"{args.model}, {args.data.stem}, {len(records)} questions"
+    table([title, *HEADER], [[stage, *cells_of(found)] for stage, found in stages.items()])
+    figures: dict[str, Any] = {"stages": to_plain(stages)}
+    if args.beside is not None:
+        cell = beside_votes(records, args.beside)
+        rows = compare([cell], rules_of([cell]))
+        show(title, means([cell], ADAPTIVE, [np.arange(cell.questions)]), rows)
+        figures["beside"] = [asdict(row) for row in rows]
+    close(figures)
+
+
+if __name__ == "__main__":
+    main()
