@@ -1,8 +1,8 @@
 """The command line: the only layer that prints and exits, and that reads settings from the environment.
 
-``app`` has the table of commands, ``exit_codes`` every exit code; ``open_models`` goes from options to open
-models. The rooms need each other in one direction, each only those before it: ``terminal`` (streams, signals,
-progress, text), ``disk`` (results, traces, run history), ``report`` (what is printed at the end), ``render``
-(what is drawn meanwhile), ``export`` (a recorded search as a document), ``options`` (what a user may type),
-``commands`` (one file each).
+``app`` has the table of commands, ``exit_codes`` every exit code. The rooms need each other in one
+direction, each only those before it: ``terminal`` (streams, signals, progress, text), ``disk`` (results,
+traces, run history), ``report`` (what is printed at the end), ``render`` (what is drawn meanwhile),
+``export`` (a recorded search as a document), ``options`` (what a user may type), ``searching`` (how a command
+runs a search), ``commands`` (one file each).
 """

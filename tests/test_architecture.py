@@ -51,14 +51,15 @@ def test_dependencies_point_inward(folder: str) -> None:
 
 
 ROOMS = {
-    "cli": ("terminal", "disk", "report", "render", "export", "options", "commands"),
+    "cli": ("terminal", "disk", "report", "render", "export", "options", "searching", "commands"),
     "api/serve": ("page", "http", "search", "protocols", "mcp"),
     "models/files": ("gguf", "local", "sources"),
 }
 """Rooms of a folder; each may need those before it."""
 
 BESIDE_ROOMS = {
-    "commands": {"exit_codes", "open_models"},
+    "searching": {"exit_codes"},
+    "commands": {"exit_codes"},
     "local": {"progress", "reference", "validation"},
     "sources": {"catalog", "progress", "reference", "validation"},
 }
@@ -127,7 +128,7 @@ def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
     code = (
         "import sys\n"
         "import adascale.cli.commands.ask, adascale.cli.render.display\n"
-        "late = {'cli.render.frame', 'cli.report.answer', 'cli.open_models', 'engine.search.events'}\n"
+        "late = {'cli.render.frame', 'cli.report.answer', 'cli.searching.models', 'engine.search.events'}\n"
         "late = {f'adascale.{name}' for name in late} & set(sys.modules)\n"
         "assert not late, late\n"
     )

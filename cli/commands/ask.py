@@ -12,9 +12,9 @@ from adascale.engine.types import Problem
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import AskOptions
+from ..searching.one import question_text, search_one
+from ..searching.server import search_on_server
 from ..terminal.console import say, write_json, write_payload
-from .ask_server import search_on_server
-from .one_search import question_text, search_one
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record
@@ -54,7 +54,7 @@ def ask(
 
 def _search_here(question: str, options: AskOptions) -> tuple[Record, float]:
     """Search with models of this machine; as ``search_one``."""
-    from ..open_models import settings_for
+    from ..searching.models import settings_for
 
     search = options.search
 

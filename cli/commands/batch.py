@@ -29,7 +29,6 @@ from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace_folder import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
-from ..open_models import open_cluster, open_worker, settings_for
 from ..options.flatten import with_options
 from ..options.groups import BatchOptions, SearchOptions
 from ..render.batch import BatchView, open_batch_view
@@ -37,6 +36,7 @@ from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.answer import FIELDS, answer_record, error_record, run_record
 from ..report.batch_counts import BatchCounts
+from ..searching.models import open_cluster, open_worker, settings_for
 from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
 from ..terminal.signals import graceful
 from ..terminal.text import plural

@@ -18,12 +18,12 @@ from adascale.engine.types import Notice, Problem
 from adascale.models.questions import kind_of
 
 from ..disk.files import check_apart, check_writable, read_text, unwritable, write_file
-from ..open_models import open_session
 from ..options.declare import JsonLinesOption, JsonOption
 from ..options.flatten import with_options
 from ..options.groups import CalibrationOptions, CheckOptions, FitOptions
 from ..report.calibrate_report import card_text, list_text, report_text
 from ..report.plots import reliability_diagram
+from ..searching.models import open_session
 from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ from adascale.models.calibration.training import code_training_set, training_set
 from adascale.models.questions import choose_questions, kind_of, read_known, read_unlabelled
 
 from ..exit_codes import INTERRUPTED
-from ..open_models import stoppable
 from ..options.groups import CalibrationOptions, FitOptions
 from ..report.plots import check_plot
+from ..searching.models import stoppable
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful

@@ -15,8 +15,8 @@ from ..disk.files import check_apart, check_writable, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import CodeOptions
+from ..searching.one import question_text, search_one
 from ..terminal.console import show_warning, write_json, write_payload
-from .one_search import question_text, search_one
 
 if TYPE_CHECKING:
     from adascale.engine.code.suite import CodeTest
@@ -52,7 +52,7 @@ def code(
     """
     from adascale.engine.code.task import task_of
 
-    from ..open_models import settings_for
+    from ..searching.models import settings_for
 
     def settle(worker: Worker) -> Settings:
         return settings_for(options.search, options.view.terminal, worker)

@@ -22,10 +22,10 @@ from adascale.engine.types import Kind, Notice
 from adascale.models.questions import choose_questions, kind_of, read_known
 
 from ..exit_codes import INTERRUPTED
-from ..open_models import open_session, stoppable
 from ..options.flatten import with_options
 from ..options.groups import EvalOptions
 from ..report.plots import check_plot, frontier
+from ..searching.models import open_session, stoppable
 from ..terminal.console import say, show_warning, write_json, write_payload
 from ..terminal.progress import Progress
 from ..terminal.text import rough_duration

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import AdascaleError, UsageError
 
-from ..open_models import open_worker, say_status
 from ..options.flatten import with_options
 from ..options.groups import McpOptions
+from ..searching.models import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
-from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError
+from adascale.engine.errors import ModelNotFoundError, UsageError
 
 from ..exit_codes import FAILED
 from ..options import completion
 from ..options.declare import JsonLinesOption
+from ..report.models_report import Entry, Header, entry_of_catalogue, entry_of_file, facts_text, models_table
 from ..terminal.console import as_typed, json_text, say, write_payload
-from ..terminal.text import columns
-
-if TYPE_CHECKING:
-    from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.gguf.info import GGUFInfo
-    from adascale.models.files.library import LocalFile
 
 SCHEMA = "adascale.model/1"
 
@@ -40,47 +35,6 @@ Name = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the list; None is unknown.
-
-    Attributes:
-        forks: Where branches begin: ``anywhere``, or at the ``tip`` alone where layers keep running states.
-        thinking: As in the catalogue.
-        memory_bytes: What a question takes with the default context and samples.
-    """
-
-    name: str
-    role: str | None = None
-    format: str | None = None
-    here: bool = False
-    path: str | None = None
-    size_bytes: int | None = None
-    sha256: str | None = None
-    parameters: int | None = None
-    licence: str | None = None
-    architecture: str | None = None
-    forks: str | None = None
-    thinking: str | None = None
-    memory_bytes: int | None = None
-    repository: str | None = None
-    sources: tuple[str, ...] = ()
-    summary: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a model file says about itself."""
-
-    architecture: str
-    quant: str
-    context: int
-    layers: int
-    vocabulary: int
-    chat_template: bool
-    kv_bytes_per_token: int
 
 
 @app.command("list")
@@ -104,13 +58,13 @@ def list_models(
 
     installed = installed_models()
     here = {file.name: file for file in installed.files}
-    entries = [_of_catalogue(spec, here.pop(name, None)) for name, spec in catalog().items()]
-    entries += map(_of_file, here.values())
+    entries = [entry_of_catalogue(spec, here.pop(name, None)) for name, spec in catalog().items()]
+    entries += map(entry_of_file, here.values())
     for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
     shown = _that_fit(entries) if fits else entries
     if not as_json:
-        write_payload(_models_table(shown))
+        write_payload(models_table(shown))
     elif shown:
         write_payload("\n".join(_json(asdict(entry)) for entry in shown))
 
@@ -128,16 +82,16 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
     if spec is not None:
-        entry = _of_catalogue(spec, file)
+        entry = entry_of_catalogue(spec, file)
     elif file is not None:
-        entry = _of_file(file)
+        entry = entry_of_file(file)
     else:
         raise _not_here(name)
     facts = asdict(entry)
     if file is not None:
         info = read_info(file.path)
-        facts |= {"parameters": info.parameter_count, **asdict(_header(info))}
-    write_payload(_json(facts) if as_json else _listing(facts))
+        facts |= {"parameters": info.parameter_count, **asdict(Header.of(info))}
+    write_payload(_json(facts) if as_json else facts_text(facts))
 
 
 @app.command()
@@ -213,63 +167,6 @@ def rm(name: Name, yes: Yes = False) -> None:
     say(f"removed {name}, {human_bytes(remove(name))} freed")
 
 
-def _of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
-    from adascale.models.memory import usual_bytes
-
-    return Entry(
-        name=spec.name,
-        role=spec.role,
-        format=spec.format,
-        here=file is not None,
-        path=str(file.path) if file else None,
-        size_bytes=file.size_bytes if file else spec.size_bytes,
-        sha256=(file and file.sha256) or spec.sha256,
-        parameters=spec.parameters,
-        licence=spec.licence,
-        architecture=spec.architecture or None,
-        forks=_forks(spec.state_bytes) if spec.architecture else None,
-        thinking=spec.thinking if spec.role == "generator" else None,
-        memory_bytes=usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes),
-        repository=spec.hub.repo,
-        sources=("hub", "wheel") if spec.wheel else ("hub",),
-        summary=spec.summary,
-    )
-
-
-def _of_file(file: LocalFile) -> Entry:
-    """The entry of a file with another name than the catalogue's, which may know its bytes all the same."""
-    known = _of_catalogue(file.spec, file) if file.spec else _of_header(file)
-    return replace(
-        known,
-        name=file.name,
-        here=True,
-        path=str(file.path),
-        size_bytes=file.size_bytes,
-        sha256=file.sha256 or None,
-    )
-
-
-def _of_header(file: LocalFile) -> Entry:
-    from adascale.models.files.gguf.info import read_info
-    from adascale.models.memory import usual_bytes
-
-    try:
-        info = read_info(file.path)
-    except ModelError:  # whoever opens it is told what is wrong with it
-        return Entry(file.name)
-    return Entry(
-        file.name,
-        parameters=info.parameter_count,
-        architecture=info.architecture,
-        forks=_forks(info.state_bytes),
-        memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token(), info.state_bytes),
-    )
-
-
-def _forks(state_bytes: int) -> str:
-    return "tip" if state_bytes else "anywhere"
-
-
 def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
     """Entries whose memory is known and free, which a line on stderr counts."""
     from adascale.engine.decimals import human_bytes
@@ -279,46 +176,6 @@ def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
     fitting = [entry for entry in entries if entry.memory_bytes is not None and entry.memory_bytes <= free]
     say(f"adascale: {human_bytes(free)} of memory are free: {len(fitting)} models fit")
     return fitting
-
-
-def _header(info: GGUFInfo) -> Header:
-    return Header(
-        architecture=info.architecture,
-        quant=info.file_type,
-        context=info.context_length,
-        layers=info.block_count,
-        vocabulary=info.vocab_size,
-        chat_template=bool(info.chat_template),
-        kv_bytes_per_token=info.kv_bytes_per_token(),
-    )
-
-
-def _models_table(entries: Iterable[Entry]) -> str:
-    from adascale.engine.decimals import human_bytes
-
-    def amount(count: int | None) -> str:
-        return human_bytes(count) if count else "?"
-
-    rows = [("NAME", "SIZE", "MEMORY", "HERE", "LICENCE", "WHAT IT IS")]
-    for entry in entries:
-        here = "here" if entry.here else "-"
-        sizes = amount(entry.size_bytes), amount(entry.memory_bytes)
-        rows.append((entry.name, *sizes, here, entry.licence or "?", entry.summary or ""))
-    return columns(rows, "<<<<<<")
-
-
-def _listing(facts: Mapping[str, object]) -> str:
-    """One fact a line; what is unknown is left out."""
-    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, (), "")}
-    return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _json(facts: Mapping[str, object]) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
 
-from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_name, runs_dir, trace_path
-from ..disk.trace import event_of
+from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir, trace_path
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
@@ -27,11 +24,7 @@ app = typer.Typer(
     "adascale replay and adascale tree take the last run, or one by (the beginning of) its name.",
 )
 
-SCHEMA = "adascale.run/1"
-
 _QUESTION_CELLS = 48
-_TAIL = 1 << 18
-"""Bytes at the end of a trace that are read; a last event beyond it has answers of many thousand paths."""
 
 
 @app.command("list")
@@ -43,7 +36,7 @@ def list_runs(
 
     adascale runs list --limit 5
     """
-    facts = [_run_record(path) for path in past_runs()[:limit]]
+    facts = [run_record(path) for path in past_runs()[:limit]]
     if as_json:
         write_json_lines(facts)
     elif facts:
@@ -96,39 +89,6 @@ def rm(
     for found in doomed:
         found.unlink(missing_ok=True)
     say(f"removed {len(doomed)}")
-
-
-def _run_record(path: Path) -> dict[str, Any]:
-    """The record (``adascale.run/1``) of a run, from its first and last event; unknown is None."""
-    first, last = _first_and_last(path)
-    result = last.result if isinstance(last, SearchFinished) else None
-    p = result.confidence if result else None
-    return {
-        "schema": SCHEMA,
-        "run": run_name(path),
-        "question": first.problem.question if first else None,
-        "strategy": first.strategy if first else None,
-        "answer": result.answer if result else None,
-        "p": p.median if p and p.calibrated else None,
-        "error": last.notice.code if isinstance(last, SearchFailed) else None,
-        "stop_reason": result.stop_reason if result else None,
-        "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,
-        "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
-        "bytes": path.stat().st_size,
-    }
-
-
-def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
-    """The first and the last event of a trace; None for one that is not there, or torn."""
-    with path.open("rb") as file:
-        first = file.readline()
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    begin, end = event_of(first), event_of(last)
-    return (
-        begin if isinstance(begin, SearchStarted) else None,
-        end if isinstance(end, SearchFinished | SearchFailed) else None,
-    )
 
 
 def _runs_table(facts: list[dict[str, Any]]) -> str:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
 
 from ..disk.files import read_text
-from ..disk.trace_folder import TraceFolder
-from ..open_models import open_worker, say_status
+from ..disk.trace_folder import TracedWorker, TraceFolder
 from ..options.api_key import read_api_key
 from ..options.flatten import with_options
 from ..options.groups import ServeOptions
+from ..searching.models import open_worker, say_status
 
 if TYPE_CHECKING:
-    from adascale.engine.search.events import Event
-    from adascale.engine.search.settings import Request
-    from adascale.engine.types import Problem
-    from adascale.models.worker.client import Worker
-    from adascale.models.worker.messages import ModelsOpened
     from adascale.serve.search.hub import SearchWorker
 
 
@@ -60,7 +54,7 @@ def serve(*, options: ServeOptions) -> None:
         with open_worker(options.session, options.terminal, status) as worker:
             models = worker.open_models.conditions["question"].models
             status(f"{ServedModel.of(models, options.effort).name} is ready")
-            yield worker if traces is None else _TracedWorker(worker, traces)
+            yield worker if traces is None else TracedWorker(worker, traces)
 
     access = Access(options.host, key, tuple(options.cors_origin))
     hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
@@ -71,24 +65,6 @@ def serve(*, options: ServeOptions) -> None:
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )
     listener.serve_until_stopped()
-
-
-@dataclass(frozen=True, slots=True)
-class _TracedWorker:
-    """A worker whose searches leave traces."""
-
-    worker: Worker
-    traces: TraceFolder
-
-    @property
-    def open_models(self) -> ModelsOpened:
-        return self.worker.open_models
-
-    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
-        return self.traces.keep(self.worker.serve(requests))
-
-    def cancel(self, problem_id: str) -> None:
-        self.worker.cancel(problem_id)
 
 
 def _key(options: ServeOptions) -> str | None:

@@ -7,11 +7,13 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from adascale.engine.errors import AdascaleError, TraceError, excerpt
+from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
 from adascale.models.storage import state_folder
 
-from .trace import TraceWriter
+from .trace import TraceWriter, event_of
 
 MAX_RUNS = 100
 """Runs in the history."""
@@ -19,7 +21,13 @@ MAX_RUNS = 100
 MAX_BYTES = 100_000_000
 """Size of all runs together."""
 
+SCHEMA = "adascale.run/1"
+"""Of the record of a run."""
+
 _SUFFIX = ".jsonl"
+
+_TAIL = 1 << 18
+"""Bytes at the end of a trace that are read; a last event beyond it has answers of many thousand paths."""
 
 
 def runs_dir() -> Path:
@@ -89,3 +97,36 @@ def trace_path(name: str | None) -> Path:
         names = " ".join(map(run_name, found[:5]))
         raise TraceError(f"{len(found)} runs begin with {name}", hint=f"one of {names}")
     return found[0]
+
+
+def run_record(path: Path) -> dict[str, Any]:
+    """The record (``adascale.run/1``) of a run, from its first and last event; unknown is None."""
+    first, last = _first_and_last(path)
+    result = last.result if isinstance(last, SearchFinished) else None
+    p = result.confidence if result else None
+    return {
+        "schema": SCHEMA,
+        "run": run_name(path),
+        "question": first.problem.question if first else None,
+        "strategy": first.strategy if first else None,
+        "answer": result.answer if result else None,
+        "p": p.median if p and p.calibrated else None,
+        "error": last.notice.code if isinstance(last, SearchFailed) else None,
+        "stop_reason": result.stop_reason if result else None,
+        "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,
+        "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
+        "bytes": path.stat().st_size,
+    }
+
+
+def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
+    """The first and the last event of a trace; None for one that is not there, or torn."""
+    with path.open("rb") as file:
+        first = file.readline()
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    begin, end = event_of(first), event_of(last)
+    return (
+        begin if isinstance(begin, SearchStarted) else None,
+        end if isinstance(end, SearchFinished | SearchFailed) else None,
+    )

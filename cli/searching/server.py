@@ -18,7 +18,7 @@ from ..options.declare import key_of
 from ..options.flags import FLAGS
 from ..options.flatten import flag_sources
 from ..options.groups import AskOptions, StrategyOverrides
-from .one_search import Source, show_search
+from .one import Source, show_search
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record

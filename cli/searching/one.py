@@ -89,7 +89,7 @@ def search_one(
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[Source]:
         # Imported below the first line, as is all that is not needed to draw it.
-        from ..open_models import open_worker
+        from .models import open_worker
 
         with open_worker(session, view.terminal, status) as worker:
             events = worker.run([problem], settle(worker))

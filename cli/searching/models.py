@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from adascale.engine.search.settings import Settings
 from adascale.models.options import Reporting, SessionOptions
 
-from .options.groups import CodeSearchOptions, SearchOptions, TerminalOptions
-from .terminal.console import clean, say
-from .terminal.signals import SIGNALS, graceful
-from .terminal.transfer import TransferView, announce, ask_consent
+from ..options.groups import CodeSearchOptions, SearchOptions, TerminalOptions
+from ..terminal.console import clean, say
+from ..terminal.signals import SIGNALS, graceful
+from ..terminal.transfer import TransferView, announce, ask_consent
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
