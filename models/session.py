@@ -84,6 +84,12 @@ class SessionFiles:
         both = [("generator", self.generator), ("prm", self.prm)]
         return [(label, file.path, file.sha256) for label, file in both if file is not None]
 
+    @property
+    def pair_name(self) -> str:
+        """Generator and PRM as a user calls them: ``qwen2.5-coder-1.5b+probe``."""
+        prm = self.prm_format if self.prm is None else _name_of(self.prm)
+        return f"{_name_of(self.generator)}+{prm}"
+
     def prm_sha256(self) -> str:
         """Digest of a PRM's GGUF, and of its head where it has one; empty without a PRM."""
         if self.prm is None:
@@ -93,6 +99,10 @@ class SessionFiles:
             return self.prm.sha256
         both = f"{self.prm.sha256} {file_sha256(head, head.name)}"
         return hashlib.sha256(both.encode()).hexdigest()
+
+
+def _name_of(file: ModelFile) -> str:
+    return file.path.stem if file.source == "path" else file.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,1 +1,1 @@
-"""The commands, one file each; ``evaluate`` is ``eval``, and ``calibrate_draw`` draws for ``calibrate``."""
+"""The commands, one file each; ``evaluate`` is ``eval``, and ``calibrations`` a part of ``calibrate``."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from adascale.engine.types import Kind, Notice, Problem
 
 from ..questions import read_known
 from ..storage import data_folder
-from .artefact import SUFFIX, Artefact, Card, Fingerprint, load_artefact
+from .artefact import SUFFIX, Artefact, Card, Fingerprint, load_artefact, question_key
 
 _QUESTION = 512
 """Tokens that a question may have without its solutions being cut off by the context."""
@@ -28,6 +31,13 @@ _REMEDY = (
 def own_folder() -> Path:
     """Calibrations that were fitted on this machine."""
     return data_folder() / "calibrations"
+
+
+def own_path(card: Card) -> Path:
+    """The file of a calibration fitted here; one for each generator, PRM, prompt and sampler."""
+    name = re.sub(r"[^\w+.-]", "_", card.name)
+    key = json.dumps(asdict(card.fingerprint), sort_keys=True)
+    return own_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"
 
 
 def pulled_folder() -> Path:
@@ -148,6 +158,16 @@ def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
         what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
         found.append(_mismatch(card, what))
     return found
+
+
+def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
+    """A notice where a calibration is to be measured on questions that it was fitted on."""
+    fitted = set(card.questions)
+    again = sum(question_key(problem.question) in fitted for problem in problems)
+    if not again:
+        return []
+    said = f"the calibration was fitted on {again} of these questions: its figures will flatter it"
+    return [Notice("fitted-on-this", said, hint="check on questions that are new to it")]
 
 
 def wrong_kind(card: Card, kind: Kind) -> Notice:

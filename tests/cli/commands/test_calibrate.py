@@ -21,9 +21,9 @@ from home import Home, write_questions
 from worlds import fitted, fitted_report
 
 from adascale.cli import app
-from adascale.cli.commands.calibrate_draw import FEWEST, choose_problems
 from adascale.cli.options.groups import CalibrationOptions, FitOptions
 from adascale.cli.report import plots
+from adascale.cli.searching.questions import choose_problems
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.metrics import Bin
@@ -39,6 +39,7 @@ from adascale.models.calibration.artefact import (
     load_artefact,
     save_artefact,
 )
+from adascale.models.calibration.session_rollouts import FEWEST
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt

@@ -1,0 +1,160 @@
+"""The library of ``adascale calibrate``: list, show, pull and export calibrations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adascale.engine.errors import CalibrationError, UsageError
+from adascale.engine.search.codec import to_plain
+
+from ..disk.files import read_text, unwritable, write_file
+from ..options.declare import JsonLinesOption, JsonOption
+from ..report.calibrate_report import card_text, list_text
+from ..terminal.console import as_typed, say, short_path, write_payload
+
+if TYPE_CHECKING:
+    from adascale.models.calibration.artefact import Artefact
+
+FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
+
+
+def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> None:
+    """List the calibrations on this machine; -v shows their files.
+
+    adascale calibrate list
+    """
+    from adascale.models.calibration.artefact import describe
+    from adascale.models.calibration.installed import read_installed
+
+    found = read_installed()
+    good = [describe(artefact) for artefact in found.artefacts]
+    for error in found.errors:
+        say(f"adascale: {as_typed(error.message)}")
+    if as_json:
+        write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in good))
+    else:
+        write_payload(list_text(good, files=verbose))
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="Name from the list, or a file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a calibration was fitted on and how good it is.
+
+    adascale calibrate show qwen2.5-coder-1.5b+probe
+    """
+    from adascale.models.calibration.artefact import describe
+
+    card = describe(_named(name))
+    as_text = json.dumps(to_plain(card), indent=2, sort_keys=True) if as_json else card_text(card)
+    write_payload(as_text)
+
+
+def pull(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="hf:user/repo, or hf:user/repo/file.")],
+    as_json: JsonLinesOption = False,
+) -> None:
+    """Fetch calibrations that others have published on the Hugging Face Hub.
+
+    adascale calibrate pull hf:someone/calibrations
+    adascale calibrate pull hf:someone/calibrations/qwen3-1.7b+probe.calibration.safetensors
+
+    Each is used where the generator has exactly the sha256 that it was fitted with, and only where no
+    calibration of your own fits as well.
+    """
+    from adascale.models.calibration import shared
+    from adascale.models.calibration.artefact import describe
+    from adascale.models.files.library import installed_models
+
+    try:
+        found = shared.pull(ref)
+    except OSError as error:
+        raise unwritable(Path(error.filename or "."), error) from error
+    cards = [describe(artefact) for artefact in found]
+    here = {file.sha256: file.name for file in installed_models().files}
+    for card in cards:
+        say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator, here)}")
+    if as_json:
+        write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in cards))
+    else:
+        write_payload(list_text(cards))
+
+
+def export(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the list, or files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")],
+) -> None:
+    """Lay calibrations out in a folder for the Hugging Face Hub, with a card that says what they are.
+
+    adascale calibrate export my-model+probe -o my-calibrations
+    hf upload someone/calibrations my-calibrations
+
+    The folder has the files and a README.md. They hold numbers, names of question files and digests of
+    questions; no question, answer or solution.
+    """
+    from adascale.models.calibration.artefact import describe
+
+    from ..report.calibration_page import calibration_page, is_calibration_page
+
+    page_path = output / "README.md"
+    if page_path.exists() and not is_calibration_page(read_text(page_path)):
+        raise UsageError(
+            f"{page_path} is no card of calibrations, and would be written over",
+            hint="-o another folder",
+            slug="output-exists",
+        )
+    found = [_named(name) for name in dict.fromkeys(names)]
+    files = {
+        artefact.path.name: artefact.path.read_bytes() for artefact in found if artefact.path is not None
+    }
+    if len(files) < len(found):
+        raise UsageError(
+            "two of these calibrations have the same file name, and a folder holds one of them",
+            hint="rename a file, or export them to two folders",
+        )
+    page = calibration_page([describe(artefact) for artefact in found])
+    for name, data in files.items():
+        write_file(output / name, data)
+    write_file(page_path, page.encode())
+    say(f"adascale: wrote {len(files)} and a card to {short_path(output)}")
+    say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
+
+
+def _named(name: str) -> Artefact:
+    """A calibration of the list, or a file.
+
+    Raises:
+        CalibrationError: there is none.
+    """
+    from adascale.models.calibration.artefact import load_artefact
+    from adascale.models.calibration.installed import read_installed
+
+    if Path(name).is_file():
+        return load_artefact(Path(name))
+    for artefact in read_installed().artefacts:
+        if artefact.card.name == name:
+            return artefact
+    raise CalibrationError(
+        f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
+    )
+
+
+def _generator_of(sha256: str, here: Mapping[str, str]) -> str:
+    """The generator of a calibration in words: its name where that is known, and whether it is here.
+
+    Args:
+        sha256: Digest of the generator.
+        here: Names of the models on this machine, by digest.
+    """
+    from adascale.models.files.catalog import catalog
+
+    known = next((spec.name for spec in catalog().values() if spec.sha256 == sha256), "a generator")
+    name = here.get(sha256, known)
+    place = "is here" if sha256 in here else "is not among the models that are listed here"
+    return f"{name} (sha256 {sha256[:12]}), which {place}"

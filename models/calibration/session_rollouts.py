@@ -1,0 +1,208 @@
+"""Rollouts of a session's models on some problems: drawn where they are missing, and made training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.fitting import Training
+from adascale.engine.errors import UsageError, setting
+from adascale.engine.evaluation.judging import HiddenTests
+from adascale.engine.search.driver import Driver
+from adascale.engine.types import Kind, Problem
+
+from ..questions import kind_of
+from .artefact import question_key
+from .collect import (
+    CodePlan,
+    DrawPlan,
+    FinishedQuestion,
+    draw_rollouts,
+    expected_tokens,
+    is_drawn,
+    rollouts_path,
+    score_rollouts,
+)
+from .labelling import agrees, label_by_agreement
+from .rollouts import Rollouts, RolloutStore
+from .training import code_training_set, training_set
+
+if TYPE_CHECKING:
+    from ..session import OpenSession
+
+FEWEST = 20
+"""Questions below which a fit says nothing."""
+
+
+def check_enough(count: int, fewest: int) -> None:
+    """Refuse a fit or a check on too few questions.
+
+    Raises:
+        UsageError: there are fewer than ``fewest``.
+    """
+    if count >= fewest:
+        return
+    what = "question is" if count == 1 else "questions are"
+    files = f"{setting('data')} or {setting('unlabelled')}"
+    raise UsageError(
+        f"{count} {what} too few" + (" to fit anything" if fewest > 1 else ""),
+        f"at least {fewest} {'are' if fewest > 1 else 'is'} needed; one worth having takes hundreds",
+        hint=f"another file beside it ({files}), or a larger {setting('questions')}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingDraws:
+    """Rollouts as training data.
+
+    Attributes:
+        training: The data.
+        questions: ``question_key`` of each problem in it.
+        is_labelled: Whether its answers are known; agreement stands for them otherwise.
+    """
+
+    training: Training
+    questions: tuple[str, ...]
+    is_labelled: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionRollouts:
+    """What a session's models have drawn of some problems, and still have to draw.
+
+    Attributes:
+        session: The open models; its purpose is ``rollouts``.
+        problems: Questions or code tasks, of one kind.
+        plan: How many rollouts of each.
+        store: Keeps the rollouts, question by question.
+    """
+
+    session: OpenSession
+    problems: Sequence[Problem]
+    plan: DrawPlan | CodePlan
+    store: RolloutStore
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, session: OpenSession, problems: Sequence[Problem], plan: DrawPlan | CodePlan
+    ) -> Iterator[Self]:
+        """Open the store of these models and this plan.
+
+        Raises:
+            UsageError: the problems are of two kinds.
+        """
+        kind = kind_of(problems)
+        with closing(RolloutStore(rollouts_path(session.fingerprints[kind], plan))) as store:
+            store.put_models(session.conditions(kind).models)
+            yield cls(session, problems, plan, store)
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the problems."""
+        return kind_of(self.problems)
+
+    @property
+    def _prm(self) -> str | None:
+        """The key of the PRM's rewards in the store; None without a PRM, and for code tasks."""
+        if self.session.prm is None or self.kind == "task":
+            return None
+        fingerprint = self.session.fingerprints[self.kind]
+        return f"{fingerprint.prm_format}:{fingerprint.prm}"
+
+    def undrawn(self) -> list[Problem]:
+        """Problems of which rollouts are missing."""
+        return [problem for problem in self.problems if not is_drawn(problem, self.store, self.plan)]
+
+    def unscored(self) -> list[Problem]:
+        """Problems whose rollouts the PRM has not scored; none without a PRM."""
+        key = self._prm
+        if key is None:
+            return []
+        drawn = [problem for problem in self.problems if self.store.holds(problem)]
+        return [problem for problem in drawn if self.store.rewards(problem, key) is None]
+
+    def tokens_to_draw(self) -> int:
+        """About how many tokens drawing what is missing takes."""
+        return expected_tokens(self.store, self.problems, len(self.undrawn()), self.plan)
+
+    def tokens_to_score(self) -> int:
+        """About how many tokens the PRM still has to read."""
+        todo = self.unscored()
+        return expected_tokens(self.store, todo, len(todo))
+
+    def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
+        """Draw what is missing with the session's driver; each question is kept before it is reported."""
+        with self.session.make_executor() as executor:
+            hidden = HiddenTests(executor.run)
+            yield from draw_rollouts(driver, self.problems, self.store, self.plan, hidden)
+
+    def score(self) -> Iterator[FinishedQuestion]:
+        """Score with the PRM what it has not scored; nothing without one.
+
+        Raises:
+            DecodeAbortedError: the session was aborted; what is scored is kept.
+        """
+        if (key := self._prm) is not None:
+            todo = self.unscored()
+            yield from score_rollouts(self.session.reward_model, self.session.model, todo, self.store, key)
+
+    def training(self, fewest: int = FEWEST) -> TrainingDraws:
+        """What was drawn, and scored where a PRM is to, as training data.
+
+        Args:
+            fewest: Problems that are needed, at least 1.
+
+        Raises:
+            UsageError: fewer than ``fewest`` problems could be searched.
+        """
+        key = self._prm
+        drawn = self._drawn()
+        rewards = []
+        if key is not None:
+            scored = [(each, self.store.rewards(each[0].problem, key)) for each in drawn]
+            drawn = [each for each, found in scored if found is not None]
+            rewards = [found for _, found in scored if found is not None]
+        check_enough(len(drawn), fewest)
+        prose, *programs = zip(*drawn, strict=True)
+        if self.kind == "task":
+            training = code_training_set(prose)
+        else:
+            training = training_set(prose, rewards or None, programs[0] if programs else ())
+        return TrainingDraws(training, _keys(prose))
+
+    def training_by_agreement(self, portable: Calibration) -> TrainingDraws:
+        """What was drawn as training data, labelled by what the solutions of each question agree on.
+
+        Args:
+            portable: Knows what agreement means (``InstalledCalibrations.portable``).
+
+        Raises:
+            UsageError: too few questions could be searched, or no two solutions of any agree.
+        """
+        drawn = self._drawn()
+        check_enough(len(drawn), FEWEST)
+        if not any(map(agrees, drawn)):
+            raise UsageError(
+                "no two solutions of any question agree: nothing can be learned from them",
+                hint="questions with short answers that the model can reach, "
+                f"or {setting('data')} with known answers",
+                slug="no-agreement",
+            )
+        prose, *programs = zip(*(label_by_agreement(each, portable) for each in drawn), strict=True)
+        training = training_set(prose, None, programs[0] if programs else ())
+        return TrainingDraws(training, _keys(prose), is_labelled=False)
+
+    def _drawn(self) -> list[list[Rollouts]]:
+        """The rollouts of each problem that has been drawn, in the modes of the plan."""
+        modes = self.plan.trajectories
+        found = [[self.store.get(problem, mode) for mode in modes] for problem in self.problems]
+        kept = [[rollouts for rollouts in each if rollouts is not None] for each in found]
+        return [each for each in kept if len(each) == len(modes)]
+
+
+def _keys(drawn: Sequence[Rollouts]) -> tuple[str, ...]:
+    return tuple(question_key(rollouts.problem.question) for rollouts in drawn)

@@ -1,0 +1,46 @@
+"""A calibration fitted from Python, on a tiny model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from home import write_questions
+
+from adascale.engine.errors import UsageError
+from adascale.models.calibration.artefact import save_artefact
+from adascale.models.calibration.collect import DrawPlan
+from adascale.models.calibration.fitting import fit
+from adascale.models.calibration.installed import overlap, own_path
+from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
+from adascale.models.options import SessionOptions
+from adascale.models.questions import read_known
+from adascale.models.session import Session
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+
+def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path) -> None:
+    [problems] = read_known([write_questions(tmp_path / "train.jsonl", range(FEWEST))])
+    models = {"generator": str(chain_gguf), "ctx_size": 512}
+    options = SessionOptions(**models, branches=16, calibration="none", purpose="rollouts")
+    plan = DrawPlan(samples=2, rollouts=0, programs=0)
+    with Session(options) as session, SessionRollouts.open(session, problems, plan) as rollouts:
+        with pytest.raises(UsageError, match="0 questions are too few to fit anything"):
+            rollouts.training()
+        assert (len(rollouts.undrawn()), rollouts.unscored()) == (FEWEST, [])
+        done = [each.problem for each in rollouts.draw(session.driver(time.monotonic))]
+        assert sorted(problem.id for problem in done) == sorted(problem.id for problem in problems)
+        assert rollouts.undrawn() == []
+        artefact = fit(rollouts, rollouts.training(), "beta", ["train.jsonl"])
+    assert (artefact.card.name, artefact.card.samples, artefact.card.rollouts) == ("chain+probe", 2, 0)
+    [notice] = overlap(artefact.card, problems[:3])
+    assert notice.message.startswith("the calibration was fitted on 3 of these questions")
+    save_artefact(artefact, own_path(artefact.card))
+    with Session(SessionOptions(**models)) as session:
+        assert session.calibrations["question"].path == own_path(artefact.card)
