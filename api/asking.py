@@ -13,11 +13,8 @@ from adascale.engine.strategies import ModeChoice, Strategy, effort_named, strat
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.types import Budget, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import SessionOptions
+from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.session import OpenSession, Session
-
-_BRANCHES = 16
-"""Branches that run at once in a session that is opened for one question."""
 
 
 def ask(
@@ -84,7 +81,7 @@ def search_problem(
     """The events of a problem's search; ``settings`` without what the open models add to them."""
     with ExitStack() as opened:
         if isinstance(model, str):
-            branches = min(_BRANCHES, settings.strategy.branches)
+            branches = min(MAX_BRANCHES, settings.strategy.branches)
             model = opened.enter_context(Session(SessionOptions(model, branches=branches)))
         settings = settings.under(model.conditions(problem.kind)).in_mode(mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):

@@ -3,6 +3,6 @@
 ``app`` has the table of commands, ``exit_codes`` every exit code. The rooms need each other in one
 direction, each only those before it: ``terminal`` (streams, signals, progress, text), ``disk`` (results,
 traces, run history), ``report`` (what is printed at the end), ``render`` (what is drawn meanwhile),
-``export`` (a recorded search as a document), ``options`` (what a user may type), ``searching`` (how a command
-runs a search), ``commands`` (one file each).
+``documents`` (a recorded search as a page, a picture or a table), ``options`` (what a user may type),
+``searching`` (how a command runs a search), ``commands`` (one file each).
 """

@@ -22,7 +22,7 @@ from .terminal.console import show_error, write_payload
 from .terminal.signals import unwinding
 from .terminal.streams import flush_or_abandon, open_missing
 
-_COMMANDS = {
+_TABLE = {
     "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
     "code": ("code.code", "Write a program that passes your tests: stdout has the program alone."),
     "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
@@ -62,7 +62,7 @@ class _Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is wanted: a command should not wait for the others."""
 
     def __getitem__(self, name: str) -> Any:
-        module, _, attribute = _COMMANDS[name][0].partition(".")
+        module, _, attribute = _TABLE[name][0].partition(".")
         if self.data[name] is None:
             found = getattr(import_module(f".commands.{module}", __package__), attribute)
             table = typer.Typer()
@@ -74,7 +74,7 @@ class _Commands(UserDict[str, Any]):
         return self.data[name]
 
 
-COMMANDS = _Commands(dict.fromkeys(_COMMANDS))
+COMMANDS = _Commands(dict.fromkeys(_TABLE))
 
 
 class _Root(TyperGroup):
@@ -84,11 +84,11 @@ class _Root(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the order of the help page."""
-        return list(_COMMANDS)
+        return list(_TABLE)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A stand-in, which the help page and the completion of a shell show in the command's place."""
-        return TyperCommand(cmd_name, help=_COMMANDS[cmd_name][1]) if cmd_name in _COMMANDS else None
+        return TyperCommand(cmd_name, help=_TABLE[cmd_name][1]) if cmd_name in _TABLE else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command itself: the one that was typed, and no other is imported."""

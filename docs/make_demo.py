@@ -20,9 +20,9 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from adascale.cli.disk.trace import read_trace
-from adascale.cli.export.document import Document
-from adascale.cli.export.page import to_html
-from adascale.cli.export.text import to_svg
+from adascale.cli.documents.document import Document
+from adascale.cli.documents.page import to_html
+from adascale.cli.documents.text import to_svg
 from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import summary, why

@@ -20,6 +20,9 @@ evaluation, which are kept and played back. A draw of the last two is the same w
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
+MAX_BRANCHES = 32
+"""Branches that a command or a call from Python runs at once; more samples wait for a free one."""
+
 SYSTEM_PROMPT = (
     "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
     "Do not write code. End with the final answer in \\boxed{}."

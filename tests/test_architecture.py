@@ -51,7 +51,7 @@ def test_dependencies_point_inward(folder: str) -> None:
 
 
 ROOMS = {
-    "cli": ("terminal", "disk", "report", "render", "export", "options", "searching", "commands"),
+    "cli": ("terminal", "disk", "report", "render", "documents", "options", "searching", "commands"),
     "api/serve": ("page", "http", "search", "protocols", "mcp"),
     "models/files": ("gguf", "local", "sources"),
 }

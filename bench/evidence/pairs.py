@@ -35,16 +35,13 @@ from adascale.engine.ports import Policy, Prefix
 from adascale.engine.search.codec import build, to_plain
 from adascale.engine.search.turns import branch_seed
 from adascale.engine.types import BranchId, Problem, Step
-from adascale.models.options import SamplingOverrides, SessionOptions
+from adascale.models.options import MAX_BRANCHES, SamplingOverrides, SessionOptions
 from adascale.models.session import Session
 
 from ..common import close, table
 from . import recorded_draws
 
 Tokenize = Callable[[str], Sequence[int]]
-
-_BRANCHES = 32
-"""That run at once."""
 
 _NO_SEARCH = -1
 """A seed that no search has."""
@@ -229,10 +226,10 @@ def main() -> None:
     done = {pair.problem for pair in judged}
     todo = [pair for pair in chosen if pair.problem.id not in done]
     sampling = SamplingOverrides(temperature=args.temperature)
-    options = SessionOptions(args.model, sampling=sampling, branches=_BRANCHES, purpose="rollouts")
+    options = SessionOptions(args.model, sampling=sampling, branches=MAX_BRANCHES, purpose="rollouts")
     with Session(options) as session:
         tokenize = partial(session.model.tokenize, special=False)
-        at_once = max(1, _BRANCHES // (2 * args.draws))
+        at_once = max(1, MAX_BRANCHES // (2 * args.draws))
         for first in range(0, len(todo), at_once):
             new = judge(session.policy, tokenize, todo[first : first + at_once], args.draws)
             recorded_draws.append(args.output, [to_plain(pair) for pair in new])

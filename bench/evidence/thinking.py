@@ -24,7 +24,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 from adascale.models.calibration.installed import built_in_questions
-from adascale.models.options import SessionOptions
+from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.session import Session
 
 from ..common import close, model_path, table
@@ -42,8 +42,6 @@ TEMPLATE = """\
     {{- "<|im_start|>assistant\\n" + ("<think>\\n" if thinks else "") -}}
 {%- endif -%}
 """
-
-_BRANCHES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def with_template(model: Path, copy: Path) -> Path:
 
 def measure(model: Path, budget: int, problems: Sequence[Problem], samples: int, seed: int) -> Thinking:
     """Ask each question, and vote over so many trajectories."""
-    options = SessionOptions(str(model), calibration="none", think=budget, branches=_BRANCHES)
+    options = SessionOptions(str(model), calibration="none", think=budget, branches=MAX_BRANCHES)
     records: dict[str, Record] = {}
     with Session(options) as session:
         settings = Settings(Vote(samples), seed=seed)

@@ -20,8 +20,8 @@ from adascale.models.datasets.files import FileFormat, HashedFile, check_parquet
 
 from ..disk.files import check_apart, check_writable, unwritable, write_file
 from ..disk.sources import Source, find_sources, read_sources
-from ..options.dataset import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
 from ..options.declare import flag
+from ..options.export import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
 from ..options.flatten import with_options
 from ..terminal.console import json_text, say, write_payload
 from ..terminal.text import thousands

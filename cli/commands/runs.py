@@ -52,8 +52,8 @@ def show(run: RunArgument = None) -> None:
     adascale runs show
     """
     from ..disk.trace import read_trace
-    from ..export.document import Document
-    from ..export.text import to_text
+    from ..documents.document import Document
+    from ..documents.text import to_text
 
     write_payload(without_bidi_controls(to_text(Document.of(read_trace(trace_path(run))))))
 

@@ -80,8 +80,8 @@ def _format_by_name(output: Path | None) -> TreeFormat:
 
 def _render(format_: TreeFormat, source: Path) -> str:
     """A recorded search in one format."""
-    from ..export import mermaid, page, table, text
-    from ..export.document import Document
+    from ..documents import mermaid, page, table, text
+    from ..documents.document import Document
 
     document = Document.of(read_trace(source))
     match format_:

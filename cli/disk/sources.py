@@ -18,7 +18,7 @@ from adascale.models.storage import data_folder
 from .history import past_runs, runs_dir
 from .trace import read_sampled
 
-Kind = Literal["run", "trace", "rollouts", "draws"]
+SourceKind = Literal["run", "trace", "rollouts", "draws"]
 
 UNREADABLE_RUN = Omission("kept runs that cannot be read")
 NO_STEPS = Omission("searches that failed before their first step")
@@ -36,7 +36,7 @@ class Source:
         path: The file.
     """
 
-    kind: Kind
+    kind: SourceKind
     path: Path
 
 
@@ -73,7 +73,7 @@ def read_sources(
     from adascale.models.datasets.from_draws import read_draws  # reads numpy arrays
     from adascale.models.datasets.from_rollouts import read_rollouts
 
-    readers: dict[Kind, Callable[[Path], Iterator[SampledQuestion | Omission]]] = {
+    readers: dict[SourceKind, Callable[[Path], Iterator[SampledQuestion | Omission]]] = {
         "run": _read_run,
         "trace": _read_trace,
         "rollouts": read_rollouts,
@@ -129,7 +129,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise UsageError(f"cannot read the store {path}: {error}", slug="unreadable") from error
 
 
-def _kind_of_store(path: Path) -> Kind:
+def _kind_of_store(path: Path) -> SourceKind:
     with _readable(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "rollouts" in tables:

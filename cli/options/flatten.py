@@ -21,7 +21,7 @@ from typer.models import OptionInfo
 from ..terminal.console import use_color
 from .declare import PANELS, env, key_of
 from .flags import FLAGS
-from .groups import COMMANDS, TerminalOptions
+from .groups import OPTION_TYPES, TerminalOptions
 
 Flags = Mapping[type[Any], Mapping[str, OptionInfo | None]]
 """The flags of fields, by dataclass; None for a field that has none there."""
@@ -96,7 +96,7 @@ def settings() -> dict[str, Any]:
 
     The option knows its default and its variable, and checks values; no command is imported for it.
     """
-    leaves = [leaf for command in reversed(list(COMMANDS)) for leaf in _leaves(command(), command, FLAGS)]
+    leaves = [leaf for command in reversed(list(OPTION_TYPES)) for leaf in _leaves(command(), command, FLAGS)]
     by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
 
     def command(**values: Any) -> None:
@@ -113,7 +113,7 @@ def command_with(key: str) -> str:
     """The first command that has a setting, as it is typed."""
     return next(
         name
-        for command, name in COMMANDS.items()
+        for command, name in OPTION_TYPES.items()
         if any(key_of(leaf.flag) == key for leaf in _leaves(command(), command, FLAGS))
     )
 

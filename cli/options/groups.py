@@ -26,7 +26,7 @@ from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.strategies.allocation import PAPER
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import SessionOptions
+from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import QuestionFormat
 
 from ..render.renderer import ProgressChoice
@@ -39,9 +39,6 @@ else:
 
 QUICK = 60
 """Questions of a quick fit."""
-
-MAX_BRANCHES = 32
-"""Branches that run at once; more samples wait for a free one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +327,7 @@ class DoctorOptions:
     json_output: bool = False
 
 
-COMMANDS: Mapping[type[Any], str] = {
+OPTION_TYPES: Mapping[type[Any], str] = {
     AskOptions: "ask",
     CodeOptions: "code",
     BatchOptions: "batch",
@@ -341,4 +338,4 @@ COMMANDS: Mapping[type[Any], str] = {
     CheckOptions: "calibrate check",
     DoctorOptions: "doctor",
 }
-"""The command of each; where two have the same setting, the first one's default is shown."""
+"""The command of each dataclass; where two have the same setting, the first one's default is shown."""

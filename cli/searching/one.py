@@ -15,11 +15,11 @@ import typer
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import Problem
-from adascale.models.options import SessionOptions
+from adascale.models.options import MAX_BRANCHES, SessionOptions
 
 from ..disk.files import check_writable
 from ..exit_codes import INTERRUPTED
-from ..options.groups import MAX_BRANCHES, ViewOptions
+from ..options.groups import ViewOptions
 from ..render.renderer import choose_progress, open_renderer
 from ..terminal.console import may_animate, read_stdin
 from ..terminal.signals import graceful

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adascale.cli.app import COMMANDS
-from adascale.cli.options.dataset import DATASET_FLAGS
 from adascale.cli.options.declare import key_of
+from adascale.cli.options.export import DATASET_FLAGS
 from adascale.cli.options.flags import FLAGS
 from adascale.cli.terminal.console import as_typed
 from adascale.engine.errors import command, setting

@@ -20,7 +20,7 @@ def wrong(name: str, wanted: str, code: str = "invalid-value") -> Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FieldType:
     """What a field may hold.
 
     Attributes:
@@ -45,14 +45,14 @@ def _read_flag(value: Any, name: str) -> bool:
     return value
 
 
-TEXT = Kind({"type": "string"}, _read_text)
-FLAG = Kind({"type": "boolean"}, _read_flag)
+TEXT = FieldType({"type": "string"}, _read_text)
+FLAG = FieldType({"type": "boolean"}, _read_flag)
 
-WITHOUT_EFFECT = Kind({"description": "Has no effect."}, lambda value, name: value)
-"""Kind of a field that describes a request, or repeats what was answered, and asks for nothing."""
+WITHOUT_EFFECT = FieldType({"description": "Has no effect."}, lambda value, name: value)
+"""Type of a field that describes a request, or repeats what was answered, and asks for nothing."""
 
 
-def whole(least: int, most: int) -> Kind:
+def whole(least: int, most: int) -> FieldType:
     """An integer in ``[least, most]``."""
 
     def read(value: Any, name: str) -> int:
@@ -60,10 +60,10 @@ def whole(least: int, most: int) -> Kind:
             raise wrong(name, f"has to be a whole number from {least} to {most}")
         return value
 
-    return Kind({"type": "integer", "minimum": least, "maximum": most}, read)
+    return FieldType({"type": "integer", "minimum": least, "maximum": most}, read)
 
 
-def number(least: float, most: float) -> Kind:
+def number(least: float, most: float) -> FieldType:
     """A number in ``[least, most]``."""
 
     def read(value: Any, name: str) -> float:
@@ -71,10 +71,10 @@ def number(least: float, most: float) -> Kind:
             raise wrong(name, f"has to be a number from {least:g} to {most:g}")
         return float(value)
 
-    return Kind({"type": "number", "minimum": least, "maximum": most}, read)
+    return FieldType({"type": "number", "minimum": least, "maximum": most}, read)
 
 
-def one_of(*values: str) -> Kind:
+def one_of(*values: str) -> FieldType:
     """One of several strings."""
 
     def read(value: Any, name: str) -> str:
@@ -82,10 +82,10 @@ def one_of(*values: str) -> Kind:
             raise wrong(name, f"has to be one of {', '.join(values)}")
         return str(value)
 
-    return Kind({"type": "string", "enum": list(values)}, read)
+    return FieldType({"type": "string", "enum": list(values)}, read)
 
 
-def only(*values: Any) -> Kind:
+def only(*values: Any) -> FieldType:
     """Values, of any JSON, that ask for what happens anyway; other ones ask for what is not done here."""
 
     def read(value: Any, name: str) -> Any:
@@ -93,10 +93,10 @@ def only(*values: Any) -> Kind:
             raise wrong(name, "is not supported", "unsupported-parameter")
         return value
 
-    return Kind({"enum": list(values)}, read)
+    return FieldType({"enum": list(values)}, read)
 
 
-def texts(most: int) -> Kind:
+def texts(most: int) -> FieldType:
     """A string that is not empty, or a list of at most ``most``; read as a tuple."""
     text = {"type": "string", "minLength": 1}
 
@@ -110,10 +110,10 @@ def texts(most: int) -> Kind:
             raise wrong(name, f"has to be a text, or a list of at most {most}")
         return tuple(items)
 
-    return Kind({"anyOf": [text, {"type": "array", "items": text, "maxItems": most}]}, read)
+    return FieldType({"anyOf": [text, {"type": "array", "items": text, "maxItems": most}]}, read)
 
 
-def shape(fields: Mapping[str, Kind], *required: str) -> Kind:
+def shape(fields: Mapping[str, FieldType], *required: str) -> FieldType:
     """An object with these fields and no other ones, read as a dictionary; a field that is null is not given.
 
     Args:
@@ -136,10 +136,10 @@ def shape(fields: Mapping[str, Kind], *required: str) -> Kind:
 
     properties = {name: kind.schema for name, kind in fields.items()}
     allowed = {"properties": properties, "required": list(required), "additionalProperties": False}
-    return Kind({"type": "object", **allowed}, read)
+    return FieldType({"type": "object", **allowed}, read)
 
 
-def objects(item: Kind, most: int, least: int = 0) -> Kind:
+def objects(item: FieldType, most: int, least: int = 0) -> FieldType:
     """A list of so many objects."""
 
     def read(value: Any, name: str) -> list[Any]:
@@ -147,10 +147,10 @@ def objects(item: Kind, most: int, least: int = 0) -> Kind:
             raise wrong(name, f"has to be a list of {least} to {most} objects")
         return [item.read(each, f"{name}[{n}]") for n, each in enumerate(value)]
 
-    return Kind({"type": "array", "items": item.schema, "minItems": least, "maxItems": most}, read)
+    return FieldType({"type": "array", "items": item.schema, "minItems": least, "maxItems": most}, read)
 
 
-def by_type(shapes: Mapping[str, Kind], default: str = "") -> Kind:
+def by_type(shapes: Mapping[str, FieldType], default: str = "") -> FieldType:
     """An object that has one of several shapes, as its field ``type`` says.
 
     Args:
@@ -164,4 +164,4 @@ def by_type(shapes: Mapping[str, Kind], default: str = "") -> Kind:
             raise wrong(f"{name}.type", f"only {' and '.join(shapes)} can be read", "unsupported-content")
         return shapes[type_].read(value, name)
 
-    return Kind({"anyOf": [kind.schema for kind in shapes.values()]}, read)
+    return FieldType({"anyOf": [kind.schema for kind in shapes.values()]}, read)

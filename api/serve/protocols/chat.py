@@ -10,8 +10,8 @@ from ..http.errors import Refusal
 from ..http.fields import (
     FLAG,
     WITHOUT_EFFECT,
+    FieldType,
     JsonObject,
-    Kind,
     objects,
     one_of,
     only,
@@ -48,7 +48,7 @@ _MESSAGE = shape(
 _STREAM_OPTIONS = shape({"include_usage": FLAG, "include_obfuscation": WITHOUT_EFFECT})
 
 
-def _fields(served: ServedModel) -> Kind:
+def _fields(served: ServedModel) -> FieldType:
     return shape(
         {
             **served.fields,

@@ -7,7 +7,7 @@ from typing import Any
 
 from adascale.engine.types import Role, Turn
 
-from ..http.fields import TEXT, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, only, shape, wrong
+from ..http.fields import TEXT, WITHOUT_EFFECT, FieldType, JsonObject, by_type, objects, only, shape, wrong
 
 MAX_MESSAGES = 512
 """Messages of a conversation, and parts of a message."""
@@ -24,13 +24,13 @@ Conversation = tuple[tuple[Turn, ...], str]
 """What was said before, and the question."""
 
 
-def text_part(type_: str, *without_effect: str) -> Kind:
+def text_part(type_: str, *without_effect: str) -> FieldType:
     """A part of a message with text in it, and fields beside it that clients send back as they got them."""
     beside = dict.fromkeys(without_effect, WITHOUT_EFFECT)
     return shape({"type": only(type_), "text": TEXT, **beside}, "type", "text")
 
 
-def content(parts: Mapping[str, Kind]) -> Kind:
+def content(parts: Mapping[str, FieldType]) -> FieldType:
     """A text, or a list of parts; those with text are read as one text, a line each.
 
     Args:
@@ -43,7 +43,7 @@ def content(parts: Mapping[str, Kind]) -> Kind:
             return value
         return "\n".join(part["text"] for part in several.read(value, name) if "text" in part)
 
-    return Kind({"anyOf": [TEXT.schema, several.schema]}, read)
+    return FieldType({"anyOf": [TEXT.schema, several.schema]}, read)
 
 
 def read_conversation(messages: Sequence[JsonObject], field: str) -> Conversation:

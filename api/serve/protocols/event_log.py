@@ -22,7 +22,7 @@ from adascale.engine.search.events import (
 from adascale.engine.strategies import ModeChoice
 from adascale.engine.types import BranchId, Budget, Problem
 
-from ..http.fields import FLAG, TEXT, JsonObject, Kind, number, one_of, shape, wrong
+from ..http.fields import FLAG, TEXT, FieldType, JsonObject, number, one_of, shape, wrong
 from ..search.request import EFFORTS, SEED, TOKENS, ServedModel, public_name
 from ..search.searches import Ask, strategy_of
 from . import rendering
@@ -35,7 +35,7 @@ _SHOWN = frozenset({"text", "answer"})
 """Fields that hold what a model has written."""
 
 
-def search_fields(served: ServedModel) -> Kind:
+def search_fields(served: ServedModel) -> FieldType:
     """A body: a question, and what ``adascale ask`` takes as options."""
     return shape(
         {

@@ -8,7 +8,18 @@ from typing import Any, Literal
 from adascale.engine.types import Turn
 
 from ..http.errors import Refusal
-from ..http.fields import FLAG, WITHOUT_EFFECT, JsonObject, Kind, by_type, objects, one_of, only, shape, texts
+from ..http.fields import (
+    FLAG,
+    WITHOUT_EFFECT,
+    FieldType,
+    JsonObject,
+    by_type,
+    objects,
+    one_of,
+    only,
+    shape,
+    texts,
+)
 from ..search.follow import Beginning
 from ..search.outcome import Choice, SearchOutcome, TokenCount
 from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
@@ -41,7 +52,7 @@ _THINKING_CONFIG = by_type(
 )
 
 
-def _fields(served: ServedModel) -> Kind:
+def _fields(served: ServedModel) -> FieldType:
     return shape(
         {
             **served.fields,

@@ -12,8 +12,8 @@ from ..http.errors import Refusal
 from ..http.fields import (
     TEXT,
     WITHOUT_EFFECT,
+    FieldType,
     JsonObject,
-    Kind,
     by_type,
     objects,
     one_of,
@@ -59,7 +59,7 @@ _REASONING = shape(
 """The reasoning of an earlier answer, which clients send back; models read none of it."""
 
 
-def _input() -> Kind:
+def _input() -> FieldType:
     """The question as a text, or a conversation; read as its items."""
     items = objects(by_type({"message": _MESSAGE, "reasoning": _REASONING}, "message"), MAX_MESSAGES, least=1)
 
@@ -71,10 +71,10 @@ def _input() -> Kind:
         given: list[JsonObject] = items.read(value, name)
         return given
 
-    return Kind({"anyOf": [TEXT.schema, items.schema]}, read)
+    return FieldType({"anyOf": [TEXT.schema, items.schema]}, read)
 
 
-def _fields(served: ServedModel) -> Kind:
+def _fields(served: ServedModel) -> FieldType:
     return shape(
         {
             **served.fields,

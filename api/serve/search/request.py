@@ -13,7 +13,7 @@ from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Turn
 
 from ..http.errors import Refusal
-from ..http.fields import TEXT, Kind, whole, wrong
+from ..http.fields import TEXT, FieldType, whole, wrong
 
 ServedEffort = Effort | Literal["none", "chat"]
 """How hard to try. With ``none`` one solution is written, token by token, and nothing is searched; with
@@ -101,7 +101,7 @@ class ServedModel:
         return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
 
     @property
-    def fields(self) -> Mapping[str, Kind]:
+    def fields(self) -> Mapping[str, FieldType]:
         """Fields that every protocol has."""
         return {
             "model": self._named,
@@ -133,7 +133,7 @@ class ServedModel:
         return of_field or of_name
 
     @property
-    def _named(self) -> Kind:
+    def _named(self) -> FieldType:
         def read(value: Any, name: str) -> str:
             model: str = TEXT.read(value, name)
             base, _, effort = model.rpartition(":")
@@ -144,9 +144,9 @@ class ServedModel:
             text = f'the model "{asked}" is not served here; there is {", ".join(near)}'
             raise Refusal(404, text, "model-not-found", name)
 
-        return Kind({"type": "string", "enum": self.names()}, read)
+        return FieldType({"type": "string", "enum": self.names()}, read)
 
-    def _sampled(self, parameter: str) -> Kind:
+    def _sampled(self, parameter: str) -> FieldType:
         """A parameter of the sampler, which draws for all requests in one batch."""
         fixed = self.sampling.get(parameter)
 
@@ -158,8 +158,8 @@ class ServedModel:
                 fix = f"leave it out, or start the server with {value}"
                 raise wrong(name, f"{text}: {fix}", "unsupported-value")
 
-        return Kind({"const": fixed}, read)
+        return FieldType({"const": fixed}, read)
 
 
-Fields = Callable[[ServedModel], Kind]
+Fields = Callable[[ServedModel], FieldType]
 """The body of a request to a server of this model."""

@@ -15,11 +15,11 @@ from searches import searched
 from traces import written
 
 from adascale.cli.commands.tree import tree
-from adascale.cli.export.document import Document
-from adascale.cli.export.mermaid import MERMAID_ROWS, to_mermaid
-from adascale.cli.export.page import to_html
-from adascale.cli.export.table import to_json
-from adascale.cli.export.text import to_svg, to_text
+from adascale.cli.documents.document import Document
+from adascale.cli.documents.mermaid import MERMAID_ROWS, to_mermaid
+from adascale.cli.documents.page import to_html
+from adascale.cli.documents.table import to_json
+from adascale.cli.documents.text import to_svg, to_text
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.search.events import NodesPruned
 from adascale.engine.strategies import STRATEGIES

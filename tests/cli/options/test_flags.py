@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from adascale.cli.options.flags import FLAGS, SETTINGS
 from adascale.cli.options.flatten import settings, with_options
 from adascale.cli.options.groups import (
-    COMMANDS,
+    OPTION_TYPES,
     AskOptions,
     BatchOptions,
     CheckOptions,
@@ -55,14 +55,14 @@ def owners(options: Any, path: str = "") -> Iterator[tuple[type[Any], str, str]]
         yield type(options), field.name, here
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", OPTION_TYPES)
 def test_nothing_typed_is_the_default(command: type[Any]) -> None:
     assert parsed(command) == command()
 
 
 def test_every_flag_has_its_field() -> None:
-    found = {(owner, name) for command in COMMANDS for owner, name, _ in owners(command())}
-    found |= {(command, path) for command in COMMANDS for _, _, path in owners(command())}
+    found = {(owner, name) for command in OPTION_TYPES for owner, name, _ in owners(command())}
+    found |= {(command, path) for command in OPTION_TYPES for _, _, path in owners(command())}
     assert {(owner, name) for owner, flags in FLAGS.items() for name in flags} <= found
 
 
