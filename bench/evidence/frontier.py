@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from adascale.cli.report.plots import frontier
+from adascale.cli.report.frontier_plot import frontier
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate

@@ -18,7 +18,7 @@ from ..disk.files import check_apart, check_writable, unwritable
 from ..options.flatten import with_options
 from ..options.groups import CalibrationOptions, CheckOptions, FitOptions
 from ..report.calibrate_report import report_text
-from ..report.plots import reliability_diagram
+from ..report.reliability_plot import reliability_diagram
 from ..searching.models import open_session
 from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
 from .calibrations import export, list_, pull, show

@@ -24,7 +24,8 @@ from adascale.models.questions import choose_questions, kind_of, read_known
 from ..exit_codes import INTERRUPTED
 from ..options.flatten import with_options
 from ..options.groups import EvalOptions
-from ..report.plots import check_plot, frontier
+from ..report.frontier_plot import frontier
+from ..report.plots import check_plot
 from ..searching.models import open_session, stoppable
 from ..terminal.console import say, show_warning, write_json, write_payload
 from ..terminal.progress import Progress

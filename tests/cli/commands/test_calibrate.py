@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import signal
@@ -22,14 +21,10 @@ from worlds import fitted, fitted_report
 
 from adascale.cli import app
 from adascale.cli.options.groups import CalibrationOptions, FitOptions
-from adascale.cli.report import plots
 from adascale.cli.searching.questions import choose_problems
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
-from adascale.engine.calibration.metrics import Bin
 from adascale.engine.calibration.models import RewardMap
-from adascale.engine.calibration.report import BaselineReport
-from adascale.engine.errors import UsageError
 from adascale.engine.types import PROFILES
 from adascale.models.calibration.artefact import (
     SUFFIX,
@@ -619,36 +614,3 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     missing = bare.run("ask", "Hm?", "-g", str(home.model), "--calibration", "nowhere.safetensors")
     assert missing.returncode == 4
     assert "there is no calibration at nowhere.safetensors" in missing.stderr
-
-
-STAGE = replace(
-    fitted_report()["answer"],
-    questions=40,
-    ece=0.1,
-    ece_floor=None,
-    auc=0.8,
-    skill=-0.05,
-    reliability=(Bin(0.5, 0.2, 0.3), Bin(0.5, 0.7, 1.0)),
-    raw=BaselineReport(0.2, None, 0.1, 0.6, (Bin(1.0, 0.4, 0.5),)),
-)
-
-
-def test_a_diagram_is_the_same_bytes_in_both_formats(tmp_path: Path) -> None:
-    for suffix, magic in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
-        one, two = tmp_path / f"1{suffix}", tmp_path / f"2{suffix}"
-        for path in (one, two):
-            plots.check_plot(path)
-            plots.reliability_diagram({"step": STAGE, "finished": STAGE, "answer": STAGE}, path)
-        assert one.read_bytes() == two.read_bytes()
-        assert one.read_bytes().startswith(magic)
-    plots.reliability_diagram({"finished": STAGE}, one, "raw score")
-    assert one.read_bytes() != two.read_bytes()
-    with pytest.raises(UsageError, match="cannot write"):
-        plots.reliability_diagram({"step": STAGE, "answer": STAGE}, tmp_path / "no" / "folder.svg")
-
-
-def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="matplotlib") as caught:
-        plots.check_plot(tmp_path / "x.svg")
-    assert "adascale[plots]" in caught.value.hint
