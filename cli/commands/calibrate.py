@@ -72,7 +72,8 @@ def fit(*, options: FitOptions) -> None:
 
     from ..searching.questions import choose_problems, choose_unlabelled
 
-    run, output = options.sized_run(), options.output
+    options = options.sized()
+    run, output = options.run, options.output
     unlabelled = options.unlabelled
     problems = choose_unlabelled(options) if unlabelled else choose_problems(run, FEWEST, built_in=True)
     if output is not None:
@@ -159,7 +160,7 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
 
     from ..searching.rollouts import draw_missing, score_missing
 
-    run = options.sized_run()
+    run = options.run
     portable = read_installed().portable() if options.unlabelled else None
     with SessionRollouts.open(session, problems, _plan(run, kind_of(problems))) as rollouts:
         draw_missing(rollouts, run.terminal)

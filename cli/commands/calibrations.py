@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +14,10 @@ from adascale.engine.search.codec import to_plain
 from ..disk.files import read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption
 from ..report.calibrate_report import card_text, list_text
-from ..terminal.console import as_typed, say, short_path, write_payload
+from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
 
 if TYPE_CHECKING:
-    from adascale.models.calibration.artefact import Artefact
+    from adascale.models.calibration.artefact import Artefact, Description
 
 FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
 
@@ -35,10 +34,7 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     good = [describe(artefact) for artefact in found.artefacts]
     for error in found.errors:
         say(f"adascale: {as_typed(error.message)}")
-    if as_json:
-        write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in good))
-    else:
-        write_payload(list_text(good, files=verbose))
+    _write_cards(good, as_json, files=verbose)
 
 
 def show(
@@ -52,8 +48,10 @@ def show(
     from adascale.models.calibration.artefact import describe
 
     card = describe(_named(name))
-    as_text = json.dumps(to_plain(card), indent=2, sort_keys=True) if as_json else card_text(card)
-    write_payload(as_text)
+    if as_json:
+        write_json(to_plain(card))
+    else:
+        write_payload(card_text(card))
 
 
 def pull(
@@ -80,10 +78,7 @@ def pull(
     here = {file.sha256: file.name for file in installed_models().files}
     for card in cards:
         say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator, here)}")
-    if as_json:
-        write_payload("\n".join(json.dumps(to_plain(card), sort_keys=True) for card in cards))
-    else:
-        write_payload(list_text(cards))
+    _write_cards(cards, as_json)
 
 
 def export(
@@ -124,6 +119,13 @@ def export(
     write_file(page_path, page.encode())
     say(f"adascale: wrote {len(files)} and a card to {short_path(output)}")
     say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
+
+
+def _write_cards(cards: Sequence[Description], as_json: bool, *, files: bool = False) -> None:
+    if as_json:
+        write_json_lines(map(to_plain, cards))
+    else:
+        write_payload(list_text(cards, files=files))
 
 
 def _named(name: str) -> Artefact:

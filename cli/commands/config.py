@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from ..options.config_file import (
 )
 from ..options.declare import JsonOption
 from ..options.flatten import command_with, settings
-from ..terminal.console import say, write_payload
+from ..terminal.console import say, write_json, write_payload
 from ..terminal.text import columns
 
 app = typer.Typer(
@@ -55,7 +54,7 @@ def show(json_output: JsonOption = False) -> None:
     warn_unknown(config, path)
     rows = [_setting_row(key, option, config, path) for key, option in settings().items()]
     if json_output:
-        write_payload(json.dumps({"schema": SCHEMA, "path": str(path), "settings": rows}))
+        write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
         return
     cells = [(row["key"], _value_text(row["value"]), row["origin"]) for row in rows]
     write_payload(columns(cells, "<<<"))
@@ -76,7 +75,7 @@ def set_(
     adascale config set effort high
     """
     option = _option_of(key)
-    _change({key: _parse_value(context, option, key, value)})
+    _change(key, _parse_value(context, option, key, value))
     if name := _environment(option):
         say(f"adascale: {name} is set and comes before the file")
 
@@ -92,7 +91,7 @@ def unset(
     if key not in read_config(config_path()):
         _option_of(key)
         return
-    _change({key: None})
+    _change(key, None)
 
 
 def _option_of(key: str) -> Any:
@@ -153,8 +152,8 @@ def _value_text(value: Value | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _change(changes: dict[str, Value | None]) -> None:
-    """Set or (with None) drop values of the file, in one rename; its comments and order stay.
+def _change(key: str, value: Value | None) -> None:
+    """Set or (with None) drop a value of the file, in one rename; its comments and order stay.
 
     A file with an API key is its owner's alone to read.
 
@@ -166,11 +165,10 @@ def _change(changes: dict[str, Value | None]) -> None:
     path = config_path()
     read_config(path)  # a broken file is not overwritten
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    for key, value in changes.items():
-        if value is None:
-            document.remove(key)
-        else:
-            document[key] = value
+    if value is None:
+        document.remove(key)
+    else:
+        document[key] = value
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
     if _API_KEY in document:
         path.chmod(0o600)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import sys
@@ -24,8 +23,10 @@ from ..options.config_file import config_path, read_config, suggestion
 from ..options.flags import SETTINGS
 from ..options.flatten import with_options
 from ..options.groups import DoctorOptions
-from ..terminal.console import as_typed, short_path, write_payload
+from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
+
+SCHEMA = "adascale.doctor/1"
 
 Verdict = Literal["ok", "warn", "FAIL", "skip"]
 
@@ -72,7 +73,7 @@ def doctor(*, options: DoctorOptions) -> None:
         Finding("network", "skip", "offline") if options.offline else _run_check("network", _network),
     ]
     if options.json_output:
-        write_payload(json.dumps({"schema": "adascale.doctor/1", "checks": [asdict(c) for c in checks]}))
+        write_json({"schema": SCHEMA, "checks": [asdict(check) for check in checks]})
     else:
         write_payload(_findings_text(checks))
     if any(check.result == "FAIL" for check in checks):

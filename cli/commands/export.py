@@ -23,7 +23,7 @@ from ..disk.sources import Source, find_sources, read_sources
 from ..options.declare import flag
 from ..options.export import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
 from ..options.flatten import with_options
-from ..terminal.console import json_text, say, write_payload
+from ..terminal.console import say, write_json
 from ..terminal.text import thousands
 
 
@@ -167,7 +167,7 @@ def _print_card(recipe: Recipe, read: _Input, to: FormatName) -> None:
     for _, row in _rows(recipe, read, origins, tally):
         example = example or row
     card = _card(recipe, read, to, origins, tally)
-    write_payload(json_text({**card, "example": example}, indent=2))
+    write_json({**card, "example": example})
 
 
 def _rows(recipe: Recipe, read: _Input, origins: Origins, tally: Tally) -> Iterator[tuple[Split, Row]]:

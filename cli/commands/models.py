@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,9 +12,9 @@ from adascale.engine.errors import ModelNotFoundError, UsageError
 
 from ..exit_codes import FAILED
 from ..options import completion
-from ..options.declare import JsonLinesOption
+from ..options.declare import JsonLinesOption, JsonOption
 from ..report.models_report import Entry, Header, entry_of_catalogue, entry_of_file, facts_text, models_table
-from ..terminal.console import as_typed, json_text, say, write_payload
+from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 
 SCHEMA = "adascale.model/1"
 
@@ -63,14 +62,14 @@ def list_models(
     for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
     shown = _that_fit(entries) if fits else entries
-    if not as_json:
+    if as_json:
+        write_json_lines({"schema": SCHEMA, **asdict(entry)} for entry in shown)
+    else:
         write_payload(models_table(shown))
-    elif shown:
-        write_payload("\n".join(_json(asdict(entry)) for entry in shown))
 
 
 @app.command()
-def show(name: Name, as_json: JsonLinesOption = False) -> None:
+def show(name: Name, as_json: JsonOption = False) -> None:
     """Show what is known of a model; of one that is here also what its file says.
 
     adascale models show qwen2.5-coder-1.5b
@@ -91,7 +90,10 @@ def show(name: Name, as_json: JsonLinesOption = False) -> None:
     if file is not None:
         info = read_info(file.path)
         facts |= {"parameters": info.parameter_count, **asdict(Header.of(info))}
-    write_payload(_json(facts) if as_json else facts_text(facts))
+    if as_json:
+        write_json({"schema": SCHEMA, **facts})
+    else:
+        write_payload(facts_text(facts))
 
 
 @app.command()
@@ -130,7 +132,7 @@ def path(
             help="Model; without one, the folder of all models.", autocompletion=completion.models
         ),
     ] = None,
-    as_json: JsonLinesOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print where a model lies, for use in scripts.
 
@@ -143,7 +145,10 @@ def path(
     if name is not None and file is None:
         raise _not_here(name)
     where = str(file.path if file is not None else cache_dir())
-    write_payload(json.dumps({"schema": SCHEMA, "name": name, "path": where}) if as_json else where)
+    if as_json:
+        write_json({"schema": SCHEMA, "name": name, "path": where})
+    else:
+        write_payload(where)
 
 
 @app.command()
@@ -176,10 +181,6 @@ def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
     fitting = [entry for entry in entries if entry.memory_bytes is not None and entry.memory_bytes <= free]
     say(f"adascale: {human_bytes(free)} of memory are free: {len(fitting)} models fit")
     return fitting
-
-
-def _json(facts: Mapping[str, object]) -> str:
-    return json_text({"schema": SCHEMA, **facts})
 
 
 def _not_here(name: str) -> ModelNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.state import ViewState
 from ..report.answer import answer_payload
-from ..terminal.console import json_line, may_animate, show_warning, stderr_console, write_payload
+from ..terminal.console import may_animate, show_warning, stderr_console, write_json, write_payload
 from ..terminal.theme import STYLES, glyphs_for
 
 SCHEMA = "adascale.replay/1"
@@ -88,7 +89,7 @@ def replay(
     if record.result is None:
         show_warning(_UNFINISHED)
     if json_output:
-        write_payload(json_line(replay_record(record)))
+        write_json(replay_record(record))
     elif payload := answer_payload(record, extract=False):
         write_payload(payload)
 
@@ -146,18 +147,11 @@ def draw(state: ViewState, below: str = "") -> None:
 
 def replay_record(record: Record) -> dict[str, Any]:
     """What ``--json`` prints (``adascale.replay/1``); answer and stop reason are None without a result."""
-    result, usage = record.result, record.tree.usage()
+    result = record.result
     return {
         "schema": SCHEMA,
         "answer": result.answer if result else None,
         "stop_reason": result.stop_reason if result else None,
         "nodes": len(record.tree),
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "reused_tokens": usage.reused_tokens,
-            "generated_tokens": usage.generated_tokens,
-            "prm_tokens": usage.prm_tokens,
-            "flops": usage.flops,
-            "seconds": usage.seconds,
-        },
+        "usage": asdict(record.tree.usage()),
     }

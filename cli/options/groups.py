@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError
@@ -305,10 +305,10 @@ class FitOptions:
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
     )
 
-    def sized_run(self) -> CalibrationOptions:
-        """The run, on few questions where it is to be quick and no number is given."""
+    def sized(self) -> Self:
+        """The same, on few questions where it is to be quick and no number is given."""
         questions = self.run.questions or (QUICK if self.quick else None)
-        return replace(self.run, questions=questions)
+        return replace(self, run=replace(self.run, questions=questions))
 
 
 @dataclass(frozen=True, slots=True)

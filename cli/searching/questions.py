@@ -45,7 +45,7 @@ def choose_unlabelled(options: FitOptions) -> list[Problem]:
     Raises:
         UsageError: ``--data`` too, too few questions, no two solutions each, or a PRM.
     """
-    run = options.sized_run()
+    run = options.run
     if run.data:
         raise UsageError("questions have answers or they have none", hint="--data or --unlabelled")
     if run.session.prm != "probe":

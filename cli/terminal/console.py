@@ -148,8 +148,9 @@ def write_json(data: Mapping[str, Any]) -> None:
 
 
 def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one object a line to stdout."""
-    write_payload("\n".join(map(json_text, records)))
+    """Write one object a line to stdout; nothing where there is none."""
+    if lines := "\n".join(map(json_text, records)):
+        write_payload(lines)
 
 
 def say(text: str) -> None:

@@ -525,13 +525,13 @@ def test_a_fit_that_was_killed_twice_ends_with_the_same_bytes(
 
 
 def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
-    whole = choose_problems(FitOptions().sized_run(), FEWEST, built_in=True)
-    quick = choose_problems(FitOptions(quick=True).sized_run(), FEWEST, built_in=True)
+    whole = choose_problems(FitOptions().sized().run, FEWEST, built_in=True)
+    quick = choose_problems(FitOptions(quick=True).sized().run, FEWEST, built_in=True)
     assert (len(whole), len(quick)) == (300, 60)
     assert quick == whole[:60]  # what was drawn for a quick one is used again
     assert sum("renumbered" in problem.id for problem in quick) == 40
     assert len({problem.question for problem in whole}) == 300
-    own = FitOptions(quick=True, run=CalibrationOptions(questions=25)).sized_run()
+    own = FitOptions(quick=True, run=CalibrationOptions(questions=25)).sized().run
     assert len(choose_problems(own, FEWEST, built_in=True)) == 25
 
 

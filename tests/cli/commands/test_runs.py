@@ -156,6 +156,7 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
     run("runs", "rm", "--all")
     assert past_runs() == []
     assert "no run is kept yet" in run("runs", "list")[1]
+    assert run("runs", "list", "--json") == ("", "")
 
 
 @pytest.mark.parametrize(("most", "most_bytes", "left"), [(3, 10**9, 3), (100, 1, 1), (100, 10**9, 5)])

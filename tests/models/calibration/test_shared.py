@@ -166,6 +166,7 @@ def test_what_is_exported_can_be_pulled(server: Server, tmp_path: Path, data: by
     assert listed.splitlines()[1].startswith("m+probe")
     told, _ = invoked(calibrate.app, "pull", "hf:a/b", "--json")
     assert json.loads(told)["fingerprint"]["generator"] == "f" * 64
+    assert invoked(calibrate.app, "show", "m+probe", "--json")[0] == told
     with pytest.raises(CalibrationError, match="there is no calibration nothing"):
         invoked(calibrate.app, "export", "nothing", "-o", str(folder))
     with pytest.raises(UsageError, match="have the same file name"):
