@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections import UserDict
 from importlib import import_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
@@ -21,6 +21,9 @@ from .options.config_file import config_path, defaults_of, read_config, warn_unk
 from .terminal.console import show_error, write_payload
 from .terminal.signals import unwinding
 from .terminal.streams import flush_or_abandon, open_missing
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
 
 _TABLE = {
     "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
@@ -58,12 +61,16 @@ _OFF = {"", "0", "false", "f", "no", "n", "off"}
 """Values of a variable with which Typer takes its flag as not given."""
 
 
-class _Commands(UserDict[str, Any]):
+_STAND_INS = {name: TyperCommand(name, help=line) for name, (_, line) in _TABLE.items()}
+"""What the help page and the completion of a shell show in the commands' place."""
+
+
+class _Commands(UserDict[str, "Command"]):
     """Commands by name, each imported when it is wanted: a command should not wait for the others."""
 
-    def __getitem__(self, name: str) -> Any:
-        module, _, attribute = _TABLE[name][0].partition(".")
-        if self.data[name] is None:
+    def __getitem__(self, name: str) -> Command:
+        if self.data[name] is _STAND_INS[name]:
+            module, _, attribute = _TABLE[name][0].partition(".")
             found = getattr(import_module(f".commands.{module}", __package__), attribute)
             table = typer.Typer()
             if isinstance(found, typer.Typer):
@@ -74,7 +81,7 @@ class _Commands(UserDict[str, Any]):
         return self.data[name]
 
 
-COMMANDS = _Commands(dict.fromkeys(_TABLE))
+COMMANDS = _Commands(_STAND_INS)
 
 
 class _Root(TyperGroup):
@@ -82,15 +89,15 @@ class _Root(TyperGroup):
         super().__init__(**attrs)
         self.commands = COMMANDS
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: object) -> list[str]:
         """Names, in the order of the help page."""
         return list(_TABLE)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A stand-in, which the help page and the completion of a shell show in the command's place."""
-        return TyperCommand(cmd_name, help=_TABLE[cmd_name][1]) if cmd_name in _TABLE else None
+    def get_command(self, ctx: object, cmd_name: str) -> Command | None:
+        """The stand-in of a command."""
+        return _STAND_INS.get(cmd_name)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command itself: the one that was typed, and no other is imported."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and COMMANDS[str(name)], rest

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperOption
 
 from adascale.engine.errors import UsageError
 
@@ -94,7 +95,7 @@ def unset(
     _change(key, None)
 
 
-def _option_of(key: str) -> Any:
+def _option_of(key: str) -> TyperOption:
     """The option that a key of the file stands for.
 
     Raises:
@@ -106,7 +107,7 @@ def _option_of(key: str) -> Any:
     return known[key]
 
 
-def _parse_value(context: typer.Context, option: Any, key: str, text: str) -> Value:
+def _parse_value(context: typer.Context, option: TyperOption, key: str, text: str) -> Value:
     """A value of TOML, checked by the option that it is for.
 
     Raises:
@@ -124,13 +125,13 @@ def _parse_value(context: typer.Context, option: Any, key: str, text: str) -> Va
     return value if isinstance(value, bool | int | float) else text
 
 
-def _environment(option: Any) -> str | None:
+def _environment(option: TyperOption) -> str | None:
     """Name of the environment variable that sets the option now; None where none does."""
-    names = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar)
+    names = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
     return next((name for name in names if os.environ.get(name)), None)
 
 
-def _setting_row(key: str, option: Any, config: dict[str, Value], path: Path) -> dict[str, Any]:
+def _setting_row(key: str, option: TyperOption, config: dict[str, Value], path: Path) -> dict[str, Any]:
     """Key, present value and origin of a setting: environment before file before default."""
     value: Value | None
     if name := _environment(option):
@@ -138,8 +139,9 @@ def _setting_row(key: str, option: Any, config: dict[str, Value], path: Path) ->
     elif key in config:
         value, origin = config[key], f"file ({path})"
     else:
-        shown = option.show_default
-        value, origin = shown if isinstance(shown, str) else option.default, "default"
+        shown, default = option.show_default, option.default
+        assert not callable(default), "the default of a setting is a value"
+        value, origin = shown if isinstance(shown, str) else default, "default"
     if key == _API_KEY and value is not None:
         value = "(set)"  # people paste this table into reports
     return {"key": key, "value": value, "origin": origin}

@@ -11,7 +11,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperGroup
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Notice
@@ -19,6 +21,9 @@ from adascale.models.storage import config_folder
 
 from ..terminal.console import show_warning
 from .completion import beginning
+
+if TYPE_CHECKING:
+    from typer._click import Command
 
 Value = str | int | float | bool
 
@@ -60,20 +65,19 @@ def _unreadable(path: Path, reason: str) -> UsageError:
     )
 
 
-def defaults_of(command: Any, config: Mapping[str, Value]) -> dict[str, Any]:
+def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]:
     """The file as Typer's ``default_map`` of a command: its own defaults, and those of each below it.
 
     Args:
         command: A command of Typer; no other is looked at, since that would import it.
         config: The file, by key.
     """
-    defaults: dict[str, Any] = {
-        name: defaults_of(below, config) for name, below in getattr(command, "commands", {}).items()
-    }
+    below = command.commands if isinstance(command, TyperGroup) else {}
+    defaults: dict[str, Any] = {name: defaults_of(each, config) for name, each in below.items()}
     for parameter in command.params:
         key = max(parameter.opts, key=len).lstrip("-")  # gpu-layers of --gpu-layers
         if parameter.envvar and key in config:
-            defaults[parameter.name] = config[key]
+            defaults[str(parameter.name)] = config[key]
     return defaults
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 import typer.main
+from typer.core import TyperOption
 from typer.models import OptionInfo
 
 from ..terminal.console import use_color
@@ -91,7 +92,7 @@ def with_options(
     return decorate
 
 
-def settings() -> dict[str, Any]:
+def settings() -> dict[str, TyperOption]:
     """Every flag that may stand in the config file as an option of Typer, by key, in alphabetical order.
 
     The option knows its default and its variable, and checks values; no command is imported for it.
@@ -106,7 +107,8 @@ def settings() -> dict[str, Any]:
     app = typer.Typer(add_completion=False)
     app.command()(command)
     parameters = typer.main.get_command(app).params
-    return dict(sorted(zip(by_key, parameters, strict=True)))
+    options = [each for each in parameters if isinstance(each, TyperOption)]
+    return dict(sorted(zip(by_key, options, strict=True)))
 
 
 def command_with(key: str) -> str:
