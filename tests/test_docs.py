@@ -47,7 +47,8 @@ def test_a_snippet_runs(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
     code = re.sub(r'"qwen2\.5-coder-[\d.]+b"', repr(str(chain_gguf)), code)
     code = re.sub(r"(adascale\.(?:ask|search)\(\"[^\"]*\")\)", rf"\1, {str(chain_gguf)!r})", code)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
