@@ -32,7 +32,7 @@ from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import MAX_BATCH_TOKENS, Run
 from adascale.models.options import SessionOptions
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, table
@@ -225,7 +225,7 @@ def main() -> None:
     found: dict[str, list[TokenStates]] = {"finished": [], "unfinished": []}
     problems: list[Problem] = choose_questions(read_known(args.data), args.questions, args.seed)
     with Session(SessionOptions(args.model, branches=2, purpose="rollouts")) as session:
-        path = rollouts_path(session.fingerprints["question"], DrawPlan(seed=args.seed))
+        path = rollouts_path(session.prompts.fingerprints["question"], DrawPlan(seed=args.seed))
         with closing(RolloutStore(path)) as store:
             for index, problem in enumerate(problems):
                 rollouts = store.get(problem)

@@ -30,7 +30,7 @@ from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close
@@ -146,8 +146,8 @@ def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -
         "seed": args.seed,
         "samples": args.samples,
         "programs": args.programs,
-        "temperature": session.sampling["prose"].temperature,
-        "program_temperature": session.sampling["program"].temperature,
+        "temperature": session.prompts.sampling["prose"].temperature,
+        "program_temperature": session.prompts.sampling["program"].temperature,
         "flops_per_token": session.model.flops_per_token,
         "step_seconds": {size: round(s, 5) for size, s in session.step_costs.curve.items()},
     }
@@ -185,7 +185,7 @@ def main() -> None:
         Session(options) as session,
         closing(DrawStore(session.draws_path("question"))) as store,
     ):
-        artefact = session.calibrations["question"]
+        artefact = session.prompts.calibrations["question"]
         if not args.output.exists():
             recorded_draws.append(args.output, [header(session, artefact, args)])
         policy = session.replay_policy(store)

@@ -24,7 +24,7 @@ from adascale.engine.types import FINISHES, Mode
 from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, save_artefact
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import training_set
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.question_sets import choose_questions, read_known
 
 from ..common import close
 from . import recorded_draws

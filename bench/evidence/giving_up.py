@@ -28,7 +28,7 @@ from adascale.engine.strategies.allocation import chance_of_success
 from adascale.engine.types import Estimate
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import code_training_set
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.question_sets import choose_questions, read_known
 
 from ..common import close, table
 

@@ -25,7 +25,7 @@ from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
-from adascale.models.questions import read_known
+from adascale.models.question_sets import read_known
 from adascale.models.session import Session
 
 from ..common import close
@@ -40,7 +40,7 @@ def run(header: Mapping[str, Any], todo: Sequence[tuple[Contestant, list[Problem
     sampling = SamplingOverrides(temperature=header["temperature"])
     options = SessionOptions(header["model"], sampling=sampling, branches=32, purpose="replay")
     with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
-        assert recorded_draws.digest(session.calibrations["question"]) == header["calibration_sha256"]
+        assert recorded_draws.digest(session.prompts.calibrations["question"]) == header["calibration_sha256"]
         driver = session.driver(lambda: 0.0, session.replay_policy(store))
         for entry, problems in todo:
             yield from evaluate(driver, [entry], problems, 1, header["seed"])

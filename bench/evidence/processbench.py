@@ -87,7 +87,7 @@ def solutions(path: str, session: OpenSession, limit: int | None) -> list[Soluti
 
 def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, ParkedPrefix]]:
     """Read all solutions, a full batch at a time."""
-    context, chat = session.context, session.chats["prose"]
+    context, chat = session.context, session.prompts.chats["prose"]
     meter = SurpriseMeter(session.model.vocab_size)
     cache = PrefixCache(1 << 30)
     width = context.sequences
@@ -134,7 +134,7 @@ def main() -> None:
         likelihood, probe = (
             SequenceLogprob(),
             installed.read_installed().find(
-                replace(session.fingerprints["question"], prm="", prm_format="probe")
+                replace(session.prompts.fingerprints["question"], prm="", prm_format="probe")
             ),
         )
         for index, (solution, parked) in enumerate(read(session, wanted)):

@@ -24,7 +24,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.options import SamplingOverrides, SamplingParams, SessionOptions
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, table

@@ -20,7 +20,7 @@ import numpy as np
 
 from adascale.engine.types import FINISHES, MODES, Problem
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
-from adascale.models.questions import choose_questions, read_known
+from adascale.models.question_sets import choose_questions, read_known
 
 from ..common import close
 from . import recorded_draws

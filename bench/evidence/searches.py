@@ -31,7 +31,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.types import Estimate, Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
-from adascale.models.questions import read_known
+from adascale.models.question_sets import read_known
 from adascale.models.session import Session
 
 from ..common import close, table

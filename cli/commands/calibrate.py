@@ -12,7 +12,7 @@ import typer
 from adascale.engine.errors import CalibrationError
 from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Kind, Notice, Problem
-from adascale.models.questions import kind_of
+from adascale.models.question_sets import kind_of
 
 from ..disk.files import check_apart, check_writable, unwritable
 from ..options.flatten import with_options
@@ -118,7 +118,7 @@ def check(*, options: CheckOptions) -> None:
     problems = choose_problems(run, 1)
     kind = kind_of(problems)
     with open_session(run.session, run.terminal) as session:
-        artefact = session.calibrations.get(kind)
+        artefact = session.prompts.calibrations.get(kind)
         if artefact is None and run.session.calibration != "none":
             raise CalibrationError(
                 f"there is no calibration for {session.files.pair_name}",

@@ -19,7 +19,7 @@ from adascale.engine.search.codec import to_plain
 from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.strategies import Passing
 from adascale.engine.types import Kind, Notice
-from adascale.models.questions import choose_questions, kind_of, read_known
+from adascale.models.question_sets import choose_questions, kind_of, read_known
 
 from ..exit_codes import INTERRUPTED
 from ..options.flatten import with_options

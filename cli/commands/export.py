@@ -79,7 +79,7 @@ def _read_problems(sources: Sequence[Source], data: Sequence[Path]) -> list[Prob
     Raises:
         UsageError: draws are read and no questions are given.
     """
-    from adascale.models.questions import read_known
+    from adascale.models.question_sets import read_known
 
     if any(source.kind == "draws" for source in sources) and not data:
         raise UsageError(

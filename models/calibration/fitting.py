@@ -32,7 +32,7 @@ def fit(rollouts: SessionRollouts, draws: TrainingDraws, method: Method, data: S
     samples, continued = (plan.samples, plan.rollouts) if isinstance(plan, DrawPlan) else (0, 0)
     card = Card(
         name=session.files.pair_name + ("+code" if rollouts.kind == "task" else ""),
-        fingerprint=session.fingerprints[rollouts.kind],
+        fingerprint=session.prompts.fingerprints[rollouts.kind],
         method=method,
         data=tuple(data),
         questions=draws.questions,

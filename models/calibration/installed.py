@@ -14,7 +14,7 @@ from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.errors import CalibrationError, command, setting
 from adascale.engine.types import Kind, Notice, Problem
 
-from ..questions import read_known
+from ..question_sets import read_known
 from ..storage import data_folder
 from .artefact import SUFFIX, Artefact, Card, Fingerprint, load_artefact, question_key
 
@@ -84,6 +84,11 @@ class InstalledCalibrations:
             if found:
                 return min(found, key=lambda each: len(mismatches(each.card, used)))
         return None
+
+    def find_all(self, used: Mapping[Kind, Fingerprint]) -> dict[Kind, Artefact]:
+        """The one of each kind of problem that has one."""
+        found = {kind: self.find(each) for kind, each in used.items()}
+        return {kind: artefact for kind, artefact in found.items() if artefact is not None}
 
     def portable(self) -> Calibration:
         """The portable calibration, which knows what agreement of solutions means.

@@ -14,7 +14,7 @@ from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Kind, Problem
 
-from ..questions import kind_of
+from ..question_sets import kind_of
 from .artefact import question_key
 from .collect import (
     CodePlan,
@@ -96,7 +96,7 @@ class SessionRollouts:
             UsageError: the problems are of two kinds.
         """
         kind = kind_of(problems)
-        with closing(RolloutStore(rollouts_path(session.fingerprints[kind], plan))) as store:
+        with closing(RolloutStore(rollouts_path(session.prompts.fingerprints[kind], plan))) as store:
             store.put_models(session.conditions(kind).models)
             yield cls(session, problems, plan, store)
 
@@ -110,7 +110,7 @@ class SessionRollouts:
         """The key of the PRM's rewards in the store; None without a PRM, and for code tasks."""
         if self.session.prm is None or self.kind == "task":
             return None
-        fingerprint = self.session.fingerprints[self.kind]
+        fingerprint = self.session.prompts.fingerprints[self.kind]
         return f"{fingerprint.prm_format}:{fingerprint.prm}"
 
     def undrawn(self) -> list[Problem]:

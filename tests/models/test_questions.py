@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, QuestionFormat, choose_questions, count_lines, read_problems
+from adascale.models.question_sets import choose_questions
+from adascale.models.questions import BadLine, QuestionFormat, count_lines, read_problems
 
 
 def read(

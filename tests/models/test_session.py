@@ -15,7 +15,7 @@ import tiny
 import adascale
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.types import Mode
-from adascale.models import machine
+from adascale.models import machine, session_files
 from adascale.models import session as models_session
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import SUFFIX, Artefact, load_artefact, save_artefact
@@ -103,15 +103,16 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     calibration = SimpleNamespace(modes=knows, is_portable=False)
     calibrations = {"question": SimpleNamespace(calibration=calibration)} if knows else {}
-    parts |= {"options": SessionOptions(system=system), "calibrations": calibrations}
+    prompts = SimpleNamespace(calibrations=calibrations)
+    parts |= {"options": SessionOptions(system=system), "prompts": prompts}
     assert OpenSession(**parts).modes == modes
 
 
 def test_auto_stays_in_prose_where_the_calibration_is_of_other_models() -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     calibration = SimpleNamespace(modes=("prose", "program"), is_portable=True)
-    parts |= {"options": SessionOptions()}
-    parts |= {"calibrations": {"question": SimpleNamespace(calibration=calibration)}}
+    prompts = SimpleNamespace(calibrations={"question": SimpleNamespace(calibration=calibration)})
+    parts |= {"options": SessionOptions(), "prompts": prompts}
     assert OpenSession(**parts).modes == ("prose",)
 
 
@@ -129,8 +130,8 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
     with Session(options, Reporting(status=said.append)) as session:
         answer = adascale.ask("What is 9 * 2?", session, strategy="greedy")
         assert answer.answer == "18"
-        assert {each.think_tokens for each in session.sampling.values()} == {tokens}
-        assert session.fingerprints["question"].sampling.get("think_tokens", 0) == tokens
+        assert {each.think_tokens for each in session.prompts.sampling.values()} == {tokens}
+        assert session.prompts.fingerprints["question"].sampling.get("think_tokens", 0) == tokens
         warnings = [notice.code for notice in session.conditions("question").warnings]
     assert warnings == ["no-think-switch"] * (think == 0)
     assert any(text.startswith("Context of ") for text in said) == (think != 0)
@@ -147,7 +148,7 @@ def test_thoughts_of_a_model_that_has_none_are_refused_before_anything_is_said_o
     assert not any(text.startswith("Context of ") for text in said)
     with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
         assert session.window == 2048
-        assert session.thinking is None
+        assert session.prompts.thinking is None
 
 
 @pytest.mark.parametrize("prm", ["probe", "self"])
@@ -184,7 +185,7 @@ def no_model(ref: str, **_: object) -> ModelFile:
 def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models_session, "resolve", no_model)
+    monkeypatch.setattr(session_files, "resolve", no_model)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(b"torn")
     with pytest.raises(CalibrationError, match="there is no calibration at"):

@@ -15,7 +15,7 @@ from adascale.models.calibration.fitting import fit
 from adascale.models.calibration.installed import overlap, own_path
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.options import SessionOptions
-from adascale.models.questions import read_known
+from adascale.models.question_sets import read_known
 from adascale.models.session import Session
 
 
@@ -43,4 +43,4 @@ def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path)
     assert notice.message.startswith("the calibration was fitted on 3 of these questions")
     save_artefact(artefact, own_path(artefact.card))
     with Session(SessionOptions(**models)) as session:
-        assert session.calibrations["question"].path == own_path(artefact.card)
+        assert session.prompts.calibrations["question"].path == own_path(artefact.card)

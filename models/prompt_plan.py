@@ -1,0 +1,112 @@
+"""How a generator is asked in each mode: prompt, sampler, and the calibration that was fitted with both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adascale.engine.errors import CalibrationError
+from adascale.engine.types import MODE_OF, MODES, Kind, Mode
+
+from .calibration import installed
+from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
+from .calibration.installed import InstalledCalibrations
+from .llama.chat import ChatFormat
+from .llama.runtime import LlamaModel
+from .llama.thinking import Thinking, plan_thinking
+from .options import (
+    CODE_PROMPT,
+    PROGRAM_OPENING,
+    PROGRAM_PROMPT,
+    SYSTEM_PROMPT,
+    SamplingParams,
+    SessionOptions,
+)
+from .session_files import SessionFiles
+
+Chats = Mapping[Mode, ChatFormat]
+Sampling = Mapping[Mode, SamplingParams]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptPlan:
+    """How a generator is asked.
+
+    Attributes:
+        thinking: How it is asked for thoughts; None where it knows none.
+        chats: Its prompt format in each mode.
+        sampling: How tokens are drawn in each mode.
+        fingerprints: What success probabilities depend on, by kind of problem; calibrations and draws are
+            found by it.
+        calibrations: Turn rewards into probabilities, by kind of problem.
+        calibration_errors: Of installed calibrations that cannot be read, where one was looked for.
+    """
+
+    thinking: Thinking | None
+    chats: Chats
+    sampling: Sampling
+    fingerprints: Mapping[Kind, Fingerprint]
+    calibrations: Mapping[Kind, Artefact]
+    calibration_errors: Sequence[CalibrationError]
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether a calibration reads the generator's hidden states: a portable one does not."""
+        return any(not each.calibration.is_portable for each in self.calibrations.values())
+
+
+def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel, window: int) -> PromptPlan:
+    """Settle prompts first, then calibrations by them, and then the samplers that those were fitted with.
+
+    Args:
+        options: Of the session.
+        files: Of the session.
+        model: The generator.
+        window: Tokens of one trajectory, prompt included.
+
+    Raises:
+        CalibrationError: the named calibration is of a model with other states.
+        UsageError: the model cannot be asked to think.
+    """
+    thinking = plan_thinking(model, options.think)
+    chats = _chat_formats(model, options.system, thinking)
+    think_tokens = 0 if thinking is None else thinking.budget
+    usual = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
+    is_searched = options.calibration == "auto" and options.prm != "none"
+    available = installed.read_installed() if is_searched else InstalledCalibrations()
+    if files.calibration is not None:
+        check_width(files.calibration, model.width)
+        calibrations = {files.calibration.card.fingerprint.kind: files.calibration}
+    else:
+        calibrations = available.find_all(_fingerprints(files, chats, usual, window))
+    fitted = {
+        mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
+        for artefact in calibrations.values()
+        for mode, known in artefact.card.fingerprint.samplers().items()
+    }
+    sampling = usual | fitted
+    fingerprints = _fingerprints(files, chats, sampling, window)
+    return PromptPlan(thinking, chats, sampling, fingerprints, calibrations, available.errors)
+
+
+def _chat_formats(model: LlamaModel, system: str | None, thinking: Thinking | None) -> Chats:
+    """The prompt of each mode; a system prompt of the user's own is that of prose and of chats."""
+    prose = ChatFormat(model, system or SYSTEM_PROMPT, thinking=thinking, chat_system=system or "")
+    return {
+        "prose": prose,
+        "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
+        "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
+    }
+
+
+def _fingerprints(
+    files: SessionFiles, chats: Chats, sampling: Sampling, window: int
+) -> dict[Kind, Fingerprint]:
+    models = files.generator.sha256, files.prm_sha256(), files.prm_format
+    program = ProgramFingerprint(chats["program"].sha256(), sampling["program"].record())
+
+    def of(kind: Kind, program: ProgramFingerprint | None = None) -> Fingerprint:
+        mode = MODE_OF[kind]
+        return Fingerprint(*models, chats[mode].sha256(), sampling[mode].record(), window, program, kind)
+
+    return {"question": of("question", program), "task": of("task")}

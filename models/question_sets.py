@@ -1,0 +1,121 @@
+"""Sets of questions that a fit or an evaluation draws from, each question once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from adascale.engine.errors import UsageError, setting
+from adascale.engine.types import Kind, Problem
+
+from .questions import BadLine, id_digest, read_problems
+
+
+def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
+    """Problems of each file, each with what is right.
+
+    An id that occurred before is prefixed with its file's name. A question that occurs twice is kept once:
+    copies could land on both sides of a split.
+
+    Raises:
+        UsageError: a file cannot be read, holds no question, or a line of it is none with an answer.
+    """
+    files: list[list[Problem]] = []
+    taken, asked = set[str](), set[str]()
+    for source in sources:
+        files.append([])
+        problem = None
+        for problem in _good_lines(source):
+            if not problem.is_judged:
+                raise UsageError(
+                    f'{source.name}: line {problem.meta["line"]} has no field "{_judging_field(problem)}"',
+                    "a calibration learns from whether answers are right",
+                )
+            if problem.question not in asked:
+                named = _with_free_id(problem, source.stem, taken)
+                files[-1].append(named)
+                taken.add(named.id)
+                asked.add(problem.question)
+        if problem is None:
+            raise UsageError(f"{source.name} holds no question")
+    return files
+
+
+def _good_lines(source: Path) -> Iterator[Problem]:
+    for problem in read_problems(source):
+        if isinstance(problem, BadLine):
+            error = problem.error
+            hint = error.hint or "mend or remove the line"
+            raise UsageError(
+                f"{source.name}: {error.message}", *error.facts, hint=hint, slug=error.slug
+            ) from error
+        yield problem
+
+
+def _judging_field(problem: Problem) -> str:
+    return "hidden" if problem.task is not None and not problem.task.hidden.tests else "answer"
+
+
+def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
+    id_ = problem.id
+    while id_ in taken:
+        id_ = f"{name}:{id_}"
+    return replace(problem, id=id_)
+
+
+def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
+    """Questions of each file without their answers, where they have any; each question once.
+
+    Raises:
+        UsageError: a file cannot be read, holds no question, or a line of it is none, or a code task.
+    """
+    asked: dict[str, Problem] = {}
+    files: list[list[Problem]] = []
+    for source in sources:
+        own = [_without_answer(problem, source) for problem in _good_lines(source)]
+        if not own:
+            raise UsageError(f"{source.name} holds no question", slug="no-question")
+        files.append([problem for problem in own if asked.setdefault(problem.question, problem) is problem])
+    return files
+
+
+def _without_answer(problem: Problem, source: Path) -> Problem:
+    if problem.task is not None:
+        raise UsageError(
+            f"{source.name}: line {problem.meta['line']} is a code task: its tests judge, not agreement",
+            hint=setting("data", str(source)),
+        )
+    return Problem(f"unlabelled-{id_digest(problem.question):016x}", problem.question)
+
+
+def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
+    """As many questions as asked for, spread evenly over the files and taken from each in turn.
+
+    A larger number with the same seed contains a smaller one, so what was drawn for it is used again.
+    """
+    orders = []
+    for problems in files:
+        order = list(problems)
+        random.Random(str(seed)).shuffle(order)
+        orders.append(order)
+    longest = max((len(order) for order in orders), default=0)
+    turns = [order[i] for i in range(longest) for order in orders if i < len(order)]
+    return turns if questions is None else turns[:questions]
+
+
+def kind_of(problems: Sequence[Problem]) -> Kind:
+    """The one kind of all problems, of which there is at least one.
+
+    Raises:
+        UsageError: they are of two kinds.
+    """
+    tasks = sum(problem.kind == "task" for problem in problems)
+    if 0 < tasks < len(problems):
+        raise UsageError(
+            "these are code tasks and questions, which no figure can sum up",
+            f"{tasks:,} code tasks among {len(problems):,} records",
+            hint="keep them in files of their own, and run the command once for each kind",
+        )
+    return problems[0].kind

@@ -1,0 +1,94 @@
+"""The files of a session, found and verified before anything is opened."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from adascale.engine.errors import UsageError, setting
+
+from .calibration.artefact import Artefact, load_artefact
+from .files.library import ModelFile, resolve
+from .files.local.checksum import file_sha256
+from .options import Reporting, SessionOptions
+from .prm.formats import settle_format, split_reference
+from .prm.head import head_file
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFiles:
+    """A generator, and a PRM and a calibration where they were named.
+
+    Attributes:
+        prm_format: A key of ``FORMATS``; ``probe`` without a PRM, also where no states are read (``none``).
+    """
+
+    generator: ModelFile
+    prm: ModelFile | None = None
+    prm_format: str = "probe"
+    calibration: Artefact | None = None
+
+    def listing(self) -> list[tuple[str, Path, str]]:
+        """Label, path and sha256 of each."""
+        both = [("generator", self.generator), ("prm", self.prm)]
+        return [(label, file.path, file.sha256) for label, file in both if file is not None]
+
+    @property
+    def pair_name(self) -> str:
+        """Generator and PRM as a user calls them: ``qwen2.5-coder-1.5b+probe``."""
+        prm = self.prm_format if self.prm is None else _name_of(self.prm)
+        return f"{_name_of(self.generator)}+{prm}"
+
+    def prm_sha256(self) -> str:
+        """Digest of a PRM's GGUF, and of its head where it has one; empty without a PRM."""
+        if self.prm is None:
+            return ""
+        head = head_file(self.prm, self.prm_format)
+        if head is None:
+            return self.prm.sha256
+        both = f"{self.prm.sha256} {file_sha256(head, head.name)}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+def _name_of(file: ModelFile) -> str:
+    return file.path.stem if file.source == "path" else file.name
+
+
+def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
+    """Find the files that the options name, downloading models that are missing.
+
+    Raises:
+        ModelError, DiskFullError: a model is not available.
+        CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
+        UsageError: the file is no PRM of the format that was asked for.
+    """
+    calibration = _named_calibration(options)
+
+    def model(ref: str) -> ModelFile:
+        return resolve(
+            ref, offline=options.offline, on_progress=reporting.on_progress, confirm=reporting.confirm
+        )
+
+    generator = model(options.generator)
+    if options.prm in ("none", "probe"):
+        return SessionFiles(generator, calibration=calibration)
+    wanted, ref = split_reference(options.prm)
+    prm = generator if ref == "self" else model(ref)
+    form = settle_format(prm, wanted, reporting.status, offline=options.offline)
+    return SessionFiles(generator, prm, form, calibration)
+
+
+def _named_calibration(options: SessionOptions) -> Artefact | None:
+    """The calibration whose file the options name; None where they name none.
+
+    Raises:
+        UsageError: there is no PRM whose scores it could read.
+        CalibrationError: it cannot be read.
+    """
+    if options.calibration in ("auto", "none"):
+        return None
+    if options.prm == "none":
+        text = f"{setting('prm', 'none')} leaves nothing to calibrate with {options.calibration}"
+        raise UsageError(text, hint=setting("prm", "probe"))
+    return load_artefact(Path(options.calibration))
