@@ -178,8 +178,9 @@ class Search:
             self._emit(Warned(notice=_THOUGHT_CUT))
         if branch.draw.mode == "prose":
             self._unscored.append(node)
-        elif not growth.step.is_thought:  # no calibration knows the thoughts before a program
-            self._programs.add(node, growth.step.text, branch.draw.mode)
+        elif ended or not growth.step.is_thought:  # no calibration knows the thoughts before a program
+            text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program
+            self._programs.add(node, text, branch.draw.mode)
         return ended
 
     def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
@@ -287,7 +288,10 @@ class Search:
         """Send the plan the nodes that are new, then each trajectory whose turn it is."""
         nodes, self._fresh = tuple(self._fresh), []
         if nodes or not self._turns.is_due:
+            waits_for_nothing = self._idle and not nodes
             self._step_plan(nodes)
+            if waits_for_nothing and self._idle:
+                self._verdict = self._verdict or "exhausted"
         while self._verdict is None and self._turns.is_due:
             candidate = self._turns.take_due()
             self._count(candidate)

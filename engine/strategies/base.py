@@ -63,7 +63,8 @@ Plan = Generator[Sequence[Command], Sequence[NodeId], StopReason | None]
 """Yields commands, is sent the nodes scored since: at least one while anything runs, else none.
 
 What it returns is why it stopped; None is ``exhausted``: everything it wanted was drawn. Branches that still
-run when it returns are stopped.
+run when it returns are stopped. A plan that is sent no node because nothing runs, and draws nothing, has
+ended as ``exhausted``, too.
 """
 
 

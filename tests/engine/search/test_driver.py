@@ -373,6 +373,27 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting(Strategy):
+    """Draws one trajectory, and waits for more than it has asked for."""
+
+    name = "waiting"
+    at_most = 1
+
+    def plan(self, tree: Tree) -> Plan:
+        yield [Expand(ROOT, 1, until="answer")]
+        for _ in range(1000):
+            yield []
+        raise AssertionError("it is asked for ever")
+
+
+def test_a_plan_that_waits_for_nothing_has_ended() -> None:
+    driver = Driver(ScriptedPolicy(script, 2), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Waiting()))
+    assert isinstance(last, SearchFinished)
+    assert last.result.stop_reason == "exhausted"
+
+
 def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
     two_steps = ScriptedPolicy(
         lambda prefix, rng: (

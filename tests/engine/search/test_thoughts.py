@@ -21,9 +21,10 @@ from adascale.engine.search.events import (
     from_json,
     to_json,
 )
+from adascale.engine.search.programs import NO_PROGRAM
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Strategy, Vote, strategy_named
+from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote, strategy_named
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
 
 PROBLEM = Problem("p", "What is 7 * 8?")
@@ -100,6 +101,27 @@ def test_a_program_is_scored_and_its_thought_is_not() -> None:
     scored = [node.step.thought for node in tree if node.step and node.estimate is not None]
     assert scored == [None]
     assert sum(node.execution is not None for node in tree) == 1
+
+
+@pytest.mark.parametrize(
+    "strategy", [Vote(2, modes=("program",)), Adaptive(3, modes=("prose", "program")), Passing(2)]
+)
+def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) -> None:
+    def draw(prefix: Prefix, rng: random.Random) -> Step:
+        if prefix.mode == "prose":
+            return scripted_step("It is \\boxed{56}.", "stop")
+        # Code in a thought is no program of the solution.
+        return replace(scripted_step("<think>\n```python\nprint(54)\n```\n", "length"), thought="part")
+
+    task = read_task("", {"tests": "assert f(2) == 4"}) if strategy.kind == "task" else None
+    executor = ScriptedExecutor(lambda program: Execution("54", "", 0.0))
+    driver = Driver(ScriptedPolicy(draw), SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
+    log = [event for _, event in driver.run([replace(PROBLEM, task=task)], Settings(strategy))]
+    last, programs = log[-1], [node for node in replay(log) if node.mode != "prose" and node.step]
+    assert isinstance(last, SearchFinished)
+    assert last.result.answer == ("56" if "prose" in strategy.modes else None)
+    assert programs
+    assert all(node.execution == NO_PROGRAM for node in programs)
 
 
 @pytest.mark.parametrize(("end", "warnings"), [("whole", 0), ("cut", 1)])
