@@ -187,8 +187,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "mode": setting_flag(
             SEARCH,
             "--mode",
-            "Reason in prose, or write Python programs that run in a sandbox. auto: adaptive chooses for each "
-            "solution, where the model's own calibration knows programs; else prose.",
+            "Reason in prose, or write Python programs that run in a sandbox. auto: adaptive chooses for "
+            "each solution, where the model's own calibration knows programs; else prose.",
         ),
         "adapt": flag(
             SEARCH,
