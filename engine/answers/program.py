@@ -10,13 +10,14 @@ import textwrap
 from ..code.syntax import try_parse
 from ..types import Execution
 
-_BLOCK = re.compile(
-    r"```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE
-)
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z)", re.DOTALL | re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
+"""Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
 _DIGITS = 9
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
+_LONGEST = 1000
+"""Characters of a number that is converted: Python refuses more than 4,300 digits."""
 
 
 def read_program(text: str) -> str | None:
@@ -93,6 +94,8 @@ def _required(function: ast.FunctionDef) -> bool:
 
 def _plain(text: str) -> str:
     """A number as a person writes it; anything else as it is."""
+    if len(text) > _LONGEST:
+        return text
     if match := _FRACTION.fullmatch(text):
         top, bottom = int(match[1] or match[3]), int(match[2] or match[4])
         return str(top // bottom) if bottom and top % bottom == 0 else f"{top}/{bottom}"

@@ -12,7 +12,11 @@ from .imports import mend_imports
 from .repairs import Program, Repair, drop_examples, expose_entry_point
 from .syntax import bound_names, outside_names, parse
 
-_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^`\n]*$|[ \t]*`{3,}[ \t]*[\w+.-]*[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(
+    r"^[ \t]*+(?:`{3,}+|~{3,}+)[^`\n]*+$|(?<![ \t])[ \t]*+(?<!`)`{3,}+[ \t]*+[\w+.-]*+[ \t]*+$",
+    re.MULTILINE,
+)
+"""In time in proportion to the text, whatever repeats in it: nothing is given back, no run is begun twice."""
 _FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _BINDINGS = ast.Import | ast.ImportFrom | ast.Assign

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adascale.engine.answers.equality import same_answer
+from adascale.engine.answers.extract import extract_answer
 from adascale.engine.answers.program import printed_answer, read_program
 
 
@@ -73,6 +77,36 @@ def test_the_last_line_is_the_answer_as_a_person_writes_it(output: str, answer: 
     assert printed_answer(output) == answer
 
 
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("2,3", "2,3"),
+        ("1,2,3", "1,2,3"),
+        ("2, 3", "2, 3"),
+        ("10,20", "10,20"),
+        ("1,2345", "1,2345"),
+        ("1234,567", "1234,567"),
+        ("1,000", "1000"),
+        ("-12,345", "-12345"),
+        ("1,234,567.50", "1234567.5"),
+        ("$1,000", "1000"),
+        ("1_000", "1000"),
+    ],
+)
+def test_a_comma_belongs_to_a_number_as_in_an_answer_of_prose(output: str, answer: str) -> None:
+    assert printed_answer(output) == answer
+    in_prose = extract_answer(rf"It is \boxed{{{output}}}.")
+    assert in_prose is not None
+    assert same_answer(in_prose, answer) == (output != "1_000")  # which prose does not write
+
+
+@pytest.mark.parametrize(
+    "output", ["1" * 5000, f"{'1' * 5000}/3", f"Fraction({'1' * 5000}, 3)", "1" * 5000 + ".5"]
+)
+def test_a_number_that_no_integer_takes_stays_as_it_is(output: str) -> None:
+    assert printed_answer(output) == output
+
+
 @given(st.text(), st.text())
 def test_no_text_breaks_it(text: str, output: str) -> None:
     read_program(text)
@@ -90,3 +124,14 @@ def test_noise_of_floats_is_no_part_of_an_answer(number: int, digits: int) -> No
 @pytest.mark.parametrize("source", ["x = " + "1+" * 3000 + "1", "x = " + "(" * 3000, "x = [" * 500])
 def test_a_program_that_is_nested_too_deeply_is_none_and_ends_nothing(source: str) -> None:
     assert read_program(source) is None
+
+
+@pytest.mark.parametrize("text", ["```" + " " * 16_000 + "x", "1" * 16_000 + "x"])
+def test_a_degenerate_text_is_read_at_once(text: str) -> None:
+    def seconds() -> float:
+        started = time.process_time()
+        read_program(text)
+        printed_answer(text)
+        return time.process_time() - started
+
+    assert min(seconds() for _ in range(3)) < 0.05

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,13 @@ def test_whatever_is_found_compiles(text: str, entry_point: str) -> None:
     found = extract_program(text, entry_point)
     if found is not None:
         parse(found.source)
+
+
+@pytest.mark.parametrize("text", [" " * 16_000 + "x", "x" + "`" * 16_000 + "!", "~" * 16_000 + "`"])
+def test_a_degenerate_text_is_read_at_once(text: str) -> None:
+    def seconds() -> float:
+        started = time.process_time()
+        extract_program(f"{text}\n", "f")
+        return time.process_time() - started
+
+    assert min(seconds() for _ in range(3)) < 0.05
