@@ -232,7 +232,10 @@ def count_groups(
 
 
 def _pit(data: Predictions) -> tuple[Array, Array]:
-    """``[n]`` twice: probability of fewer right outcomes than seen, and of no more than seen."""
+    """``[n]`` twice: probability of fewer right outcomes than seen, and of no more than seen.
+
+    Between two counts, where outcomes are probable and not known, both are interpolated.
+    """
     lower, median, upper = (logit(q)[:, None] for q in data.quantiles.T)
     levels = logit(_GRID)
     p = sigmoid(median + levels * np.where(levels < 0, median - lower, upper - median) / _TAIL)
@@ -243,8 +246,8 @@ def _pit(data: Predictions) -> tuple[Array, Array]:
         mass = np.where(
             left >= 0, choose * np.mean(p**k * (1 - p) ** np.maximum(left, 0)[:, None], axis=1), 0
         )
-        low += np.where(k < data.right, mass, 0.0)
-        high += np.where(k <= data.right, mass, 0.0)
+        low += mass * np.clip(data.right - k, 0.0, 1.0)
+        high += mass * np.clip(data.right - k + 1, 0.0, 1.0)
         choose = choose * np.maximum(left, 0) / (k + 1)
     return low, np.minimum(high, 1.0)
 

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
 from ..search.record import Record
-from ..types import ROOT, AnswerGroup, BranchId, Candidate, SearchResult
+from ..search.tree import Tree
+from ..types import ROOT, AnswerGroup, Candidate, NodeId, SearchResult
 
 
 def fixed_tokens(record: Record) -> int | None:
     """Generated tokens that ``at_most`` trajectories would have cost; None where that is not known.
 
-    By the mean length of the drawn ones. A trajectory that was cut or stopped counts as the mean of those
-    that ended, or its own length if that is more: short trajectories are the ones that end.
+    By the mean length of the drawn ones, from the question to their end. A trajectory that was cut or stopped
+    counts as the mean of those that ended, or its own length if that is more: short trajectories are the ones
+    that end. One that goes on with another draw of a step counts once, with that draw.
     """
     if record.at_most is None:
         return None
-    written: Counter[BranchId] = Counter()
-    ended: set[BranchId] = set()
-    for node in record.tree:
-        if node.step is not None and node.branch is not None:
-            written[node.branch] += len(node.step.token_ids)
-            if node.status == "terminal":
-                ended.add(node.branch)
+    tree = record.tree
+    tips = [node for node in tree if node.depth and not tree.children(node.id)]
+    lengths = {
+        node.id: sum(len(step.token_ids) for step in tree.steps(node.id))
+        for node in tips
+        if not _is_redrawn(tree, node.id)
+    }
+    ended = [length for id_, length in lengths.items() if tree[id_].status == "terminal"]
     if not ended:
         return None
-    usual = fmean(written[branch] for branch in ended)
-    whole = [tokens if branch in ended else max(tokens, usual) for branch, tokens in written.items()]
+    usual = fmean(ended)
+    whole = [n if tree[id_].status == "terminal" else max(n, usual) for id_, n in lengths.items()]
     return round(record.at_most * fmean(whole))
+
+
+def _is_redrawn(tree: Tree, tip: NodeId) -> bool:
+    """Whether a step on the way to ``tip`` was cut, and drawn again below the same parent."""
+    path = tree.path(tip)
+    cut = [(below, above.id) for above, below in pairwise(path) if below.status == "pruned"]
+    return any(tree.children(parent)[-1] != node.id for node, parent in cut)
 
 
 def plain_vote(record: Record) -> AnswerGroup | None:
@@ -51,7 +61,7 @@ def greedy_answer(record: Record) -> Candidate | None:
     return None
 
 
-def leads(record: Record, node: int) -> bool:
+def leads(record: Record, node: NodeId) -> bool:
     """Whether a finished trajectory has the leading answer."""
     return bool(record.groups) and node in record.groups[0].nodes
 

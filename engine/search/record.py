@@ -45,7 +45,8 @@ class Record:
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
         granted: Children that were asked for, by node.
-        required: Trajectories that the paper's rule would draw; None without an estimate of the question.
+        required: Trajectories that the paper's rule would draw, in the mode of the root's estimate; None
+            without one.
         reasons: Why nodes were pruned.
         candidates: Trajectories that count, in the order in which they were judged.
         notices: What a user should know, each once.
@@ -144,7 +145,7 @@ class Record:
                 together = max(granted, event.granted) if in_order else granted + event.granted
                 self.granted[event.node] = together
                 if event.node == ROOT:
-                    self.required = event.required or self.required
+                    self.required = self.required or event.required
             case BranchStarted():
                 self.branches[event.branch] = event
             case AnswerFound():

@@ -242,6 +242,17 @@ def test_what_was_next_to_impossible_is_not_covered() -> None:
     assert coverage(scored(low, np.zeros(3), four)) == pytest.approx(0.8, abs=1e-4)
 
 
+def test_a_count_of_probable_outcomes_lies_between_its_neighbours() -> None:
+    one, four = np.ones(1), np.full(1, 4.0)
+    shares = [
+        coverage(scored(0.5 * one, right * one, four, lower=0.3 * one, upper=0.7 * one))
+        for right in np.linspace(0, 4, 81)
+    ]
+    assert min(shares) < 0.1
+    assert max(shares) == pytest.approx(1)
+    assert np.abs(np.diff(shares)).max() < 0.2  # all or nothing where only whole counts have a width
+
+
 @given(tables())
 @settings(max_examples=40, deadline=None)
 def test_coverage_is_a_share(data: Predictions) -> None:

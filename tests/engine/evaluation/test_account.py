@@ -42,5 +42,16 @@ def test_a_fixed_width_never_costs_less_than_what_was_drawn() -> None:
     assert (fixed_tokens(drawn(*trajectories)) or 0) > sum(tokens for tokens, _ in trajectories)
 
 
+def test_a_step_that_was_drawn_again_is_part_of_one_whole_trajectory() -> None:
+    log = Log(params={"samples": 16})
+    branch = log.start(ROOT)
+    first = log.step(ROOT, "x", 0.5, tokens=100, branch=branch, ended=False)
+    wrong = log.step(first, "1 + 1 = 3", 0.5, tokens=60, branch=branch, ended=False)
+    log.prune(wrong)
+    log.prune(log.step(wrong, "unfinished", 0.5, tokens=7, branch=branch))
+    log.finish_path(first, "1 + 1 = 2", 0.5, "2", tokens=150)
+    assert fixed_tokens(Record.of(log.events)) == 16 * 250
+
+
 def test_where_none_has_ended_nothing_is_known() -> None:
     assert fixed_tokens(drawn((10, False))) is None

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from sample_log import Log
 from searches import searched
 
 from adascale.engine.errors import TraceError
 from adascale.engine.search.events import (
+    AllocationDecided,
     AnswerFound,
     AnswersJudged,
     BranchStarted,
+    PromptRead,
     SearchFinished,
     from_json,
     to_json,
 )
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import ROOT, Estimate, Usage
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -46,6 +50,17 @@ def test_a_trace_of_old_without_groups_still_replays() -> None:
     old, new = Record.of(bare[:-1]), Record.of(log[:-1])
     assert (old.tree, old.answer, old.confidence) == (new.tree, new.answer, new.confidence)
     assert (old.groups, Record.of(bare).groups) == ((), new.groups)
+
+
+def test_what_the_rule_requires_is_of_the_mode_of_the_roots_estimate() -> None:
+    log = Log()
+    for mode, p, required in (("prose", 0.4, 6), ("program", 0.8, 2)):
+        log.add(PromptRead, usage=Usage(), estimate=Estimate(p, p, p, True), mode=mode)
+        log.add(AllocationDecided, node=ROOT, granted=8, until="answer", required=required, mode=mode)
+    record = Record.of(log.events)
+    root = record.tree[ROOT].estimate
+    assert root is not None
+    assert (root.median, record.required) == (0.4, 6)
 
 
 def test_a_log_begins_with_a_search() -> None:
