@@ -9,7 +9,7 @@ from ..errors import UsageError, setting
 from .own_imports import without_own_imports
 from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
 from .suite import CodeTest
-from .syntax import is_main_guard, names, outside_names, parse, unparse
+from .syntax import bound_names, is_main_guard, names, outside_names, parse, unparse
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _SHOWN = 200
@@ -62,7 +62,8 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             slug="bad-test",
         ) from error
     body = [node for node in tree.body if not is_main_guard(node) and not _starts_tests(node)]
-    plain = [without_pytest(_as_assert(node), where) for node in body if not imports_pytest(node)]
+    imported = bound_names([node for node in body if imports_pytest(node)])
+    plain = [without_pytest(_as_assert(node), imported, where) for node in body if not imports_pytest(node)]
     return without_own_imports(plain, where)
 
 

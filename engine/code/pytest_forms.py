@@ -7,6 +7,7 @@ default tolerance, and ``parametrize`` one call for each set of values. What is 
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 from ..errors import UsageError
 
@@ -17,22 +18,27 @@ def imports_pytest(node: ast.stmt) -> bool:
         case ast.Import([ast.alias("pytest", None)]):
             return True
         case ast.ImportFrom("pytest", aliases):
-            return {alias.name for alias in aliases} <= {"raises", "approx"}
+            return all(alias.name in {"raises", "approx"} and alias.asname is None for alias in aliases)
     return False
 
 
-def without_pytest(node: ast.stmt, where: str) -> ast.stmt:
+def without_pytest(node: ast.stmt, imported: Collection[str], where: str) -> ast.stmt:
     """The statement with ``raises`` and ``approx`` rewritten; marks of a test function stay.
+
+    Args:
+        node: Of a test file.
+        imported: Names that the file imports from pytest.
+        where: What an error calls the file.
 
     Raises:
         UsageError: it needs more of pytest.
     """
     if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
         marks, node.decorator_list = node.decorator_list, []
-        _Rewriting(where).visit(node)
+        _Rewriting(imported, where).visit(node)
         node.decorator_list = marks
         return node
-    rewritten = _Rewriting(where).visit(node)
+    rewritten = _Rewriting(imported, where).visit(node)
     assert isinstance(rewritten, ast.stmt)
     return rewritten
 
@@ -60,7 +66,8 @@ def parametrized_calls(node: ast.FunctionDef, where: str) -> tuple[list[str], li
 
 
 class _Rewriting(ast.NodeTransformer):
-    def __init__(self, where: str) -> None:
+    def __init__(self, imported: Collection[str], where: str) -> None:
+        self._names = {"pytest", *imported}
         self._where = where
 
     def visit_With(self, node: ast.With) -> ast.stmt:
@@ -88,7 +95,7 @@ class _Rewriting(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        if node.id == "pytest":
+        if node.id in self._names:
             raise _beyond(node, self._where)
         return node
 
