@@ -58,7 +58,7 @@ class Predictions:
         return weights
 
     def take(self, rows: NDArray[np.int64], weight: Array) -> Predictions:
-        """These rows, with new weights."""
+        """These rows, with their part of new ``[n]`` weights of all rows."""
         independent = None if self.independent is None else self.independent[rows]
         right, total = self.right[rows], self.total[rows]
         return Predictions(self.question[rows], self.quantiles[rows], right, total, weight[rows], independent)
@@ -259,10 +259,14 @@ def width(data: Predictions) -> float:
 
 def pinball(data: Predictions) -> float:
     """Pinball loss of the quantiles against the observed rate (arXiv 2506.09338, weighted quantile loss)."""
-    levels = np.array(LEVELS)
-    miss = (data.right / data.total)[:, None] - data.quantiles
-    loss: Array = np.maximum((levels - 1) * miss, levels * miss)
-    return float(data.weights() @ loss.mean(axis=1))
+    return float(data.weights() @ pinball_losses(data.quantiles, data.right / data.total))
+
+
+def pinball_losses(quantiles: Array, rate: Array) -> Array:
+    """``[n]`` mean pinball losses of ``[n, 3]`` quantiles against ``[n]`` observed rates."""
+    levels, miss = np.array(LEVELS), rate[:, None] - quantiles
+    losses: Array = np.maximum((levels - 1) * miss, levels * miss).mean(axis=1)
+    return losses
 
 
 def auc(data: Predictions) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import Method, head
 from .features import SCALARS, Array, Evidence, logit, sigmoid
-from .head import PRIOR_KAPPA, BetaLoss, Loss, PinballLoss, beta_quantiles
+from .head import PRIOR_KAPPA, BetaLoss, Loss, PinballLoss, mean_and_bounds
 from .metrics import Predictions, count_groups
 from .projection import Inputs, Projection
 
@@ -177,9 +177,7 @@ class RewardMap:
 
     def quantiles(self, evidence: Evidence) -> Array:
         """See ``StageModel``."""
-        mean = sigmoid(_logits_of_map(evidence, self.knots, self.values))
-        found = beta_quantiles(mean * self.kappa, (1 - mean) * self.kappa)
-        return np.column_stack([np.minimum(found[:, 0], mean), mean, np.maximum(found[:, 2], mean)])
+        return mean_and_bounds(sigmoid(_logits_of_map(evidence, self.knots, self.values)), self.kappa)
 
     def arrays(self) -> Arrays:
         """See ``StageModel``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
@@ -107,6 +109,18 @@ shapes = st.floats(np.log(0.5), np.log(200)).map(np.exp)
 def test_beta_quantiles_are_scipys(alpha: float, beta: float) -> None:
     found = beta_quantiles(np.array([alpha]), np.array([beta]))[0]
     assert found == pytest.approx(stats.beta.ppf(LEVELS, alpha, beta), abs=1e-3)
+
+
+def test_beta_quantiles_of_many_rows_take_little_memory() -> None:
+    alpha = np.linspace(0.5, 9.0, 5000)
+    tracemalloc.start()
+    found = beta_quantiles(alpha, alpha[::-1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6  # 30 KB a row, were they all at once
+    some = np.arange(0, 5000, 499)
+    assert found[some] == pytest.approx(beta_quantiles(alpha[some], alpha[::-1][some]))
+    assert beta_quantiles(np.empty(0), np.empty(0)).shape == (0, 3)
 
 
 def test_beta_quantiles_are_scipys_where_all_the_mass_is_at_the_ends() -> None:
