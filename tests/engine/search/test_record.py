@@ -48,7 +48,7 @@ def test_a_trace_of_old_without_groups_still_replays() -> None:
     log = searched("vote", 3, None)
     bare = [from_json({k: v for k, v in to_json(event).items() if k != "groups"}) for event in log]
     old, new = Record.of(bare[:-1]), Record.of(log[:-1])
-    assert (old.tree, old.answer, old.confidence) == (new.tree, new.answer, new.confidence)
+    assert (old.tree.nodes, old.answer, old.confidence) == (new.tree.nodes, new.answer, new.confidence)
     assert (old.groups, Record.of(bare).groups) == ((), new.groups)
 
 
@@ -61,6 +61,16 @@ def test_what_the_rule_requires_is_of_the_mode_of_the_roots_estimate() -> None:
     root = record.tree[ROOT].estimate
     assert root is not None
     assert (root.median, record.required) == (0.4, 6)
+
+
+def test_trees_are_equal_where_all_that_a_log_says_of_them_is() -> None:
+    log = searched("vote", 3, None)
+    tree, unjudged, ungrouped, estimated = (replay(log) for _ in range(4))
+    assert tree == unjudged == ungrouped == estimated
+    unjudged.standing = None
+    ungrouped.groups = ()
+    estimated.questions["prose"] = Estimate(0.2, 0.4, 0.6, True)
+    assert tree not in (unjudged, ungrouped, estimated)
 
 
 def test_a_log_begins_with_a_search() -> None:
