@@ -204,7 +204,7 @@ class Uncalibrated:
         """The best trajectory's score stands for the answer."""
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        """None: a score is of one trajectory."""
+        """No new estimates: a score is of one trajectory, whatever others say."""
         return {}
 
     def is_outside(self, prefix: Prefix) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from .ports import Growth, Prefix, PrefixWork, Score
-from .types import BranchId, Execution, Mode, Problem, Step, Until
+from .types import BranchId, Execution, Finish, Mode, Problem, Step, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
@@ -27,10 +27,9 @@ def pieces(text: str) -> tuple[int, ...]:
     return tuple(ord(character) for character in text)
 
 
-def scripted_step(text: str, finish: str = "step", logprob: float = -1.0) -> Step:
+def scripted_step(text: str, finish: Finish = "step", logprob: float = -1.0) -> Step:
     """A step whose tokens are its characters."""
-    assert finish in ("step", "stop", "length")
-    return Step(text, pieces(text), logprob, finish)  # type: ignore[arg-type]
+    return Step(text, pieces(text), logprob, finish)
 
 
 @dataclass(slots=True)

@@ -24,8 +24,8 @@ def read_program(text: str) -> str | None:
     """The program in a model's text, made to print its result; None where there is none.
 
     Without a fence the whole text counts if it parses; several blocks are joined if that parses, else
-    the last one that parses counts. A program that defines functions and calls none calls the last one that
-    needs no argument; a last line that is a bare expression is printed.
+    the last one that parses counts. Where nothing is printed, the last statement is: the value of an
+    expression, an assignment or a return, or what a function without required arguments returns.
     """
     blocks = [textwrap.dedent(block).strip("\n") for block in _BLOCK.findall(text)]
     candidates = ["\n".join(blocks), *reversed(blocks)] if blocks else [textwrap.dedent(text).strip("\n")]

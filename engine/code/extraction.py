@@ -96,8 +96,8 @@ def _defined_names(source: str) -> set[str]:
     """Functions, methods, classes and variables that a source defines, stubs left out."""
     tree = parse(source)
     found = {node.name for node in ast.walk(tree) if isinstance(node, _DEFINITIONS) and not _is_stub(node)}
-    lambdas = [node.targets for node in tree.body if isinstance(node, ast.Assign)]
-    return found | {target.id for targets in lambdas for target in targets if isinstance(target, ast.Name)}
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    return found | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _is_stub(node: ast.stmt) -> bool:

@@ -94,8 +94,8 @@ def _methods(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
-            made = [method.args for method in methods if method.name == "__init__"]
-            if all(len(args.args) - len(args.defaults) <= 1 for args in made):
+            constructors = [method.args for method in methods if method.name == "__init__"]
+            if all(len(args.args) - len(args.defaults) <= 1 for args in constructors):
                 yield from ((node.name, method.name) for method in methods)
 
 
@@ -176,8 +176,9 @@ def _running_names(tree: ast.Module, entry_point: str) -> set[str]:
         if isinstance(node, ast.Assign) and entry_point in bound_names([node]):
             running |= set(names(node.value))
     functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
-    for _ in functions:
-        running |= {node.name for node in functions if _calls(node) & running}
+    callers = [(node.name, _calls(node)) for node in functions]
+    while found := {name for name, calls in callers if calls & running} - running:
+        running |= found
     return running
 
 

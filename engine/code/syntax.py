@@ -21,7 +21,7 @@ def parse(source: str, *, compiled: bool = True) -> ast.Module:
         compiled: Whether it has to compile, too: a `return` at module level parses, but does not.
 
     Raises:
-        SyntaxError: it does not, or is nested too deeply or too large for this interpreter.
+        SyntaxError: the source does not compile, or is nested too deeply or too large for this interpreter.
     """
     try:
         with warnings.catch_warnings():

@@ -8,7 +8,7 @@ from ..types import Mode
 
 
 class Message(TypedDict):
-    """A turn of a conversation; ``role`` is ``user`` or ``assistant``."""
+    """A turn of a conversation; ``role`` is ``system``, ``user`` or ``assistant``."""
 
     role: str
     content: str

@@ -14,7 +14,7 @@ _POWER = 0.7
 
 
 def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> float:
-    """P(a trajectory will be judged), ``ahead`` places behind the next one.
+    """P(a trajectory will be judged) that is ``ahead`` places behind the last one that is sure to be.
 
     Model: after k inconclusive trajectories the next is inconclusive with odds (k + 1):1, capped at
     ``0.6 * surplus ** 0.7`` (docs/LOG.md).
