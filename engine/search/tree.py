@@ -38,7 +38,8 @@ class Node:
         execution: What running it gave, where it is a program that has run.
         trial: What the tests say of it, where it is the program of a code task.
         reward: Raw output of the reward model; None until scored.
-        estimate: Calibrated success probability; None until scored.
+        estimate: Calibrated success probability; None until scored. The root has the question's in the mode
+            whose prompt was read first; ``Tree.questions`` has all.
         status: ``open`` may be expanded, ``terminal`` ended by itself, ``pruned`` was cut.
         usage: What this node alone has cost; the sum over nodes is the search's usage.
     """

@@ -125,7 +125,7 @@ class Adaptive(Sequential):
         return ()
 
     def _is_doomed(self, tree: Tree, node: NodeId) -> bool:
-        question, estimate = tree[ROOT].estimate, tree[node].estimate
+        question, estimate = tree.questions.get(tree[node].mode), tree[node].estimate
         if question is None or not question.calibrated or estimate is None:
             return False
         return estimate.median < self.cut * question.median

@@ -21,7 +21,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.turns import Turns
-from adascale.engine.strategies import Adaptive, EarlyStopping, Expand, ProseAndProgram, Strategy
+from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, ProseAndProgram, Strategy
 from adascale.engine.types import (
     PROFILES,
     ROOT,
@@ -110,6 +110,18 @@ def search(
     for problem, event in driver.run(asked, Settings(strategy, seed=seed)):
         logs.setdefault(problem.id, []).append(event)
     return logs
+
+
+def test_a_step_is_compared_with_the_question_in_its_own_mode() -> None:
+    tree = Tree(PROBLEM)
+    tree.questions |= {"program": _around(0.9), "prose": _around(0.1)}
+    tree[ROOT].estimate = tree.questions["program"]
+    plan = Adaptive(4, modes=("program", "prose"), cut=0.2).plan(tree)
+    next(plan)
+    usual, bad = (tree.add(ROOT, scripted_step("add\n\n")) for _ in range(2))
+    usual.estimate, bad.estimate = _around(0.1), _around(0.01)
+    assert plan.send([usual.id]) == []
+    assert [type(command) for command in plan.send([bad.id])] == [Cut]
 
 
 def judged(log: list[Event]) -> list[Mode]:
