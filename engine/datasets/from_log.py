@@ -11,10 +11,10 @@ from typing import Any
 
 from ..answers.equality import is_right
 from ..errors import TraceError
-from ..search.events import ProgramRan, SearchStarted, from_json
+from ..search.events import OUTSIDE, ProgramRan, SearchStarted, from_json
 from ..strategies.rollouts import PrefixOutcome
 from ..types import Estimate, Execution, Mode
-from .sampled import OUTSIDE, SampledNode, SampledQuestion
+from .sampled import SampledNode, SampledQuestion
 
 Json = Mapping[str, Any]
 

@@ -6,15 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..search.events import ModelDescription
+from ..search.events import OUTSIDE, ModelDescription
 from ..search.record import Record
 from ..search.tree import Node
 from ..strategies.allocation import success_rate
 from ..strategies.rollouts import PrefixOutcome, prefix_outcomes
 from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
-
-OUTSIDE = "outside-calibration"
-"""Code of the notice of a question that its calibration does not know."""
 
 
 @dataclass(frozen=True, slots=True)

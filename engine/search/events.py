@@ -213,6 +213,9 @@ class ProgramRan(_Event):
     trial: Trial | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
+OUTSIDE = "outside-calibration"
+"""Code of the notice of a question that its calibration does not know."""
+
 NOT_NEEDED = "no longer needed"
 """Reason of ``NodesPruned`` for branches that still ran when their search had ended."""
 

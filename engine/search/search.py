@@ -26,6 +26,7 @@ from ..types import (
 )
 from .events import (
     NOT_NEEDED,
+    OUTSIDE,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
@@ -55,7 +56,7 @@ Cancel = Callable[[BranchId], Step | None]
 """Ends a running branch and returns its unfinished step, None if it has no token yet."""
 
 _OUTSIDE = Notice(
-    "outside-calibration",
+    OUTSIDE,
     "this question is unlike those that the calibration was fitted on: "
     "its intervals are widened and say little",
 )
