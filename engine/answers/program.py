@@ -7,7 +7,7 @@ import math
 import re
 import textwrap
 
-from ..code.syntax import try_parse
+from ..code.syntax import requires_arguments, try_parse
 from ..types import Execution
 
 _BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -76,7 +76,7 @@ def _printing(tree: ast.Module) -> ast.Module:
             shown, body = ast.Name(name), tree.body
         case ast.Return(value):
             shown, body = value, before
-        case ast.FunctionDef() if not _required(last):
+        case ast.FunctionDef() if not requires_arguments(last):
             call = ast.Call(ast.Name(last.name), [], [])
             shown, body = call, tree.body
         case _:
@@ -85,11 +85,6 @@ def _printing(tree: ast.Module) -> ast.Module:
         return tree
     printing = ast.Expr(ast.Call(ast.Name("print"), [shown], []))
     return ast.fix_missing_locations(ast.Module([*body, printing], []))
-
-
-def _required(function: ast.FunctionDef) -> bool:
-    arguments = function.args
-    return len(arguments.posonlyargs) + len(arguments.args) > len(arguments.defaults)
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from ..errors import UsageError, setting
 from .own_imports import without_own_imports
 from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
 from .suite import CodeTest
-from .syntax import bound_names, is_main_guard, names, outside_names, parse, unparse
+from .syntax import bound_names, is_main_guard, names, outside_names, parse, requires_arguments, unparse
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _SHOWN = 200
@@ -112,8 +112,7 @@ def _module_tests(body: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
 def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
     """A test function and its call, once for each set of its parameters."""
     calls, decorators = parametrized_calls(node, where)
-    given = node.args
-    if not calls and len(given.posonlyargs) + len(given.args) > len(given.defaults):
+    if not calls and requires_arguments(node):
         raise UsageError(
             f"{where}: {node.name} takes arguments",
             "fixtures of pytest are not known here",

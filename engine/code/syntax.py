@@ -98,6 +98,13 @@ def unparse(body: Sequence[ast.stmt]) -> str:
     return ast.unparse(ast.fix_missing_locations(ast.Module(list(body), [])))
 
 
+def requires_arguments(function: ast.FunctionDef) -> bool:
+    """Whether a function cannot be called without arguments."""
+    given = function.args
+    by_place = len(given.posonlyargs) + len(given.args) > len(given.defaults)
+    return by_place or any(default is None for default in given.kw_defaults)
+
+
 def is_main_guard(node: ast.stmt) -> bool:
     """Whether a statement is ``if __name__ == "__main__":``."""
     match node:

@@ -43,6 +43,7 @@ from adascale.engine.answers.program import printed_answer, read_program
             "```python\ndef f(n):\n    return n\n```",  # nobody says with which n
             "def f(n):\n    return n",
         ),
+        ("```python\ndef f(*, n):\n    return n\n```", "def f(*, n):\n    return n"),
     ],
 )
 def test_a_program_is_found_and_prints(text: str, program: str) -> None:

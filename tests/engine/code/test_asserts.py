@@ -94,6 +94,7 @@ def test_raises_approx_and_parameters_need_no_pytest() -> None:
         ("def f():\n    pass", "the test has no assert", "def f():\n    pass"),
         ("f(2)", "the test has no assert", "f(2)"),
         ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
+        ("def test_f(*, tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
         ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
         ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest", "pytest"),
         ("import pytest\nassert f(2) == pytest.approx([4])", "more of pytest", "approx([4])"),
