@@ -6,7 +6,7 @@ import ast
 import builtins
 import symtable
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEEPEST = 200
@@ -116,17 +116,18 @@ def is_main_guard(node: ast.stmt) -> bool:
 
 def names(tree: ast.AST) -> tuple[str, ...]:
     """Names that stand in a tree, each once, in the order of the text."""
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    found.sort(key=lambda name: (name.lineno, name.col_offset))
-    return tuple(dict.fromkeys(name.id for name in found))
+    return _by_appearance(node for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def called_names(tree: ast.AST) -> tuple[str, ...]:
     """Names that a tree calls, each once, in the order of the text."""
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    found = [function for function in calls if isinstance(function, ast.Name)]
-    found.sort(key=lambda name: (name.lineno, name.col_offset))
-    return tuple(dict.fromkeys(name.id for name in found))
+    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return _by_appearance(function for function in called if isinstance(function, ast.Name))
+
+
+def _by_appearance(found: Iterable[ast.Name]) -> tuple[str, ...]:
+    in_order = sorted(found, key=lambda name: (name.lineno, name.col_offset))
+    return tuple(dict.fromkeys(name.id for name in in_order))
 
 
 def normal_form(source: str) -> str:
