@@ -27,18 +27,24 @@ def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
     Args:
         candidates: In the order in which they were drawn, which decides between equals.
     """
-    groups: list[list[Candidate]] = []
-    for candidate in candidates:
-        if candidate.answer is None:
+    groups = [[candidates[at] for at in places] for places in equal_answers([c.answer for c in candidates])]
+    total = sum(len(group) for group in groups)
+    return [_group(group, total) for group in groups]
+
+
+def equal_answers(answers: Sequence[str | None]) -> list[list[int]]:
+    """Places of equal answers, most votes first; of equal votes the first to come. None is no answer."""
+    groups: list[tuple[str, list[int]]] = []
+    for at, answer in enumerate(answers):
+        if answer is None:
             continue
-        for group in groups:
-            if same_answer(group[0].answer or "", candidate.answer):
-                group.append(candidate)
+        for first, places in groups:
+            if same_answer(first, answer):
+                places.append(at)
                 break
         else:
-            groups.append([candidate])
-    total = sum(len(group) for group in groups)
-    return sorted((_group(group, total) for group in groups), key=lambda g: -len(g.nodes))
+            groups.append((answer, [at]))
+    return sorted((places for _, places in groups), key=len, reverse=True)
 
 
 def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers.lookahead import seating
-from ..answers.votes import choose, group_answers
+from ..answers.votes import choose, equal_answers, group_answers
 from ..types import (
     PROFILES,
     AnswerGroup,
@@ -47,8 +47,6 @@ _SPREADS = np.geomspace(0.5, 50.0, 81)
 
 _PRIOR_PAIRS = 10.0
 """Pairs of wrong trajectories that a mode's usual spread counts as."""
-
-_UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
 
 _ANSWER_CONFIG = HeadConfig(hidden=0, components=0)
 
@@ -156,8 +154,7 @@ def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfil
 
 def _wrong_groups(samples: Sequence[Sample]) -> list[int]:
     """Sizes of the groups of equal wrong answers of one question."""
-    wrong = [Candidate(NodeId(at), s.answer, _UNKNOWN) for at, s in enumerate(samples) if s.right < 0.5]
-    return [len(group.nodes) for group in group_answers(wrong)]
+    return [len(places) for places in equal_answers([s.answer for s in samples if s.right < 0.5])]
 
 
 def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:

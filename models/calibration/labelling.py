@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from adascale.engine.answers.votes import group_answers
+from adascale.engine.answers.votes import equal_answers, group_answers
 from adascale.engine.calibration.agreement import agreement_evidence, agreement_row, group_numbers
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import FINISHED, QUESTION, Stage
@@ -15,14 +15,11 @@ from adascale.engine.types import Candidate, Estimate, Mode, NodeId
 from .rollouts import Rollouts
 from .training import ModelRollouts
 
-_UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
-
 
 def agrees(question: Sequence[Rollouts]) -> bool:
     """Whether any two solutions of a question, in whatever mode, have the same answer."""
-    answers = [(rollouts.answers[end], rollouts.mode) for rollouts in question for end in rollouts.ends()]
-    found = [Candidate(NodeId(at), answer, _UNKNOWN, mode) for at, (answer, mode) in enumerate(answers)]
-    return any(len(group.nodes) > 1 for group in group_answers(found))
+    answers = [rollouts.answers[end] for rollouts in question for end in rollouts.ends()]
+    return any(len(places) > 1 for places in equal_answers(answers))
 
 
 def label_by_agreement(question: Sequence[Rollouts], calibration: Calibration) -> list[Rollouts]:

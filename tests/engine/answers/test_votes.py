@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.answers.votes import choose, group_answers
+from adascale.engine.answers.votes import choose, equal_answers, group_answers
 from adascale.engine.types import Candidate, Estimate, NodeId
 
 
@@ -22,6 +22,11 @@ def test_equal_answers_are_one_group_led_by_its_best_spelling() -> None:
     groups = group_answers(MAJORITY)
     assert [(g.answer, g.nodes) for g in groups] == [("18.0", (2, 1)), ("20", (3,))]
     assert [g.share for g in groups] == [2 / 3, 1 / 3]
+
+
+def test_places_of_equal_answers_come_by_votes_then_by_the_first() -> None:
+    assert equal_answers(["7", None, "18", "20", "18.0", "20.0", "5"]) == [[2, 4], [3, 5], [0], [6]]
+    assert equal_answers([None]) == []
 
 
 def test_a_score_does_not_overrule_a_majority_in_a_vote() -> None:
