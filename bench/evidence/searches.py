@@ -24,7 +24,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import AT_ONCE
+from adascale.engine.evaluation.evaluate import AT_ONCE, Forecast
 from adascale.engine.search.codec import to_plain
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -46,9 +46,13 @@ def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed
     records: dict[str, Record] = {}
     with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
         [contestant] = parse_contestants(name, {"modes": session.modes})
-        policy, settings = session.replay_policy(store), Settings(contestant.strategy, seed=seed)
+        policy, strategy = session.replay_policy(store), contestant.strategy
+        # The hardest questions are the last ones: idle rows of their batches draw ahead for them.
+        policy.expect([Forecast(problems, strategy.at_most or 0, seed, strategy.modes)])
         started, ended = time.monotonic(), 0
-        for problem, event in session.driver(lambda: 0.0, policy).run(problems, settings, AT_ONCE):
+        for problem, event in session.driver(lambda: 0.0, policy).run(
+            problems, Settings(strategy, seed=seed), AT_ONCE
+        ):
             record = records[problem.id] = Record.after(records.get(problem.id), event)
             if record.end is not None:
                 ended += 1
