@@ -160,6 +160,12 @@ class Calibrator(Protocol):
             Estimates by trajectory; those left out keep the one that they had alone.
         """
 
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[Mode, float]:
+        """``log_odds`` in each mode that estimates of finished trajectories are compared with.
+
+        What lies above speaks for its answer when more search is weighed (``answers.votes.supports``).
+        """
+
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether a question is unlike those that estimates were fitted on."""
 
@@ -205,6 +211,10 @@ class Uncalibrated:
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         """No new estimates: a score is of one trajectory, whatever others say."""
+        return {}
+
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
+        """Nothing is weighed with scores."""
         return {}
 
     def is_outside(self, prefix: Prefix) -> bool:

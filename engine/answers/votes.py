@@ -105,11 +105,34 @@ def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) ->
     )
 
 
+def question_reference(questions: Mapping[Mode, Estimate]) -> dict[Mode, float]:
+    """``log_odds`` of the question itself: a solution above it speaks for its answer."""
+    return {mode: log_odds(estimate.median) for mode, estimate in questions.items()}
+
+
+def peer_reference(candidates: Sequence[Candidate]) -> dict[Mode, float]:
+    """Mean ``log_odds`` of the trajectories of each mode.
+
+    A calibration of other models may find all solutions of a model too good or too bad: then only what lies
+    between solutions of one question says which of them is right.
+    """
+    found: dict[Mode, list[float]] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.mode, []).append(log_odds(candidate.estimate.median))
+    return {mode: fmean(odds) for mode, odds in found.items()}
+
+
 def supports(
-    groups: Sequence[AnswerGroup], candidates: Sequence[Candidate], questions: Mapping[Mode, Estimate]
+    groups: Sequence[AnswerGroup], candidates: Sequence[Candidate], reference: Mapping[Mode, float]
 ) -> list[Support]:
-    """What each answer has behind it, for a lookahead."""
-    above = {c.node: log_odds(c.estimate.median) - log_odds(questions[c.mode].median) for c in candidates}
+    """What each answer has behind it, for a lookahead.
+
+    Args:
+        groups: The answers.
+        candidates: Finished trajectories.
+        reference: ``log_odds`` that their estimates are compared with, in each mode.
+    """
+    above = {c.node: log_odds(c.estimate.median) - reference[c.mode] for c in candidates}
     mode_of = {c.node: c.mode for c in candidates}
     return [
         Support(Counter(mode_of[node] for node in group.nodes), fmean(above[node] for node in group.nodes))
@@ -122,6 +145,7 @@ def with_lookahead(
     result: SearchResult,
     candidates: Sequence[Candidate],
     states: Mapping[Mode, ModeState],
+    reference: Mapping[Mode, float],
     tokens: Mapping[Mode, float],
     left: int,
 ) -> Standing:
@@ -132,11 +156,11 @@ def with_lookahead(
         result: Of the same search.
         candidates: Finished trajectories.
         states: What is known of each mode.
+        reference: As for ``supports``.
         tokens: Of a trajectory of each mode: gains are compared for as many tokens.
         left: How many may still be drawn.
     """
-    questions = {mode: state.question for mode, state in states.items()}
-    ahead = look_ahead(states, supports(result.groups, candidates, questions), left)
+    ahead = look_ahead(states, supports(result.groups, candidates, reference), left)
     usual = tokens.get("prose", max(tokens.values()))
     gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
     reach = max(each.reach for each in ahead.values())

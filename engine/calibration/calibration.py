@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..answers.program import executed_answer
+from ..answers.votes import peer_reference, question_reference
 from ..ports import Prefix
 from ..types import Estimate, FinishedSearch, Mode, ModeProfile, NodeId
 from .agreement import revise
@@ -137,6 +138,15 @@ class Calibration:
         distance = self.distance(prefix)
         return {node: widen(found, distance) for node, found in revise(self.agreement, finished).items()}
 
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[Mode, float]:
+        """The question's estimate; of a portable calibration the mean of its solutions.
+
+        Solutions of a model that it was not fitted on may all lie above the question's estimate, or below.
+        """
+        if self.is_portable:
+            return peer_reference(finished.candidates)
+        return question_reference(finished.questions)
+
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether the question is out of distribution, where estimates say little."""
         return self.distance(prefix) > 1.0
@@ -186,6 +196,10 @@ class CalibrationByMode:
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, Estimate]:
         """See ``Calibration``."""
         return self._by_mode[prefix.mode].revise(prefix, finished)
+
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[Mode, float]:
+        """See ``Calibration``."""
+        return self._by_mode[prefix.mode].reference(prefix, finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         """See ``Calibration``."""

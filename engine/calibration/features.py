@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers.lookahead import ModeState, posterior
-from ..answers.votes import supports
+from ..answers.votes import question_reference, supports
 from ..ports import Prefix
 from ..types import PROFILES, FinishedSearch, Mode, ModeProfile
 
@@ -249,10 +249,8 @@ def vote_evidence(searches: Sequence[FinishedSearch]) -> Evidence:
 def _vote_features(finished: FinishedSearch) -> Array:
     """``[len(VOTE_FEATURES)]``."""
     known = dict(zip(ANSWER_FEATURES, _answer_features(finished, PROFILES), strict=True))
-    chosen = (
-        supports(finished.groups, finished.candidates, finished.questions)[0] if finished.questions else None
-    )
-    known["odds"] = 0.0 if chosen is None else chosen.odds
+    reference = question_reference(finished.questions)
+    known["odds"] = supports(finished.groups, finished.candidates, reference)[0].odds if reference else 0.0
     return np.array([known[name] for name in VOTE_FEATURES])
 
 
@@ -283,7 +281,8 @@ def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -
         mode: ModeState(estimate, counts[mode], profiles[mode].spread)
         for mode, estimate in finished.questions.items()
     }
-    return posterior(states, supports(finished.groups, finished.candidates, finished.questions))[0]
+    reference = question_reference(finished.questions)
+    return posterior(states, supports(finished.groups, finished.candidates, reference))[0]
 
 
 def sigmoid(x: Array) -> Array:

@@ -114,7 +114,10 @@ class Leaderboard:
             for mode in self._strategy.modes
         }
         tokens = {mode: profiles[mode].tokens for mode in states}
-        return with_lookahead(now, self._latest, shown, states, tokens, left)
+        prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
+        found = FinishedSearch(self._tree.questions, tuple(shown), self._latest.groups)
+        reference = self._calibrator.reference(prefix, found)
+        return with_lookahead(now, self._latest, shown, states, reference, tokens, left)
 
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the reason why the search ended."""

@@ -7,6 +7,7 @@ from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
+from adascale.engine.answers.votes import question_reference
 from adascale.engine.errors import TraceError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -30,6 +31,7 @@ from adascale.engine.types import (
     BranchId,
     Estimate,
     FinishedSearch,
+    Mode,
     NodeId,
     Notice,
     Problem,
@@ -214,6 +216,9 @@ class HalvesAreRight:
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
+
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
+        return question_reference(finished.questions)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from adascale.engine.answers.votes import choose, equal_answers, group_answers
+import pytest
+
+from adascale.engine.answers.lookahead import log_odds
+from adascale.engine.answers.votes import (
+    choose,
+    equal_answers,
+    group_answers,
+    peer_reference,
+    question_reference,
+    supports,
+)
 from adascale.engine.types import Candidate, Estimate, NodeId
 
 
@@ -53,3 +63,22 @@ def test_without_an_answer_the_best_text_is_shown() -> None:
 def test_nothing_finished_is_nothing_found() -> None:
     result = choose([], "vote")
     assert (result.answer, result.best, result.confidence, result.groups) == (None, None, None, ())
+
+
+def test_beside_its_question_a_likely_solution_speaks_for_its_answer() -> None:
+    found = [candidate(1, "18", 0.8), candidate(2, "18", 0.8)]
+    reference = question_reference({"prose": Estimate(0.2, 0.5, 0.8, calibrated=True)})
+    [only] = supports(group_answers(found), found, reference)
+    assert only.odds == pytest.approx(log_odds(0.8))
+
+
+def test_beside_each_other_solutions_that_are_all_likely_say_nothing() -> None:
+    found = [candidate(1, "18", 0.8), candidate(2, "18", 0.8)]
+    [only] = supports(group_answers(found), found, peer_reference(found))
+    assert only.odds == pytest.approx(0.0)
+
+
+def test_beside_each_other_the_likelier_solution_speaks_for_its_answer() -> None:
+    found = [candidate(1, "18", 0.9), candidate(2, "20", 0.6)]
+    first, second = supports(group_answers(found), found, peer_reference(found))
+    assert first.odds == -second.odds == pytest.approx((log_odds(0.9) - log_odds(0.6)) / 2)

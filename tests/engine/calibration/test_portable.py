@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import fitted_portable, problems, searched, training
+from worlds import fitted, fitted_portable, problems, searched, training
 
+from adascale.engine.answers.lookahead import log_odds
+from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import FINISHED
 from adascale.engine.calibration.fitting import fit_calibration, measure
@@ -16,8 +18,9 @@ from adascale.engine.calibration.metrics import skill
 from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.portable import join, without_states
 from adascale.engine.calibration.question_text import TEXT_FEATURES, text_features
+from adascale.engine.ports import Prefix
 from adascale.engine.search.tree import Tree
-from adascale.engine.types import ROOT, Problem, Reading
+from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId, Problem, Reading
 
 
 def texts(asked: list[Problem]) -> list[str]:
@@ -161,3 +164,12 @@ def test_no_interval_is_narrower_than_a_beta_of_concentration_8() -> None:
         if middle.sum() > 20:
             widths = found.quantiles[middle, 2] - found.quantiles[middle, 0]
             assert widths.mean() > 0.3, stage
+
+
+def test_a_portable_calibration_compares_solutions_with_each_other_a_fitted_one_with_the_question() -> None:
+    found = (Candidate(NodeId(1), "18", Estimate(0.7, 0.8, 0.9, calibrated=True)),)
+    asked = Estimate(0.1, 0.3, 0.5, calibrated=True)
+    finished = FinishedSearch({"prose": asked}, found, tuple(group_answers(found)))
+    prefix = Prefix(Problem("p", "?"))
+    assert fitted_portable().calibration.reference(prefix, finished) == {"prose": log_odds(0.8)}
+    assert fitted().calibration.reference(prefix, finished) == {"prose": log_odds(0.3)}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.answers.votes import question_reference
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
@@ -36,7 +37,17 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import PROFILES, ROOT, Estimate, FinishedSearch, NodeId, Problem, Standing, Step
+from adascale.engine.types import (
+    PROFILES,
+    ROOT,
+    Estimate,
+    FinishedSearch,
+    Mode,
+    NodeId,
+    Problem,
+    Standing,
+    Step,
+)
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
@@ -64,6 +75,9 @@ class Believing:
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
+
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
+        return question_reference(finished.questions)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

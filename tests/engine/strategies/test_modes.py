@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.answers.votes import question_reference
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
@@ -61,6 +62,9 @@ class Believing:
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
+
+    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
+        return question_reference(finished.questions)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False
