@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from commands import invoked
@@ -29,5 +30,6 @@ def test_a_traceback_is_shown_where_debugging_is_on(
 def test_a_worker_finds_the_variable_set_or_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, left in (("no", None), ("yes", "1")):
         monkeypatch.setenv("ADASCALE_DEBUG", value)
+        monkeypatch.setattr(sys, "argv", ["adascale", "mcp", "--print-config"])
         invoked(app.app, "mcp", "--print-config")
         assert os.environ.get("ADASCALE_DEBUG") == left
