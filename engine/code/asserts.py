@@ -38,7 +38,7 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     tests = [
         *_module_tests(body, setup),
         *(CodeTest(text, around) for node in functions for text in _function_tests(node, where)),
-        *(CodeTest(text, around) for node in classes for text in _method_tests(node)),
+        *(CodeTest(text, around) for node in classes for text in _method_tests(node, where)),
     ]
     if not tests:
         raise UsageError(
@@ -113,27 +113,33 @@ def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
     """A test function and its call, once for each set of its parameters."""
     calls, decorators = parametrized_calls(node, where)
     if not calls and requires_arguments(node):
-        raise UsageError(
-            f"{where}: {node.name} takes arguments",
-            "fixtures of pytest are not known here",
-            hint="build what it needs inside of the function",
-            slug="bad-test",
-        )
+        raise _needs_fixture(node.name, where)
     bare = ast.FunctionDef(node.name, node.args, node.body, decorators, node.returns)
     for call in calls or [f"{node.name}()"]:
         yield f"{unparse([bare])}\n{call}"
 
 
-def _method_tests(node: ast.ClassDef) -> Iterator[str]:
+def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:
     """Each test method of a class on an object of its own."""
-    methods = [method.name for method in node.body if isinstance(method, ast.FunctionDef)]
+    methods = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
     is_unittest = any(ast.unparse(base).endswith("TestCase") for base in node.bases)
-    for name in methods:
+    for name, method in methods.items():
         if not name.startswith("test"):
             continue
+        if requires_arguments(method, given=1):
+            raise _needs_fixture(f"{node.name}.{name}", where)
         if is_unittest:  # runs setUp and tearDown, and lets the failure through
             yield f"{node.name}({name!r}).debug()"
         elif "setup_method" in methods:
             yield f"case = {node.name}()\ncase.setup_method()\ncase.{name}()"
         else:
             yield f"{node.name}().{name}()"
+
+
+def _needs_fixture(name: str, where: str) -> UsageError:
+    return UsageError(
+        f"{where}: {name} takes arguments",
+        "fixtures of pytest are not known here",
+        hint="build what it needs inside of the function",
+        slug="bad-test",
+    )

@@ -33,12 +33,15 @@ def without_pytest(node: ast.stmt, imported: Collection[str], where: str) -> ast
     Raises:
         UsageError: it needs more of pytest.
     """
+    rewriting = _Rewriting(imported, where)
     if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
         marks, node.decorator_list = node.decorator_list, []
-        _Rewriting(imported, where).visit(node)
+        rewriting.visit(node)
         node.decorator_list = marks
+        for _, rows in filter(None, map(_parametrized, marks)):
+            rows[:] = [rewriting.visit(_values(row)) for row in rows]
         return node
-    rewritten = _Rewriting(imported, where).visit(node)
+    rewritten = rewriting.visit(node)
     assert isinstance(rewritten, ast.stmt)
     return rewritten
 
@@ -52,17 +55,32 @@ def parametrized_calls(node: ast.FunctionDef, where: str) -> tuple[list[str], li
     calls: list[str] = []
     others: list[ast.expr] = []
     for decorator in node.decorator_list:
-        match decorator:
-            case ast.Call(
-                function, [ast.Constant(str(parameters)), ast.List(rows) | ast.Tuple(rows)], []
-            ) if not calls and ast.unparse(function) == "pytest.mark.parametrize":
-                star = "*" if "," in parameters else ""
-                calls = [f"{node.name}({star}{ast.unparse(row)})" for row in rows]
-            case _ if ast.unparse(decorator).startswith("pytest."):
-                raise _beyond(decorator, where)
-            case _:
-                others.append(decorator)
+        if not calls and (found := _parametrized(decorator)) is not None:
+            parameters, rows = found
+            star = "*" if "," in parameters else ""
+            calls = [f"{node.name}({star}{ast.unparse(row)})" for row in rows]
+        elif ast.unparse(decorator).startswith("pytest."):
+            raise _beyond(decorator, where)
+        else:
+            others.append(decorator)
     return calls, others
+
+
+def _parametrized(decorator: ast.expr) -> tuple[str, list[ast.expr]] | None:
+    """Names and sets of values of a ``parametrize`` with a list of them; None where it is something else."""
+    match decorator:
+        case ast.Call(function, [ast.Constant(str(parameters)), ast.List(rows) | ast.Tuple(rows)], []):
+            if ast.unparse(function) == "pytest.mark.parametrize":
+                return parameters, rows
+    return None
+
+
+def _values(row: ast.expr) -> ast.expr:
+    """A set of values without the ``pytest.param`` around it, which may give it a name."""
+    match row:
+        case ast.Call(function, values, [] | [ast.keyword("id")]) if ast.unparse(function) == "pytest.param":
+            return values[0] if len(values) == 1 else ast.Tuple(values)
+    return row
 
 
 class _Rewriting(ast.NodeTransformer):

@@ -12,7 +12,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .syntax import bound_names, is_main_guard, names, outside_names, parse, unparse, without
+from .syntax import (
+    bound_names,
+    is_main_guard,
+    names,
+    outside_names,
+    parse,
+    requires_arguments,
+    unparse,
+    without,
+)
 
 RepairKind = Literal[
     "prose", "entry-point", "method", "main-guard", "input", "example", "unused-import", "missing-import"
@@ -94,8 +103,8 @@ def _methods(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
-            constructors = [method.args for method in methods if method.name == "__init__"]
-            if all(len(args.args) - len(args.defaults) <= 1 for args in constructors):
+            constructors = [method for method in methods if method.name == "__init__"]
+            if not any(requires_arguments(each, given=1) for each in constructors):
                 yield from ((node.name, method.name) for method in methods)
 
 

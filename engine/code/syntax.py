@@ -98,11 +98,11 @@ def unparse(body: Sequence[ast.stmt]) -> str:
     return ast.unparse(ast.fix_missing_locations(ast.Module(list(body), [])))
 
 
-def requires_arguments(function: ast.FunctionDef) -> bool:
-    """Whether a function cannot be called without arguments."""
-    given = function.args
-    by_place = len(given.posonlyargs) + len(given.args) > len(given.defaults)
-    return by_place or any(default is None for default in given.kw_defaults)
+def requires_arguments(function: ast.FunctionDef, given: int = 0) -> bool:
+    """Whether a function needs more arguments than the first ``given``: a method is given its object."""
+    parameters = function.args
+    by_place = len(parameters.posonlyargs) + len(parameters.args) - len(parameters.defaults)
+    return by_place > given or any(default is None for default in parameters.kw_defaults)
 
 
 def is_main_guard(node: ast.stmt) -> bool:

@@ -85,6 +85,18 @@ def test_raises_approx_and_parameters_need_no_pytest() -> None:
     assert all("pytest" not in test.text for test in tests)
 
 
+def test_values_in_pytest_param_are_plain_values() -> None:
+    rows = "[pytest.param(2, 4, id='two'), (3, 9)]"
+    pairs = (
+        f"import pytest\n@pytest.mark.parametrize('n, m', {rows})\ndef test_f(n, m):\n    assert f(n) == m"
+    )
+    single = (
+        "import pytest\n@pytest.mark.parametrize('n', [pytest.param(2)])\ndef test_f(n):\n    assert f(n)"
+    )
+    calls = [test.source.split("\n")[-1] for test in (*read_tests(pairs), *read_tests(single))]
+    assert calls == ["test_f(*(2, 4))", "test_f(*(3, 9))", "test_f(2)"]
+
+
 @pytest.mark.parametrize(
     ("source", "message", "fact"),
     [
@@ -95,6 +107,13 @@ def test_raises_approx_and_parameters_need_no_pytest() -> None:
         ("f(2)", "the test has no assert", "f(2)"),
         ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
         ("def test_f(*, tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
+        ("class TestF:\n    def test_a(self, tmp_path):\n        f(tmp_path)", "TestF.test_a", "fixtures"),
+        ("import pytest\n@pytest.mark.parametrize('m', [pytest.approx(2)])\n"
+         "def test_f(m):\n    assert f(1) == m", "more of pytest", "pytest"),
+        ("from pytest import approx\nimport pytest\n@pytest.mark.parametrize('m', [approx(2)])\n"
+         "def test_f(m):\n    assert f(1) == m", "more of pytest", "approx"),
+        ("import pytest\n@pytest.mark.parametrize('m', [pytest.param(2, marks=pytest.mark.skip)])\n"
+         "def test_f(m):\n    assert f(1) == m", "more of pytest", "pytest"),
         ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
         ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest", "pytest"),
         ("import pytest\nassert f(2) == pytest.approx([4])", "more of pytest", "approx([4])"),

@@ -80,6 +80,8 @@ def test_a_method_of_a_class_that_needs_arguments_is_left_alone() -> None:
         "class A:\n    def __init__(self, n):\n        self.n = n\n    def f(self):\n        return self.n"
     )
     assert expose_entry_point(source, "f") == (source, ())
+    by_keyword = source.replace("self, n", "self, *, n")
+    assert expose_entry_point(by_keyword, "f") == (by_keyword, ())
 
 
 @pytest.mark.parametrize(
