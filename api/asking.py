@@ -82,7 +82,9 @@ def search_problem(
     with ExitStack() as opened:
         if isinstance(model, str):
             branches = min(MAX_BRANCHES, settings.strategy.branches)
-            model = opened.enter_context(Session(SessionOptions(model, branches=branches)))
+            has_samples = hasattr(settings.strategy, "samples")
+            options = SessionOptions(model, branches=branches, samples_set_branches=has_samples)
+            model = opened.enter_context(Session(options))
         settings = settings.under(model.conditions(problem.kind)).in_mode(mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):
             if isinstance(event, SearchFailed):

@@ -21,8 +21,6 @@ _TIGHT = 0.9
 _BUFFER_SHARE = 0.1
 _BUFFER_MIN = 200 * 10**6
 
-_SMALLEST_CONTEXT = 512
-
 # A window is a multiple of this many tokens.
 _WINDOW_UNIT = 256
 
@@ -85,6 +83,21 @@ class ModelLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class Savings:
+    """What a session could do with less of.
+
+    Attributes:
+        thought: Tokens of its window that thoughts have added.
+        window: Tokens of the smallest window for a question, its thought and its answer.
+        samples: Whether fewer samples are fewer branches, as they are where one question is asked.
+    """
+
+    thought: int = 0
+    window: int = 512
+    samples: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryPlan:
     """Memory that a set of models will take.
 
@@ -133,7 +146,7 @@ def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_by
 
 
 def plan_memory(
-    load: SessionLoad, *, available: int | None = None, force: bool = False, thought: int = 0
+    load: SessionLoad, *, available: int | None = None, force: bool = False, savings: Savings = Savings()
 ) -> MemoryPlan:
     """Add up what a session needs.
 
@@ -141,7 +154,7 @@ def plan_memory(
         load: The models that will be in memory at the same time.
         available: Bytes that may be used; the machine is asked when None.
         force: Return the plan even if it does not fit.
-        thought: Tokens of the window that thoughts have added.
+        savings: What the advice may be, where it does not fit.
 
     Raises:
         MemoryOverflowError: It does not fit; the hint names a setting that does, if there is one.
@@ -149,7 +162,7 @@ def plan_memory(
     free = machine.free_memory_bytes() if available is None else available
     plan = _add_up(load, free)
     if plan.verdict == "too-big" and not force:
-        raise _overflow_error(plan, load, thought)
+        raise _overflow_error(plan, load, savings)
     return plan
 
 
@@ -173,7 +186,7 @@ def _buffer_bytes(size_bytes: int) -> int:
     return max(_BUFFER_MIN, int(size_bytes * _BUFFER_SHARE))
 
 
-def _overflow_error(plan: MemoryPlan, load: SessionLoad, thought: int) -> MemoryOverflowError:
+def _overflow_error(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> MemoryOverflowError:
     generator, *prm = load.models()
     who = "the two models need" if prm else "the model needs"
     limit = machine.memory_limit_bytes()
@@ -187,27 +200,27 @@ def _overflow_error(plan: MemoryPlan, load: SessionLoad, thought: int) -> Memory
     return MemoryOverflowError(
         f"{who} {gigabytes(plan.total_bytes)} GB, {gigabytes(plan.available_bytes)} GB are free{inside}",
         " + ".join(parts),
-        hint=_advice(plan, load, thought),
+        hint=_advice(plan, load, savings),
     )
 
 
-def _advice(plan: MemoryPlan, load: SessionLoad, thought: int) -> str:
+def _advice(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> str:
     """Leave out thoughts, halve the context, or the branches, until it fits; else a smaller model helps."""
     anyway = f"{setting('force', True)} tries anyway"
-    for change, changed in _smaller(load, thought):
+    for change, changed in _smaller(load, savings):
         smaller = _add_up(changed, plan.available_bytes)
         if smaller.verdict != "too-big":
             return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
     return f"a smaller model: {command('models', 'list')}; {anyway}"
 
 
-def _smaller(load: SessionLoad, thought: int) -> Iterator[tuple[str, SessionLoad]]:
+def _smaller(load: SessionLoad, savings: Savings) -> Iterator[tuple[str, SessionLoad]]:
     """Settings that take less memory, each with what it leaves to load."""
-    if thought:
-        yield setting("think", 0), replace(load, window=load.window - thought)
-    for window in _halvings(load.window, _SMALLEST_CONTEXT + thought, _WINDOW_UNIT):
+    if savings.thought:
+        yield setting("think", 0), replace(load, window=load.window - savings.thought)
+    for window in _halvings(load.window, savings.window, _WINDOW_UNIT):
         yield setting("ctx_size", window), replace(load, window=window)
-    for branches in _halvings(load.branches, 1):
+    for branches in _halvings(load.branches, 1) if savings.samples else ():
         yield setting("samples", branches), replace(load, branches=branches)
 
 

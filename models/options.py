@@ -122,6 +122,7 @@ class SessionOptions:
         offline: Never touch the network.
         force: Load even if memory looks too small.
         branches: Branches that run at once, 1 to 64.
+        samples_set_branches: Whether fewer samples would be fewer branches: advice where memory is short.
         purpose: What it is for; all but ``search`` decode every batch at the same width.
         unsandboxed: Run in a bare CPython, with limits alone, what monty cannot run of code tasks.
     """
@@ -138,6 +139,7 @@ class SessionOptions:
     offline: bool = False
     force: bool = False
     branches: int = 8
+    samples_set_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False
 

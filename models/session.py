@@ -32,7 +32,7 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .llama.thinking import thinking_notices
-from .memory import MemoryPlan, SessionLoad, plan_memory, prm_window
+from .memory import MemoryPlan, Savings, SessionLoad, plan_memory, prm_window
 from .options import Reporting, SessionOptions
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
@@ -46,6 +46,8 @@ from .window import Window, choose_window
 # The share of what the plan leaves free that the cache of prefixes of each of the two models may take.
 _CACHE_SHARE = 1 / 4
 _CACHE_MAX = 2 << 30
+# The share of what is free, where the plan leaves less: a load may be forced, or be in a GPU's memory.
+_CACHE_LEAST = 1 / 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,7 +271,8 @@ class Session:
         if prm is not None:
             judge = generator.info if prm.path == generator.path else prm.info
         load = SessionLoad(generator.info, window.tokens, self._options.branches, judge)
-        return plan_memory(load, force=self._options.force, thought=window.thought)
+        savings = Savings(window.thought, window.smallest, self._options.samples_set_branches)
+        return plan_memory(load, force=self._options.force, savings=savings)
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
@@ -313,4 +316,6 @@ def _make_executor(options: SessionOptions) -> ChainExecutor:
 
 
 def _cache_bytes(memory: MemoryPlan) -> int:
-    return min(_CACHE_MAX, int(_CACHE_SHARE * memory.spare_bytes))
+    """What the cache of prefixes of each of the two models may hold."""
+    least = _CACHE_LEAST * memory.available_bytes
+    return min(_CACHE_MAX, int(max(_CACHE_SHARE * memory.spare_bytes, least)))

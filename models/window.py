@@ -23,10 +23,12 @@ class Window:
     Attributes:
         tokens: Of the whole trajectory, prompt included.
         thought: Of them those that were added for a thought.
+        smallest: Tokens of the smallest window for a short question, the same thought and an answer.
     """
 
     tokens: int
-    thought: int = 0
+    thought: int
+    smallest: int
 
     def describe_growth(self, kv_bytes_per_token: int, sequences: int) -> str:
         """What a thought has added, and its memory; empty where it has added nothing."""
@@ -53,7 +55,8 @@ def choose_window(options: SessionOptions, file: ModelFile) -> Window:
     if thought and thought + _BESIDE_THOUGHT > wanted:
         raise _no_room(thought, wanted, allowed)
     tokens = round_window_up(wanted)
-    return Window(tokens, 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed)))
+    added = 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed))
+    return Window(tokens, added, smallest=thought + _BESIDE_THOUGHT)
 
 
 def _no_room(thought: int, window: int, allowed: int) -> UsageError:

@@ -146,7 +146,7 @@ def _memory(name: str) -> Finding:
     """Whether ``ask`` with its default context and samples fits into memory."""
     from adascale.models.files.gguf.info import read_info
     from adascale.models.files.library import locate
-    from adascale.models.memory import SessionLoad, plan_memory
+    from adascale.models.memory import Savings, SessionLoad, plan_memory
     from adascale.models.options import WINDOW
 
     limit = machine.memory_limit_bytes()
@@ -161,7 +161,7 @@ def _memory(name: str) -> Finding:
     if info is None:
         return Finding("memory", "ok", said)
     window = min(WINDOW, info.context_length or WINDOW)
-    plan = plan_memory(SessionLoad(info, window, Adaptive().branches))
+    plan = plan_memory(SessionLoad(info, window, Adaptive().branches), savings=Savings(samples=True))
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
         return Finding(

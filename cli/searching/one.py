@@ -84,7 +84,8 @@ def search_one(
         view: How it is shown and kept.
         settle: Gives the settings once the models are open.
     """
-    session = replace(options, branches=min(strategy.branches, MAX_BRANCHES))
+    branches = min(strategy.branches, MAX_BRANCHES)
+    session = replace(options, branches=branches, samples_set_branches=hasattr(strategy, "samples"))
 
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[Source]:

@@ -26,7 +26,7 @@ ENVIRONMENT = {
 
 _COMMAND = "from adascale.models.worker.server import main; main()"
 
-_LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')} or fewer {setting('samples')}"
+_LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')}"
 
 # Exit codes of a process that crashed by itself; SIGILL would mean a library built for another machine.
 if sys.platform == "win32":

@@ -10,7 +10,7 @@ from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.gguf.info import GGUFInfo
 from adascale.models.llama.runtime import round_window_up
-from adascale.models.memory import SessionLoad, plan_memory, usual_bytes
+from adascale.models.memory import Savings, SessionLoad, plan_memory, usual_bytes
 from adascale.models.options import WINDOW
 
 GB = 10**9
@@ -123,10 +123,16 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
 
 def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(SMALL, 600, 64), available=2 * GB)
+        plan_memory(SessionLoad(SMALL, 600, 64), available=2 * GB, savings=Savings(samples=True))
     assert "context 600 x 64: 1.1 GB" in raised.value.facts[0]
     assert raised.value.message.startswith("the model needs 2.4 GB")
     assert raised.value.hint.startswith("`samples=32` needs 1.9 GB")
+
+
+def test_samples_are_not_advised_where_they_do_not_set_the_branches() -> None:
+    with pytest.raises(MemoryOverflowError) as raised:
+        plan_memory(SessionLoad(SMALL, 600, 64), available=2 * GB)
+    assert raised.value.hint.startswith("a smaller model")
 
 
 def test_only_a_smaller_model_helps_when_the_weights_do_not_fit() -> None:

@@ -23,7 +23,7 @@ from adascale.models.files.gguf.header import GGUFHeader
 from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.memory import MemoryPlan, SessionLoad, plan_memory
+from adascale.models.memory import MemoryPlan, Savings, SessionLoad, plan_memory
 from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
 from adascale.models.session import OpenSession, Session
 from adascale.models.worker.messages import ModelsOpened
@@ -159,8 +159,8 @@ def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
     capacities: list[int] = []
     totals: list[int] = []
 
-    def plan(load: SessionLoad, *, force: bool, thought: int) -> MemoryPlan:
-        found = plan_memory(load, force=force, thought=thought)
+    def plan(load: SessionLoad, *, force: bool, savings: Savings) -> MemoryPlan:
+        found = plan_memory(load, force=force, savings=savings)
         totals.append(found.total_bytes)
         return found
 
@@ -176,6 +176,17 @@ def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
     assert len(capacities) == (2 if prm == "self" else 1)
     assert min(capacities) > 0
     assert totals[0] + sum(capacities) <= free
+
+
+def test_a_forced_load_keeps_some_prefixes(chain_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capacities: list[int] = []
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: 1_000_000)
+    monkeypatch.setattr(
+        models_session, "PrefixCache", lambda capacity: capacities.append(capacity) or PrefixCache(capacity)
+    )
+    with Session(SessionOptions(str(chain_gguf), branches=2, force=True)):
+        pass
+    assert min(capacities) > 0
 
 
 def no_model(ref: str, **_: object) -> ModelFile:

@@ -9,7 +9,7 @@ import tiny
 
 from adascale.engine.errors import MemoryOverflowError, UsageError
 from adascale.models.files.library import ModelFile, resolve
-from adascale.models.memory import SessionLoad, plan_memory
+from adascale.models.memory import Savings, SessionLoad, plan_memory
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions
 from adascale.models.window import Window, choose_window
 
@@ -23,14 +23,14 @@ def model(tmp_path: Path, context: int = 1 << 15, template: str = THINKS) -> Mod
 @pytest.mark.parametrize(
     ("think", "ctx_size", "context", "expected"),
     [
-        (0, None, 1 << 15, Window(WINDOW)),
-        (0, None, 1000, Window(1024)),
-        (0, 700, 1 << 15, Window(768)),
-        (1024, None, 1 << 15, Window(WINDOW + 1024, 1024)),
-        (300, None, 1 << 15, Window(WINDOW + 512, 512)),
-        (None, None, 1 << 15, Window(WINDOW + THINK_TOKENS, THINK_TOKENS)),
-        (1024, 4096, 1 << 15, Window(4096)),
-        (1024, None, WINDOW, Window(WINDOW)),
+        (0, None, 1 << 15, Window(WINDOW, 0, 512)),
+        (0, None, 1000, Window(1024, 0, 512)),
+        (0, 700, 1 << 15, Window(768, 0, 512)),
+        (1024, None, 1 << 15, Window(WINDOW + 1024, 1024, 1536)),
+        (300, None, 1 << 15, Window(WINDOW + 512, 512, 812)),
+        (None, None, 1 << 15, Window(WINDOW + THINK_TOKENS, THINK_TOKENS, THINK_TOKENS + 512)),
+        (1024, 4096, 1 << 15, Window(4096, 0, 1536)),
+        (1024, None, WINDOW, Window(WINDOW, 0, 1536)),
     ],
 )
 def test_a_window_grows_by_what_may_be_thought_unless_it_was_asked_for(
@@ -41,8 +41,8 @@ def test_a_window_grows_by_what_may_be_thought_unless_it_was_asked_for(
 
 
 def test_what_a_thought_costs_is_said(tmp_path: Path) -> None:
-    assert Window(2048).describe_growth(1000, 8) == ""
-    said = Window(3072, 1024).describe_growth(1000, 8)
+    assert Window(2048, 0, 512).describe_growth(1000, 8) == ""
+    said = Window(3072, 1024, 1536).describe_growth(1000, 8)
     assert said == "Context of 3,072 tokens: thoughts take 1,024 of them, 8 MB of memory"
 
 
@@ -75,5 +75,21 @@ def test_memory_that_thoughts_alone_do_not_fit_in_is_had_without_them(tmp_path: 
     load = SessionLoad(info, without + thought, 8)
     room = plan_memory(SessionLoad(info, without, 8), available=1 << 40).total_bytes
     with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(load, available=room, thought=thought)
+        plan_memory(load, available=room, savings=Savings(thought))
     assert caught.value.hint.startswith("`think=0` needs")
+
+
+def test_a_window_that_is_advised_has_room_for_the_thought(tmp_path: Path) -> None:
+    file = model(tmp_path, 1 << 15)
+    window = choose_window(SessionOptions(think=1024, ctx_size=4096), file)
+    room = plan_memory(SessionLoad(file.info, 2048, 8), available=1 << 40).total_bytes
+    with pytest.raises(MemoryOverflowError) as caught:
+        plan_memory(
+            SessionLoad(file.info, window.tokens, 8), available=room, savings=Savings(window=window.smallest)
+        )
+    assert caught.value.hint.startswith("`ctx_size=2048` needs")
+    with pytest.raises(MemoryOverflowError) as caught:
+        plan_memory(
+            SessionLoad(file.info, 2048, 8), available=room - 1, savings=Savings(window=window.smallest)
+        )
+    assert caught.value.hint.startswith("a smaller model")
