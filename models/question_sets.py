@@ -44,14 +44,16 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
 
 
 def _good_lines(source: Path) -> Iterator[Problem]:
-    for problem in read_problems(source):
-        if isinstance(problem, BadLine):
-            error = problem.error
-            hint = error.hint or "mend or remove the line"
-            raise UsageError(
-                f"{source.name}: {error.message}", *error.facts, hint=hint, slug=error.slug
-            ) from error
-        yield problem
+    try:
+        for problem in read_problems(source):
+            if isinstance(problem, BadLine):
+                raise problem.error
+            yield problem
+    except UsageError as error:
+        if error.slug == "unreadable":
+            raise
+        message, hint = f"{source.name}: {error.message}", error.hint or "mend or remove the line"
+        raise UsageError(message, *error.facts, hint=hint, slug=error.slug) from error
 
 
 def _judging_field(problem: Problem) -> str:

@@ -22,6 +22,7 @@ from adascale.engine.types import Problem
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """How questions are written; ``auto`` goes by the file's name, then line by line."""
 
+_FIELD = "question"
 _OWN = ("id", "answer")
 _SHOWN = 200
 """Characters of a line that cannot be read that are kept."""
@@ -45,7 +46,7 @@ class BadLine:
 
 
 def read_problems(
-    source: Path | BinaryIO, form: QuestionFormat = "auto", question_field: str = "question"
+    source: Path | BinaryIO, form: QuestionFormat = "auto", field: str | None = None
 ) -> Iterator[Problem | BadLine]:
     """Questions of a file or an open stream; a line that is none becomes a ``BadLine`` and ends nothing.
 
@@ -54,14 +55,19 @@ def read_problems(
     ``meta``. A question without an id is named by its text, so that it has the same id in any file; a second
     one like it gets ``-2``.
 
+    Args:
+        source: The questions.
+        form: How they are written; ``auto`` goes by the name of the file, else by each line.
+        field: The one with the question; None for ``question`` where no other can be chosen.
+
     Raises:
         UsageError: nothing can be read, or a CSV file has no header with such a field.
     """
     form = _form_of(source, form)
     with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
         lines = _decode(stream)
-        rows = _csv_rows(lines, question_field) if form == "csv" else _line_rows(lines, form, question_field)
-        yield from _make_problems(rows, question_field)
+        rows = _csv_rows(lines, field) if form == "csv" else _line_rows(lines, form, field or _FIELD)
+        yield from _make_problems(rows, field)
 
 
 def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
@@ -179,7 +185,7 @@ def _cells(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "FW" else 1
 
 
-def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
+def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
     """Rows below the header; a field in quotes may hold line ends.
 
     Raises:
@@ -199,11 +205,11 @@ def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
         header = next(reader, [])
     except csv.Error as exc:
         raise UsageError(f"line 1 is no CSV: {exc}", slug="bad-line") from exc
-    if question_field not in header:
+    if (field or _FIELD) not in header:
         raise UsageError(
-            f'the header has no field "{question_field}"',
+            f'the header has no field "{field or _FIELD}"',
             f"it has: {', '.join(header) or 'nothing'}",
-            hint=setting("field", header[0]) if header else "",
+            hint=_field_advice(field, header[0]) if header else "",
         )
     while True:
         first = reader.line_num + 1
@@ -225,25 +231,29 @@ def _csv_rows(lines: Iterable[_Line], question_field: str) -> Iterator[_Row]:
             yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
 
 
-def _make_problems(rows: Iterable[_Row], question_field: str) -> Iterator[Problem | BadLine]:
+def _field_advice(field: str | None, name: str) -> str:
+    """Where the question is, if that can be said."""
+    return setting("field", name) if field is not None else f'name the field with the question "{_FIELD}"'
+
+
+def _make_problems(rows: Iterable[_Row], field: str | None) -> Iterator[Problem | BadLine]:
     seen: dict[int, int] = {}
     for number, text, data in rows:
-        found = data if isinstance(data, UsageError) else _make_problem(number, data, question_field, seen)
+        found = data if isinstance(data, UsageError) else _make_problem(number, data, field, seen)
         yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
 
 
 def _make_problem(
-    number: int, data: Mapping[str, Any], question_field: str, seen: dict[int, int]
+    number: int, data: Mapping[str, Any], field: str | None, seen: dict[int, int]
 ) -> Problem | UsageError:
+    question_field = field or _FIELD
     question = data.get(question_field)
     if not isinstance(question, str) or not question.strip():
-        others = ", ".join(
-            name for name, value in data.items() if isinstance(value, str) and name not in _OWN
-        )
+        others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]
         return UsageError(
             f'line {number} has no text in its field "{question_field}"',
-            *([f"it has: {others}"] if others else []),
-            hint=f"{setting('field', 'NAME')} names the field with the question" if others else "",
+            *([f"it has: {', '.join(others)}"] if others else []),
+            hint=_field_advice(field, others[0]) if others else "",
             slug="bad-line",
         )
     given = data.get("id")

@@ -1,0 +1,32 @@
+"""Sets of questions for fits and evaluations: what of their files is refused, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adascale.engine.errors import UsageError
+from adascale.models.question_sets import read_known
+
+UNNAMED = 'name the field with the question "question"'
+BROKEN = "mend or remove the line"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message", "hint"),
+    [
+        ("q.jsonl", '{"text": "1+1?", "answer": "2"}', "line 1 has no text in its field", UNNAMED),
+        ("q.csv", "text,answer\n1+1?,2", 'the header has no field "question"', UNNAMED),
+        ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
+        ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    name: str, text: str, message: str, hint: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_known([tmp_path / name])
+    assert caught.value.message.startswith(f"{name}: {message}")
+    assert caught.value.hint == hint
