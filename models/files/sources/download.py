@@ -114,12 +114,15 @@ def _try_sources(
             return staged, source
         except ModelCorruptError as error:
             failures.append(error)
-            (area / cache.HUB_PART).unlink(missing_ok=True)  # nothing to go on with
+            if source == "hub":
+                (area / cache.HUB_PART).unlink(missing_ok=True)  # nothing to go on with
         except ModelError as error:
             failures.append(error)
-    # What came and was wrong tells more than that another source could not be reached.
+    # What came and was wrong tells more than that a source could not be reached, unless that one can go on.
     wrong = next((error for error in failures if isinstance(error, ModelCorruptError)), None)
-    raise wrong or combined_error(failures, _absence(remote.name))
+    if wrong is not None and not (area / cache.HUB_PART).exists():
+        raise wrong
+    raise combined_error(failures, _absence(remote.name))
 
 
 def _absence(name: str) -> str:

