@@ -219,8 +219,8 @@ def fit_model(
         base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
             step has no unfinished prefixes.
         models: ``[questions]``, the model that drew each, so that no base rate counts (``at_even_odds``);
-            None where that of the one model does. Several are held out one after the other; of one,
-            ``config.folds`` of its questions at random.
+            None where that of the one model does. Several that have such prefixes are held out one after
+            the other; of one, ``config.folds`` of its questions at random.
 
     Returns:
         The model, and ``[n, 3]`` estimates of each prefix by models that never saw its question.
@@ -228,10 +228,10 @@ def fit_model(
     if len(np.unique(data.question)) < 2:
         constant = RewardMap(np.zeros(1), np.full(1, base_rate), np.ones(1))
         return constant, constant.quantiles(data.evidence)
-    if models is None or len(np.unique(models)) < 2:
-        own = head.folds_of(data.question, config.folds, seed)
-    else:
-        own = models[data.question]
+    own = head.folds_of(data.question, config.folds, seed)
+    # A model that answers in one step has no unfinished prefixes: the stage may be of fewer models.
+    if models is not None and len(drawn_by := np.unique(models[data.question])) > 1:
+        own = np.searchsorted(drawn_by, models[data.question])
     if models is not None:
         data = data.at_even_odds(models)
     if method in _LOSSES:

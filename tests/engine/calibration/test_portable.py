@@ -10,6 +10,7 @@ from worlds import fitted, fitted_portable, problems, searched, training
 
 from adascale.engine.answers.lookahead import log_odds
 from adascale.engine.answers.votes import group_answers
+from adascale.engine.calibration import Method
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import FINISHED
 from adascale.engine.calibration.fitting import fit_calibration, measure
@@ -66,6 +67,17 @@ def test_one_model_alone_is_held_out_question_by_question() -> None:
     )
     assert (before[own, 1] == after[own, 1]).all()
     assert not (before[~own, 1] == after[~own, 1]).all()
+
+
+@pytest.mark.parametrize("method", ["beta", "isotonic"])
+def test_a_stage_of_one_of_several_models_is_held_out_question_by_question(method: Method) -> None:
+    """A model that answers in one step has no unfinished prefixes."""
+    both = join(PARTS[:2])
+    stage = both.stages["finished"]
+    assert both.models is not None
+    alone = stage.take(both.models[stage.question] == 1)
+    _, held_out = fit_model(alone, method, HeadConfig(components=0), 0, models=both.models)
+    assert np.isfinite(held_out).all()
 
 
 def test_the_base_rate_of_one_model_alone_does_not_count_either() -> None:
