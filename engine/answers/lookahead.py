@@ -59,7 +59,7 @@ class Support:
 
     Attributes:
         votes: Its trajectories, by mode.
-        odds: Mean over them of the ``log_odds`` of their estimates over those of the question in their mode.
+        odds: Mean over them of the ``log_odds`` of their estimates over those of ``Calibrator.reference``.
     """
 
     votes: Mapping[Mode, int]

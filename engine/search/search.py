@@ -173,15 +173,18 @@ class Search:
             )
         if growth.step is None:
             return False
-        ended = growth.step.finish != "step" or branch.draw.until == "step"
+        is_last = growth.step.finish != "step"
+        ended = is_last or branch.draw.until == "step"
         node = self._add_step(growth.branch, growth.step, ended=ended)
         if growth.step.thought == "cut" and _THOUGHT_CUT not in self._record.notices:
             self._emit(Warned(notice=_THOUGHT_CUT))
         if branch.draw.mode == "prose":
             self._unscored.append(node)
-        elif ended or not growth.step.is_thought:  # no calibration knows the thoughts before a program
+        elif is_last or not growth.step.is_thought:
             text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program
             self._programs.add(node, text, branch.draw.mode)
+        elif ended:  # no calibration knows the thoughts before a program
+            self._fresh.append(node)
         return ended
 
     def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:

@@ -60,11 +60,10 @@ class Cut:
 Command = Expand | Cut
 
 Plan = Generator[Sequence[Command], Sequence[NodeId], StopReason | None]
-"""Yields commands, is sent the nodes scored since: at least one while anything runs, else none.
+"""Yields commands, is sent the nodes scored since: none where a trajectory was cut, or where nothing runs.
 
 What it returns is why it stopped; None is ``exhausted``: everything it wanted was drawn. Branches that still
-run when it returns are stopped. A plan that is sent no node because nothing runs, and draws nothing, has
-ended as ``exhausted``, too.
+run when it returns are stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``, too.
 """
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 
@@ -24,7 +25,17 @@ from adascale.engine.search.events import (
 from adascale.engine.search.programs import NO_PROGRAM
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote, strategy_named
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import (
+    STRATEGIES,
+    Adaptive,
+    Expand,
+    Passing,
+    Plan,
+    Strategy,
+    Vote,
+    strategy_named,
+)
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
 
 PROBLEM = Problem("p", "What is 7 * 8?")
@@ -71,6 +82,29 @@ def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     assert (last.result.answer == "56") == (task is None)
     assert tree.usage() == last.usage
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
+
+
+@dataclass(frozen=True, slots=True)
+class ByStep(Strategy):
+    """A program after its thought, each drawn as a step of its own."""
+
+    name: ClassVar[str] = "by-step"
+    modes: tuple[Mode, ...] = ("program",)
+
+    @property
+    def at_most(self) -> int:
+        return 1
+
+    def plan(self, tree: Tree) -> Plan:
+        [first] = yield [Expand(ROOT, 1, mode="program")]
+        [second] = yield [Expand(first, 1, mode="program")]
+        yield [Expand(second, 1, mode="program")]
+        return None
+
+
+def test_a_thought_that_is_a_step_of_its_own_is_no_program() -> None:
+    tree = replay(search(ByStep()))
+    assert [node.execution is not None for node in tree if node.step is not None] == [False, False, True]
 
 
 @pytest.mark.parametrize("modes", [("prose",), ("program",), ("prose", "program")])
