@@ -3,7 +3,8 @@
 Usage: ``python -m bench.evidence.draw MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--programs 8]``
 
 Each question is appended the moment it is done; the same command goes on, on another machine too. Draws are
-those of ``adascale eval`` with the same questions and seed, and are kept for it.
+those of ``adascale eval`` with the same questions and seed, and are kept for it. ``--only`` names a file of
+ids, one a line: questions that were chosen beforehand (``bench/frozen``), drawn in that order.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,12 @@ def _fitted() -> set[str]:
     return {key for artefact in installed.read_installed().artefacts for key in artefact.card.questions}
 
 
+def listed(files: Sequence[Sequence[Problem]], ids: Path) -> list[Problem]:
+    """The questions of a list of ids, in its order."""
+    known = {problem.id: problem for file in files for problem in file}
+    return [known[id_] for id_ in ids.read_text(encoding="utf-8").split()]
+
+
 def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:
     return {
         "schema": recorded_draws.SCHEMA,
@@ -160,6 +167,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--programs", type=int, default=8)
     parser.add_argument("--questions", type=int)
+    parser.add_argument("--only", type=Path, help="file with the ids of the questions, one a line")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float, help="by default that of the calibration")
     parser.add_argument("--calibration", default="auto", help="that the estimates are made with")
@@ -169,7 +177,10 @@ def main() -> None:
     files = read_known(args.data)
     if args.unfitted:
         files = [[problem for problem in file if not fitted_on(problem)] for file in files]
-    problems = choose_questions(files, args.questions, args.seed)
+    if args.only is not None:
+        problems = listed(files, args.only)[: args.questions]
+    else:
+        problems = choose_questions(files, args.questions, args.seed)
     done = {r["id"] for r in recorded_draws.load(args.output)[1]} if args.output.exists() else set()
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(
