@@ -44,6 +44,11 @@ class BadLine:
     text: str
     error: UsageError
 
+    @property
+    def id(self) -> str:
+        """The id of its record."""
+        return line_id(self.number)
+
 
 def read_problems(
     source: Path | BinaryIO, form: QuestionFormat = "auto", field: str | None = None
@@ -272,12 +277,26 @@ def _make_problem(
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:
-    name = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
+    name = _text_id(question)
     copies = seen.get(id_digest(name), 0)
     if not copies:
         return name
     seen[id_digest(name)] = copies + 1
     return f"{name}-{copies + 1}"
+
+
+def _text_id(question: str) -> str:
+    return hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def is_text_id(id_: str, question: str) -> bool:
+    """Whether an id was made from the text of its question, which has none of its own."""
+    return id_.partition("-")[0] == _text_id(question)
+
+
+def line_id(number: object) -> str:
+    """The id of the record of a line that is no question."""
+    return f"line-{number}"
 
 
 def id_digest(id_: str) -> int:

@@ -57,12 +57,13 @@ def _search_here(question: str, options: AskOptions) -> tuple[Record, float]:
     from ..searching.models import settings_for
 
     search = options.search
+    strategy = search.make_strategy()
 
     def settle(worker: Worker) -> Settings:
-        settings = settings_for(search, options.view.terminal, worker)
+        settings = settings_for(strategy, search, options.view.terminal, worker)
         return settings.in_mode(search.mode, worker.open_models.modes)
 
-    return search_one(Problem("1", question), search.make_strategy(), options.session, options.view, settle)
+    return search_one(Problem("1", question), strategy, options.session, options.view, settle)
 
 
 def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -73,15 +73,20 @@ def batch(
         [source, *options.session.references()],
         f"-o {shlex.quote(_suggested_output(source))}",
     )
+    strategies: dict[Kind, Strategy] = {
+        "question": options.search.make_strategy(),
+        "task": options.search.make_code_strategy(),
+    }
     stream = stdin_stream() if source == "-" else Path(source)
     lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
     if options.dry_run:
-        _say_plan(lines, options)
+        _say_plan(lines, strategies, options)
         return
     traces = None if options.traces is None else TraceFolder.create(options.traces)
     counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
-        run = _Run(options, results, traces, source, counts, _view(counts, source, options))
+        view = _view(counts, source, options)
+        run = _Run(options, strategies, results, traces, source, counts, view)
         run.ask_all(lines)
     run.close()
 
@@ -92,6 +97,7 @@ class _Run:
 
     Attributes:
         options: As typed.
+        strategies: For each kind of problem.
         results: Where the records go.
         traces: Where the logs go, with --traces.
         source: File of the questions, or ``-``.
@@ -101,6 +107,7 @@ class _Run:
     """
 
     options: BatchOptions
+    strategies: Mapping[Kind, Strategy]
     results: Results
     traces: TraceFolder | None
     source: str
@@ -121,17 +128,17 @@ class _Run:
         else:
             raise UsageError(f"{self._source_name()} holds no question", slug="no-question")
         if self.options.limit is None and not self.counts.interrupted:
-            self.results.drop_failed()
+            self.counts.kept = len(self.results.failed)
 
     def _search(self, todo: Iterator[Problem]) -> None:
         """Open the models and search every question; those that a death of the worker cut off once more."""
         with ExitStack() as stack:
             view = stack.enter_context(self.opening)
             worker = stack.enter_context(self._open(view.status))
-            base = settings_for(self._search_with_seed(), self.options.terminal, worker)
-            settings = base.in_mode(self.options.search.mode, worker.open_models.modes)
-            passing = replace(base, strategy=self.options.search.make_code_strategy())
-            of_tasks = passing.under(worker.open_models.conditions["task"])
+            search, opened = self._search_with_seed(), worker.open_models
+            base = settings_for(self.strategies["question"], search, self.options.terminal, worker)
+            settings = base.in_mode(search.mode, opened.modes)
+            of_tasks = replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"])
             for notice in settings.warnings:
                 self._warn(notice)
             self.results.begin(run_conditions(run_record(settings, __version__)))
@@ -176,12 +183,9 @@ class _Run:
 
     def _unanswered(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """Questions without a record; a line that is none gets its record here."""
-        for line in lines:
-            self.counts.read += 1
-            if not _is_wanted(line, self.results, self.options):
-                self.counts.skipped += 1
-            elif isinstance(line, BadLine):
-                stub = Problem(_id_of(line), line.text, meta={"line": line.number})
+        for line in _wanted(lines, self.results, self.counts, self.options):
+            if isinstance(line, BadLine):
+                stub = Problem(line.id, line.text, meta={"line": line.number})
                 record = {**stub.meta, **error_record(stub, line.error, __version__)}
                 said = f"{self._source_name()} {line.error.message}"
                 self._write_failure(f"line {line.number}", said, record, line.error)
@@ -306,26 +310,26 @@ def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
 
 
-def _say_plan(lines: Iterator[Problem | BadLine], options: BatchOptions) -> None:
+def _say_plan(
+    lines: Iterator[Problem | BadLine], strategies: Mapping[Kind, Strategy], options: BatchOptions
+) -> None:
     """Read everything and say what a run would do."""
+    counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()
         asked: Counter[Kind] = Counter()
-        skipped = 0
-        for line in lines:
-            if not _is_wanted(line, results, options):
-                skipped += 1
-            elif isinstance(line, BadLine):
+        for line in _wanted(lines, results, counts, options):
+            if isinstance(line, BadLine):
                 bad[line.error.message] += 1
             else:
                 asked[line.kind] += 1
-    say(f"adascale: {asked.total():,} to ask, {skipped:,} there already, {bad.total():,} bad lines")
+    say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
     if asked["question"]:
-        say(f"adascale: {_limit_text(options.search.make_strategy(), 'solution')}")
+        say(f"adascale: {_limit_text(strategies['question'], 'solution')}")
     if asked["task"]:
-        say(f"adascale: {_limit_text(options.search.make_code_strategy(), 'program')}")
+        say(f"adascale: {_limit_text(strategies['task'], 'program')}")
     if bad:
         raise typer.Exit(PARTIAL)
 
@@ -342,16 +346,16 @@ def _carried_fields(problem: Problem) -> dict[str, Any]:
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 
-def _is_wanted(line: Problem | BadLine, results: Results, options: BatchOptions) -> bool:
-    """Whether a line is to be asked; a failed record of its number is its own, as it may have been mended."""
-    number = line.meta["line"] if isinstance(line, Problem) else line.number
-    return results.wants(_id_of(line), only_failed=options.only_failed, former_id=_line_id(number))
-
-
-def _id_of(line: Problem | BadLine) -> str:
-    return line.id if isinstance(line, Problem) else _line_id(line.number)
-
-
-def _line_id(number: object) -> str:
-    """The id of the record of a line that is no question."""
-    return f"line-{number}"
+def _wanted(
+    lines: Iterator[Problem | BadLine], results: Results, counts: BatchCounts, options: BatchOptions
+) -> Iterator[Problem | BadLine]:
+    """The lines that are to be asked; the others are counted."""
+    for line in lines:
+        counts.read += 1
+        match results.look_up(line):
+            case "done":
+                counts.skipped += 1
+            case "new" if options.only_failed:
+                counts.left_out += 1
+            case _:
+                yield line

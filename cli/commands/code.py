@@ -54,8 +54,10 @@ def code(
 
     from ..searching.models import settings_for
 
+    strategy = options.search.make_strategy()
+
     def settle(worker: Worker) -> Settings:
-        return settings_for(options.search, options.view.terminal, worker)
+        return settings_for(strategy, options.search, options.view.terminal, worker)
 
     question = question_text(task, _EXAMPLE)
     problem = Problem("1", question, task=task_of(question, list(_given_tests(options))))
@@ -63,7 +65,6 @@ def code(
         check_writable(options.output)
         read = [*options.session.references(), str(options.tests or "")]
         check_apart(options.output, read, hint="name another file for -o")
-    strategy = options.search.make_strategy()
     record, loaded = search_one(problem, strategy, options.session, options.view, settle)
     _finish(record, loaded, options)
 

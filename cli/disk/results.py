@@ -8,14 +8,15 @@ import os
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
-from adascale.models.questions import id_digest
+from adascale.engine.types import Problem
+from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import json_text, write_payload
@@ -33,6 +34,9 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x20
 _BEGIN = b'{"line": '
 """How every record of a batch begins: tells a torn first one from a file of something else."""
 
+Standing = Literal["done", "failed", "new"]
+"""What an output has of a question: its record, the record of a failure, or none."""
+
 _Writer = Callable[[Mapping[str, Any]], None]
 
 
@@ -43,7 +47,8 @@ class Results:
 
     Attributes:
         done: Digests of the ids of questions that have their record.
-        failed: Digests of the ids of failed or interrupted records that this run has not replaced yet.
+        failed: Digests of the ids of failed or interrupted records that no other record has replaced.
+        replaced: Digests of the ids of those that one has.
         conditions: ``run_conditions`` of the earlier records; None where there are none.
     """
 
@@ -54,19 +59,36 @@ class Results:
         self._lock = threading.Lock()
         self.done: set[int] = set()
         self.failed: set[int] = set()
+        self.replaced: set[int] = set()
         self.conditions: dict[str, Any] | None = None
+        self._failed_texts: dict[int, int] = {}  # by the digest of ``line_id``
 
-    def wants(self, id_: str, *, only_failed: bool, former_id: str) -> bool:
-        """Whether a question is to be asked.
+    def add_earlier(self, record: Mapping[str, Any]) -> None:
+        """Take the next record of an earlier run in."""
+        key = id_digest(str(record["id"]))
+        if record["status"] not in UNFINISHED:
+            self._replace(record)
+            self.done.add(key)
+        else:
+            self.failed.add(key)
+            if is_text_id(str(record["id"]), str(record.get("question"))):
+                self._failed_texts[id_digest(line_id(record.get("line")))] = key
+        self.conditions = self.conditions or run_conditions(record)
 
-        Args:
-            id_: Its id.
-            only_failed: Ask nothing that has no failed record.
-            former_id: The id of the record that its line had while it was no question.
+    def look_up(self, line: Problem | BadLine) -> Standing:
+        """What there is of a line.
+
+        A question is known by its id. It may be the mended form of one that has failed: of the line of its
+        number, which was no question, or which had no id either and another text.
         """
-        if id_digest(id_) in self.done:
-            return False
-        return not only_failed or not self.failed.isdisjoint(map(id_digest, (id_, former_id)))
+        key = id_digest(line.id)
+        if key in self.done:
+            return "done"
+        place = id_digest(line_id(line.number if isinstance(line, BadLine) else line.meta["line"]))
+        former = {key, place}
+        if isinstance(line, BadLine) or is_text_id(line.id, line.question):
+            former.add(self._failed_texts.get(place, key))
+        return "new" if self.failed.isdisjoint(former) else "failed"
 
     def begin(self, now: Mapping[str, Any] | None = None) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.
@@ -100,11 +122,16 @@ class Results:
 
     def _write(self, writer: _Writer, record: Mapping[str, Any]) -> None:
         writer(record)
-        self.failed.discard(id_digest(str(record["id"])))
+        self._replace(record)
 
-    def drop_failed(self) -> None:
-        """Every question has been asked: the failed records of earlier runs go, whatever they are of."""
-        self.failed.clear()
+    def _replace(self, record: Mapping[str, Any]) -> None:
+        """A record replaces the failed ones of its question, and of its line where that was no question.
+
+        Not that of another text on its line: it may be of another file.
+        """
+        replaced = self.failed & {id_digest(str(record["id"])), id_digest(line_id(record.get("line")))}
+        self.failed -= replaced
+        self.replaced |= replaced
 
 
 @contextmanager
@@ -132,8 +159,7 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
 
         def start(results: Results) -> _Writer:
             _repair(path, whole)
-            if results.failed:
-                stack.callback(_drop_replaced, path, whole, results)
+            stack.callback(_drop_replaced, path, whole, results.replaced)
             out = stack.enter_context(_open_to_append(path))
             return lambda record: _append_line(out, path, record)
 
@@ -257,9 +283,7 @@ def _read_records(path: Path, results: Results) -> int:
                         hint="another --output, or --overwrite to replace it",
                         slug="not-results",
                     )
-                failed = record["status"] in UNFINISHED
-                (results.failed if failed else results.done).add(id_digest(str(record["id"])))
-                results.conditions = results.conditions or run_conditions(record)
+                results.add_earlier(record)
                 whole += len(line)
     except OSError as exc:
         raise unwritable(path, exc) from exc
@@ -290,25 +314,26 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if is_ours else None
 
 
-def _drop_replaced(path: Path, earlier: int, results: Results) -> None:
+def _drop_replaced(path: Path, earlier: int, replaced: Set[int]) -> None:
     """Drop the failed records that have been replaced from the first bytes of a file, in one rename.
 
     Args:
         path: The file.
         earlier: Bytes of the records of earlier runs.
-        results: What is done, and what has failed and not been replaced.
+        replaced: Digests of their ids.
 
     Raises:
         DiskFullError, UsageError: it could not be written; the file is as it was.
     """
+    if not replaced:
+        return
     try:
-        with path.open("rb") as old, atomic_write(path) as new:
+        # The old file is closed before the rename: Windows replaces none that is open.
+        with atomic_write(path) as new, path.open("rb") as old:
             while old.tell() < earlier:
                 line = old.readline()
                 record = json.loads(line)
-                key = id_digest(str(record["id"]))
-                is_open = key in results.failed and key not in results.done
-                if is_open or record["status"] not in UNFINISHED:
+                if record["status"] not in UNFINISHED or id_digest(str(record["id"])) not in replaced:
                     new.write(line)
             shutil.copyfileobj(old, new)
     except OSError as exc:

@@ -22,6 +22,8 @@ class BatchCounts:
     Attributes:
         read: Lines that were read.
         skipped: Lines that had a record already.
+        left_out: Lines that --only-failed leaves out: they have no record, not even of a failure.
+        kept: Failed records of earlier runs that stay after a whole one: they are of other questions.
         done: Questions that were searched to an end.
         abstained: Questions that were done without an answer that is sure enough.
         graded: Questions that were done and whose right answer is known.
@@ -35,6 +37,8 @@ class BatchCounts:
 
     read: int = 0
     skipped: int = 0
+    left_out: int = 0
+    kept: int = 0
     done: int = 0
     abstained: int = 0
     graded: int = 0
@@ -54,7 +58,7 @@ class BatchCounts:
     @property
     def settled(self) -> int:
         """Questions and lines that need nothing more in this run."""
-        return self.done + self.failed + self.skipped
+        return self.done + self.failed + self.skipped + self.left_out
 
     def add_record(self, record: Mapping[str, Any]) -> None:
         """Count a search that came to its end, by its record (``adascale.answer/1``)."""
@@ -87,14 +91,20 @@ class BatchCounts:
             facts.append(f"{self.tokens / self.done:,.0f} tokens a question")
         return facts
 
+    def not_asked(self) -> str:
+        """``3 there already``, and what --only-failed leaves out."""
+        left_out = f", {self.left_out:,} left out by --only-failed" if self.left_out else ""
+        return f"{self.skipped:,} there already{left_out}"
+
     def summary(self) -> Iterator[str]:
-        """Up to three lines for the end of the run."""
-        already = f", {self.skipped:,} there already" if self.skipped else ""
-        yield self.headline() + already
+        """Up to four lines for the end of the run."""
+        yield self.headline() + (f", {self.not_asked()}" if self.skipped or self.left_out else "")
         if self.abstained:
             yield f"{self.abstained:,} of them without an answer that is sure enough"
         if self.fixed_tokens > self.tokens:
             yield f"{self.tokens:,} tokens; a fixed width would have cost about {self.fixed_tokens:,}"
+        if self.kept:
+            yield f"failed records of questions that are not among these, which stay: {self.kept:,}"
 
     def error(self, hint: str) -> PartialError | None:
         """What failed, with a ``hint`` how to go on; None where nothing did."""
@@ -107,5 +117,5 @@ class BatchCounts:
             facts.append(f"{slug}: {', '.join(names)}{more}")
         answered = self.done + self.skipped
         return PartialError(
-            f"{answered:,} of {answered + self.failed:,} are done, {self.failed:,} failed", *facts, hint=hint
+            f"{answered:,} of {self.settled:,} are done, {self.failed:,} failed", *facts, hint=hint
         )

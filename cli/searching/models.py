@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Strategy
 from adascale.models.options import Reporting, SessionOptions
 
 from ..options.groups import CodeSearchOptions, SearchOptions, TerminalOptions
@@ -124,13 +125,22 @@ def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]
 
 
 def settings_for(
-    search: SearchOptions | CodeSearchOptions, terminal: TerminalOptions, worker: Worker | Cluster
+    strategy: Strategy,
+    search: SearchOptions | CodeSearchOptions,
+    terminal: TerminalOptions,
+    worker: Worker | Cluster,
 ) -> Settings:
-    """What the driver needs to know of a run; a seed is drawn if none was given."""
+    """What the driver needs to know of a run; a seed is drawn if none was given.
+
+    Args:
+        strategy: Made of ``search`` before the models were opened, so that a mistake in it costs no download.
+        search: Its budget and seed.
+        terminal: Whether the seed is said.
+        worker: The open models.
+    """
     seed = secrets.randbits(31) if search.seed is None else search.seed
     if terminal.verbose:
         say(f"seed {seed}")
-    strategy = search.make_strategy()
     return Settings(strategy, search.budget, seed).under(worker.open_models.conditions[strategy.kind])
 
 

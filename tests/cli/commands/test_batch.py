@@ -16,9 +16,12 @@ from typing import Any
 import psutil
 import pytest
 import tiny
+from commands import invoked
 from home import Home
 
+from adascale.cli.app import app
 from adascale.cli.report.answer import FIELDS
+from adascale.engine.errors import UsageError
 
 LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))
 
@@ -123,9 +126,9 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     failed = {r["id"]: r["error"]["code"] for r in done.records if r["status"] == "error"}
     assert failed == {"long": "context-overflow", "line-8": "bad-line"}
     assert "bad-line: line " in done.stderr
-    mended = f"{LINES}\n" + json.dumps({"id": "long", "question": "What is 1 + 2?"})
-    done = batch(mended, "--only-failed")
-    assert (done.returncode, ids(done)) == (0, [*"012345", "long"]), done.stderr
+    mended = [json.dumps({"id": id_, "question": "What is 1 + 2?"}) for id_ in ("long", "eighth")]
+    done = batch("\n".join([LINES, *mended]), "--only-failed")
+    assert (done.returncode, ids(done)) == (0, [*"012345", "eighth", "long"]), done.stderr
 
 
 def test_only_failed_asks_a_line_that_was_mended_and_nothing_that_is_new(batch: Any) -> None:
@@ -133,9 +136,59 @@ def test_only_failed_asks_a_line_that_was_mended_and_nothing_that_is_new(batch: 
     assert (first.returncode, ids(first)) == (6, ["0", "1", "line-1"])
     mended = json.dumps({"id": "mended", "question": "What is 1 + 2?"})
     plan = batch(f"{mended}\n{LINES}", "--only-failed", "--dry-run")
-    assert "1 to ask, 6 there already, 0 bad lines" in plan.stderr
+    assert "1 to ask, 2 there already, 4 left out by --only-failed, 0 bad lines" in plan.stderr
     done = batch(f"{mended}\n{LINES}", "--only-failed")
     assert (done.returncode, ids(done)) == (0, ["0", "1", "mended"]), done.stderr
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """An output with an answer and with a failure, of questions without ids."""
+    rows = [(1, "Done?", "answered"), (2, "Too long?", "error")]
+    out = tmp_path / "out.jsonl"
+    records = [
+        {
+            "line": line,
+            "schema": "adascale.answer/1",
+            "id": hashlib.sha256(text.encode()).hexdigest()[:12],
+            "question": text,
+            "status": status,
+        }
+        for line, text, status in rows
+    ]
+    out.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return out
+
+
+@pytest.mark.parametrize("option", [[], ["--only-failed"]])
+def test_the_questions_of_another_file_forget_no_failure(
+    earlier: Path, tmp_path: Path, option: list[str]
+) -> None:
+    before = earlier.read_bytes()
+    (tmp_path / "other.txt").write_text("Done?\n")
+    _, said = invoked(app, "batch", str(tmp_path / "other.txt"), "-o", str(earlier), *option)
+    assert earlier.read_bytes() == before
+    assert "0 done, 1 there already\n" in said
+    assert "failed records of questions that are not among these, which stay: 1\n" in said
+
+
+def test_a_mended_text_without_an_id_is_asked_with_what_failed(earlier: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("Done?\nShort?\nNever asked?\n")
+    _, said = invoked(app, "batch", str(tmp_path / "q.txt"), "-o", str(earlier), "--only-failed", "--dry-run")
+    assert "1 to ask, 1 there already, 1 left out by --only-failed, 0 bad lines" in said
+
+
+@pytest.mark.parametrize(
+    "options", [["--strategy", "passing"], ["--adapt", "km"], ["--adapt", "km", "--dry-run"]]
+)
+def test_what_no_strategy_can_be_is_refused_before_models_are_opened(
+    tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "tasks.jsonl").write_text(
+        json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
+    )
+    with pytest.raises(UsageError, match=r"passing draws programs|is no rule of"):
+        invoked(app, "batch", str(tmp_path / "tasks.jsonl"), "-g", "no/such.gguf", *options)
 
 
 def test_what_failed_behind_the_limit_is_still_known(batch: Any) -> None:

@@ -9,11 +9,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from adascale.cli.disk.results import Results, open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
-from adascale.models.questions import id_digest
+from adascale.engine.types import Problem
+from adascale.models.questions import BadLine, id_digest, read_problems
 
 
 def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:
@@ -76,22 +78,50 @@ def test_a_missing_line_end_is_added(path: Path) -> None:
 FAILED = (record("a"), record("b", "error"), record("c", "interrupted"), record("d", "no_answer"))
 
 
-def wanted(results: Results, *, only_failed: bool = False) -> list[str]:
-    return [id_ for id_ in "abcde" if results.wants(id_, only_failed=only_failed, former_id="line-1")]
+def named(id_: str, line: int = 1) -> Problem:
+    return Problem(id_, "?", meta={"line": line})
 
 
-def test_what_failed_is_asked_again_and_only_that_on_demand(path: Path) -> None:
+def unnamed(text: str, line: int) -> Problem:
+    [found] = read_problems(io.BytesIO(b"\n" * (line - 1) + text.encode()))
+    assert isinstance(found, Problem)
+    return found
+
+
+def standings(results: Results) -> list[str]:
+    return [results.look_up(named(id_)) for id_ in "abcde"]
+
+
+def test_what_failed_is_told_from_what_is_done_and_what_is_new(path: Path) -> None:
     write(path, *FAILED)
     with open_results(str(path)) as results:
-        assert wanted(results) == ["b", "c", "e"]
-        assert wanted(results, only_failed=True) == ["b", "c"]
+        assert standings(results) == ["done", "failed", "failed", "done", "new"]
 
 
-def test_a_line_that_is_mended_has_failed_before(path: Path) -> None:
-    write(path, record("line-7", "error"))
+def test_a_line_that_is_mended_has_failed_before_and_replaces_the_record(path: Path) -> None:
+    write(path, record("line-7", "error", line=7))
     with open_results(str(path)) as results:
-        assert results.wants("x", only_failed=True, former_id="line-7")
-        assert not results.wants("x", only_failed=True, former_id="line-8")
+        assert results.look_up(named("x", 7)) == "failed"
+        assert results.look_up(named("x", 8)) == "new"
+        results.begin()
+        results.write(record("x", line=7))
+    assert ids(path) == ["x"]
+
+
+def test_a_changed_text_on_the_line_of_a_failure_has_failed_before_and_replaces_no_record(path: Path) -> None:
+    long, short = unnamed("long", 2), unnamed("short", 2)
+    write(path, record(long.id, "error", line=2, question=long.question))
+    with open_results(str(path)) as results:
+        assert results.look_up(short) == "failed"
+        assert results.look_up(BadLine(2, "", UsageError("no question"))) == "failed"
+        assert results.look_up(unnamed("short", 3)) == "new"
+        assert results.look_up(named("x", 2)) == "new"
+        results.begin()
+        results.write(record(short.id, line=2, question=short.question))  # it may be of another file
+    assert ids(path) == [long.id, short.id]
+    with open_results(str(path)) as results:
+        assert results.look_up(short) == "done"
+        assert results.look_up(long) == "failed"
 
 
 @pytest.mark.parametrize("status", ["answered", "error"])
@@ -103,7 +133,8 @@ def test_a_failed_record_stays_until_its_question_has_a_new_one(path: Path, stat
         assert ids(path) == ["a", "b", "c", "d", "b"]
     assert ids(path) == ["a", "c", "d", "b"]
     with open_results(str(path)) as results:
-        assert wanted(results, only_failed=True) == (["c"] if status == "answered" else ["b", "c"])
+        asked = "done" if status == "answered" else "failed"
+        assert standings(results) == ["done", asked, "failed", "done", "new"]
 
 
 def test_what_a_killed_run_has_answered_is_not_asked_again_and_has_one_record_in_the_end(path: Path) -> None:
@@ -111,18 +142,24 @@ def test_what_a_killed_run_has_answered_is_not_asked_again_and_has_one_record_in
     with path.open("a") as file:  # as a run writes that is killed
         file.write(json.dumps(record("b")) + "\n")
     with open_results(str(path)) as results:
-        assert wanted(results, only_failed=True) == ["c"]
+        assert standings(results) == ["done", "done", "failed", "done", "new"]
         results.begin()
     assert ids(path) == ["a", "c", "d", "b"]
 
 
-def test_where_all_was_asked_no_failed_record_of_before_is_left(path: Path) -> None:
+def test_the_file_is_closed_before_it_is_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_files: list[str] = []
+    replace = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        open_files.extend(file.path for file in psutil.Process().open_files())
+        return replace(self, target)
+
     write(path, *FAILED)
-    with open_results(str(path)) as results:
-        results.begin()
-        results.write(record("b", "error"))
-        results.drop_failed()
-    assert ids(path) == ["a", "d", "b"]
+    monkeypatch.setattr(Path, "replace", watched)
+    write(path, record("b"))
+    assert ids(path) == ["a", "c", "d", "b"]
+    assert str(path) not in open_files
 
 
 def test_stdout_has_every_letter_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,17 @@
+"""What has become of the questions of a batch, in words."""
+
+from __future__ import annotations
+
+from adascale.cli.report.batch_counts import BatchCounts
+
+
+def test_what_was_left_out_is_neither_done_nor_there() -> None:
+    counts = BatchCounts(read=6, skipped=1, left_out=2, done=2, tokens=20)
+    assert (
+        next(counts.summary()) == "2 done, 10 tokens a question, 1 there already, 2 left out by --only-failed"
+    )
+    counts.add_failure("bad-line", "line 6")
+    error = counts.error("mend it")
+    assert error is not None
+    assert error.message == "3 of 6 are done, 1 failed"
+    assert counts.settled == 6
