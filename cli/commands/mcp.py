@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adascale.engine.errors import AdascaleError, UsageError
+import typer
 
-from ..options.flatten import with_options
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.models.options import SessionOptions
+
+from ..options.flatten import typed_words, with_options
 from ..options.groups import McpOptions
 from ..searching.models import open_worker, say_status
 from ..terminal.console import show_error, write_json
@@ -25,7 +29,7 @@ _MAX_QUEUE = 64
 
 
 @with_options(McpOptions)
-def mcp(*, options: McpOptions) -> None:
+def mcp(*, context: typer.Context, options: McpOptions) -> None:
     """Offer solve, code and check to an agent, by the Model Context Protocol on stdio.
 
     adascale mcp --print-config
@@ -35,7 +39,8 @@ def mcp(*, options: McpOptions) -> None:
     the same tools at /mcp.
     """
     if options.print_config:
-        write_json(client_config(sys.argv))
+        words = typed_words(context, {"print_config": False, **_files(options.session)})
+        write_json(_client_config(["mcp", *words]))
         return
     if sys.stdin.isatty():
         raise UsageError(
@@ -68,24 +73,27 @@ def mcp(*, options: McpOptions) -> None:
         asyncio.run(serve_stdio(Searches(hub, options.budget)))
 
 
-def client_config(argv: Sequence[str]) -> dict[str, Any]:
-    """What clients have in their settings under ``mcpServers``, with the options of this call.
-
-    Clients start a server in any folder: the program is the one that runs, and files have absolute paths.
-
-    Args:
-        argv: The program, ``mcp``, and its options.
-    """
-    program = Path(argv[0])
+def _client_config(args: Sequence[str]) -> dict[str, Any]:
+    """What clients have in their settings under ``mcpServers``, to start the program that runs."""
+    program = Path(sys.argv[0])
     is_script = program.name == "adascale" and program.is_file()
     start = [str(program.absolute())] if is_script else [sys.executable, "-m", "adascale"]
-    options = [_absolute(word) for word in argv[2:] if word != "--print-config"]
-    words = [*start, argv[1], *options]
-    return {"mcpServers": {"adascale": {"command": words[0], "args": words[1:]}}}
+    command, *words = [*start, *args]
+    return {"mcpServers": {"adascale": {"command": command, "args": words}}}
 
 
-def _absolute(word: str) -> str:
-    """A file's name, also behind ``--flag=``, as its absolute path; any other word as it is."""
-    flag = word[: word.find("=") + 1] if word.startswith("--") else ""
-    path = Path(word.removeprefix(flag))
-    return f"{flag}{path.absolute()}" if path.is_file() else word
+def _files(options: SessionOptions) -> dict[str, str]:
+    """The options that may name files, with absolute paths: clients start a server in any folder."""
+    from adascale.models.prm.formats import split_reference
+
+    form, prm = split_reference(options.prm)
+    return {
+        "generator": _absolute(options.generator),
+        "prm": _absolute(prm) if form is None else f"{form}={_absolute(prm)}",
+        "calibration": _absolute(options.calibration),
+    }
+
+
+def _absolute(reference: str) -> str:
+    """The absolute path of a file; any other reference as it is."""
+    return str(Path(reference).absolute()) if os.path.isfile(reference) else reference

@@ -163,6 +163,24 @@ def _panel(parameter: inspect.Parameter) -> int:
     return PANELS.index(info.rich_help_panel)
 
 
+def typed_words(context: typer.Context, values: Mapping[str, Any]) -> Iterator[str]:
+    """The options that were typed, as words that mean the same.
+
+    Args:
+        context: Of the command; each of its options is one value, a count, or a flag without a counterpart.
+        values: What the options have in the words, by parameter; the others have what was typed.
+    """
+    typed = {flag for flag, source in flag_sources(context).items() if source == "COMMANDLINE"}
+    for option in context.command.params:
+        if not isinstance(option, TyperOption) or (flag := option.opts[0]) not in typed:
+            continue
+        value = {**context.params, **values}[str(option.name)]
+        if option.count or option.is_flag:
+            yield from [flag] * value
+        else:
+            yield from (flag, "auto" if value is None else str(value))  # no other word is read as None
+
+
 def flag_sources(context: typer.Context) -> dict[str, str]:
     """Where the value of each flag comes from, by its long name.
 

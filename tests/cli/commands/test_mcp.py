@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 import tiny
+from commands import invoked
 from home import Home
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from adascale.cli.commands.mcp import client_config
+from adascale.cli.app import app
 
 
 @pytest.fixture
@@ -99,25 +100,55 @@ def test_a_model_that_cannot_be_opened_is_told_on_stderr_and_to_the_agent(tmp_pa
 def test_the_printed_configuration_starts_it_with_the_same_options(home: Home) -> None:
     done = home.run("mcp", "-g", str(home.model), "--print-config")
     entry = json.loads(done.stdout)["mcpServers"]["adascale"]
-    assert entry["args"][-3:] == ["mcp", "-g", str(home.model)]
+    assert entry["args"][-3:] == ["mcp", "--generator", str(home.model)]
     helped = subprocess.run(
         [entry["command"], *entry["args"], "--help"], env=home.env, capture_output=True, text=True
     )
     assert "Model Context Protocol" in helped.stdout
 
 
-def test_the_printed_configuration_holds_in_every_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("adascale", "blob", "mine.safetensors", "mcp"):
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a call of the installed program, with a model that is a link."""
+    for name in ("adascale", "blob", "mine.safetensors", "mcp", "512"):
         (tmp_path / name).touch()
     (tmp_path / "model.gguf").symlink_to("blob")
     monkeypatch.chdir(tmp_path)
-    typed = ["adascale", "mcp", "-g", "model.gguf", "--calibration=mine.safetensors", "-t", "2"]
-    entry = client_config([*typed, "--print-config"])["mcpServers"]["adascale"]
-    assert entry["command"] == str(tmp_path / "adascale")
-    files = ["-g", f"{tmp_path}/model.gguf", f"--calibration={tmp_path}/mine.safetensors"]
-    assert entry["args"] == ["mcp", *files, "-t", "2"]
+    monkeypatch.setattr(sys, "argv", ["adascale"])
+    monkeypatch.setenv("ADASCALE_CONFIG", str(tmp_path / "none.toml"))
+    return tmp_path
+
+
+def printed(*options: str) -> list[str]:
+    """Program and words of the configuration for a call with these options."""
+    entry = json.loads(invoked(app, "mcp", *options, "--print-config")[0])["mcpServers"]["adascale"]
+    return [entry["command"], *entry["args"]]
+
+
+@pytest.mark.parametrize(
+    ("typed", "flag", "value"),
+    [
+        (["-gmodel.gguf"], "--generator", "{}/model.gguf"),
+        (["--generator=qwen2.5-coder-0.5b"], "--generator", "qwen2.5-coder-0.5b"),
+        (["--prm", "model.gguf"], "--prm", "{}/model.gguf"),
+        (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
+        (["--prm", "judge=self"], "--prm", "judge=self"),
+        (["--calibration=mine.safetensors"], "--calibration", "{}/mine.safetensors"),
+    ],
+)
+def test_files_of_the_printed_configuration_have_absolute_paths(
+    folder: Path, typed: list[str], flag: str, value: str
+) -> None:
+    assert printed(*typed) == [str(folder / "adascale"), "mcp", flag, value.format(folder)]
+
+
+def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADASCALE_PARALLEL", "3")  # the client has its own
+    prompt = "- You are a careful mathematician. " * 10
+    options = ["--system", prompt, "--think", "auto", "--ctx-size", "512", "--yes", "--verbose", "--verbose"]
+    again = printed(*options)[1:]
+    assert again == ["mcp", *options]
+    assert printed("-vv", "-c512", "--system", prompt, "-y", "--think=auto")[1:] == again
 
 
 def test_without_the_extra_its_name_is_said(home: Home) -> None:
