@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from adascale.engine.errors import CalibrationError
 from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Kind, Notice, Problem
+from adascale.models.options import SessionOptions
 from adascale.models.question_sets import kind_of
 
 from ..disk.files import check_apart, check_writable, unwritable
@@ -35,12 +37,6 @@ _NO_SKILL = Notice(
     "no-skill",
     "these estimates are no better than the base rate",
     hint="fit on more questions, or on some that the model answers more often",
-)
-
-_UNLABELLED = Notice(
-    "unlabelled",
-    "these figures are against what solutions agree on, not against right answers",
-    hint="adascale calibrate check --data questions.jsonl, where some answers are known",
 )
 
 app = typer.Typer(
@@ -90,7 +86,7 @@ def fit(*, options: FitOptions) -> None:
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
     if run.terminal.quiet < 2 and unlabelled:
-        show_warning(_UNLABELLED)
+        show_warning(_agreement_notice(run.session))
     if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
     described = to_plain(describe(artefact))
@@ -120,11 +116,7 @@ def check(*, options: CheckOptions) -> None:
     with open_session(run.session, run.terminal) as session:
         artefact = session.prompts.calibrations.get(kind)
         if artefact is None and run.session.calibration != "none":
-            raise CalibrationError(
-                f"there is no calibration for {session.files.pair_name}",
-                slug="no-calibration",
-                hint="adascale calibrate fit --data questions.jsonl",
-            )
+            raise _no_calibration(session, kind)
         warnings = list(session.conditions(kind).warnings)
         if artefact is not None:
             warnings += overlap(artefact.card, problems)
@@ -178,6 +170,38 @@ def _plan(run: CalibrationOptions, kind: Kind) -> DrawPlan | CodePlan:
     if kind == "task":
         return CodePlan(run.programs, run.seed)
     return DrawPlan(run.samples, run.rollouts, run.seed, run.programs)
+
+
+def _no_calibration(session: OpenSession, kind: Kind) -> CalibrationError:
+    """The error of a check without a calibration: the named one is for the other kind, or there is none."""
+    from adascale.models.calibration.installed import wrong_kind
+
+    named = session.files.calibration
+    if named is not None:
+        notice = wrong_kind(named.card, kind)
+        return CalibrationError(notice.message, hint=notice.hint, slug=notice.code)
+    return CalibrationError(
+        f"there is no calibration for {session.files.pair_name}",
+        slug="no-calibration",
+        hint=f"{_with_models('fit', session.options)} --data {kind}s.jsonl",
+    )
+
+
+def _agreement_notice(options: SessionOptions) -> Notice:
+    check = _with_models("check", options)
+    return Notice(
+        "unlabelled",
+        "these figures are against what solutions agree on, not against right answers",
+        hint=f"{check} --data questions.jsonl, where some answers are known",
+    )
+
+
+def _with_models(command: str, options: SessionOptions) -> str:
+    """A command of ``calibrate`` for the same models, as it is typed."""
+    usual = SessionOptions()
+    generator = ["-g", options.generator] if options.generator != usual.generator else []
+    prm = ["--prm", options.prm] if options.prm != usual.prm else []
+    return shlex.join(["adascale", "calibrate", command, *generator, *prm])
 
 
 def _names(files: Sequence[Path]) -> list[str]:

@@ -82,7 +82,7 @@ def pull(
 
 
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the list, or files.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from the list, or files.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")],
 ) -> None:
     """Lay calibrations out in a folder for the Hugging Face Hub, with a card that says what they are.
@@ -90,18 +90,19 @@ def export(
     adascale calibrate export my-model+probe -o my-calibrations
     hf upload someone/calibrations my-calibrations
 
-    The folder has the files and a README.md. They hold numbers, names of question files and digests of
-    questions; no question, answer or solution.
+    The folder has the files and a README.md, in which what you write around the calibrations stays. They
+    hold numbers, names of question files and digests of questions; no question, answer or solution.
     """
     from adascale.models.calibration.artefact import describe
 
-    from ..report.calibration_page import calibration_page, is_calibration_page
+    from ..report.calibration_page import NEW_PAGE, fill, has_place
 
     page_path = output / "README.md"
-    if page_path.exists() and not is_calibration_page(read_text(page_path)):
+    page = read_text(page_path) if page_path.exists() else NEW_PAGE
+    if not has_place(page):
         raise UsageError(
-            f"{page_path} is no card of calibrations, and would be written over",
-            hint="-o another folder",
+            f"{page_path} has no place for calibrations, and would be written over",
+            hint="move it away, or -o another folder",
             slug="output-exists",
         )
     found = [_named(name) for name in dict.fromkeys(names)]
@@ -113,7 +114,7 @@ def export(
             "two of these calibrations have the same file name, and a folder holds one of them",
             hint="rename a file, or export them to two folders",
         )
-    page = calibration_page([describe(artefact) for artefact in found])
+    page = fill(page, [describe(artefact) for artefact in found])
     for name, data in files.items():
         write_file(output / name, data)
     write_file(page_path, page.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,10 @@ from .calibrate_report import card_text, cell
 if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Description
 
-_HEAD = """---
+_BEGIN, _END = "<!-- begin of the calibrations -->\n", "<!-- end of the calibrations -->\n"
+_PLACE = re.compile(f"(?<={_BEGIN}).*?(?={_END})", re.DOTALL)
+
+NEW_PAGE = f"""---
 library_name: adascale
 tags:
 - adascale
@@ -28,23 +32,25 @@ model file, chat template and sampler: it is used where the generator has exactl
 adascale calibrate pull hf:USER/REPO
 ```
 
-"""
+{_BEGIN}{_END}"""
+"""A page without calibrations yet."""
+
 _COLUMNS = ("file", "generator (sha256)", "questions", "data", "skill", "ECE", "AUC")
 
 
-def calibration_page(cards: Sequence[Description]) -> str:
-    """The page of a repository that has these calibrations, without the folders of this machine."""
+def has_place(page: str) -> bool:
+    """Whether a page has the two marks between which ``fill`` writes."""
+    return _PLACE.search(page) is not None
+
+
+def fill(page: str, cards: Sequence[Description]) -> str:
+    """A page with these calibrations, without the folders of this machine; what is around them stays."""
     cards = [replace(card, file=Path(card.file).name if card.file else None) for card in cards]
     rows = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_row, cards)]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     figures = "Skill, ECE and AUC are of finished answers, on questions that were held out.\n"
     details = "".join(f"\n## {card.name}\n\n```text\n{card_text(card)}\n```\n" for card in cards)
-    return f"{_HEAD}{table}\n{figures}{details}"
-
-
-def is_calibration_page(text: str) -> bool:
-    """Whether a page is one that ``calibration_page`` has written."""
-    return text.startswith(_HEAD)
+    return _PLACE.sub(lambda _: f"{table}\n{figures}{details}", page, count=1)
 
 
 def _row(card: Description) -> tuple[str, ...]:

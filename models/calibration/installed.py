@@ -180,7 +180,8 @@ def wrong_kind(card: Card, kind: Kind) -> Notice:
     fitted, asked = ("code tasks", "a question") if kind == "question" else ("questions", "a code task")
     return Notice(
         "calibration-mismatch",
-        f'the calibration "{card.name}" is for {fitted}, and this is {asked}: scores are shown as scores',
+        f'the calibration "{card.name}" is for {fitted}, and this is {asked}',
+        ("scores are shown as scores",),
         hint=f"{setting('calibration', 'auto')} takes the one for this kind of problem, where there is one",
     )
 

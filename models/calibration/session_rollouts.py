@@ -46,10 +46,11 @@ def check_enough(count: int, fewest: int) -> None:
     if count >= fewest:
         return
     what = "question is" if count == 1 else "questions are"
-    files = f"{setting('data')} or {setting('unlabelled')}"
+    is_fit = fewest > 1
+    files = f"{setting('data')} or {setting('unlabelled')}" if is_fit else setting("data")
     raise UsageError(
-        f"{count} {what} too few" + (" to fit anything" if fewest > 1 else ""),
-        f"at least {fewest} {'are' if fewest > 1 else 'is'} needed; one worth having takes hundreds",
+        f"{count} {what} too few" + (" to fit anything" if is_fit else ""),
+        f"at least {fewest} {'are' if is_fit else 'is'} needed; one worth having takes hundreds",
         hint=f"another file beside it ({files}), or a larger {setting('questions')}",
     )
 

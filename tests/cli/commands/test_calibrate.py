@@ -25,6 +25,7 @@ from adascale.cli.searching.questions import choose_problems
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.models import RewardMap
+from adascale.engine.errors import UsageError
 from adascale.engine.types import PROFILES
 from adascale.models.calibration.artefact import (
     SUFFIX,
@@ -34,7 +35,8 @@ from adascale.models.calibration.artefact import (
     load_artefact,
     save_artefact,
 )
-from adascale.models.calibration.session_rollouts import FEWEST
+from adascale.models.calibration.installed import shipped_folder
+from adascale.models.calibration.session_rollouts import FEWEST, check_enough
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
@@ -602,6 +604,13 @@ def test_wrong_usage_is_told_with_what_to_do(
     assert hint in err
 
 
+def test_a_check_of_too_few_questions_names_only_flags_that_it_has() -> None:
+    with pytest.raises(UsageError, match="0 questions are too few") as error:
+        check_enough(0, 1)
+    assert "data" in error.value.hint
+    assert "unlabelled" not in error.value.hint
+
+
 def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: Path) -> None:
     bare = replace(home, folder=tmp_path)
     tasks = tmp_path / "tasks.jsonl"
@@ -610,7 +619,12 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(tasks), "-c", "512")
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
-    assert "adascale calibrate fit" in done.stderr
+    assert f"hint: adascale calibrate fit -g {home.model} --data tasks.jsonl" in done.stderr
+    [portable] = shipped_folder().glob("portable*")
+    check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "-c", "512"]
+    other = bare.run(*check, "--calibration", str(portable))
+    assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)
+    assert "is for questions, and this is a code task\nhint: --calibration auto" in other.stderr
     missing = bare.run("ask", "Hm?", "-g", str(home.model), "--calibration", "nowhere.safetensors")
     assert missing.returncode == 4
     assert "there is no calibration at nowhere.safetensors" in missing.stderr

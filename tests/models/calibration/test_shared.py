@@ -180,11 +180,16 @@ def test_an_export_replaces_its_own_page_and_no_other(tmp_path: Path, data: byte
     folder.mkdir()
     (folder / "README.md").write_text("# Mine\n")
     twice = ("export", str(tmp_path / NAME), str(tmp_path / NAME), "-o", str(folder))
-    with pytest.raises(UsageError, match="is no card of calibrations") as error:
+    with pytest.raises(UsageError, match="has no place for calibrations") as error:
         invoked(calibrate.app, *twice)
     assert error.value.slug == "output-exists"
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("README.md", "# Mine\n")]
     (folder / "README.md").unlink()
-    for _ in range(2):
-        invoked(calibrate.app, *twice)
+    invoked(calibrate.app, *twice)
+    page = (folder / "README.md").read_text()
+    assert "hf:USER/REPO" in page
+    mine = page.replace("hf:USER/REPO", "hf:a/b") + "\n## My notes\n"
+    (folder / "README.md").write_text(mine.replace(NAME, "older"))
+    invoked(calibrate.app, *twice)
+    assert (folder / "README.md").read_text() == mine
     assert (folder / NAME).read_bytes() == data
