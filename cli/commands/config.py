@@ -171,6 +171,5 @@ def _change(key: str, value: Value | None) -> None:
         document.remove(key)
     else:
         document[key] = value
-    write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
-    if _API_KEY in document:
-        path.chmod(0o600)
+    mode = 0o600 if _API_KEY in document else None
+    write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file", mode)

@@ -48,20 +48,21 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def write_file(path: Path, data: bytes, hint: str = "") -> None:
+def write_file(path: Path, data: bytes, hint: str = "", mode: int | None = None) -> None:
     """Write a file whole: after an error the old one is there.
 
     Args:
         path: File to make or to replace.
         data: Its contents.
         hint: A fix to paste where it cannot be written.
+        mode: As of ``atomic_write``.
 
     Raises:
         DiskFullError: there is no room for it.
         UsageError: it cannot be written.
     """
     try:
-        with atomic_write(path) as file:
+        with atomic_write(path, mode) as file:
             file.write(data)
     except OSError as error:
         raise unwritable(path, error, hint) from error

@@ -45,10 +45,10 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
         UsageError: matplotlib is not installed, or the file is neither PNG nor SVG, cannot be written, or is
             one of the sources.
     """
+    check_writable(path)
     if path.suffix.lower() not in (".png", ".svg"):
         name = shlex.quote(str(path.with_suffix(".svg")))
         raise UsageError(f"--plot {path} is neither .png nor .svg", hint=f"--plot {name}")
-    check_writable(path)
     check_apart(path, sources, f"--plot plot{path.suffix}")
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(

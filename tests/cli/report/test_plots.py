@@ -16,3 +16,9 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(UsageError, match="matplotlib") as caught:
         plots.check_plot(tmp_path / "x.svg")
     assert "adascale[plots]" in caught.value.hint
+
+
+@pytest.mark.parametrize("folder", ["", ".", "/"])
+def test_a_folder_is_no_picture(folder: str) -> None:
+    with pytest.raises(UsageError, match="it is a folder"):
+        plots.check_plot(Path(folder))
