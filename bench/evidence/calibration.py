@@ -13,20 +13,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from adascale.cli.report.calibrate_report import STAGE_NAMES
 from adascale.engine.decimals import decimal
 
 from ..common import close
 
-_STAGES = {
-    "question": "question",
-    "step": "unfinished",
-    "finished": "finished",
-    "program question": "question, as programs",
-    "program": "program",
-    "task": "task",
-    "code": "code",
-    "answer": "answer",
-}
 _SHOWN = ("brier", "skill", "ece", "ece_floor", "auc", "coverage")
 
 
@@ -54,7 +45,7 @@ def main() -> None:
         figures[name] = {stage: {key: data[key] for key in _SHOWN} for stage, data in stages.items()}
     print("| stage | estimate | n | right | Brier | skill (95 %) | ECE | noise | AUC | coverage |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for stage, shown in _STAGES.items():
+    for stage, shown in STAGE_NAMES.items():
         own = [(name, data) for at, name, data in found if at == stage]
         for name, data in [("base rate", base_rate(own[0][1])), *own] if own else []:
             low, high = data.get("intervals", {}).get("skill", (None, None))

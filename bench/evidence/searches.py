@@ -77,7 +77,7 @@ def judged(records: Sequence[Record]) -> dict[str, Predictions]:
         if record.answer is not None and record.confidence is not None:
             answers.append((at, _quantiles(record.confidence), is_right(record.answer, gold=gold), 1))
     rows = {"question": questions, "finished": solutions, "answer": answers}
-    return {stage: predictions(found) for stage, found in rows.items()}
+    return {stage: predictions(found) for stage, found in rows.items() if found}
 
 
 def beside_votes(records: Mapping[str, Record], draws: Path) -> Cell:
