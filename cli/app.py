@@ -45,8 +45,8 @@ _TABLE = {
     "export": ("export.export", "Write what searches know as training data."),
     "runs": (
         "runs.app",
-        "What was asked before: each ask keeps its search, the newest 100 of them or 100 MB; --no-save keeps "
-        "nothing.",
+        "What was asked before: ask and code keep their searches, the newest 100 of them or 100 MB; "
+        "--no-save keeps nothing.",
     ),
     "config": (
         "config.app",

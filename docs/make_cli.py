@@ -47,11 +47,11 @@ def _command(command: Any, name: str) -> Iterator[str]:
 
 
 def _help(text: str) -> Iterator[str]:
-    """Paragraphs, and commands as they are typed."""
-    for paragraph in inspect.cleandoc(text).split("\n\n"):
-        lines = paragraph.strip().splitlines()
-        examples = all("adascale " in line for line in lines)
-        yield "\n".join(["```sh", *lines, "```"]) + "\n" if examples else _text(paragraph) + "\n"
+    """Paragraphs; the second one has the examples, line by line."""
+    first, examples, *others = inspect.cleandoc(text).split("\n\n")
+    yield f"{_text(first)}\n"
+    yield f"```sh\n{examples.strip()}\n```\n"
+    yield from (f"{_text(other)}\n" for other in others)
 
 
 def _table(parameters: list[Any], what: str) -> Iterator[str]:

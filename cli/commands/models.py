@@ -99,7 +99,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 @app.command()
 def pull(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="What to fetch.", autocompletion=completion.models)
+        list[str], typer.Argument(metavar="NAME...", help="What to fetch.", autocompletion=completion.models)
     ],
     force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
     yes: Yes = False,

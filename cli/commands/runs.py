@@ -19,7 +19,7 @@ from ..terminal.theme import UNICODE
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="What was asked before: each ask keeps its search, "
+    help="What was asked before: ask and code keep their searches, "
     f"the newest {MAX_RUNS} of them or {MAX_BYTES // 1_000_000} MB; --no-save keeps nothing.\n\n"
     "adascale replay and adascale tree take the last run, or one by (the beginning of) its name.",
 )

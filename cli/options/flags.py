@@ -111,7 +111,8 @@ _SESSION: Mapping[str, OptionInfo | None] = {
     "calibration": setting_flag(
         MODELS,
         "--calibration",
-        "What turns judgements into probabilities; auto takes the one fitted on these very models.",
+        "What turns judgements into probabilities; auto takes the one fitted on these very models, else the "
+        "portable one.",
         autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
     ),
