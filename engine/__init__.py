@@ -4,5 +4,6 @@
 and compares answers, ``code`` reads programs and their tests, ``calibration`` makes rewards probabilities,
 ``evaluation`` compares strategies, ``datasets`` writes training data. ``types`` has words that they share,
 ``ports`` what they need from a model and a clock, ``errors`` every error and how its text names a setting;
-``scripted`` plays a model, ``decimals`` writes numbers, ``limited_child`` computes what may never end.
+``codec`` is the JSON of it all, ``scripted`` plays a model, ``decimals`` writes numbers, ``limited_child``
+computes what may never end.
 """

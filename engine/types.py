@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
 
 from .code.statement import statement
 from .code.suite import CodeTask
+from .codec import OMIT_DEFAULT, UNRECORDED
 
 if TYPE_CHECKING:
     # A trace is replayed without numpy, which takes longer to import than all the rest.
@@ -54,10 +55,6 @@ the largest sum of medians, or of programs the group that passes most tests."""
 NodeStatus = Literal["open", "pruned", "terminal"]
 
 StopReason = Literal["confident", "settled", "hopeless", "exhausted", "budget", "interrupted"]
-
-
-OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
-"""Metadata of a field that the record of a search has only where it differs from its default."""
 
 
 Role = Literal["system", "user", "assistant"]
@@ -208,7 +205,7 @@ class Step:
     token_ids: tuple[int, ...]
     logprob: float
     finish: Finish
-    reading: Reading | None = field(default=None, compare=False, repr=False)
+    reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     thought: Thought | None = field(default=None, metadata=OMIT_DEFAULT)
 

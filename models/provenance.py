@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from adascale.engine.search.codec import build, to_plain
+from adascale.engine.codec import build, to_plain
 from adascale.engine.search.events import ModelDescription
 
 from .blobs import BlobStore, Table

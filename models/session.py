@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.calibration.calibration import CalibrationByMode
+from adascale.engine.codec import to_plain
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import command, setting
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
-from adascale.engine.search.codec import to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.search.settings import Conditions

@@ -23,7 +23,7 @@ from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, 
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training, answer_data
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
-from adascale.engine.search.codec import to_plain
+from adascale.engine.codec import to_plain
 
 from ..common import close
 from . import recorded_draws

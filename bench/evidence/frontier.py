@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from adascale.cli.report.frontier_plot import frontier
+from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.evaluation.tables import markdown
-from adascale.engine.search.codec import to_plain
 
 from ..common import close
 from . import recorded_draws

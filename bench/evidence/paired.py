@@ -17,11 +17,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from adascale.engine.codec import build, to_plain
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import markdown
-from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions

@@ -25,14 +25,14 @@ from typing import Any
 from adascale.cli.disk.sources import find_sources, read_sources
 from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
+from adascale.engine.calibration.wilson import wilson
+from adascale.engine.codec import build, to_plain
 from adascale.engine.datasets.merging import merge_equal
 from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.datasets.solutions import write_preferences
 from adascale.engine.datasets.writing import Labelling, Omission, WriteRequest
-from adascale.engine.evaluation.wilson import wilson
 from adascale.engine.ports import Policy, Prefix
-from adascale.engine.search.codec import build, to_plain
 from adascale.engine.search.turns import branch_seed
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.models.options import MAX_BRANCHES, SamplingOverrides, SessionOptions

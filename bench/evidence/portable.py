@@ -27,7 +27,7 @@ from adascale.engine.calibration.fitting import CalibrationFit, Training, agreem
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.portable import fit_portable, join
 from adascale.engine.calibration.report import StageReport, report
-from adascale.engine.search.codec import to_plain
+from adascale.engine.codec import to_plain
 from adascale.engine.types import Mode
 from adascale.models.calibration.artefact import (
     Artefact,

@@ -23,9 +23,9 @@ import numpy as np
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
+from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE, Forecast
-from adascale.engine.search.codec import to_plain
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Estimate, Problem

@@ -18,7 +18,7 @@ from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.portable import fit_portable, join
 from adascale.engine.calibration.report import StageReport, report
-from adascale.engine.search.codec import to_plain
+from adascale.engine.codec import to_plain
 from adascale.models.calibration.labelling import label_by_agreement
 from adascale.models.calibration.training import training_set
 

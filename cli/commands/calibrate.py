@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
-from adascale.engine.search.codec import to_plain
 from adascale.engine.types import Kind, Notice, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import kind_of

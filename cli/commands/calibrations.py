@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, UsageError
-from adascale.engine.search.codec import to_plain
 
 from ..disk.files import read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption

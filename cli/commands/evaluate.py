@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import in_code, parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.judging import HiddenTests
-from adascale.engine.search.codec import to_plain
 from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.strategies import Passing
 from adascale.engine.types import Kind, Notice

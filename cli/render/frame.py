@@ -8,7 +8,7 @@ from rich.text import Text
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.decimals import decimal
-from adascale.engine.evaluation.account import fixed_tokens
+from adascale.engine.search.account import fixed_tokens
 
 from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural, thousands
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs

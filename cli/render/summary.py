@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.evaluation.account import fixed_tokens, greedy_answer, leads, plain_vote
+from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 
 from ..terminal.code import verdict_text

@@ -10,7 +10,7 @@ from typing import Any
 from adascale.engine.answers.latex import readable
 from adascale.engine.code.trial import Trial
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.evaluation.account import account, confidence
+from adascale.engine.search.account import account, confidence
 from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings

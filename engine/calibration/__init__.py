@@ -3,9 +3,10 @@
 ``features`` turns prefixes and finished searches into evidence; ``projection`` reduces hidden states to a few
 standardised inputs; ``head`` is the small network and its losses; ``models`` maps the evidence of one stage
 to quantiles, and is fitted there; ``calibration`` holds one model for each stage and is the ``Calibrator`` of
-a search; ``fitting`` goes from rollouts to a calibration; ``metrics`` and ``report`` say how good it is.
-``portable`` fits the data of several models as one without what belongs to a single model, with
-``question_text`` in the place of its states, and ``agreement`` judges solutions by each other.
+a search; ``fitting`` goes from rollouts to a calibration; ``metrics`` and ``report`` say how good it is,
+``wilson`` is the interval of a share. ``portable`` fits the data of several models as one without what
+belongs to a single model, with ``question_text`` in the place of its states, and ``agreement`` judges
+solutions by each other.
 """
 
 from typing import Literal

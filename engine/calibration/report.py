@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..types import OMIT_DEFAULT
+from ..codec import OMIT_DEFAULT
 from .features import QUESTION, SCALARS, Evidence, Stage
 from .fitting import Training, raw_predictions
 from .head import HeadConfig

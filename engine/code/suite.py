@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..codec import OMIT_DEFAULT
+
 
 @dataclass(frozen=True, slots=True)
 class CodeTest:
@@ -50,4 +52,4 @@ class CodeTask:
     """
 
     given: Suite = _NO_TESTS
-    hidden: Suite = field(default=_NO_TESTS, metadata={"omit_default": True})
+    hidden: Suite = field(default=_NO_TESTS, metadata=OMIT_DEFAULT)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..codec import to_plain
 from ..errors import UsageError, setting
-from ..search.codec import to_plain
 from ..search.events import GeneratorDescription, ModelDescription
 from .dataset import Recipe, Tally
 from .sampled import SampledQuestion

@@ -12,7 +12,7 @@ from typing import Any
 from ..answers.equality import is_right
 from ..errors import TraceError
 from ..search.events import OUTSIDE, ProgramRan, SearchStarted, from_json
-from ..strategies.rollouts import PrefixOutcome
+from ..search.outcomes import PrefixOutcome
 from ..types import Estimate, Execution, Mode
 from .sampled import SampledNode, SampledQuestion
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..strategies.rollouts import PrefixOutcome
+from ..search.outcomes import PrefixOutcome
 from .sampled import SampledNode, SampledQuestion
 
 

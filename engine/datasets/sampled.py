@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..search.events import OUTSIDE, ModelDescription
+from ..search.outcomes import PrefixOutcome, prefix_outcomes
 from ..search.record import Record
 from ..search.tree import Node
 from ..strategies.allocation import success_rate
-from ..strategies.rollouts import PrefixOutcome, prefix_outcomes
 from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
 
 

@@ -2,5 +2,5 @@
 
 ``contestants`` reads what takes part, ``evaluate`` searches and gives an outcome for each search, ``judging``
 says which trajectories are right, ``compare`` makes them a report with intervals, ``tables`` its Markdown and
-CSV. ``wilson`` is the interval of a share, ``account`` the account of a search: why it ended, what it saved.
+CSV.
 """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..calibration.features import Array
 from ..calibration.metrics import Predictions, ece, ece_floor
-from ..types import OMIT_DEFAULT
+from ..codec import OMIT_DEFAULT
 from .evaluate import CLASSES, SURE, Contestant, Outcome
 
 ROUNDS = 2000

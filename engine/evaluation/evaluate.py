@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ..codec import OMIT_DEFAULT
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import OMIT_DEFAULT, Estimate, Mode, NodeId, Problem, StopReason, Usage
+from ..types import Estimate, Mode, NodeId, Problem, StopReason, Usage
 from .judging import HiddenTests, right_nodes
 
 SURE = 0.8

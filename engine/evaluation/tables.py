@@ -7,8 +7,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..codec import to_plain
 from ..decimals import decimal
-from ..search.codec import to_plain
 from .compare import ClassReport, CodeReport, EvaluationReport, PairReport, StrategyReport
 from .evaluate import CLASSES, SURE
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..code.trial import Trial
+from ..codec import OMIT_DEFAULT, UNRECORDED, build, to_plain
 from ..errors import AdascaleError, TraceError, error_class, excerpt
 from ..types import (
-    OMIT_DEFAULT,
     AnswerGroup,
     BranchId,
     Budget,
@@ -27,7 +27,6 @@ from ..types import (
     Until,
     Usage,
 )
-from .codec import build, to_plain
 
 SCHEMA = "adascale.trace/1"
 
@@ -130,7 +129,7 @@ class PromptRead(_Event):
     kind: ClassVar[str] = "prompt_read"
     usage: Usage
     estimate: Estimate | None = None
-    reading: Reading | None = None
+    reading: Reading | None = field(default=None, metadata=UNRECORDED)
     mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
 
 

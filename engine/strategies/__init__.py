@@ -1,7 +1,7 @@
 """Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to draw next.
 
 ``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at once,
-``beam`` grows trees step by step, ``rollouts`` draws and counts what a calibration is fitted on. The stop
+``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop
 rules: ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates and redraws steps
 with a wrong sum, ``vote_stopping`` by votes alone, ``passing`` by the tests of a code task. ``allocation``
 has the paper's rules and numbers. A new strategy is a dataclass in one of these files and its name in the

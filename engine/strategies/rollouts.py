@@ -1,13 +1,11 @@
-"""Rollouts for a calibration: which trajectories to draw, and how often each prefix ends right."""
+"""Rollouts for a calibration: which trajectories to draw."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..answers.votes import right_candidates
-from ..search.record import Record
 from ..search.tree import Tree
 from ..search.turns import branch_seed
 from ..types import ROOT, Mode, NodeId
@@ -143,47 +141,3 @@ class ProgramRollouts(Strategy):
             programs += whole_trajectories(self.samples - 1, self.modes)
         yield from gather(tree, programs)
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixOutcome:
-    """Draws at or above a prefix that went through it, and how many of them ended in the right answer."""
-
-    right: int = 0
-    total: int = 0
-
-    def __add__(self, other: PrefixOutcome) -> PrefixOutcome:
-        return PrefixOutcome(self.right + other.right, self.total + other.total)
-
-
-def prefix_outcomes(
-    record: Record, mode: Mode = "prose", right: Collection[NodeId] | None = None
-) -> dict[NodeId, PrefixOutcome]:
-    """Outcomes of every node of a search by trajectories of one mode.
-
-    A draw counts for its starting node and everything on its own way down, not for what lies above its
-    start: draws from one prefix are no independent evidence about the question. A run without an answer
-    is a failure, cut off by a limit or not: nothing is filtered.
-
-    Args:
-        record: Of the search.
-        mode: How the trajectories reason.
-        right: Ends of those that are right; None where the problem's answer is known, which tells.
-    """
-    if right is None:
-        gold = record.started.problem.answer
-        assert gold is not None, "outcomes need the right answer"
-        right = right_candidates(record.candidates, gold)
-    outcomes = {node.id: PrefixOutcome() for node in record.tree}
-    for candidate in record.candidates:
-        if candidate.mode != mode:
-            continue
-        one = PrefixOutcome(int(candidate.node in right), 1)
-        branch = record.tree[candidate.node].branch
-        assert branch is not None, "only the root was not drawn"
-        origin = record.branches[branch].parent
-        at: NodeId | None = candidate.node
-        while at is not None:
-            outcomes[at] += one
-            at = None if at == origin else record.tree[at].parent
-    return outcomes

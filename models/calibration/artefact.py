@@ -28,9 +28,9 @@ from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.question_text import TEXT_FEATURES
 from adascale.engine.calibration.report import StageReport
+from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
-from adascale.engine.search.codec import build, to_plain
-from adascale.engine.types import MODE_OF, OMIT_DEFAULT, PROFILES, Kind, Mode, ModeProfile
+from adascale.engine.types import MODE_OF, PROFILES, Kind, Mode, ModeProfile
 
 from ..storage import atomic_write
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.search.codec import to_plain
+from adascale.engine.codec import to_plain
 from adascale.engine.search.events import ModelDescription
+from adascale.engine.search.outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.strategies.rollouts import prefix_outcomes
 from adascale.engine.types import FINISHES, ROOT, BranchId, Mode, NodeId, Problem
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts

@@ -9,7 +9,7 @@ from pathlib import Path
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.datasets.writing import Omission
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.strategies.rollouts import PrefixOutcome
+from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.types import FINISHES
 
 from ..calibration.rollouts import Rollouts, RolloutStore

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from adascale.engine.codec import from_row, to_plain, to_row
 from adascale.engine.errors import AdascaleError, UsageError, error_class
-from adascale.engine.search.codec import from_row, to_plain, to_row
 from adascale.engine.search.events import Event, ModelDescription
 from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named

@@ -15,8 +15,8 @@ from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS, FormatName
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, from_json
+from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.search.record import Record
-from adascale.engine.strategies.rollouts import PrefixOutcome
 from adascale.engine.types import Estimate, Problem
 from adascale.models.datasets.files import FileFormat, open_dataset
 

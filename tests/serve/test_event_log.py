@@ -15,7 +15,7 @@ import pytest
 from sample_log import Log
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.engine.search.codec import to_plain
+from adascale.engine.codec import to_plain
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,

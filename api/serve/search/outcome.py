@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
-from adascale.engine.evaluation.account import confidence, fixed_tokens
+from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 

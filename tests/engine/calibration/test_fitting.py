@@ -27,8 +27,8 @@ from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import Predictions, brier, skill
 from adascale.engine.calibration.models import fit_model
 from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.codec import build, to_plain
 from adascale.engine.ports import Prefix
-from adascale.engine.search.codec import build, to_plain
 from adascale.engine.types import (
     FINISHES,
     PROFILES,

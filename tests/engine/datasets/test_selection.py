@@ -11,7 +11,7 @@ from adascale.engine.datasets.sampled import SampledNode, SampledQuestion, quest
 from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.strategies.rollouts import PrefixOutcome
+from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Execution, Problem
 
 TREE = question(

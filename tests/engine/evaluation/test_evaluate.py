@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import ClassReport, Comparison, SureReport, interval
 from adascale.engine.evaluation.evaluate import CLASSES, Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, Score, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
-from adascale.engine.search.codec import build, to_plain
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Adaptive, Greedy, Vote
 from adascale.engine.types import Estimate, Problem, Step, Usage

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adascale.engine.search.codec import build, to_plain
+from adascale.engine.codec import build, to_plain
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 
 GENERATOR = GeneratorDescription("small", "small.gguf", "ab" * 32, 2048, "cpu")

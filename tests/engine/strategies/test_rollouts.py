@@ -18,9 +18,10 @@ from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
+from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixOutcome, PrefixRollouts, prefix_outcomes
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
 

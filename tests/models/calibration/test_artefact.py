@@ -18,8 +18,8 @@ from worlds import drawn, fitted, fitted_report, problems, searched, training
 
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration import Method
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
-from adascale.engine.search.codec import to_plain
 from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed

@@ -15,8 +15,11 @@ Reader = Callable[[Any], Any]
 Maker = Callable[[type[Any], Any], Any]
 """Makes a dataclass of its JSON: ``build`` of an object, ``from_row`` of a row."""
 
-_NEVER_WRITTEN = frozenset({"reading"})
-"""Hidden states are kilobytes a step, and no part of the log."""
+OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
+"""Metadata of a field that the JSON of an object has only where it differs from its default."""
+
+UNRECORDED: Mapping[str, bool] = {"unrecorded": True}
+"""Metadata of a field that is never written: hidden states are kilobytes a step."""
 
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 """What most values are, and what JSON has as it is."""
@@ -41,7 +44,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
-    if field.name in _NEVER_WRITTEN:
+    if "unrecorded" in field.metadata:
         return False
     return "omit_default" not in field.metadata or getattr(value, field.name) != field.default
 
@@ -89,7 +92,7 @@ def from_row(cls: type[Any], row: Sequence[Any]) -> Any:
 def _fields(cls: Any, make: Maker) -> tuple[tuple[str, Reader], ...]:
     """Names and readers of the fields that are written."""
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls) if field.name not in _NEVER_WRITTEN]
+    names = [field.name for field in dataclasses.fields(cls) if "unrecorded" not in field.metadata]
     return tuple((name, _reader(hints[name], make)) for name in names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sample_log import Log
 
-from adascale.engine.evaluation.account import fixed_tokens
+from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 

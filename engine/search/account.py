@@ -6,9 +6,9 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from ..search.record import Record
-from ..search.tree import Tree
 from ..types import ROOT, AnswerGroup, Candidate, NodeId, SearchResult
+from .record import Record
+from .tree import Tree
 
 
 def fixed_tokens(record: Record) -> int | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.engine.evaluation.wilson import wilson
+from adascale.engine.calibration.wilson import wilson
 
 
 def test_an_interval_by_hand() -> None:

@@ -1,0 +1,54 @@
+"""How often each prefix of a search ends in the right answer: what a calibration and a PRM are fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..answers.votes import right_candidates
+from ..types import Mode, NodeId
+from .record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixOutcome:
+    """Draws at or above a prefix that went through it, and how many of them ended in the right answer."""
+
+    right: int = 0
+    total: int = 0
+
+    def __add__(self, other: PrefixOutcome) -> PrefixOutcome:
+        return PrefixOutcome(self.right + other.right, self.total + other.total)
+
+
+def prefix_outcomes(
+    record: Record, mode: Mode = "prose", right: Collection[NodeId] | None = None
+) -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of every node of a search by trajectories of one mode.
+
+    A draw counts for its starting node and everything on its own way down, not for what lies above its
+    start: draws from one prefix are no independent evidence about the question. A run without an answer
+    is a failure, cut off by a limit or not: nothing is filtered.
+
+    Args:
+        record: Of the search.
+        mode: How the trajectories reason.
+        right: Ends of those that are right; None where the problem's answer is known, which tells.
+    """
+    if right is None:
+        gold = record.started.problem.answer
+        assert gold is not None, "outcomes need the right answer"
+        right = right_candidates(record.candidates, gold)
+    outcomes = {node.id: PrefixOutcome() for node in record.tree}
+    for candidate in record.candidates:
+        if candidate.mode != mode:
+            continue
+        one = PrefixOutcome(int(candidate.node in right), 1)
+        branch = record.tree[candidate.node].branch
+        assert branch is not None, "only the root was not drawn"
+        origin = record.branches[branch].parent
+        at: NodeId | None = candidate.node
+        while at is not None:
+            outcomes[at] += one
+            at = None if at == origin else record.tree[at].parent
+    return outcomes
