@@ -17,6 +17,56 @@ Purpose = Literal["search", "rollouts", "replay"]
 """What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
 evaluation, which are kept and played back. A draw of the last two is the same whoever runs beside it."""
 
+
+@dataclass(frozen=True, slots=True)
+class DrawingMode:
+    """How a session draws for a purpose.
+
+    Attributes:
+        is_repeatable: Every batch is as wide, so that a draw is the same whichever branches run beside it.
+        keeps_states: Hidden states are kept even where no calibration reads them.
+        parks_steps: Evaluated prefixes are kept for the draws that may go on from them.
+        scores: The PRM and the calibration judge steps as they are drawn.
+        waits_for_programs: Decoding stops until a program has run, so that no result comes later than in
+            another run.
+        knows_costs: The time of decode steps is measured: for draws ahead of their turn, and for accounts.
+    """
+
+    is_repeatable: bool
+    keeps_states: bool
+    parks_steps: bool
+    scores: bool
+    waits_for_programs: bool
+    knows_costs: bool
+
+
+DRAWING: Mapping[Purpose, DrawingMode] = {
+    "search": DrawingMode(
+        is_repeatable=False,
+        keeps_states=False,
+        parks_steps=True,
+        scores=True,
+        waits_for_programs=False,
+        knows_costs=True,
+    ),
+    "rollouts": DrawingMode(
+        is_repeatable=True,
+        keeps_states=True,
+        parks_steps=True,
+        scores=False,
+        waits_for_programs=False,
+        knows_costs=False,
+    ),
+    "replay": DrawingMode(
+        is_repeatable=True,
+        keeps_states=True,
+        parks_steps=False,
+        scores=True,
+        waits_for_programs=True,
+        knows_costs=True,
+    ),
+}
+
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
@@ -123,7 +173,7 @@ class SessionOptions:
         force: Load even if memory looks too small.
         branches: Branches that run at once, 1 to 64.
         samples_set_branches: Whether fewer samples would be fewer branches: advice where memory is short.
-        purpose: What it is for; all but ``search`` decode every batch at the same width.
+        purpose: What it is for, by which it draws (``DRAWING``).
         unsandboxed: Run in a bare CPython, with limits alone, what monty cannot run of code tasks.
     """
 

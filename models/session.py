@@ -33,7 +33,7 @@ from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .llama.thinking import thinking_notices
 from .memory import MemoryPlan, Savings, SessionLoad, plan_memory, prm_window
-from .options import Reporting, SessionOptions
+from .options import DRAWING, Reporting, SessionOptions
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -104,12 +104,12 @@ class OpenSession:
         self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
-        if self.options.purpose == "rollouts":
-            # Rollouts are kept without scores: a PRM reads them afterwards, once.
+        mode = DRAWING[self.options.purpose]
+        if not mode.scores:  # a PRM reads rollouts afterwards, once
             return Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=self.executor)
         fitted = [artefact.calibration for artefact in self.prompts.calibrations.values()]
         calibrator = CalibrationByMode(fitted) if fitted else Uncalibrated()
-        executor = WaitingExecutor(self.executor) if self.options.purpose == "replay" else self.executor
+        executor = WaitingExecutor(self.executor) if mode.waits_for_programs else self.executor
         return Driver(policy, self.reward_model, calibrator, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
@@ -230,20 +230,19 @@ class Session:
         prompts = plan_prompts(options, files, model, window)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token(), options.branches):
             self._reporting.status(growth)
-        # Hidden states are read by a calibration of these very models, and by one that is being fitted.
-        states = prompts.reads_states or options.purpose != "search"
+        mode = DRAWING[options.purpose]
+        states = prompts.reads_states or mode.keeps_states
         context = self._make_context(model, window, options.branches, states=states)
-        even = stepcost.StepCosts({}, even=True)
-        step_costs = (
-            even if options.purpose == "rollouts" else self._load_step_costs(files.generator, context)
-        )
+        step_costs = stepcost.StepCosts({})
+        if mode.knows_costs:
+            step_costs = self._load_step_costs(files.generator, context)
         policy = LlamaPolicy(
             context,
             prompts.chats,
             prompts.sampling,
             PrefixCache(cache_bytes),
-            step_costs if options.purpose == "search" else even,
-            park_steps=options.purpose != "replay",
+            stepcost.EvenWidth() if mode.is_repeatable else step_costs,
+            park_steps=mode.parks_steps,
         )
         self._stack.callback(policy.close)
         return OpenSession(

@@ -15,7 +15,7 @@ from .chat import ChatFormat
 from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_prompt
 from .runtime import MAX_TOKEN_BYTES, FloatArray, LlamaContext, Run, round_window_up
 from .sampling import Sampler, Stream, SurpriseMeter
-from .stepcost import StepCosts
+from .stepcost import Batching
 from .thought import ThoughtProgress
 
 ANSWER_RESERVE = 256
@@ -32,7 +32,7 @@ class LlamaPolicy:
         chats: Prompt format of each mode.
         sampling: How tokens are drawn, in each mode.
         cache: Parked prefixes of this context.
-        costs: Decides how a batch is split.
+        batching: Decides how a batch is split.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
             evaluates its whole prefix again, so that its tokens do not depend on which siblings ran before.
     """
@@ -43,7 +43,7 @@ class LlamaPolicy:
         chats: Mapping[Mode, ChatFormat],
         sampling: Mapping[Mode, SamplingParams],
         cache: PrefixCache,
-        costs: StepCosts,
+        batching: Batching,
         park_steps: bool = True,
     ) -> None:
         self._context = context
@@ -51,7 +51,7 @@ class LlamaPolicy:
         self._chats = chats
         self._sampling = sampling
         self._cache = cache
-        self._costs = costs
+        self._batching = batching
         self._park_steps = park_steps
         self._chains = {each: Sampler(each, self._model.vocab_size) for each in sampling.values()}
         self._samplers = {mode: self._chains[each] for mode, each in sampling.items()}
@@ -272,7 +272,7 @@ class LlamaPolicy:
         grown: dict[int, Growth] = {}
         at = 0
         # Padding may use only sequences that no branch holds, and they begin behind the last slot.
-        for chunk in self._costs.partition(len(self._slots), self.slots):
+        for chunk in self._batching.partition(len(self._slots), self.slots):
             part = range(at, at + chunk.size)
             runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
             padding = range(at + chunk.size, at + chunk.rows)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -40,17 +41,34 @@ class Chunk:
     rows: int
 
 
+class Batching(Protocol):
+    """How the branches of one step are evaluated."""
+
+    def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
+        """Calls that evaluate so many branches together; none has more than ``rows`` rows."""
+        ...
+
+
+class EvenWidth:
+    """Every batch is padded to all rows: a branch gets the same numbers, bit for bit, whoever runs beside it.
+
+    Kernels round by the shape of the batch.
+    """
+
+    @staticmethod
+    def partition(branches: int, rows: int) -> tuple[Chunk, ...]:
+        """One call."""
+        return (Chunk(branches, rows),) if branches else ()
+
+
 class StepCosts:
-    """Seconds of a decode step for 1, 2, ... branches.
+    """Seconds of a decode step for 1, 2, ... branches, and the ``Batching`` that costs least.
 
     Args:
         curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
-        even: Pad every batch to all rows instead of looking for the cheapest split. A branch then gets the
-            same numbers, bit for bit, whichever branches run beside it: kernels round by the batch's shape.
     """
 
-    def __init__(self, curve: Mapping[int, float], *, even: bool = False) -> None:
-        self._even = even
+    def __init__(self, curve: Mapping[int, float]) -> None:
         self.curve = dict(sorted(curve.items()))
         self._plan = functools.lru_cache(maxsize=None)(self._cheapest)
 
@@ -71,8 +89,6 @@ class StepCosts:
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
-        if self._even and branches:
-            return (Chunk(branches, rows),)
         if not self.curve or branches == 0:
             return (Chunk(branches, branches),) if branches else ()
         return self._plan(branches, rows)[1]

@@ -24,7 +24,7 @@ from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
-from adascale.models.llama.stepcost import StepCosts
+from adascale.models.llama.stepcost import EvenWidth, StepCosts
 from adascale.models.options import SamplingParams
 
 SYSTEM = "Be brief."
@@ -58,7 +58,7 @@ class Machine:
             {"prose": ChatFormat(self.model, SYSTEM)},
             {"prose": SamplingParams(max_tokens=48)},
             PrefixCache(cache_bytes),
-            StepCosts({}, even=even),
+            EvenWidth() if even else StepCosts({}),
         )
         self.stack.callback(policy.close)
         clock = itertools.count()

@@ -20,7 +20,7 @@ from adascale.engine.types import Problem, Reading, Step
 from adascale.models.llama.branch import Pool
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel, Run
-from adascale.models.llama.stepcost import Chunk, StepCosts
+from adascale.models.llama.stepcost import Chunk, EvenWidth
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 
@@ -137,7 +137,7 @@ def row(step: Step) -> tuple[tuple[int, ...], float, bytes, bytes, float]:
 
 
 def test_an_even_width_is_all_rows() -> None:
-    costs = StepCosts({1: 1.0, 8: 2.0}, even=True)
+    costs = EvenWidth()
     assert costs.partition(3, 8) == (Chunk(3, 8),)
     assert costs.partition(8, 8) == (Chunk(8, 8),)
     assert costs.partition(0, 8) == ()

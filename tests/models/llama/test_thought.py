@@ -32,7 +32,7 @@ from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.sampling import Stream, Surprise
-from adascale.models.llama.stepcost import StepCosts
+from adascale.models.llama.stepcost import EvenWidth, StepCosts
 from adascale.models.llama.thinking import TAGS, Thinking, plan_thinking
 from adascale.models.llama.thought import CLOSING, MIN_STEP, ThoughtFormat, ThoughtProgress
 from adascale.models.options import SamplingParams
@@ -109,7 +109,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
             }
             sampling = SamplingParams(max_tokens=max_tokens, think_tokens=thinking.budget)
             policy = LlamaPolicy(
-                context, chats, dict.fromkeys(chats, sampling), PrefixCache(1 << 28), StepCosts({}, even=even)
+                context,
+                chats,
+                dict.fromkeys(chats, sampling),
+                PrefixCache(1 << 28),
+                EvenWidth() if even else StepCosts({}),
             )
             stack.callback(policy.close)
             return Thinker(policy, context, chats["prose"])
