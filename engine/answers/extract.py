@@ -14,10 +14,11 @@ _LAST_NUMBER = re.compile(
     r"(?<![\w.])[-+]?\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d)"
 )
 _ANSWER_IS = re.compile(
-    r"answer\s*+(?:is|are|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+(.+)",
+    r"answer\s*+(?:is|are|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"####\s*+(.+)")
+_HASHES = re.compile(r"####\s*+")
+_REST_OF_LINE = re.compile(r".*")
 _BRACE = re.compile(r"\\boxed\{|[{}]")
 _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 
@@ -31,10 +32,11 @@ def extract_answer(text: str) -> str | None:
     boxed = last_boxed(text)
     if boxed is not None:
         return _strip_markup(boxed) or None
-    for pattern in (_ANSWER_IS, _HASHES):
-        matches = pattern.findall(text)
-        if matches and (answer := _strip_markup(matches[-1])):
-            return _drop_rest_of_sentence(answer)
+    for lead in (_ANSWER_IS, _HASHES):
+        for match in reversed([*lead.finditer(text)]):
+            rest = _REST_OF_LINE.match(text, match.end())
+            if rest is not None and (answer := _strip_markup(rest[0])):
+                return _drop_rest_of_sentence(answer)
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     numbers = _LAST_NUMBER.findall(lines[-1].replace("−", "-")) if lines else []
     return _strip_markup(numbers[-1]) if numbers else None

@@ -21,6 +21,8 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("The answer is (B).", "(B)"),
         (r"The final answer is \(18\).", "18"),
         ("The answer is 18, because 9 * 2 = 18.", "18"),
+        ("I thought the answer is 12, but the answer is 14.", "14"),
+        ("the answer is not 12; the answer is 14.", "14"),
         ("9 * 2 = 18\n#### 18", "18"),
         ("First 3.\nShe makes 9 * 2 = $18 every day.", "18"),
         ("It is 3/4 of the cake", "3/4"),
