@@ -146,8 +146,8 @@ app.command()(export)
 
 def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> Artefact:
     """Draw what is missing, and fit on it."""
-    from adascale.models.calibration.fitting import fit as fit_calibration
     from adascale.models.calibration.installed import read_installed
+    from adascale.models.calibration.session_fit import fit as fit_calibration
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
     from ..searching.rollouts import draw_missing, score_missing

@@ -11,8 +11,8 @@ from home import write_questions
 from adascale.engine.errors import UsageError
 from adascale.models.calibration.artefact import save_artefact
 from adascale.models.calibration.collect import DrawPlan
-from adascale.models.calibration.fitting import fit
 from adascale.models.calibration.installed import overlap, own_path
+from adascale.models.calibration.session_fit import fit
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
