@@ -63,7 +63,7 @@ def main() -> None:
     figures = {name: _print_model(name, rows, fit, training, args.seed) for name, rows in _rows_of(models)}
     if args.output is not None:
         save_artefact(Artefact(fit.calibration, _card(models, fit, sampling[0], args.seed)), args.output)
-        print(f"wrote {args.output}: {len(models)} models, {len(training.samples)} questions")
+        print(f"wrote {args.output}: {len(training.samples)} questions of {', '.join(models)}")
     close(to_plain(figures))
 
 
