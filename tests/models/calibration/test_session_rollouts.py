@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from home import write_questions
+from worlds import fitted_portable
 
 from adascale.engine.errors import UsageError
 from adascale.models.calibration.artefact import save_artefact
@@ -44,3 +45,14 @@ def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path)
     save_artefact(artefact, own_path(artefact.card))
     with Session(SessionOptions(**models)) as session:
         assert session.prompts.calibrations["question"].path == own_path(artefact.card)
+
+
+def test_solutions_of_which_no_two_agree_label_nothing(chain_gguf: Path, tmp_path: Path) -> None:
+    [problems] = read_known([write_questions(tmp_path / "train.jsonl", range(FEWEST))])
+    options = SessionOptions(str(chain_gguf), ctx_size=512, calibration="none", purpose="rollouts")
+    plan = DrawPlan(samples=1, rollouts=0, programs=0)
+    with Session(options) as session, SessionRollouts.open(session, problems, plan) as rollouts:
+        assert len(list(rollouts.draw(session.driver(time.monotonic)))) == FEWEST
+        with pytest.raises(UsageError, match="no two solutions of any question agree") as raised:
+            rollouts.training_by_agreement(fitted_portable().calibration)
+    assert raised.value.slug == "no-agreement"

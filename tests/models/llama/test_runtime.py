@@ -15,6 +15,7 @@ from adascale.engine.errors import (
     DecodeAbortedError,
     DecodeError,
     ModelCorruptError,
+    ModelError,
     NoKVSlotError,
 )
 from adascale.models.files.gguf.info import read_info
@@ -113,6 +114,14 @@ def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
         context.decode([Run(0, 256, [1])])
 
 
+def test_a_snapshot_of_a_larger_window_is_no_kv_slot(context: LlamaContext, model: LlamaModel) -> None:
+    larger = LlamaContext(model, window=512, sequences=1, threads=2, abort=AbortFlag())
+    evaluate_tokens(larger, 0, 0, [1] * 300)
+    with pytest.raises(NoKVSlotError, match="no room for a parked prefix"):
+        context.restore(0, larger.snapshot(0))
+    larger.close()
+
+
 def test_an_invalid_batch_is_a_decode_error(context: LlamaContext) -> None:
     with pytest.raises(DecodeError, match="invalid"):
         context.decode([Run(99, 0, [1])])
@@ -171,8 +180,17 @@ def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:
 def test_a_broken_file_is_explained(tmp_path: Path, random_gguf: Path) -> None:
     torn = tmp_path / "torn.gguf"
     torn.write_bytes(random_gguf.read_bytes()[:-20_000])
-    with pytest.raises(ModelCorruptError):
+    with pytest.raises(ModelCorruptError, match=r"torn\.gguf is incomplete"):
         LlamaModel(torn)
+
+
+def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random_gguf: Path) -> None:
+    odd = tmp_path / "odd.gguf"
+    odd.write_bytes(random_gguf.read_bytes().replace(b"llama.block_count", b"llama.block_sound"))
+    with pytest.raises(ModelError, match=r"llama\.cpp cannot load odd\.gguf") as raised:
+        LlamaModel(odd)
+    assert raised.value.slug == "load-failed"
+    assert any("key not found in model: llama.block_count" in fact for fact in raised.value.facts)
 
 
 def parked(size: int = 10_000) -> ParkedPrefix:
