@@ -137,7 +137,7 @@ def test_remove_spares_bytes_that_another_repository_shares(
 def test_remove_never_touches_a_file_outside_the_cache(tmp_path: Path, gguf: bytes) -> None:
     path = tmp_path / "own.gguf"
     path.write_bytes(gguf)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"own\.gguf is a file of your own"):
         remove(str(path))
     assert path.exists()
 

@@ -54,7 +54,7 @@ def test_cut_downloads_end_whole_or_not_at_all(
 
         server.hooks[path] = fault
         if lasting:
-            with pytest.raises(ModelError):
+            with pytest.raises(ModelError, match=r"127\.0\.0\.1"):
                 resolve("tiny")
             assert locate("tiny") is None
             del server.hooks[path]

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import broken
 from hub import COMMIT
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
@@ -184,15 +186,21 @@ def test_no_network_at_all(unknown: None) -> None:
 
 
 def test_huggingface_hub_keeps_quiet_only_meanwhile(
-    gguf: bytes, new_spec: New, catalogue: Use, fake_hub: Fake, capfd: pytest.CaptureFixture[str]
+    gguf: bytes, new_spec: New, catalogue: Use, fake_hub: Fake, server: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = catalogue(new_spec(gguf))
     fake_hub(spec.hub.repo, {spec.file: gguf})
     logger = logging.getLogger("huggingface_hub")
     logger.setLevel(logging.WARNING)
-    resolve("tiny", on_progress=lambda _: logger.warning("noise"))
-    assert logger.level == logging.WARNING
-    assert capfd.readouterr() == ("", "")
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        logger.warning("meanwhile")
+        broken(gguf, len(gguf), "closed")(handler)
+
+    server.hooks[f"/{spec.hub.repo}/resolve/{COMMIT}/{spec.file}"] = answer
+    assert resolve("tiny").source == "hub"
+    logger.warning("afterwards")
+    assert caplog.messages == ["afterwards"]
 
 
 def test_a_killed_download_goes_on_where_it_was(
