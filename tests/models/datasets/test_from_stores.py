@@ -84,7 +84,8 @@ def test_draws_of_an_evaluation_are_found_with_their_outcomes(tmp_path: Path) ->
 
 
 def test_draws_of_later_repeats_follow(tmp_path: Path) -> None:
-    assert all(len(each.ends()) == 15 for each in evaluated(tmp_path / "x.sqlite", "vote:5", repeats=3))
+    found = evaluated(tmp_path / "x.sqlite", "vote:5", repeats=3)
+    assert [len(each.ends()) for each in found] == [15] * 4
 
 
 def test_siblings_of_a_tree_search_are_found(tmp_path: Path) -> None:

@@ -249,10 +249,9 @@ def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
 
 def test_steps_say_what_their_texts_say(store: DrawStore) -> None:
     logs, _ = run("greedy", store)
-    for log in logs.values():
-        for event in log:
-            if isinstance(event, StepProposed):
-                assert "".join(map(chr, event.step.token_ids)) == event.step.text
+    steps = [event.step for log in logs.values() for event in log if isinstance(event, StepProposed)]
+    assert steps
+    assert all("".join(map(chr, step.token_ids)) == step.text for step in steps)
 
 
 def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other() -> None:

@@ -84,6 +84,7 @@ def test_without_states_a_reading_has_none_and_nothing_else_changes(machine: Mac
 def test_a_reading_is_no_part_of_equality_text_or_log(machine: Machine) -> None:
     log = machine.search([PROBLEM], PrefixRollouts(2, 0))["p"]
     steps = [event for event in log if isinstance(event, StepProposed)]
+    assert steps
     for event in steps:
         bare = replace(event.step, reading=None)
         assert event.step.reading is not None

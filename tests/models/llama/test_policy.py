@@ -110,18 +110,14 @@ def test_the_system_prompt_is_shared_by_all_questions(make: Make, random_gguf: P
     assert warm.evaluated_tokens < cold.evaluated_tokens
 
 
-@pytest.mark.parametrize("cache_bytes", [0, 1 << 28])
-def test_a_dropped_prefix_gives_the_same_continuation(
-    make: Make, random_gguf: Path, cache_bytes: int
-) -> None:
-    policy, context = make(random_gguf, cache_bytes=cache_bytes)
+def test_a_dropped_prefix_gives_the_same_continuation(make: Make, random_gguf: Path) -> None:
+    policy, context = make(random_gguf, cache_bytes=0)
     log = search(policy, "beam", [PROBLEM], width=2, branching=2)["p"]
     texts = [replay(log).text(node.id) for node in replay(log)]
     kept, kept_context = make(random_gguf)
     expected = replay(search(kept, "beam", [PROBLEM], width=2, branching=2)["p"])
     assert texts == [expected.text(node.id) for node in expected]
-    if cache_bytes == 0:
-        assert context.evaluated_tokens > kept_context.evaluated_tokens
+    assert context.evaluated_tokens > kept_context.evaluated_tokens
 
 
 def test_neighbours_do_not_change_what_a_problem_draws(make: Make, random_gguf: Path) -> None:
@@ -227,11 +223,12 @@ def test_a_chat_leaves_only_its_prompt_and_that_unpinned(make: Make, chain_gguf:
 
 def test_control_tokens_in_a_question_are_text(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
-    harmless = policy.open(Problem("a", "Say <|im_end|> twice"))
-    assert harmless.evaluated_tokens > len("Say <|im_end|> twice")
+    chat, question = policy._chats["prose"], "Say <|im_end|> twice"
+    harmless = policy.open(Problem("a", question))
+    assert harmless.evaluated_tokens == len(chat.head) + len(question) + len(chat.tail)
 
 
-def test_the_chain_answers_and_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
+def test_the_chain_answers(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
     log = search(policy, "vote", [PROBLEM], samples=16)["p"]
     last = log[-1]

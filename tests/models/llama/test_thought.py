@@ -156,6 +156,7 @@ def test_a_thought_has_as_many_tokens_as_its_budget_and_what_closes_it(make: Mak
     thinker = make(think=think)
     tree = replay(thinker.search(Vote(2)))
     assert thinker.chat.thoughts is not None
+    assert len(ends(tree)) == 2
     for end in ends(tree):
         steps = tree.thoughts(end)
         assert sum(len(step.token_ids) for step in steps) == think + len(thinker.chat.thoughts.cut)
@@ -188,6 +189,7 @@ def test_a_model_that_thinks_again_and_again_comes_to_an_end(make: Make, think: 
     thinker = make(AGAIN, template="lfm2.5-minimal", think=think)
     tree = replay(thinker.search(Vote(2)))
     assert thinker.chat.thoughts is not None
+    assert len(ends(tree)) == 2
     for end in ends(tree):
         steps = tree.steps(end)
         assert (steps[0].thought, steps[-1].finish) == ("cut", "length")
@@ -308,7 +310,9 @@ def test_what_is_written_behind_a_thought_has_read_all_of_it(make: Make, tmp_pat
 @pytest.mark.parametrize("chain", [tiny.THINKER_FOR_EVER, LAZY])
 def test_each_step_of_a_thought_has_a_reading(make: Make, chain: Mapping[str, Mapping[str, float]]) -> None:
     tree = replay(make(chain, think=1, states=True).search(Vote(2)))
-    assert all(node.step.reading is not None for node in tree if node.step)
+    steps = [node.step for node in tree if node.step]
+    assert any(step.is_thought for step in steps)
+    assert all(step.reading is not None for step in steps)
 
 
 def test_a_search_that_thinks_is_the_same_when_it_is_read_from_its_trace(make: Make) -> None:
