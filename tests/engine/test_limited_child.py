@@ -97,6 +97,12 @@ LimitedChild(sys.argv[1], AssertionError).ask(sys.argv[2])
 """
 
 
+def assert_ended(children: list[psutil.Process], within: float) -> None:
+    [child] = children
+    psutil.wait_procs([child], timeout=within)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
 @pytest.mark.parametrize("request_", ["hang", "sleep"])
 def test_a_child_ends_soon_after_its_parent_was_killed(request_: str) -> None:
     code = CODE.replace("return [request", "import time; time.sleep(1); return [request")
@@ -107,6 +113,15 @@ def test_a_child_ends_soon_after_its_parent_was_killed(request_: str) -> None:
             time.sleep(0.05)
         time.sleep(0.5)
         parent.kill()
-    [child] = children
-    psutil.wait_procs([child], timeout=30)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert_ended(children, within=30)
+
+
+def test_a_child_that_waits_for_requests_ends_with_its_parent() -> None:
+    idle_parent = f"{PARENT}print(flush=True)\nsys.stdin.read()\n"
+    command = [sys.executable, "-P", "-c", idle_parent, CODE, "request"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"\n"
+        children = psutil.Process(parent.pid).children()
+        parent.kill()
+    assert_ended(children, within=5)

@@ -171,11 +171,14 @@ def test_right_and_wrong_outcomes_of_every_model_weigh_the_same() -> None:
 
 def test_no_interval_is_narrower_than_a_beta_of_concentration_8() -> None:
     """On average over what was fitted: the bound is one of the mean."""
+    near_even = set()
     for stage, found in fitted_portable().held_out.items():
         middle = np.abs(found.quantiles[:, 1] - 0.5) < 0.1
         if middle.sum() > 20:
             widths = found.quantiles[middle, 2] - found.quantiles[middle, 0]
             assert widths.mean() > 0.3, stage
+            near_even.add(stage)
+    assert near_even >= {"finished", "question"}
 
 
 def test_a_portable_calibration_compares_solutions_with_each_other_a_fitted_one_with_the_question() -> None:

@@ -47,6 +47,7 @@ from adascale.engine.types import (
     ModeProfile,
     Notice,
     Problem,
+    SearchResult,
     Step,
     Usage,
 )
@@ -260,16 +261,21 @@ def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
 
 def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
     driver = Driver(
-        ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), itertools.count().__next__
+        ScriptedPolicy(script, 12), ScriptedPRM(reward), Uncalibrated(), itertools.count().__next__
     )
-    ends: list[SearchFinished] = []
-    for _, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
+    started: list[str] = []
+    results: dict[str, SearchResult] = {}
+    for problem, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
+        if isinstance(event, SearchStarted):
+            started.append(problem.id)
         if isinstance(event, AnswerFound) and event.answer:
             driver.interrupt()
         if isinstance(event, SearchFinished):
-            ends.append(event)
-    assert [end.result.stop_reason for end in ends] == ["interrupted"] * len(ends)
-    assert any(end.result.answer for end in ends)
+            results[problem.id] = event.result
+    assert len(started) > 1
+    assert sorted(results) == sorted(started)
+    assert {result.stop_reason for result in results.values()} == {"interrupted"}
+    assert any(result.answer for result in results.values())
 
 
 def test_an_aborted_decode_is_an_interrupt() -> None:

@@ -12,8 +12,11 @@ from adascale.engine.search.events import (
     AnswerFound,
     AnswersJudged,
     BranchStarted,
+    NodesPruned,
     PromptRead,
     SearchFinished,
+    StepProposed,
+    StepScored,
     from_json,
     to_json,
 )
@@ -27,7 +30,12 @@ def test_a_record_has_all_that_its_log_says(strategy: str) -> None:
     log = searched(strategy, 3, None)
     record, last = Record.of(log), log[-1]
     assert isinstance(last, SearchFinished)
-    assert record.tree == replay(log)
+    assert [node.step for node in record.tree][1:] == [e.step for e in log if isinstance(e, StepProposed)]
+    scored = {e.node: (e.reward, e.estimate) for e in log if isinstance(e, StepScored)}
+    assert scored
+    assert {node: (record.tree[node].reward, record.tree[node].estimate) for node in scored} == scored
+    pruned = {node for e in log if isinstance(e, NodesPruned) for node in e.nodes}
+    assert {node.id for node in record.tree if node.status == "pruned"} == pruned
     assert (record.result, record.usage, record.end, record.t) == (last.result, last.usage, last, last.t)
     assert [c.node for c in record.candidates] == [e.node for e in log if isinstance(e, AnswerFound)]
     assert list(record.branches.values()) == [e for e in log if isinstance(e, BranchStarted)]

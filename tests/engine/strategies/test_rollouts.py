@@ -261,6 +261,7 @@ def test_rollouts_start_where_a_search_would_go_on() -> None:
         record = Record.of(log)
         starts = [start for start, *_ in draws(log)]
         assert len(set(starts[-3:])) == 1
+        assert starts[-1] != ROOT
         assert not any("17" in step.text for step in record.tree.steps(starts[-1]))
 
 
