@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
-from adascale.engine.errors import ModelNotFoundError, command
+from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
 from .catalog import ModelSpec, catalog
 from .gguf.split import Part
@@ -137,13 +138,17 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
+    is_url = ref.startswith("file:")
     try:
-        if ref.startswith("file:"):
-            return Path(unquote(urlsplit(ref).path)).expanduser()
-        path = Path(ref).expanduser()
+        path = Path(unquote(urlsplit(ref).path) if is_url else ref).expanduser()
+        is_file = path.is_file()
     except (ValueError, RuntimeError) as error:  # no URL, or the home of a user that there is not
         raise _unknown_model_error(ref) from error
-    if path.is_file():
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _unknown_model_error(ref) from error
+    if is_url or is_file:
         return path
     if not ref:  # as a path it is this folder
         raise _unknown_model_error(ref)
@@ -225,7 +230,7 @@ def _unknown_model_error(ref: str) -> ModelNotFoundError:
     near = difflib.get_close_matches(ref.lower(), list(catalog()), n=1, cutoff=0.5)
     question = f"did you mean {near[0]}?  " if near else ""
     return ModelNotFoundError(
-        f'no model called "{ref}" on this machine or in the catalogue',
+        f'no model called "{excerpt(ref, 80)}" on this machine or in the catalogue',
         "looked in: Hugging Face cache, catalogue",
         hint=f"{question}{command('models', 'list')} shows what is here",
     )

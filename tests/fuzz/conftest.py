@@ -78,6 +78,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     commands = (
         ("models", "show", "none.gguf"), ("models", "list"), ("config", "show"), ("replay", trace),
         ("tree", trace), ("tree", trace, "-o", str(home / "warm.html")), ("calibrate", "show", str(SHIPPED)),
+        ("ask", "1 + 1?", "-g", "none.gguf"),
         ("batch", "none.jsonl", "-o", str(home / "o.jsonl"), "-g", "none.gguf"),
     )  # fmt: skip
     with Forks(env, commands) as running:
@@ -95,7 +96,7 @@ def refused(action: Callable[[], object]) -> AdascaleError | None:
 
 def is_orderly(ended: Exit) -> bool:
     """Whether a command ended as promised: an exit code of the list, one clear error, within the limits."""
-    errors = ended.stderr.count("error[")
+    errors = ended.stderr.count("error[") + ended.stderr.count("─ Error ─")  # that of the option parser
     return (
         ended.code in (0, 2, 3, 4, 5, 6)
         and errors == (ended.code in (2, 4, 5))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forks import Forks
-from hypothesis import strategies as st
+from forks import Exit, Forks
 from mutations import encode_json, mutated_bytes, mutated_json, mutated_lines
 from safetensors.numpy import save
 
@@ -28,6 +28,8 @@ def test_gguf_headers(fuzz: Fuzz, forks: Forks, random_gguf: Path, tmp_path: Pat
         ended = forks.run("models", "show", str(path))
         assert is_orderly(ended), ended
 
+    path.write_bytes(whole)
+    assert forks.run("models", "show", str(path)).code == 0
     fuzz("gguf", 60, 20_000, mutated_bytes([whole], first=8_000), check)
 
 
@@ -47,6 +49,8 @@ def test_manifests_of_ollama(fuzz: Fuzz, forks: Forks, random_gguf: Path) -> Non
             ended = forks.run(*command)
             assert is_orderly(ended), (command, ended)
 
+    manifest.write_bytes(encode_json(whole))
+    assert forks.run("models", "show", "ollama:m").code == 0
     files = mutated_json(whole).map(encode_json) | mutated_bytes([encode_json(whole)])
     fuzz("ollama", 25, 5_000, files, check)
 
@@ -61,6 +65,10 @@ def test_traces(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
             ended = forks.run(*command)
             assert is_orderly(ended), (command, ended)
 
+    assert samples
+    for sample in samples:
+        path.write_bytes(sample)
+        assert forks.run("replay", str(path)).code == 0
     fuzz("traces", 25, 5_000, mutated_lines(samples), check)
 
 
@@ -83,6 +91,8 @@ def test_calibrations(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
         ended = forks.run("calibrate", "show", str(path))
         assert is_orderly(ended), ended
 
+    path.write_bytes(signed(json.loads(metadata["card"])))
+    assert forks.run("calibrate", "show", str(path)).code == 0
     cards = mutated_json(json.loads(metadata["card"])).map(signed)
     fuzz("calibrations", 25, 2_000, cards | mutated_bytes([whole], first=header_bytes), check)
 
@@ -101,25 +111,48 @@ def test_outputs_of_a_batch(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     questions.write_text('{"id": "a", "question": "What is 9 * 2?"}\n')
     samples = [encode_json(RECORD) + b"\n" + encode_json(RECORD | {"id": "b", "status": "failed"}) + b"\n"]
 
-    def check(data: bytes) -> None:
+    def run_on(data: bytes) -> Exit:
         output.write_bytes(data)
-        ended = forks.run("batch", str(questions), "-o", str(output), "-g", str(tmp_path / "none.gguf"), "-q")
+        return forks.run("batch", str(questions), "-o", str(output), "-g", str(tmp_path / "none.gguf"), "-q")
+
+    def check(data: bytes) -> None:
+        ended = run_on(data)
         assert is_orderly(ended), ended
 
+    assert run_on(samples[0]).code == 0, "the question has its answer, so no model is wanted"
+    assert run_on(b"").code == 4, "the model is not there"
     fuzz("outputs", 25, 2_000, mutated_lines(samples), check)
 
 
+SETTINGS = {"effort": "high", "threads": 4, "min-confidence": 0.5, "budget": "900", "generator": "none.gguf"}
+CONFIG_COMMANDS = {("config", "show"): 0, ("models", "list"): 0, ("ask", "1 + 1?"): 4}
+"""Commands that read the config file, and their exit codes with ``SETTINGS``, whose model is not there."""
+
+
 def test_config_files(fuzz: Fuzz, forks: Forks) -> None:
-    samples = [
-        b'effort = "high"\nthreads = 4\nsamples = 8\nmin-confidence = 0.5\n[batch]\nbranches = 16\n',
-        b"a = " + b"[" * 2_000, b"a = " + b"9" * 6_000, b'generator = """\n' + b"x" * 9_000 + b'"""\n',
+    odd = [
+        b"threads = 4\n[batch]\nparallel = 16\n", b"a = " + b"[" * 2_000, b"a = " + b"9" * 6_000,
+        b'generator = """\n' + b"x" * 9_000 + b'"""\n',
     ]  # fmt: skip
     path = Path(forks.env["ADASCALE_CONFIG"])
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        for command in (("config", "show"), ("models", "list")):
+        for command in CONFIG_COMMANDS:
             ended = forks.run(*command)
             assert is_orderly(ended), (command, ended)
 
-    fuzz("config", 20, 2_000, mutated_bytes(samples) | st.sampled_from(samples), check)
+    path.write_bytes(encode_settings(SETTINGS))
+    for command, code in CONFIG_COMMANDS.items():
+        ended = forks.run(*command)
+        assert ended.code == code, (command, ended)
+    for each in odd:
+        check(each)
+    torn = mutated_bytes([encode_settings(SETTINGS), *odd])
+    files = mutated_json(SETTINGS).map(encode_settings) | torn
+    fuzz("config", 20, 2_000, files, check)
+
+
+def encode_settings(values: Mapping[str, Any]) -> bytes:
+    """A config file; TOML has the strings, numbers and booleans of JSON, and arrays."""
+    return b"".join(b"%s = %s\n" % (key.encode(), encode_json(value)) for key, value in values.items())

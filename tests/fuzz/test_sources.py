@@ -70,6 +70,8 @@ def test_pages_of_the_hub(fuzz: Fuzz, server: Server, random_gguf: Path) -> None
         server.add("/api/models/a/b", answer, Content_Type="application/json")
         assert_whole_or_absent("hf:a/b", data)
 
+    assert refused(lambda: library.resolve("hf:a/b")) is None
+    library.remove("hf:a/b")
     pages = mutated_json(page).map(encode_json) | mutated_bytes([encode_json(page)])
     fuzz("hub-pages", 20, 2_000, pages, check)
 
@@ -100,6 +102,10 @@ def test_pages_and_wheels_of_an_index(
         server.add(f"/files/{WHEEL}", answer if kind == b"w" else packed)
         assert_whole_or_absent("tiny", data)
 
+    for whole in (b"j" + encode_json({"files": [link]}), b"h" + html, b"w" + packed):
+        check(whole)
+        assert refused(lambda: library.resolve("tiny")) is None
+        library.remove("tiny")
     pages = mutated_json({"files": [link]}).map(encode_json)
     # Its directory is at the end.
     wheels = mutated_bytes([packed]) | mutated_bytes([packed[-300:]]).map(lambda end: packed[:-300] + end)

@@ -1,4 +1,4 @@
-"""Stored draws that are damaged: they are named, or read as what they were."""
+"""Stored draws that are damaged: the store is named, or it is read; SQLite has no checksums."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def test_stored_draws(fuzz: Fuzz, tmp_path: Path) -> None:
         store.put_prompt(PROBLEM, "prose", Prompt(9, None))
         for key in ("one", "two"):
             store.put(key, STEPS)
+        assert [store.get(key, "answer") for key in ("one", "two")] == [STEPS, STEPS]
     whole = path.read_bytes()
 
     def read() -> None:

@@ -61,4 +61,6 @@ def test_chat_templates(fuzz: Fuzz) -> None:
         # Two seconds of its own and a new child, on a machine that has other work too.
         assert time.monotonic() - started < 30
 
+    whole = render_template(CHATML, "x.gguf", messages, add_generation_prompt=True, bos_token="")
+    assert "<<question>>" in whole
     fuzz("templates", 25, 2_000, TEXTS.map(str.encode) | mutated_bytes([CHATML.encode()]), check)
