@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import tiny
 
 import adascale
 from adascale.engine.errors import ContextOverflowError
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.settings import Settings
 
 
 def test_every_public_name_exists_and_is_listed() -> None:
@@ -70,6 +73,31 @@ def test_events_of_several_questions_in_one_session(
     assert isinstance(last, adascale.SearchFinished)
     assert last.result == again
     assert len(adascale.replay(log)) > 3
+
+
+def test_effort_mode_budget_and_seed_are_those_of_the_search(
+    chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    searched: list[Settings] = []
+    run = Driver.run
+
+    def noted(
+        driver: Driver, problems: list[adascale.Problem], settings: Settings
+    ) -> Iterator[tuple[adascale.Problem, adascale.Event]]:
+        searched.append(settings)
+        return run(driver, problems, settings)
+
+    monkeypatch.setattr(Driver, "run", noted)
+    budget = adascale.Budget(9)
+    with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
+        adascale.ask("1 + 1?", session, effort="low", mode="program", budget=budget, seed=7)
+        list(adascale.search("1 + 1?", session, effort="low", mode="program", budget=budget, seed=7))
+        adascale.code("Square n.", session, effort="low", budget=budget, seed=7)
+
+    assert [(each.budget, each.seed) for each in searched] == [(budget, 7)] * 3
+    assert [each.strategy.modes for each in searched] == [("program",), ("program",), ("code",)]
+    assert [each.strategy.parameters()["samples"] for each in searched] == [8, 8, 4]
 
 
 def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:

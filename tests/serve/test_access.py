@@ -100,6 +100,14 @@ def test_scripts_of_other_pages_may_not_ask(server: Served, locked: Served) -> N
     assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 400
 
 
+def test_any_origin_may_ask_where_all_were_let_in() -> None:
+    with served(Access("127.0.0.1", origins=("*",))) as server:
+        allowed = post(server, Origin="https://pages.example")
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "*"
+    assert allowed.headers["access-control-expose-headers"] == "Retry-After, Mcp-Session-Id"
+
+
 def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> None:
     refused = post(server, {"messages": [{"role": "user", "content": "x" * (2 << 20)}]})
     assert (refused.status_code, code(refused)) == (413, "body-too-long")

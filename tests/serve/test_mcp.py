@@ -67,6 +67,25 @@ def test_a_question_is_solved_with_progress_and_structured_content(mode: str) ->
         with_client(server, mode, talk)
 
 
+@pytest.mark.parametrize(
+    ("tool", "more"),
+    [("solve", {}), ("check", {"answer": "18"}), ("code", {"tests": ["assert f(2) == 4"]})],
+)
+def test_a_budget_limits_the_tokens_of_a_call(tool: str, more: dict[str, Any]) -> None:
+    async def talk(client: Client) -> None:
+        arguments = {"question": "Echo 18.", "effort": "max", **more}
+        tokens = []
+        for budget in ({"budget": 1}, {}):
+            found = await client.call_tool(tool, {**arguments, **budget})
+            assert found.structured_content is not None, found.content
+            tokens.append(found.structured_content["cost"]["tokens"])
+        limited, free = tokens
+        assert limited < free
+
+    with served(policy=EchoPolicy(steady)) as server:
+        with_client(server, "auto", talk)
+
+
 def test_an_answer_is_checked_without_calling_votes_a_probability() -> None:
     async def talk(client: Client) -> None:
         async def check(answer: str) -> dict[str, Any]:
