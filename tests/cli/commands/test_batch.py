@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,10 @@ def test_a_killed_run_leaves_whole_records(home: Home, tmp_path: Path) -> None:
             if out.exists() and out.read_text().count("\n") > before:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
+        assert process.returncode == -signal.SIGKILL
+        whole = [line for line in out.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        assert len(whole) > before
+        assert {json.loads(line)["status"] for line in whole} == {"answered"}
     assert subprocess.run(command, env=home.env, capture_output=True).returncode == 0
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted(int(record["id"]) for record in records) == list(range(40))
@@ -400,34 +405,66 @@ def test_a_worker_that_dies_in_ask_is_told_in_one_line(home: Home) -> None:
 
 
 def test_a_slow_pipe_gets_each_answer_while_it_is_still_open(home: Home) -> None:
-    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2", "-q"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=home.env)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    for question in ("One?", "Two?"):
-        process.stdin.write(f"{question}\n".encode())
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["question"] == question
-    process.stdin.close()
-    assert process.wait(timeout=30) == 0
-    process.stdout.close()
+    with piping(home, "-q") as process:
+        for question in ("One?", "Two?"):
+            answer(process, question)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
 
 
 def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
-    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2"]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.env
-    )
+    with piping(home) as process:
+        answer(process, "One?")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_ends_a_run_silently(home: Home, number: signal.Signals) -> None:
+    with piping(home) as process:
+        answer(process, "One?")
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert "continue with" not in said
+    assert "Ctrl-C" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_the_parent_ignores_ends_no_run(home: Home, number: signal.Signals) -> None:
+    """As ``nohup`` and a shell's background jobs have it."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with piping(home, "-q") as process:
+            answer(process, "One?")
+            process.send_signal(number)
+            answer(process, "Two?")
+            assert process.communicate(timeout=30) == ("", "")
+            assert process.returncode == 0
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
+def piping(home: Home, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A run whose questions come through a pipe."""
+    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2", *options]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=home.env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def answer(process: subprocess.Popen[str], question: str) -> None:
+    """Ask a run, and wait for the record."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(b"One?\n")
+    process.stdin.write(f"{question}\n")
     process.stdin.flush()
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        assert pipe is not None
-        pipe.close()
+    assert json.loads(process.stdout.readline())["question"] == question
 
 
 def test_what_an_interrupted_run_has_not_asked_again_has_still_failed(home: Home, tmp_path: Path) -> None:

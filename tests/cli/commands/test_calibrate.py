@@ -12,21 +12,24 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import tiny
+import typer
 from home import Home, write_questions
 from worlds import fitted, fitted_report
 
 from adascale.cli import app
-from adascale.cli.options.groups import CalibrationOptions, FitOptions
+from adascale.cli.options.groups import CalibrationOptions, FitOptions, TerminalOptions
 from adascale.cli.searching.questions import choose_problems
+from adascale.cli.searching.rollouts import score_missing
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.models import RewardMap
-from adascale.engine.errors import UsageError
-from adascale.engine.types import PROFILES
+from adascale.engine.errors import DecodeAbortedError, UsageError
+from adascale.engine.types import PROFILES, Problem
 from adascale.models.calibration.artefact import (
     SUFFIX,
     Artefact,
@@ -36,7 +39,7 @@ from adascale.models.calibration.artefact import (
     save_artefact,
 )
 from adascale.models.calibration.installed import shipped_folder
-from adascale.models.calibration.session_rollouts import FEWEST, check_enough
+from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts, check_enough
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
@@ -476,21 +479,45 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
 
 def kill_inside(home: Home, at_least: int) -> int:
     """Fit, kill it once so many questions are kept, and return how many there are then."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adascale", *home.fit_args()],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=home.env,
-    )
-    try:
+    code, _, _ = end_inside(home, at_least, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    return home.kept() // ROWS
+
+
+def end_inside(home: Home, at_least: int, number: signal.Signals) -> tuple[int, str, str]:
+    """Fit, send a signal once so many questions are kept: exit code, stdout and stderr."""
+    command = [sys.executable, "-m", "adascale", *home.fit_args()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=home.env, text=True, **pipes) as process:  # type: ignore[call-overload]
         deadline = time.monotonic() + 60
         while home.kept() < ROWS * at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
-    return home.kept() // ROWS
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_an_interrupted_fit_writes_nothing_and_says_how_to_go_on(home: Home, tmp_path: Path) -> None:
+    again = replace(home, folder=tmp_path)
+    code, out, err = end_inside(again, 5, signal.SIGINT)
+    assert (code, out) == (130, "")
+    said = re.search(rf"(\d+) of {QUESTIONS} questions are kept; the same command goes on", err)
+    assert said is not None, err
+    assert 5 <= int(said[1]) < QUESTIONS
+    assert not again.shelf.exists()
+
+
+def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = [Problem(str(n), "?") for n in range(3)]
+    rollouts = Mock(spec=SessionRollouts, session=Mock(), problems=problems)
+    rollouts.unscored.side_effect = [problems, problems[1:]]
+    rollouts.score.side_effect = DecodeAbortedError("stopped")
+    with pytest.raises(typer.Exit) as caught:
+        score_missing(rollouts, TerminalOptions(quiet=1))
+    assert caught.value.exit_code == 130
+    assert "1 of 3 questions are scored; the same command goes on" in capsys.readouterr().err
 
 
 @dataclass(frozen=True)

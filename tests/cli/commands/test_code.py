@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,22 @@ def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path
     tests.write_text("from f import f\n\ndef test_five():\n    assert f(5) == 25\n")
     done = code("Square n.", "--tests", str(tests), "-o", str(program))
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
+
+
+def test_the_first_ctrl_c_prints_the_best_program_so_far(env: dict[str, str], coder: Path) -> None:
+    command = [sys.executable, "-m", "adascale", "code", "-g", str(coder), "Square n.", *NEVER]
+    command += ["--samples", "1024", "--effort", "max", "--progress", "json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"answer_found"' in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert out in (SQUARE, DOUBLE)
+    assert "Ctrl-C again" in err
 
 
 def test_json_has_the_program_and_each_test_with_its_verdict(code) -> None:  # type: ignore[no-untyped-def]

@@ -93,6 +93,9 @@ def test_its_draws_are_training_data(home: Home, report: subprocess.CompletedPro
     [generator] = card["generators"]
     assert generator["sha256"] == json.loads(report.stdout)["generator"]["sha256"]
     assert card["sampling"][0]["temperature"]
+    draws = ("export", "--from", "draws", "-d", str(home.data), "--to", "soft-steps", "--dry-run")
+    other = home.run(*draws, "--draw-seed", "5")
+    assert json.loads(other.stdout)["rows"] == {}
 
 
 def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
@@ -125,6 +128,25 @@ def test_killed_and_resumed_it_reports_the_same(
     assert without_seconds(resumed.stdout) == without_seconds(report.stdout)
 
 
+def test_an_interrupted_evaluation_reports_nothing_and_keeps_its_draws(
+    tmp_path: Path, chain_gguf: Path
+) -> None:
+    other = Home(tmp_path, chain_gguf, write_questions(tmp_path / "questions.jsonl", range(400)))
+    command = [sys.executable, "-m", "adascale", *args(other)]
+    deadline = time.monotonic() + 60
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=other.env, text=True, **pipes) as run:  # type: ignore[call-overload]
+        while other.kept("draws") < 5:
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        report, said = run.communicate(timeout=30)
+    assert (run.returncode, report) == (130, "")
+    assert f"adascale: {other.kept('draws'):,} draws are kept; the same command goes on" in said
+    assert "Traceback" not in said
+
+
 def without_seconds(text: str) -> object:
     def stripped(value: object) -> object:
         if isinstance(value, dict):
@@ -139,6 +161,13 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
     done = home.run("eval", str(tmp_path / "open.jsonl"), "-g", str(home.model))
     assert done.returncode == 2
     assert 'no field "answer"' in done.stderr
+
+
+def test_one_format_is_printed(home: Home) -> None:
+    done = home.run(*args(home, "--csv", "--json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--csv and --json are two formats" in done.stderr
+    assert "Loading" not in done.stderr
 
 
 def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
