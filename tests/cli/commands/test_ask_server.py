@@ -206,6 +206,28 @@ def _busy(server: Served) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
+    ("status", "slug", "code", "said", "has_hint"),
+    [
+        (400, "invalid-request", 2, "error[invalid-request]: so it says", False),
+        (403, "host-not-allowed", 2, "error[host-not-allowed]: so it says", False),
+        (405, "method-not-allowed", 2, "error[no-server]: what answers at", True),
+        (413, "body-too-long", 2, "error[body-too-long]: so it says", False),
+        (500, "unexpected", 1, "error[unexpected]: so it says", False),
+        (503, "stopping", 4, "error[stopping]: so it says", True),
+    ],
+)
+def test_a_refusal_of_the_server_has_its_words_and_an_exit_code(
+    env: dict[str, str], status: int, slug: str, code: int, said: str, has_hint: bool
+) -> None:
+    body = json.dumps({"error": {"message": "so it says", "code": slug}})
+    with replying(f"HTTP/1.1 {status} No", f"Content-Length: {len(body)}", "", body) as url:
+        done = ask(env, url)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert ("hint: adascale serve starts one" in done.stderr) == has_hint
+
+
+@pytest.mark.parametrize(
     ("answer", "code", "errors"),
     [
         (

@@ -98,6 +98,18 @@ def test_rollouts_are_split_by_question() -> None:
     assert not Path("x.jsonl").exists()
 
 
+def test_filters_and_labels_are_those_that_were_typed() -> None:
+    keep_rollouts()
+    labels = ["--threshold", ".7", "--min-gap", ".2", "--pairs", "solutions"]
+    numbers = ["--min-count", "2", "--max-tokens", "300", "--mode", "program"]
+    facts = ["--calibrated", "--in-domain", "--known-answers", "--ran"]
+    source = ["--to", "trl-preference", "--from", "rollouts", "--dry-run"]
+    told = json.loads(invoked(app, *source, *labels, *numbers, *facts)[0])
+    assert told["labelling"] == {"threshold": 0.7, "min_gap": 0.2, "pairs": "solutions"}
+    named = {"calibrated": True, "in_domain": True, "known_answers": True, "ran": True}
+    assert told["filters"] == {**named, "min_count": 2, "max_tokens": 300, "mode": "program"}
+
+
 def test_the_same_command_writes_the_same_bytes() -> None:
     keep_rollouts()
     args = ["--to", "trl-preference", "--from", "rollouts", "--split", ".7", "--seed", "3"]

@@ -18,6 +18,7 @@ from commands import invoked
 from home import Home
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from terminal import on_terminal
 
 from adascale.cli.app import app
 
@@ -84,6 +85,13 @@ def test_stdout_has_json_rpc_alone_and_the_end_of_stdin_ends_it(home: Home) -> N
         assert process.returncode == 0, said
         assert all(json.loads(line)["jsonrpc"] == "2.0" for line in rest.splitlines())
         assert "llama_model_loader" in said
+
+
+def test_a_terminal_on_stdin_is_refused(home: Home) -> None:
+    typed = on_terminal(["-m", "adascale", "mcp", "-g", str(home.model)], home.env, keyboard=True)
+    assert (typed.code, typed.stdout) == (2, "")
+    assert "stdin is a terminal" in typed.stderr
+    assert "adascale mcp --print-config" in typed.stderr
 
 
 def test_a_model_that_cannot_be_opened_is_told_on_stderr_and_to_the_agent(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_step_needs_somebody_to_press_a_key(trace: str) -> None:
 
 
 def test_a_bad_trace_is_an_error() -> None:
-    with pytest.raises(TraceError):
+    with pytest.raises(TraceError, match="neither a file nor a kept run"):
         run("/nonexistent.jsonl")
 
 

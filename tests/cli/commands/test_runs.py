@@ -147,8 +147,12 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
     assert [run_name(path) for path in past_runs()] == ["20260103-c", "20260101-a"]
 
     mine = written(tmp_path / "mine.jsonl", pens().events)
-    for wrong in (["rm"], ["rm", "--all", "20260101"], ["rm", "20260101", str(mine)]):
-        with pytest.raises(UsageError):
+    for said, wrong in (
+        ("say which runs", ["rm"]),
+        ("say which runs", ["rm", "--all", "20260101"]),
+        ("mine.jsonl is no kept run", ["rm", "20260101", str(mine)]),
+    ):
+        with pytest.raises(UsageError, match=said):
             run("runs", *wrong)
     assert mine.exists()
     assert len(past_runs()) == 2
@@ -168,6 +172,20 @@ def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
     drop_old(most, most_bytes)
 
     assert [run_name(path) for path in past_runs()] == names[::-1][:left]
+
+
+def test_every_run_drops_those_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_RUNS", 2)
+    for name in ("20260101-a", "20260102-b"):
+        keep(name)
+
+    with open_run() as writer:
+        assert writer is not None
+        writer.write(Log().events[0])
+
+    newest, second = past_runs()
+    assert run_name(second) == "20260102-b"
+    assert newest.read_bytes()
 
 
 def test_a_run_is_kept_while_it_goes_on() -> None:

@@ -89,7 +89,8 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
         found = server.post("What is 9 * 2?", seed=1).json()
         assert found["choices"][0]["message"]["content"].endswith("Answer: 18")
         assert found["model"] == "chain"
-        assert found["usage"]["prompt_tokens_details"]["cached_tokens"] >= 0
+        usage = server.post("What is 9 * 2?", seed=1).json()["usage"]
+        assert usage["prompt_tokens_details"]["cached_tokens"] > 0
         assert server.post("What is \ud800 * 2?", reasoning_effort="none").status_code == 200
         earlier = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
         messages = [*earlier, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "9 * 2?"}]
@@ -114,6 +115,28 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
     said = "".join(server.said)
     assert "was ended by SIGKILL; starting it again" in said
     assert "Traceback" not in said
+
+
+def test_limits_origins_and_effort_are_those_that_were_typed(home: Home) -> None:
+    limits = ("--parallel", "1", "--max-queue", "0", "--budget", "900", "--effort", "low")
+    with serving(home, *limits, "--cors-origin", "https://pages.example") as server:
+        asked = httpx2.get(f"{server.url}/v1/models", headers={"Origin": "https://pages.example"})
+        assert asked.headers["access-control-allow-origin"] == "https://pages.example"
+        [worker] = psutil.Process(server.process.pid).children()
+        worker.suspend()
+        with ThreadPoolExecutor(1) as pool:
+            only = pool.submit(server.post, "What is 9 * 2?")
+            while "adascale_searches_running 1.0" not in httpx2.get(f"{server.url}/metrics").text:
+                assert not only.done()
+                time.sleep(0.01)
+            assert server.post("What is 9 * 2?").status_code == 429
+            worker.resume()
+            assert only.result().status_code == 200
+
+        searched = httpx2.post(f"{server.url}/v1/searches", json={"question": "What is 9 * 2?"}, timeout=60)
+        first = next(line for line in searched.text.splitlines() if line.startswith("data: "))
+        started = json.loads(first.removeprefix("data: "))
+        assert (started["budget"]["max_tokens"], started["params"]["samples"]) == (900, 8)
 
 
 def test_the_same_seed_gives_what_ask_gives(home: Home) -> None:

@@ -148,10 +148,12 @@ def test_what_a_killed_run_has_answered_is_not_asked_again_and_has_one_record_in
 
 
 def test_the_file_is_closed_before_it_is_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced: list[Path] = []
     open_files: list[str] = []
     replace = Path.replace
 
     def watched(self: Path, target: Path) -> Path:
+        replaced.append(target)
         open_files.extend(file.path for file in psutil.Process().open_files())
         return replace(self, target)
 
@@ -159,6 +161,7 @@ def test_the_file_is_closed_before_it_is_replaced(path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "replace", watched)
     write(path, record("b"))
     assert ids(path) == ["a", "c", "d", "b"]
+    assert replaced == [path]
     assert str(path) not in open_files
 
 

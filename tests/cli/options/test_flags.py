@@ -28,7 +28,7 @@ from adascale.cli.options.groups import (
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Adaptive, ProseAndProgram
 from adascale.engine.types import Budget
-from adascale.models.options import THINK_TOKENS, SamplingOverrides
+from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
 
 
 def parsed(group: type[Any], *args: str) -> Any:
@@ -138,7 +138,8 @@ def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
 
 
 def test_a_flag_of_two_commands_is_the_same() -> None:
-    assert FLAGS[DoctorOptions]["offline"] is not None
+    for option in ("generator", "offline"):
+        assert FLAGS[DoctorOptions][option] is FLAGS[SessionOptions][option] is not None
     assert parsed(DoctorOptions, "--offline").offline
 
 
