@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from event_logs import logs_of, ticking
 
 from adascale.engine.ports import SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
@@ -61,12 +61,8 @@ class Machine:
             EvenWidth() if even else StepCosts({}),
         )
         self.stack.callback(policy.close)
-        clock = itertools.count()
-        driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
-        logs: dict[str, list[Event]] = {}
-        for problem, event in driver.run(problems, Settings(strategy, seed=7)):
-            logs.setdefault(problem.id, []).append(event)
-        return logs
+        driver = Driver(policy, SequenceLogprob(), Uncalibrated(), ticking())
+        return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 
     def prompt(self, problem: Problem) -> list[int]:
         return list(ChatFormat(self.model, SYSTEM).prompt(problem.question))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import itertools
 import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
 from adascale.engine.calibration.features import SCALARS, Evidence
@@ -173,18 +173,14 @@ def searched(
     asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8, programs: int = 0
 ) -> dict[str, Record]:
     """Rollouts of every question, by id."""
-    clock = itertools.count()
     driver = Driver(
         ReadingPolicy(solve, slots),
         SequenceLogprob(),
         Uncalibrated(),
-        lambda: float(next(clock)),
+        ticking(),
         executor=ScriptedExecutor(execute),
     )
-    records: dict[str, Record] = {}
-    for problem, event in driver.run(asked, Settings(PrefixRollouts(samples, rollouts, programs=programs))):
-        records[problem.id] = Record.after(records.get(problem.id), event)
-    return records
+    return records_of(driver.run(asked, Settings(PrefixRollouts(samples, rollouts, programs=programs))))
 
 
 def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8) -> list[Rollouts]:
@@ -209,12 +205,11 @@ def tasks(count: int, start: int = 0) -> list[Problem]:
 
 def code_driver(calibrator: Calibrator | None = None) -> Driver:
     """Writes and runs programs for tasks."""
-    clock = itertools.count()
     return Driver(
         ReadingPolicy(squaring, 8),
         SequenceLogprob(),
         calibrator or Uncalibrated(),
-        lambda: float(next(clock)),
+        ticking(),
         executor=ScriptedExecutor(run_here),
     )
 
@@ -222,9 +217,7 @@ def code_driver(calibrator: Calibrator | None = None) -> Driver:
 def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]:
     """Programs of every task, judged by its hidden tests."""
     known = {problem.id: problem for problem in asked}
-    records: dict[str, Record] = {}
-    for problem, event in code_driver().run(asked, Settings(ProgramRollouts(programs))):
-        records[problem.id] = Record.after(records.get(problem.id), event)
+    records = records_of(code_driver().run(asked, Settings(ProgramRollouts(programs))))
     hidden = HiddenTests(run_here)
     return [
         Rollouts.of(record, "code", right_nodes(record, known[id_], hidden))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from event_logs import ticking
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import ContextOverflowError
@@ -104,8 +104,7 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 
 def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
-    clock = itertools.count()
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), ticking())
     entries = [WIDE, LEAN, Contestant("greedy", Greedy())]
     found = Comparison(entries, [problem.id for problem in problems])
     outcomes = list(evaluate(driver, entries, problems, 2, seed=3))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from dataclasses import replace
 
 import cpython
 import pytest
+from event_logs import ticking
 
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import UsageError
@@ -45,12 +45,11 @@ def outcomes(names: str, bodies: list[str], judge: Runner, forecasts: list[Forec
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step(f"```python\ndef f(n):\n    {next(written)}\n```", "stop")
 
-    ticks = itertools.count()
     driver = Driver(
         ScriptedPolicy(script, 1),
         SequenceLogprob(),
         Uncalibrated(),
-        lambda: float(next(ticks)),
+        ticking(),
         executor=ScriptedExecutor(shown),
     )
     contestants = in_code(parse_contestants(names, {}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Generator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
+from event_logs import logs_of, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,7 +102,6 @@ def run(
     policy: Any = None,
     costs: Sequence[float] = (),
 ) -> dict[str, list[Event]]:
-    clock = itertools.count()
     if strategy == "cpff":  # one of each mode at least
         params = {**params, "samples": max(2, params["samples"])}
     if strategy == "passing" and "modes" in params:
@@ -113,14 +112,11 @@ def run(
         policy or ScriptedPolicy(script, slots),
         ScriptedPRM(reward),
         Uncalibrated(),
-        lambda: float(next(clock)),
+        ticking(),
         costs,
         ScriptedExecutor(execute),
     )
-    logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(problems, Settings(strategy_named(strategy, **params), budget, seed)):
-        logs.setdefault(problem.id, []).append(event)
-    return logs
+    return logs_of(driver.run(problems, Settings(strategy_named(strategy, **params), budget, seed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +256,7 @@ def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
 
 
 def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
-    driver = Driver(
-        ScriptedPolicy(script, 12), ScriptedPRM(reward), Uncalibrated(), itertools.count().__next__
-    )
+    driver = Driver(ScriptedPolicy(script, 12), ScriptedPRM(reward), Uncalibrated(), ticking())
     started: list[str] = []
     results: dict[str, SearchResult] = {}
     for problem, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
@@ -313,9 +307,7 @@ def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
             return super().score(prefixes)
 
     driver = Driver(ScriptedPolicy(script, 6), Short(reward), Uncalibrated(), lambda: 0.0)
-    logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
-        logs.setdefault(problem.id, []).append(event)
+    logs = logs_of(driver.run(QUESTIONS, Settings(Vote(samples=5))))
     assert isinstance(logs["q1"][-1], SearchFailed)
     assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
 
@@ -332,10 +324,7 @@ def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
 
 def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     settings = Settings(Cutting(), seed=2)
-    ticks = itertools.count()
-    driver = Driver(
-        ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: float(next(ticks))
-    )
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), ticking())
     log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
     tree = replay(log)
     reasons = {node: event.reason for event in log if isinstance(event, NodesPruned) for node in event.nodes}
@@ -488,9 +477,7 @@ def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> N
 def test_each_request_is_searched_in_its_own_way() -> None:
     driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
     wanted = [Settings(Vote(samples=5)), Settings(strategy_named("greedy"), seed=7)]
-    logs: dict[str, list[Event]] = {}
-    for problem, event in driver.serve(map(Request, QUESTIONS, wanted)):
-        logs.setdefault(problem.id, []).append(event)
+    logs = logs_of(driver.serve(map(Request, QUESTIONS, wanted)))
     assert len(logs) == 2
     for log, one in zip(logs.values(), wanted, strict=True):
         assert isinstance(log[0], SearchStarted)
@@ -581,9 +568,8 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
     modes: tuple[Mode, ...], calibrated: bool
 ) -> None:
     policy = ScriptedPolicy(script, 4)
-    clock = itertools.count()
     executor = ScriptedExecutor(execute)
-    driver = Driver(policy, ScriptedPRM(reward), ProseAlone(), lambda: float(next(clock)), executor=executor)
+    driver = Driver(policy, ScriptedPRM(reward), ProseAlone(), ticking(), executor=executor)
     log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4, modes=modes)))]
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert estimates

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
+from event_logs import logs_of, ticking
 from worlds import ReadingPolicy, execute, fitted, fitted_portable, problems, solve
 
 from adascale.engine.calibration.calibration import Calibration
@@ -26,18 +26,14 @@ NEIGHBOURS = problems(3, 600)
 def logs(
     asked: Sequence[Problem], strategy: Strategy, calibration: Calibration, slots: int = 8
 ) -> dict[str, list[Event]]:
-    clock = itertools.count()
     driver = Driver(
         ReadingPolicy(solve, slots),
         SequenceLogprob(),
         calibration,
-        lambda: float(next(clock)),
+        ticking(),
         executor=ScriptedExecutor(execute),
     )
-    found: dict[str, list[Event]] = {problem.id: [] for problem in asked}
-    for problem, event in driver.run(asked, Settings(strategy)):
-        found[problem.id].append(event)
-    return found
+    return logs_of(driver.run(asked, Settings(strategy)))
 
 
 def log(strategy: Strategy, slots: int = 8) -> list[Event]:

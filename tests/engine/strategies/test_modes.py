@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from event_logs import logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,10 +111,7 @@ def search(
         costs,
         ScriptedExecutor(execute),
     )
-    logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(asked, Settings(strategy, seed=seed)):
-        logs.setdefault(problem.id, []).append(event)
-    return logs
+    return logs_of(driver.run(asked, Settings(strategy, seed=seed)))
 
 
 def test_a_step_is_compared_with_the_question_in_its_own_mode() -> None:

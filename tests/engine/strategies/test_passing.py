@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 
 import cpython
 import pytest
+from event_logs import ticking
 
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import UsageError
@@ -46,13 +46,12 @@ class Bench:
         return replace(cpython.run(source), seconds=0.0)
 
     def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
-        ticks = itertools.count()
         calibrator = _Estimating(self._estimate) if self._estimate is not None else Uncalibrated()
         driver = Driver(
             ScriptedPolicy(self.script, 1),
             SequenceLogprob(),
             calibrator,
-            lambda: float(next(ticks)),
+            ticking(),
             executor=ScriptedExecutor(self.execute),
         )
         return [event for _, event in driver.run([problem], Settings(strategy))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from event_logs import ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
@@ -34,10 +34,7 @@ def log_of(
     script: Callable[[Prefix, random.Random], Step] = solve,
 ) -> list[Event]:
     """All events of the last problem."""
-    clock = itertools.count()
-    driver = Driver(
-        ReadingPolicy(script, slots), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock))
-    )
+    driver = Driver(ReadingPolicy(script, slots), SequenceLogprob(), Uncalibrated(), ticking())
     return [e for p, e in driver.run(asked, Settings(strategy, seed=seed)) if p == asked[-1]]
 
 
@@ -120,8 +117,7 @@ def fixed(prefix: Prefix, rng: random.Random) -> Step:
 )
 def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bool) -> None:
     problem = Problem(id_, text, "18")
-    clock = itertools.count()
-    driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), Uncalibrated(), ticking())
     strategy = PrefixRollouts(samples=3, rollouts=2)
     record = Record.of([e for _, e in driver.run([problem], Settings(strategy))])
     [prefix] = [node for node, found in prefix_outcomes(record).items() if found.total == 3 and node != ROOT]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from event_logs import ticking
 from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
 
 from adascale.engine.code.task import read_task
@@ -60,8 +60,7 @@ def store(tmp_path: Path) -> Iterator[RolloutStore]:
 
 
 def driver_of(policy: ReadingPolicy) -> Driver:
-    clock = itertools.count()
-    return Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
+    return Driver(policy, SequenceLogprob(), Uncalibrated(), ticking())
 
 
 def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:

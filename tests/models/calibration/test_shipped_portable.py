@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from event_logs import records_of
 
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
@@ -67,9 +68,7 @@ def searched(rates: Mapping[str, float], strategy: Strategy) -> list[Record]:
         for n, name in enumerate(rates)
     ]
     driver = Driver(BlindPolicy(solve(rates), 8), SequenceLogprob(), portable(), lambda: 0.0)
-    records: dict[str, Record] = {}
-    for problem, event in driver.run(asked, Settings(strategy)):
-        records[problem.id] = Record.after(records.get(problem.id), event)
+    records = records_of(driver.run(asked, Settings(strategy)))
     return list(records.values())
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import itertools
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import sampled
 import worlds
+from event_logs import ticking
 
 from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.evaluation.contestants import parse_contestants
@@ -61,12 +61,11 @@ def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQues
     with closing(DrawStore(path)) as store:
         store.put_models(sampled.MODELS)
         policy = ReplayingPolicy(worlds.ReadingPolicy(worlds.solve, 4), store, lambda branches: 1.0)
-        clock = itertools.count()
         driver = Driver(
             policy,
             SequenceLogprob(),
             Uncalibrated(),
-            lambda: float(next(clock)),
+            ticking(),
             executor=WaitingExecutor(ScriptedExecutor(worlds.execute)),
         )
         for _ in evaluate(driver, parse_contestants(strategies, {}), asked, repeats, seed=3):

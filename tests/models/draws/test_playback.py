@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from event_logs import logs_of, ticking
 
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import AdascaleError
@@ -51,9 +52,7 @@ def run(
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
     executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)))
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
-    logs: dict[str, list[Event]] = {}
-    for problem, event in driver.run(problems, Settings(strategy_named(strategy, **SMALL), seed=5), at_once):
-        logs.setdefault(problem.id, []).append(event)
+    logs = logs_of(driver.run(problems, Settings(strategy_named(strategy, **SMALL), seed=5), at_once))
     return logs, policy
 
 
@@ -94,11 +93,8 @@ def test_strategies_share_their_draws(store: DrawStore) -> None:
 
 def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> None:
     logs, _ = run("vote", store)
-    clock = itertools.count()
-    driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
-    live: dict[str, list[Event]] = {}
-    for problem, event in driver.run(PROBLEMS, Settings(Vote(6), seed=5)):
-        live.setdefault(problem.id, []).append(event)
+    driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), Uncalibrated(), ticking())
+    live = logs_of(driver.run(PROBLEMS, Settings(Vote(6), seed=5)))
     for id_, log in logs.items():
         a, b = (sorted(tree.text(node.id) for node in tree) for tree in (replay(log), replay(live[id_])))
         assert a == b

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from event_logs import logs_of, ticking
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
@@ -67,13 +68,9 @@ def make() -> Iterator[Make]:
 def search(
     policy: LlamaPolicy, strategy: str, problems: list[Problem], **params: int
 ) -> dict[str, list[Event]]:
-    clock = itertools.count()
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)))
-    logs: dict[str, list[Event]] = {}
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), ticking())
     settings = Settings(strategy_named(strategy, **params), seed=7)
-    for problem, event in driver.run(problems, settings):
-        logs.setdefault(problem.id, []).append(event)
-    return logs
+    return logs_of(driver.run(problems, settings))
 
 
 def tree_tokens(tree: Tree) -> int:

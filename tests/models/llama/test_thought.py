@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import architectures
 import numpy as np
 import pytest
 import tiny
+from event_logs import logs_of, ticking
 from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
@@ -64,15 +64,9 @@ class Thinker:
 
     def search_all(self, strategy: Strategy, problems: list[Problem]) -> dict[str, list[Event]]:
         """Logs by problem."""
-        clock = itertools.count()
         ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
-        driver = Driver(
-            self.policy, SequenceLogprob(), Uncalibrated(), lambda: float(next(clock)), executor=ran
-        )
-        logs: dict[str, list[Event]] = {}
-        for problem, event in driver.run(problems, Settings(strategy, seed=7)):
-            logs.setdefault(problem.id, []).append(event)
-        return logs
+        driver = Driver(self.policy, SequenceLogprob(), Uncalibrated(), ticking(), executor=ran)
+        return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 
 
 Make = Callable[..., Thinker]

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from event_logs import logs_of
 
 from adascale.engine.errors import WorkerDiedError
-from adascale.engine.search.events import Event, PromptRead, SearchFinished
+from adascale.engine.search.events import PromptRead, SearchFinished
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
@@ -56,10 +57,8 @@ def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str], command: str
 ) -> None:
     monkeypatch.setattr(pipes, "_COMMAND", command)
-    logs: dict[str, list[Event]] = {}
     with worker:
-        for problem, event in worker.run(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?"), SETTINGS):
-            logs.setdefault(problem.id, []).append(event)
+        logs = logs_of(worker.run(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?"), SETTINGS))
     *failed, answered = logs.values()
     assert len(failed) == RESTARTS + 1
     assert isinstance(answered[-1], SearchFinished)
