@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from believing import Steadfast, around
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.answers.votes import question_reference
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
@@ -38,12 +38,9 @@ from adascale.engine.strategies import (
     strategy_named,
 )
 from adascale.engine.types import (
-    PROFILES,
     ROOT,
     Estimate,
     FinishedSearch,
-    Mode,
-    NodeId,
     Problem,
     Standing,
     Step,
@@ -55,36 +52,21 @@ ADAPTIVE = Adaptive(samples=16, least=2, stop_at=0.9)
 EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
 
 
-class Believing:
+class Believing(Steadfast):
     """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's."""
-
-    profiles = PROFILES
 
     def __init__(self, question: float) -> None:
         self._question = question
 
     def question(self, prefix: Prefix) -> Estimate:
-        return self._around(self._question)
+        return around(self._question)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        return self._around(reward)
+        return around(reward)
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
-        return self._around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
-
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        return {}
-
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
-        return question_reference(finished.questions)
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        return False
-
-    @staticmethod
-    def _around(p: float) -> Estimate:
-        return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
+        return around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
 
 
 def world(right: float) -> Callable[[Prefix, random.Random], Step]:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from believing import Steadfast, around
 from event_logs import logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.answers.votes import question_reference
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
@@ -25,13 +25,11 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.search.turns import Turns
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, ProseAndProgram, Strategy
 from adascale.engine.types import (
-    PROFILES,
     ROOT,
     Estimate,
     Execution,
     FinishedSearch,
     Mode,
-    NodeId,
     Problem,
     Standing,
     Step,
@@ -42,37 +40,22 @@ BOTH = Adaptive(samples=12, modes=("prose", "program"))
 Rates = Mapping[Mode, float]
 
 
-class Believing:
+class Believing(Steadfast):
     """Knows the rate of each mode; an answer's probability is the share of votes, shrunk."""
-
-    profiles = PROFILES
 
     def __init__(self, rates: Rates) -> None:
         self._rates = rates
 
     def question(self, prefix: Prefix) -> Estimate:
-        return _around(self._rates[prefix.mode])
+        return around(self._rates[prefix.mode])
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         failed = prefix.execution is not None and prefix.execution.error
-        return _around(0.001 if failed else self._rates[prefix.mode])
+        return around(0.001 if failed else self._rates[prefix.mode])
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
-        return _around(votes / (n + 1))
-
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        return {}
-
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
-        return question_reference(finished.questions)
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        return False
-
-
-def _around(p: float) -> Estimate:
-    return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
+        return around(votes / (n + 1))
 
 
 def world(rates: Rates) -> Any:
@@ -116,12 +99,12 @@ def search(
 
 def test_a_step_is_compared_with_the_question_in_its_own_mode() -> None:
     tree = Tree(PROBLEM)
-    tree.questions |= {"program": _around(0.9), "prose": _around(0.1)}
+    tree.questions |= {"program": around(0.9), "prose": around(0.1)}
     tree[ROOT].estimate = tree.questions["program"]
     plan = Adaptive(4, modes=("program", "prose"), cut=0.2).plan(tree)
     next(plan)
     usual, bad = (tree.add(ROOT, scripted_step("add\n\n")) for _ in range(2))
-    usual.estimate, bad.estimate = _around(0.1), _around(0.01)
+    usual.estimate, bad.estimate = around(0.1), around(0.01)
     assert plan.send([usual.id]) == []
     assert [type(command) for command in plan.send([bad.id])] == [Cut]
 
