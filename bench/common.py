@@ -1,12 +1,14 @@
-"""What the benches share: opening models, a long prompt, the closing JSON line."""
+"""What the benches share: opening models, lists of questions, a long prompt, tables, the last line."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from adascale.cli.terminal.text import columns
+from adascale.engine.types import Problem
 from adascale.models.files.library import resolve
 
 STORY = "Write a very long and detailed story about a lighthouse keeper and the sea. Do not stop early. "
@@ -15,6 +17,12 @@ STORY = "Write a very long and detailed story about a lighthouse keeper and the 
 def model_path(name: str) -> Path:
     """File of a catalogue name or path, fetched if need be."""
     return resolve(name).path
+
+
+def listed(files: Sequence[Sequence[Problem]], ids: Path) -> list[Problem]:
+    """The questions of a file of ids, one a line, in its order (``bench/frozen``)."""
+    known = {problem.id: problem for file in files for problem in file}
+    return [known[id_] for id_ in ids.read_text(encoding="utf-8").split()]
 
 
 def close(figures: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
-from ..common import close
+from ..common import close, listed
 from . import recorded_draws
 
 
@@ -135,12 +135,6 @@ def fitted_on(problem: Problem) -> bool:
 @functools.cache
 def _fitted() -> set[str]:
     return {key for artefact in installed.read_installed().artefacts for key in artefact.card.questions}
-
-
-def listed(files: Sequence[Sequence[Problem]], ids: Path) -> list[Problem]:
-    """The questions of a list of ids, in its order."""
-    known = {problem.id: problem for file in files for problem in file}
-    return [known[id_] for id_ in ids.read_text(encoding="utf-8").split()]
 
 
 def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
 from adascale.models.session import Session
 
-from ..common import close, table
+from ..common import close, listed, table
 from . import recorded_draws
 from .at_equal_tokens import ADAPTIVE, FAMILIES, READ_VOTES, Cell, compare, means, named, play, rules_of, show
 from .calibration_check import Rows, predictions
@@ -118,6 +118,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
+    parser.add_argument("--only", type=Path, help="file with the ids of the questions, one a line")
+    parser.add_argument("--questions", type=int, help="so many of that file, from its beginning")
     parser.add_argument("--calibration", default="auto")
     parser.add_argument("--strategy", default=ADAPTIVE)
     parser.add_argument("--seed", type=int, default=1)
@@ -128,6 +130,8 @@ def main() -> None:
         args.model, calibration=args.calibration, branches=32, threads=args.threads, purpose="replay"
     )
     [problems] = read_known([args.data])
+    if args.only is not None:
+        problems = listed([problems], args.only)[: args.questions]
     records = search(options, args.strategy, problems, args.seed)
     stages = report(judged(list(records.values())))
     title = f"{args.model}, {args.data.stem}, {len(records)} questions"
