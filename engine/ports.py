@@ -160,10 +160,12 @@ class Calibrator(Protocol):
             Estimates by trajectory; those left out keep the one that they had alone.
         """
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[Mode, float]:
-        """``log_odds`` in each mode that estimates of finished trajectories are compared with.
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, float]:
+        """Log-odds by which each finished trajectory speaks for its answer when more search is weighed.
 
-        What lies above speaks for its answer when more search is weighed (``answers.votes.supports``).
+        Args:
+            prefix: The question.
+            finished: Those that have ended so far, each with the estimate that it had alone.
         """
 
     def is_outside(self, prefix: Prefix) -> bool:
@@ -213,7 +215,7 @@ class Uncalibrated:
         """No new estimates: a score is of one trajectory, whatever others say."""
         return {}
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
         """Nothing is weighed with scores."""
         return {}
 

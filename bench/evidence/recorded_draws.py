@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from adascale.engine.answers.program import read_program
-from adascale.engine.answers.votes import question_reference
+from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import answer_evidence
 from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
@@ -242,8 +242,8 @@ class RecordedCalibrator:
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
-        return question_reference(finished.questions)
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+        return odds_over_question(finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return self.distances[prefix.problem.id] > 1.0
@@ -273,8 +273,8 @@ class RawCalibrator:
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
-        return question_reference(finished.questions)
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+        return odds_over_question(finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

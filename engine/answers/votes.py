@@ -10,7 +10,7 @@ from statistics import fmean
 from ..types import (
     AnswerGroup,
     Candidate,
-    Estimate,
+    FinishedSearch,
     Mode,
     NodeId,
     SearchResult,
@@ -19,6 +19,10 @@ from ..types import (
 )
 from .equality import is_right, same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
+
+_PEER_SLOPE = 0.7
+"""What a difference between the log-odds of two solutions of a question is worth, where the estimates are by
+heads that were fitted on other models: 1 by those of the model itself (docs/LOG.md, 2026-11-28)."""
 
 
 def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
@@ -105,47 +109,46 @@ def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) ->
     )
 
 
-def question_reference(questions: Mapping[Mode, Estimate]) -> dict[Mode, float]:
-    """``log_odds`` of the question itself: a solution above it speaks for its answer."""
-    return {mode: log_odds(estimate.median) for mode, estimate in questions.items()}
+def odds_over_question(finished: FinishedSearch) -> dict[NodeId, float]:
+    """Log-odds of each trajectory over those of its question: what lies above speaks for its answer."""
+    asked = {mode: log_odds(estimate.median) for mode, estimate in finished.questions.items()}
+    return {c.node: log_odds(c.estimate.median) - asked[c.mode] for c in finished.candidates}
 
 
-def peer_reference(candidates: Sequence[Candidate]) -> dict[Mode, float]:
-    """Mean ``log_odds`` of the trajectories of each mode.
+def odds_over_peers(finished: FinishedSearch) -> dict[NodeId, float]:
+    """Log-odds of each trajectory's own estimate over the mean of its question's trajectories in its mode.
 
     A calibration of other models may find all solutions of a model too good or too bad: then only what lies
     between solutions of one question says which of them is right.
     """
-    found: dict[Mode, list[float]] = {}
-    for candidate in candidates:
-        found.setdefault(candidate.mode, []).append(log_odds(candidate.estimate.median))
-    return {mode: fmean(odds) for mode, odds in found.items()}
+    own: dict[Mode, dict[NodeId, float]] = {}
+    for candidate in finished.candidates:
+        own.setdefault(candidate.mode, {})[candidate.node] = log_odds(candidate.estimate.median)
+    return {
+        node: _PEER_SLOPE * (odds - fmean(of_mode.values()))
+        for of_mode in own.values()
+        for node, odds in of_mode.items()
+    }
 
 
-def supports(
-    groups: Sequence[AnswerGroup], candidates: Sequence[Candidate], reference: Mapping[Mode, float]
-) -> list[Support]:
+def supports(finished: FinishedSearch, odds: Mapping[NodeId, float]) -> list[Support]:
     """What each answer has behind it, for a lookahead.
 
     Args:
-        groups: The answers.
-        candidates: Finished trajectories.
-        reference: ``log_odds`` that their estimates are compared with, in each mode.
+        finished: The answers and their trajectories.
+        odds: Log-odds by which each trajectory speaks for its answer.
     """
-    above = {c.node: log_odds(c.estimate.median) - reference[c.mode] for c in candidates}
-    mode_of = {c.node: c.mode for c in candidates}
+    mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
     return [
-        Support(Counter(mode_of[node] for node in group.nodes), fmean(above[node] for node in group.nodes))
-        for group in groups
+        Support(Counter(mode_of[node] for node in group.nodes), fmean(odds[node] for node in group.nodes))
+        for group in finished.groups
     ]
 
 
 def with_lookahead(
     standing: Standing,
-    result: SearchResult,
-    candidates: Sequence[Candidate],
+    answers: Sequence[Support],
     states: Mapping[Mode, ModeState],
-    reference: Mapping[Mode, float],
     tokens: Mapping[Mode, float],
     left: int,
 ) -> Standing:
@@ -153,14 +156,12 @@ def with_lookahead(
 
     Args:
         standing: Of the same search.
-        result: Of the same search.
-        candidates: Finished trajectories.
+        answers: What each has behind it, the leading one first.
         states: What is known of each mode.
-        reference: As for ``supports``.
         tokens: Of a trajectory of each mode: gains are compared for as many tokens.
         left: How many may still be drawn.
     """
-    ahead = look_ahead(states, supports(result.groups, candidates, reference), left)
+    ahead = look_ahead(states, answers, left)
     usual = tokens.get("prose", max(tokens.values()))
     gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
     reach = max(each.reach for each in ahead.values())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..answers.program import executed_answer
-from ..answers.votes import peer_reference, question_reference
+from ..answers.votes import odds_over_peers, odds_over_question
 from ..ports import Prefix
 from ..types import Estimate, FinishedSearch, Mode, ModeProfile, NodeId
 from .agreement import revise
@@ -138,14 +138,12 @@ class Calibration:
         distance = self.distance(prefix)
         return {node: widen(found, distance) for node, found in revise(self.agreement, finished).items()}
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[Mode, float]:
-        """The question's estimate; of a portable calibration the mean of its solutions.
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, float]:
+        """Of estimates over the question's; of a portable calibration over the mean of its solutions.
 
         Solutions of a model that it was not fitted on may all lie above the question's estimate, or below.
         """
-        if self.is_portable:
-            return peer_reference(finished.candidates)
-        return question_reference(finished.questions)
+        return odds_over_peers(finished) if self.is_portable else odds_over_question(finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         """Whether the question is out of distribution, where estimates say little."""
@@ -197,9 +195,9 @@ class CalibrationByMode:
         """See ``Calibration``."""
         return self._by_mode[prefix.mode].revise(prefix, finished)
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[Mode, float]:
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, float]:
         """See ``Calibration``."""
-        return self._by_mode[prefix.mode].reference(prefix, finished)
+        return self._by_mode[prefix.mode].odds(prefix, finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         """See ``Calibration``."""

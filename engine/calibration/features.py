@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.lookahead import ModeState, posterior
-from ..answers.votes import question_reference, supports
+from ..answers.lookahead import ModeState, Support, posterior
+from ..answers.votes import odds_over_question, supports
 from ..ports import Prefix
 from ..types import PROFILES, FinishedSearch, Mode, ModeProfile
 
@@ -249,8 +249,7 @@ def vote_evidence(searches: Sequence[FinishedSearch]) -> Evidence:
 def _vote_features(finished: FinishedSearch) -> Array:
     """``[len(VOTE_FEATURES)]``."""
     known = dict(zip(ANSWER_FEATURES, _answer_features(finished, PROFILES), strict=True))
-    reference = question_reference(finished.questions)
-    known["odds"] = supports(finished.groups, finished.candidates, reference)[0].odds if reference else 0.0
+    known["odds"] = _supports(finished)[0].odds if finished.questions else 0.0
     return np.array([known[name] for name in VOTE_FEATURES])
 
 
@@ -281,8 +280,12 @@ def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -
         mode: ModeState(estimate, counts[mode], profiles[mode].spread)
         for mode, estimate in finished.questions.items()
     }
-    reference = question_reference(finished.questions)
-    return posterior(states, supports(finished.groups, finished.candidates, reference))[0]
+    return posterior(states, _supports(finished))[0]
+
+
+def _supports(finished: FinishedSearch) -> list[Support]:
+    """What answers have behind them, their estimates compared with those of the question."""
+    return supports(finished, odds_over_question(finished))
 
 
 def sigmoid(x: Array) -> Array:

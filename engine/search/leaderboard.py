@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..answers.extract import solution_answer
 from ..answers.lookahead import ModeState
 from ..answers.program import executed_answer
-from ..answers.votes import choose, standing, with_lookahead
+from ..answers.votes import choose, standing, supports, with_lookahead
 from ..ports import Calibrator
 from ..strategies import Strategy
 from ..types import (
@@ -116,8 +116,8 @@ class Leaderboard:
         tokens = {mode: profiles[mode].tokens for mode in states}
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
         found = FinishedSearch(self._tree.questions, tuple(shown), self._latest.groups)
-        reference = self._calibrator.reference(prefix, found)
-        return with_lookahead(now, self._latest, shown, states, reference, tokens, left)
+        answers = supports(found, self._calibrator.odds(prefix, found))
+        return with_lookahead(now, answers, states, tokens, left)
 
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the reason why the search ended."""

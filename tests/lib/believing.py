@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adascale.engine.answers.votes import question_reference
+from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.ports import Prefix
-from adascale.engine.types import PROFILES, Estimate, FinishedSearch, Mode, NodeId
+from adascale.engine.types import PROFILES, Estimate, FinishedSearch, NodeId
 
 
 class Steadfast:
@@ -15,8 +15,8 @@ class Steadfast:
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
-        return question_reference(finished.questions)
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+        return odds_over_question(finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

@@ -7,7 +7,7 @@ from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
-from adascale.engine.answers.votes import question_reference
+from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.errors import TraceError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -31,7 +31,6 @@ from adascale.engine.types import (
     BranchId,
     Estimate,
     FinishedSearch,
-    Mode,
     NodeId,
     Notice,
     Problem,
@@ -217,8 +216,8 @@ class HalvesAreRight:
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
         return {}
 
-    def reference(self, prefix: Prefix, finished: FinishedSearch) -> dict[Mode, float]:
-        return question_reference(finished.questions)
+    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+        return odds_over_question(finished)
 
     def is_outside(self, prefix: Prefix) -> bool:
         return False

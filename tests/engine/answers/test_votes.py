@@ -9,11 +9,11 @@ from adascale.engine.answers.votes import (
     choose,
     equal_answers,
     group_answers,
-    peer_reference,
-    question_reference,
+    odds_over_peers,
+    odds_over_question,
     supports,
 )
-from adascale.engine.types import Candidate, Estimate, NodeId
+from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
 
 
 def candidate(node: int, answer: str | None, score: float) -> Candidate:
@@ -65,20 +65,25 @@ def test_nothing_finished_is_nothing_found() -> None:
     assert (result.answer, result.best, result.confidence, result.groups) == (None, None, None, ())
 
 
+def finished(candidates: list[Candidate]) -> FinishedSearch:
+    asked = {"prose": Estimate(0.2, 0.5, 0.8, calibrated=True)}
+    return FinishedSearch(asked, tuple(candidates), tuple(group_answers(candidates)))
+
+
 def test_beside_its_question_a_likely_solution_speaks_for_its_answer() -> None:
-    found = [candidate(1, "18", 0.8), candidate(2, "18", 0.8)]
-    reference = question_reference({"prose": Estimate(0.2, 0.5, 0.8, calibrated=True)})
-    [only] = supports(group_answers(found), found, reference)
+    found = finished([candidate(1, "18", 0.8), candidate(2, "18", 0.8)])
+    [only] = supports(found, odds_over_question(found))
     assert only.odds == pytest.approx(log_odds(0.8))
 
 
 def test_beside_each_other_solutions_that_are_all_likely_say_nothing() -> None:
-    found = [candidate(1, "18", 0.8), candidate(2, "18", 0.8)]
-    [only] = supports(group_answers(found), found, peer_reference(found))
+    found = finished([candidate(1, "18", 0.8), candidate(2, "18", 0.8)])
+    [only] = supports(found, odds_over_peers(found))
     assert only.odds == pytest.approx(0.0)
 
 
 def test_beside_each_other_the_likelier_solution_speaks_for_its_answer() -> None:
-    found = [candidate(1, "18", 0.9), candidate(2, "20", 0.6)]
-    first, second = supports(group_answers(found), found, peer_reference(found))
-    assert first.odds == -second.odds == pytest.approx((log_odds(0.9) - log_odds(0.6)) / 2)
+    found = finished([candidate(1, "18", 0.9), candidate(2, "20", 0.6)])
+    first, second = supports(found, odds_over_peers(found))
+    apart = log_odds(0.9) - log_odds(0.6)
+    assert 0 < first.odds == -second.odds < apart / 2, "estimates of another model's heads are worth less"

@@ -182,9 +182,11 @@ def test_no_interval_is_narrower_than_a_beta_of_concentration_8() -> None:
 
 
 def test_a_portable_calibration_compares_solutions_with_each_other_a_fitted_one_with_the_question() -> None:
-    found = (Candidate(NodeId(1), "18", Estimate(0.7, 0.8, 0.9, calibrated=True)),)
+    likely, likelier = (Estimate(p - 0.1, p, p + 0.1, calibrated=True) for p in (0.7, 0.8))
+    found = (Candidate(NodeId(1), "18", likely), Candidate(NodeId(2), "18", likelier))
     asked = Estimate(0.1, 0.3, 0.5, calibrated=True)
     finished = FinishedSearch({"prose": asked}, found, tuple(group_answers(found)))
     prefix = Prefix(Problem("p", "?"))
-    assert fitted_portable().calibration.reference(prefix, finished) == {"prose": log_odds(0.8)}
-    assert fitted().calibration.reference(prefix, finished) == {"prose": log_odds(0.3)}
+    portable, own = (fit.calibration.odds(prefix, finished) for fit in (fitted_portable(), fitted()))
+    assert own == {c.node: log_odds(c.estimate.median) - log_odds(0.3) for c in found}
+    assert portable[NodeId(1)] == -portable[NodeId(2)] < 0 < min(own.values())
