@@ -21,8 +21,8 @@ from .equality import is_right, same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
 
 _PEER_SLOPE = 0.7
-"""What a difference between the log-odds of two solutions of a question is worth, where the estimates are by
-heads that were fitted on other models: 1 by those of the model itself (docs/LOG.md, 2026-11-28)."""
+"""What a difference between the log-odds of two solutions of a question is worth by heads of other models; by
+those that were fitted on the model itself it is worth 1 (``bench.evidence.within_question``)."""
 
 
 def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
