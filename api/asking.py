@@ -13,7 +13,7 @@ from adascale.engine.strategies import ModeChoice, Strategy, effort_named, strat
 from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.types import Budget, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import MAX_BRANCHES, SessionOptions
+from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
 
 
@@ -81,9 +81,7 @@ def search_problem(
     """The events of a problem's search; ``settings`` without what the open models add to them."""
     with ExitStack() as opened:
         if isinstance(model, str):
-            branches = min(MAX_BRANCHES, settings.strategy.branches)
-            has_samples = hasattr(settings.strategy, "samples")
-            options = SessionOptions(model, branches=branches, samples_set_branches=has_samples)
+            options = SessionOptions(model).for_one(settings.strategy)
             model = opened.enter_context(Session(options))
         settings = settings.under(model.conditions(problem.kind)).in_mode(mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
+    from adascale.engine.strategies import Strategy
+
     from .files.progress import Confirm, Report
 
 Purpose = Literal["search", "rollouts", "replay"]
@@ -192,6 +194,11 @@ class SessionOptions:
     samples_set_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False
+
+    def for_one(self, strategy: Strategy) -> Self:
+        """For one question that is searched by a strategy: no more branches than it needs."""
+        branches = min(strategy.branches, MAX_BRANCHES)
+        return dataclasses.replace(self, branches=branches, samples_set_branches=hasattr(strategy, "samples"))
 
     def references(self) -> tuple[str, ...]:
         """References and paths that the models and their calibration may be read from."""

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import typer
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import Problem
-from adascale.models.options import MAX_BRANCHES, SessionOptions
+from adascale.models.options import SessionOptions
 
 from ..disk.files import check_writable
 from ..exit_codes import INTERRUPTED
@@ -84,8 +84,7 @@ def search_one(
         view: How it is shown and kept.
         settle: Gives the settings once the models are open.
     """
-    branches = min(strategy.branches, MAX_BRANCHES)
-    session = replace(options, branches=branches, samples_set_branches=hasattr(strategy, "samples"))
+    session = options.for_one(strategy)
 
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[Source]:

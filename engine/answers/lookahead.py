@@ -59,7 +59,7 @@ class Support:
 
     Attributes:
         votes: Its trajectories, by mode.
-        odds: Mean over them of the ``log_odds`` of their estimates over those of ``Calibrator.reference``.
+        odds: Mean over them of the log-odds by which each speaks for it (``Calibrator.odds``).
     """
 
     votes: Mapping[Mode, int]

@@ -7,7 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,17 @@ class Home:
         """The same, with a Hub and a package index that do not answer."""
         kept = {k: v for k, v in self.env.items() if not k.startswith(("PIP_", "UV_"))}
         return {**kept, "HF_ENDPOINT": CLOSED, "PIP_INDEX_URL": CLOSED, "PIP_CONFIG_FILE": os.devnull}
+
+    @contextmanager
+    def piping(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """A command of ours with pipes for all streams; killed at the end."""
+        words = [sys.executable, "-m", "adascale", *command]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(words, env=self.env, text=True, **pipes) as process:  # type: ignore[call-overload]
+            try:
+                yield process
+            finally:
+                process.kill()
 
     @property
     def shelf(self) -> Path:

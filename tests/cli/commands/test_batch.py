@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -446,16 +446,9 @@ def test_a_signal_that_the_parent_ignores_ends_no_run(home: Home, number: signal
         signal.signal(number, before)
 
 
-@contextmanager
-def piping(home: Home, *options: str) -> Iterator[subprocess.Popen[str]]:
+def piping(home: Home, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """A run whose questions come through a pipe."""
-    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2", *options]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=home.env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        try:
-            yield process
-        finally:
-            process.kill()
+    return home.piping("batch", "-g", str(home.model), "--samples", "2", *options)
 
 
 def answer(process: subprocess.Popen[str], question: str) -> None:

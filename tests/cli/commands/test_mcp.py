@@ -7,8 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,8 @@ def home(tmp_path: Path) -> Home:
     return Home.asking(tmp_path, tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER), 0)
 
 
-@contextmanager
-def serving(home: Home, *options: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "adascale", "mcp", "-t", "1", "-g", str(home.model), *options]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=home.env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        try:
-            yield process
-        finally:
-            process.kill()
+def serving(home: Home, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return home.piping("mcp", "-t", "1", "-g", str(home.model), *options)
 
 
 def send(process: subprocess.Popen[str], method: str, **more: Any) -> None:

@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from believing import Steadfast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
-from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.errors import TraceError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -26,7 +26,6 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import (
-    PROFILES,
     ROOT,
     BranchId,
     Estimate,
@@ -198,10 +197,8 @@ def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
     assert [log.state().drawn_from(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]
 
 
-class HalvesAreRight:
+class HalvesAreRight(Steadfast):
     """Is sure of 0.5 alone, however it is spelled."""
-
-    profiles = PROFILES
 
     def question(self, prefix: Prefix) -> Estimate:
         return Estimate(0.3, 0.5, 0.7, calibrated=True)
@@ -212,15 +209,6 @@ class HalvesAreRight:
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         p = 0.9 if finished.groups[0].answer in ("0.5", "1/2") else 0.2
         return Estimate(p, p, p, calibrated=True)
-
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        return {}
-
-    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
-        return odds_over_question(finished)
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        return False
 
 
 def test_an_answer_is_never_shown_with_the_probability_of_another() -> None:
