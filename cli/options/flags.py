@@ -98,7 +98,8 @@ _SESSION: Mapping[str, OptionInfo | None] = {
     "generator": setting_flag(
         MODELS,
         "--generator -g",
-        "Model that writes solutions: catalogue name, GGUF path or hf:user/repo:quant.",
+        "Model that writes solutions: a name of models list (ollama:NAME and the like too), a GGUF path or "
+        "hf:user/repo:quant.",
         autocompletion=completion.models,
     ),
     "prm": setting_flag(
