@@ -62,11 +62,13 @@ class ServerSettings:
         access: Who may ask.
         effort: Effort of a request that names none.
         budget: Limits of each search; a request may lower that of tokens.
+        ignore_sampling: As ``ServedModel`` has it.
     """
 
     access: Access
     effort: ServedEffort = "medium"
     budget: Budget = Budget()
+    ignore_sampling: bool = False
 
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
@@ -204,7 +206,7 @@ class _Server:
             Refusal: it is not open.
         """
         self._hub.check_open()
-        return ServedModel.of(self._models, self._settings.effort)
+        return ServedModel.of(self._models, self._settings.effort, self._settings.ignore_sampling)
 
     @property
     def _models(self) -> ModelDescription:

@@ -60,7 +60,7 @@ def serve(*, options: ServeOptions) -> None:
     hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
     listener = Listener(
         hub,
-        ServerSettings(access, options.effort, options.budget),
+        ServerSettings(access, options.effort, options.budget, options.ignore_sampling),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )

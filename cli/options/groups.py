@@ -225,6 +225,7 @@ class ServeOptions:
         max_queue: Questions that wait at most.
         effort: Effort of a request that names none.
         budget: Limits of each search; a request may lower that of tokens.
+        ignore_sampling: Take requests that ask for another temperature or top-p, and draw with the server's.
         traces: Folder for the searches' event logs; None keeps none.
     """
 
@@ -237,6 +238,7 @@ class ServeOptions:
     max_queue: int = 64
     effort: Effort = "medium"
     budget: Budget = Budget()
+    ignore_sampling: bool = False
     traces: Path | None = None
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
     terminal: TerminalOptions = TerminalOptions()

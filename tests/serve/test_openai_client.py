@@ -238,6 +238,19 @@ def test_what_cannot_be_done_is_refused_by_its_name(
     assert text in caught.value.body["message"]
 
 
+def test_a_server_may_ignore_another_sampler_and_says_what_it_used() -> None:
+    with (
+        served(ignore_sampling=True) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        found = ask(client, "Say 42", seed=1, temperature=0.1, top_p=0.5)
+        with pytest.raises(openai.BadRequestError, match="has to be a number"):
+            ask(client, "Say 42", temperature="hot")
+        usual = ask(client, "Say 42", seed=1)
+    assert found.adascale["sampling"] == {"temperature": 0.5, "top_p": 0.95}  # type: ignore[attr-defined]
+    assert found.choices == usual.choices
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_question_that_does_not_fit_is_refused_with_both_numbers(
     client: openai.OpenAI, streamed: bool

@@ -23,7 +23,7 @@ from ..http.fields import (
 )
 from ..search.follow import Beginning
 from ..search.outcome import SearchOutcome, TokenCount
-from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel
+from ..search.request import EFFORTS, TOKENS, AnswerRequest, ServedModel, public_sampling
 from .conversation import MAX_MESSAGES, ROLES, content, read_conversation, text_part
 from .openai_fields import OPENAI_FIELDS
 from .rendering import COMMENT, Dialect, Stamp, event
@@ -110,7 +110,7 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> ResponseWriter
         seed=body.get("seed"),
         stream=body.get("stream", False),
     )
-    sampling = {name: served.sampling.get(name) for name in ("temperature", "top_p")}
+    sampling = public_sampling(served.sampling)
     return ResponseWriter(request, stamp, {**_repeated(body), **sampling})
 
 

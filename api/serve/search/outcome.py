@@ -13,7 +13,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 
 from ..http.errors import for_clients
-from .request import AnswerRequest
+from .request import AnswerRequest, public_sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ class SearchOutcome:
             "flops": record.usage.flops,
             "seconds": round(record.t, 3),
             "seed": record.started.seed,
+            "sampling": public_sampling(record.started.models.sampling),
             "trace": record.started.problem.id,
             "warnings": [for_clients(notice.message) for notice in record.notices],
         }

@@ -39,6 +39,11 @@ TOKENS = whole(1, 1 << 24)
 SEED = whole(-MAX_SEED, MAX_SEED)
 
 
+def public_sampling(sampling: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of the sampler's numbers those that the protocols know; unknown is None."""
+    return {name: (sampling or {}).get(name) for name in ("temperature", "top_p")}
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
     """What a client asks for.
@@ -84,17 +89,19 @@ class ServedModel:
         name: As clients name it.
         sampling: Temperature and the other numbers of its sampler, the same for all requests.
         effort: Effort of a request that names none.
+        ignore_sampling: Take requests that ask for another sampler, and draw with this one.
     """
 
     name: str
     sampling: Mapping[str, Any]
     effort: ServedEffort
+    ignore_sampling: bool = False
 
     @classmethod
-    def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
+    def of(cls, models: ModelDescription, effort: ServedEffort, ignore_sampling: bool = False) -> Self:
         """The model of an open session."""
         assert models.generator is not None, "only a log of scripted models has no generator"
-        return cls(public_name(models.generator), models.sampling or {}, effort)
+        return cls(public_name(models.generator), models.sampling or {}, effort, ignore_sampling)
 
     def names(self) -> list[str]:
         """Every name that a request may give: alone, and with an effort."""
@@ -153,12 +160,12 @@ class ServedModel:
         def read(value: Any, name: str) -> None:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise wrong(name, "has to be a number")
-            if value != fixed:
+            if value != fixed and not self.ignore_sampling:
                 text = f"is {fixed} for all requests, since all are drawn in one batch"
-                fix = f"leave it out, or start the server with {value}"
+                fix = f"leave it out, or start the server with {value} or with --ignore-sampling"
                 raise wrong(name, f"{text}: {fix}", "unsupported-value")
 
-        return FieldType({"const": fixed}, read)
+        return FieldType({"type": "number"} if self.ignore_sampling else {"const": fixed}, read)
 
 
 Fields = Callable[[ServedModel], FieldType]
