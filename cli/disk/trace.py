@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -88,18 +88,16 @@ def is_trace(path: Path) -> bool:
         return False
 
 
-def warn_torn(path: Path, line: int) -> None:
+def _warn_torn(path: Path, line: int) -> None:
     """Say that a trace ends in the middle of a line."""
     text = f"{path} line {line} is not complete and was left out; the run was killed there"
     show_warning(Notice("torn-trace", text))
 
 
-def read_trace(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> list[Event]:
+def read_trace(path: Path) -> list[Event]:
     """The events of a trace, checked: a view and a tree can be folded from them.
 
-    Args:
-        path: A file that ``TraceWriter`` wrote.
-        on_torn: Told when the last line is incomplete, which is all that a killed run leaves behind.
+    A last line that is incomplete, as a killed run leaves it behind, is left out with a warning.
 
     Raises:
         TraceError: the file cannot be read, or is no trace; the message names the line.
@@ -117,17 +115,17 @@ def read_trace(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> 
         except TraceError:
             if not events:
                 raise
-            on_torn(path, len(lines) + 1)
+            _warn_torn(path, len(lines) + 1)
     if not events:
         raise TraceError(f"the trace {path} is empty")
     _check_order(path, events)
     return events
 
 
-def read_sampled(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -> SampledQuestion:
+def read_sampled(path: Path) -> SampledQuestion:
     """What a trace says of its question for training; lines that say nothing of it are not parsed.
 
-    Those are most of a trace. Arguments and errors are as of ``read_trace``.
+    Those are most of a trace. A torn last line and errors are as of ``read_trace``.
     """
     try:
         with path.open("rb") as file:
@@ -151,7 +149,7 @@ def read_sampled(path: Path, on_torn: Callable[[Path, int], None] = warn_torn) -
         except _LINE_ERRORS as exc:
             if line.endswith(b"\n"):
                 raise _line_error(path, at + 1, exc) from exc
-            on_torn(path, at + 1)
+            _warn_torn(path, at + 1)
     try:
         return fold.question()
     except TraceError as exc:
