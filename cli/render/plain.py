@@ -20,7 +20,7 @@ _TREE_WIDTH = 100
 _NARROWEST = 20
 
 
-class NullRenderer:
+class FinalRenderer:
     """Shows no progress; at the end the tree, if asked for, and the summary."""
 
     def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
@@ -31,10 +31,10 @@ class NullRenderer:
 
     def on(self, event: Event) -> None:
         """Take the next event."""
-        known = self._state.notices[:] if self._state is not None else []
-        self._state = ViewState.after(self._state, event)
-        if isinstance(event, Warned) and self._quiet < 2 and event.notice not in known:
+        shown = self._state.notices if self._state is not None else []
+        if isinstance(event, Warned) and self._quiet < 2 and event.notice not in shown:
             show_warning(event.notice)
+        self._state = ViewState.after(self._state, event)
         self._progress(self._state, event)
         if isinstance(event, SearchFinished):
             if self._show_tree:
@@ -57,7 +57,7 @@ class NullRenderer:
         """What a subclass says while the search runs."""
 
 
-class PlainRenderer(NullRenderer):
+class PlainRenderer(FinalRenderer):
     """One line at most every ten seconds, when the best answer changes, and at the end."""
 
     def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:

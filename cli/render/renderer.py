@@ -71,6 +71,6 @@ def open_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0
 
             yield LiveRenderer(display, show_tree=show_tree, quiet=quiet)
     else:
-        from .plain import NullRenderer, PlainRenderer
+        from .plain import FinalRenderer, PlainRenderer
 
-        yield (PlainRenderer if kind == "plain" else NullRenderer)(show_tree=show_tree, quiet=quiet)
+        yield (PlainRenderer if kind == "plain" else FinalRenderer)(show_tree=show_tree, quiet=quiet)

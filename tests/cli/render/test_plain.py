@@ -6,12 +6,12 @@ from sample_log import Log, pens, programs
 
 from adascale.cli.render.jsonl import JsonRenderer
 from adascale.cli.render.live import LiveRenderer
-from adascale.cli.render.plain import NullRenderer, PlainRenderer
+from adascale.cli.render.plain import FinalRenderer, PlainRenderer
 from adascale.cli.render.renderer import choose_progress, open_renderer
 from adascale.engine.types import ROOT
 
 
-def lines(log: Log, renderer: NullRenderer, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def lines(log: Log, renderer: FinalRenderer, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What a renderer says about a log; stdout must stay empty."""
     for event in log.events:
         renderer.on(event)
@@ -83,24 +83,24 @@ def test_warnings_come_once_and_not_with_qq(capsys: pytest.CaptureFixture[str]) 
     log.warn("slow", "this takes long")
     log.warn("slow", "this takes long")
 
-    assert lines(log, NullRenderer(quiet=1), capsys) == ["warning[slow]: this takes long"]
-    assert lines(log, NullRenderer(quiet=2), capsys) == []
+    assert lines(log, FinalRenderer(quiet=1), capsys) == ["warning[slow]: this takes long"]
+    assert lines(log, FinalRenderer(quiet=2), capsys) == []
 
 
 def test_none_shows_the_summary_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    renderer = NullRenderer()
+    renderer = FinalRenderer()
     renderer.status("Loading tiny...")
 
     assert lines(finished(), renderer, capsys) == [
         "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 0.0 s",
         WHY,
     ]
-    assert lines(finished(), NullRenderer(quiet=1), capsys) == []
+    assert lines(finished(), FinalRenderer(quiet=1), capsys) == []
 
 
 def test_a_tree_that_was_asked_for_is_shown_even_quietly(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(
-        "question" in line for line in lines(finished(), NullRenderer(show_tree=True, quiet=1), capsys)
+        "question" in line for line in lines(finished(), FinalRenderer(show_tree=True, quiet=1), capsys)
     )
 
 
@@ -125,7 +125,7 @@ def test_which_progress(choice: str, quiet: int, animate: bool, kind: str) -> No
 
 
 def test_every_kind_has_its_renderer() -> None:
-    kinds = {"live": LiveRenderer, "plain": PlainRenderer, "json": JsonRenderer, "none": NullRenderer}
+    kinds = {"live": LiveRenderer, "plain": PlainRenderer, "json": JsonRenderer, "none": FinalRenderer}
     for kind, renderer_type in kinds.items():
         with open_renderer(kind) as renderer:  # type: ignore[arg-type]
             assert type(renderer) is renderer_type
