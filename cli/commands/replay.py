@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import (
     AnswerFound,
@@ -153,5 +153,5 @@ def replay_record(record: Record) -> dict[str, Any]:
         "answer": result.answer if result else None,
         "stop_reason": result.stop_reason if result else None,
         "nodes": len(record.tree),
-        "usage": asdict(record.tree.usage()),
+        "usage": to_plain(record.tree.usage()),
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
+from adascale.engine.codec import to_plain
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import Mode
 
@@ -56,8 +56,8 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
         "mode": _mode(row, node, "program" if tree.problem.task is None else "code"),
         "text": document.question if node is not None and node.step is None else row.text,
         **({"thought": node.step.thought} if node is not None and node.step and node.step.thought else {}),
-        "execution": asdict(node.execution) if node is not None and node.execution is not None else None,
-        **({"trial": asdict(node.trial)} if node is not None and node.trial is not None else {}),
+        "execution": to_plain(node.execution) if node is not None else None,
+        **({"trial": to_plain(node.trial)} if node is not None and node.trial is not None else {}),
         "tokens": row.tokens,
         "reward": node.reward if node else None,
         "p": estimate.median if estimate and known else None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.code.trial import Trial
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.search.account import account, confidence
 from adascale.engine.search.events import ModelDescription, SearchFailed
@@ -116,7 +116,7 @@ def answer_record(
         "solution": solution_text(record),
         "thought": _thought(record),
         "mode": best.mode if best is not None else None,
-        "execution": dataclasses.asdict(best.execution) if best is not None and best.execution else None,
+        "execution": to_plain(best.execution) if best is not None else None,
         "confidence": confidence(result),
         "agreement": _agreement(record, result),
         "stop_reason": result.stop_reason,
@@ -127,7 +127,7 @@ def answer_record(
             "samples": {"used": len(record.candidates)},
         },
         "tree": _shape(record.tree),
-        "usage": dataclasses.asdict(usage),
+        "usage": to_plain(usage),
         "timing": {
             "load_s": round(load_seconds, 3),
             "search_s": round(record.t, 3),
@@ -150,8 +150,8 @@ def _trial_fields(record: Record) -> dict[str, Any]:
     return {
         **({"status": passing} if is_whole and trial.program is not None else {}),
         "answer": trial.program and trial.program.source,
-        "repairs": [dataclasses.asdict(repair) for repair in trial.program.repairs] if trial.program else [],
-        "tests": [{"test": test.source, **dataclasses.asdict(verdict)} for test, verdict in judged],
+        "repairs": to_plain(trial.program.repairs) if trial.program else [],
+        "tests": [{"test": test.source, **to_plain(verdict)} for test, verdict in judged],
         "passed": trial.passed,
         "untested": not task.given.tests,
     }
@@ -175,8 +175,8 @@ def _search_fields(
     models: ModelDescription, strategy: str, params: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     return {
-        "model": models.generator and dataclasses.asdict(models.generator),
-        "prm": models.prm and dataclasses.asdict(models.prm),
+        "model": to_plain(models.generator),
+        "prm": to_plain(models.prm),
         "calibration": _brief_calibration(models.calibration),
         "sampling": models.sampling,
         "search": {"strategy": strategy, **params, "seed": seed},
