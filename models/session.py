@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.calibration.calibration import CalibrationByMode
-from adascale.engine.codec import to_plain
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import command, setting
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
@@ -175,7 +174,7 @@ class OpenSession:
         return ModelDescription(
             GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
-            to_plain(describe(calibration)) if calibration else None,
+            describe(calibration) if calibration else None,
             {**prompts.sampling[MODE_OF[kind]].record(), "prompt": prompts.fingerprints[kind].prompt},
         )
 

@@ -89,7 +89,7 @@ def fit(*, options: FitOptions) -> None:
         show_warning(_agreement_notice(run.session))
     if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
-    described = to_plain(describe(artefact))
+    described = describe(artefact)
     _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": described})
 
 
@@ -132,7 +132,7 @@ def check(*, options: CheckOptions) -> None:
     # A raw score is not shown a second time beside itself.
     beside = None if artefact is None else training
     stages = report(measure(fitted, training, run.seed), beside)
-    described = None if artefact is None else to_plain(describe(artefact))
+    described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
     _write_report(stages, run, {"calibration": described, "data": _names(run.data), "warnings": texts}, label)

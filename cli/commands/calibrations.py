@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, UsageError
 
 from ..disk.files import read_text, unwritable, write_file
@@ -17,7 +16,7 @@ from ..report.calibrate_report import card_text, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
 
 if TYPE_CHECKING:
-    from adascale.models.calibration.artefact import Artefact, Description
+    from adascale.models.calibration.artefact import Artefact
 
 FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
 
@@ -27,14 +26,12 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
 
     adascale calibrate list
     """
-    from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import read_installed
 
     found = read_installed()
-    good = [describe(artefact) for artefact in found.artefacts]
     for error in found.errors:
         say(f"adascale: {as_typed(error.message)}")
-    _write_cards(good, as_json, files=verbose)
+    _write_list(found.artefacts, as_json, files=verbose)
 
 
 def show(
@@ -47,11 +44,11 @@ def show(
     """
     from adascale.models.calibration.artefact import describe
 
-    card = describe(_named(name))
+    artefact = _named(name)
     if as_json:
-        write_json(to_plain(card))
+        write_json(describe(artefact))
     else:
-        write_payload(card_text(card))
+        write_payload(card_text(artefact))
 
 
 def pull(
@@ -67,18 +64,16 @@ def pull(
     calibration of your own fits as well.
     """
     from adascale.models.calibration import shared
-    from adascale.models.calibration.artefact import describe
     from adascale.models.files.library import installed_models
 
     try:
         found = shared.pull(ref)
     except OSError as error:
         raise unwritable(Path(error.filename or "."), error) from error
-    cards = [describe(artefact) for artefact in found]
     here = {file.sha256: file.name for file in installed_models().files}
-    for card in cards:
+    for card in (artefact.card for artefact in found):
         say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator, here)}")
-    _write_cards(cards, as_json)
+    _write_list(found, as_json)
 
 
 def export(
@@ -93,8 +88,6 @@ def export(
     The folder has the files and a README.md, in which what you write around the calibrations stays. They
     hold numbers, names of question files and digests of questions; no question, answer or solution.
     """
-    from adascale.models.calibration.artefact import describe
-
     from ..report.calibration_page import NEW_PAGE, fill, has_place
 
     page_path = output / "README.md"
@@ -114,7 +107,7 @@ def export(
             "two of these calibrations have the same file name, and a folder holds one of them",
             hint="rename a file, or export them to two folders",
         )
-    page = fill(page, [describe(artefact) for artefact in found])
+    page = fill(page, found)
     for name, data in files.items():
         write_file(output / name, data)
     write_file(page_path, page.encode())
@@ -122,11 +115,13 @@ def export(
     say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
 
 
-def _write_cards(cards: Sequence[Description], as_json: bool, *, files: bool = False) -> None:
+def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = False) -> None:
+    from adascale.models.calibration.artefact import describe
+
     if as_json:
-        write_json_lines(map(to_plain, cards))
+        write_json_lines(map(describe, artefacts))
     else:
-        write_payload(list_text(cards, files=files))
+        write_payload(list_text(artefacts, files=files))
 
 
 def _named(name: str) -> Artefact:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import decimal
@@ -14,7 +13,7 @@ from ..terminal.text import columns
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Bin
     from adascale.engine.calibration.report import BaselineReport, Number, StageReport
-    from adascale.models.calibration.artefact import Description
+    from adascale.models.calibration.artefact import Artefact
 
 STAGE_NAMES: Mapping[str, str] = {
     "question": "question",
@@ -49,16 +48,16 @@ def _ordered(stages: Mapping[str, StageReport]) -> list[tuple[str, StageReport]]
     return [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
 
 
-def card_text(card: Description) -> str:
+def card_text(artefact: Artefact) -> str:
     """One calibration: what it was fitted on, what it belongs to, how good it is."""
-    fingerprint = card.fingerprint
+    card, fingerprint = artefact.card, artefact.card.fingerprint
     facts = [
         ("name", card.name),
         ("level", card.level),
-        ("file", card.file),
+        ("file", artefact.path),
         ("method", card.method),
         ("data", ", ".join(card.data)),
-        ("questions", f"{card.questions:,}"),
+        ("questions", f"{len(card.questions):,}"),
         (
             "draws",
             f"{card.samples} samples, {card.rollouts} rollouts, {card.programs} programs, seed {card.seed}",
@@ -73,18 +72,18 @@ def card_text(card: Description) -> str:
     return f"{table}\n\nHeld out by {unit}:\n\n{report_text(card.held_out)}"
 
 
-def list_text(cards: Sequence[Description], *, files: bool = False) -> str:
+def list_text(artefacts: Sequence[Artefact], *, files: bool = False) -> str:
     """One line per calibration; ``files`` adds where each lies."""
     rows = [("NAME", "LEVEL", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
-    for card in cards:
+    for card in (artefact.card for artefact in artefacts):
         finished = card.finished
         data = ", ".join(card.data)
-        cells = (f"{card.questions:,}", cell(finished.skill), cell(finished.ece), data)
+        cells = (f"{len(card.questions):,}", cell(finished.skill), cell(finished.ece), data)
         rows.append((card.name, card.level, card.method, *cells))
     align = "<<<>>><"
     if not files:
         return columns(rows, align)
-    places = ["FILE", *(short_path(Path(card.file)) if card.file else "" for card in cards)]
+    places = ["FILE", *(short_path(artefact.path) if artefact.path else "" for artefact in artefacts)]
     return columns([(*row, place) for row, place in zip(rows, places, strict=True)], f"{align}<")
 
 

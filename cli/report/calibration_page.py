@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .calibrate_report import card_text, cell
 
 if TYPE_CHECKING:
-    from adascale.models.calibration.artefact import Description
+    from adascale.models.calibration.artefact import Artefact
 
 _BEGIN, _END = "<!-- begin of the calibrations -->\n", "<!-- end of the calibrations -->\n"
 _PLACE = re.compile(f"(?<={_BEGIN}).*?(?={_END})", re.DOTALL)
@@ -43,22 +43,22 @@ def has_place(page: str) -> bool:
     return _PLACE.search(page) is not None
 
 
-def fill(page: str, cards: Sequence[Description]) -> str:
+def fill(page: str, artefacts: Sequence[Artefact]) -> str:
     """A page with these calibrations, without the folders of this machine; what is around them stays."""
-    cards = [replace(card, file=Path(card.file).name if card.file else None) for card in cards]
-    rows = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_row, cards)]
+    named = [replace(each, path=Path(each.path.name) if each.path else None) for each in artefacts]
+    rows = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_row, named)]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     figures = "Skill, ECE and AUC are of finished answers, on questions that were held out.\n"
-    details = "".join(f"\n## {card.name}\n\n```text\n{card_text(card)}\n```\n" for card in cards)
+    details = "".join(f"\n## {each.card.name}\n\n```text\n{card_text(each)}\n```\n" for each in named)
     return _PLACE.sub(lambda _: f"{table}\n{figures}{details}", page, count=1)
 
 
-def _row(card: Description) -> tuple[str, ...]:
-    finished = card.finished
+def _row(artefact: Artefact) -> tuple[str, ...]:
+    card, finished = artefact.card, artefact.card.finished
     return (
-        f"`{card.file}`",
+        f"`{artefact.path}`",
         f"`{card.fingerprint.generator}`",
-        f"{card.questions:,}",
+        f"{len(card.questions):,}",
         ", ".join(card.data),
         *map(cell, (finished.skill, finished.ece, finished.auc)),
     )

@@ -221,50 +221,20 @@ def load_artefact(path: Path) -> Artefact:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """The public view of an artefact: its ``Card`` with the number of its questions, its file and modes."""
-
-    name: str
-    fingerprint: Fingerprint
-    method: Method
-    data: tuple[str, ...]
-    questions: int
-    samples: int
-    rollouts: int
-    seed: int
-    versions: Mapping[str, str]
-    held_out: Mapping[str, StageReport]
-    file: str | None
-    programs: int = field(default=0, metadata=OMIT_DEFAULT)
-    modes: tuple[Mode, ...] = field(default=("prose",), metadata=OMIT_DEFAULT)
-    level: Level = "fitted"
-
-    @property
-    def finished(self) -> StageReport:
-        """Metrics of finished solutions."""
-        return self.held_out[_finished_stage(self.fingerprint)]
-
-
-def describe(artefact: Artefact) -> Description:
-    """The public view of an artefact."""
-    card = artefact.card
-    return Description(
-        card.name,
-        card.fingerprint,
-        card.method,
-        card.data,
-        len(card.questions),
-        card.samples,
-        card.rollouts,
-        card.seed,
-        card.versions,
-        card.held_out,
-        str(artefact.path) if artefact.path else None,
-        card.programs,
-        artefact.calibration.modes,
-        card.level,
-    )
+def describe(artefact: Artefact) -> dict[str, Any]:
+    """The public view of an artefact as JSON: its card, how many questions that has, its file and modes."""
+    card, modes = artefact.card, artefact.calibration.modes
+    described = to_plain(card)
+    described.pop("is_labelled", None)  # ``level`` says it
+    programs = described.pop("programs", 0)
+    return {
+        **described,
+        "questions": len(card.questions),
+        "file": str(artefact.path) if artefact.path else None,
+        **({"programs": programs} if programs else {}),
+        **({"modes": list(modes)} if modes != ("prose",) else {}),
+        "level": card.level,
+    }
 
 
 def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:

@@ -15,7 +15,6 @@ import pytest
 from sample_log import Log
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.engine.codec import to_plain
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
@@ -159,7 +158,7 @@ def test_programs_keep_their_backslashes() -> None:
 def test_no_folder_of_this_machine_is_told() -> None:
     generator = GeneratorDescription("/home/me/model.gguf", "model.gguf")
     shipped = load_artefact(next(shipped_folder().glob(f"*{SUFFIX}")))
-    calibration = to_plain(describe(replace(shipped, path=Path("/home/me/mine.safetensors"))))
+    calibration = describe(replace(shipped, path=Path("/home/me/mine.safetensors")))
     models = ModelDescription(generator, PRMDescription("/home/me/prm.gguf", "prm.gguf"), calibration)
     started = replace(Log().events[0], models=models)
     [told] = written([started])

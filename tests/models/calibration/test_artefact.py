@@ -18,7 +18,6 @@ from worlds import drawn, fitted, fitted_report, problems, searched, training
 
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration import Method
-from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
 from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId
 from adascale.models.calibration import artefact as calibrations
@@ -331,11 +330,10 @@ def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
 
 def test_a_description_names_the_file_and_is_json(path: Path) -> None:
     described = describe(load_artefact(path))
-    assert (described.file, described.questions) == (str(path), 60)
-    record = json.loads(json.dumps(to_plain(described), allow_nan=False))
+    record = json.loads(json.dumps(described, allow_nan=False))
     card = json.loads(parts(path)[1]["card"])
     assert record == {**card, "questions": 60, "file": str(path), "level": "fitted"}
-    assert describe(artefact()).file is None
+    assert describe(artefact())["file"] is None
 
 
 def test_a_sampler_stays_as_it_was_recorded(path: Path) -> None:
