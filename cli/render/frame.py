@@ -71,7 +71,7 @@ def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> 
 
 def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:
     """A search among others: ``◐ gsm8k-0001      3 of 16 solutions · 18 p .73 · 412 tokens``."""
-    done, most = len(state.candidates), state.at_most
+    done, most = len(state.candidates), state.samples
     facts = [f"{done} of {plural(most, 'solution')}" if most else plural(done, "solution")]
     if state.answer is not None:
         facts.append(f"{answer_text(state, glyphs)} {score_text(state)}")
@@ -96,7 +96,7 @@ def budget_line(state: ViewState, frame: Frame) -> Text:
     facts = [tokens_text(state), *rate_text(state)]
     share, left = _nearest_limit(state)
     if fixed := fixed_tokens(state):
-        facts.insert(1, f"all {state.at_most}: about {thousands(fixed)}")
+        facts.insert(1, f"all {state.samples}: about {fixed:,}")
         share = state.tokens / fixed if share is None else share
     if state.end:
         facts.append(duration(state.t))
@@ -135,7 +135,7 @@ def best_line(state: ViewState, frame: Frame) -> Text:
 
 def stop_line(state: ViewState, frame: Frame) -> Text:
     """What will end the search, beside where it is."""
-    standing, most = state.tree.standing, state.at_most
+    standing, most = state.tree.standing, state.samples
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
     params = state.started.params

@@ -48,7 +48,7 @@ def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
     trial = None if best is None else state.tree[best].trial
     words = "no program" if trial is None else one_line(verdict_text(trial, task.given), glyphs)
     done = plural(len(state.candidates), "program")
-    most = f" of {state.at_most}" if task.given.tests and state.at_most else ""
+    most = f" of {state.samples}" if task.given.tests and state.samples else ""
     facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
     if trial is not None and not trial.fails and state.confidence is not None and state.confidence.calibrated:
         beyond = "it also passes others like them" if trial.verdicts else "it is right"
@@ -70,8 +70,8 @@ def why(state: ViewState) -> str:
         return ""
     parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
     fixed = fixed_tokens(state)
-    if fixed is not None and len(state.branches) < (state.at_most or 0):
-        parts.append(f"all {state.at_most}: about {thousands(fixed)} tokens")
+    if fixed is not None and len(state.branches) < (state.samples or 0):
+        parts.append(f"all {state.samples}: about {fixed:,} tokens")
     return "; ".join([*parts, *_baselines(state)])
 
 
@@ -79,7 +79,7 @@ def _decision(state: ViewState, reason: str) -> str:
     """What ended the search, from its stop reason."""
     estimate, standing = state.confidence, state.tree.standing
     done = standing.finished if standing else 0
-    most = state.at_most
+    most = state.samples
     after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"

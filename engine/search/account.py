@@ -12,13 +12,13 @@ from .tree import Tree
 
 
 def fixed_tokens(record: Record) -> int | None:
-    """Generated tokens that ``at_most`` trajectories would have cost; None where that is not known.
+    """Generated tokens that ``samples`` trajectories would have cost; None where that is not known.
 
     By the mean length of the drawn ones, from the question to their end. A trajectory that was cut or stopped
     counts as the mean of those that ended, or its own length if that is more: short trajectories are the ones
     that end. One that goes on with another draw of a step counts once, with that draw.
     """
-    if record.at_most is None:
+    if record.samples is None:
         return None
     tree = record.tree
     tips = [node for node in tree if node.depth and not tree.children(node.id)]
@@ -32,7 +32,7 @@ def fixed_tokens(record: Record) -> int | None:
         return None
     usual = fmean(ended)
     whole = [n if tree[id_].status == "terminal" else max(n, usual) for id_, n in lengths.items()]
-    return round(record.at_most * fmean(whole))
+    return round(record.samples * fmean(whole))
 
 
 def _is_redrawn(tree: Tree, tip: NodeId) -> bool:
@@ -74,7 +74,7 @@ def account(record: Record) -> dict[str, Any]:
         "stop_reason": result.stop_reason if result else None,
         "question_p": question.median if question and question.calibrated else None,
         "required": record.required,
-        "at_most": record.at_most,
+        "at_most": record.samples,
         "started": len(record.branches),
         "finished": len(record.candidates),
         "fixed_tokens": fixed_tokens(record),

@@ -99,8 +99,8 @@ class Record:
         return record
 
     @property
-    def at_most(self) -> int | None:
-        """Most trajectories that the strategy would draw; None where it has no such number."""
+    def samples(self) -> int | None:
+        """Trajectories that the strategy may draw, its parameter of this name; None where it has none."""
         return self.started.params.get("samples")
 
     @property
