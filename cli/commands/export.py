@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from adascale import __version__
 from adascale.engine.datasets.card import SCHEMA, Origins, describe_recipe, describe_tally
 from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
 from adascale.engine.datasets.formats import FORMATS, FormatName
@@ -24,7 +25,6 @@ from ..options.declare import flag
 from ..options.export import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
 from ..options.flatten import with_options
 from ..terminal.console import say, write_json
-from ..terminal.text import thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
         own = {"file": path.name, "sha256": hashed[split].sha256, "split": split}
         text = json.dumps({**own, **card, **questions}, indent=2) + "\n"
         write_file(_card_path(path), text.encode())
-        say(f"adascale: wrote {path}: {thousands(tally.rows[split])} rows; its card is {_card_path(path)}")
+        say(f"adascale: wrote {path}: {tally.rows[split]:,} rows; its card is {_card_path(path)}")
 
 
 def _print_card(recipe: Recipe, read: _Input, to: FormatName) -> None:
@@ -176,7 +176,6 @@ def _rows(recipe: Recipe, read: _Input, origins: Origins, tally: Tally) -> Itera
 
 
 def _card(recipe: Recipe, read: _Input, to: FormatName, origins: Origins, tally: Tally) -> dict[str, Any]:
-    from adascale import __version__
     from adascale.models.files.catalog import catalog
 
     licences = {spec.sha256: spec.licence for spec in catalog().values() if spec.sha256}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelNotFoundError, UsageError
 
 from ..exit_codes import FAILED
@@ -157,7 +158,6 @@ def rm(name: Name, yes: Yes = False) -> None:
 
     adascale models rm qwen2.5-coder-0.5b
     """
-    from adascale.engine.decimals import human_bytes
     from adascale.models.files.library import locate, remove
 
     from ..terminal.transfer import confirm, is_interactive
@@ -174,7 +174,6 @@ def rm(name: Name, yes: Yes = False) -> None:
 
 def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
     """Entries whose memory is known and free, which a line on stderr counts."""
-    from adascale.engine.decimals import human_bytes
     from adascale.models import machine
 
     free = machine.free_memory_bytes()

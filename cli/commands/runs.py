@@ -14,7 +14,7 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir,
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
-from ..terminal.text import chance, columns, cut, one_line, thousands, without_bidi_controls
+from ..terminal.text import chance, columns, cut, one_line, without_bidi_controls
 from ..terminal.theme import UNICODE
 
 app = typer.Typer(
@@ -100,7 +100,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
         rows.append(
             (
                 fact["run"],
-                "-" if tokens is None else thousands(tokens),
+                "-" if tokens is None else f"{tokens:,}",
                 cut(one_line(_ending(fact), UNICODE), 20, UNICODE) + p,
                 cut(one_line(fact["question"] or "(unreadable)", UNICODE), _QUESTION_CELLS, UNICODE),
             )

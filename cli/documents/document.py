@@ -13,7 +13,7 @@ from ..render.rows import Row, thought_line
 from ..render.state import ViewState
 from ..render.summary import summary, why
 from ..terminal.prose import plain
-from ..terminal.text import one_line, thousands
+from ..terminal.text import one_line
 from ..terminal.theme import UNICODE
 
 LABEL = 60
@@ -57,7 +57,7 @@ class Document:
         """Name and value of what the search ran with; what is not known is left out."""
         generator = self.view.started.models.generator
         budget = self.view.started.budget
-        limits = [f"{thousands(budget.max_tokens)} tokens"] if budget.max_tokens is not None else []
+        limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
         limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
         found = [
             ("model", generator.name if generator else ""),

@@ -10,7 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.decimals import decimal
 from adascale.engine.search.account import fixed_tokens
 
-from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural, thousands
+from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .draw import Frame, draw_rows
 from .rows import tree_rows

@@ -11,7 +11,7 @@ from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, p
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 
 from ..terminal.code import verdict_text
-from ..terminal.text import chance, cut, duration, one_line, plural, thousands
+from ..terminal.text import chance, cut, duration, one_line, plural
 from ..terminal.theme import STYLES, Glyphs
 from .state import ViewState
 
@@ -125,7 +125,7 @@ def tokens_text(state: ViewState) -> str:
     """``204 tokens``, or ``204 of 2,048 tokens`` where there is a cap."""
     if state.started.budget.max_tokens is None:
         return plural(state.tokens, "token")
-    return f"{thousands(state.tokens)} of {thousands(state.started.budget.max_tokens)} tokens"
+    return f"{state.tokens:,} of {state.started.budget.max_tokens:,} tokens"
 
 
 def answer_text(state: ViewState, glyphs: Glyphs) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelError
 
 from ..terminal.text import columns
@@ -130,7 +131,6 @@ def _forks(state_bytes: int) -> str:
 
 def models_table(entries: Iterable[Entry]) -> str:
     """A line for each model."""
-    from adascale.engine.decimals import human_bytes
 
     def amount(count: int | None) -> str:
         return human_bytes(count) if count else "?"

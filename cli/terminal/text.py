@@ -115,14 +115,9 @@ def chance(value: float) -> str:
     return "1.0" if text == "1.00" else text
 
 
-def thousands(number: int) -> str:
-    """An integer with separators: ``2,048``."""
-    return f"{number:,}"
-
-
 def plural(number: int, noun: str) -> str:
-    """A count with its noun: ``1 node``, ``2 nodes``."""
-    return f"{thousands(number)} {noun}" + ("" if number == 1 else "s")
+    """A count with its noun: ``1 node``, ``2,048 nodes``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def clock(seconds: float) -> str:
