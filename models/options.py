@@ -21,7 +21,7 @@ evaluation, which are kept and played back. A draw of the last two is the same w
 
 
 @dataclass(frozen=True, slots=True)
-class DrawingMode:
+class Drawing:
     """How a session draws for a purpose.
 
     Attributes:
@@ -42,8 +42,8 @@ class DrawingMode:
     knows_costs: bool
 
 
-DRAWING: Mapping[Purpose, DrawingMode] = {
-    "search": DrawingMode(
+DRAWING: Mapping[Purpose, Drawing] = {
+    "search": Drawing(
         is_repeatable=False,
         keeps_states=False,
         parks_steps=True,
@@ -51,7 +51,7 @@ DRAWING: Mapping[Purpose, DrawingMode] = {
         waits_for_programs=False,
         knows_costs=True,
     ),
-    "rollouts": DrawingMode(
+    "rollouts": Drawing(
         is_repeatable=True,
         keeps_states=True,
         parks_steps=True,
@@ -59,7 +59,7 @@ DRAWING: Mapping[Purpose, DrawingMode] = {
         waits_for_programs=False,
         knows_costs=False,
     ),
-    "replay": DrawingMode(
+    "replay": Drawing(
         is_repeatable=True,
         keeps_states=True,
         parks_steps=False,

@@ -103,12 +103,12 @@ class OpenSession:
         self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
-        mode = DRAWING[self.options.purpose]
-        if not mode.scores:  # a PRM reads rollouts afterwards, once
+        drawing = DRAWING[self.options.purpose]
+        if not drawing.scores:  # a PRM reads rollouts afterwards, once
             return Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=self.executor)
         fitted = [artefact.calibration for artefact in self.prompts.calibrations.values()]
         calibrator = CalibrationByMode(fitted) if fitted else Uncalibrated()
-        executor = WaitingExecutor(self.executor) if mode.waits_for_programs else self.executor
+        executor = WaitingExecutor(self.executor) if drawing.waits_for_programs else self.executor
         return Driver(policy, self.reward_model, calibrator, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
@@ -229,19 +229,19 @@ class Session:
         prompts = plan_prompts(options, files, model, window)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token(), options.branches):
             self._reporting.status(growth)
-        mode = DRAWING[options.purpose]
-        states = prompts.reads_states or mode.keeps_states
+        drawing = DRAWING[options.purpose]
+        states = prompts.reads_states or drawing.keeps_states
         context = self._make_context(model, window, options.branches, states=states)
         step_costs = stepcost.StepCosts({})
-        if mode.knows_costs:
+        if drawing.knows_costs:
             step_costs = self._load_step_costs(files.generator, context)
         policy = LlamaPolicy(
             context,
             prompts.chats,
             prompts.sampling,
             PrefixCache(cache_bytes),
-            stepcost.EvenWidth() if mode.is_repeatable else step_costs,
-            park_steps=mode.parks_steps,
+            stepcost.EvenWidth() if drawing.is_repeatable else step_costs,
+            park_steps=drawing.parks_steps,
         )
         self._stack.callback(policy.close)
         return OpenSession(

@@ -34,7 +34,7 @@ from ..options.groups import BatchOptions, SearchOptions
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
-from ..report.answer import FIELDS, answer_record, error_record, run_record
+from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..searching.models import open_cluster, open_worker, settings_for
 from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
@@ -141,7 +141,7 @@ class _Run:
             of_tasks = replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"])
             for notice in settings.warnings:
                 self._warn(notice)
-            self.results.begin(run_conditions(run_record(settings, __version__)))
+            self.results.begin(run_conditions(run_fields(settings, __version__)))
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
 

@@ -34,8 +34,8 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x20
 _BEGIN = b'{"line": '
 """How every record of a batch begins: tells a torn first one from a file of something else."""
 
-Standing = Literal["done", "failed", "new"]
-"""What an output has of a question: its record, the record of a failure, or none."""
+LineState = Literal["done", "failed", "new"]
+"""What an output has of a line: its record, the record of a failure, or none."""
 
 _Writer = Callable[[Mapping[str, Any]], None]
 
@@ -75,7 +75,7 @@ class Results:
                 self._failed_texts[id_digest(line_id(record.get("line")))] = key
         self.conditions = self.conditions or run_conditions(record)
 
-    def look_up(self, line: Problem | BadLine) -> Standing:
+    def look_up(self, line: Problem | BadLine) -> LineState:
         """What there is of a line.
 
         A question is known by its id. It may be the mended form of one that has failed: of the line of its

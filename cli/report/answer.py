@@ -157,7 +157,7 @@ def _trial_fields(record: Record) -> dict[str, Any]:
     }
 
 
-def run_record(settings: Settings, version: str) -> dict[str, Any]:
+def run_fields(settings: Settings, version: str) -> dict[str, Any]:
     """The part of a record that its run decides, before anything is asked."""
     return {
         "budget": {

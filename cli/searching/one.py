@@ -52,7 +52,7 @@ def question_text(argument: str | None, example: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EventSource:
     """A search that begins when its events are read.
 
     Attributes:
@@ -64,7 +64,7 @@ class Source:
     interrupt: Callable[[], None]
 
 
-OpenSource = Callable[[Callable[[str], None]], AbstractContextManager[Source]]
+OpenSource = Callable[[Callable[[str], None]], AbstractContextManager[EventSource]]
 """Opens what searches; gets what shows a line meanwhile."""
 
 
@@ -87,13 +87,13 @@ def search_one(
     session = options.for_one(strategy)
 
     @contextmanager
-    def open_source(status: Callable[[str], None]) -> Iterator[Source]:
+    def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
         # Imported below the first line, as is all that is not needed to draw it.
         from .models import open_worker
 
         with open_worker(session, view.terminal, status) as worker:
             events = worker.run([problem], settle(worker))
-            yield Source((event for _, event in events), worker.interrupt)
+            yield EventSource((event for _, event in events), worker.interrupt)
 
     return show_search(open_source, view)
 

@@ -18,7 +18,7 @@ from ..options.declare import key_of
 from ..options.flags import FLAGS
 from ..options.flatten import flag_sources
 from ..options.groups import AskOptions, StrategyOverrides
-from .one import Source, show_search
+from .one import EventSource, show_search
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record
@@ -58,7 +58,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         )
 
     @contextmanager
-    def open_source(status: Callable[[str], None]) -> Iterator[Source]:
+    def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
         from adascale.models.worker.remote import RemoteQuestion, RemoteSearch
 
         search, server = options.search, options.server
@@ -76,6 +76,6 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         )
         events = remote.run(asked)
         first = next(events)  # a server that refuses leaves no trace
-        yield Source(chain([first], events), remote.interrupt)
+        yield EventSource(chain([first], events), remote.interrupt)
 
     return show_search(open_source, options.view)
