@@ -77,7 +77,7 @@ def batch(
         "question": options.search.make_strategy(),
         "task": options.search.make_code_strategy(),
     }
-    stream = stdin_stream() if source == "-" else Path(source)
+    stream = stdin_stream("adascale batch questions.txt") if source == "-" else Path(source)
     lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
     if options.dry_run:
         _say_plan(lines, strategies, options)

@@ -20,6 +20,7 @@ from adascale.engine.errors import AdascaleError, UsageError, respell
 from adascale.engine.types import Notice
 
 from .streams import writing_stdout
+from .theme import STYLES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,14 +80,17 @@ def may_animate() -> bool:
     )
 
 
-def stdin_stream() -> BinaryIO:
+def stdin_stream(example: str) -> BinaryIO:
     """Stdin, to be read line by line.
+
+    Args:
+        example: A command that would have worked, for an error.
 
     Raises:
         UsageError: It is a terminal.
     """
     if sys.stdin.isatty():
-        raise UsageError("no file given and nothing is piped in", hint="adascale batch questions.txt")
+        raise UsageError("no file given and nothing is piped in", hint=example)
     # Not sys.stdin's own buffer: a thread that waits on that one makes Python abort when it ends.
     return open(sys.stdin.fileno(), "rb", closefd=False)
 
@@ -177,12 +181,12 @@ def as_typed(text: str) -> str:
 
 def show_warning(notice: Notice) -> None:
     """Write a warning that states its consequence."""
-    _write_labelled("warning", "yellow", notice.code, notice.message, notice.facts, notice.hint)
+    _write_labelled("warning", STYLES["warning"], notice.code, notice.message, notice.facts, notice.hint)
 
 
 def show_error(error: AdascaleError) -> None:
     """Write what happened, the facts and a fix, the most important line last."""
-    _write_labelled("error", "bold red", error.slug, error.message, error.facts, error.hint)
+    _write_labelled("error", STYLES["failure"], error.slug, error.message, error.facts, error.hint)
 
 
 def _write_labelled(
@@ -197,6 +201,6 @@ def _write_labelled(
     for fact in facts:
         body.append(f"\n  {clean(as_typed(fact))}")
     if hint:
-        body.append("\nhint: ", style="cyan")
+        body.append("\nhint: ", style=STYLES["hint"])
         body.append(clean(as_typed(hint)))
     stderr_console().print(body, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Glyphs and semantic style names: the only file that says what anything looks like."""
+"""Glyphs and semantic style names: the only file that says what anything looks like in a terminal."""
 
 from __future__ import annotations
 
@@ -108,6 +108,9 @@ STYLES: Final = {
     "left": "bright_black",
     "answer": "bold green",
     "error": "dim red",
+    "failure": "bold red",
+    "warning": "yellow",
+    "hint": "cyan",
 }
 
 
