@@ -17,6 +17,7 @@ from adascale import __version__
 from adascale.engine.errors import UsageError, explained
 
 from .exit_codes import EPILOG, exit_code
+from .options.bash_words import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .terminal.console import show_error, write_payload
 from .terminal.signals import unwinding
@@ -150,7 +151,7 @@ def main() -> None:
     """Run the command line; every error is a message and an exit code, and a traceback only with --debug."""
     open_missing()
     try:
-        with unwinding():
+        with unwinding(), whole_words():
             app(standalone_mode=True)
     except Exception as error:
         if os.environ.get("ADASCALE_DEBUG", "").lower() not in _OFF:

@@ -1,4 +1,4 @@
-"""What the shell completes: by lists and directory listings only, so that a key press never waits."""
+"""What the shell completes: by lists and directory listings; a key press opens no model file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ _JUDGES = ("probe", "self", "none")
 
 
 def models(incomplete: str) -> list[str]:
-    """Names of the catalogue and GGUF files."""
+    """Names of the catalogue, what Ollama, LM Studio and llama.cpp keep, and GGUF files."""
     from adascale.models.files.catalog import catalog
+    from adascale.models.files.local.stores import listing
 
-    return [*beginning(catalog(), incomplete), *_files(incomplete, ".gguf")]
+    names = [*catalog(), *map(str, listing())]
+    return [*beginning(names, incomplete), *_files(incomplete, ".gguf")]
 
 
 def judges(incomplete: str) -> list[str]:

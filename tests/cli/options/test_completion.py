@@ -15,6 +15,9 @@ from adascale.cli.options import completion
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "stores/ollama"))
+    monkeypatch.setenv("LLAMA_CACHE", str(tmp_path / "stores/llama"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     runs = tmp_path / "state" / "adascale" / "runs"
     runs.mkdir(parents=True)
@@ -26,8 +29,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def offered(*words: str) -> list[str]:
-    """What bash gets for ``adascale WORDS`` with the cursor behind the last one."""
-    line = " ".join(["adascale", *words])
+    """What bash gets for ``adascale WORDS``, as it splits them, with the cursor behind the last one."""
+    line = "\n".join(["adascale", *words])
     env = {
         **os.environ,
         "_ADASCALE_COMPLETE": "complete_bash",
@@ -46,6 +49,50 @@ def test_models_are_completed_by_name_and_by_file(home: Path) -> None:
     assert completion.models("min") == ["minicpm5-1b", "mine.gguf"]
     assert "state/" in completion.models("")
     assert completion.judges("se") == ["self"]
+
+
+@pytest.fixture
+def stores(home: Path) -> None:
+    """Empty files where other programs keep their models: a listing opens none."""
+    for file in (
+        "stores/ollama/manifests/registry.ollama.ai/library/qwen3/0.6b",
+        "stores/ollama/manifests/registry.ollama.ai/library/qwen3/1.7b",
+        "home/.lmstudio/models/someone/m-GGUF/m-Q4_K_M.gguf",
+        "stores/llama/user_m-Q8_0.gguf",
+    ):
+        (home / file).parent.mkdir(parents=True, exist_ok=True)
+        (home / file).touch()
+
+
+@pytest.mark.usefixtures("stores")
+def test_models_of_other_programs_are_completed() -> None:
+    assert completion.models("ollama:") == ["ollama:qwen3:0.6b", "ollama:qwen3:1.7b"]
+    assert completion.models("lms") == ["lmstudio:someone/m-GGUF:Q4_K_M"]
+    assert offered("models", "show", "llama.") == ["llama.cpp:user_m-Q8_0"]
+    assert offered("ask", "-g", "oll") == ["ollama:qwen3:0.6b", "ollama:qwen3:1.7b"]
+
+
+@pytest.mark.usefixtures("stores")
+@pytest.mark.parametrize(
+    ("typed", "completions"),
+    [
+        (("ollama", ":"), ["qwen3:0.6b", "qwen3:1.7b"]),
+        (("ollama", ":", "qw"), ["qwen3:0.6b", "qwen3:1.7b"]),
+        (("ollama", ":", "qwen3", ":"), ["0.6b", "1.7b"]),
+        (("ollama", ":", "qwen3", ":", "1"), ["1.7b"]),
+        (("lmstudio", ":", "some"), ["someone/m-GGUF:Q4_K_M"]),
+        (('"ollama:qwen3:1',), ["ollama:qwen3:1.7b"]),  # in quotes it is one word
+        (("ollama", ":", ""), []),  # behind a blank another word begins
+        (("mystery", ":", "qw"), []),
+    ],
+)
+def test_bash_splits_names_at_colons(typed: tuple[str, ...], completions: list[str]) -> None:
+    assert offered("ask", "-g", *typed) == completions
+
+
+def test_a_colon_of_a_question_splits_nothing(home: Path) -> None:
+    assert offered("ask", "'One of two: 1 or 2:'", "-g", "min") == ["minicpm5-1b", "mine.gguf"]
+    assert offered("ask", '"Either:\n:\n1"', "-g", "min") == ["minicpm5-1b", "mine.gguf"]
 
 
 def test_strategies_and_commands_are_completed(home: Path) -> None:
