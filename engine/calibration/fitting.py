@@ -48,7 +48,7 @@ _SPREADS = np.geomspace(0.5, 50.0, 81)
 _PRIOR_PAIRS = 10.0
 """Pairs of wrong trajectories that a mode's usual spread counts as."""
 
-_ANSWER_CONFIG = HeadConfig(hidden=0, components=0)
+_ANSWER_CONFIG = HeadConfig(components=0)
 
 
 @dataclass(frozen=True, slots=True)

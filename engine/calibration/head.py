@@ -1,8 +1,8 @@
-"""A small head in numpy, and the losses that teach it from counts of right outcomes.
+"""A linear head in numpy, and the losses that teach it from counts of right outcomes.
 
-The head is a linear map with an optional hidden layer beside it; docs/LOG.md has what won. Its raw outputs
-become quantiles that cannot cross, unlike in the paper's official code: ``BetaLoss`` reads two outputs
-as a Beta distribution of the success probability, ``PinballLoss`` three as its quantiles.
+docs/LOG.md has what a hidden layer gains: nothing. The raw outputs of a head become quantiles that cannot
+cross, unlike in the paper's official code: ``BetaLoss`` reads two outputs as a Beta distribution of the
+success probability, ``PinballLoss`` three as its quantiles.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ _SPAN = 4.0
 _GRID = np.linspace(-12.0, 12.0, 769)
 _BLOCK = 1024
 
-Params = list[Array]
-"""``[features, hidden]``, ``[hidden]``, ``[hidden, outputs]``, ``[features, outputs]``, ``[outputs]``."""
+_RATE = 0.02
+"""Largest step length of Adam; it falls to zero along a half cosine."""
+
+Params = tuple[Array, Array]
+"""Weights ``[features, outputs]`` and constants ``[outputs]``."""
 
 
 class Loss(Protocol):
@@ -157,33 +160,28 @@ class HeadConfig:
     """How a head is fitted.
 
     Attributes:
-        hidden: Units of the hidden layer; 0 for a linear head.
-        components, tempering: Of the states (``Projection.fit``).
+        components: Of the states (``Inputs.fit``).
         decay: Prior precision of a weight, in questions: it fades as there are more of them.
         anchor: Prior precision of the constant, about even odds, in questions.
-        rising: The first so many inputs, which no weight of a linear head lets lower the estimate.
+        rising: The first so many inputs, which no weight lets lower the estimate.
         sureness: Largest log of the mean concentration over ``PRIOR_KAPPA``: intervals are no narrower.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
-        steps, rate: Of Adam, on all rows at once.
+        steps: Of Adam, on all rows at once.
     """
 
-    hidden: int = 0
     components: int = 64
-    tempering: float = 0.25
     decay: float = 10.0
     anchor: float = 0.0
     rising: int = 0
     sureness: float = math.inf
     folds: int = 5
     steps: int = 400
-    rate: float = 0.02
 
 
-def forward(params: Params, x: Array) -> tuple[Array, Array]:
-    """``[n, hidden]`` activations and ``[n, outputs]`` raw outputs: a linear map plus a hidden layer."""
-    w1, b1, w2, linear, bias = params
-    hidden = np.tanh(x @ w1 + b1)
-    return hidden, hidden @ w2 + x @ linear + bias
+def forward(params: Params, x: Array) -> Array:
+    """``[n, outputs]`` raw outputs of ``[n, features]`` inputs."""
+    weights, constants = params
+    return x @ weights + constants
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,56 +207,42 @@ class Rows:
         return Rows(self.x[rows], self.right[rows], self.total[rows], self.weight[rows], self.offset[rows])
 
 
-def fit(rows: Rows, loss: Loss, config: HeadConfig, seed: int) -> Params:
+def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
     """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
 
     Args:
         rows: Inputs and outcomes.
         loss: Of the outputs.
-        config: Sizes and step lengths.
-        seed: Of the first weights.
+        config: Decay and number of steps.
     """
-    rng = np.random.default_rng(seed)
-    features = rows.x.shape[1]
-    params: Params = [
-        rng.standard_normal((features, config.hidden)) / np.sqrt(features),
-        np.zeros(config.hidden),
-        np.zeros((config.hidden, loss.outputs)),
-        np.zeros((features, loss.outputs)),
-        np.zeros(loss.outputs),
-    ]
+    params = weights, constants = np.zeros((rows.x.shape[1], loss.outputs)), np.zeros(loss.outputs)
     questions = rows.weight.sum()
     # The constant starts at the base rate: steps are short, and it may lie far out.
-    params[4][0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
-    decay = config.decay / questions
-    of_constants = decay * loss.shrunk
-    of_constants[0] += config.anchor / questions
-    decays = [decay, 0.0, decay, decay, of_constants]
+    constants[0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
+    decays = config.decay / questions, config.decay / questions * loss.shrunk
+    decays[1][0] += config.anchor / questions
     rows = replace(rows, weight=rows.weight / questions)
-    first = [np.zeros_like(p) for p in params]
-    second = [np.zeros_like(p) for p in params]
+    moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
     for step in range(1, config.steps + 1):
+        rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
         gradients = _gradients(params, rows, loss)
-        rate = config.rate * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-        for i, gradient in enumerate(gradients):
-            gradient = gradient + decays[i] * params[i]
-            first[i] = 0.9 * first[i] + 0.1 * gradient
-            second[i] = 0.99 * second[i] + 0.01 * gradient**2
-            scale = np.sqrt(second[i] / (1 - 0.99**step)) + 1e-8
-            params[i] = params[i] - rate * first[i] / (1 - 0.9**step) / scale
-        rising = params[3][: config.rising, 0]
+        for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
+            gradient = gradient + decay * param
+            first[:] = 0.9 * first + 0.1 * gradient
+            second[:] = 0.99 * second + 0.01 * gradient**2
+            scale = np.sqrt(second / (1 - 0.99**step)) + 1e-8
+            param -= rate * first / (1 - 0.9**step) / scale
+        rising = weights[: config.rising, 0]
         np.maximum(rising, 0.0, out=rising)
     return params
 
 
-def _gradients(params: Params, rows: Rows, loss: Loss) -> list[Array]:
-    _, _, w2, _, _ = params
-    hidden, out = forward(params, rows.x)
+def _gradients(params: Params, rows: Rows, loss: Loss) -> Params:
+    out = forward(params, rows.x)
     out[:, 0] += rows.offset
     _, slope = loss(out, rows.right, rows.total)
     slope = slope * rows.weight[:, None]
-    back = (slope @ w2.T) * (1 - hidden**2)
-    return [rows.x.T @ back, back.sum(axis=0), hidden.T @ slope, rows.x.T @ slope, slope.sum(axis=0)]
+    return rows.x.T @ slope, slope.sum(axis=0)
 
 
 def folds_of(question: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:

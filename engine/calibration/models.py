@@ -18,6 +18,8 @@ from .projection import Inputs, Projection
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 _SCALARS = ("mean", "scale", "low", "high")
+_HEAD = ("head.3", "head.4")
+"""Weights and constants. Older files have ``head.0`` to ``head.2`` as well, a hidden layer without units."""
 _FEW = 2.0
 """Questions that are added to both outcomes of a model, so that no single solution weighs more than a few."""
 
@@ -99,7 +101,7 @@ class HeadModel:
 
     Attributes:
         inputs: Shared by all heads.
-        ensemble: Parameters of each head (``head.forward``).
+        ensemble: Parameters of each head.
         method: ``beta`` or ``quantile``: how outputs become quantiles.
     """
 
@@ -115,7 +117,7 @@ class HeadModel:
     def quantiles(self, evidence: Evidence) -> Array:
         """See ``StageModel``."""
         x = self.inputs(evidence)
-        out: Array = np.mean([head.forward(params, x)[1] for params in self.ensemble], axis=0)
+        out: Array = np.mean([head.forward(params, x) for params in self.ensemble], axis=0)
         out[:, 0] += evidence.offset
         return _LOSSES[self.method].quantiles(out)
 
@@ -128,8 +130,8 @@ class HeadModel:
             arrays[f"projection.{i}.matrix"] = projection.matrix
             arrays[f"projection.{i}.bias"] = projection.bias
             arrays[f"projection.{i}.size"] = projection.size
-        for j, part in enumerate(zip(*self.ensemble, strict=True)):
-            arrays[f"head.{j}"] = np.stack(part)
+        for name, part in zip(_HEAD, zip(*self.ensemble, strict=True), strict=True):
+            arrays[name] = np.stack(part)
         return arrays
 
     @classmethod
@@ -148,10 +150,12 @@ class HeadModel:
             )
             for i in range(blocks)
         )
-        parts = [arrays[f"head.{j}"].astype(np.float64) for j in range(5)]
-        ensemble = tuple([part[k] for part in parts] for k in range(len(parts[0])))
+        if "head.0" in arrays and arrays["head.0"].size:
+            raise ValueError("a linear head")
+        weights, constants = (arrays[name].astype(np.float64) for name in _HEAD)
+        ensemble = tuple(zip(weights, constants, strict=True))
         if not ensemble:
-            raise ValueError("head.0 has no member")
+            raise ValueError(f"{_HEAD[0]} has no member")
         scalars = {name: arrays[f"scalar_{name}"].astype(np.float64) for name in _SCALARS}
         return cls(Inputs(projections, **scalars), ensemble, method)
 
@@ -215,7 +219,7 @@ def fit_model(
         data: Its prefixes.
         method: A head, or a map of the reward.
         config: Of the heads.
-        seed: Of folds and first weights.
+        seed: Of the folds.
         base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
             step has no unfinished prefixes.
         models: ``[questions]``, the model that drew each, so that no base rate counts (``at_even_odds``);
@@ -235,7 +239,7 @@ def fit_model(
     if models is not None:
         data = data.at_even_odds(models)
     if method in _LOSSES:
-        return _fit_head(data, method, config, own, seed)
+        return _fit_head(data, method, config, own)
     held_out = np.empty((len(data.right), 3))
     for fold in np.unique(own):
         seen = own != fold
@@ -244,10 +248,10 @@ def fit_model(
 
 
 def _fit_head(
-    data: StageData, method: str, config: head.HeadConfig, folds: NDArray[np.int64], seed: int
+    data: StageData, method: str, config: head.HeadConfig, folds: NDArray[np.int64]
 ) -> tuple[HeadModel, Array]:
     weight, loss = data.weight(), _LOSSES[method]
-    inputs = Inputs.fit(data.evidence, weight, config.components, config.tempering)
+    inputs = Inputs.fit(data.evidence, weight, config.components)
     x, ensemble = inputs(data.evidence), []
     offset = np.broadcast_to(data.evidence.offset, len(x))
     rows = head.Rows(x, data.right, data.total, weight, offset)
@@ -255,13 +259,13 @@ def _fit_head(
     numbers = range(int(folds.max()) + 1)
     for fold in numbers:
         seen = folds != fold
-        ensemble.append(head.fit(rows.take(seen), loss, config, seed + fold))
-        out[~seen] = head.forward(ensemble[-1], x[~seen])[1]
+        ensemble.append(head.fit(rows.take(seen), loss, config))
+        out[~seen] = head.forward(ensemble[-1], x[~seen])
     out[:, 0] += offset
     if isinstance(loss, BetaLoss):
         # A head is too sure of questions that it was fitted on: held-out questions set the width.
         shift = np.array([0.0, _log_width(out, data, config.sureness)])
-        ensemble = [[*params[:-1], params[-1] + shift] for params in ensemble]
+        ensemble = [(weights, constants + shift) for weights, constants in ensemble]
         # The width of a fold's own estimates must not know its counts either.
         widths = [
             _log_width(out[folds != fold], data.take(folds != fold), config.sureness) for fold in numbers

@@ -12,6 +12,9 @@ _MIN_VARIANCE = 1e-8
 _CLIP = 4.0
 """Standard deviations at which a component is clipped."""
 
+_TEMPERING = 0.25
+"""Of the components that a head reads (``Projection.fit``); docs/LOG.md has the others."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
@@ -74,7 +77,7 @@ class Inputs:
     high: Array
 
     @classmethod
-    def fit(cls, evidence: Evidence, weight: Array, components: int, tempering: float) -> Inputs:
+    def fit(cls, evidence: Evidence, weight: Array, components: int) -> Inputs:
         """Standardise by weighted moments; for the rest see ``Projection.fit``."""
         w = weight / weight.sum()
         mean = w @ evidence.scalars
@@ -82,7 +85,7 @@ class Inputs:
         # A scalar that was constant in fitting (say no step was ever cut off) must have no effect later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
         read = evidence.states if components else ()
-        projections = (Projection.fit(s, weight, components, tempering) for s in read)
+        projections = (Projection.fit(s, weight, components, _TEMPERING) for s in read)
         low, high = (f(evidence.scalars, axis=0) for f in (np.min, np.max))
         return cls(tuple(projections), mean, scale, low, high)
 

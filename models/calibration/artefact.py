@@ -343,4 +343,4 @@ def _check_parts_fit(calibration: Calibration) -> None:
 
 def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
     own = {name.removeprefix(f"{stage}."): t for name, t in tensors.items() if name.startswith(f"{stage}.")}
-    return HeadModel.of(own, method) if "head.0" in own else RewardMap.of(own)
+    return RewardMap.of(own) if "knots" in own else HeadModel.of(own, method)

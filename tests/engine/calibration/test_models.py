@@ -156,19 +156,6 @@ def test_single_outcomes_leave_the_concentration_where_it_began() -> None:
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_hidden_layer_learns_what_a_line_cannot() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.normal(0, 1, 800)
-    right = rng.binomial(1, sigmoid(4 * np.abs(x) - 3)).astype(float)
-    data = StageData(Evidence(x[:, None], ()), np.arange(800), right, np.ones(800))
-    line, curve = (
-        skill(data.predictions(fit_model(data, "beta", HeadConfig(hidden=hidden), seed=0)[1]))
-        for hidden in (0, 8)
-    )
-    assert line < 0.05
-    assert curve > 0.15
-
-
 @pytest.mark.parametrize("method", get_args(Method))
 def test_the_order_of_the_rows_does_not_matter(method: str) -> None:
     data, _ = beta_world(30)
@@ -208,6 +195,17 @@ def test_arrays_hold_the_whole_model(method: str) -> None:
     assert np.array_equal(again.quantiles(data.evidence), model.quantiles(data.evidence))
 
 
+def test_arrays_of_a_hidden_layer_are_read_only_where_it_has_no_units() -> None:
+    data, _ = beta_world(20)
+    model, _ = fit_model(data, "beta", QUICK, seed=0)
+    older = {**model.arrays(), "head.0": np.zeros((3, 20, 0))}
+    assert np.array_equal(
+        HeadModel.of(older, "beta").quantiles(data.evidence), model.quantiles(data.evidence)
+    )
+    with pytest.raises(ValueError, match="a linear head"):
+        HeadModel.of({**older, "head.0": np.zeros((3, 20, 8))}, "beta")
+
+
 @pytest.mark.parametrize("method", get_args(Method))
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_what_is_always_right_or_always_wrong_can_be_fitted(method: str, share: float) -> None:
@@ -235,10 +233,9 @@ def test_decay_fades_as_there_are_more_questions() -> None:
     def slope(questions: int) -> float:
         x = np.linspace(-2, 2, questions)[:, None]
         right = (x[:, 0] > 0).astype(float)
-        config = HeadConfig(hidden=0, decay=10)
         one, none = np.ones(questions), np.zeros(questions)
-        params = fit(Rows(x, right, one, one, none), BetaLoss(), config, 0)
-        out = forward(params, np.array([[-1.0], [1.0]]))[1][:, 0]
+        params = fit(Rows(x, right, one, one, none), BetaLoss(), HeadConfig(decay=10))
+        out = forward(params, np.array([[-1.0], [1.0]]))[:, 0]
         return float(out[1] - out[0])
 
     assert 0 < slope(10) < slope(100) < slope(1000)
