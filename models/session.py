@@ -82,7 +82,7 @@ class OpenSession:
     executor: Executor
 
     def make_executor(self) -> ChainExecutor:
-        """Another executor of programs, whose tickets are not those of a search; a context manager."""
+        """Another executor of programs, for hidden tests beside a search; a context manager."""
         return _make_executor(self.options)
 
     @property

@@ -1,4 +1,4 @@
-"""What both executors say of reference solutions of code tasks, and of references with one slip in them.
+"""What both interpreters say of reference solutions of code tasks, and of references with one slip in them.
 
 Usage: ``python -m bench.evidence.executors TASKS.jsonl [--slips 2]``
 
@@ -21,9 +21,9 @@ from adascale.engine.code.assembly import suite_of
 from adascale.engine.code.harness import Harness, Verdict
 from adascale.engine.code.suite import Suite
 from adascale.engine.code.task import read_task
-from adascale.models.programs.cpython import CPythonExecutor
+from adascale.models.programs.cpython import CPythonRunner
 from adascale.models.programs.detection import find_sandbox
-from adascale.models.programs.monty import MontyExecutor
+from adascale.models.programs.monty import MontyRunner
 
 from ..common import close, table
 
@@ -94,10 +94,11 @@ def main() -> None:
     rng = random.Random(0)
     gaps: dict[str, tuple[str, str]] = {}
     pairs: Counter[tuple[str, str]] = Counter()
-    with MontyExecutor() as monty, CPythonExecutor(find_sandbox()) as cpython:
+    cpython = CPythonRunner(find_sandbox())
+    with MontyRunner() as monty:
 
         def judge(harness: Harness) -> tuple[Sequence[Verdict], Sequence[Verdict]]:
-            first, second = (harness.verdicts(executor.run(harness.source)) for executor in (monty, cpython))
+            first, second = (harness.verdicts(runner.run(harness.source)) for runner in (monty, cpython))
             return first, second
 
         for record in records:

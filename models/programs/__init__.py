@@ -3,5 +3,5 @@
 ``monty`` is an interpreter without an outside; ``cpython`` runs what it cannot, each program in a process of
 its own within one of the operating system's ``sandboxes``; ``chain`` asks one after the other. ``detection``
 finds the strongest that holds on this machine; ``confine`` is what runs inside, ``seccomp`` the system calls
-that are left, ``executor`` what both executors share.
+that are left, ``limits`` what bounds each program.
 """

@@ -7,64 +7,70 @@ monty: calibrations have seen what fails there.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import cached_property
+from typing import Self
 
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Mode
 
-from .cpython import CPythonExecutor
+from .cpython import CPythonRunner
 from .detection import find_sandbox
-from .executor import ProgramLimits, ThreadedExecutor
-from .monty import MontyExecutor
+from .limits import ProgramLimits
+from .monty import MontyRunner
 from .sandboxes import Sandbox
 
 
-class ChainExecutor(ThreadedExecutor):
-    """Implements ``engine.ports.Executor``; use as a context manager.
+class ChainExecutor:
+    """Implements ``engine.ports.Executor``, one program after the other; use as a context manager.
 
     Args:
         find: Gives the sandbox of CPython, or raises an AdascaleError where none holds. Called when the first
             program needs it, as trying sandboxes takes a while.
-        processes: Programs that run at the same time.
-        limits: Of each.
+        limits: Of each program.
     """
 
     def __init__(
-        self,
-        find: Callable[[], Sandbox] = find_sandbox,
-        processes: int = 1,
-        limits: ProgramLimits = ProgramLimits(),
+        self, find: Callable[[], Sandbox] = find_sandbox, limits: ProgramLimits = ProgramLimits()
     ) -> None:
-        super().__init__(processes)
         self._find = find
         self._limits = limits
         self._opened = ExitStack()
-        self._monty = self._opened.enter_context(MontyExecutor(processes, limits))
-        self._find_lock = threading.Lock()
+        self._monty = self._opened.enter_context(MontyRunner(limits))
+        self._thread = ThreadPoolExecutor(1)
+        self._opened.callback(self._thread.shutdown, cancel_futures=True)
+        self._running: dict[Future[Execution], int] = {}
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *exc: object) -> None:
-        super().__exit__(*exc)
-        self._opened.__exit__(None, None, None)
+        self._opened.close()
 
-    def runner(self, mode: Mode) -> Callable[[str], Execution]:
-        """Both interpreters for code tasks, monty for programs that compute an answer."""
-        return self.run if mode == "code" else self._monty.run
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
+        """Run a program when those before it have ended; one that computes an answer in monty alone."""
+        run = self.run if mode == "code" else self._monty.run
+        self._running[self._thread.submit(run, program)] = ticket
+
+    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
+        """Executions that have ended since the last call, by ticket; with ``block`` at least one."""
+        if block and self._running:
+            wait(self._running, return_when=FIRST_COMPLETED)
+        ended = [future for future in self._running if future.done()]
+        return sorted(((self._running.pop(future), future.result()) for future in ended), key=lambda e: e[0])
 
     def run(self, program: str) -> Execution:
-        """Run one program in monty, and in CPython where it failed there."""
+        """Run one program to its end, in monty, and in CPython where it failed there; never raises."""
         execution = self._monty.run(program)
-        if not execution.error:
+        if not execution.error or self._cpython is None:
             return execution
-        with self._find_lock:
-            cpython = self._cpython
-        return execution if cpython is None else cpython.run(program)
+        return self._cpython.run(program)
 
     @cached_property
-    def _cpython(self) -> CPythonExecutor | None:
+    def _cpython(self) -> CPythonRunner | None:
         try:
-            return self._opened.enter_context(CPythonExecutor(self._find(), limits=self._limits))
+            return CPythonRunner(self._find(), self._limits)
         except AdascaleError:
             return None

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution
 
-from .executor import KILLED, ProgramLimits, ThreadedExecutor
+from .limits import KILLED, ProgramLimits
 from .sandboxes import Sandbox
 
 _CHUNK_BYTES = 64 << 10
@@ -34,27 +34,28 @@ _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 _TRACEBACK = "Traceback (most recent call last):\n"
 
 
-class CPythonExecutor(ThreadedExecutor):
-    """Implements ``engine.ports.Executor``; use as a context manager.
+class CPythonRunner:
+    """Runs programs in a sandbox; any number of threads may share it.
 
     Args:
         sandbox: Where programs run; ``detection.find_sandbox()`` has this machine's.
-        processes: Programs that run at the same time.
         limits: Of each.
 
     Raises:
         AdascaleError: On Windows, whose pipes cannot be waited for together, and which has no such limits.
     """
 
-    def __init__(self, sandbox: Sandbox, processes: int = 1, limits: ProgramLimits = ProgramLimits()) -> None:
+    def __init__(self, sandbox: Sandbox, limits: ProgramLimits = ProgramLimits()) -> None:
         if platform.system() == "Windows":
             raise AdascaleError("on Windows programs run in monty alone", slug="no-sandbox")
-        super().__init__(processes)
         self._command = sandbox.command(limits)
         self._limits = limits
 
     def run(self, program: str) -> Execution:
-        """Run one program in a process of its own, and end all processes of its group."""
+        """Run one program in a process of its own, and end all processes of its group.
+
+        Its failure is in the execution, never raised.
+        """
         started = time.monotonic()
         output = bytearray()
         try:

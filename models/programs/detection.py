@@ -11,8 +11,8 @@ from tempfile import NamedTemporaryFile
 
 from adascale.engine.errors import AdascaleError, setting
 
-from .cpython import CPythonExecutor
-from .executor import ProgramLimits
+from .cpython import CPythonRunner
+from .limits import ProgramLimits
 from .sandboxes import Sandbox, bubblewrap_programs, candidates
 
 _LIMITS = ProgramLimits(seconds=10.0)
@@ -53,8 +53,7 @@ def why_not(sandbox: Sandbox) -> str:
     """Why a sandbox does not start or does not hold; empty where it does both."""
     with NamedTemporaryFile() as file, closing(socket.create_server(("127.0.0.1", 0))) as server:
         program = _ATTEMPTS.format(file=file.name, port=server.getsockname()[1], process=os.getpid())
-        with CPythonExecutor(sandbox, limits=_LIMITS) as executor:
-            execution = executor.run(program)
+        execution = CPythonRunner(sandbox, _LIMITS).run(program)
     *escapes, end = execution.output.split("\n")[:-1] or [""]
     if execution.error or end != "ended":
         return execution.error or "it does not start"

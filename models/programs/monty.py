@@ -15,7 +15,7 @@ import pydantic_monty as monty
 
 from adascale.engine.types import Execution
 
-from .executor import KILLED, ProgramLimits, ThreadedExecutor
+from .limits import KILLED, ProgramLimits
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -26,20 +26,18 @@ _POLICY = monty.OSPolicy(
 """The same program prints the same, whenever it runs."""
 
 
-class MontyExecutor(ThreadedExecutor):
-    """Implements ``engine.ports.Executor``; use as a context manager. Processes start with the first program.
+class MontyRunner:
+    """Runs one program at a time; use as a context manager. Its process starts with the first program.
 
     Args:
-        processes: Programs that run at the same time.
         limits: Of each.
     """
 
-    def __init__(self, processes: int = 1, limits: ProgramLimits = ProgramLimits()) -> None:
-        super().__init__(processes)
+    def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
         self._limits = limits
         self._pool = monty.Monty(
             min_processes=0,
-            max_processes=processes,
+            max_processes=1,
             request_timeout=limits.seconds + 2 * _GRACE,
             max_checkouts_per_worker=1000,
             feed_duration_limit_grace=_GRACE,
@@ -50,11 +48,10 @@ class MontyExecutor(ThreadedExecutor):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        super().__exit__(*exc)
         self._pool.__exit__(*exc)
 
     def run(self, program: str) -> Execution:
-        """Run one program in a session of its own."""
+        """Run one program in a session of its own; its failure is in the execution, never raised."""
         started = time.monotonic()
         printed = monty.CollectString(max_bytes=self._limits.output_bytes)
         error = ""

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from . import seccomp
-from .executor import ProgramLimits
+from .limits import ProgramLimits
 
 _INTERPRETER_BYTES = 64 << 20
 """Address space of CPython and its libraries before the program begins; 14 MB were measured on x86_64."""

@@ -12,7 +12,7 @@ from adascale.engine.code.harness import Harness
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Mode
 from adascale.models.programs.chain import ChainExecutor
-from adascale.models.programs.executor import ProgramLimits
+from adascale.models.programs.limits import ProgramLimits
 from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox
 
 SUITE = suite_of(read_tests("assert f(2) == 4"))
@@ -81,3 +81,16 @@ def test_without_a_sandbox_the_word_of_monty_stands() -> None:
 def test_a_program_that_computes_an_answer_stays_in_monty(chain: ChainExecutor, found: Finder) -> None:
     assert ran(chain, f"{INHERITING}\nprint(f(2))", "program").error
     assert found.calls == 0
+
+
+def test_many_programs_come_back_by_their_tickets_once_each(chain: ChainExecutor) -> None:
+    assert chain.collect(block=True) == []
+    for ticket in range(20):
+        chain.submit(ticket, f"print({ticket})", "code" if ticket % 2 else "program")
+    found: dict[int, Execution] = {}
+    while len(found) < 20:
+        executions = dict(chain.collect(block=True))
+        assert not executions.keys() & found.keys()
+        found |= executions
+    assert chain.collect() == []
+    assert {ticket: each.output for ticket, each in found.items()} == {n: f"{n}\n" for n in range(20)}

@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,12 +17,11 @@ from pathlib import Path
 import hostile
 import psutil
 import pytest
-from executors import run_all
 
 from adascale.engine.types import Execution
-from adascale.models.programs.cpython import CPythonExecutor
+from adascale.models.programs.cpython import CPythonRunner
 from adascale.models.programs.detection import why_not
-from adascale.models.programs.executor import ProgramLimits
+from adascale.models.programs.limits import ProgramLimits
 from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox, candidates
 
 LEVELS = ("bubblewrap", "landlock") if sys.platform == "linux" else ("sandbox-exec",)
@@ -122,8 +121,8 @@ class World:
 
 
 def run_within(sandbox: Sandbox, programs: list[str]) -> list[Execution]:
-    with CPythonExecutor(sandbox, 8, LIMITS) as executor:
-        return run_all(executor, programs)
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(CPythonRunner(sandbox, LIMITS).run, programs))
 
 
 def left_running(sandbox: Sandbox) -> list[list[str]]:
@@ -270,9 +269,8 @@ def test_namespaces_hold_without_the_filter_of_calls(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=[*LEVELS, UNSANDBOXED.name])
-def executor(request: pytest.FixtureRequest) -> Iterator[CPythonExecutor]:
-    with CPythonExecutor(level(request.param), 2, ProgramLimits(seconds=10.0)) as executor:
-        yield executor
+def runner(request: pytest.FixtureRequest) -> CPythonRunner:
+    return CPythonRunner(level(request.param), ProgramLimits(seconds=10.0))
 
 
 @pytest.mark.parametrize(
@@ -303,8 +301,8 @@ def executor(request: pytest.FixtureRequest) -> Iterator[CPythonExecutor]:
         ("", ""),
     ],
 )
-def test_an_honest_program_prints(executor: CPythonExecutor, program: str, output: str) -> None:
-    execution = executor.run(program)
+def test_an_honest_program_prints(runner: CPythonRunner, program: str, output: str) -> None:
+    execution = runner.run(program)
     assert (execution.output, execution.error) == (output, "")
 
 
@@ -328,39 +326,32 @@ def test_an_honest_program_prints(executor: CPythonExecutor, program: str, outpu
         ("import os\nos._exit(200)", "SystemExit: 200"),
     ],
 )
-def test_a_failure_is_the_last_line_of_its_traceback(
-    executor: CPythonExecutor, program: str, error: str
-) -> None:
-    execution = executor.run(f"print(1)\n{program}" if "def f(:" not in program else program)
+def test_a_failure_is_the_last_line_of_its_traceback(runner: CPythonRunner, program: str, error: str) -> None:
+    execution = runner.run(f"print(1)\n{program}" if "def f(:" not in program else program)
     assert execution.error == error
     assert execution.output == ("" if "def f(:" in program else "1\n")
 
 
 def test_what_was_printed_before_it_was_killed_is_kept() -> None:
-    with CPythonExecutor(UNSANDBOXED, limits=ProgramLimits(seconds=1.0)) as executor:
-        execution = executor.run("print(1)\nprint(2)\nwhile True: pass")
+    runner = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0))
+    execution = runner.run("print(1)\nprint(2)\nwhile True: pass")
     assert (execution.output, execution.error) == ("1\n2\n", "TimeoutError: killed")
 
 
-def test_the_same_program_prints_the_same(executor: CPythonExecutor) -> None:
+def test_the_same_program_prints_the_same(runner: CPythonRunner) -> None:
     program = "print({str(n) for n in range(100)})"
-    one, two = executor.run(program), executor.run(program)
+    one, two = runner.run(program), runner.run(program)
     assert one.error == two.error == ""
     assert one.output == two.output != ""
 
 
-def test_no_program_sees_another(executor: CPythonExecutor) -> None:
-    first = executor.run("open('left', 'w').write('x')\nprint(open('left').read())")
+def test_no_program_sees_another(runner: CPythonRunner) -> None:
+    first = runner.run("open('left', 'w').write('x')\nprint(open('left').read())")
     read_only = ("", "PermissionError: [Errno 13] Permission denied: 'left'")
     assert (first.output, first.error) in (read_only, ("x\n", ""))
-    assert executor.run("open('left')").error.startswith("FileNotFoundError")
-
-
-def test_many_run_beside_each_other_and_come_back_by_their_tickets(executor: CPythonExecutor) -> None:
-    printed = [execution.output for execution in run_all(executor, [f"print({n})" for n in range(20)])]
-    assert printed == [f"{n}\n" for n in range(20)]
+    assert runner.run("open('left')").error.startswith("FileNotFoundError")
 
 
 def test_what_cannot_be_started_is_a_failed_execution() -> None:
-    with CPythonExecutor(Sandbox("none", ("/no/such/program",))) as executor:
-        assert executor.run("print(1)").error.startswith("FileNotFoundError")
+    runner = CPythonRunner(Sandbox("none", ("/no/such/program",)))
+    assert runner.run("print(1)").error.startswith("FileNotFoundError")

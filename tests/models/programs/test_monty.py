@@ -6,15 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-from executors import run_all
 
-from adascale.engine.types import Execution
-from adascale.models.programs.executor import ProgramLimits
-from adascale.models.programs.monty import MontyExecutor
+from adascale.models.programs.limits import ProgramLimits
+from adascale.models.programs.monty import MontyRunner
 
 LIMITS = ProgramLimits(seconds=0.5, memory_bytes=32 << 20, output_bytes=4 << 10)
 
@@ -87,27 +86,20 @@ BOMBS = [
 
 
 @pytest.fixture(scope="module")
-def executor() -> Iterator[MontyExecutor]:
-    with MontyExecutor(2, LIMITS) as opened:
+def runner() -> Iterator[MontyRunner]:
+    with MontyRunner(LIMITS) as opened:
         yield opened
-
-
-def ran(executor: MontyExecutor, program: str) -> Execution:
-    executor.submit(7, program)
-    [(ticket, execution)] = executor.collect(block=True)
-    assert ticket == 7
-    return execution
 
 
 @pytest.mark.parametrize("program", REFUSED)
 def test_the_outside_is_out_of_reach(
-    executor: MontyExecutor, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: MontyRunner, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     secret = tmp_path / "SECRET"
     secret.write_text("mine")
 
-    execution = ran(executor, program.replace("SECRET", str(secret)))
+    execution = runner.run(program.replace("SECRET", str(secret)))
 
     assert execution.error
     assert "mine" not in execution.output + execution.error
@@ -116,8 +108,8 @@ def test_the_outside_is_out_of_reach(
 
 
 @pytest.mark.parametrize("program", BOMBS)
-def test_a_bomb_ends_within_its_limits(executor: MontyExecutor, program: str) -> None:
-    execution = ran(executor, program)
+def test_a_bomb_ends_within_its_limits(runner: MontyRunner, program: str) -> None:
+    execution = runner.run(program)
 
     assert execution.error
     assert execution.seconds < LIMITS.seconds + 3
@@ -140,45 +132,40 @@ def test_there_are_sixty() -> None:
         ("import time\ntime.sleep(100)\nprint(1)", "1\n"),
     ],
 )
-def test_an_honest_program_prints(executor: MontyExecutor, program: str, output: str) -> None:
-    execution = ran(executor, program)
+def test_an_honest_program_prints(runner: MontyRunner, program: str, output: str) -> None:
+    execution = runner.run(program)
     assert (execution.output, execution.error) == (output, "")
 
 
-def test_what_was_printed_before_a_failure_is_kept(executor: MontyExecutor) -> None:
-    execution = ran(executor, "print(1)\nprint(1 / 0)")
+def test_what_was_printed_before_a_failure_is_kept(runner: MontyRunner) -> None:
+    execution = runner.run("print(1)\nprint(1 / 0)")
     assert (execution.output, execution.error) == ("1\n", "ZeroDivisionError: division by zero")
 
 
-def test_the_same_program_prints_the_same(executor: MontyExecutor) -> None:
+def test_the_same_program_prints_the_same(runner: MontyRunner) -> None:
     program = "import random, datetime\nprint(random.random(), datetime.datetime.now())"
-    one, two = ran(executor, program), ran(executor, program)
+    one, two = runner.run(program), runner.run(program)
     assert one.error == two.error == ""
     assert one.output == two.output != ""
 
 
-def test_processes_start_with_the_first_program_and_end_with_the_executor() -> None:
+def test_processes_start_with_the_first_program_and_end_with_the_runner() -> None:
     before = set(psutil.Process().children())
-    with MontyExecutor(2, LIMITS) as executor:
+    with MontyRunner(LIMITS) as runner:
         assert set(psutil.Process().children()) == before
-        assert ran(executor, "print(1)").output == "1\n"
+        assert runner.run("print(1)").output == "1\n"
         assert len(set(psutil.Process().children()) - before) == 1
     assert set(psutil.Process().children()) == before
 
 
-def test_no_program_sees_another(executor: MontyExecutor) -> None:
-    assert ran(executor, "left = 1").error == ""
-    assert ran(executor, "print(left)").error.startswith("NameError")
-
-
-def test_many_run_beside_each_other_and_come_back_by_their_tickets(executor: MontyExecutor) -> None:
-    printed = [execution.output for execution in run_all(executor, [f"print({n})" for n in range(20)])]
-    assert printed == [f"{n}\n" for n in range(20)]
+def test_no_program_sees_another(runner: MontyRunner) -> None:
+    assert runner.run("left = 1").error == ""
+    assert runner.run("print(left)").error.startswith("NameError")
 
 
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
-    with MontyExecutor(1, ProgramLimits(seconds=20)) as executor:
-        executor.submit(1, "while True: pass")
+    with MontyRunner(ProgramLimits(seconds=20)) as runner, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(runner.run, "while True: pass")
         deadline = time.monotonic() + 10
         children = psutil.Process().children()
         while not any(child.cpu_percent(0.05) > 10 for child in children) and time.monotonic() < deadline:
@@ -186,7 +173,6 @@ def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> N
         workers = [child.pid for child in children if "monty" in child.name()]
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
-        [(ticket, execution)] = executor.collect(block=True)
         assert workers
-        assert (ticket, execution.error) == (1, "the interpreter crashed")
-        assert ran(executor, "print(2)").output == "2\n"
+        assert running.result().error == "the interpreter crashed"
+        assert runner.run("print(2)").output == "2\n"

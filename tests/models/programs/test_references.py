@@ -18,7 +18,7 @@ import pytest
 from adascale.engine.code.assembly import suite_of
 from adascale.engine.code.asserts import read_tests
 from adascale.engine.code.harness import Harness, Verdict
-from adascale.models.programs.monty import MontyExecutor
+from adascale.models.programs.monty import MontyRunner
 
 
 def harness_of(program: str, sources: list[str], setup: str = "") -> Harness:
@@ -41,15 +41,13 @@ BEYOND = REFERENCES.pop("mbpp-585")
 
 
 @pytest.fixture(scope="module")
-def monty() -> Iterator[MontyExecutor]:
-    with MontyExecutor() as executor:
-        yield executor
+def monty() -> Iterator[MontyRunner]:
+    with MontyRunner() as runner:
+        yield runner
 
 
-def in_monty(executor: MontyExecutor, harness: Harness) -> tuple[Verdict, ...]:
-    executor.submit(0, harness.source)
-    [(_, execution)] = executor.collect(block=True)
-    return harness.verdicts(execution)
+def in_monty(runner: MontyRunner, harness: Harness) -> tuple[Verdict, ...]:
+    return harness.verdicts(runner.run(harness.source))
 
 
 def in_cpython(harness: Harness) -> tuple[Verdict, ...]:
@@ -57,26 +55,26 @@ def in_cpython(harness: Harness) -> tuple[Verdict, ...]:
 
 
 @pytest.mark.parametrize("task", REFERENCES)
-def test_a_reference_passes_in_both(monty: MontyExecutor, task: str) -> None:
+def test_a_reference_passes_in_both(monty: MontyRunner, task: str) -> None:
     assert in_monty(monty, REFERENCES[task]) == (Verdict("passed"),) * 3
     assert in_cpython(REFERENCES[task]) == (Verdict("passed"),) * 3
 
 
 @pytest.mark.parametrize("task", REFERENCES)
-def test_another_program_does_not_pass(monty: MontyExecutor, task: str) -> None:
+def test_another_program_does_not_pass(monty: MontyRunner, task: str) -> None:
     reference = REFERENCES[task]
     wrong = replace(reference, program=f"def {reference.suite.entry_point}(*args):\n    return 0.5")
     assert in_monty(monty, wrong) == in_cpython(wrong)
     assert Verdict("failed", "0.5") in in_monty(monty, wrong)
 
 
-def test_what_the_sandboxed_interpreter_lacks_is_an_error(monty: MontyExecutor) -> None:
+def test_what_the_sandboxed_interpreter_lacks_is_an_error(monty: MontyRunner) -> None:
     missing = Verdict("error", "ModuleNotFoundError: No module named 'heapq'")
     assert in_monty(monty, BEYOND) == (missing, Verdict("not-run"), Verdict("not-run"))
     assert in_cpython(BEYOND) == (Verdict("passed"),) * 3
 
 
-def test_a_program_that_never_ends_is_cut_at_its_test(monty: MontyExecutor) -> None:
+def test_a_program_that_never_ends_is_cut_at_its_test(monty: MontyRunner) -> None:
     program = "def f(n):\n    while n > 1:\n        pass\n    return n"
     harness = harness_of(program, ["assert f(1) == 1", "assert f(2) == 2", "assert f(0) == 0"])
     assert in_monty(monty, harness) == (Verdict("passed"), Verdict("time-limit"), Verdict("not-run"))
