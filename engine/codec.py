@@ -138,12 +138,12 @@ def _leaf_reader(kind: type[Any], make: Maker) -> Reader:
 
 def _read_number(value: Any) -> int | float:
     """A number as JSON has it: a whole one stays whole."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected a number, got {value!r}")
-    return _read_int(value) if isinstance(value, int) else _read_float(value)
+    return _read_int(value) if type(value) is int else _read_float(value)
 
 
 def _read_float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {value!r}")
     try:
         number = float(value)
     except OverflowError:

@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_named_with_its_line(
     [
         ({"stop_reason": {"a": 1}}, "is malformed"),
         ({"stop_reason": "for fun"}, "expected one of"),
-        ({"confidence": {"lower": "nan", "median": 0.5, "upper": 1.0, "calibrated": True}}, "not finite"),
+        ({"confidence": {"lower": "nan", "median": 0.5, "upper": 1.0, "calibrated": True}}, "a number"),
     ],
 )
 def test_a_result_that_cannot_be_is_named_with_its_line(

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from adascale.engine.codec import build, to_plain
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
+from adascale.engine.errors import TraceError
+from adascale.engine.search.events import (
+    GeneratorDescription,
+    ModelDescription,
+    PRMDescription,
+    SearchStarted,
+    from_json,
+    to_json,
+)
+from adascale.engine.types import Budget, Problem
 
 GENERATOR = GeneratorDescription("small", "small.gguf", "ab" * 32, 2048, "cpu")
 
@@ -41,3 +50,25 @@ def test_traces_of_earlier_versions_are_read(prm: dict[str, Any]) -> None:
 )
 def test_it_says_what_estimates_are_worth(calibration: dict[str, str] | None, level: str) -> None:
     assert ModelDescription(calibration=calibration).level == level
+
+
+@pytest.mark.parametrize("value", ["0.002", True])
+@pytest.mark.parametrize("name", ["min_gain", "stop_at"])
+def test_a_parameter_that_views_read_is_a_number(name: str, value: object) -> None:
+    started = SearchStarted(
+        problem=Problem("1", "What is 6 * 7?"),
+        strategy="adaptive",
+        params={name: value},
+        models=ModelDescription(),
+        select="weighted",
+        budget=Budget(),
+        seed=0,
+        calibrated=True,
+    )
+    with pytest.raises(TraceError, match="is malformed: expected a number"):
+        from_json(to_json(started))
+
+
+def test_the_time_of_an_event_is_a_number() -> None:
+    with pytest.raises(TraceError, match="is malformed: expected a number"):
+        from_json({"kind": "warned", "seq": 1, "t": "0.5", "code": "x", "message": "y"})
