@@ -197,10 +197,21 @@ def combined_error(errors: Sequence[E], *facts: str) -> E:
     return type(first)(first.message, *(first.facts or facts), *messages, hint=first.hint, slug=first.slug)
 
 
-def error_class(name: str) -> type[AdascaleError]:
-    """The class of that name; ``AdascaleError`` itself for a name that this version does not know."""
+def restored_error(name: str, notice: Notice) -> AdascaleError:
+    """The error of the class of that name; an ``AdascaleError`` for a name that this version does not know.
+
+    Args:
+        name: Of a class in this module.
+        notice: As the error had it.
+    """
     found = globals().get(name)
-    return found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError
+    cls = found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError
+    return cls(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
+
+
+def reason_of(error: OSError) -> str:
+    """The reason in the system's words: ``no such file or directory``."""
+    return (error.strerror or str(error)).lower()
 
 
 def is_disk_full(error: OSError) -> bool:

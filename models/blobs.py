@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.errors import AdascaleError, DiskFullError, UsageError, excerpt
+from adascale.engine.errors import AdascaleError, DiskFullError, UsageError, excerpt, reason_of
 
 Value = str | int | bytes
 Arrays = Mapping[str, NDArray[Any]]
@@ -59,7 +59,7 @@ class BlobStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unusable(path, error.strerror or str(error)) from error
+            raise _unusable(path, reason_of(error)) from error
         with self._translate_errors():
             self._db = sqlite3.connect(path, isolation_level=None)
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from adascale.engine.code.task import FIELDS, read_task
-from adascale.engine.errors import UsageError, setting
+from adascale.engine.errors import UsageError, reason_of, setting
 from adascale.engine.types import Problem
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
@@ -115,8 +115,7 @@ def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot read {path}: {reason}", slug="unreadable") from error
+        raise UsageError(f"cannot read {path}: {reason_of(error)}", slug="unreadable") from error
 
 
 _Line = tuple[int, str, UsageError | None]

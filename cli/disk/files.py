@@ -8,13 +8,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
+from adascale.engine.errors import DiskFullError, UsageError, is_disk_full, reason_of
 from adascale.models.storage import atomic_write
-
-
-def reason_of(error: OSError) -> str:
-    """The reason in the system's words: ``no such file or directory``."""
-    return (error.strerror or str(error)).lower()
 
 
 def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskFullError:

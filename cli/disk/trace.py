@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from adascale.engine.datasets.from_log import LogFold
 from adascale.engine.datasets.sampled import SampledQuestion
-from adascale.engine.errors import TraceError
+from adascale.engine.errors import TraceError, reason_of
 from adascale.engine.search.events import (
     SCHEMA,
     AllocationDecided,
@@ -27,7 +27,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..terminal.console import json_line, show_warning
-from .files import reason_of, unwritable
+from .files import unwritable
 
 _ABOUT_NO_NODE = tuple(
     f'{{"kind":"{cls.kind}"'.encode() for cls in (AllocationDecided, AnswersJudged, BranchGrew, BudgetSpent)

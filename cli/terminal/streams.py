@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
+from adascale.engine.errors import DiskFullError, UsageError, is_disk_full, reason_of
 
 _NO_READER = 128 + 13
 """Exit code of a program that SIGPIPE has ended."""
@@ -53,8 +53,7 @@ def writing_stdout() -> Iterator[None]:
     except OSError as error:
         _abandon_stdout()
         kind = DiskFullError if is_disk_full(error) else UsageError
-        reason = (error.strerror or str(error)).lower()
-        raise kind(f"cannot write to stdout: {reason}", slug="unwritable") from error
+        raise kind(f"cannot write to stdout: {reason_of(error)}", slug="unwritable") from error
 
 
 def flush_or_abandon() -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ..code.trial import Trial
 from ..codec import OMIT_DEFAULT, UNRECORDED, build, to_plain
-from ..errors import AdascaleError, TraceError, error_class, excerpt
+from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..types import (
     AnswerGroup,
     BranchId,
@@ -299,9 +299,7 @@ class SearchFailed(_Event):
 
     def error(self) -> AdascaleError:
         """The error that the event records."""
-        notice = self.notice
-        cls = error_class(self.error_type)
-        return cls(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
+        return restored_error(self.error_type, self.notice)
 
 
 Event = (
@@ -322,7 +320,8 @@ Event = (
     | SearchFailed
 )
 
-_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
+KINDS: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
+"""The class of each kind of event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,11 +348,11 @@ def from_json(data: Mapping[str, Any]) -> Event:
         TraceError: unknown kind, a missing field or a value of the wrong shape.
     """
     kind = data.get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise TraceError(f"unknown event kind {excerpt(repr(kind), 40)}")
     try:
         stamp = {"seq": data["seq"], "t": data["t"]}
-        event: Event = build(_KINDS[kind], {**data, **stamp, "notice": data})
+        event: Event = build(KINDS[kind], {**data, **stamp, "notice": data})
         if isinstance(event, SearchStarted):
             build(_ShownParams, event.params)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from adascale.engine.codec import from_row, to_plain, to_row
-from adascale.engine.errors import AdascaleError, UsageError, error_class
-from adascale.engine.search.events import Event, ModelDescription
+from adascale.engine.errors import AdascaleError, UsageError, restored_error
+from adascale.engine.search.events import KINDS, Event, ModelDescription
 from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
 from adascale.engine.types import MODE_OF, Budget, Kind, Mode, Notice, Problem
@@ -194,7 +194,7 @@ class SearchEvent:
 
     def event(self) -> Event:
         """The inverse of ``of``."""
-        event: Event = from_row(_EVENTS[self.kind], self.row)
+        event: Event = from_row(KINDS[self.kind], self.row)
         return event
 
 
@@ -218,12 +218,11 @@ class WorkerFailed:
     @classmethod
     def of(cls, error: AdascaleError) -> Self:
         """The message for an error."""
-        return cls(type(error).__name__, Notice(error.slug, error.message, error.facts, error.hint))
+        return cls(type(error).__name__, error.notice)
 
     def error(self) -> AdascaleError:
         """The inverse of ``of``."""
-        notice = self.notice
-        return error_class(self.kind)(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
+        return restored_error(self.kind, self.notice)
 
 
 FromParent = OpenModels | Consent | StartRun | Question | EndOfQuestions | Cancel | Interrupt
@@ -240,7 +239,6 @@ FromWorker = (
 )
 Message = FromParent | FromWorker
 
-_EVENTS: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 _MESSAGES: Mapping[str, type[Any]] = {
     cls.__name__: cls for cls in (*typing.get_args(FromParent), *typing.get_args(FromWorker))
 }
