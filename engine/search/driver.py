@@ -84,12 +84,10 @@ class Driver:
         return bool(self._active)
 
     def run(
-        self, problems: Iterable[Problem | None], settings: Settings, at_once: int | None = None
+        self, problems: Iterable[Problem], settings: Settings, at_once: int | None = None
     ) -> Iterator[tuple[Problem, Event]]:
         """Search every problem in the same way; as ``serve``."""
-        return self.serve(
-            (None if problem is None else Request(problem, settings) for problem in problems), at_once
-        )
+        return self.serve((Request(problem, settings) for problem in problems), at_once)
 
     def serve(
         self, requests: Iterable[Request | None], at_once: int | None = None

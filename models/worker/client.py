@@ -41,9 +41,6 @@ from .messages import (
 )
 from .pipes import Pipes
 
-RESTARTS = 3
-"""Times in a row that a worker is started again with no question answered in between and none to blame."""
-
 _MACHINE_FAULT = re.compile(r"bad_alloc|\b(CUDA|ROCm|MUSA) error")
 """Last words of a worker that ran out of memory or lost its GPU: no model file is to blame."""
 
@@ -131,7 +128,7 @@ class Worker:
                     yield from flight.lose(error, source)
                     if self.interrupted:
                         return
-                    if flight.deaths > RESTARTS:
+                    if not flight.may_restart:
                         raise
                     self._reporting.status(f"{error.message}; starting it again")
                 except BaseException:  # nobody reads what the worker still sends

@@ -19,6 +19,9 @@ from adascale.engine.search.record import EventLog
 from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
+RESTARTS = 3
+"""Times in a row that an engine is started again with no question answered in between and none to blame."""
+
 
 class QuestionSource:
     """Reads questions one at a time in a thread of its own, since the next one may be long in coming.
@@ -110,6 +113,11 @@ class Flight:
     def all_begun(self) -> bool:
         """Whether the engine has begun every question that it has, so that it is ready for one more."""
         return all(last is not None for _, last in self._questions.values())
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether an engine that has died is worth starting again."""
+        return self.deaths <= RESTARTS
 
     def add(self, request: Request) -> None:
         """The engine gets a question."""

@@ -24,11 +24,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError, setting
 from adascale.engine.search.events import Event, ModelDescription
-from adascale.engine.search.settings import Request, Settings
+from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
 from ..options import SessionOptions
-from .client import RESTARTS
 from .dispatch import Flight, QuestionSource
 from .messages import ModelsOpened, SearchEvent
 from .pipes import ENVIRONMENT
@@ -261,10 +260,6 @@ class Cluster:
         finally:
             self._news.put(None)
 
-    def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        """Search every problem in the same way; as ``serve``."""
-        return self.serve(Request(problem, settings) for problem in problems)
-
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """As ``Worker.serve``, all engines at once. One that is lost again and again is done without.
 
@@ -314,7 +309,7 @@ class Cluster:
         Raises:
             WorkerDiedError: no other place is left.
         """
-        if self.interrupted or place.flight.deaths <= RESTARTS:
+        if self.interrupted or place.flight.may_restart:
             self._status(f"{error.message}; starting it again")
             place.start()
             return [place]

@@ -16,7 +16,8 @@ from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions
 from adascale.models.worker import pipes
-from adascale.models.worker.client import RESTARTS, Worker
+from adascale.models.worker.client import Worker
+from adascale.models.worker.dispatch import RESTARTS
 
 SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
 DEADLY_TO_READ = SERVING.format(
