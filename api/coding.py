@@ -12,9 +12,7 @@ from adascale.engine.code.trial import Trial
 from adascale.engine.errors import UsageError
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import effort_named
-from adascale.engine.strategies.adaptive import Effort
-from adascale.engine.strategies.passing import EFFORTS
+from adascale.engine.strategies import EFFORTS, Effort, effort_named
 from adascale.engine.types import Budget, Estimate, Problem, StopReason
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.session import OpenSession
@@ -73,7 +71,7 @@ def code(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    strategy = EFFORTS[effort_named(effort)]
+    strategy = EFFORTS["task"][effort_named(effort)]
     task = task_of(question, [test for source in tests for test in read_tests(source)])
     problem = Problem("1", question.strip(), task=task)
     record = Record.of(search_problem(problem, model, Settings(strategy, budget, seed), "auto"))

@@ -13,10 +13,9 @@ from typing import Any
 import typer
 from typer.models import OptionInfo
 
-from adascale.engine.strategies import Strategy, passing
-from adascale.engine.strategies.adaptive import EFFORTS, Effort
+from adascale.engine.strategies import EFFORTS
 from adascale.engine.strategies.allocation import PAPER_TEMPERATURE
-from adascale.engine.types import Budget
+from adascale.engine.types import Budget, Kind
 from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
 
 from . import completion
@@ -57,9 +56,9 @@ from .groups import (
 )
 
 
-def _of_efforts(name: str, efforts: Mapping[Effort, Strategy] = EFFORTS) -> str:
+def _of_efforts(name: str, kind: Kind = "question") -> str:
     """What the help says of a default that the effort sets."""
-    values = (f"{getattr(preset, name):g}" for preset in efforts.values())
+    values = (f"{getattr(preset, name):g}" for preset in EFFORTS[kind].values())
     return "from effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
 
 
@@ -314,7 +313,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             "Programs at most.",
             min=1,
             max=1024,
-            show_default=_of_efforts("samples", passing.EFFORTS),
+            show_default=_of_efforts("samples", "task"),
         ),
         "seed": _SEED,
     },

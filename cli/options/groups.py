@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import (
+    EFFORTS,
     STRATEGIES,
     Adapt,
+    Effort,
     InstanceAdaptive,
     ModeChoice,
     Strategy,
@@ -22,7 +24,6 @@ from adascale.engine.strategies import (
     strategy_named,
     with_mode,
 )
-from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.strategies.allocation import PAPER
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
@@ -88,7 +89,7 @@ class Preset:
     def parameters(self) -> dict[str, Any]:
         """All parameters by name; a strategy takes those that it has (``strategy_named``)."""
         given = {name: value for name, value in asdict(self.overrides).items() if value is not None}
-        return {**(PAPER if self.paper else EFFORTS[self.effort].parameters()), **given}
+        return {**(PAPER if self.paper else EFFORTS["question"][self.effort].parameters()), **given}
 
 
 @dataclass(frozen=True, slots=True)

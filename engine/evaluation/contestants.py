@@ -6,12 +6,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from ..errors import UsageError
-from ..strategies import InstanceAdaptive, Passing, Strategy, strategy_named
-from ..strategies.adaptive import EFFORTS, Effort
-from ..strategies.passing import EFFORTS as PASSING_EFFORTS
+from ..strategies import EFFORTS, InstanceAdaptive, Strategy, effort_named, strategy_named
 from ..types import Mode
 from .evaluate import Contestant
 
@@ -61,10 +59,7 @@ def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
     kind, size, effort, rule, modes = match.groups()
     default, own = strategy_named(kind), dict(parameters)
     if effort:
-        if effort not in EFFORTS:
-            raise UsageError(f'"{name}": no such effort', hint=f"use one of @{', @'.join(EFFORTS)}")
-        efforts = PASSING_EFFORTS if isinstance(default, Passing) else EFFORTS
-        own |= efforts[cast(Effort, effort)].parameters()
+        own |= EFFORTS[default.kind][effort_named(effort)].parameters()
     if size:
         own |= _sized(name, default, int(size))
     if rule:

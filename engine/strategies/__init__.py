@@ -10,13 +10,14 @@ table below.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal
 
 from ..errors import UsageError
-from ..types import Mode
-from .adaptive import EFFORTS, Adaptive, Effort
+from ..types import Kind, Mode
+from . import adaptive, passing
+from .adaptive import Adaptive, Effort
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
 from .passing import Passing
@@ -25,6 +26,7 @@ from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, 
 
 __all__ = [
     "DVTS",
+    "EFFORTS",
     "STRATEGIES",
     "Adapt",
     "Adaptive",
@@ -34,6 +36,7 @@ __all__ = [
     "Command",
     "Cut",
     "EarlyStopping",
+    "Effort",
     "Expand",
     "FirstTo",
     "Greedy",
@@ -45,6 +48,7 @@ __all__ = [
     "ProseAndProgram",
     "Strategy",
     "Vote",
+    "effort_named",
     "gather",
     "strategy_named",
     "with_mode",
@@ -72,6 +76,10 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 
 
+EFFORTS: Mapping[Kind, Mapping[Effort, Strategy]] = {"question": adaptive.EFFORTS, "task": passing.EFFORTS}
+"""The strategy of each effort, by the kind of problem."""
+
+
 def strategy_named(name: str, **parameters: Any) -> Strategy:
     """The strategy of that name, with those of the parameters that it has; others are left out.
 
@@ -94,10 +102,10 @@ def effort_named(name: str) -> Effort:
     Raises:
         UsageError: there is none.
     """
-    for effort in EFFORTS:
+    for effort in adaptive.EFFORTS:
         if effort == name:
             return effort
-    raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(EFFORTS)}")
+    raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(adaptive.EFFORTS)}")
 
 
 def with_mode(strategy: Strategy, mode: ModeChoice, among: Sequence[Mode] = ()) -> Strategy:

@@ -20,8 +20,7 @@ from adascale.engine.code.task import task_of
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import passing
-from adascale.engine.strategies.adaptive import EFFORTS, Effort
+from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Budget, Problem
 
 from ..http.errors import Refusal
@@ -67,7 +66,7 @@ class Tools:
         with _tool_errors():
             problem = _problem(question)
             record = await self._search(
-                Ask(problem, EFFORTS[effort], limits=Budget(budget), seed=seed), context
+                Ask(problem, EFFORTS["question"][effort], limits=Budget(budget), seed=seed), context
             )
         return Solution.of(record)
 
@@ -86,7 +85,7 @@ class Tools:
         """
         with _tool_errors():
             task = task_of(question, [test for source in tests for test in read_tests(source)])
-            ask = Ask(_problem(question, task), passing.EFFORTS[effort], limits=Budget(budget), seed=seed)
+            ask = Ask(_problem(question, task), EFFORTS["task"][effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         return TestedProgram.of(record)
 
@@ -106,7 +105,7 @@ class Tools:
         with _tool_errors():
             if not answer.strip():
                 raise UsageError("the answer is empty")
-            ask = Ask(_problem(question), EFFORTS[effort], limits=Budget(budget), seed=seed)
+            ask = Ask(_problem(question), EFFORTS["question"][effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         # Computer algebra may take seconds, in which the others' searches go on.
         same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]

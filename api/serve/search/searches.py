@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Conditions, Request, Settings
-from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
-from adascale.engine.strategies.adaptive import EFFORTS
+from adascale.engine.strategies import EFFORTS, Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.types import Budget, Notice, Problem
 
 from ..http.errors import Refusal
@@ -95,7 +94,7 @@ def strategy_of(effort: ServedEffort) -> Strategy:
         case "chat":
             return Vote(samples=1)
         case _:
-            return EFFORTS[effort]
+            return EFFORTS["question"][effort]
 
 
 def lower(a: Budget, b: Budget) -> Budget:

@@ -53,7 +53,7 @@ def test_contestants_say_what_they_fix() -> None:
         ("", "no strategy takes part"),
         ("vote:4,vote:4", "twice"),
         ("vots", "no strategy"),
-        ("adaptive@hardest", "no such effort"),
+        ("adaptive@hardest", 'no effort called "hardest"'),
         ("vote:x", "is no strategy"),
         ("vote:0", "at least one"),
         ("beam:5", "do not fit"),
