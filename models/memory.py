@@ -12,7 +12,7 @@ from adascale.engine.strategies import Adaptive
 
 from . import machine
 from .files.gguf.info import GGUFInfo
-from .options import WINDOW
+from .options import WINDOW, WINDOW_UNIT, prm_window
 
 # Above this share of the free memory a plan is tight: it works, but the system may begin to swap.
 _TIGHT = 0.9
@@ -20,14 +20,6 @@ _TIGHT = 0.9
 # llama.cpp's compute buffers are not known before a load; this is on the safe side for small models.
 _BUFFER_SHARE = 0.1
 _BUFFER_MIN = 200 * 10**6
-
-# A window is a multiple of this many tokens.
-_WINDOW_UNIT = 256
-
-
-def prm_window(prm: GGUFInfo, window: int) -> int:
-    """A PRM reads a trajectory of ``window`` tokens with a few more around each step."""
-    return min(2 * window, prm.context_length or 2 * window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ class ModelLoad:
     @property
     def context_bytes(self) -> int:
         """Keys and values of whole windows, and running states."""
-        per_token, states = self.info.kv_bytes_per_token(), self.info.state_bytes
+        per_token, states = self.info.kv_bytes_per_token, self.info.state_bytes
         return _context_bytes(per_token, states, self.window, self.sequences)
 
     @property
@@ -218,7 +210,7 @@ def _smaller(load: SessionLoad, savings: Savings) -> Iterator[tuple[str, Session
     """Settings that take less memory, each with what it leaves to load."""
     if savings.thought:
         yield setting("think", 0), replace(load, window=load.window - savings.thought)
-    for window in _halvings(load.window, savings.window, _WINDOW_UNIT):
+    for window in _halvings(load.window, savings.window, WINDOW_UNIT):
         yield setting("ctx_size", window), replace(load, window=window)
     for branches in _halvings(load.branches, 1) if savings.samples else ():
         yield setting("samples", branches), replace(load, branches=branches)

@@ -13,6 +13,7 @@ from .files.catalog import DEFAULT_GENERATOR
 if TYPE_CHECKING:
     from adascale.engine.strategies import Strategy
 
+    from .files.gguf.info import GGUFInfo
     from .files.progress import Confirm, Report
 
 Purpose = Literal["search", "rollouts", "replay"]
@@ -71,6 +72,15 @@ DRAWING: Mapping[Purpose, Drawing] = {
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
+
+WINDOW_UNIT = 256
+"""Every window is a multiple of this many tokens, as llama.cpp's caches are."""
+
+
+def prm_window(prm: GGUFInfo, window: int) -> int:
+    """A PRM reads a trajectory of ``window`` tokens with a few more around each step."""
+    return min(2 * window, prm.context_length or 2 * window)
+
 
 MAX_BRANCHES = 32
 """Branches that a command or a call from Python runs at once; more samples wait for a free one."""

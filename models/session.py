@@ -31,8 +31,8 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .llama.thinking import thinking_notices
-from .memory import MemoryPlan, Savings, SessionLoad, plan_memory, prm_window
-from .options import DRAWING, Reporting, SessionOptions
+from .memory import MemoryPlan, Savings, SessionLoad, plan_memory
+from .options import DRAWING, Reporting, SessionOptions, prm_window
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -221,13 +221,13 @@ class Session:
 
     def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
         if (log := self._reporting.log) is not None:
-            self._stack.enter_context(log_to(lambda level, text: log(text)))
+            self._stack.enter_context(log_to(log))
         chosen = choose_window(options, files.generator)
         window = chosen.tokens
         cache_bytes = _cache_bytes(self._plan_memory(files, chosen))
         model = self._load_model(files.generator)
         prompts = plan_prompts(options, files, model, window)
-        if growth := chosen.describe_growth(model.info.kv_bytes_per_token(), options.branches):
+        if growth := chosen.describe_growth(model.info.kv_bytes_per_token, options.branches):
             self._reporting.status(growth)
         drawing = DRAWING[options.purpose]
         states = prompts.reads_states or drawing.keeps_states

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from dataclasses import replace
 
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
@@ -20,7 +21,7 @@ STEPS = 5
 
 def step_seconds(model: LlamaModel, head_size: int, branches: int, depth: int) -> float:
     """Median of a few steps of all branches, as for a model with heads of this size."""
-    model.head_size = head_size
+    model.info = replace(model.info, head_size=head_size)
     context = LlamaContext(model, 1024, branches, physical_cores(), AbortFlag(), states=True)
     context.decode([Run(0, 0, [0] * depth)])
     state = context.snapshot(0)
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     model = LlamaModel(model_path(args.model))
-    own = model.head_size
+    own = model.info.head_size
     found: dict[str, list[float]] = {"plain": [], "flash": []}
     for _ in range(args.rounds):
         for name, head_size in (("plain", 64), ("flash", 128)):

@@ -54,7 +54,7 @@ def main() -> None:
     with Session(SessionOptions(args.model, branches=32)) as session:
         settings = Settings(strategy, seed=args.seed)
         info = session.generator.info
-        planned = info.size_bytes + info.kv_bytes_per_token() * session.window * 32
+        planned = info.size_bytes + info.kv_bytes_per_token * session.window * 32
         found = {
             "one after another": run(session, [[problem] for problem in problems], settings),
             "at once": run(session, [problems], settings),

@@ -67,7 +67,7 @@ class Header:
             layers=info.block_count,
             vocabulary=info.vocab_size,
             chat_template=bool(info.chat_template),
-            kv_bytes_per_token=info.kv_bytes_per_token(),
+            kv_bytes_per_token=info.kv_bytes_per_token,
         )
 
 
@@ -121,7 +121,7 @@ def _of_header(file: LocalFile) -> Entry:
         parameters=info.parameter_count,
         architecture=info.architecture,
         forks=_forks(info.state_bytes),
-        memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token(), info.state_bytes),
+        memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes),
     )
 
 

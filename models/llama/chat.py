@@ -43,7 +43,7 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
         ModelCorruptError: as ``render_template``.
     """
     return render_template(
-        model.chat_template or _PLAIN,
+        model.info.chat_template or _PLAIN,
         model.name,
         messages,
         add_generation_prompt=open_assistant,
@@ -86,18 +86,18 @@ class ChatFormat:
         thinking: Thinking | None = None,
         chat_system: str = "",
     ) -> None:
+        self._model = model
         self._thinking = thinking
         self._system = system if thinking is None else thinking.system(system)
         self._chat_system = chat_system if thinking is None else thinking.system(chat_system)
         self._shows_system = shows_system(model, self._system)
-        before, rendered = self._split_template(model)
+        before, rendered = self._split_template()
         behind = rendered if thinking is None else thinking.finish_prompt(rendered)
         self.adds_thought = behind != rendered
         self.thoughts = None if thinking is None else _thought_format(model, thinking, behind, opening)
         if self.thoughts is None or not self.thoughts.is_open:
             behind += opening
         self.opening = opening
-        self._model = model
         self.head = _with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True))
 
@@ -144,7 +144,7 @@ class ChatFormat:
         system = "\n\n".join(filter(None, [system, *asked]))
         messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
         try:
-            text = self._render(self._model, messages)
+            text = self._render(messages)
         except TemplateRaisedError as exc:
             raise self._no_place() from exc
         literals, found = _ANY_PLACEHOLDER.split(text)[::2], list(_ANY_PLACEHOLDER.finditer(text))
@@ -176,17 +176,17 @@ class ChatFormat:
         first, *others = messages
         return [{**first, "content": f"{system}\n\n{first['content']}"}, *others]
 
-    def _render(self, model: LlamaModel, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message]) -> str:
         variables = {} if self._thinking is None else self._thinking.variables()
-        return render(model, messages, open_assistant=True, **variables)
+        return render(self._model, messages, open_assistant=True, **variables)
 
-    def _split_template(self, model: LlamaModel) -> tuple[str, str]:
+    def _split_template(self) -> tuple[str, str]:
         messages = self._with_system(self._system, [{"role": "user", "content": _PLACEHOLDER}])
-        text = self._render(model, messages)
+        text = self._render(messages)
         before, found, behind = text.partition(_PLACEHOLDER)
         if not found or _PLACEHOLDER in behind:
             raise ModelCorruptError(
-                f"the chat template of {model.name} does not show the question exactly once",
+                f"the chat template of {self._model.name} does not show the question exactly once",
                 slug="bad-template",
             )
         return before, behind

@@ -23,8 +23,8 @@ _CONT = 5
 log_lines: deque[str] = deque(maxlen=50)
 """The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
 
-LogListener = Callable[[int, str], None]
-"""Gets a level as in ggml.h and a text, which may be a part of a line."""
+LogListener = Callable[[str], None]
+"""Gets a text, which may be a part of a line."""
 
 _listeners: list[LogListener] = []
 
@@ -37,7 +37,7 @@ def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
     else:
         log_lines.append(line.rstrip("\n"))
     for listener in tuple(_listeners):
-        listener(level, line)
+        listener(line)
 
 
 @contextmanager

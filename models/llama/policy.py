@@ -126,12 +126,10 @@ class LlamaPolicy:
 
     def _window_advice(self, window: int) -> str:
         """How to get a window of this many tokens, and what it costs in memory."""
-        allowed = self._model.context_train
+        allowed = self._model.info.context_length
         if window > allowed:
             return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
-        more = (
-            (window - self._context.window) * self._context.sequences * self._model.info.kv_bytes_per_token()
-        )
+        more = (window - self._context.window) * self._context.sequences * self._model.info.kv_bytes_per_token
         larger = setting("ctx_size", window)
         return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
 

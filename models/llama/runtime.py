@@ -32,6 +32,7 @@ from adascale.engine.errors import (
 )
 
 from ..files.gguf.info import GGUFInfo, read_info
+from ..options import WINDOW_UNIT
 from . import native
 from .failures import explain_load_failure
 
@@ -52,8 +53,8 @@ _PLAIN_WINDOW = 4096
 
 
 def round_window_up(tokens: int) -> int:
-    """The next window that llama.cpp's caches have: a multiple of 256 tokens."""
-    return -(-tokens // 256) * 256
+    """The next window that llama.cpp's caches have: a multiple of ``WINDOW_UNIT``."""
+    return -(-tokens // WINDOW_UNIT) * WINDOW_UNIT
 
 
 class LlamaModel:
@@ -91,7 +92,6 @@ class LlamaModel:
         self.vocab = C.llama_model_get_vocab(handle)
         self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
         self.width: int = C.llama_model_n_embd(handle)
-        self.context_train: int = C.llama_model_n_ctx_train(handle)
         self.sliding_window: int = C.llama_model_n_swa(handle)
         self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
         self.on_gpu = gpu_layers != 0
@@ -106,21 +106,10 @@ class LlamaModel:
         """What its header says."""
         return self._info or read_info(self.path)
 
-    @cached_property
-    def head_size(self) -> int:
-        """Numbers of one key of one head."""
-        return self.info.head_size
-
     @property
     def flops_per_token(self) -> float:
         """2 x the parameters that a token is multiplied by; attention over the context is left out."""
         return 2.0 * self.info.active_parameters
-
-    @cached_property
-    def chat_template(self) -> str | None:
-        """The Jinja template in the GGUF, if there is one."""
-        found = C.llama_model_chat_template(self.handle, None)
-        return found.decode("utf-8", errors="replace") if found else None
 
     @cached_property
     def bos(self) -> int | None:
@@ -233,6 +222,7 @@ class LlamaContext:
 
     Attributes:
         has_flash_attention: How it attends, which changes what a step costs.
+        evaluated_tokens: Tokens of all its decodes so far, by which tests see that none is evaluated twice.
 
     Raises:
         MemoryOverflowError: the cache could not be allocated.
@@ -392,5 +382,5 @@ def _has_flash_attention(model: LlamaModel, window: int) -> bool:
     516 ms. Without it a prompt's scores over the whole window are in memory at once, so the window has to be
     small.
     """
-    small = model.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
+    small = model.info.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
     return model.on_gpu or not small

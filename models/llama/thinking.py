@@ -161,7 +161,7 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
         UsageError: thoughts are asked for, and neither the template nor the vocabulary knows any.
         ModelCorruptError: as ``render_template``.
     """
-    tags = tags_named_in(model.chat_template or "")
+    tags = tags_named_in(model.info.chat_template)
     if tags is None and think is not None:
         # The vocabulary of a model that thinks has a token for it, even where a template was stripped.
         tags = next((each for each in TAGS if len(model.tokenize(each.closing, special=True)) == 1), None)
@@ -188,7 +188,7 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
     """What to say of prompts that open or close a thought in the place of the template."""
     if thinking.switch is not None:
         return []
-    named = next((name for name in _UNMISTAKABLE if name in (model.chat_template or "")), None)
+    named = next((name for name in _UNMISTAKABLE if name in model.info.chat_template), None)
     lacks = f"has a switch {named} without effect" if named else "has no switch for thinking"
     instead = "opens a thought" if thinking.thinks else "ends behind an empty thought"
     return [Notice("no-think-switch", f"the chat template of {model.name} {lacks}: the prompt {instead}")]
@@ -196,7 +196,7 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
 
 def _has_effect(model: LlamaModel, switch: Switch) -> bool:
     """Whether the prompt differs between on and off, beside the words that say so."""
-    if switch.marker not in (model.chat_template or ""):
+    if switch.marker not in model.info.chat_template:
         return False
     on, off = (_sample_prompt(model, switch, thinks=thinks) for thinks in (True, False))
     return on != off

@@ -51,7 +51,7 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
     """
     name, mark = "qwen-math-prm", Piece("<extra_0>", control=True)
     single_token(model, mark, name)
-    if not model.chat_template:
+    if not model.info.chat_template:
         raise not_a_prm(model, name, "it has no chat template")
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
     before, found, behind = render(model, messages, open_assistant=True).partition(QUESTION)

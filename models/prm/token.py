@@ -64,7 +64,7 @@ def _rlhflow(model: LlamaModel, name: str, spell: Callable[[int, str], str]) -> 
     Raises:
         UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
-    if not model.chat_template:
+    if not model.info.chat_template:
         raise not_a_prm(model, name, "it has no chat template")
     opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
     turns = cut_turns(model, opening, "+", name)

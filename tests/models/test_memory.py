@@ -85,7 +85,7 @@ def test_usual_memory_is_known_where_all_its_figures_are(
 def test_usual_memory_is_that_of_the_default_plan() -> None:
     load = SessionLoad(SMALL, WINDOW, Adaptive().branches)
     needed = plan_memory(load, available=8 * GB).total_bytes
-    assert usual_bytes(SMALL.size_bytes, SMALL.kv_bytes_per_token(), 0) == needed
+    assert usual_bytes(SMALL.size_bytes, SMALL.kv_bytes_per_token, 0) == needed
 
 
 def test_over_nine_tenths_is_tight() -> None:

@@ -51,9 +51,10 @@ class GGUFInfo:
     file_type: str
     size_bytes: int
 
-    def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
-        """Bytes one token takes in the KV cache, over all layers (2 bytes a value: f16)."""
-        return self.kv_values * bytes_per_value
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes that one token takes in the KV cache, over all layers: 16 bits a value."""
+        return 2 * self.kv_values
 
 
 def read_info(path: Path) -> GGUFInfo:

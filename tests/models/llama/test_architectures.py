@@ -180,7 +180,7 @@ def test_memory_is_what_the_plan_says(machine: Machine, architecture: Architectu
     info = read_info(path)
     context = machine.context(states=False)
     evaluate_tokens(context, 0, 0, PROMPT)
-    planned = info.kv_bytes_per_token() * len(PROMPT) + info.state_bytes
+    planned = info.kv_bytes_per_token * len(PROMPT) + info.state_bytes
     # Beside them a snapshot has positions and the shapes of each layer.
     size = len(context.snapshot(0))
     assert size <= planned + 16 * len(PROMPT) + 200 * info.block_count

@@ -40,7 +40,8 @@ def model(random_gguf: Path) -> Iterator[LlamaModel]:
 def context(
     model: LlamaModel, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LlamaContext]:
-    monkeypatch.setattr(model, "head_size", 64 if request.param == "plain attention" else 128)
+    head_size = 64 if request.param == "plain attention" else 128
+    monkeypatch.setattr(model, "info", replace(model.info, head_size=head_size))
     opened = LlamaContext(model, window=256, sequences=4, threads=2, abort=AbortFlag())
     yield opened
     opened.close()
@@ -236,7 +237,7 @@ def test_an_entry_that_is_put_again_counts_once() -> None:
 
 def test_a_listener_hears_the_log_only_inside_its_context(random_gguf: Path) -> None:
     heard: list[str] = []
-    with native.log_to(lambda level, text: heard.append(text)):
+    with native.log_to(heard.append):
         LlamaModel(random_gguf).close()
     assert heard
     heard.clear()
