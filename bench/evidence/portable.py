@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from adascale.models.calibration.artefact import (
     save_artefact,
 )
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
-from adascale.models.calibration.training import ModelRollouts
+from adascale.models.calibration.training import portable_training_set
 from adascale.models.options import WINDOW
 
 from ..common import close, table
@@ -47,6 +48,19 @@ FEWEST = 20
 """Questions of a model below which it is left out."""
 
 HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelRollouts:
+    """What one of several models drew.
+
+    Attributes:
+        prose: Rollouts of each question.
+        programs: Of the same questions.
+    """
+
+    prose: Sequence[Rollouts]
+    programs: Sequence[Rollouts]
 
 
 def main() -> None:
@@ -58,7 +72,7 @@ def main() -> None:
     models, sampling = read_models(args.stores), sampling_of(args.stores)
     if len(sampling) > 1:
         parser.error(f"the stores were drawn with other samplers: {sampling}")
-    training = join([model.training() for model in models.values()])
+    training = join([portable_training_set(model.prose, model.programs) for model in models.values()])
     fit = fit_portable(training, args.seed)
     figures = {name: _print_model(name, rows, fit, training, args.seed) for name, rows in _rows_of(models)}
     if args.output is not None:

@@ -15,7 +15,7 @@ from collections import Counter
 from fractions import Fraction
 
 from .latex import normal_latex
-from .verifier import Verifier
+from .verifier import ask_math_verify
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
@@ -56,7 +56,6 @@ _ANOTHER_NUMBER = re.compile(
 _ATTEMPTS = 2
 """Tries of a comparison that runs out of time."""
 
-_verifier = Verifier()
 _out_of_time: Counter[tuple[str, str]] = Counter()
 
 
@@ -163,7 +162,7 @@ def _verify(gold: str, answer: str) -> bool | None:
 @functools.lru_cache(maxsize=1 << 14)
 def _verdict(gold: str, answer: str) -> bool:
     """math-verify's verdict; a TimeoutError without one, which the cache does not keep."""
-    verdict = _verifier(gold, answer)
+    verdict = ask_math_verify(gold, answer)
     if verdict is None:
         raise TimeoutError
     return verdict

@@ -7,7 +7,7 @@ import math
 import re
 import textwrap
 
-from ..code.syntax import requires_arguments, try_parse
+from ..code.syntax import called_names, requires_arguments, try_parse
 from ..types import Execution
 
 _BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -50,19 +50,11 @@ def executed_answer(execution: Execution) -> str | None:
 
 def _prints(tree: ast.Module) -> bool:
     """Whether a statement outside of functions prints, or calls a function that does."""
-    printing = {
-        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _calls(node) & {"print"}
+    printing = {"print"} | {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and "print" in called_names(node)
     }
     outside = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    return any(_calls(node) & {"print", *printing} for node in outside)
-
-
-def _calls(node: ast.AST) -> set[str]:
-    return {
-        call.func.id
-        for call in ast.walk(node)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-    }
+    return any(printing.intersection(called_names(node)) for node in outside)
 
 
 def _printing(tree: ast.Module) -> ast.Module:

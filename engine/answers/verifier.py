@@ -18,31 +18,19 @@ from ..limited_child import ChildEndedError, LimitedChild, serve
 _CHILD = "from adascale.engine.answers.verifier import serve_verdicts; serve_verdicts()"
 
 
-class Verifier:
-    """Asks a child process, which starts with the first question (.7 s: it imports sympy) and then stays.
+def ask_math_verify(gold: str, answer: str) -> bool | None:
+    """Whether ``answer`` is right where ``gold`` is; None without a verdict in time.
 
-    Safe from any thread; questions of several threads wait for each other.
+    Most comparisons take some hundredths of a second; the first one also starts the child process (.7 s: it
+    imports sympy). Safe from any thread; questions of several threads wait for each other.
+
+    Raises:
+        AdascaleError: the child process does not start.
     """
-
-    def __init__(self) -> None:
-        self._child = LimitedChild(_CHILD, _start_error)
-
-    def __call__(self, gold: str, answer: str) -> bool | None:
-        """Whether ``answer`` is right where ``gold`` is; None without a verdict in time.
-
-        Most comparisons take some hundredths of a second.
-
-        Raises:
-            AdascaleError: the child process does not start.
-        """
-        try:
-            return bool(self._child.ask([gold, answer]))
-        except ChildEndedError:
-            return None
-
-    def stop(self) -> None:
-        """End the child process, where one runs."""
-        self._child.stop()
+    try:
+        return bool(_child.ask([gold, answer]))
+    except ChildEndedError:
+        return None
 
 
 def _start_error() -> AdascaleError:
@@ -51,6 +39,9 @@ def _start_error() -> AdascaleError:
         f"it is {sys.executable} with math-verify",
         hint="pip install --force-reinstall math-verify",
     )
+
+
+_child = LimitedChild(_CHILD, _start_error)
 
 
 def serve_verdicts() -> None:

@@ -51,7 +51,7 @@ def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
     read = set(names(tree))
     unused = [node for node in tree.body if _is_unused(node, read)]
     repairs = [Repair("unused-import", ast.unparse(node)) for node in unused]
-    lines = _missing_lines(source)
+    lines = _missing_lines(outside_names(source), _attributes(tree))
     if unused and len(unused) < len(tree.body):
         source = without(source, tree, unused)
     if lines:
@@ -61,8 +61,12 @@ def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
 
 def missing_modules(source: str) -> Sequence[str]:
     """Modules of the standard library that a source asks by a dot and does not import."""
-    asked = _attributes(parse(source))
-    return [name for name in outside_names(source) if name in asked and name in sys.stdlib_module_names]
+    return _modules(outside_names(source), _attributes(parse(source)))
+
+
+def _modules(outside: Sequence[str], asked: Collection[str]) -> list[str]:
+    """Those of the names from outside that are modules of the standard library, and are asked by a dot."""
+    return [name for name in outside if name in asked and name in sys.stdlib_module_names]
 
 
 def _is_unused(node: ast.stmt, read: Collection[str]) -> bool:
@@ -73,11 +77,11 @@ def _is_unused(node: ast.stmt, read: Collection[str]) -> bool:
     return False
 
 
-def _missing_lines(source: str) -> list[str]:
-    modules = missing_modules(source)
-    asked = _attributes(parse(source))
+def _missing_lines(outside: Sequence[str], asked: Mapping[str, set[str]]) -> list[str]:
+    """Imports of the names from outside, where there is a usual one."""
+    modules = _modules(outside, asked)
     lines = []
-    for name in outside_names(source):
+    for name in outside:
         is_class = name == "datetime" and not asked.get(name, set()) & _DATETIME_CLASSES
         if name in modules and not is_class:
             lines.append(f"import {name}")

@@ -10,7 +10,7 @@ from ..search.events import OUTSIDE, ModelDescription
 from ..search.outcomes import PrefixOutcome, prefix_outcomes
 from ..search.record import Record
 from ..search.tree import Node
-from ..strategies.allocation import success_rate
+from ..strategies.allocation import success_beta
 from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
 
 
@@ -76,7 +76,7 @@ class SampledNode:
             return float(self.right)
         drawn = self.outcome or PrefixOutcome()
         if self.estimate is not None and self.estimate.calibrated:
-            right, wrong = success_rate(self.estimate)
+            right, wrong = success_beta(self.estimate)
             prior = self.estimate.median
             return (right + drawn.right) / (right + wrong + drawn.total) if drawn.total else prior
         return drawn.right / drawn.total if drawn.total else None

@@ -96,13 +96,13 @@ def chance_of_success(question: Estimate, failures: int, left: int) -> float:
         failures: Samples so far.
         left: Samples that may still be drawn.
     """
-    a, b = success_rate(question)
+    a, b = success_beta(question)
     b += failures
     all_fail = math.lgamma(b + left) - math.lgamma(a + b + left) - math.lgamma(b) + math.lgamma(a + b)
     return 1.0 - math.exp(all_fail)
 
 
-def success_rate(estimate: Estimate) -> tuple[float, float]:
+def success_beta(estimate: Estimate) -> tuple[float, float]:
     """``alpha, beta`` of P(a sample succeeds): the mean of the estimate, and the variance of its quantiles.
 
     Where a calibrated estimate knows little, the first samples tell much: most questions are solved nearly

@@ -192,14 +192,14 @@ def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan | CodePlan) -
 def score_rollouts(
     prm: RewardModel, model: LlamaModel, problems: Sequence[Problem], store: RolloutStore, key: str
 ) -> Iterator[FinishedQuestion]:
-    """Score every prefix of the kept rollouts with a PRM, where the store lacks its rewards.
+    """Score every prefix of the rollouts of some problems with a PRM, and keep its rewards under a key.
 
     A question that the PRM cannot read (too long for its window) is reported with its error.
     """
     spent = 0
     for problem in problems:
         rollouts = store.get(problem)
-        if rollouts is None or store.rewards(problem, key) is not None:
+        if rollouts is None:
             continue
         try:
             rewards, tokens = _score_nodes(prm, model, rollouts)

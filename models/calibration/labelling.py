@@ -13,7 +13,7 @@ from adascale.engine.calibration.features import FINISHED, QUESTION, Stage
 from adascale.engine.types import Candidate, Estimate, Mode, NodeId
 
 from .rollouts import Rollouts
-from .training import ModelRollouts
+from .training import portable_training_set
 
 
 def agrees(question: Sequence[Rollouts]) -> bool:
@@ -60,7 +60,7 @@ def _judged_alone(
 ) -> tuple[list[Candidate], dict[Mode, Estimate]]:
     """All ends with the estimates that each has alone, and the estimates of the question."""
     prose, *programs = question
-    stages = ModelRollouts([prose], programs).training().stages
+    stages = portable_training_set([prose], programs).stages
 
     def estimates(stage: Stage) -> Iterator[Estimate]:
         return map(Estimate.of_quantiles, calibration.stages[stage].quantiles(stages[stage].evidence))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,22 +51,10 @@ def training_set(
     return Training(stages, samples)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelRollouts:
-    """What one of several models drew, for the portable calibration.
-
-    Attributes:
-        prose: Rollouts of each question.
-        programs: Of the same questions; none of a model that drew prose alone.
-    """
-
-    prose: Sequence[Rollouts]
-    programs: Sequence[Rollouts] = ()
-
-    def training(self) -> Training:
-        """As training data without the model's states."""
-        texts = [rollouts.problem.question for rollouts in self.prose]
-        return without_states(training_set(self.prose, None, self.programs), texts)
+def portable_training_set(questions: Sequence[Rollouts], programs: Sequence[Rollouts] = ()) -> Training:
+    """As ``training_set`` without a PRM, and without the model's states."""
+    texts = [rollouts.problem.question for rollouts in questions]
+    return without_states(training_set(questions, None, programs), texts)
 
 
 def code_training_set(tasks: Sequence[Rollouts]) -> Training:

@@ -65,7 +65,6 @@ class DrawMaker:
 
     Attributes:
         tokens: Tokens that the generator had to write so far.
-        batches: Batches that it decoded for them.
     """
 
     def __init__(self, live: Policy, store: KeptDraws) -> None:
@@ -81,7 +80,6 @@ class DrawMaker:
         self._ended_searches: set[str] = set()
         self._ids = count()
         self.tokens = 0
-        self.batches = 0
 
     def expect(self, rounds: Sequence[Forecast]) -> None:
         """Set the forecasts of the round that begins now and of those behind it."""
@@ -142,7 +140,6 @@ class DrawMaker:
         self._decode()
 
     def _decode(self) -> None:
-        self.batches += 1
         for growth in self._live.advance():
             self.tokens += growth.new_tokens
             running = self._running[growth.branch]

@@ -141,7 +141,6 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
         lengths = [sum(int(kept.tokens[n]) for n in kept.path(i)) / 1000 for i in range(len(kept.parent))]
         assert rewards == pytest.approx(np.array(lengths))
         assert told.tokens == kept.tokens.sum()
-    assert list(score_rollouts(Judge(reward), model, ASKED, store, "judge")) == []
     assert len(list(score_rollouts(Judge(reward), model, ASKED, store, "another"))) == 5
 
 

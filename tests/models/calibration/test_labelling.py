@@ -13,20 +13,15 @@ from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import skill
 from adascale.models.calibration.labelling import agrees, label_by_agreement
 from adascale.models.calibration.rollouts import Rollouts
-from adascale.models.calibration.training import ModelRollouts, training_set
-
-
-def model(count: int, start: int) -> ModelRollouts:
-    records = searched(problems(count, start), programs=3).values()
-    both = [(Rollouts.of(record), Rollouts.of(record, "program")) for record in records]
-    return ModelRollouts([prose for prose, _ in both], [programs for _, programs in both])
-
+from adascale.models.calibration.training import training_set
 
 FIT = fitted_portable()
 
 
-def questions(drawn: ModelRollouts) -> list[tuple[Rollouts, Rollouts]]:
-    return list(zip(drawn.prose, drawn.programs, strict=True))
+def questions(count: int, start: int) -> list[tuple[Rollouts, Rollouts]]:
+    """Prose and programs of each question."""
+    records = searched(problems(count, start), programs=3).values()
+    return [(Rollouts.of(record), Rollouts.of(record, "program")) for record in records]
 
 
 def test_agreement_has_skill_on_a_model_that_it_has_not_seen() -> None:
@@ -35,7 +30,7 @@ def test_agreement_has_skill_on_a_model_that_it_has_not_seen() -> None:
 
 
 def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
-    for question in questions(model(5, 60)):
+    for question in questions(5, 60):
         labels = label_by_agreement(question, FIT.calibration)
         for rollouts, labelled in zip(question, labels, strict=True):
             ends = rollouts.ends()
@@ -46,17 +41,19 @@ def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
 
 
 def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
-    own = model(60, 2000)
-    labelled = [label_by_agreement(question, FIT.calibration) for question in questions(own)]
+    own = questions(60, 2000)
+    labelled = [label_by_agreement(question, FIT.calibration) for question in own]
     pseudo = training_set([prose for prose, _ in labelled], None, [programs for _, programs in labelled])
-    known = training_set(own.prose, None, own.programs).stages["finished"]
+    known = training_set([prose for prose, _ in own], None, [programs for _, programs in own]).stages[
+        "finished"
+    ]
     held_out = fit_calibration(pseudo, "beta", HeadConfig(), 0).held_out["finished"]
     assert skill(known.predictions(held_out.quantiles)) > 0.1
     assert not np.array_equal(held_out.right, known.right)
 
 
 def test_whether_any_two_solutions_agree() -> None:
-    [prose] = model(1, 70).prose
+    [(prose, _)] = questions(1, 70)
     assert agrees([prose])
     ends = prose.ends()
     answers = tuple(str(at) if at in ends else None for at in range(len(prose.answers)))
