@@ -1,4 +1,4 @@
-"""The seams: what the driver needs from a generator, a reward model, a calibration and a clock.
+"""The seams: what the driver needs from a generator, a reward model, a calibration, an executor and a clock.
 
 ``SequenceLogprob`` is the reward model of a search without one, ``Uncalibrated`` its calibrator.
 """

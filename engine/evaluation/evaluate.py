@@ -84,7 +84,7 @@ class Forecast:
 
     Attributes:
         problems: In the order in which they are asked.
-        trajectories: Of each, at most; 0 where the strategy grows trees.
+        trajectories: Of each, at most; 0 where the strategy has no number of samples.
         seed: Of the round.
         modes: By turns of these modes.
     """

@@ -1,4 +1,4 @@
-"""Rollouts on questions whose answers are known, kept question by question, to fit calibrations on."""
+"""Rollouts on questions and code tasks, kept one by one, to fit calibrations on."""
 
 from __future__ import annotations
 
