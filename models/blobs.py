@@ -98,8 +98,10 @@ class BlobStore:
         """Key and values of every row, in the order in which they were put; a few at a time are in memory."""
         columns = ", ".join((*table.key, *table.values))
         query = f"SELECT {columns} FROM {table.name} ORDER BY rowid"
-        with self._translate_errors(), closing(self._db.execute(query)) as rows:
-            yield from rows
+        with self._translate_errors():
+            # Not "yield from", which would close the cursor of a reader that is forgotten behind the file.
+            for row in self._db.execute(query):  # noqa: UP028
+                yield row
 
     def count(self, table: Table) -> int:
         """Number of rows of a table."""

@@ -46,6 +46,15 @@ def test_put_replaces_and_add_does_not(store: BlobStore) -> None:
     assert store.count(ONE) == 1
 
 
+def test_a_reader_that_stops_early_may_be_forgotten_behind_the_store(store: BlobStore) -> None:
+    for key in "abc":
+        store.put(ONE, [key], 1, b"x")
+    rows = store.rows(ONE)
+    assert next(rows) == ("a", 1, b"x")
+    store.close()
+    rows.close()  # type: ignore[attr-defined]
+
+
 def test_two_stores_of_one_file_see_each_other(store: BlobStore, tmp_path: Path) -> None:
     with closing(BlobStore(tmp_path / "deep" / "x.sqlite", (ONE, TWO))) as other:
         store.put(ONE, ["a"], 1, b"x")
