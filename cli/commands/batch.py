@@ -20,7 +20,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Request
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import Kind, Notice, Problem
 from adascale.models.questions import BadLine, count_lines, read_problems
@@ -137,16 +137,20 @@ class _Run:
             worker = stack.enter_context(self._open(view.status))
             search, opened = self._search_with_seed(), worker.open_models
             base = settings_for(self.strategies["question"], search, self.options.terminal, worker)
-            settings = base.in_mode(search.mode, opened.modes)
-            of_tasks = replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"])
-            for notice in settings.warnings:
+            settings: dict[Kind, Settings] = {
+                "question": base.in_mode(search.mode, opened.modes),
+                "task": replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"]),
+            }
+            for notice in settings["question"].warnings:
                 self._warn(notice)
-            self.results.begin(run_conditions(run_fields(settings, __version__)))
+            self.results.begin(
+                {kind: run_conditions(run_fields(each, __version__)) for kind, each in settings.items()}
+            )
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
 
             def ask(problems: Iterable[Problem]) -> None:
-                asked = (Request(each, settings if each.task is None else of_tasks) for each in problems)
+                asked = (Request(each, settings[each.kind]) for each in problems)
                 events = worker.serve(asked)
                 self._ask(events if self.traces is None else self.traces.keep(events), view)
 
@@ -167,10 +171,8 @@ class _Run:
 
     def _search_with_seed(self) -> SearchOptions:
         """The seed of the records that are there, unless another one is asked for."""
-        search, before = self.options.search, self.results.conditions
-        if search.seed is not None or before is None:
-            return search
-        return replace(search, seed=before["seed"])
+        search = self.options.search
+        return search if search.seed is not None else replace(search, seed=self.results.seed)
 
     def _ask(self, events: Iterator[tuple[Problem, Event]], view: BatchView) -> None:
         """Show events; write a record for each question as its search ends."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
-from adascale.engine.types import Problem
+from adascale.engine.types import Kind, Problem
 from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
 from adascale.models.storage import atomic_write
 
@@ -49,7 +49,7 @@ class Results:
         done: Digests of the ids of questions that have their record.
         failed: Digests of the ids of failed or interrupted records that no other record has replaced.
         replaced: Digests of the ids of those that one has.
-        conditions: ``run_conditions`` of the earlier records; None where there are none.
+        conditions: ``run_conditions`` of the earlier records, by what they answer.
     """
 
     def __init__(self, start: Callable[[Results], _Writer]) -> None:
@@ -60,20 +60,30 @@ class Results:
         self.done: set[int] = set()
         self.failed: set[int] = set()
         self.replaced: set[int] = set()
-        self.conditions: dict[str, Any] | None = None
+        self.conditions: dict[Kind, dict[str, Any]] = {}
+        self._failed_lines: set[int] = set()  # digests of ids of lines that were no question
         self._failed_texts: dict[int, int] = {}  # by the digest of ``line_id``
+
+    @property
+    def seed(self) -> int | None:
+        """Of the earlier records; None where nothing was searched for them."""
+        return next((each["seed"] for each in self.conditions.values()), None)
 
     def add_earlier(self, record: Mapping[str, Any]) -> None:
         """Take the next record of an earlier run in."""
-        key = id_digest(str(record["id"]))
+        id_ = str(record["id"])
+        key, place = id_digest(id_), id_digest(line_id(record.get("line")))
         if record["status"] not in UNFINISHED:
             self._replace(record)
             self.done.add(key)
         else:
             self.failed.add(key)
-            if is_text_id(str(record["id"]), str(record.get("question"))):
-                self._failed_texts[id_digest(line_id(record.get("line")))] = key
-        self.conditions = self.conditions or run_conditions(record)
+            if key == place:
+                self._failed_lines.add(place)
+            elif is_text_id(id_, str(record.get("question"))):
+                self._failed_texts[place] = key
+        if (conditions := run_conditions(record)) is not None:
+            self.conditions.setdefault(_kind_of(record), conditions)
 
     def look_up(self, line: Problem | BadLine) -> LineState:
         """What there is of a line.
@@ -85,23 +95,25 @@ class Results:
         if key in self.done:
             return "done"
         place = id_digest(line_id(line.number if isinstance(line, BadLine) else line.meta["line"]))
-        former = {key, place}
+        former = {key, *self._failed_lines & {place}}
         if isinstance(line, BadLine) or is_text_id(line.id, line.question):
             former.add(self._failed_texts.get(place, key))
         return "new" if self.failed.isdisjoint(former) else "failed"
 
-    def begin(self, now: Mapping[str, Any] | None = None) -> None:
+    def begin(self, now: Mapping[Kind, Mapping[str, Any] | None] = {}) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.
 
         Args:
-            now: ``run_conditions`` of the new records; None where nothing is searched.
+            now: ``run_conditions`` of the new records; empty where nothing is searched.
 
         Raises:
-            UsageError: the earlier records were made under other conditions; the facts name each difference.
+            UsageError: earlier records of a kind were made under other conditions; the facts name each
+                difference.
             DiskFullError: the output could not be repaired.
         """
-        if now is not None and self.conditions not in (None, now):
-            raise _different_run(self.conditions or {}, now)
+        for kind, before in self.conditions.items():
+            if (conditions := now.get(kind)) is not None and conditions != before:
+                raise _different_run(before, conditions)
         with self._lock:
             if self._writer is None:
                 self._writer = self._start(self)
@@ -129,7 +141,8 @@ class Results:
 
         Not that of another text on its line: it may be of another file.
         """
-        replaced = self.failed & {id_digest(str(record["id"])), id_digest(line_id(record.get("line")))}
+        of_line = self._failed_lines & {id_digest(line_id(record.get("line")))}
+        replaced = self.failed & {id_digest(str(record["id"])), *of_line}
         self.failed -= replaced
         self.replaced |= replaced
 
@@ -172,6 +185,11 @@ def _target(path: Path) -> Path:
     """What a link leads to: two names of one file share a lock, and the link survives a replaced file."""
     # A folder that is a link needs nothing: the lock lies in the same folder by either name.
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _kind_of(record: Mapping[str, Any]) -> Kind:
+    """What a searched record answers: only that of a code task says whether it was tested."""
+    return "task" if "untested" in record else "question"
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -108,6 +108,18 @@ def test_a_line_that_is_mended_has_failed_before_and_replaces_the_record(path: P
     assert ids(path) == ["x"]
 
 
+def test_an_id_that_is_like_that_of_another_line_is_not_taken_for_it(path: Path) -> None:
+    write(path, record("line-1", "error", line=2), record("line-2", "error", line=3))
+    with open_results(str(path)) as results:
+        assert results.look_up(named("line-0", 1)) == "new"
+        results.begin()
+        results.write(record("line-0", line=1))
+    write(path, record("line-1", line=2))
+    assert ids(path) == ["line-2", "line-0", "line-1"]
+    with open_results(str(path)) as results:
+        assert results.failed == {id_digest("line-2")}
+
+
 def test_a_changed_text_on_the_line_of_a_failure_has_failed_before_and_replaces_no_record(path: Path) -> None:
     long, short = unnamed("long", 2), unnamed("short", 2)
     write(path, record(long.id, "error", line=2, question=long.question))
@@ -261,13 +273,25 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
         with pytest.raises(UsageError, match="made by another run") as error:
-            results.begin(run_conditions(made(2)))
+            results.begin({"question": run_conditions(made(2))})
     assert error.value.facts == ("seed: 1 there, 2 now",)
     assert path.read_bytes() == before
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
-        results.begin(run_conditions(made(1)))
+        results.begin({"question": run_conditions(made(1))})
     assert ids(path) == ["x", "a", "y"]
+
+
+def test_questions_and_code_tasks_have_conditions_of_their_own(path: Path) -> None:
+    of_tasks = made(1) | {"search": {"strategy": "passing", "samples": 9, "seed": 1}}
+    other = made(1) | {"search": {"strategy": "passing", "samples": 8, "seed": 1}}
+    write(path, record("task", untested=False, **of_tasks), record("question", **made(1)))
+    with open_results(str(path)) as results:
+        assert results.seed == 1
+        with pytest.raises(UsageError, match="made by another run") as error:
+            results.begin({"question": run_conditions(made(1)), "task": run_conditions(other)})
+        assert error.value.facts == ("samples: 9 there, 8 now",)
+        results.begin({"question": run_conditions(made(1)), "task": run_conditions(of_tasks)})
 
 
 def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
