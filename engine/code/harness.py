@@ -26,6 +26,8 @@ Outcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
 _SHOWN = 200
 """Characters of a value or message that a verdict keeps."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_VERDICT = r"""{n} ([0-9]{{1,9}}) (passed|failed|error) ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+"""A line with a verdict. A test may print what it likes there, so only one string in quotes is read."""
 
 _HARNESS = """\
 print_{n}, repr_{n}, str_{n}, type_{n}, isinstance_{n} = print, repr, str, type, isinstance
@@ -127,12 +129,12 @@ class Harness:
 
     def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
         """One verdict for each test, in their order, from running ``source``."""
-        line = re.compile(rf"{self.nonce} (\d+) (passed|failed|error) (.*)")
+        line = re.compile(_VERDICT.format(n=self.nonce))
         found: dict[int, Verdict] = {}
         for match in filter(None, map(line.fullmatch, execution.output.split("\n"))):
             try:
                 detail = ast.literal_eval(match[3])
-            except (SyntaxError, ValueError):  # cut off by the limit of output
+            except (SyntaxError, ValueError):  # no string that ``repr`` writes
                 continue
             found.setdefault(int(match[1]), Verdict(_OUTCOMES[match[2]], _shown(detail)))
         numbers = range(len(self.suite.tests))

@@ -154,6 +154,36 @@ def test_a_run_that_ends_early() -> None:
         assert "passed" not in [v.outcome for v in judged.verdicts(Execution(cut[:length], "cut", 0.0))]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 failed 5",
+        "0 failed ['a']",
+        "0 failed 'a' 'b'",
+        "0 failed '",
+        r"0 failed '\x'",
+        f"0 failed {'(' * 5000}",
+        f"0 failed {'-' * 60_000}1",
+        f"{'9' * 5000} failed 'a'",
+    ],
+)
+def test_a_verdict_that_was_tampered_with_is_none(line: str) -> None:
+    judged = harness(SQUARE)
+    output = f"\n{judged.nonce} {line}\n\n{judged.nonce} 1 passed ''\n"
+    assert judged.verdicts(Execution(output, "AssertionError", 0.1)) == (
+        Verdict("error", "AssertionError"),
+        Verdict("passed"),
+        Verdict("not-run"),
+    )
+
+
+def test_a_test_whose_value_is_shown_as_no_text_has_failed_somehow() -> None:
+    odd = "class S(str):\n    def __getitem__(self, key): return 5\n"
+    odd += "class V:\n    def __repr__(self): return S('x')\nassert V() == f"
+    [verdict] = in_cpython(SQUARE, [odd])
+    assert verdict.outcome == "error"
+
+
 @given(
     printed=st.lists(
         st.sampled_from(["passed", "0", "1", "\n", " ", "''", "deadbeef", "{n}", "print_"])
