@@ -28,6 +28,15 @@ _LEAVES = frozenset({str, int, float, bool, type(None)})
 _INT_END = 1 << 63
 
 
+def nesting(value: Any) -> int:
+    """Levels of objects and lists in JSON, counted level by level: a recursion might be too deep itself."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
 def to_plain(value: Any) -> Any:
     """A value of dataclasses, tuples and mappings as JSON has it."""
     if dataclasses.is_dataclass(value):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from adascale.engine.code.task import FIELDS, read_task
+from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, reason_of, setting
 from adascale.engine.types import Problem
 
@@ -24,6 +25,8 @@ QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 
 _FIELD = "question"
 _OWN = ("id", "answer")
+_DEEPEST = 64
+"""Levels of objects and lists in a record; it is copied and written by functions that call themselves."""
 _SHOWN = 200
 """Characters of a line that cannot be read that are kept."""
 _BEFORE, _BEHIND = 50, 25
@@ -159,7 +162,11 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
         return UsageError(f"line {number}: not valid JSON: {why}", *_point_at(line, exc.pos), slug="bad-line")
     except (ValueError, RecursionError) as exc:
         return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
-    return data if isinstance(data, dict) else UsageError(f"line {number} is no JSON object", slug="bad-line")
+    if not isinstance(data, dict):
+        return UsageError(f"line {number} is no JSON object", slug="bad-line")
+    if nesting(data) > _DEEPEST:
+        return UsageError(f"line {number} is nested more than {_DEEPEST} levels deep", slug="bad-line")
+    return data
 
 
 def _finite(text: str) -> float | None:

@@ -92,6 +92,7 @@ def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
         ('{"question": "  "}', 'has no text in its field "question"'),
         ('{"id": "line 1", "question": "Again?"}', 'repeats the id "line 1"'),
         ("[" * 100_000, ": not valid JSON"),
+        (f'{{"question": "One?", "x": {"[" * 64}{"]" * 64}}}', "is nested more than 64 levels deep"),
     ],
 )
 def test_a_bad_line_17_of_20_is_told_and_the_rest_is_read(file: Path, line: str, message: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from adascale.engine.codec import nesting
+
 from .errors import Refusal
 
 MAX_DEPTH = 32
@@ -28,7 +30,7 @@ def read_object(body: bytes) -> Mapping[str, Any]:
         raise Refusal(400, f"the body is not JSON: {exc}", "invalid-json") from None
     if not isinstance(value, dict):
         raise Refusal(400, "the body has to be a JSON object", "invalid-json")
-    if _depth(value) > MAX_DEPTH:
+    if nesting(value) > MAX_DEPTH:
         raise Refusal(400, f"the body is nested more than {MAX_DEPTH} levels deep", "invalid-json")
     return value
 
@@ -49,15 +51,6 @@ def refusal_response(refusal: Refusal, path: str) -> Response:
     response = json_response(refusal.anthropic_body() if is_anthropic else refusal.body(), refusal.status)
     response.headers.update(refusal.headers)
     return response
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting, counted level by level since a recursion might be too deep itself."""
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-    return depth
 
 
 def _refuse_constant(name: str) -> None:
