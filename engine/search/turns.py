@@ -78,11 +78,16 @@ class Branch:
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:
-    """32-bit seed from the run's seed, the problem and the path, so that no draw depends on another."""
+    """32-bit seed from the run's seed, the problem and the path, so that no draw depends on another.
+
+    An id may hold half of a surrogate pair, as JSON can say it.
+    """
     text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
     if mode != "prose":
         text += f"\x00{mode}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little"
+    )
 
 
 class Turns:

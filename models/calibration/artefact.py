@@ -90,7 +90,8 @@ class Fingerprint:
 
 def question_key(question: str) -> str:
     """The name of a question in a card: 12 hex digits of the sha256 of its words."""
-    return hashlib.sha256(" ".join(question.split()).encode()).hexdigest()[:12]
+    words = " ".join(question.split())
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _finished_stage(fingerprint: Fingerprint) -> Stage:

@@ -66,6 +66,12 @@ class HashedFile(io.RawIOBase):
         return written
 
 
+def _clean(row: Row) -> Row:
+    """A row in which "?" stands for half of a surrogate pair: JSON can say it, but Arrow does not read it."""
+    cleaned: Row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
+    return cleaned
+
+
 class _JsonLines:
     """One row a line, in ASCII: no reader takes a character for the end of a line."""
 
@@ -75,7 +81,7 @@ class _JsonLines:
 
     def write(self, row: Row) -> None:
         """Append a row."""
-        self._file.write(self._encode(row).encode("ascii") + b"\n")
+        self._file.write(self._encode(_clean(row)).encode("ascii") + b"\n")
 
     def close(self) -> None:
         """Nothing waits."""
@@ -93,7 +99,7 @@ class _Parquet:
 
     def write(self, row: Row) -> None:
         """Append a row."""
-        self._waiting.append(row)
+        self._waiting.append(_clean(row))
         if len(self._waiting) == _ROWS:
             self._flush()
 

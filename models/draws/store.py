@@ -125,7 +125,9 @@ class DrawStore:
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:
-    return problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
+    """What was read; half of a surrogate pair, which SQLite does not keep, is written as an escape."""
+    text = problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _read_text(problem: Problem, mode: Mode) -> str:

@@ -497,6 +497,29 @@ def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
     assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
 
 
+def test_code_tasks_and_questions_go_on_where_they_were_cut_off(batch: Any, tmp_path: Path) -> None:
+    coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
+    task = {"question": "Square n.", "tests": ["assert f(5) == 25"]}
+    asked = [{"id": "a", **task}, {"id": "b", **task}, {"id": "c", "question": "What is 5 * 5?"}]
+    lines = "\n".join(map(json.dumps, asked))
+    first = batch(lines, "--limit", "1", "-g", str(coder))
+    assert (first.returncode, ids(first)) == (0, ["a"]), first.stderr
+    second = batch(lines, "-g", str(coder))
+    assert (second.returncode, ids(second)) == (0, ["a", "b", "c"]), second.stderr
+    assert len({record["search"]["seed"] for record in second.records}) == 1
+
+
+def test_odd_ids_and_deep_records_stop_no_batch(batch: Any) -> None:
+    deep = f'{{"question": "1 + 2?", "x": {"[" * 300}{"]" * 300}}}'
+    done = batch(f'{{"id": "\\ud800", "question": "1 + \\udfff2?"}}\n{deep}\nWhat is 1 + 2?\n', name="in.txt")
+    assert done.returncode == 6, done.stderr
+    assert [record["status"] for record in sorted(done.records, key=lambda record: record["line"])] == [
+        "answered",
+        "error",
+        "answered",
+    ]
+
+
 def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
     coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
     source, out = tmp_path / "tasks.jsonl", tmp_path / "out.jsonl"

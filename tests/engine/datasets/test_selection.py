@@ -84,6 +84,7 @@ def test_splits_are_by_question_and_stay() -> None:
 def test_a_question_is_known_by_its_words() -> None:
     assert question_number("What  is\n1?") == question_number("What is 1?") != question_number("What is 2?")
     assert 0 <= question_number("What?") < 2**63
+    assert 0 <= question_number("half a pair: \ud800") < 2**63
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.1])

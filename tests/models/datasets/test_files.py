@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import sampled
+from pyarrow import json as arrow_json
 from pyarrow import parquet
 
 from adascale.engine.datasets.formats import FORMATS, FormatName
@@ -35,6 +36,20 @@ def test_a_file_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
     ):
         writer.write(nan)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file_format", get_args(FileFormat))
+def test_half_of_a_surrogate_pair_is_a_question_mark(file_format: FileFormat, tmp_path: Path) -> None:
+    row: Any = {
+        "prompt": [{"role": "user", "content": "1 + \udfff \U0001f600"}],
+        "ground_truth": "1",
+        "success": None,
+    }
+    with open_dataset(tmp_path / "x", file_format, FORMATS["grpo"].row) as (writer, _):
+        writer.write(row)
+    read = parquet.read_table if file_format == "parquet" else arrow_json.read_json
+    [found] = read(tmp_path / "x").to_pylist()
+    assert found["prompt"][0]["content"] == "1 + ? \U0001f600"
 
 
 def test_more_rows_than_a_group_are_written(tmp_path: Path) -> None:
