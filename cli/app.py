@@ -21,7 +21,7 @@ from .options.bash_words import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .terminal.console import show_error, write_payload
 from .terminal.signals import unwinding
-from .terminal.streams import flush_or_abandon, open_missing
+from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
 
 if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
@@ -150,6 +150,7 @@ def root(
 def main() -> None:
     """Run the command line; every error is a message and an exit code, and a traceback only with --debug."""
     open_missing()
+    lose_unwritable_stderr()
     try:
         with unwinding(), whole_words():
             app(standalone_mode=True)

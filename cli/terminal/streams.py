@@ -37,6 +37,34 @@ def _open_standard(number: int, mode: str) -> TextIO:
     return stream
 
 
+class _LossyStream(io.TextIOWrapper):
+    """A stream that loses what cannot be written, from the first failure on."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            _abandon(self)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            _abandon(self)
+
+
+def lose_unwritable_stderr() -> None:
+    """Let no write to stderr fail: a status line that nobody can read must not end a run.
+
+    A stream that a caller has put in the place of Python's own stays.
+    """
+    own = sys.__stderr__
+    if own is not None and sys.stderr is own:
+        binary = open(own.fileno(), "wb", closefd=False)  # noqa: SIM115 - it stays open
+        sys.stderr = _LossyStream(binary, own.encoding, own.errors, line_buffering=True)
+
+
 @contextmanager
 def writing_stdout() -> Iterator[None]:
     """Around writes to stdout.
@@ -48,10 +76,10 @@ def writing_stdout() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        _abandon_stdout()
+        _abandon(sys.stdout)
         raise SystemExit(_NO_READER) from None
     except OSError as error:
-        _abandon_stdout()
+        _abandon(sys.stdout)
         kind = DiskFullError if is_disk_full(error) else UsageError
         raise kind(f"cannot write to stdout: {reason_of(error)}", slug="unwritable") from error
 
@@ -61,11 +89,11 @@ def flush_or_abandon() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _abandon_stdout()
+        _abandon(sys.stdout)
 
 
-def _abandon_stdout() -> None:
+def _abandon(stream: TextIO) -> None:
     """Lead what is still to be written nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
