@@ -103,21 +103,11 @@ class Pipes:
         Both in one thread: PR_SET_PDEATHSIG kills the worker when the thread that started it ends.
         """
         try:
-            process = self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _COMMAND],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**ENVIRONMENT, **os.environ},
-                # Ctrl-C is for the parent, which passes it on as a message.
-                start_new_session=True,
-                creationflags=NEW_GROUP,
-            )
-        except OSError as error:
+            process, stderr = _start_process()
+        except BaseException as error:
             started.set_exception(error)
             return
-        assert process.stderr is not None
-        stderr = self._stderr = _Stderr(process.stderr)
+        self._process, self._stderr = process, stderr
         started.set_result(None)
         self._read(process, stderr)
 
@@ -127,7 +117,8 @@ class Pipes:
         with process.stdout:
             try:
                 for line in process.stdout:
-                    self._deliver(decode(line))
+                    if line.endswith(b"\n"):  # else it died in the middle of it
+                        self._deliver(decode(line))
             except ValueError as error:
                 process.kill()
                 garbled = str(error)
@@ -135,6 +126,27 @@ class Pipes:
         stderr.wait()
         if self._process is process:
             self._deliver(_death_error(code, (garbled,) if garbled else stderr.last_words))
+
+
+def _start_process() -> tuple[subprocess.Popen[bytes], _Stderr]:
+    """The process, and what reads its stderr: both or none."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", _COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**ENVIRONMENT, **os.environ},
+        # Ctrl-C is for the parent, which passes it on as a message.
+        start_new_session=True,
+        creationflags=NEW_GROUP,
+    )
+    assert process.stderr is not None
+    try:
+        return process, _Stderr(process.stderr)
+    except BaseException:
+        with process:  # its pipes are closed, and its end is waited for
+            process.kill()
+        raise
 
 
 def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:

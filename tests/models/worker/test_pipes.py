@@ -6,6 +6,7 @@ import signal
 import sys
 from queue import SimpleQueue
 
+import psutil
 import pytest
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
@@ -115,6 +116,24 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
 def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
     assert error.facts == ("no message: b'hello\\n'",)
+
+
+def test_a_message_that_an_abort_has_cut_off_is_not_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ending(monkeypatch, dying(f"{ASSERTION}\n", signal.SIGABRT, "os.write(1, b'[\"SearchEv')"))
+    assert error.facts == ("ggml.c:7: GGML_ASSERT(a / b > 0.c) failed",)
+
+
+def test_a_worker_whose_stderr_cannot_be_read_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(stream: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(link, "_COMMAND", "import time; time.sleep(60)")
+    monkeypatch.setattr(link, "_Stderr", fail)
+    pipes = Pipes(lambda message: None)
+    before = psutil.Process().children()
+    with pytest.raises(RuntimeError, match="new thread"):
+        pipes.start()
+    assert psutil.Process().children() == before
 
 
 def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
