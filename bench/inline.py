@@ -46,6 +46,8 @@ class InlineWorker:
         policy, prm: What it searches with.
     """
 
+    is_open = True
+
     def __init__(self, policy: Policy, prm: RewardModel | None = None) -> None:
         self.open_models = OPENED
         self._driver = Driver(policy, prm or SequenceLogprob(), Uncalibrated(), time.monotonic)

@@ -145,6 +145,10 @@ class DiskFullError(DoesNotFitError):
     default_slug = "no-disk"
 
 
+DEADLY_QUESTION = "deadly-question"
+"""Slug of a WorkerDiedError for the question that is to blame."""
+
+
 class WorkerDiedError(AdascaleError):
     """The process that hosts the models was killed, or llama.cpp aborted it."""
 

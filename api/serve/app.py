@@ -133,8 +133,9 @@ class _Server:
 
     async def health(self, request: HttpRequest) -> Response:
         """Whether questions are answered: 200, or 503 while the models are loaded."""
-        ready = self._hub.state == "ready"
-        return json_response({"status": "ok" if ready else self._hub.state}, 200 if ready else 503)
+        health = self._hub.health
+        ready = health == "ready"
+        return json_response({"status": "ok" if ready else health}, 200 if ready else 503)
 
     async def show_metrics(self, request: HttpRequest) -> Response:
         """What was counted."""

@@ -77,6 +77,11 @@ class TracedWorker:
         """See ``Worker``."""
         return self.worker.open_models
 
+    @property
+    def is_open(self) -> bool:
+        """See ``Worker``."""
+        return self.worker.is_open
+
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """See ``Worker``."""
         return self.traces.keep(self.worker.serve(requests))

@@ -9,7 +9,6 @@ from queue import SimpleQueue
 from typing import Self
 
 from adascale.engine.errors import (
-    AdascaleError,
     ModelCorruptError,
     WorkerAbortedError,
     WorkerDiedError,
@@ -55,6 +54,7 @@ class Worker:
     Attributes:
         open_models: The models, warnings and files of the session.
         interrupted: Whether it was told to stop.
+        is_open: Whether the models are open; not while they are opened again, after the worker has died.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry; a model that llama.cpp aborts on while it opens it
@@ -66,9 +66,10 @@ class Worker:
         self._open = OpenModels(options, reporting.confirm is not None, reporting.log is not None)
         self._reporting = reporting
         self._inbox: SimpleQueue[FromWorker | WorkerDiedError | None] = SimpleQueue()
-        self._pipes = Pipes(self._inbox.put)
+        self._pipes = Pipes(lambda message: self._inbox.put(message))
         self._loading = ""
         self.interrupted = False
+        self.is_open = False
         self.open_models: ModelsOpened
 
     def __enter__(self) -> Self:
@@ -108,8 +109,9 @@ class Worker:
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.
 
-        Where the worker dies, what it was searching ends with SearchFailed (``worker-died``), it is started
-        again, and the rest goes on.
+        Where the worker dies, or fails by an error that nobody has foreseen, what it was searching ends with
+        SearchFailed (``worker-died``, or ``deadly-question`` for one that is to blame), it is started again,
+        and the rest goes on.
 
         Raises:
             UsageError: the strategy is not a built-in one.
@@ -142,11 +144,15 @@ class Worker:
             if more and flight.all_begun:
                 more = self._ask_next(flight, source)
             message = self._receive()
-            if isinstance(message, RunEnded):
-                return
-            if isinstance(message, SearchEvent):
-                event = message.event()
-                yield flight.follow(message.problem, event), event
+            match message:
+                case RunEnded():
+                    return
+                case SearchEvent():
+                    event = message.event()
+                    yield flight.follow(message.problem, event), event
+                case WorkerFailed():
+                    error = message.error()
+                    raise WorkerDiedError(error.message, *error.facts, hint=error.hint) from error
 
     def _ask_next(self, flight: Flight, source: QuestionSource) -> bool:
         """Send the next question if there is one now; whether more may come."""
@@ -161,6 +167,8 @@ class Worker:
         return True
 
     def _start(self) -> None:
+        self.is_open = False
+        self._inbox = SimpleQueue()  # the end of a process that failed may be in the old one
         self._pipes.start()
         self._pipes.send(self._open)
         while not isinstance(message := self._receive(), ModelsOpened):
@@ -174,20 +182,21 @@ class Worker:
                 case DownloadPlan():
                     assert self._reporting.confirm is not None
                     self._pipes.send(Consent(self._reporting.confirm(message)))
+                case WorkerFailed():
+                    raise message.error()
         self.open_models = message
+        self.is_open = True
 
     def _receive(self) -> FromWorker | None:
         """The next message that is not for the log; None where the source of questions has news.
 
         Raises:
-            AdascaleError: the worker tells of one, or has died.
+            WorkerDiedError: the worker has died.
         """
         while True:
             message = self._inbox.get()
-            if isinstance(message, AdascaleError):
+            if isinstance(message, WorkerDiedError):
                 raise message
-            if isinstance(message, WorkerFailed):
-                raise message.error()
             if not isinstance(message, LogText):
                 return message
             assert self._reporting.log is not None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from adascale.engine.errors import WorkerDiedError
+from adascale.engine.errors import DEADLY_QUESTION, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.search.record import EventLog
 from adascale.engine.search.settings import Request
@@ -136,20 +136,23 @@ class Flight:
     def lose(self, error: WorkerDiedError, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
         """The engine has died: the last events of what it had begun. Other questions go back to ``source``.
 
-        A question whose prompt was being read is to blame, and so is one that was lost twice before it began.
+        A question whose prompt was being read is to blame, and so is one that was lost twice before it began:
+        its error has the slug ``deadly-question``.
         """
         questions, self._questions = list(self._questions.values()), {}
-        blamed = False
+        deadly = type(error)(error.message, *error.facts, hint=error.hint, slug=DEADLY_QUESTION)
+        self.deaths += 1
         for request, last in questions:
             if last is None and source.give_back(request):
                 continue
-            blamed |= last is None or isinstance(last, SearchStarted | Warned)
-            failure = SearchFailed.of(error)
+            is_to_blame = last is None or isinstance(last, SearchStarted | Warned)
+            if is_to_blame:
+                self.deaths = 0
+            failure = SearchFailed.of(deadly if is_to_blame else error)
             if last is None:
                 yield from ((request.problem, event) for event in _failed_log(request, failure))
             else:
                 yield request.problem, replace(failure, seq=last.seq + 1, t=last.t)
-        self.deaths = 0 if blamed else self.deaths + 1
 
 
 def _failed_log(request: Request, failure: SearchFailed) -> list[Event]:

@@ -22,7 +22,14 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
-from adascale.engine.errors import AdascaleError, ModelError, UsageError, WorkerDiedError, setting
+from adascale.engine.errors import (
+    DoesNotFitError,
+    ModelError,
+    UsageError,
+    WorkerDiedError,
+    explained,
+    setting,
+)
 from adascale.engine.search.events import Event, ModelDescription
 from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
@@ -184,15 +191,18 @@ class _EnginePlace:
         """The return value of a call.
 
         Raises:
-            AdascaleError: it has raised one.
-            WorkerDiedError: the engine is lost.
+            ModelError, DoesNotFitError, UsageError: its models cannot be opened.
+            WorkerDiedError: the engine is lost, or has failed otherwise.
         """
         import ray
 
         try:
             return ray.get(reference)
         except ray.exceptions.RayTaskError as exc:
-            raise exc.cause if isinstance(exc.cause, AdascaleError) else exc from None
+            if isinstance(exc.cause, ModelError | DoesNotFitError | UsageError):
+                raise exc.cause from None
+            failure = explained(exc.cause, "")
+            raise WorkerDiedError(f"the engine on {self.name} failed", failure.message) from exc
         except ray.exceptions.RayError as exc:
             raise WorkerDiedError(f"the engine on {self.name} was lost ({type(exc).__name__})") from exc
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from adascale.engine.errors import ContextOverflowError, WorkerDiedError
+from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.types import Mode, Problem, Step
@@ -30,7 +30,8 @@ def steady(prefix: Prefix, rng: random.Random) -> Step:
 
 @dataclass(slots=True)
 class EchoPolicy(ScriptedPolicy):
-    """Echoes numbers; a question with "long" in it does not fit, one with "deadly" ends the worker.
+    """Echoes numbers; a question with "long" in it does not fit, one with "deadly" ends the worker, one with
+    "unlucky" is there when another one does.
 
     Attributes:
         pause: Seconds of a batch.
@@ -45,8 +46,9 @@ class EchoPolicy(ScriptedPolicy):
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt."""
         self.opened.append(problem)
-        if "deadly" in problem.question:
-            raise WorkerDiedError("the process that runs the models was ended by SIGKILL")
+        if "deadly" in problem.question or "unlucky" in problem.question:
+            slug = DEADLY_QUESTION if "deadly" in problem.question else ""
+            raise WorkerDiedError("the process that runs the models was ended by SIGKILL", slug=slug)
         if "long" in problem.question:
             raise ContextOverflowError("the question has 9,999 tokens, the model's window is 2,048")
         return PrefixWork(len(problem.question), 0)

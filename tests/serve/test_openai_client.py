@@ -263,8 +263,16 @@ def test_a_question_that_does_not_fit_is_refused_with_both_numbers(
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_worker_that_dies_is_a_503(client: openai.OpenAI, streamed: bool) -> None:
     with pytest.raises(openai.InternalServerError, match="was ended by SIGKILL") as caught:
-        ask(client, "a deadly one", stream=streamed)
+        ask(client, "an unlucky one", stream=streamed)
     assert (caught.value.status_code, caught.value.code) == (503, "worker-died")
+
+
+def test_a_question_that_ends_the_worker_is_not_repeated(server: Served, client: openai.OpenAI) -> None:
+    before = len(server.policy.opened)
+    with pytest.raises(openai.InternalServerError, match="was ended by SIGKILL") as caught:
+        ask(client.with_options(max_retries=2), "a deadly one")
+    assert (caught.value.status_code, caught.value.code) == (500, "deadly-question")
+    assert len(server.policy.opened) == before + 1
 
 
 def test_an_error_behind_the_beginning_of_a_stream_ends_it_as_an_error(client: openai.OpenAI) -> None:

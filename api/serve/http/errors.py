@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adascale.engine.errors import (
+    DEADLY_QUESTION,
     AdascaleError,
     ContextOverflowError,
     ModelNotFoundError,
@@ -16,6 +17,10 @@ from adascale.engine.errors import (
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _ANTHROPIC_TYPES = {**_TYPES, 404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
+
+_ASK_ONCE = {"X-Should-Retry": "false"}
+"""Headers by which the SDKs of OpenAI and Anthropic do not repeat a request, as they do from status 500 on:
+a question that ends the worker would end it again, for all clients."""
 
 
 class Refusal(Exception):
@@ -48,7 +53,8 @@ class Refusal(Exception):
     def of(cls, error: AdascaleError) -> Refusal:
         """The refusal for an error of a search."""
         text = ": ".join((error.message, *error.facts)) + (f" ({error.hint})" if error.hint else "")
-        return cls(_status_of(error), for_clients(text), error.slug)
+        status = _status_of(error)
+        return cls(status, for_clients(text), error.slug, headers=_ASK_ONCE if status == 500 else None)
 
     def body(self) -> dict[str, Any]:
         """The JSON object as OpenAI has it."""
@@ -75,7 +81,7 @@ def _status_of(error: AdascaleError) -> int:
             return 400
         case ModelNotFoundError():
             return 404
-        case WorkerDiedError():
+        case WorkerDiedError() if error.slug != DEADLY_QUESTION:
             return 503
         case _:
             return 500

@@ -41,6 +41,10 @@ class SearchWorker(Protocol):
     def open_models(self) -> ModelsOpened:
         """What it searches with."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can search now; not while it starts again after a death."""
+
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""
 
@@ -103,6 +107,11 @@ class Hub:
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
         self._loop: asyncio.AbstractEventLoop
+
+    @property
+    def health(self) -> HubState:
+        """``state``, but also ``loading`` while a worker that died starts again, for which questions wait."""
+        return "loading" if self.state == "ready" and not self.worker.is_open else self.state
 
     @property
     def running(self) -> int:

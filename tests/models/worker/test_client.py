@@ -10,7 +10,7 @@ import pytest
 from event_logs import logs_of
 
 from adascale.engine.errors import WorkerDiedError
-from adascale.engine.search.events import PromptRead, SearchFinished
+from adascale.engine.search.events import PromptRead, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
@@ -36,6 +36,17 @@ server.decode = lambda line: server.os._exit(9) if b"deadly" in line else decode
 """
 )
 DEADLY_TO_SEARCH = SERVING.format("server.Server._search = lambda *_: server.os._exit(9)")
+FAULTY_TO_SEARCH = SERVING.format(
+    """
+from adascale.engine.search.search import Search
+decide = Search.decide
+def decide_or_fail(search):
+    if "faulty" in search.problem.question:
+        raise KeyError("a mistake of ours")
+    decide(search)
+Search.decide = decide_or_fail
+"""
+)
 SETTINGS = Settings(strategy_named("greedy"))
 
 
@@ -64,16 +75,39 @@ def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
     assert len(failed) == RESTARTS + 1
     assert isinstance(answered[-1], SearchFinished)
     for log in failed:
+        assert isinstance(log[-1], SearchFailed)
+        assert log[-1].notice.code == "deadly-question"
         assert [(event.seq, event.kind) for event in log] == [(0, "search_started"), (1, "search_failed")]
     assert any("exit code 9; starting it again" in text for text in said)
+
+
+def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
+) -> None:
+    monkeypatch.setattr(pipes, "_COMMAND", FAULTY_TO_SEARCH)
+    with worker:
+        for _, event in worker.run(questions("a faulty one"), SETTINGS):
+            if isinstance(event, SearchStarted):
+                worker._pipes._reader.join(timeout=30)  # the worker has told its error, and has ended
+        assert isinstance(event, SearchFailed)
+        assert (event.notice.code, "KeyError: 'a mistake of ours'" in event.notice.message) == (
+            "worker-died",
+            True,
+        )
+        assert sum("starting it again" in text for text in said) == 1
+        *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
+        assert isinstance(last, SearchFinished)
 
 
 def test_a_worker_that_dies_for_no_known_reason_is_given_up(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:
     monkeypatch.setattr(pipes, "_COMMAND", DEADLY_TO_SEARCH)
-    with worker, pytest.raises(WorkerDiedError):
-        list(worker.run(iter([]), SETTINGS))
+    assert not worker.is_open
+    with worker:
+        assert worker.is_open
+        with pytest.raises(WorkerDiedError):
+            list(worker.run(iter([]), SETTINGS))
     assert sum("starting it again" in text for text in said) == RESTARTS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
@@ -135,7 +136,9 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
 def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
     flight, source = Flight(), QuestionSource([], lambda: None)
     begun(flight, question("a"), SearchStarted)
-    assert [type(event) for _, event in flight.lose(DIED, source)] == [SearchFailed]
+    [(_, event)] = flight.lose(DIED, source)
+    assert isinstance(event, SearchFailed)
+    assert event.notice == replace(DIED.notice, code="deadly-question")
     assert flight.deaths == 0
 
 
