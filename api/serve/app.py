@@ -21,7 +21,7 @@ from adascale import __version__
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import Budget, Problem
 
-from .http.connection import EventStream, read_body, while_connected
+from .http.connection import EventStream, client_address, read_body, while_connected
 from .http.errors import Refusal
 from .http.fields import JsonObject
 from .http.guard import Access, Guard
@@ -162,7 +162,7 @@ class _Server:
         """The event log of a search, as server-sent events."""
         body, served = read_object(await read_body(request)), self._served()
         wanted = event_log.search_fields(served).read(body, "")
-        ask = event_log.read_ask(wanted, served, f"search-{secrets.token_hex(12)}", _client(request))
+        ask = event_log.read_ask(wanted, served, f"search-{secrets.token_hex(12)}", client_address(request))
         events = self._log(ask, is_readable=wanted.get("readable", False))
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
@@ -185,7 +185,7 @@ class _Server:
         async def answer(request: HttpRequest) -> Response:
             body, served = read_object(await read_body(request)), self._served()
             rendering = dialect.read(dialect.fields(served).read(body, ""), served, self._stamp())
-            progress = self._search(rendering, _client(request))
+            progress = self._search(rendering, client_address(request))
             if rendering.request.stream:
                 events = stream(progress, rendering)
                 return EventStream(await while_connected(request.receive, anext(events)), events)
@@ -220,10 +220,6 @@ class _Server:
         generator = self._models.generator
         assert generator is not None, "as ServedModel.of has it"
         return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{generator.sha256[:12]}")
-
-
-def _client(request: HttpRequest) -> str:
-    return request.client.host if request.client is not None else ""
 
 
 def _ask(rendering: Rendering, client: str) -> Ask:

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from adascale.engine.errors import UsageError, setting
 
 from .app import ServerSettings, make_app
+from .http.connection import MAX_HEAD
 from .search.hub import Hub
 
 HEAD_SECONDS = 10.0
@@ -23,9 +24,6 @@ HEAD_SECONDS = 10.0
 
 WRITE_SECONDS = 60.0
 """Time that a client may take to read what is buffered for it."""
-
-MAX_HEAD = 16 << 10
-"""Bytes of a request's head."""
 
 MAX_CONNECTIONS = 1024
 
@@ -122,7 +120,6 @@ class Listener(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 h11_max_incomplete_event_size=MAX_HEAD,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )

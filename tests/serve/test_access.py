@@ -129,11 +129,12 @@ def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> Non
         b"[]",
         b"3",
         b'{"a": NaN}',
+        b'{"metadata": {"a": -1e999}}',
         b'{"a": ' * 5000 + b"1" + b"}" * 5000,
         b"[" * 100_000,
         b'{"messages": ' + b"[" * 40 + b"]" * 40 + b"}",
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_what_is_no_json_object_is_refused(server: Served, body: bytes) -> None:
     refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
@@ -172,6 +173,8 @@ def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) ->
 
 def test_long_heads_and_bad_ones_are_refused(server: Served) -> None:
     assert b" 400 " in raw(server, b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000)
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + b"y" * 100_000
+    assert b" 431 " in raw(server, head + b"\r\n\r\n")  # in one piece, which the HTTP parser takes
     assert b" 400 " in raw(server, b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
 
 

@@ -116,6 +116,12 @@ def test_connections_above_the_limit_are_closed(server: Served, monkeypatch: pyt
             assert one_more.recv(1) == b""
 
 
+def test_the_last_connection_is_answered_as_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
+    with served() as server:
+        assert httpx2.get(f"{server.url}/health").json() == {"status": "ok"}
+
+
 def test_a_client_that_does_not_read_is_taken_for_gone(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from .errors import Refusal
 
+MAX_HEAD = 16 << 10
+"""Bytes of a head: the request line and the headers."""
+
 MAX_BODY = 1 << 20
 """Bytes of a body."""
 
@@ -23,6 +26,11 @@ _CLOSE = {"Connection": "close"}
 """Headers of a response to a request whose body was not read to its end."""
 
 T = TypeVar("T")
+
+
+def client_address(request: Request) -> str:
+    """Where a request comes from; empty where nobody knows."""
+    return request.client.host if request.client is not None else ""
 
 
 async def read_body(request: Request) -> bytes:

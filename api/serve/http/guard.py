@@ -1,4 +1,7 @@
-"""Who may ask: the key, the Host and the Origin of each request, before anything else is read of it."""
+"""Who may ask: the key, the Host and the Origin of each request, before anything else is read of it.
+
+A head that is too long is refused before them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..page import files as page_files
+from .connection import MAX_HEAD
 from .errors import Refusal
 from .json_body import refusal_response
 
@@ -83,8 +87,20 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
+def _check_head(scope: Scope) -> None:
+    """Refuse a head that is too long: the HTTP parser bounds only heads that come in several parts.
+
+    Raises:
+        Refusal: 431.
+    """
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    if len(scope["path"]) + len(scope["query_string"]) + headers > MAX_HEAD:
+        text = f"the head of the request is longer than {MAX_HEAD:,} bytes"
+        raise Refusal(431, text, "head-too-long")
+
+
 class Guard:
-    """ASGI middleware that answers what ``Access`` refuses.
+    """ASGI middleware that answers what ``Access`` refuses, and heads that are too long.
 
     Args:
         app: What is guarded.
@@ -99,6 +115,7 @@ class Guard:
         """Pass a request on, or refuse it."""
         if scope["type"] == "http":
             try:
+                _check_head(scope)
                 self._access.check(scope["path"], Headers(scope=scope))
             except Refusal as refusal:
                 await refusal_response(refusal, scope["path"])(scope, receive, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,8 @@ def read_object(body: bytes) -> Mapping[str, Any]:
         Refusal: it is none, or nested deeper than ``MAX_DEPTH``.
     """
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        text = body.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise Refusal(400, "the body is nested too deeply", "invalid-json") from None
     except ValueError as exc:
@@ -55,3 +57,11 @@ def refusal_response(refusal: Refusal, path: str) -> Response:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(literal: str) -> float:
+    """A number that can be written again: ``1e999`` would be read as infinity, which is no JSON."""
+    value = float(literal)
+    if not math.isfinite(value):
+        raise ValueError(f"{literal[:20]} is too large a number")
+    return value
