@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,10 +18,13 @@ from mcp.client import Client
 from sample_log import pens
 from scripted_server import EchoPolicy, Served, served, steady
 
+from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.suite import CodeTest
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
 from adascale.serve.http import connection
 from adascale.serve.http.guard import Access
+from adascale.serve.mcp import tools
 from adascale.serve.mcp.results import Check
 from adascale.serve.mcp.server import make_mcp
 from adascale.serve.search.hub import Hub
@@ -28,6 +33,9 @@ from bench.inline import InlineWorker, echo
 
 MODES = ("legacy", "auto")
 """Clients that shake hands and have a session, and those of the protocol's version of 2026."""
+
+MANY_TESTS = "\n".join([f"x = '{'x' * 4096}'", *(f"assert f({n}) == x" for n in range(300))])
+"""Short, but each test is read with all that stands around it."""
 
 
 def with_client(server: Served, mode: str, talk: Callable[[Client], Awaitable[None]]) -> None:
@@ -128,7 +136,10 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
         ("solve", {"question": "1 + 1", "effort": "much"}, "'low', 'medium', 'high' or 'max'"),
         ("solve", {"question": "1 + 1", "seed": -1}, "greater than or equal to 0"),
         ("check", {"question": "1 + 1", "answer": ""}, "the answer is empty"),
+        ("check", {"question": "1 + 1", "answer": r"\text{" * 9000}, "at most 2000 characters"),
         ("code", {"question": "Square n.", "tests": ["f("]}, "the test is no Python"),
+        ("code", {"question": "Square n.", "tests": [MANY_TESTS]}, "each with the code around it"),
+        ("code", {"question": ">>> f(1)\n1\n" * 9000}, "and may have 65,536"),
     ],
 )
 def test_what_cannot_be_done_is_an_error_that_the_agent_reads(
@@ -160,6 +171,50 @@ def test_a_cancelled_call_ends_its_search(mode: str) -> None:
     with served(policy=policy) as server:
         with_client(server, mode, talk)
         assert len(policy.closed) == 1
+
+
+def test_a_client_that_shook_hands_and_goes_away_ends_its_search() -> None:
+    policy = EchoPolicy(echo, pause=0.05)
+    told = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
+    asked = {"name": "solve", "arguments": {"question": "Echo 18.", "effort": "max"}}
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
+    with served(policy=policy) as server, httpx2.Client(base_url=server.url, headers=headers) as client:
+        begun = client.post("/mcp", json=message("initialize", told, id=1))
+        client.headers["Mcp-Session-Id"] = begun.headers["Mcp-Session-Id"]
+        client.post("/mcp", json=message("notifications/initialized", {}))
+        with client.stream("POST", "/mcp", json=message("tools/call", asked, id=2)):
+            while not policy.running:
+                time.sleep(0.005)
+            [flight] = server.hub._running.values()
+            assert flight.client == "127.0.0.1"
+        before = policy.batches
+        server.wait_until_idle()
+        assert policy.batches < before + 20
+
+
+def message(method: str, params: dict[str, Any], **id_: int) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params, **id_}
+
+
+def test_reading_tests_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, healthy = threading.Event(), threading.Event()
+
+    def read_slowly(source: str) -> tuple[CodeTest, ...]:
+        reading.set()
+        assert healthy.wait(5)
+        return read_tests(source)
+
+    async def talk(client: Client) -> None:
+        arguments = {"question": "Square n.", "tests": ["assert f(2) == 4"], "budget": 1}
+        call = asyncio.create_task(client.call_tool("code", arguments))
+        await asyncio.to_thread(reading.wait, 10)
+        await asyncio.to_thread(httpx2.get, f"{server.url}/health", timeout=3)
+        healthy.set()
+        assert not (await call).is_error
+
+    monkeypatch.setattr(tools, "read_tests", read_slowly)
+    with served(policy=EchoPolicy(steady)) as server:
+        with_client(server, "auto", talk)
 
 
 def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:

@@ -6,15 +6,17 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
+from starlette.requests import Request as HttpRequest
 
 from adascale.engine.answers.equality import same_answer
 from adascale.engine.code.asserts import read_tests
+from adascale.engine.code.examples import read_examples
 from adascale.engine.code.suite import CodeTask
 from adascale.engine.code.task import task_of
 from adascale.engine.errors import UsageError
@@ -23,6 +25,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Budget, Problem
 
+from ..http.connection import client_address
 from ..http.errors import Refusal
 from ..search.progress import progress_line
 from ..search.request import MAX_SEED
@@ -37,12 +40,15 @@ Tests = Annotated[
     Sequence[str],
     Field(description="Python that fails where the program is wrong: asserts or test functions."),
 ]
-Answer = Annotated[str, Field(description="The answer to check, without its solution.")]
+Answer = Annotated[str, Field(description="The answer to check, without its solution.", max_length=2000)]
 HowSure = Annotated[Effort, Field(description="How sure to get before stopping.")]
 MaxTokens = Annotated[int | None, Field(description="Most tokens to generate.", ge=1)]
 Seed = Annotated[
     int | None, Field(description="Makes the call repeatable; the result has it.", ge=0, le=MAX_SEED)
 ]
+
+MAX_TEST_TEXT = 64 << 10
+"""Characters of the tests of a call, each with its setup: half a second of reading, and less per program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ class Tools:
         Without tests the examples in the question are the tests.
         """
         with _tool_errors():
-            task = task_of(question, [test for source in tests for test in read_tests(source)])
+            # In a thread: reading many tests takes a second, in which the others' searches go on.
+            task = await asyncio.to_thread(_read_task, question, tests)
             ask = Ask(_problem(question, task), EFFORTS["task"][effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         return TestedProgram.of(record)
@@ -116,12 +123,18 @@ class Tools:
 
         Raises:
             Refusal: it could not run.
+            ToolError: the client has gone. The SDK would go on for one of a version before 2026.
         """
         await self.searches.hub.wait_until_open()
+        request: HttpRequest | None = context.request_context.request  # None over stdio
+        if request is not None:
+            ask = replace(ask, client=client_address(request))
         record: Record | None = None
         lines = 0
         with self.searches.run(ask) as events:
             async for event in events:
+                if request is not None and await request.is_disconnected():
+                    raise ToolError("the client has gone")
                 if event is None:
                     continue
                 if isinstance(event, SearchFailed):
@@ -154,3 +167,25 @@ def _problem(question: str, task: CodeTask | None = None) -> Problem:
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
     return Problem(f"mcp-{secrets.token_hex(12)}", question.strip(), task=task)
+
+
+def _read_task(question: str, sources: Sequence[str]) -> CodeTask:
+    """The task of a call; without tests the examples in the question are the tests.
+
+    Raises:
+        UsageError: a test cannot be used, or all together are longer than ``MAX_TEST_TEXT``.
+    """
+    _check_length(sources or [question])
+    tests = [test for source in sources for test in read_tests(source)] or read_examples(question)
+    _check_length([test.text for test in tests])
+    return task_of(question, tests)
+
+
+def _check_length(texts: Sequence[str]) -> None:
+    if (length := sum(map(len, texts))) > MAX_TEST_TEXT:
+        raise UsageError(
+            f"the tests have {length:,} characters, each with the code around it, and may have "
+            f"{MAX_TEST_TEXT:,}",
+            hint="fewer tests, or shorter helpers of theirs",
+            slug="tests-too-long",
+        )
