@@ -129,7 +129,7 @@ _SESSION: Mapping[str, OptionInfo | None] = {
     "ctx_size": setting_flag(
         MACHINE,
         "--ctx-size -c",
-        "Context window of one trajectory: the question, at most --think, and at most --max-tokens.",
+        "Context window of one solution: the question, at most --think, and at most --max-tokens.",
         min=512,
         show_default="2048 and --think",
     ),
@@ -178,7 +178,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "max_tokens": flag(
             SEARCH,
             "--max-tokens",
-            "Tokens of one trajectory; one that is cut there has no answer.",
+            "Tokens of one solution; one that is cut there has no answer.",
             min=1,
             show_default=_as_fitted("768"),
         ),
@@ -236,7 +236,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "samples": flag(
             SEARCH,
             "--samples",
-            "Trajectories of vote and best-of-n, at most as many of adaptive.",
+            "Solutions of vote and best-of-n, at most as many of adaptive.",
             min=1,
             max=1024,
             show_default=_of_efforts("samples"),
@@ -256,7 +256,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "min_gain": flag(
             SEARCH,
             "--min-gain",
-            "adaptive also stops where a further trajectory adds less than this to that probability.",
+            "adaptive also stops where a further solution adds less than this to that probability.",
             min=-1.0,
             max=1.0,
             show_default=_of_efforts("min_gain"),
@@ -264,7 +264,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "confidence": flag(
             SEARCH,
             "--confidence",
-            "Target of the paper's rules (--adapt, +n, +k, +m): probability that at least one trajectory is "
+            "Target of the paper's rules (--adapt, +n, +k, +m): probability that at least one solution is "
             "right.",
             min=0.01,
             max=0.9999,
@@ -416,16 +416,16 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             show_default=False,
         ),
         "questions": _QUESTIONS,
-        "samples": flag(SEARCH, "--samples -k", "Trajectories of each question in prose.", min=1, max=64),
+        "samples": flag(SEARCH, "--samples -k", "Solutions of each question in prose.", min=1, max=64),
         "programs": flag(
             SEARCH,
             "--programs",
-            "Trajectories of each question that are programs; all of a code task.",
+            "Solutions of each question that are programs; all of a code task.",
             min=0,
             max=64,
         ),
         "rollouts": flag(
-            SEARCH, "--rollouts -r", "More trajectories from one prefix of each question.", min=0, max=64
+            SEARCH, "--rollouts -r", "More solutions from one prefix of each question.", min=0, max=64
         ),
         "seed": flag(
             SEARCH, "--seed", "Seed of the choice of questions and of every draw.", min=0, max=_LARGEST
