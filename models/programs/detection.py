@@ -51,9 +51,12 @@ def find_sandbox() -> Sandbox:
 
 def why_not(sandbox: Sandbox) -> str:
     """Why a sandbox does not start or does not hold; empty where it does both."""
-    with NamedTemporaryFile() as file, closing(socket.create_server(("127.0.0.1", 0))) as server:
-        program = _ATTEMPTS.format(file=file.name, port=server.getsockname()[1], process=os.getpid())
-        execution = CPythonRunner(sandbox, _LIMITS).run(program)
+    try:
+        with NamedTemporaryFile() as file, closing(socket.create_server(("127.0.0.1", 0))) as server:
+            program = _ATTEMPTS.format(file=file.name, port=server.getsockname()[1], process=os.getpid())
+            execution = CPythonRunner(sandbox, _LIMITS).run(program)
+    except OSError as error:
+        return f"it cannot be tried: {error}"
     *escapes, end = execution.output.split("\n")[:-1] or [""]
     if execution.error or end != "ended":
         return execution.error or "it does not start"

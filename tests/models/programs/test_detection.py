@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,11 @@ def test_every_way_out_is_named() -> None:
 def test_what_does_not_start_says_why() -> None:
     assert detection.why_not(BROKEN) == "no namespaces"
     assert detection.why_not(SILENT) == "it does not start"
+
+
+def test_what_cannot_be_tried_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert detection.why_not(UNSANDBOXED).startswith("it cannot be tried: [Errno 2] No such file")
 
 
 def test_the_first_that_holds_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
