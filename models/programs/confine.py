@@ -14,6 +14,7 @@ import io
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 import types
@@ -44,7 +45,7 @@ def main(
     """Read the program, give up what the settings say, and run it.
 
     Args:
-        seconds: Of CPU time.
+        seconds: Of CPU time; of wall time too, for a program that outlives the process that watches it.
         memory_bytes: Of address space, the interpreter's own included.
         file_bytes: Size of any file that it writes.
         depth: Python calls inside of calls.
@@ -60,6 +61,7 @@ def main(
     sys.argv = ["program.py"]
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # as ``site`` would
     sys.setrecursionlimit(depth)
+    signal.alarm(seconds)
     limit_resources(seconds, memory_bytes, file_bytes)
     if readable is not None:
         restrict_files(readable)

@@ -15,8 +15,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution
@@ -61,7 +60,7 @@ class CPythonRunner:
         try:
             with (
                 TemporaryDirectory(prefix="adascale-", ignore_cleanup_errors=True) as folder,
-                self._start(program, Path(folder)) as process,
+                self._start(program, folder) as process,
             ):
                 error = self._watch(process, output, started + self._limits.seconds)
         except OSError as failure:
@@ -69,13 +68,13 @@ class CPythonRunner:
         text = output[: self._limits.output_bytes].decode("utf-8", "ignore")
         return Execution(text, error, time.monotonic() - started)
 
-    def _start(self, program: str, folder: Path) -> subprocess.Popen[bytes]:
-        source = folder / "program.py"
-        source.write_bytes(program.encode("utf-8", "surrogatepass"))
-        with source.open("rb") as stdin:
+    def _start(self, program: str, folder: str) -> subprocess.Popen[bytes]:
+        with TemporaryFile() as source:  # it has no name, so nothing of it is left whenever this process ends
+            source.write(program.encode("utf-8", "surrogatepass"))
+            source.seek(0)
             return subprocess.Popen(
                 self._command,
-                stdin=stdin,
+                stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,

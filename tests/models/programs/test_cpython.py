@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -355,3 +356,23 @@ def test_no_program_sees_another(runner: CPythonRunner) -> None:
 def test_what_cannot_be_started_is_a_failed_execution() -> None:
     runner = CPythonRunner(Sandbox("none", ("/no/such/program",)))
     assert runner.run("print(1)").error.startswith("FileNotFoundError")
+
+
+SLEEPING = """
+from adascale.models.programs.cpython import CPythonRunner
+from adascale.models.programs.limits import ProgramLimits
+from adascale.models.programs.sandboxes import UNSANDBOXED
+CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).run("import time; time.sleep(60)")
+"""
+
+
+def test_a_program_that_sleeps_ends_soon_after_its_worker_and_leaves_no_text(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPING], env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as worker:
+        while not (found := psutil.Process(worker.pid).children()):
+            time.sleep(0.01)
+        worker.kill()
+    gone, _ = psutil.wait_procs(found, timeout=10)
+    assert len(gone) == len(found)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
