@@ -178,8 +178,11 @@ class Executor(Protocol):
     def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program of a trajectory in this mode as soon as there is room; never waits."""
 
+    def cancel(self, ticket: int) -> None:
+        """Forget a program that was not collected; it is not begun any more."""
+
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
-        """Executions that have ended since the last call; with ``block`` at least one where any runs."""
+        """Executions that have ended since the last call; ``block`` waits a moment for one."""
 
 
 class SequenceLogprob:

@@ -119,6 +119,11 @@ class ScriptedExecutor:
         """Run a program."""
         self._submitted.append((ticket, program))
 
+    def cancel(self, ticket: int) -> None:
+        """Forget a program."""
+        self._submitted = [each for each in self._submitted if each[0] != ticket]
+        self._ended = [each for each in self._ended if each[0] != ticket]
+
     def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
         """Those that were submitted before the last call; with ``block`` all."""
         ran = [(ticket, self.run(program)) for ticket, program in self._submitted]

@@ -157,6 +157,9 @@ class RecordedExecutor:
     def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         self._ended.append((ticket, self._known[program]))
 
+    def cancel(self, ticket: int) -> None:
+        self._ended = [each for each in self._ended if each[0] != ticket]
+
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
         ended, self._ended = self._ended, []
         return ended

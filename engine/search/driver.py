@@ -175,6 +175,10 @@ class Driver:
             yield search.problem, event
 
     def _release(self, search: Search) -> None:
+        for ticket in [ticket for ticket, (owner, _) in self._executing.items() if owner is search]:
+            assert self._executor is not None, "it has the programs"
+            self._executor.cancel(ticket)
+            del self._executing[ticket]
         self._policy.close_problem(search.problem)
         self._reward_model.close_problem(search.problem)
 
@@ -240,10 +244,12 @@ class Driver:
                 self._executor.submit(ticket, job.source, job.mode)
         if self._executor is None or not self._executing:
             return
-        for ticket, execution in self._executor.collect(block=not self._owner):
+        ended = self._executor.collect(block=not self._owner)
+        while not (ended or self._owner or self._cancelled or self._interrupted):
+            ended = self._executor.collect(block=True)
+        for ticket, execution in ended:
             search, node = self._executing.pop(ticket)
-            if not search.over:
-                search.record_execution(node, execution)
+            search.record_execution(node, execution)
 
     def _generator_usage(self, growth: Growth, seconds: float) -> Usage:
         evaluated = growth.new_tokens + growth.prefix.evaluated_tokens

@@ -44,6 +44,11 @@ class WaitingExecutor:
         self._executor.submit(ticket, program, mode)
         self._running += 1
 
+    def cancel(self, ticket: int) -> None:
+        """Forget a program."""
+        self._executor.cancel(ticket)
+        self._running -= 1
+
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
         """All executions since the last call, by ticket."""
         ended: list[tuple[int, Execution]] = []

@@ -22,6 +22,9 @@ from .limits import ProgramLimits
 from .monty import MontyRunner
 from .sandboxes import Sandbox
 
+_WAIT_SECONDS = 0.25
+"""Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""
+
 
 class ChainExecutor:
     """Implements ``engine.ports.Executor``, one program after the other; use as a context manager.
@@ -41,7 +44,7 @@ class ChainExecutor:
         self._monty = self._opened.enter_context(MontyRunner(limits))
         self._thread = ThreadPoolExecutor(1)
         self._opened.callback(self._thread.shutdown, cancel_futures=True)
-        self._running: dict[Future[Execution], int] = {}
+        self._running: dict[int, Future[Execution]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -52,14 +55,18 @@ class ChainExecutor:
     def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program when those before it have ended; one that computes an answer in monty alone."""
         run = self.run if mode == "code" else self._monty.run
-        self._running[self._thread.submit(run, program)] = ticket
+        self._running[ticket] = self._thread.submit(run, program)
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a program, and do not begin it; one that runs goes on to its end or limit."""
+        self._running.pop(ticket).cancel()
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
-        """Executions that have ended since the last call, by ticket; with ``block`` at least one."""
-        if block and self._running:
-            wait(self._running, return_when=FIRST_COMPLETED)
-        ended = [future for future in self._running if future.done()]
-        return sorted(((self._running.pop(future), future.result()) for future in ended), key=lambda e: e[0])
+        """Executions that have ended since the last call, by ticket; ``block`` waits a moment for one."""
+        if block:
+            wait(self._running.values(), _WAIT_SECONDS, FIRST_COMPLETED)
+        ended = sorted(ticket for ticket, future in self._running.items() if future.done())
+        return [(ticket, self._running.pop(ticket).result()) for ticket in ended]
 
     def run(self, program: str) -> Execution:
         """Run one program to its end, in monty, and in CPython where it failed there; never raises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -600,3 +600,52 @@ def test_a_chat_is_reported_token_by_token() -> None:
 
     assert tokens_of_events(is_chat=False)[0] == GREW_EVERY
     assert tokens_of_events(is_chat=True)[:3] == [1, 2, 3]
+
+
+def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -> None:
+    settings = Settings(Vote(samples=5, modes=("program",)))
+
+    def driver(executor: ScriptedExecutor) -> Driver:
+        policy = ScriptedPolicy(script, 4)
+        return Driver(policy, ScriptedPRM(reward), Uncalibrated(), ticking(), executor=executor)
+
+    shared = ScriptedExecutor(execute)
+    left = driver(shared).run(QUESTIONS[:1], settings)
+    assert isinstance(left, Generator)
+    next(event for _, event in left if isinstance(event, StepProposed))  # its program has begun
+    left.close()
+    after = logs_of(driver(shared).run(QUESTIONS[1:2], settings))
+    assert after == logs_of(driver(ScriptedExecutor(execute)).run(QUESTIONS[1:2], settings))
+
+
+class HangingExecutor:
+    """Runs programs that never end; tells that it is waited for."""
+
+    def __init__(self, on_wait: Callable[[], None]) -> None:
+        self.submitted: list[int] = []
+        self.cancelled: list[int] = []
+        self._on_wait = on_wait
+
+    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
+        """Begin."""
+        self.submitted.append(ticket)
+
+    def cancel(self, ticket: int) -> None:
+        """Note it."""
+        self.cancelled.append(ticket)
+
+    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
+        """None has ended."""
+        if block:
+            self._on_wait()
+        return []
+
+
+def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:
+    executor = HangingExecutor(lambda: driver.cancel("q0"))
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)
+    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), ticking(), executor=executor)
+    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Vote(samples=3, modes=("program",))))
+    assert isinstance(last, SearchFinished)
+    assert last.result.stop_reason == "interrupted"
+    assert executor.cancelled == executor.submitted == [0, 1, 2]

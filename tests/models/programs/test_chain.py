@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox
 
 SUITE = suite_of(read_tests("assert f(2) == 4"))
 INHERITING = "class A:\n    pass\nclass B(A):\n    pass\ndef f(n):\n    return n * n if B() else 0"
-LIMITS = ProgramLimits(seconds=10)
+LIMITS = ProgramLimits(seconds=3)
 
 
 class Finder:
@@ -47,7 +48,9 @@ def chain(found: Finder) -> Iterator[ChainExecutor]:
 
 def ran(executor: ChainExecutor, source: str, mode: Mode = "code") -> Execution:
     executor.submit(3, source, mode)
-    [(ticket, execution)] = executor.collect(block=True)
+    while not (ended := executor.collect(block=True)):
+        pass
+    [(ticket, execution)] = ended
     assert ticket == 3
     return execution
 
@@ -94,3 +97,24 @@ def test_many_programs_come_back_by_their_tickets_once_each(chain: ChainExecutor
         found |= executions
     assert chain.collect() == []
     assert {ticket: each.output for ticket, each in found.items()} == {n: f"{n}\n" for n in range(20)}
+
+
+def test_a_program_that_is_cancelled_before_it_began_never_runs(tmp_path: Path) -> None:
+    leaves_a_file = f"open({str(tmp_path / 'file')!r}, 'w').write('x')"
+    with ChainExecutor(Finder(there=True), limits=ProgramLimits(seconds=0.5)) as executor:
+        for ticket, source in enumerate(["while True: pass", leaves_a_file, leaves_a_file]):
+            executor.submit(ticket, source, "code")
+        assert executor.collect(block=True) == []  # the first one takes longer than that
+        executor.cancel(1)
+        executor.cancel(2)
+        while not (ended := executor.collect(block=True)):
+            pass
+        assert [ticket for ticket, _ in ended] == [0]
+        assert executor.collect(block=True) == []
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_end_of_a_program_that_was_cancelled_is_nobodys(chain: ChainExecutor) -> None:
+    chain.submit(1, "while True: pass", "program")
+    chain.cancel(1)
+    assert ran(chain, "print(2)").output == "2\n"
