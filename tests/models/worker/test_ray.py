@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from adascale.engine.errors import ModelError
+from adascale.engine.errors import AdascaleError, DecodeError, ModelError, WorkerDiedError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Kind
@@ -82,3 +82,38 @@ def test_an_interrupt_passes_over_an_engine_that_is_being_started(monkeypatch: p
     found.interrupt()
     assert found._news.get(timeout=5) is None
     assert other.interrupts == ["interrupt"]
+
+
+class RayError(Exception):
+    """As Ray has it."""
+
+
+class RayTaskError(RayError):
+    """As Ray has it: a call has raised ``cause``."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("call")
+        self.cause = cause
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "told"),
+    [
+        (RayTaskError(KeyError("x")), WorkerDiedError, "the engine on a failed"),
+        (RayTaskError(DecodeError("the GPU is lost")), WorkerDiedError, "the engine on a failed"),
+        (RayTaskError(ModelError("the file is torn")), ModelError, "the file is torn"),
+        (RayError(), WorkerDiedError, "the engine on a was lost (RayError)"),
+    ],
+)
+def test_whatever_ends_an_engine_but_its_models_is_a_death(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, kind: type[AdascaleError], told: str
+) -> None:
+    def get(reference: Exception) -> None:
+        raise reference
+
+    exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=get, exceptions=exceptions))
+    place = rays._EnginePlace("node", "a", gpu=False, options=SessionOptions())
+    with pytest.raises(kind) as caught:
+        place.result(raised)
+    assert caught.value.message == told
