@@ -62,6 +62,10 @@ class ModelRollouts:
     prose: Sequence[Rollouts]
     programs: Sequence[Rollouts]
 
+    def training(self) -> Training:
+        """What a portable fit learns from them."""
+        return portable_training_set(self.prose, self.programs)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,7 +76,7 @@ def main() -> None:
     models, sampling = read_models(args.stores), sampling_of(args.stores)
     if len(sampling) > 1:
         parser.error(f"the stores were drawn with other samplers: {sampling}")
-    training = join([portable_training_set(model.prose, model.programs) for model in models.values()])
+    training = join([model.training() for model in models.values()])
     fit = fit_portable(training, args.seed)
     figures = {name: _print_model(name, rows, fit, training, args.seed) for name, rows in _rows_of(models)}
     if args.output is not None:
