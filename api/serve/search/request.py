@@ -162,7 +162,7 @@ class ServedModel:
                 raise wrong(name, "has to be a number")
             if value != fixed and not self.ignore_sampling:
                 text = f"is {fixed} for all requests, since all are drawn in one batch"
-                fix = f"leave it out, or start the server with {value} or with --ignore-sampling"
+                fix = f"leave it out, or start the server with {value} or with ignore_sampling"
                 raise wrong(name, f"{text}: {fix}", "unsupported-value")
 
         return FieldType({"type": "number"} if self.ignore_sampling else {"const": fixed}, read)
