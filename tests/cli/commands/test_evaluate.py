@@ -98,6 +98,18 @@ def test_its_draws_are_training_data(home: Home, report: subprocess.CompletedPro
     assert json.loads(other.stdout)["rows"] == {}
 
 
+def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
+    def figures(*more: str) -> dict[str, float]:
+        asked = ["eval", str(home.data), "-g", str(home.model), "-c", "512", "--strategies", "vote:2"]
+        [strategy] = json.loads(home.run(*asked, "--json", *more).stdout)["strategies"]
+        return {name: strategy[name] for name in ("repeats", "questions", "accuracy", "generated_tokens")}
+
+    first, second = figures("--seed", "3"), figures("--seed", "4")
+    assert first != second
+    both = {name: (first[name] + second[name]) / 2 for name in ("accuracy", "generated_tokens")}
+    assert figures("--seed", "3", "--repeats", "2") == {"repeats": 2, "questions": 12, **both}
+
+
 def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
     text = home.run(*args(home)).stdout
     assert "| vote:6 | 12 |" in text
