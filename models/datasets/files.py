@@ -68,8 +68,13 @@ class HashedFile(io.RawIOBase):
 
 def _clean(row: Row) -> Row:
     """A row in which "?" stands for half of a surrogate pair: JSON can say it, but Arrow does not read it."""
-    cleaned: Row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
-    return cleaned
+    text = json.dumps(row, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        cleaned: Row = json.loads(text.encode("utf-8", "replace"))
+        return cleaned
+    return row
 
 
 class _JsonLines:
@@ -81,7 +86,10 @@ class _JsonLines:
 
     def write(self, row: Row) -> None:
         """Append a row."""
-        self._file.write(self._encode(_clean(row)).encode("ascii") + b"\n")
+        line = self._encode(row)
+        if "\\ud" in line:  # a surrogate, of a pair or alone
+            line = self._encode(_clean(row))
+        self._file.write(line.encode("ascii") + b"\n")
 
     def close(self) -> None:
         """Nothing waits."""

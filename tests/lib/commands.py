@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,17 @@ def clean_env(home: Path) -> dict[str, str]:
     """An environment without the user's settings and models."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
     return {**kept, "HOME": str(home), "HF_HOME": str(home / "hf"), "COLUMNS": "100"}
+
+
+def interrupted_at_answer(process: subprocess.Popen[str], seconds: float = 30) -> tuple[str, str]:
+    """Stdout and stderr of a command with ``--progress json`` that gets SIGINT at its first answer.
+
+    It has so many seconds to end.
+    """
+    assert process.stderr is not None
+    next(line for line in process.stderr if '"answer_found"' in line)
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=seconds)
 
 
 def run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from commands import clean_env, run
+from commands import clean_env, interrupted_at_answer, run
 from sample_log import Log
 from scripted_server import EchoPolicy, Served, served, steady
 
@@ -114,12 +113,7 @@ def test_the_effort_is_the_servers_unless_one_is_set(env: dict[str, str]) -> Non
 def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env: dict[str, str]) -> None:
     slow, options = EchoPolicy(echo, pause=0.05), ["--effort", "max", "--progress", "json"]
     with served(policy=slow) as server, asking(env, server.url, *options) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if '"answer_found"' in line:
-                break
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = interrupted_at_answer(process)
         assert process.returncode == 130, err
         assert "Answer: 1" in out
         server.wait_until_idle()

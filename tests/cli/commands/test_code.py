@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import tiny
-from commands import clean_env, run
+from commands import clean_env, interrupted_at_answer, run
 
 from adascale.cli.commands import code as command
 from adascale.cli.options.groups import CodeOptions
@@ -86,12 +85,7 @@ def test_the_first_ctrl_c_prints_the_best_program_so_far(env: dict[str, str], co
     command += ["--samples", "1024", "--effort", "max", "--progress", "json"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        assert process.stderr is not None
-        for line in process.stderr:
-            if '"answer_found"' in line:
-                break
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = interrupted_at_answer(process)
     assert process.returncode == 130, err
     assert out in (SQUARE, DOUBLE)
     assert "Ctrl-C again" in err
