@@ -1,24 +1,31 @@
-"""Rollouts of a calibration without their hidden states, small enough to stand beside the code.
+"""Rollouts of a calibration without their hidden states, small enough to stand beside the code, and back.
 
-Usage: ``python -m bench.evidence.rollout_texts STORE.sqlite DATA.jsonl ... -o FILE.jsonl.gz [--seed 1]``
+Usage: ``python -m bench.evidence.rollout_texts STORE.sqlite DATA.jsonl ... -o FILE.jsonl.gz [--seed 1]``, and
+``python -m bench.evidence.rollout_texts FILE.jsonl.gz DATA.jsonl ... -o STORE.sqlite --like CALIBRATION``
 
 One line for each question and mode: the question's id, and for every node its parent, where its draw began,
 how its step ended, token ids, text, log-probabilities and entropy, the outcomes of the draws through it, and
 its answer. A state is what the generator has after reading these tokens, so it can be computed again for a
 third of the price of drawing them.
+
+The store that comes back has states of width 0: what reads none, such as the portable fit, can be fitted on
+it. ``--like`` names the calibration whose rollouts they are: its sampler is theirs.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import FINISHES, MODES, Problem
+from adascale.models.calibration.artefact import load_artefact
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.question_sets import choose_questions, read_known
 
@@ -48,32 +55,84 @@ def line(rollouts: Rollouts) -> dict[str, Any]:
     }
 
 
+def rollouts_of(line: Mapping[str, Any], problem: Problem) -> Rollouts:
+    """The inverse of ``line``, but for what it rounds and leaves out."""
+    nodes = len(line["parent"])
+
+    def ints(name: str) -> Any:
+        return np.array(line[name], np.int32)
+
+    def floats(name: str) -> Any:
+        return np.array(line[name], np.float32)
+
+    return Rollouts(
+        problem=problem,
+        parent=ints("parent"),
+        origin=ints("origin"),
+        right=ints("right"),
+        total=ints("total"),
+        tokens=np.array([len(ids) for ids in line["token_ids"]], np.int32),
+        finish=np.array([FINISHES.index(finish) for finish in line["finish"]], np.int32),
+        wrong_sum=np.isin(np.arange(nodes), line["wrong_sum"]),
+        logprob=floats("logprob"),
+        min_logprob=floats("min_logprob"),
+        entropy=floats("entropy"),
+        last=np.zeros((nodes, 0), np.float16),
+        mean=np.zeros((nodes, 0), np.float16),
+        token_ids=np.fromiter(chain.from_iterable(line["token_ids"]), np.int32),
+        answers=tuple(line["answers"]),
+        texts=tuple(line["texts"]),
+        mode=line["mode"],
+    )
+
+
 def kept(store: RolloutStore, problems: Sequence[Problem]) -> Iterator[Rollouts]:
     for problem in problems:
         found = [store.get(problem, mode) for mode in MODES]
         yield from (rollouts for rollouts in found if rollouts is not None)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", "-o", type=Path, required=True)
-    args = parser.parse_args()
-    problems = choose_questions(read_known(args.data), None, args.seed)
-    with closing(RolloutStore(args.store)) as store:
+def write_lines(store_path: Path, problems: Sequence[Problem], output: Path) -> None:
+    """A store's rollouts as lines, in the order of the problems."""
+    with closing(RolloutStore(store_path)) as store:
         lines = [line(rollouts) for rollouts in kept(store, problems)]
-    args.output.unlink(missing_ok=True)
-    recorded_draws.append(args.output, lines)
+    output.unlink(missing_ok=True)
+    recorded_draws.append(output, lines)
     tokens = sum(len(ids) for each in lines for ids in each["token_ids"])
     close(
         {
             "questions": len({each["id"] for each in lines}),
             "tokens": tokens,
-            "bytes": args.output.stat().st_size,
+            "bytes": output.stat().st_size,
         }
     )
+
+
+def write_store(lines_path: Path, problems: Sequence[Problem], output: Path, like: Path) -> None:
+    """The inverse of ``write_lines``, of the sampler of a calibration."""
+    known = {problem.id: problem for problem in problems}
+    sampling = load_artefact(like).card.fingerprint.sampling
+    lines = recorded_draws.lines(lines_path)
+    with closing(RolloutStore(output)) as store:
+        store.put_models(ModelDescription(sampling=sampling))
+        for each in lines:
+            store.put(rollouts_of(each, known[each["id"]]))
+    close({"questions": len({each["id"] for each in lines})})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rollouts", type=Path)
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    parser.add_argument("--like", type=Path, help="calibration whose sampler drew them; for the way back")
+    args = parser.parse_args()
+    problems = choose_questions(read_known(args.data), None, args.seed)
+    if args.like is None:
+        write_lines(args.rollouts, problems, args.output)
+    else:
+        write_store(args.rollouts, problems, args.output, args.like)
 
 
 if __name__ == "__main__":
