@@ -3,7 +3,8 @@
 Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 50] [--seed 1]``
 
 Easy are the questions whose greedy solution in prose is right; they are asked one after another, each alone,
-until there are so many. The prompt is read anew each time, and the model stays loaded.
+until there are so many. The prompt is read anew each time, and the model stays loaded. Programs run beside the
+model: what they took, of all seconds of the searches, is at most what executing costs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.search.events import SearchFinished
+from adascale.engine.search.events import ProgramRan, SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Greedy, Strategy, with_mode
 from adascale.engine.types import Problem
@@ -28,9 +29,10 @@ from ..common import close, table
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One question, alone: seconds, generated tokens, and whether the answer was right."""
+    """One question, alone: seconds, those in which a program ran, generated tokens, and if it was right."""
 
     seconds: float
+    executing: float
     tokens: int
     right: bool
 
@@ -38,14 +40,12 @@ class Wait:
 def ask(session: OpenSession, problem: Problem, strategy: Strategy, seed: int) -> Wait:
     """Search one question from its prompt to its answer."""
     started = time.monotonic()
-    [end] = [
-        event
-        for _, event in session.driver(time.monotonic).run([problem], Settings(strategy, seed=seed))
-        if isinstance(event, SearchFinished)
-    ]
+    log = [event for _, event in session.driver(time.monotonic).run([problem], Settings(strategy, seed=seed))]
     seconds = time.monotonic() - started
+    executing = sum(event.execution.seconds for event in log if isinstance(event, ProgramRan))
+    [end] = [event for event in log if isinstance(event, SearchFinished)]
     right = is_right(end.result.answer, gold=str(problem.answer))
-    return Wait(seconds, end.usage.generated_tokens, right)
+    return Wait(seconds, executing, end.usage.generated_tokens, right)
 
 
 def main() -> None:
@@ -75,6 +75,9 @@ def main() -> None:
         {
             "ratio": round(medians[1] / medians[0], 2),
             "paired_ratio": round(median(b.seconds / a.seconds for a, b in pairs), 2),
+            "executing_share": round(
+                sum(b.executing for _, b in pairs) / sum(b.seconds for _, b in pairs), 4
+            ),
             "questions": len(pairs),
             "modes": list(adaptive.modes),
             "model": args.model,
