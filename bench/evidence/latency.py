@@ -3,8 +3,8 @@
 Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 50] [--seed 1]``
 
 Easy are the questions whose greedy solution in prose is right; they are asked one after another, each alone,
-until there are so many. The prompt is read anew each time, and the model stays loaded. Programs run beside the
-model: what they took, of all seconds of the searches, is at most what executing costs.
+until there are so many. The prompt is read anew each time, and the model stays loaded. Programs run beside
+the model: what they took, of all seconds of the searches, is at most what executing costs.
 """
 
 from __future__ import annotations
