@@ -12,20 +12,39 @@ four digits of the recorded estimates.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from adascale.cli.report.frontier_plot import frontier
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import evaluate
+from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from adascale.engine.evaluation.tables import markdown
 
-from ..common import close
+from ..common import close, table
 from . import recorded_draws
 
 DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"
+
+
+NEARLY_SURE = 0.9
+"""Of answers that are said to be right with this probability at least, as many should be right."""
+
+
+def nearly_sure(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """By contestant: answers that are nearly sure, and the share of them that are right."""
+    right: dict[str, list[bool]] = {}
+    for each in outcomes:
+        if (
+            each.confidence is not None
+            and each.confidence.calibrated
+            and each.confidence.median >= NEARLY_SURE
+        ):
+            right.setdefault(each.entry, []).append(each.right)
+    return {name: [str(len(found)), f"{fmean(found):.3f}"] for name, found in right.items()}
 
 
 def numbers(settings: list[str]) -> dict[str, Any]:
@@ -57,10 +76,15 @@ def main() -> None:
     parameters = {"samples": header["samples"], **numbers(args.set)}
     contestants = parse_contestants(args.strategies, parameters)
     found = Comparison(contestants, [problem.id for problem in problems])
-    for outcome in evaluate(driver, contestants, problems, args.orders, header["seed"]):
+    outcomes = list(evaluate(driver, contestants, problems, args.orders, header["seed"]))
+    for outcome in outcomes:
         found.add(outcome)
     report, described = found.report(), recorded_draws.description(header)
     print(markdown(report))
+    table(
+        [f"answers of p >= {NEARLY_SURE}", "searches", "right"],
+        [[name, *cells] for name, cells in nearly_sure(outcomes).items()],
+    )
     if args.plot is not None:
         frontier(report, described, args.plot)
     close({**described, **to_plain(report)})
