@@ -3,7 +3,7 @@
 Usage: ``python docs/make_demo.py``
 
 ``demo.svg`` moves, and has no script, no font and nothing else to load; ``search.svg`` and ``search.html``
-are what ``adascale tree`` writes. It is ``adascale ask --seed 1 --trace docs/demo.jsonl "A baker ..."``.
+are what ``adascale tree`` writes. It is ``adascale ask --seed 4 --trace docs/demo.jsonl "A baker ..."``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def frames(events: Sequence[Event]) -> Iterator[list[Text]]:
         state = ViewState.of([events[0], *(event for event in events[1:] if event.t <= end * at / FRAMES)])
         yield live_frame(state, WIDTH, HEIGHT, UNICODE, at)
     state = ViewState.of(events)
-    yield [*final_frame(state, WIDTH, UNICODE), Text(), summary(state, UNICODE), Text(why(state))]
+    printed = [summary(state, UNICODE), Text(why(state))]
+    wrapped = [line for text in printed for line in text.wrap(Console(width=WIDTH), WIDTH)]
+    yield [*final_frame(state, WIDTH, UNICODE), Text(), *wrapped]
 
 
 def drawn(lines: Sequence[Text]) -> Iterator[str]:

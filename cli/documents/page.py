@@ -24,6 +24,7 @@ _MARK_NAMES: dict[Mark, str] = {
     "running": "being written",
     "waiting": "left open",
     "finished": "finished",
+    "failed": "failed",
     "best": "chosen",
     "pruned": "cut",
 }

@@ -20,6 +20,7 @@ _STATES: dict[Mark, str] = {
     "running": "running",
     "waiting": "open",
     "finished": "finished",
+    "failed": "finished",
     "best": "finished",
     "pruned": "pruned",
 }

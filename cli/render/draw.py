@@ -134,7 +134,7 @@ def _count(row: Row, frame: Frame) -> tuple[str, str]:
     text = cut(one_line(readable(row.count), frame.glyphs), _COUNT_CELLS, frame.glyphs)
     if row.mark == "best":
         return text, STYLES["answer"]
-    return text, STYLES["low"] if row.mark == "pruned" else STYLES["faint"]
+    return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
 
 
 def _tokens(row: Row) -> str:

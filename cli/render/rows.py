@@ -216,7 +216,8 @@ class _Walk:
         if node.status == "pruned":
             return "pruned"
         if node.status == "terminal":
-            return "finished"
+            failed = node.mode == "program" and node.execution is not None and node.execution.error
+            return "failed" if failed else "finished"
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
 
     def _cut_reason(self, node: Node) -> str:

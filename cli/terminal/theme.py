@@ -9,7 +9,7 @@ from typing import Final, Literal, TextIO
 
 from adascale.engine.types import Estimate
 
-Mark = Literal["expanded", "running", "waiting", "finished", "best", "pruned"]
+Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "pruned"]
 """What a row of the tree stands for; every mark has a glyph and a style."""
 
 
@@ -50,7 +50,15 @@ class Glyphs:
 
 
 UNICODE: Final = Glyphs(
-    marks={"expanded": "●", "running": "◐", "waiting": "○", "finished": "✓", "best": "★", "pruned": "✗"},
+    marks={
+        "expanded": "●",
+        "running": "◐",
+        "waiting": "○",
+        "finished": "✓",
+        "failed": "✗",
+        "best": "★",
+        "pruned": "✗",
+    },
     spin=("◐", "◓", "◑", "◒"),
     tee="├── ",
     elbow="└── ",
@@ -67,7 +75,15 @@ UNICODE: Final = Glyphs(
 )
 
 ASCII: Final = Glyphs(
-    marks={"expanded": "o", "running": ">", "waiting": ".", "finished": "+", "best": "*", "pruned": "x"},
+    marks={
+        "expanded": "o",
+        "running": ">",
+        "waiting": ".",
+        "finished": "+",
+        "failed": "x",
+        "best": "*",
+        "pruned": "x",
+    },
     spin=(">",),
     tee="+-- ",
     elbow="`-- ",
@@ -88,6 +104,7 @@ MARK_STYLES: Final[dict[Mark, str]] = {
     "running": "bold cyan",
     "waiting": "dim",
     "finished": "green",
+    "failed": "red",
     "best": "bold yellow",
     "pruned": "red",
 }

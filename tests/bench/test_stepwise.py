@@ -14,7 +14,7 @@ COLUMNS = ("prompt", "completions", "labels")
 
 
 def rows(name: FormatName) -> list[Any]:
-    questions = [*sampled.world(), sampled.demo()]
+    questions = [*sampled.world(), sampled.prose_search()]
     return [row for _, row in rows_of(questions, Recipe(FORMATS[name]), Tally())]
 
 

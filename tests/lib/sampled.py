@@ -20,13 +20,15 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, Problem
 from adascale.models.datasets.files import FileFormat, open_dataset
 
-DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
+PROSE_SEARCH = Path(__file__).with_name("prose_search.jsonl")
+"""A trace of the 1.5b, in which three solutions of four agree."""
+
 MODELS = ModelDescription(GeneratorDescription("tiny", sha256="ab" * 32), sampling={"temperature": 0.5})
 
 
-def demo() -> SampledQuestion:
+def prose_search() -> SampledQuestion:
     """A search with calibrated estimates and no known answer."""
-    events = (from_json(json.loads(line)) for line in DEMO.read_text(encoding="utf-8").splitlines())
+    events = (from_json(json.loads(line)) for line in PROSE_SEARCH.read_text(encoding="utf-8").splitlines())
     return SampledQuestion.of(Record.of(events))
 
 

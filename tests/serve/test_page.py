@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sampled import PROSE_SEARCH
 from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.serve.http.guard import Access
@@ -21,7 +22,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
-RECORDED = Path(__file__).parents[2] / "docs" / "demo.jsonl"
+DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
 WIDTHS = (1280, 400)
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
@@ -65,9 +66,9 @@ def ask_to_the_end(page: Any, question: str = "Echo 18.") -> None:
     page.wait_for_selector("#answer strong")
 
 
-def play_recorded(page: Any) -> None:
+def play_recorded(page: Any, trace: Path = PROSE_SEARCH) -> None:
     """Answer the next question with a search that was recorded with a calibrated model."""
-    body = "".join(f"data: {line}\n\n" for line in RECORDED.read_text().splitlines())
+    body = "".join(f"data: {line}\n\n" for line in trace.read_text().splitlines())
     page.route("**/v1/searches", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
     ask_to_the_end(page, "A baker has 3 trays of 12 rolls.")
 
@@ -119,6 +120,14 @@ def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, schem
         assert page.locator(".best .p.high").count() > 0
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert violations(page) == []
+
+
+@needs_chromium
+def test_a_program_that_fails_is_told_from_one_that_ends(browser: Any) -> None:
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
+        play_recorded(page, DEMO)
+        marks = page.locator(".summary > span:nth-child(2)").all_inner_texts()
+        assert marks == ["★", "✓", "✗", "✗"]
 
 
 @needs_chromium

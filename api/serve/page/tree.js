@@ -7,8 +7,8 @@
 
 import { estimateText, plural, ROOT } from "./record.js";
 
-const MARKS = { best: "★", finished: "✓", pruned: "✗", running: "◐", open: "○" };
-const WORDS = { best: "chosen", finished: "finished", pruned: "cut", running: "being written", open: "goes on" };
+const MARKS = { best: "★", finished: "✓", failed: "✗", pruned: "✗", running: "◐", open: "○" };
+const WORDS = { best: "chosen", finished: "finished", failed: "failed", pruned: "cut", running: "being written", open: "goes on" };
 
 export class TreeView {
   #root;
@@ -96,7 +96,9 @@ export class TreeView {
 
   #state({ node, running }) {
     if (running) return "running";
-    return node.status === "finished" && this.#best.has(node.id) ? "best" : node.status;
+    if (node.status !== "finished") return node.status;
+    if (this.#best.has(node.id)) return "best";
+    return node.mode === "program" && node.execution?.error ? "failed" : "finished";
   }
 
   #item(key, contents) {

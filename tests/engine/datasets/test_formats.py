@@ -32,9 +32,9 @@ def rows(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("source", ["demo", "rollouts"])
+@pytest.mark.parametrize("source", ["prose", "rollouts"])
 def test_a_format_is_written_as_before(name: FormatName, source: str, request: pytest.FixtureRequest) -> None:
-    questions = [sampled.demo()] if source == "demo" else sampled.world()
+    questions = [sampled.prose_search()] if source == "prose" else sampled.world()
     found, _ = rows(name, *questions)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
     path = GOLDEN / f"{name}.{source}.jsonl"
@@ -49,7 +49,7 @@ def test_the_table_has_every_format() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_have_the_columns_of_their_format(name: FormatName) -> None:
-    found, _ = rows(name, *sampled.world(), sampled.demo())
+    found, _ = rows(name, *sampled.world(), sampled.prose_search())
     assert found
     assert all(sampled.fits(row, FORMATS[name].row) for row in found)
 
@@ -59,7 +59,7 @@ def paths_of(asked: SampledQuestion) -> list[list[str]]:
 
 
 def test_stepwise_rows_tell_the_tree() -> None:
-    asked = merge_equal(sampled.demo())
+    asked = merge_equal(sampled.prose_search())
     found, _ = rows("trl-prm", asked)
     assert [[text.strip() for text in row["completions"]] for row in found] == paths_of(asked)
     for row, leaf in zip(found, asked.leaves(), strict=True):
@@ -68,7 +68,7 @@ def test_stepwise_rows_tell_the_tree() -> None:
 
 
 def test_math_shepherd_is_read_back_as_its_readers_do() -> None:
-    asked = merge_equal(sampled.demo())
+    asked = merge_equal(sampled.prose_search())
     found, _ = rows("math-shepherd", asked)
     for row, path in zip(found, paths_of(asked), strict=True):
         marked = row["input"].replace(STEP_MARK, "\x00")
@@ -178,7 +178,7 @@ def test_the_likeliest_right_solution_is_learnt() -> None:
 
 
 def test_a_question_without_an_answer_is_no_prompt_to_reward() -> None:
-    found, tally = rows("grpo", sampled.demo())
+    found, tally = rows("grpo", sampled.prose_search())
     assert not found
     assert tally.omissions == {"questions without a known answer": 1}
 

@@ -107,7 +107,7 @@ def test_several_generators_are_refused_unless_mixed() -> None:
 
 def test_a_card_tells_licence_sampler_and_calibration() -> None:
     origins = Origins()
-    list(origins.follow([sampled.demo()]))
+    list(origins.follow([sampled.prose_search()]))
     [generator] = origins.generators
     assert generator is not None
     told = origins.describe({generator.sha256: "Apache-2.0"})
@@ -121,7 +121,7 @@ def test_counts_are_told_by_how_much_is_left_out() -> None:
 
 
 def test_a_recorded_domain_is_known() -> None:
-    assert sampled.demo().in_domain is True
+    assert sampled.prose_search().in_domain is True
     assert sampled.world()[0].in_domain is None
 
 

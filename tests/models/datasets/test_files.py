@@ -19,7 +19,7 @@ from adascale.models.datasets.files import FileFormat, open_dataset
 @pytest.mark.parametrize("file_format", get_args(FileFormat))
 def test_rows_come_back_as_they_were(name: FormatName, file_format: FileFormat, tmp_path: Path) -> None:
     path = tmp_path / f"x.{file_format}"
-    rows, sha256 = sampled.write_dataset(path, name, file_format, [*sampled.world(), sampled.demo()])
+    rows, sha256 = sampled.write_dataset(path, name, file_format, [*sampled.world(), sampled.prose_search()])
     if file_format == "jsonl":
         found = [json.loads(line) for line in path.read_bytes().splitlines()]
     else:

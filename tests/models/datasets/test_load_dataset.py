@@ -38,7 +38,7 @@ def test_a_dataset_is_loaded_as_it_was_written(
     name: FormatName, file_format: FileFormat, tmp_path: Path
 ) -> None:
     path = tmp_path / f"x.{file_format}"
-    rows, _ = sampled.write_dataset(path, name, file_format, [*sampled.world(), sampled.demo()])
+    rows, _ = sampled.write_dataset(path, name, file_format, [*sampled.world(), sampled.prose_search()])
     assert rows
     assert load(path, file_format) == rows
 
