@@ -55,15 +55,15 @@ def line(rollouts: Rollouts) -> dict[str, Any]:
     }
 
 
-def rollouts_of(line: Mapping[str, Any], problem: Problem) -> Rollouts:
+def rollouts_of(written: Mapping[str, Any], problem: Problem) -> Rollouts:
     """The inverse of ``line``, but for what it rounds and leaves out."""
-    nodes = len(line["parent"])
+    nodes = len(written["parent"])
 
     def ints(name: str) -> Any:
-        return np.array(line[name], np.int32)
+        return np.array(written[name], np.int32)
 
     def floats(name: str) -> Any:
-        return np.array(line[name], np.float32)
+        return np.array(written[name], np.float32)
 
     return Rollouts(
         problem=problem,
@@ -71,18 +71,18 @@ def rollouts_of(line: Mapping[str, Any], problem: Problem) -> Rollouts:
         origin=ints("origin"),
         right=ints("right"),
         total=ints("total"),
-        tokens=np.array([len(ids) for ids in line["token_ids"]], np.int32),
-        finish=np.array([FINISHES.index(finish) for finish in line["finish"]], np.int32),
-        wrong_sum=np.isin(np.arange(nodes), line["wrong_sum"]),
+        tokens=np.array([len(ids) for ids in written["token_ids"]], np.int32),
+        finish=np.array([FINISHES.index(finish) for finish in written["finish"]], np.int32),
+        wrong_sum=np.isin(np.arange(nodes), written["wrong_sum"]),
         logprob=floats("logprob"),
         min_logprob=floats("min_logprob"),
         entropy=floats("entropy"),
         last=np.zeros((nodes, 0), np.float16),
         mean=np.zeros((nodes, 0), np.float16),
-        token_ids=np.fromiter(chain.from_iterable(line["token_ids"]), np.int32),
-        answers=tuple(line["answers"]),
-        texts=tuple(line["texts"]),
-        mode=line["mode"],
+        token_ids=np.fromiter(chain.from_iterable(written["token_ids"]), np.int32),
+        answers=tuple(written["answers"]),
+        texts=tuple(written["texts"]),
+        mode=written["mode"],
     )
 
 
