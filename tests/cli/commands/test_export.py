@@ -60,7 +60,7 @@ def keep_rollouts() -> Path:
 
 def test_kept_runs_are_read_unless_something_else_is_named() -> None:
     runs_dir().mkdir(parents=True)
-    shutil.copy(sampled.DEMO, runs_dir() / "20260101-000000-aaaa.jsonl")
+    shutil.copy(sampled.PROSE_SEARCH, runs_dir() / "20260101-000000-aaaa.jsonl")
     (runs_dir() / "20260102-000000-bbbb.jsonl").write_text("torn")
     _, said = invoked(app, "--to", "trl-prm", "-o", "x.jsonl")
     assert "wrote x.jsonl: 4 rows" in said
@@ -69,7 +69,7 @@ def test_kept_runs_are_read_unless_something_else_is_named() -> None:
 
 
 def test_the_card_says_where_rows_come_from() -> None:
-    invoked(app, "--to", "sft", "--from", str(sampled.DEMO), "-o", "x.jsonl", "--licence", "MIT")
+    invoked(app, "--to", "sft", "--from", str(sampled.PROSE_SEARCH), "-o", "x.jsonl", "--licence", "MIT")
     told = card("x.jsonl")
     assert told["sha256"] == hashlib.sha256(Path("x.jsonl").read_bytes()).hexdigest()
     assert told["generators"][0]["licence"] == "Apache-2.0"
@@ -81,7 +81,7 @@ def test_the_card_says_where_rows_come_from() -> None:
 def test_a_folder_of_a_batch_is_read_trace_by_trace() -> None:
     Path("traces").mkdir()
     for name in "ab":
-        shutil.copy(sampled.DEMO, f"traces/{name}.jsonl")
+        shutil.copy(sampled.PROSE_SEARCH, f"traces/{name}.jsonl")
     invoked(app, "--to", "soft-steps", "--from", "traces", "-o", "x.jsonl")
     assert card("x.jsonl")["questions"] == 2
     assert card("x.jsonl")["sources"] == {"trace": 2}
@@ -130,7 +130,7 @@ def test_parquet_is_written_for_verl() -> None:
 
 
 def test_a_dry_run_writes_nothing_and_says_everything() -> None:
-    out, _ = invoked(app, "--to", "trl-prm", "--from", str(sampled.DEMO), "--max-tokens", "100", "--dry-run")
+    out, _ = invoked(app, "--to", "trl-prm", "--from", str(sampled.PROSE_SEARCH), "--max-tokens", "100", "--dry-run")
     told = json.loads(out)
     assert told["example"]["prompt"].startswith("A baker")
     assert told["left_out"]["steps beyond 100 tokens"] > 0
@@ -151,7 +151,7 @@ def refused(*args: str) -> AdascaleError:
     return error.value
 
 
-DEMO = ("--from", str(sampled.DEMO))
+SEARCH = ("--from", str(sampled.PROSE_SEARCH))
 
 
 @pytest.mark.parametrize("name", ["runs", "rollouts", "draws"])
@@ -164,15 +164,15 @@ def test_nothing_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("args", "slug"),
     [
-        (("--to", "sft", *DEMO), "usage"),
-        (("--to", "sft", *DEMO, "-o", "x.csv"), "usage"),
-        (("--to", "sft", *DEMO, "-o", "no/x.jsonl"), "unwritable"),
+        (("--to", "sft", *SEARCH), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "x.csv"), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "no/x.jsonl"), "unwritable"),
         (("--to", "sft", "--from", "missing.jsonl", "-o", "x.jsonl"), "no-source"),
         (("--to", "sft", "--from", ".", "-o", "x.jsonl"), "no-source"),
-        (("--to", "grpo", *DEMO, "-o", "x.jsonl"), "empty-dataset"),
-        (("--to", "sft", *DEMO, "-o", "x.jsonl", "--threshold", "1.2"), "usage"),
-        (("--to", "sft", *DEMO, "-o", "x.jsonl", "--min-gap", "0"), "usage"),
-        (("--to", "sft", *DEMO, "-o", "x.jsonl", "--split", "0"), "usage"),
+        (("--to", "grpo", *SEARCH, "-o", "x.jsonl"), "empty-dataset"),
+        (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--threshold", "1.2"), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--min-gap", "0"), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--split", "0"), "usage"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(args: tuple[str, ...], slug: str) -> None:
@@ -185,27 +185,27 @@ def test_what_cannot_be_exported_is_refused(args: tuple[str, ...], slug: str) ->
 @pytest.mark.parametrize("there", ["x.jsonl", "x.jsonl.card.json"])
 def test_a_file_that_exists_is_kept_unless_the_user_says_so(there: str) -> None:
     Path(there).write_text("mine")
-    assert refused("--to", "sft", *DEMO, "-o", "x.jsonl").slug == "output-exists"
-    invoked(app, "--to", "sft", *DEMO, "-o", "x.jsonl", "--overwrite")
+    assert refused("--to", "sft", *SEARCH, "-o", "x.jsonl").slug == "output-exists"
+    invoked(app, "--to", "sft", *SEARCH, "-o", "x.jsonl", "--overwrite")
     assert len(rows("x.jsonl")) == 1
 
 
 def test_a_card_that_cannot_be_written_is_named_before_anything_is_written() -> None:
     Path("x.jsonl.card.json").mkdir()
-    error = refused("--to", "sft", *DEMO, "-o", "x.jsonl", "--overwrite")
+    error = refused("--to", "sft", *SEARCH, "-o", "x.jsonl", "--overwrite")
     assert "cannot write x.jsonl.card.json" in error.message
     assert not Path("x.jsonl").exists()
 
 
 def test_an_output_that_is_read_is_refused() -> None:
-    shutil.copy(sampled.DEMO, "x.jsonl")
+    shutil.copy(sampled.PROSE_SEARCH, "x.jsonl")
     args = ("--to", "sft", "--from", "x.jsonl", "-o", "x.jsonl", "--overwrite")
     assert refused(*args).slug == "output-is-input"
 
 
 def test_several_generators_are_mixed_only_on_purpose() -> None:
     path = keep_rollouts()
-    args = ("--to", "sft", *DEMO, "--from", str(path), "-o", "x.jsonl")
+    args = ("--to", "sft", *SEARCH, "--from", str(path), "-o", "x.jsonl")
     error = refused(*args)
     assert error.slug == "mixed-generators"
     assert error.facts == ("qwen2.5-coder-1.5b", "tiny")
@@ -240,7 +240,7 @@ def test_draws_need_their_questions() -> None:
 
 def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    error = refused("--to", "verl", *DEMO, "-o", "x.parquet")
+    error = refused("--to", "verl", *SEARCH, "-o", "x.parquet")
     assert "pip install 'adascale[export]'" in error.hint
 
 

@@ -240,7 +240,7 @@ def test_what_is_read_for_training_is_what_the_record_says(strategy: str, tmp_pa
     assert len(found.nodes) > 1
 
 
-@pytest.mark.parametrize("trace", [*GOLDEN.glob("*.jsonl"), sampled.DEMO], ids=lambda path: path.stem)
+@pytest.mark.parametrize("trace", [*GOLDEN.glob("*.jsonl"), sampled.PROSE_SEARCH], ids=lambda path: path.stem)
 def test_old_traces_are_read_for_training(trace: Path) -> None:
     assert read_sampled(trace) == SampledQuestion.of(Record.of(read_trace(trace)))
 
