@@ -10,6 +10,7 @@ a model.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections import Counter
 from fractions import Fraction
@@ -32,8 +33,9 @@ _SCALES = {
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _NUMBER = rf"[-+]?{_DIGITS}?(?:\.\d+)?(?:\s?/\s?\d+)?"
-# A letter at a number, or the name of an unknown, is no unit: 2x, 2 x, 5i.
-_UNIT = r"\s*[%°]|\s+(?!(?:[xyznie]|pi|and|or|squared|cubed)\b)[A-Za-z][A-Za-z .²³/-]*"
+# A formula that goes on is no unit: 2x, 2 x, 5i, 2 sin x, 5 factorial. The other letters are: g, l, m.
+_NO_UNIT = r"(?:[abdefiknopqrtuxyz]|pi|and|or|squared|cubed|factorial|sin|cos|tan|log|ln|sqrt|more|less|to)\b"
+_UNIT = rf"\s*[%°]|\s+(?!{_NO_UNIT})[A-Za-z][A-Za-z .²³/-]*"
 _WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})(?:\s+({_SCALE}))?(?:{_UNIT})?")
 _MIXED = re.compile(r"(-?)(?:(\d+)\s*)?\\frac\{(-?\d+)\}\{(-?\d+)\}")
 _PLAIN_MIXED = re.compile(r"(-?)(\d+) (\d+)/(\d+)")
@@ -48,15 +50,21 @@ _NO_PLAIN_WORDS = re.compile(
 """Signs of a formula: operators, names of unknowns, and hyphens that may be a minus."""
 _ANOTHER_NUMBER = re.compile(
     r"\b(?:than|least|most|not|never|except|between|or|over|under|above|below"
-    r"|plus|minus|divided|squared?|cubed?|roots?|power|twice|double|triple|half|halves|thirds?|quarters?"
+    r"|plus|minus|divided|factorial|squared?|cubed?|roots?|power|twice|double|triple|half|halves|thirds?|quarters?"
     r"|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
 )
 """Beside these words a number is not the whole answer, or not the only one: more than 5, twice 5."""
+
+_FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
+"""A left side that has more than a name: an equation of a line, not the value of an unknown."""
+_PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
 _ATTEMPTS = 2
 """Tries of a comparison that runs out of time."""
 
 _out_of_time: Counter[tuple[str, str]] = Counter()
+_endless: set[str] = set()
+"""Answers of which no comparison ends: 9^{9^{9^9}} is a tower that sympy builds."""
 
 
 def is_right(answer: str | None, *, gold: str) -> bool:
@@ -108,9 +116,12 @@ def number(answer: str) -> Fraction | None:
 
 
 def plain_number(answer: str) -> Fraction | None:
-    """The exact number that an answer is, its unit ignored; of an equation its right side."""
+    """The exact number that an answer is, its unit ignored; of ``x = 3`` and ``5 - 2 = 3`` the right side."""
     if answer.count("=") == 1 and "," not in answer and not re.search(r"[<>!]=", answer):
-        answer = answer.rpartition("=")[2].strip()
+        left, _, right = answer.partition("=")
+        if _FORMULA.match(left):
+            return None
+        answer = right.strip()
     try:
         if mixed := _MIXED.fullmatch(answer) or _PLAIN_MIXED.fullmatch(answer):
             sign, whole, over, under = mixed.groups()
@@ -126,7 +137,7 @@ def plain_number(answer: str) -> Fraction | None:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
-    return normal_latex(answer).rstrip(".").lower()
+    return _PI.sub(r"\\pi", normal_latex(answer).rstrip(".").lower()).replace("∞", r"\infty")
 
 
 def _compact(normal: str) -> str:
@@ -135,7 +146,7 @@ def _compact(normal: str) -> str:
 
 
 def _is_mathematics(normal: str) -> bool:
-    return bool(re.search(r"[\d\\^_=+]", normal))
+    return bool(re.search(r"[\d\\^_=+]|(?<![a-z])[a-z] ?[-*/] ?[a-z(](?![a-z])", normal))
 
 
 def _same_option(left: str, right: str) -> bool:
@@ -150,12 +161,15 @@ def _verify(gold: str, answer: str) -> bool | None:
     Running out of time is not remembered as a verdict, but it is not tried for ever either: a search compares
     its answers anew whenever one is added.
     """
-    if _out_of_time[gold, answer] >= _ATTEMPTS:
+    if _out_of_time[gold, answer] >= _ATTEMPTS or not _endless.isdisjoint((gold, answer)):
         return None
     try:
         return _verdict(gold, answer)
     except TimeoutError:
         _out_of_time[gold, answer] += 1
+        # One that cannot even be told from 1 is to blame, and is compared with no other.
+        blamed = (text for text in (gold, answer) if ask_math_verify(text, "1") is None)
+        _endless.update(itertools.islice(blamed, 1))
         return None
 
 

@@ -14,7 +14,7 @@ _LAST_NUMBER = re.compile(
     r"(?<![\w.])[-+]?\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d)"
 )
 _ANSWER_IS = re.compile(
-    r"answer\s*+(?:is|are|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
+    r"answer\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"####\s*+")

@@ -14,7 +14,7 @@ _BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 """Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
-_DIGITS = 9
+_DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
 _LONGEST = 1000
 """Characters of a number that is converted: Python refuses more than 4,300 digits."""
@@ -38,8 +38,11 @@ def read_program(text: str) -> str | None:
 
 
 def printed_answer(output: str) -> str | None:
-    """The answer in what a program printed: its last line that is not empty, a number without float noise."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    """The answer in what a program printed: its last line with a value, a number without float noise.
+
+    ``None`` is none: it is what printing the call of a function without ``return`` shows.
+    """
+    lines = [text for line in output.splitlines() if (text := line.strip()) not in ("", "None")]
     return _plain(lines[-1]) if lines else None
 
 
@@ -94,5 +97,7 @@ def _plain(text: str) -> str:
     value = float(digits)
     if not math.isfinite(value):
         return text
+    if value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
     rounded = float(f"{value:.{_DIGITS}g}")
     return str(int(rounded)) if rounded == int(rounded) and abs(rounded) < 1e15 else repr(rounded)

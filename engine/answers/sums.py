@@ -24,6 +24,8 @@ _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
+_OTHER_ARITHMETIC = re.compile(r"\s*(?:mod|in (?:base|binary|octal|hex|Z))", re.IGNORECASE)
+"""Behind 10 + 5 = 3: it holds on a clock."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
 _NO_PART = r"(?!(?:of|by|than|from|plus|minus|times|mod|sqrt|between|and|over)\b)"
 _BEFORE = re.compile(
@@ -69,8 +71,9 @@ def equations(text: str) -> Iterator[Equation]:
             continue
         sides = [_UNIT.sub("", side).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")
-        if behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02")))):
-            sides.pop()  # 12x, 75%, 3\sqrt{2}
+        goes_on = behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
+        if goes_on or _OTHER_ARITHMETIC.match(text, match.end("sums")):
+            sides.pop()  # 12x, 75%, 3\sqrt{2}, 3 mod 12
         for at, (left, right) in enumerate(pairwise(sides)):
             if _is_checkable(left, right, first=at == 0) and (found := _equation(left, right)):
                 yield found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from ..errors import UsageError, setting
 from .own_imports import without_own_imports
@@ -19,8 +20,9 @@ _SHOWN = 200
 def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[CodeTest, ...]:
     """The tests in Python source; what is no test is the setup of each.
 
-    Each module-level assert is a test, unless other statements use the program: those are the steps of one
-    scenario, and one test. So are ``test_...`` functions and methods of ``Test...`` classes.
+    Each module-level assert is a test, unless other statements use the program or stand behind an assert:
+    those are the steps of one scenario, and one test. So are ``test_...`` functions and methods of
+    ``Test...`` classes.
 
     Args:
         source: Of ``--test`` or of a file.
@@ -100,7 +102,8 @@ def _module_tests(body: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
     ]
     asked = set(outside_names(unparse(body)))
     fixed = [node for node in steps if not isinstance(node, ast.Assert)]
-    if any(asked.intersection(names(node)) for node in fixed):
+    is_mixed = any(isinstance(a, ast.Assert) and not isinstance(b, ast.Assert) for a, b in pairwise(steps))
+    if is_mixed or any(asked.intersection(names(node)) for node in fixed):
         yield CodeTest(unparse(steps), "\n".join(filter(None, [setup, unparse(definitions)])))
         return
     around = "\n".join(filter(None, [setup, unparse([*definitions, *fixed])]))

@@ -18,6 +18,7 @@ _FENCE = re.compile(
 )
 """In time in proportion to the text, whatever repeats in it: nothing is given back, no run is begun twice."""
 _FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
+_DEFINES = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|@)")
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _BINDINGS = ast.Import | ast.ImportFrom | ast.Assign
 """What tells code from a word of prose that happens to be an expression."""
@@ -58,7 +59,10 @@ def _block(part: str) -> _Block | None:
     lines = part.strip("\n").split("\n")
     starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
     first: _Block | None = None
+    read = 0  # lines up to which all is Python that holds no definition: a start in it finds no more
     for start in dict.fromkeys([0, *starts]) if starts else ():
+        if start < read and not _DEFINES.match(lines[start]):
+            continue
         rest = textwrap.dedent("\n".join(lines[start:]))
         source = _longest_beginning(rest)
         body = parse(source).body
@@ -69,6 +73,7 @@ def _block(part: str) -> _Block | None:
             if any(isinstance(node, _DEFINITIONS) for node in body):
                 return block
             first = first or block
+            read = start + source.count("\n") + 1
     return first
 
 
@@ -79,7 +84,8 @@ def _longest_beginning(source: str) -> str:
         try:
             parse("\n".join(lines))
         except SyntaxError as error:
-            del lines[min(len(lines), error.lineno or len(lines)) - 1 :]
+            # One that nests too deeply names no line: halves end soon, where lines would take one parse each.
+            del lines[min(len(lines), error.lineno or len(lines) // 2 + 1) - 1 :]
         else:
             break
     return "\n".join(lines)

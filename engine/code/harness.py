@@ -39,9 +39,9 @@ def keep_{n}(value):
     return value
 
 
-def call_{n}(function, *args, **kwargs):
+def call_{n}(function_{n}, *args, **kwargs):
     given_{n}.clear()
-    return keep_{n}(function(*args, **kwargs))
+    return keep_{n}(function_{n}(*args, **kwargs))
 
 
 def fail_{n}(message=""):

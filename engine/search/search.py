@@ -348,8 +348,10 @@ class Search:
         ended = [*self._record.candidates, *self._turns.ended_early()]
         if any(map(self._leaderboard.can_be_shown, ended)) or (self._finishing_one and self._idle):
             self.close("budget")
-        elif not self._finishing_one and not self._programs.pending:
+        elif not self._finishing_one and (self._running or not self._programs.pending):
             self._finish_one()
+        elif not self._finishing_one:
+            self._turns.stop_waiting()  # a program runs that may have the answer: nothing is begun meanwhile
 
     def _finish_one(self) -> None:
         """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""

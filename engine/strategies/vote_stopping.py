@@ -134,13 +134,14 @@ class EarlyStopping(Sequential):
         window: set[NodeId] = set()
         sure = min(self.window, self.samples)
         window |= set((yield whole_trajectories(self.samples, self.modes, sure=sure)))
-        while not all_drawn(tree, self.samples):
+        while True:
             if tree.standing is not None and tree.standing.finished % self.window == 0:
                 if any(len(window & set(group.nodes)) == self.window for group in tree.groups):
                     return "confident"
                 window.clear()
+            if all_drawn(tree, self.samples):
+                return None
             window |= set((yield ()))
-        return None
 
 
 @dataclass(frozen=True, slots=True)

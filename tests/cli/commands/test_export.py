@@ -130,7 +130,9 @@ def test_parquet_is_written_for_verl() -> None:
 
 
 def test_a_dry_run_writes_nothing_and_says_everything() -> None:
-    out, _ = invoked(app, "--to", "trl-prm", "--from", str(sampled.PROSE_SEARCH), "--max-tokens", "100", "--dry-run")
+    out, _ = invoked(
+        app, "--to", "trl-prm", "--from", str(sampled.PROSE_SEARCH), "--max-tokens", "100", "--dry-run"
+    )
     told = json.loads(out)
     assert told["example"]["prompt"].startswith("A baker")
     assert told["left_out"]["steps beyond 100 tokens"] > 0

@@ -40,6 +40,9 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("The answer is 3, 5.", "3, 5"),
         ("She needs 3 1/2 cups.", "3 1/2"),
         ("It is \u22123", "-3"),
+        ("The answer isn't 5, it is 6.", "6"),
+        ("The answer is not 5.\nSo x = 7", "7"),
+        ("The answer is nothing.", "nothing"),
     ],
 )
 def test_extract(text: str, answer: str | None) -> None:

@@ -53,6 +53,7 @@ def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
         "12:30 + 2 = 14", "3 + 4 = 2\\pi", "17 mod 5 + 1 = 3", "1 / 0 = 5", "-5^2 = 25", "007 + 1 = 9",
         r"1 \text{ yd}^3 = 27 \text{ ft}^3", "1 hour + 30 minutes = 90 minutes",
         "tax on the first $500 = 0.10 * $400", "9^9^9^9^9 = 1", "no sum at all", "",
+        "10 + 5 = 3 mod 12", "10 + 5 = 3 modulo 12", "7 + 8 = 3 in Z12", "101 + 11 = 1000 in binary",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_sum_is_left_alone(text: str) -> None:

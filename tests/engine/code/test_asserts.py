@@ -32,6 +32,11 @@ def test_steps_that_use_the_program_are_one_scenario() -> None:
     assert read_tests(source) == (CodeTest(source.removeprefix("import math\n"), "import math"),)
 
 
+def test_what_changes_between_asserts_is_one_scenario_in_its_order() -> None:
+    source = "x = [1, 2]\nassert f(x) == 3\nx = [4]\nassert f(x) == 4"
+    assert read_tests(source) == (CodeTest(source),)
+
+
 def test_asserts_within_a_loop_are_one_scenario() -> None:
     source = "for n in range(3):\n    assert f(n) == n * n"
     assert read_tests(source) == (CodeTest(source),)

@@ -103,6 +103,10 @@ def test_whatever_is_found_compiles(text: str, entry_point: str) -> None:
         parse(found.source)
 
 
+DEEP = f"x = {'1 + ' * 210}1\n"
+ASSIGNED = [f"a{n} = {n} + 1\n" for n in range(400)]
+
+
 @pytest.mark.parametrize("text", [" " * 16_000 + "x", "x" + "`" * 16_000 + "!", "~" * 16_000 + "`"])
 def test_a_degenerate_text_is_read_at_once(text: str) -> None:
     def seconds() -> float:
@@ -111,3 +115,23 @@ def test_a_degenerate_text_is_read_at_once(text: str) -> None:
         return time.process_time() - started
 
     assert min(seconds() for _ in range(3)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [(ASSIGNED[:100], ASSIGNED), (["y = 1\n"] * 10 + [DEEP], [*["y = 1\n"] * 40, DEEP, *["y = 1\n"] * 40])],
+)
+def test_a_program_takes_time_in_proportion_to_its_lines(short: list[str], long: list[str]) -> None:
+    def seconds(lines: list[str]) -> float:
+        started = time.process_time()
+        extract_program("".join(lines), "f")
+        return time.process_time() - started
+
+    fast, slow = (min(seconds(lines) for _ in range(3)) for lines in (short, long))
+    assert slow < 8 * fast + 0.01
+
+
+def test_a_definition_within_statements_is_found() -> None:
+    found = extract_program("x = 1\nif x:\n    def f(n):\n        return n", "f")
+    assert found is not None
+    assert found.source == "def f(n):\n    return n"

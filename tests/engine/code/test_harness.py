@@ -98,6 +98,11 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
     assert in_cpython("def f(n):\n    return 77", [test])[0].outcome in {"failed", "error"}
 
 
+def test_a_test_may_name_any_argument() -> None:
+    apply = "def f(function, value):\n    return function(value)"
+    assert in_cpython(apply, ["assert f(function=abs, value=-1) == 1"]) == (Verdict("passed"),)
+
+
 def test_a_test_tells_its_message_where_the_program_gave_no_value() -> None:
     assert in_cpython(SQUARE, ["assert callable(f) and False, 'no function'"]) == (
         Verdict("failed", "no function"),

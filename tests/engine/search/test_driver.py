@@ -641,6 +641,22 @@ class HangingExecutor:
         return []
 
 
+def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget() -> None:
+    executor = HangingExecutor(lambda: driver.cancel("q0"))
+    texts = {"program": "```python\nprint(18)\n```", "prose": "Answer: 18."}
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step(texts[prefix.mode], "stop"), 3)
+    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), ticking(), executor=executor)
+    strategy = Vote(samples=16, modes=("program", "prose"))
+    limit = len(texts["program"])
+    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(strategy, Budget(limit)))
+    assert isinstance(last, SearchFinished)
+    assert last.usage.generated_tokens < limit + len(texts["program"]) + policy.slots + LONGEST
+    alone = Settings(Vote(samples=16, modes=("program",)), Budget(limit))
+    *_, (_, last) = driver.run(QUESTIONS[:1], alone)
+    assert isinstance(last, SearchFinished)
+    assert last.usage.generated_tokens <= policy.slots * limit, "nothing was begun while programs ran"
+
+
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:
     executor = HangingExecutor(lambda: driver.cancel("q0"))
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)

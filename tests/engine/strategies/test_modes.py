@@ -194,6 +194,9 @@ def test_esc_ends_after_a_window_of_equal_answers() -> None:
 
     assert ended(1.0) == (3, "confident")
     assert ended(0.0) == (8, "exhausted")
+    log = search({"prose": 1.0, "program": 0.0}, strategy=EarlyStopping(3, window=3))["p"]
+    assert isinstance(log[-1], SearchFinished)
+    assert log[-1].result.stop_reason == "confident", "the last window counts as any other"
 
 
 def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
