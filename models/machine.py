@@ -56,7 +56,7 @@ def memory_limit_bytes() -> int | None:
 
 def free_disk_bytes(path: Path) -> int:
     """Bytes free for this user where ``path`` lies or would be made."""
-    while not path.exists():
+    while not path.exists() and path != path.parent:  # a drive that is not there is its own parent
         path = path.parent
     return shutil.disk_usage(path).free
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from adascale.engine.calibration.calibration import CalibrationByMode
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import command, setting
+from adascale.engine.errors import UsageError, command, setting
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
@@ -99,7 +99,16 @@ class OpenSession:
         """A driver over the open models; with a ``policy`` in the generator's place no draw is speculative.
 
         Clears an earlier abort.
+
+        Raises:
+            UsageError: a search of this session has not ended: both would use the same branches.
         """
+        if self.policy.is_busy:
+            raise UsageError(
+                "another search of this session has not ended",
+                hint="read its events to their end, or close their iterator",
+                slug="session-busy",
+            )
         self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy

@@ -84,7 +84,7 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         OSError: The file cannot be written.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    if path.exists() and not path.is_file():  # asked of the path: what /dev/stdout leads to has no name
         with path.open("wb") as file:
             yield file
         return

@@ -96,7 +96,10 @@ class DrawPlan:
 
 
 def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
-    """The file of the rollouts of a generator; whatever changes a draw changes its name.
+    """The file of the rollouts of a generator; whatever changes a draw changes its name, but for rounding.
+
+    How many are drawn at once, and on which device, moves a logit in its last digits: rollouts resumed so are
+    still samples of the same model.
 
     Args:
         fingerprint: Of the generator, its prompt and its sampler.

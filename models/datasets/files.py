@@ -44,6 +44,7 @@ class HashedFile(io.RawIOBase):
         self._file = file
         self._digest = hashlib.sha256()
         self._size = 0
+        self._is_abandoned = False
 
     @property
     def sha256(self) -> str:
@@ -61,9 +62,15 @@ class HashedFile(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Append bytes."""
         self._digest.update(data)
+        if self._is_abandoned:
+            return len(data)
         written = self._file.write(data)
         self._size += written
         return written
+
+    def abandon(self) -> None:
+        """Drop what is still written: a parquet writer that was not closed writes when it is deleted."""
+        self._is_abandoned = True
 
 
 def _clean(row: Row) -> Row:
@@ -140,8 +147,12 @@ def open_dataset(
     with atomic_write(path) as file:
         hashed = HashedFile(file)
         writer = _JsonLines(hashed) if file_format == "jsonl" else _Parquet(hashed, row)
-        yield writer, hashed
-        writer.close()
+        try:
+            yield writer, hashed
+            writer.close()
+        except BaseException:
+            hashed.abandon()
+            raise
 
 
 def check_parquet() -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
@@ -140,7 +141,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
         return _hub_reference(hub)
     is_url = ref.startswith("file:")
     try:
-        path = Path(unquote(urlsplit(ref).path) if is_url else ref).expanduser()
+        path = Path(url2pathname(urlsplit(ref).path) if is_url else ref).expanduser()
         is_file = path.is_file()
     except (ValueError, RuntimeError) as error:  # no URL, or the home of a user that there is not
         raise _unknown_model_error(ref) from error

@@ -99,7 +99,7 @@ class ChatFormat:
             behind += opening
         self.opening = opening
         self.head = _with_bos(model, model.tokenize(before, special=True))
-        self.tail = tuple(model.tokenize(behind, special=True))
+        self.tail = tuple(model.tokenize(behind, special=True, follows=True))
 
     def prompt(self, question: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
         """All prompt tokens of a question, and of the conversation before it.
@@ -120,7 +120,7 @@ class ChatFormat:
         return self._ask(self._conversation(self._chat_system, history), message)
 
     def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
-        asked = self._model.tokenize(question.strip(), special=False)
+        asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))
         if not asked:
             raise ModelCorruptError(f"the vocabulary of {self._model.name} cannot spell the question")
         return (*head, *asked, *self.tail)
@@ -153,8 +153,8 @@ class ChatFormat:
             raise self._no_place()
         tokens = list(_with_bos(self._model, self._model.tokenize(literals[0], special=True)))
         for n, literal in zip(shown, literals[1:], strict=False):
-            tokens += self._model.tokenize(history[n].content.strip(), special=False)
-            tokens += self._model.tokenize(literal, special=True)
+            tokens += self._model.tokenize(history[n].content.strip(), special=False, follows=bool(tokens))
+            tokens += self._model.tokenize(literal, special=True, follows=True)
         return tuple(tokens)
 
     def _no_place(self) -> UsageError:
@@ -201,9 +201,9 @@ def _thought_format(model: LlamaModel, thinking: Thinking, behind: str, opening:
         opening=thinking.tags.opening.encode(),
         closing=thinking.tags.closing.encode(),
         is_open=thinking.is_open(behind),
-        cut=tuple(model.tokenize(cut + opening, special=True)),
+        cut=tuple(model.tokenize(cut + opening, special=True, follows=True)),
         cut_text=cut.encode(),
-        lead=tuple(model.tokenize(f"\n\n{opening}", special=True)) if opening else (),
+        lead=tuple(model.tokenize(f"\n\n{opening}", special=True, follows=True)) if opening else (),
     )
 
 

@@ -133,6 +133,11 @@ class LlamaPolicy:
         larger = setting("ctx_size", window)
         return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a search that it was opened for has not ended."""
+        return bool(self._prompts)
+
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes; the prompt of a chat stays for its next turn while there is room."""
         forget = self._cache.unpin if problem.is_chat else self._cache.drop_below
@@ -274,6 +279,8 @@ class LlamaPolicy:
             part = range(at, at + chunk.size)
             runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
             padding = range(at + chunk.size, at + chunk.rows)
+            for sequence in padding:
+                self._context.clear(sequence)  # an interrupt or an abort may have left something there
             self._context.decode([*runs, *(Run(s, 0, _PAD) for s in padding)])
             for row, sequence in enumerate(part):
                 grown[sequence] = self._grow_from_row(sequence, row)

@@ -12,6 +12,7 @@ them ascending and without gaps (measured on 0.5B, 16 branches: 123 ms a step wi
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -44,6 +45,9 @@ MAX_BATCH_TOKENS = 512
 
 MAX_TOKEN_BYTES = 256
 """Bytes of the longest token."""
+
+_ANCHOR = "\x01"
+"""Never part of a longer token, so what follows it is tokenized as inside a text."""
 
 _SMALL_HEAD = 64
 """Largest head size, in numbers, at which the CPU is faster without flash attention."""
@@ -83,7 +87,7 @@ class LlamaModel:
         self.path = path
         self.name = name or path.name
         self._info = info
-        handle = C.llama_model_load_from_file(str(path).encode(), params)
+        handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
             raise explain_load_failure(list(native.log_lines), self.name)
         self.handle = handle
@@ -128,8 +132,17 @@ class LlamaModel:
             "eos_token": self.token_text(C.llama_vocab_eos(self.vocab)),
         }
 
-    def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Token ids of a text, without BOS; control tokens in it count as such only if ``special``."""
+    def tokenize(self, text: str, *, special: bool, follows: bool = False) -> list[int]:
+        """Token ids of a text, without BOS.
+
+        Args:
+            text: What is tokenized.
+            special: Whether control tokens in it count as such.
+            follows: Whether it stands behind other text. SentencePiece puts a space before a text.
+        """
+        if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
+            before = self.tokenize(_ANCHOR, special=False)
+            return self.tokenize(_ANCHOR + text, special=special)[len(before) :]
         data = text.encode("utf-8", errors="replace")
         size = len(data) + 8
         buffer = (C.llama_token * size)()

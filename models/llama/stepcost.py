@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,8 @@ _WORTH = 0.95
 
 _DEPTH = 64
 _REPEATS = 3
+_WORST_STAIR = 1.6
+"""What a step may cost of one of more branches: 15 cost 1.3 of 16; beyond it the machine was busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +124,15 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
         context.clear(sequence)
         context.decode([Run(sequence, 0, [0] * held)])
     curve: dict[int, float] = {}
-    for size in sizes:
-        times = []
-        for _ in range(_REPEATS):
+    for _ in range(_REPEATS):  # in rounds: what else the machine does for a second meets each size but once
+        for size in sizes:
             started = time.perf_counter()
             context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
             context.logits(0)  # waits for a GPU
-            times.append(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            curve[size] = min(seconds, curve.get(size, math.inf))
             for sequence in range(size):
                 lengths[sequence] += 1
-        curve[size] = min(times)
     for sequence in range(sizes[-1]):
         context.clear(sequence)
     return StepCosts(curve)
@@ -146,14 +148,21 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file, where it covers ``sequences`` branches; else None."""
+    """The curve of a file; None where it does not cover ``sequences`` branches, or no idle machine has it."""
     try:
         curve = {int(size): float(cost) for size, cost in read_json(path).items()}
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return None
     wanted = {size for size in SIZES if size <= sequences}
     is_whole = wanted <= curve.keys() and all(0 < cost < math.inf for cost in curve.values())
-    return StepCosts(curve) if is_whole else None
+    return StepCosts(curve) if is_whole and not _is_disturbed(curve) else None
+
+
+def _is_disturbed(curve: Mapping[int, float]) -> bool:
+    """Whether something else ran while some of a curve was measured: many branches cost far less than few."""
+    falling = sorted(curve, reverse=True)
+    cheapest = accumulate((curve[size] for size in falling), min)
+    return any(curve[size] > _WORST_STAIR * cost for size, cost in zip(falling, cheapest, strict=True))
 
 
 def save(path: Path, costs: StepCosts) -> None:

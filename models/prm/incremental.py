@@ -37,6 +37,7 @@ class StepPRM:
         self._adapter = adapter
         self._cache = cache
         self._rewards: dict[Tokens, float] = {}
+        self._questions: dict[str, Tokens] = {}
 
     @property
     def flops_per_token(self) -> float:
@@ -52,8 +53,9 @@ class StepPRM:
         return [self._score(prefix) for prefix in prefixes]
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes."""
-        question = self.tokens(Prefix(problem))[0]
+        """Forget the problem's prefixes; one that was never scored is not read for it."""
+        if (question := self._questions.pop(problem.id, None)) is None:
+            return
         self._cache.drop_below(question)
         for known in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
             del self._rewards[known]
@@ -71,7 +73,7 @@ class StepPRM:
         problem = Problem("self-test", _TEST_QUESTION)
         name, readout = self._adapter.name, self._adapter.readout
         for text in _TEST_STEPS:
-            _, row = self._read(*self.tokens(Prefix(problem, (Step(text, (), 0.0, "stop"),))))
+            _, row = self._read(*self._read_text(Prefix(problem, (Step(text, (), 0.0, "stop"),))))
             doubt = readout.doubt(self._context, row)
             if not math.isfinite(readout.read(self._context, row)):
                 doubt = "its score is not a number"
@@ -79,8 +81,14 @@ class StepPRM:
                 raise not_a_prm(self._model, name, doubt, f'it read "{_TEST_QUESTION} {text}"')
         self.close_problem(problem)
 
-    def _score(self, prefix: Prefix) -> Score:
+    def _read_text(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
+        """As ``tokens``, and note the problem as one that is to be forgotten."""
         tokens, ends = self.tokens(prefix)
+        self._questions[prefix.problem.id] = tokens[: ends[1]]
+        return tokens, ends
+
+    def _score(self, prefix: Prefix) -> Score:
+        tokens, ends = self._read_text(prefix)
         if len(tokens) > self._context.window:
             raise ContextOverflowError(
                 f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import llama_cpp.llama_cpp as C
-
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.ports import Prefix
 
@@ -19,8 +17,6 @@ from ..llama.template import Message
 QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Stand for the question, the first step and a later step while a chat template is cut."""
 
-# Never part of a longer token, so what follows it is tokenized as inside a text.
-_ANCHOR = "\x01"
 _WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
 _STEP_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
 
@@ -56,20 +52,12 @@ class Script:
         follows = False
         for part in parts:
             for piece in part:
-                tokens += tokenize(model, piece, follows=follows)
+                tokens += model.tokenize(piece.text, special=piece.control, follows=follows)
                 follows = True
             if not ends and model.bos is not None and tokens[:1] != [model.bos]:
                 tokens.insert(0, model.bos)
             ends.append(len(tokens))
         return tuple(tokens), tuple(ends)
-
-
-def tokenize(model: LlamaModel, piece: Piece, *, follows: bool) -> list[int]:
-    """Tokens of a piece, and whether it ``follows`` other text: SentencePiece puts a space before a text."""
-    if follows and C.llama_vocab_type(model.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
-        before = model.tokenize(_ANCHOR, special=False)
-        return model.tokenize(_ANCHOR + piece.text, special=piece.control)[len(before) :]
-    return model.tokenize(piece.text, special=piece.control)
 
 
 def with_number(index: int, text: str) -> str:
@@ -133,7 +121,7 @@ def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = 
     Raises:
         UsageError: there is no such token.
     """
-    found = tokenize(model, piece, follows=follows)
+    found = model.tokenize(piece.text, special=piece.control, follows=follows)
     if len(found) != 1:
         raise not_a_prm(model, name, f'its vocabulary has no token "{piece.text.strip()}"')
     return found[0]

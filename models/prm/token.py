@@ -17,7 +17,7 @@ from ..llama.chat import shows_system
 from ..llama.runtime import LlamaModel
 from ..llama.template import Message
 from .readout import Adapter, TokenPair
-from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, tokenize, with_number
+from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, with_number
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
 _LEAST_SHARE = 0.1
@@ -94,7 +94,8 @@ def chat_judge(model: LlamaModel) -> Adapter:
         system, user = (message["content"] for message in opening)
         opening = [{"role": "user", "content": f"{system}\n\n{user}"}]
     turns = cut_turns(model, opening, _JUDGE_GOOD, "judge")
-    good, bad = (tokenize(model, Piece(word), follows=True)[0] for word in (_JUDGE_GOOD, _JUDGE_BAD))
+    answers = (_JUDGE_GOOD, _JUDGE_BAD)
+    good, bad = (model.tokenize(word, special=False, follows=True)[0] for word in answers)
     if good == bad:
         raise not_a_prm(model, "judge", f"{_JUDGE_GOOD} and {_JUDGE_BAD} begin with the same token")
 

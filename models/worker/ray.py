@@ -81,6 +81,7 @@ class Engine:
         self._opening = ExitStack()  # never closed: a session ends with its process
         self._session: OpenSession | None = None
         self._driver: Driver | None = None
+        self._interrupted = False
         self._requests: deque[Request] = deque()
         self._running: Iterator[tuple[Problem, Event]] | None = None
         self._ready = False
@@ -105,6 +106,8 @@ class Engine:
             self._requests.append(request)
         if self._running is None:
             driver = self._driver = self._open_session().driver(time.monotonic)
+            if self._interrupted:  # while the models were opened
+                driver.interrupt()
             self._running = driver.serve(self._next_requests(driver))
         end = time.monotonic() + seconds
         events: list[SearchEvent] = []
@@ -116,7 +119,8 @@ class Engine:
         return WorkResult(tuple(events), ready=True)
 
     def interrupt(self) -> None:
-        """Stop all searches in the middle of their batch; ``work`` returns their ends."""
+        """Stop all searches in the middle of their batch; ``work`` returns their ends, and begins no more."""
+        self._interrupted = True
         if self._session is not None and self._driver is not None:
             self._driver.interrupt()
             self._session.abort.set()
@@ -294,6 +298,11 @@ class Cluster:
                     yield from place.flight.lose(error, source)
                     idle += self._restart(place, error)
                     continue
+                except (ModelError, DoesNotFitError, UsageError) as error:  # started again, it does not open
+                    lost = WorkerDiedError(f"the engine on {place.name} cannot go on", error.message)
+                    yield from place.flight.lose(lost, source)
+                    self._remove(place, lost)
+                    continue
                 for happened in result.events:
                     event = happened.event()
                     yield place.flight.follow(happened.problem, event), event
@@ -323,11 +332,19 @@ class Cluster:
             self._status(f"{error.message}; starting it again")
             place.start()
             return [place]
+        self._remove(place, error)
+        return []
+
+    def _remove(self, place: _EnginePlace, error: WorkerDiedError) -> None:
+        """Go on without a place.
+
+        Raises:
+            WorkerDiedError: no other is left.
+        """
         self._places.remove(place)
         if not self._places:
             raise error
         self._status(f"{error.message}; going on without it")
-        return []
 
 
 def _connect(address: str) -> None:

@@ -64,7 +64,9 @@ def main() -> None:
             os._exit(1)
 
     server = Server(send)
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, server), daemon=True).start()
+    # Not sys.stdin: its lock is held while a line is awaited, and Python would abort at its end for it.
+    lines = os.fdopen(os.dup(0), "rb")
+    threading.Thread(target=_listen, args=(lines, server), daemon=True).start()
     server.serve()
 
 

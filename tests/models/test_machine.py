@@ -107,5 +107,12 @@ def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     )
 
 
+def test_free_disk_of_a_drive_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: (_ for _ in ()).throw(FileNotFoundError(path)))
+    with pytest.raises(FileNotFoundError):
+        machine.free_disk_bytes(Path("/a/b"))
+
+
 def test_the_processor_has_a_name() -> None:
     assert machine.cpu_name().strip()

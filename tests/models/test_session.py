@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import tiny
 
 import adascale
 from adascale.engine.errors import CalibrationError, UsageError
+from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
 from adascale.models import machine, session_files
 from adascale.models import session as models_session
@@ -51,6 +53,18 @@ def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
         *_, last = events
         assert isinstance(last, adascale.SearchFinished)
         assert last.result.stop_reason == "interrupted"
+        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
+
+
+def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path) -> None:
+    with Session(adascale.SessionOptions(str(chain_gguf), branches=2)) as session:
+        left = adascale.search("What is 9 * 2?", session, strategy="greedy")
+        while not isinstance(next(left), BranchStarted):
+            pass
+        with pytest.raises(UsageError, match="another search of this session has not ended"):
+            adascale.ask("What is 9 * 2?", session, strategy="greedy")
+        assert isinstance(left, Generator)
+        left.close()
         assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
 
 

@@ -125,6 +125,17 @@ def test_a_keyed_path_depends_on_every_part_and_not_on_the_order_of_keys(tmp_pat
     assert path.suffix == ".json"
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such file here")
+def test_a_pipe_behind_dev_stdout_is_written_to() -> None:
+    code = (
+        "from pathlib import Path; from adascale.models.storage import atomic_write\n"
+        "with atomic_write(Path('/dev/stdout')) as file: file.write(b'new')"
+    )
+    assert (
+        subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True).stdout == b"new"
+    )
+
+
 def test_a_device_or_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

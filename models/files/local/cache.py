@@ -114,24 +114,36 @@ def find(remote: RemoteFile) -> Path | None:
 def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
     """A folder of one's own to put a download together in, on the cache's own disk.
 
-    One process at a time has it; the lock is the one huggingface_hub takes for the same blob. It is empty
-    afterwards, unless the download was interrupted and can be continued: then the next run finds it.
+    One process at a time has it, whichever repository it fetches these bytes from; one of its locks is
+    huggingface_hub's for the same blob. It is empty afterwards, unless the download was interrupted and can
+    be continued: then the next run finds it.
 
     Raises:
         ModelCorruptError: The digest of the file is none.
     """
     from filelock import FileLock, Timeout
 
-    area, resumable = _staging_area(remote.sha256), False
+    area = _staging_area(remote.sha256)
     folder = _repo_folder(remote.repo)
-    lock = FileLock(cache_dir() / ".locks" / folder.name / f"{remote.sha256}.lock")
-    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0.1)
-    except Timeout:
-        if report is not None:
-            report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
-        lock.acquire()
+    with contextlib.ExitStack() as locks:
+        for name in (_STAGING, folder.name):
+            lock = FileLock(cache_dir() / ".locks" / name / f"{remote.sha256}.lock")
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0.1)
+            except Timeout:
+                if report is not None:
+                    report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
+                lock.acquire()
+            locks.callback(lock.release)
+        with _staged(area) as staged:
+            yield staged
+
+
+@contextlib.contextmanager
+def _staged(area: Path) -> Iterator[Path]:
+    """The folder while the locks are held; emptied, unless the download can be continued."""
+    resumable = False
     try:
         area.mkdir(parents=True, exist_ok=True)
         yield area
@@ -142,10 +154,9 @@ def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
         resumable = any(path.stat().st_size > 0 for path in parts if path.exists())
         raise
     finally:
-        # Still under the lock: afterwards the area may be another process's.
+        # Still under the locks: afterwards the area may be another process's.
         if not resumable:
             _discard(area)
-        lock.release()
 
 
 def staged_bytes(remote: RemoteFile) -> int:

@@ -28,8 +28,10 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
     match _known_digests().get(os.path.realpath(path)):
         case [size, modified, known] if [size, modified] == _stamp(path) and is_sha256(known):
             return known
+    before = _stamp(path)
     digest = _compute(path, label, report)
-    remember(path, digest)
+    if _stamp(path) == before:  # else another program was writing it
+        remember(path, digest)
     return digest
 
 

@@ -332,6 +332,15 @@ def _pip_options() -> Mapping[str, str]:
 def _pip_files() -> list[Path]:
     """Site, user and environment files, the weakest first."""
     home = Path.home()
+    if sys.platform == "win32":
+        shared, own = (os.environ.get(name) for name in ("PROGRAMDATA", "APPDATA"))
+        folders = [
+            Path(shared or "C:\\ProgramData") / "pip",
+            home / "pip",
+            _roaming(own) / "pip",
+            Path(sys.prefix),
+        ]
+        return [folder / "pip.ini" for folder in folders]
     user = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     site = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
     return [
@@ -344,10 +353,18 @@ def _pip_files() -> list[Path]:
     ]
 
 
+def _roaming(folder: str | None) -> Path:
+    """Where Windows has a user's settings."""
+    return Path(folder) if folder else Path.home() / "AppData" / "Roaming"
+
+
 def _uv_options() -> Mapping[str, str]:
     """The indexes of the user's ``uv.toml`` under pip's option names."""
-    user = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    chosen = os.environ.get("UV_CONFIG_FILE") or Path(user) / "uv" / "uv.toml"
+    if sys.platform == "win32":
+        user = _roaming(os.environ.get("APPDATA"))
+    else:
+        user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    chosen = os.environ.get("UV_CONFIG_FILE") or user / "uv" / "uv.toml"
     try:
         table: dict[str, Any] = tomllib.loads(Path(chosen).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +37,18 @@ def test_a_file_that_is_not_complete_is_not_there(tmp_path: Path) -> None:
         open_dataset(tmp_path / "x", "jsonl", dict) as (writer, _),
     ):
         writer.write(nan)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_export_leaves_nothing_that_still_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    with pytest.raises(KeyboardInterrupt), open_dataset(tmp_path / "x", "parquet", FORMATS["sft"].row):
+        raise KeyboardInterrupt
+    gc.collect()
+    assert not unraisable
     assert not list(tmp_path.iterdir())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+import tiny_prm
 
 from adascale.engine.errors import ModelCorruptError, UsageError
 from adascale.engine.types import Turn
@@ -106,12 +107,30 @@ def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, temp
     model.close()
 
 
+def test_a_sentencepiece_prompt_is_that_of_one_piece(tmp_path: Path) -> None:
+    """Such a vocabulary puts a space before a text, but not before each of the pieces it comes in."""
+    model = LlamaModel(tiny_prm.write_mistral(tmp_path / "plain.gguf"))
+    chat = ChatFormat(model, "Be brief.")
+    head = b"".join(map(model.piece, chat.head))
+    tail = b"".join(map(model.piece, chat.tail))
+    for tokens in (
+        chat.prompt("5 + 5?"),
+        chat.prompt("5 + 5?", (Turn("user", "Hm?"), Turn("assistant", "No."))),
+    ):
+        text = b"".join(map(model.piece, tokens))
+        assert text.endswith(b"5 + 5?" + tail)
+        assert list(tokens[1:]) == model.tokenize(text.decode().removeprefix(" "), special=True)
+    assert not tail.startswith(b"  ")
+    assert b"".join(map(model.piece, chat.prompt("5 + 5?"))) == head + b"5 + 5?" + tail
+    model.close()
+
+
 def test_a_question_that_the_vocabulary_cannot_spell_is_the_files_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = opened(tmp_path, tiny.CHATML)
     chat = ChatFormat(model, "Be brief.")
-    monkeypatch.setattr(model, "tokenize", lambda text, special: [])
+    monkeypatch.setattr(model, "tokenize", lambda text, **_: [])
     with pytest.raises(ModelCorruptError, match=r"the vocabulary of chain\.gguf cannot spell the question"):
         chat.prompt("2 + 2?")
     model.close()

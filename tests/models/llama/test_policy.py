@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
@@ -135,6 +135,24 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     odd, _ = make(random_gguf, slots=6, costs=StepCosts(curve))
     found = replay(search(odd, "vote", [PROBLEM], samples=5)["p"])
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
+
+
+def test_what_an_interrupt_leaves_behind_a_padded_batch_harms_no_other_search(
+    make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, context = make(random_gguf, costs=StepCosts({1: 1.0, 2: 2.0, 3: 5.0, 4: 2.5}))
+    decode = context.decode
+
+    def interrupted_behind_padding(runs: Sequence[Run]) -> None:
+        decode(runs)
+        if len(runs) == 4:
+            monkeypatch.setattr(context, "decode", decode)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(context, "decode", interrupted_behind_padding)
+    with pytest.raises(KeyboardInterrupt):
+        search(policy, "vote", [PROBLEM], samples=3)
+    assert isinstance(search(policy, "vote", [PROBLEM], samples=4)["p"][-1], SearchFinished)
 
 
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:

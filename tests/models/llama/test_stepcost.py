@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from adascale.models.llama import stepcost
 from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.stepcost import Chunk, StepCosts
 
 STAIRS = {1: 34.0, 4: 98.0, 8: 237.0, 15: 334.0, 16: 256.0, 32: 403.0}
@@ -63,14 +64,54 @@ def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Pat
     assert list(costs.curve) == [1, 2, 3, 4]
     assert all(cost > 0 for cost in costs.curve.values())
     path = tmp_path / "deep" / "curve.json"
-    stepcost.save(path, costs)
+    stepcost.save(path, StepCosts(STAIRS | {2: 60.0, 3: 80.0}))
     kept = stepcost.load(path, 4)
     assert kept is not None
-    assert kept.curve == costs.curve
+    assert kept.curve == {**STAIRS, 2: 60.0, 3: 80.0}
     assert stepcost.load(path, 8) is None
     for broken in ("{torn", "[]", "[" * 100_000, "null", '{"1": NaN, "2": 1, "3": 1, "4": 1}'):
         path.write_text(broken)
         assert stepcost.load(path, 4) is None
+
+
+class BusyForAWhile:
+    """A context whose steps take 1 + size / 10 seconds, and thrice as long for some of them in a row."""
+
+    sequences, window = 16, 256
+
+    def __init__(self, busy: range) -> None:
+        self._now, self._calls, self._busy = 0.0, 0, busy
+
+    def clear(self, sequence: int) -> None: ...
+
+    def logits(self, row: int) -> None: ...
+
+    def decode(self, runs: Sequence[Run]) -> None:
+        """A step."""
+        self._calls += len(runs[0].tokens) == 1
+        self._now += (1 + len(runs) / 10) * (3 if self._calls in self._busy else 1)
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self._now
+
+
+@pytest.mark.parametrize("begin", range(1, 20))
+def test_a_machine_that_is_busy_for_a_while_does_not_bend_the_curve(
+    begin: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = BusyForAWhile(range(begin, begin + 9))
+    monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
+    curve = stepcost.measure(context).curve  # type: ignore[arg-type]
+    assert curve == pytest.approx({size: 1 + size / 10 for size in curve})
+
+
+def test_a_curve_that_no_idle_machine_has_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "curve.json"
+    costs = (0.09, 0.147, 0.16, 0.499, 0.51, 0.547, 0.596, 0.268, 0.271)
+    stepcost.save(path, StepCosts(dict(zip(stepcost.SIZES, costs, strict=False))))
+    assert stepcost.load(path, 16) is None
+    assert stepcost.load(path, 3) is None
 
 
 def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:

@@ -101,6 +101,13 @@ def test_a_closed_problem_is_read_again(prm: StepPRM) -> None:
     assert again.prm_tokens == first.prm_tokens - prm.tokens(Prefix(PROBLEM))[1][0]
 
 
+def test_a_problem_that_was_never_scored_is_not_read_to_be_forgotten(
+    prm: StepPRM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StepPRM, "tokens", lambda *_: pytest.fail("it was read"))
+    prm.close_problem(Problem("long", "word " * 1_000_000))
+
+
 def test_an_instruct_model_passes_the_self_test(prm: StepPRM) -> None:
     prm.self_test()
 

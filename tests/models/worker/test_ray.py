@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from adascale.engine.errors import AdascaleError, DecodeError, ModelError, WorkerDiedError
-from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.search.settings import Conditions
-from adascale.engine.types import Kind
+from adascale.engine.errors import (
+    AdascaleError,
+    DecodeError,
+    MemoryOverflowError,
+    ModelError,
+    WorkerDiedError,
+)
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, StepProposed
+from adascale.engine.search.settings import Conditions, Request, Settings
+from adascale.engine.strategies import Vote
+from adascale.engine.types import Kind, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.worker import ray as rays
 from adascale.models.worker.messages import ModelsOpened
@@ -117,3 +126,39 @@ def test_whatever_ends_an_engine_but_its_models_is_a_death(
     with pytest.raises(kind) as caught:
         place.result(raised)
     assert caught.value.message == told
+
+
+def test_an_interrupt_while_an_engine_opens_its_models_ends_its_first_search(chain_gguf: Path) -> None:
+    engine = rays.Engine(SessionOptions(str(chain_gguf), branches=2))
+    engine.interrupt()
+    with engine._opening:
+        result = engine.work(Request(Problem("q", "What is 9 * 2?"), Settings(Vote(samples=4))), False, 60.0)
+    ends = [event.event() for event in result.events]
+    assert not any(isinstance(event, StepProposed) for event in ends)
+
+
+class FullPlace(Place):
+    """An engine that has no memory for its models when it is started again."""
+
+    name = "full"
+    ready = True
+
+    def call(self, method: str, *args: object) -> Any:
+        """What has ended already."""
+        return SimpleNamespace(future=lambda: SimpleNamespace(add_done_callback=lambda done: done(None)))
+
+    def result(self, reference: object) -> Any:
+        """Nothing."""
+        raise MemoryOverflowError("the model needs 9 GB")
+
+
+def test_an_engine_that_does_not_open_again_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    found = cluster(monkeypatch)
+    found._status = said.append
+    found._places = [FullPlace(opened("/a")), FullPlace(opened("/a"))]  # type: ignore[list-item]
+    request = Request(Problem("q", "?"), Settings(Vote(samples=1)))
+    with pytest.raises(WorkerDiedError, match="cannot go on") as caught:  # none is left
+        list(found.serve(iter([request])))
+    assert caught.value.facts == ("the model needs 9 GB",)
+    assert said == ["the engine on full cannot go on; going on without it"]

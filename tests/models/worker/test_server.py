@@ -28,6 +28,15 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
+def test_a_worker_that_fails_while_its_parent_stays_is_not_aborted() -> None:
+    main = "from adascale.models.worker.server import main; main()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-P", "-c", main], **pipes) as worker:  # type: ignore[call-overload]
+        worker.stdin.write(b'["StartRun"]\n')
+        worker.stdin.flush()
+        assert worker.wait(60) >= 0, worker.stderr.read()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker has to read the end of its stdin")
 def test_a_worker_ends_with_its_parent_while_it_holds_the_interpreter_lock() -> None:
     command = [sys.executable, "-P", "-c", PARENT, BUSY_FOR_HOURS]

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageE
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import installed_models, locate, remove, resolve
 from adascale.models.files.local import cache
+from adascale.models.files.progress import Transfer
 from adascale.models.files.reference import ModelReference, RemoteFile
 
 New = Callable[..., ModelSpec]
@@ -23,6 +26,31 @@ def remote_file(spec: ModelSpec) -> RemoteFile:
     remote = ModelReference(spec.name, spec.hub.repo, spec=spec).exact()
     assert remote is not None
     return remote
+
+
+def test_the_same_bytes_of_two_repositories_are_put_together_one_after_the_other(
+    gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    remote = remote_file(catalogue(new_spec(gguf)))
+    other = replace(remote, repo="other/repo")
+    told: list[str] = []
+    waits = threading.Event()
+
+    def report(transfer: Transfer) -> None:
+        told.append(transfer.activity)
+        waits.set()
+
+    def fetch() -> None:
+        with cache.staging(other, report):
+            told.append("entered")
+
+    with cache.staging(remote):
+        thread = threading.Thread(target=fetch)
+        thread.start()
+        assert waits.wait(10)
+        assert told == ["waiting"]
+    thread.join(10)
+    assert told == ["waiting", "entered"]
 
 
 def test_a_file_is_published_by_a_rename(gguf: bytes, new_spec: New, catalogue: Use) -> None:

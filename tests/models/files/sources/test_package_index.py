@@ -167,6 +167,21 @@ def test_settings_of_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert index_settings().urls[0] == "http://u/b"
 
 
+def test_settings_of_pip_and_uv_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("PIP_INDEX_URL", "PIP_CONFIG_FILE"):
+        monkeypatch.delenv(key)
+    monkeypatch.setattr(package_index.sys, "platform", "win32")
+    monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
+    for path, content in {
+        "pip/pip.ini": "[global]\nindex-url = http://mirror\n",
+        "uv/uv.toml": 'extra-index-url = ["http://u/x"]\n',
+    }.items():
+        file = tmp_path / "roaming" / path
+        file.parent.mkdir(parents=True)
+        file.write_text(content)
+    assert index_settings().urls == ("http://mirror", "http://u/x")
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "ftp://proxy", "http://proxy:port"])
 def test_a_proxy_that_cannot_be_used_is_named_for_both_sources(
     proxy: str, gguf: bytes, new_spec: New, catalogue: Use, monkeypatch: pytest.MonkeyPatch
