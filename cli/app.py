@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections import UserDict
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 import typer.main
@@ -19,7 +19,7 @@ from adascale.engine.errors import UsageError, explained
 from .exit_codes import EPILOG, exit_code
 from .options.bash_words import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
-from .terminal.console import show_error, write_payload
+from .terminal.console import ColorChoice, show_error, use_color, write_payload
 from .terminal.signals import unwinding
 from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
 
@@ -142,6 +142,9 @@ def root(
         if context.invoked_subcommand == "doctor" or {"-h", "--help"} & set(sys.argv):
             return
         raise
+    # For commands that have no flag for it; the others set it again.
+    if (color := os.environ.get("ADASCALE_COLOR", found.get("color"))) in get_args(ColorChoice):
+        use_color(cast(ColorChoice, color))
     if found and (name := context.invoked_subcommand):
         warn_unknown(found, path)
         context.default_map = {name: defaults_of(COMMANDS[name], found)}

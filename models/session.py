@@ -77,7 +77,7 @@ class OpenSession:
     prompts: PromptPlan
     context: LlamaContext
     step_costs: stepcost.StepCosts
-    policy: Policy
+    policy: LlamaPolicy
     reward_model: RewardModel
     executor: Executor
 

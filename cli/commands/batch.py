@@ -143,9 +143,9 @@ class _Run:
             }
             for notice in settings["question"].warnings:
                 self._warn(notice)
-            self.results.begin(
-                {kind: run_conditions(run_fields(each, __version__)) for kind, each in settings.items()}
-            )
+            least = search.min_confidence
+            fields = {kind: run_fields(each, __version__, least) for kind, each in settings.items()}
+            self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
 
@@ -235,7 +235,8 @@ class _Run:
         if not self.options.terminal.quiet:
             for line in self.counts.summary():
                 say(f"adascale: {line}")
-        again = "mend them and run the same command: only these are asked again"
+        same = "the same command without --overwrite" if self.options.overwrite else "the same command"
+        again = f"mend them and run {same}: only these are asked again"
         failure = self.counts.error(
             again if self._is_resumable else "-o FILE keeps what is done for another run"
         )
@@ -259,9 +260,11 @@ class _Run:
         at = f"stopped at {there:,}" + (f" of {total:,}" if total is not None else "")
         if not self._is_resumable:
             return f"{at}; with -o FILE it could be continued"
+        words = [word for word in sys.argv[1:] if word != "--overwrite"]  # it would throw away what is done
         if self.source == "-":
-            return f"{at}; the same pipe into the same command continues it"
-        return f"{at}; continue with: {shlex.join(['adascale', *sys.argv[1:]])}"
+            without = " without --overwrite" if self.options.overwrite else ""
+            return f"{at}; the same pipe into the same command{without} continues it"
+        return f"{at}; continue with: {shlex.join(['adascale', *words])}"
 
 
 def _check_only_failed(options: BatchOptions) -> None:

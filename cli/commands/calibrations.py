@@ -11,7 +11,7 @@ import typer
 from adascale.engine.errors import CalibrationError, UsageError
 
 from ..disk.files import read_text, unwritable, write_file
-from ..options.declare import JsonLinesOption, JsonOption
+from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
 from ..report.calibrate_report import card_text, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
 
@@ -54,6 +54,7 @@ def show(
 def pull(
     ref: Annotated[str, typer.Argument(metavar="REF", help="hf:user/repo, or hf:user/repo/file.")],
     as_json: JsonLinesOption = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Fetch calibrations that others have published on the Hugging Face Hub.
 
@@ -63,6 +64,9 @@ def pull(
     Each is used where the generator has exactly the sha256 that it was fitted with, and only where no
     calibration of your own fits as well.
     """
+    from ..searching.models import set_offline
+
+    set_offline(offline)
     from adascale.models.calibration import shared
     from adascale.models.files.library import installed_models
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +60,8 @@ def code(
     def settle(worker: Worker) -> Settings:
         return settings_for(strategy, options.search, options.view.terminal, worker)
 
+    if str(options.output) == "-":
+        options = replace(options, output=None)
     question = question_text(task, _EXAMPLE)
     problem = Problem("1", question, task=task_of(question, list(_given_tests(options))))
     if options.output is not None:

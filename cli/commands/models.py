@@ -13,7 +13,7 @@ from adascale.engine.errors import ModelNotFoundError, UsageError
 
 from ..exit_codes import FAILED
 from ..options import completion
-from ..options.declare import JsonLinesOption, JsonOption
+from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..report.models_report import Entry, Header, entry_of_catalogue, entry_of_file, facts_text, models_table
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 
@@ -103,7 +103,8 @@ def pull(
         list[str], typer.Argument(metavar="NAME...", help="What to fetch.", autocompletion=completion.models)
     ],
     force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
-    yes: Yes = False,
+    yes: YesOption = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Fetch models, so that they are here when they are needed.
 
@@ -113,6 +114,9 @@ def pull(
     A download goes on where a broken one stopped, and nothing is used before its sha256 was checked. With
     --force the copy that is here stays until the new one is verified.
     """
+    from ..searching.models import set_offline
+
+    set_offline(offline)
     from adascale.models.files.library import fetch_again, resolve
 
     from ..terminal.transfer import TransferView, announce, ask_consent

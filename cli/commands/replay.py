@@ -30,7 +30,7 @@ from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.state import ViewState
-from ..report.answer import answer_payload
+from ..report.answer import answer_of, answer_payload
 from ..terminal.console import may_animate, show_warning, stderr_console, write_json, write_payload
 from ..terminal.theme import STYLES, glyphs_for
 
@@ -86,6 +86,8 @@ def replay(
         play(events, renderer, kind, speed)
     record = renderer.record
     assert record is not None, "a trace that was read begins with its search"
+    if isinstance(record.end, SearchFailed):
+        raise record.end.error()
     if record.result is None:
         show_warning(_UNFINISHED)
     if json_output:
@@ -150,7 +152,7 @@ def replay_record(record: Record) -> dict[str, Any]:
     result = record.result
     return {
         "schema": SCHEMA,
-        "answer": result.answer if result else None,
+        "answer": answer_of(record),
         "stop_reason": result.stop_reason if result else None,
         "nodes": len(record.tree),
         "usage": to_plain(record.tree.usage()),

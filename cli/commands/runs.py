@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
 from ..terminal.text import chance, columns, cut, one_line, without_bidi_controls
-from ..terminal.theme import UNICODE
+from ..terminal.theme import UNICODE, glyphs_for
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +56,8 @@ def show(run: RunArgument = None) -> None:
     from ..documents.document import Document
     from ..documents.text import to_text
 
-    write_payload(without_bidi_controls(to_text(Document.of(read_trace(trace_path(run))))))
+    document = Document.of(read_trace(trace_path(run)))
+    write_payload(without_bidi_controls(to_text(document, glyphs_for(sys.stdout))))
 
 
 @app.command()

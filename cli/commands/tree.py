@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -16,6 +17,7 @@ from ..disk.trace import read_trace
 from ..options.declare import TraceArgument
 from ..terminal.console import say, write_payload
 from ..terminal.text import without_bidi_controls
+from ..terminal.theme import UNICODE, Glyphs, glyphs_for
 
 TreeFormat = Literal["html", "svg", "mermaid", "json", "txt"]
 
@@ -54,9 +56,9 @@ def tree(
     if output is not None:
         check_writable(output)
         check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
-    text = without_bidi_controls(_render(form, source))
+    text = without_bidi_controls(_render(form, source, UNICODE if output else glyphs_for(sys.stdout)))
     if output is None:
-        write_payload(text)
+        write_payload(text, None if form == "txt" else "utf-8")
         return
     write_file(output, text.rstrip("\n").encode() + b"\n")
     say(f"adascale: wrote {output}")
@@ -78,7 +80,7 @@ def _format_by_name(output: Path | None) -> TreeFormat:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _render(format_: TreeFormat, source: Path) -> str:
+def _render(format_: TreeFormat, source: Path, glyphs: Glyphs) -> str:
     """A recorded search in one format."""
     from ..documents import mermaid, page, table, text
     from ..documents.document import Document
@@ -94,4 +96,4 @@ def _render(format_: TreeFormat, source: Path) -> str:
         case "json":
             return table.to_json(document)
         case "txt":
-            return text.to_text(document)
+            return text.to_text(document, glyphs)

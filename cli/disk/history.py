@@ -11,8 +11,10 @@ from typing import Any
 
 from adascale.engine.errors import AdascaleError, TraceError, excerpt
 from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.types import SearchResult
 from adascale.models.storage import state_folder
 
+from ..terminal.text import plural
 from .trace import TraceWriter, event_of
 
 MAX_RUNS = 100
@@ -109,7 +111,7 @@ def run_record(path: Path) -> dict[str, Any]:
         "run": run_name(path),
         "question": first.problem.question if first else None,
         "strategy": first.strategy if first else None,
-        "answer": result.answer if result else None,
+        "answer": _answer(first, result),
         "p": p.median if p and p.calibrated else None,
         "error": last.notice.code if isinstance(last, SearchFailed) else None,
         "stop_reason": result.stop_reason if result else None,
@@ -117,6 +119,14 @@ def run_record(path: Path) -> dict[str, Any]:
         "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
         "bytes": path.stat().st_size,
     }
+
+
+def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | None:
+    """The answer; of a code task, whose program is not in the last event, what its tests say."""
+    if result is None or result.answer is None or first is None or first.problem.task is None:
+        return result.answer if result else None
+    passed, _, tests = result.answer.partition("/")
+    return f"passes {passed} of {plural(int(tests), 'test')}" if tests.isdecimal() else result.answer
 
 
 def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:

@@ -19,7 +19,7 @@ from adascale.engine.types import Kind, Problem
 from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
 from adascale.models.storage import atomic_write
 
-from ..terminal.console import json_text, write_payload
+from ..terminal.console import JSON_ESCAPES, json_text, write_payload
 from .files import check_writable, unwritable
 
 SCHEMA = "adascale.answer/1"
@@ -27,9 +27,6 @@ SCHEMA = "adascale.answer/1"
 
 UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
-
-_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
-"""Characters that JSON allows in a string, but a terminal takes for a command or a reader for a line end."""
 
 _BEGIN = b'{"line": '
 """How every record of a batch begins: tells a torn first one from a file of something else."""
@@ -219,6 +216,7 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
         **(record["sampling"] or {}),
         **record["search"],
         "seed": int(record["search"]["seed"]),
+        "min confidence": record.get("min_confidence", 0.0),
     }
 
 
@@ -360,7 +358,7 @@ def _drop_replaced(path: Path, earlier: int, replaced: Set[int]) -> None:
 
 def _print_line(record: Mapping[str, Any]) -> None:
     """Write a record to stdout, in characters that its encoding has."""
-    write_payload(json_text(record).translate(_ESCAPES))
+    write_payload(json_text(record))
 
 
 def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
@@ -369,7 +367,7 @@ def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
     Raises:
         DiskFullError, UsageError: it could not be written.
     """
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_ESCAPES)
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(JSON_ESCAPES)
     data = text.encode("utf-8", "replace") + b"\n"
     before = os.fstat(out.fileno()).st_size
     try:

@@ -9,6 +9,7 @@ from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import Mode
 
 from ..render.rows import Row, all_rows
+from ..report.answer import answer_of
 from ..terminal.console import json_line
 from ..terminal.theme import Mark
 from .document import Document
@@ -35,7 +36,7 @@ def to_json(document: Document) -> str:
         {
             "schema": SCHEMA,
             "question": document.question,
-            "answer": view.answer,
+            "answer": answer_of(view),
             "outcome": document.outcome,
             "why": document.why or None,
             "facts": dict(document.facts()),

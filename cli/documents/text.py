@@ -6,7 +6,9 @@ import io
 import re
 
 from ..render.frame import final_frame
-from ..terminal.theme import UNICODE
+from ..render.summary import summary, why
+from ..terminal.text import one_line
+from ..terminal.theme import UNICODE, Glyphs
 from .document import Document
 
 TEXT_WIDTH = 100
@@ -15,11 +17,13 @@ PICTURE_WIDTH = 110
 _FONT = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
-def to_text(document: Document) -> str:
+def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
     """What ``--show-tree`` prints at 100 columns, without colour, and with nothing folded."""
-    lines = [line.plain.rstrip() for line in final_frame(document.view, TEXT_WIDTH, UNICODE, whole=True)]
+    view = document.view
+    lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())
-    return "\n".join([*lines, document.outcome, *([document.why] if document.why else []), facts])
+    reason = one_line(why(view), glyphs)
+    return "\n".join([*lines, summary(view, glyphs).plain, *([reason] if reason else []), facts])
 
 
 def to_svg(document: Document) -> str:

@@ -51,6 +51,10 @@ def key_of(option: OptionInfo) -> str:
     return option.param_decls[0].partition("/")[0].lstrip("-")
 
 
+OFFLINE = setting_flag(MACHINE, "--offline", "Never touch the network.")
+OfflineOption = Annotated[bool, OFFLINE]
+YES = setting_flag(MACHINE, "--yes -y", "Download without asking.")
+YesOption = Annotated[bool, YES]
 JSON = flag(OUTPUT, "--json", "Print one JSON object.")
 JsonOption = Annotated[bool, JSON]
 JsonLinesOption = Annotated[bool, flag(None, "--json", "Print JSON, one object a line.")]

@@ -23,9 +23,11 @@ from .declare import (
     JSON,
     MACHINE,
     MODELS,
+    OFFLINE,
     OUTPUT,
     SEARCH,
     SERVER,
+    YES,
     flag,
     key_of,
     parse_count,
@@ -144,7 +146,7 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         parser=parse_gpu_layers,
         show_default="auto",
     ),
-    "offline": setting_flag(MACHINE, "--offline", "Never touch the network."),
+    "offline": OFFLINE,
     "force": flag(MACHINE, "--force", "Load models even if memory looks too small."),
 }
 
@@ -278,7 +280,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             OUTPUT, "--verbose -v", "Say what is used; -vv llama.cpp's log.", count=True, show_default=False
         ),
         "debug": setting_flag(OUTPUT, "--debug", "Show tracebacks of errors."),
-        "yes": setting_flag(MACHINE, "--yes -y", "Download without asking."),
+        "yes": YES,
     },
     ViewOptions: {
         "show_tree": _SHOW_TREE,

@@ -6,7 +6,7 @@ A field without a flag (``flags.FLAGS``) is not the user's to set: it says what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -88,8 +88,12 @@ class Preset:
 
     def parameters(self) -> dict[str, Any]:
         """All parameters by name; a strategy takes those that it has (``strategy_named``)."""
-        given = {name: value for name, value in asdict(self.overrides).items() if value is not None}
-        return {**(PAPER if self.paper else EFFORTS["question"][self.effort].parameters()), **given}
+        return {**(PAPER if self.paper else EFFORTS["question"][self.effort].parameters()), **self.given}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is changed in it, by the names that strategies have for it."""
+        return {name: value for name, value in asdict(self.overrides).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,13 @@ class SearchOptions:
             raise UsageError(
                 f"--adapt {self.adapt} is no rule of {self.strategy}",
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
+            )
+        known = {each.name for each in fields(kind)}
+        if unused := [name for name in self.preset.given if name not in known]:
+            flags = (f"--{'beam-width' if name == 'width' else name.replace('_', '-')}" for name in unused)
+            raise UsageError(
+                f"{self.strategy} has no {' and no '.join(flags)}",
+                hint="leave it out, or choose another --strategy",
             )
         strategy = strategy_named(self.strategy, **self.preset.parameters(), adapt=self.adapt)
         return with_mode(strategy, self.mode)

@@ -61,12 +61,14 @@ class LiveDisplay:
         self.stop()
 
     def status(self, text: str) -> None:
-        """Show a line at once, until there is a picture; with an empty text free the terminal."""
+        """Show a line at once, above a picture where there is one; with an empty text free the terminal."""
         self._message = text
         if not text:
             self.stop()
             return
         self._start()
+        if self._picture is not None:
+            self._console.print(one_line(text, self.glyphs))
         self._live.refresh()
 
     def show(self, picture: Picture) -> None:

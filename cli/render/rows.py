@@ -217,7 +217,8 @@ class _Walk:
             return "pruned"
         if node.status == "terminal":
             failed = node.mode == "program" and node.execution is not None and node.execution.error
-            return "failed" if failed else "finished"
+            fails = node.trial is not None and node.trial.verdicts and not node.trial.passes
+            return "failed" if failed or fails else "finished"
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
 
     def _cut_reason(self, node: Node) -> str:

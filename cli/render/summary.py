@@ -8,9 +8,11 @@ from rich.text import Text
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
+from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 
 from ..terminal.code import verdict_text
+from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, one_line, plural
 from ..terminal.theme import STYLES, Glyphs
 from .state import ViewState
@@ -31,14 +33,21 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
     if state.answer is not None:
         facts = [*support(state), *facts]
     text = ", ".join(facts)
-    reason = state.result.stop_reason if state.result else "interrupted"
-    if state.answer is None or reason in _CUT_SHORT:
-        text += f" ({_CUT_SHORT.get(reason, reason)})"
+    reason = state.result.stop_reason if state.result else ""
+    if end := _cut_short(state) or (reason if state.answer is None else ""):
+        text += f" ({one_line(end, glyphs)})"
     unknown = state.answer is None or reason == "hopeless"
     answer = answer_text(state, glyphs)
     if reason == "hopeless" and state.answer is not None:
         answer = f"I don't know; best guess {answer}"
     return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
+
+
+def _cut_short(state: ViewState) -> str:
+    """What kept a search from its own end: the budget, the user, an error; empty where nothing did."""
+    if isinstance(state.end, SearchFailed):
+        return f"failed: {as_typed(state.end.notice.message)}"
+    return _CUT_SHORT.get(state.result.stop_reason, "") if state.result else "unfinished"
 
 
 def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
@@ -53,9 +62,9 @@ def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
     if trial is not None and not trial.fails and state.confidence is not None and state.confidence.calibrated:
         beyond = "it also passes others like them" if trial.verdicts else "it is right"
         facts.append(f"{score_text(state)} that {beyond}")
-    reason = state.result.stop_reason if state.result else "interrupted"
-    ended = {**_CUT_SHORT, "hopeless": "given up: another one would hardly pass"}
-    cost = [tokens_text(state), duration(state.t), *([ended[reason]] if reason in ended else [])]
+    is_hopeless = state.result is not None and state.result.stop_reason == "hopeless"
+    end = "given up: another one would hardly pass" if is_hopeless else one_line(_cut_short(state), glyphs)
+    cost = [tokens_text(state), duration(state.t), *filter(None, [end])]
     style = STYLES["answer" if trial is not None and trial.passes else "low"]
     return Text().append(words, style).append(f"  {', '.join([*facts, *cost])}")
 

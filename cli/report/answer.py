@@ -26,7 +26,7 @@ from ..terminal.theme import glyphs_for
 FIELDS = frozenset({
     "schema", "id", "question", "status", "answer", "solution", "thought", "mode", "execution", "confidence",
     "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm", "calibration",
-    "sampling", "search", "warnings", "version",
+    "sampling", "search", "min_confidence", "warnings", "version",
     "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
 })  # fmt: skip
 """Every field that a record of a batch may have; no field of a question takes its name."""
@@ -83,15 +83,20 @@ def best_trial(record: Record) -> Trial:
     return Trial(None, ()) if best is None or best.trial is None else best.trial
 
 
+def answer_of(record: Record) -> str | None:
+    """The answer, of a code task its program; None where there is none."""
+    if record.started.problem.task is not None:
+        return program_text(record) or None
+    return record.result.answer if record.result is not None else None
+
+
 def answer_payload(record: Record, extract: bool) -> str:
     """The solution as a person reads it and ``Answer: 18``; with ``extract`` the answer alone.
 
     Empty when there is none. A code task is answered with its program alone.
     """
-    if record.started.problem.task is not None:
-        return program_text(record)
-    answer = (record.result.answer if record.result is not None else None) or ""
-    if extract:
+    answer = answer_of(record) or ""
+    if extract or record.started.problem.task is not None:
         return answer
     parts = [_readable_solution(record), f"Answer: {readable(answer)}" if answer else ""]
     return "\n".join(part for part in parts if part)
@@ -134,6 +139,7 @@ def answer_record(
             "tokens_per_s": round(usage.generated_tokens / record.t, 1) if record.t else None,
         },
         **_search_fields(first.models, first.strategy, first.params, first.seed),
+        "min_confidence": min_confidence,
         "warnings": [as_typed(notice.message) for notice in record.notices],
         "version": version,
     }
@@ -157,7 +163,7 @@ def _trial_fields(record: Record) -> dict[str, Any]:
     }
 
 
-def run_fields(settings: Settings, version: str) -> dict[str, Any]:
+def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) -> dict[str, Any]:
     """The part of a record that its run decides, before anything is asked."""
     return {
         "budget": {
@@ -167,6 +173,7 @@ def run_fields(settings: Settings, version: str) -> dict[str, Any]:
         **_search_fields(
             settings.models, settings.strategy.name, settings.strategy.parameters(), settings.seed
         ),
+        "min_confidence": min_confidence,
         "version": version,
     }
 

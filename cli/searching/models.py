@@ -42,7 +42,7 @@ def open_worker(
     options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
 ) -> Iterator[Worker]:
     """Open the models of a run in a process of their own."""
-    _set_offline(options)
+    set_offline(options.offline)
     from adascale.models.worker.client import Worker
 
     with ExitStack() as transferring:
@@ -64,7 +64,7 @@ def open_cluster(
     options: SessionOptions, terminal: TerminalOptions, address: str, status: Callable[[str], None]
 ) -> Iterator[Cluster]:
     """Open the models of a run on every node of a Ray cluster."""
-    _set_offline(options)
+    set_offline(options.offline)
     from adascale.models.worker.ray import Cluster
 
     with Cluster(address, options, status) as cluster:
@@ -75,7 +75,7 @@ def open_cluster(
 @contextmanager
 def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[OpenSession]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
-    _set_offline(options)
+    set_offline(options.offline)
     from adascale.models.session import Session
 
     with TransferView() as transfers:
@@ -89,8 +89,9 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
         yield session
 
 
-def _set_offline(options: SessionOptions) -> None:
-    if options.offline:
+def set_offline(offline: bool) -> None:
+    """Keep huggingface_hub off the network, where that is asked for; before it is imported."""
+    if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
 

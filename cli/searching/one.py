@@ -113,6 +113,8 @@ def show_search(open_source: OpenSource, view: ViewOptions) -> tuple[Record, flo
     quiet = view.terminal.quiet
     kind = choose_progress(view.progress, quiet, may_animate())
     started = time.monotonic()
+    from adascale.engine.search.events import SearchFailed
+
     with ExitStack() as stack:
         renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree, quiet=quiet))
         source = stack.enter_context(open_source(renderer.status))
@@ -124,6 +126,8 @@ def show_search(open_source: OpenSource, view: ViewOptions) -> tuple[Record, flo
                 if writer is not None:
                     writer.write(event)
                 renderer.on(event)
+                if isinstance(event, SearchFailed):
+                    break  # read on, a worker that has died would open its models again for nothing
     return _ended(renderer.record), loaded
 
 

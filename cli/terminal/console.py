@@ -72,9 +72,10 @@ def stderr_console() -> Console:
 def may_animate() -> bool:
     """Whether cursor movement on stderr is welcome; FORCE_COLOR changes nothing."""
     env = os.environ
+    usual = "windows" if sys.platform == "win32" else ""  # whose consoles set no TERM
     return (
         sys.stderr.isatty()
-        and env.get("TERM", "") not in ("", "dumb", "unknown")
+        and (env.get("TERM") or usual) not in ("", "dumb", "unknown")
         and not env.get("CI")
         and env.get("TTY_INTERACTIVE") != "0"
     )
@@ -112,18 +113,30 @@ def read_stdin() -> str:
         ) from exc
 
 
-def write_payload(text: str) -> None:
+def write_payload(text: str, encoding: str | None = None) -> None:
     """Write the answer or JSON to stdout, with exactly one newline at its end.
+
+    Args:
+        text: What is written; control characters are dropped.
+        encoding: Of a text that names it itself, as a page does; None for the one of stdout.
 
     Raises:
         DiskFullError, UsageError: it cannot be written.
         SystemExit: nobody reads it any more, as behind ``| head -1``.
     """
     data = clean(text).rstrip("\n") + "\n"
-    encoding = sys.stdout.encoding or "utf-8"
     with writing_stdout():
-        sys.stdout.write(data.encode(encoding, errors="replace").decode(encoding))
+        if encoding is not None:
+            sys.stdout.buffer.write(data.encode(encoding, errors="replace"))
+        else:
+            usual = sys.stdout.encoding or "utf-8"
+            sys.stdout.write(data.encode(usual, errors="replace").decode(usual))
         sys.stdout.flush()
+
+
+_UNSAFE = (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFFFE, 0xFFFF)
+JSON_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSAFE}
+"""Characters that JSON allows in a string, but a terminal takes for a command or a reader for a line end."""
 
 
 def json_line(data: Mapping[str, Any]) -> str:
@@ -142,7 +155,7 @@ def json_text(data: Mapping[str, Any], indent: int | None = None) -> str:
         ValueError: a number is NaN or infinite, which JSON does not have.
     """
     is_utf8 = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
-    return json.dumps(data, ensure_ascii=not is_utf8, allow_nan=False, indent=indent)
+    return json.dumps(data, ensure_ascii=not is_utf8, allow_nan=False, indent=indent).translate(JSON_ESCAPES)
 
 
 def write_json(data: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+import sys
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
@@ -142,12 +143,17 @@ def level(estimate: Estimate | None) -> Level | None:
 
 
 def glyphs_for(stream: TextIO) -> Glyphs:
-    """UNICODE where both the stream and the locale speak UTF-8, else ASCII."""
+    """UNICODE where both the stream and the locale speak UTF-8, else ASCII.
+
+    A console of Windows is UTF-8 to Python whatever its code page, which is that of files and pipes.
+    """
     encoding = (stream.encoding or "ascii").lower().replace("_", "-")
     if encoding not in ("utf-8", "utf8"):
         return ASCII
     # LC_ALL=C switches Python to UTF-8 mode, so the stream alone would never say ASCII. Who sets one of
     # these two variables has asked for UTF-8 by name.
     if os.environ.get("PYTHONUTF8") == "1" or os.environ.get("PYTHONIOENCODING"):
+        return UNICODE
+    if sys.platform == "win32" and stream.isatty():
         return UNICODE
     return UNICODE if locale.getencoding().lower().replace("_", "-") in ("utf-8", "utf8") else ASCII

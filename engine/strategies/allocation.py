@@ -85,7 +85,7 @@ def majority_confidence(first: int, second: int) -> float:
     """
     draws = first + second + 1
     at_most_first = sum(math.comb(draws, i) for i in range(first + 1))
-    return at_most_first / 2**draws
+    return float(at_most_first / 2**draws)
 
 
 def chance_of_success(question: Estimate, failures: int, left: int) -> float:

@@ -150,12 +150,12 @@ class Flight:
                 self.deaths = 0
             failure = SearchFailed.of(deadly if is_to_blame else error)
             if last is None:
-                yield from ((request.problem, event) for event in _failed_log(request, failure))
+                yield from ((request.problem, event) for event in failed_log(request, failure))
             else:
                 yield request.problem, replace(failure, seq=last.seq + 1, t=last.t)
 
 
-def _failed_log(request: Request, failure: SearchFailed) -> list[Event]:
+def failed_log(request: Request, failure: SearchFailed) -> list[Event]:
     """The whole log of a search that could not begin."""
     log = EventLog(request.settings.first_event(request.problem), clock=lambda: 0.0)
     for notice in request.settings.warnings:

@@ -96,6 +96,7 @@ class RemoteSearch:
         """
         body = json.dumps(asdict(question))  # in ASCII: a question may hold half of a surrogate pair
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
+            is_told = False
             while True:
                 request = client.stream("POST", "/v1/searches", content=body)
                 with self._network_errors(), request as response:
@@ -105,7 +106,9 @@ class RemoteSearch:
                     error = self._refusal(response)
                 if error.slug != "loading":
                     raise error
-                self._status("The server loads its models...")
+                if not is_told:
+                    self._status("The server loads its models...")
+                is_told = True
                 time.sleep(_LOADING_SECONDS)
 
     def interrupt(self) -> None:

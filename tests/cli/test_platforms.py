@@ -8,9 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from commands import clean_env
+
+from adascale.cli.terminal.console import may_animate
+from adascale.cli.terminal.theme import UNICODE, glyphs_for
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
@@ -57,6 +61,30 @@ def test_output_survives_a_legacy_code_page(
         done.stdout.decode(encoding)
         done.stderr.decode(encoding)
         assert done.returncode in (0, 4), (command, done.stderr)
+
+
+@pytest.mark.parametrize("command", [("runs", "show"), ("tree",)])
+def test_a_tree_is_drawn_with_what_a_code_page_has(
+    command: tuple[str, ...], run: Run, chain_gguf: Path
+) -> None:
+    assert run("ask", QUESTION, "-g", str(chain_gguf), *SEARCH).returncode == 0
+    lines = run(*command, encoding="cp1252").stdout.decode("cp1252").splitlines()
+    assert any(line.startswith(("+-- ", "`-- ")) for line in lines), lines
+    page = run("tree", "-f", "html", encoding="cp1252").stdout.decode("utf-8")
+    assert QUESTION in page
+
+
+def test_a_console_of_windows_has_no_term_and_draws_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = SimpleNamespace(isatty=lambda: True, encoding="utf-8")
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "stderr", console)
+    for name in ("TERM", "CI", "TTY_INTERACTIVE", "PYTHONUTF8", "PYTHONIOENCODING"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("locale.getencoding", lambda: "cp1252")
+    assert may_animate()
+    assert glyphs_for(console) == UNICODE  # type: ignore[arg-type]
 
 
 FOLDERS = {

@@ -11,6 +11,7 @@ import pytest
 
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem, SearchResult, Usage
@@ -59,14 +60,15 @@ async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9) -> Hub:
     return hub
 
 
+async def log_of(hub: Hub, name: str, client: str = "a") -> list[Event]:
+    """All events of a search."""
+    with hub.search(Request(Problem(name, "?"), SETTINGS), client, quiet=0.01) as events:
+        return [event async for event in events if event is not None]
+
+
 async def search(hub: Hub, name: str, client: str = "a") -> Event:
     """The last event of a search."""
-    last: Event | None = None
-    with hub.search(Request(Problem(name, "?"), SETTINGS), client, quiet=0.01) as events:
-        async for event in events:
-            last = event or last
-    assert last is not None
-    return last
+    return (await log_of(hub, name, client))[-1]
 
 
 async def until_running(hub: Hub, waiting: int) -> None:
@@ -115,12 +117,13 @@ def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused()
     async def ask() -> None:
         worker = Stepped()
         hub = await opened(worker)
-        searches = [asyncio.ensure_future(search(hub, name)) for name in "ab"]
+        searches = [asyncio.ensure_future(log_of(hub, name)) for name in "ab"]
         await until_running(hub, waiting=1)
         worker.ends.put(ModelCorruptError("the file is torn"))
-        for event in await asyncio.gather(*searches):
-            assert isinstance(event, SearchFailed)
-            assert event.notice.message == "the file is torn"
+        for log in await asyncio.gather(*searches):
+            end = Record.of(log).end
+            assert isinstance(end, SearchFailed)
+            assert end.notice.message == "the file is torn"
         assert isinstance(hub.error, ModelCorruptError)
         with pytest.raises(Refusal) as caught:
             await search(hub, "c")

@@ -15,13 +15,16 @@ from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
     Event,
+    SearchFailed,
     SearchStarted,
     StepProposed,
+    Warned,
     to_json,
 )
 from adascale.engine.strategies import ModeChoice
 from adascale.engine.types import BranchId, Budget, Problem
 
+from ..http.errors import for_clients
 from ..http.fields import FLAG, TEXT, FieldType, JsonObject, number, one_of, shape, wrong
 from ..search.request import EFFORTS, SEED, TOKENS, ServedModel, public_name
 from ..search.searches import Ask, strategy_of
@@ -96,7 +99,14 @@ async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -
 
 
 def _public(event: Event) -> Event:
-    """Without the folders of this machine, which names of models and of a calibration may hold."""
+    """Without the folders of this machine, which names of models and of a calibration may hold.
+
+    Settings in messages are named as those of the server.
+    """
+    if isinstance(event, SearchFailed | Warned):
+        said = event.notice
+        message, hint, *facts = map(for_clients, (said.message, said.hint, *said.facts))
+        return replace(event, notice=replace(said, message=message, hint=hint, facts=tuple(facts)))
     if not isinstance(event, SearchStarted):
         return event
     models = event.models

@@ -21,6 +21,7 @@ from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
+from adascale.models.worker.dispatch import failed_log
 from adascale.models.worker.messages import ModelsOpened
 
 from ..http.errors import Refusal
@@ -264,7 +265,8 @@ class Hub:
         known = error if isinstance(error, AdascaleError) else WorkerDiedError("the server is stopping")
         failure = SearchFailed.of(known)
         for flight in [*self._running.values(), *self._waiting]:
-            flight.events.put_nowait(failure)
+            for event in [failure] if flight.begun else failed_log(flight.request, failure):
+                flight.events.put_nowait(event)
         self._running.clear()
         self._waiting.clear()
         self._on_end()

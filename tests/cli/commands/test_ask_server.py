@@ -126,9 +126,11 @@ def test_a_question_waits_while_the_server_loads_its_models(env: dict[str, str])
         for line in process.stderr:
             if "The server loads its models..." in line:
                 break
+        time.sleep(2.5)  # it asks every second
         opening.set()
         out, err = process.communicate(timeout=30)
         assert process.returncode == 0, err
+        assert "loads its models" not in err, "it is said once"
         assert out.startswith("1")
 
 

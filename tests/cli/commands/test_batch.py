@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -21,7 +22,10 @@ from commands import invoked
 from home import Home
 
 from adascale.cli.app import app
+from adascale.cli.commands import batch as command
+from adascale.cli.options.groups import BatchOptions
 from adascale.cli.report.answer import FIELDS
+from adascale.cli.report.batch_counts import BatchCounts
 from adascale.engine.errors import UsageError
 
 LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))
@@ -417,6 +421,24 @@ def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
         answer(process, "One?")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
+
+
+def test_what_continues_a_run_does_not_throw_away_what_is_done(
+    batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = batch('{"question": "1 + 2?"}\n{"question": NaN}\n', "--overwrite")
+    assert "run the same command without --overwrite: only these" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["adascale", "batch", "q.jsonl", "-o", "a.jsonl", "--overwrite"])
+    run: Any = SimpleNamespace(
+        source="q.jsonl",
+        options=BatchOptions(output="a.jsonl", overwrite=True),
+        counts=BatchCounts(done=4),
+        _is_resumable=True,
+    )
+    monkeypatch.setattr(command, "_total", lambda source, options: 40)
+    assert command._Run._continuation(run) == (
+        "stopped at 4 of 40; continue with: adascale batch q.jsonl -o a.jsonl"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -80,6 +80,12 @@ def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
 
 
+def test_a_dash_is_stdout(code) -> None:  # type: ignore[no-untyped-def]
+    done = code("Square n.", *FIVE, "-o", "-")
+    assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
+    assert not Path("-").exists()
+
+
 def test_the_first_ctrl_c_prints_the_best_program_so_far(env: dict[str, str], coder: Path) -> None:
     command = [sys.executable, "-m", "adascale", "code", "-g", str(coder), "Square n.", *NEVER]
     command += ["--samples", "1024", "--effort", "max", "--progress", "json"]

@@ -3,7 +3,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands import invoked
+from commands import clean_env, invoked
+from commands import run as run_process
 from terminal import environment, piped
 from typer.testing import CliRunner
 
@@ -210,3 +211,26 @@ def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
     config.write_text("effort = = 3")
     done = piped(["-m", "adascale", "ask", "-h"], environment(ADASCALE_CONFIG=str(config)))
     assert (done.code, "Answer one question" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("models", "pull", "hf:foo/bar:Q4_K_M"), ("calibrate", "pull", "hf:foo/bar")]
+)
+def test_a_setting_that_forbids_the_network_holds_for_every_command(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    env = clean_env(tmp_path) | {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    for done in (
+        run_process(env | {"ADASCALE_OFFLINE": "1"}, *command),
+        run_process(env, *command, "--offline"),
+    ):
+        assert done.returncode == 4, done.stderr
+        assert "offline mode is on" in done.stderr
+
+
+def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path, config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text('color = "always"\n')
+    env = clean_env(tmp_path) | {"ADASCALE_CONFIG": str(config)}
+    assert "\x1b[" in run_process(env, "replay", "nofile").stderr
+    assert "\x1b[" not in run_process(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr

@@ -10,10 +10,16 @@ from sample_log import Log, pens
 from traces import written
 
 from adascale.cli.commands.replay import play, replay, stops
+from adascale.cli.disk.trace import read_trace
+from adascale.cli.documents.document import Document
+from adascale.cli.documents.table import to_json
+from adascale.cli.documents.text import to_text
 from adascale.cli.report.answer import answer_payload, solution_text
-from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.search.events import Event, StepScored
-from adascale.engine.types import ROOT, Estimate, Usage
+from adascale.engine.errors import AdascaleError, TraceError, UsageError
+from adascale.engine.search.events import Event, SearchFailed, StepScored
+from adascale.engine.types import ROOT, Estimate, Notice, Usage
+
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 app = typer.Typer()
 app.command()(replay)
@@ -54,6 +60,31 @@ def test_json(trace: str) -> None:
             "seconds": 0.0,
         },
     }
+
+
+@pytest.mark.parametrize("json_output", [(), ("--json",)])
+def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
+    json_output: tuple[str, ...], tmp_path: Path
+) -> None:
+    log = pens()
+    log.add(SearchFailed, notice=Notice("too-long", "the question is too long", (), "a shorter one"))
+    trace = written(tmp_path / "t.jsonl", log.events)
+    with pytest.raises(AdascaleError, match="the question is too long"):
+        run(str(trace), *json_output)
+    shown = to_text(Document.of(read_trace(trace)))
+    assert "failed: the question is too long" in shown
+    assert "stopped by you" not in shown
+    unfinished = written(tmp_path / "u.jsonl", pens().events)
+    assert "(unfinished)" in to_text(Document.of(read_trace(unfinished)))
+
+
+def test_the_answer_of_a_code_task_is_its_program() -> None:
+    golden = str(GOLDEN / "passing.jsonl")
+    program, _ = run(golden)
+    told, _ = run(golden, "--json")
+    assert json.loads(told)["answer"] == program.rstrip("\n")
+    rows = json.loads(to_json(Document.of(read_trace(Path(golden)))))
+    assert rows["answer"] == program.rstrip("\n")
 
 
 def test_a_search_that_never_ended_has_no_answer(tmp_path: Path) -> None:

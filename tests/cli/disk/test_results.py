@@ -282,6 +282,13 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
     assert ids(path) == ["x", "a", "y"]
 
 
+def test_another_least_confidence_is_another_run_since_statuses_depend_on_it(path: Path) -> None:
+    write(path, record("a", **made(1)))
+    with open_results(str(path)) as results, pytest.raises(UsageError, match="another run") as error:
+        results.begin({"question": run_conditions(made(1) | {"min_confidence": 0.9})})
+    assert error.value.facts == ("min confidence: 0.0 there, 0.9 now",)
+
+
 def test_questions_and_code_tasks_have_conditions_of_their_own(path: Path) -> None:
     of_tasks = made(1) | {"search": {"strategy": "passing", "samples": 9, "seed": 1}}
     other = made(1) | {"search": {"strategy": "passing", "samples": 8, "seed": 1}}

@@ -180,6 +180,19 @@ def test_a_number_that_a_file_cannot_hold_is_refused(group: type[Any], option: s
         parsed(group, option, str(2**63))
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--strategy", "greedy", "--samples", "64"), "greedy has no --samples"),
+        (("--beam-width", "9", "--branching", "2"), "adaptive has no --beam-width and no --branching"),
+        (("--strategy", "vote", "--stop-at", ".5"), "vote has no --stop-at"),
+    ],
+)
+def test_a_number_that_the_strategy_does_not_have_is_refused(args: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{said}$"):
+        parsed(AskOptions, *args).search.make_strategy()
+
+
 def test_an_effort_sets_numbers_and_no_mode() -> None:
     both = parsed(AskOptions, "--strategy", "cpff", "--effort", "low").search.make_strategy()
     assert both == ProseAndProgram(samples=8)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len
+from rich.text import Text
 from searches import searched
 from terminal import environment, on_terminal
 
@@ -92,6 +94,15 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     view = LiveBatch(LiveDisplay(), BatchCounts(done=3), None, show_tree=False)
     flying(view, "first")
     assert view.draw(80, 24, 0).plain.startswith("3 done")
+
+
+def test_a_line_that_is_said_stands_above_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    display = LiveDisplay()
+    display.show(SimpleNamespace(stays=True, draw=lambda width, height, tick: Text("the picture")))
+    display.status("the worker was ended by SIGKILL; starting it again")
+    display.stop()
+    said = capsys.readouterr().err
+    assert said.index("starting it again") < said.rindex("the picture")
 
 
 def test_plain_lines_come_every_ten_seconds(
