@@ -74,7 +74,7 @@ def batch(
         f"-o {shlex.quote(_suggested_output(source))}",
     )
     strategies: dict[Kind, Strategy] = {
-        "question": options.search.make_strategy(),
+        "question": options.search.make_strategy(beside_tasks=True),
         "task": options.search.make_code_strategy(),
     }
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else Path(source)

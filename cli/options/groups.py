@@ -108,11 +108,14 @@ class SearchOptions:
     seed: int | None = None
     preset: Preset = Preset()
 
-    def make_strategy(self) -> Strategy:
+    def make_strategy(self, *, beside_tasks: bool = False) -> Strategy:
         """The strategy with its parameters; a mode that is ``auto`` is settled where models are open.
 
+        Args:
+            beside_tasks: Whether there may be code tasks too, whose programs ``--samples`` counts.
+
         Raises:
-            UsageError: a rule or a mode that the strategy does not have.
+            UsageError: a rule, a mode or a number that the strategy does not have.
         """
         kind = STRATEGIES[self.strategy]
         if kind is passing.Passing:
@@ -125,7 +128,7 @@ class SearchOptions:
                 f"--adapt {self.adapt} is no rule of {self.strategy}",
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
             )
-        known = {each.name for each in fields(kind)}
+        known = {each.name for each in fields(kind)} | ({"samples"} if beside_tasks else set())
         if unused := [name for name in self.preset.given if name not in known]:
             flags = (f"--{'beam-width' if name == 'width' else name.replace('_', '-')}" for name in unused)
             raise UsageError(

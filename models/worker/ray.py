@@ -106,20 +106,20 @@ class Engine:
             self._requests.append(request)
         if self._running is None:
             driver = self._driver = self._open_session().driver(time.monotonic)
-            if self._interrupted:  # while the models were opened
-                driver.interrupt()
             self._running = driver.serve(self._next_requests(driver))
         end = time.monotonic() + seconds
         events: list[SearchEvent] = []
         for asked, event in self._running:
             events.append(SearchEvent.of(asked, event))
+            if self._interrupted and self._driver is not None:  # while the models were opened, or before
+                self._driver.interrupt()
             if (more and self._ready) or time.monotonic() > end:
                 return WorkResult(tuple(events), self._ready)
         self._running = None
         return WorkResult(tuple(events), ready=True)
 
     def interrupt(self) -> None:
-        """Stop all searches in the middle of their batch; ``work`` returns their ends, and begins no more."""
+        """Stop all searches in the middle of their batch; ``work`` returns their ends."""
         self._interrupted = True
         if self._session is not None and self._driver is not None:
             self._driver.interrupt()

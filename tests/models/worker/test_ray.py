@@ -17,7 +17,7 @@ from adascale.engine.errors import (
     ModelError,
     WorkerDiedError,
 )
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, StepProposed
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, SearchFinished, StepProposed
 from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Kind, Problem
@@ -133,8 +133,10 @@ def test_an_interrupt_while_an_engine_opens_its_models_ends_its_first_search(cha
     engine.interrupt()
     with engine._opening:
         result = engine.work(Request(Problem("q", "What is 9 * 2?"), Settings(Vote(samples=4))), False, 60.0)
-    ends = [event.event() for event in result.events]
-    assert not any(isinstance(event, StepProposed) for event in ends)
+    *events, end = (event.event() for event in result.events)
+    assert not any(isinstance(event, StepProposed) for event in events)
+    assert isinstance(end, SearchFinished)
+    assert end.result.stop_reason == "interrupted"
 
 
 class FullPlace(Place):
