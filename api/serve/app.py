@@ -197,7 +197,9 @@ class _Server:
     async def _search(self, rendering: Rendering, client: str) -> AsyncGenerator[Progress, None]:
         """Search what is asked; it ends with whoever reads the progress."""
         with self._searches.run(_ask(rendering, client)) as events:
-            async for part in follow(events, rendering.request):
+            async for part in follow(
+                events, rendering.request, lambda: self._hub.cancel(rendering.stamp.token)
+            ):
                 yield part
 
     def _served(self) -> ServedModel:

@@ -121,6 +121,20 @@ def test_a_stop_text_is_not_in_the_answer_streamed_or_not(
     assert not any(text in whole for text in ([stop] if isinstance(stop, str) else stop))
 
 
+def test_a_stop_text_ends_a_reply_that_is_not_searched_for() -> None:
+    with served(policy=EchoPolicy(echo, pause=0.02)) as server:
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none")
+        whole = ask(client, "Say 42", reasoning_effort="none")
+        cut = ask(client, "Say 42", reasoning_effort="none", stop=" look")
+    [choice] = cut.choices
+    assert (choice.message.content, choice.finish_reason) == ("We", "stop")
+    assert whole.usage is not None
+    assert cut.usage is not None
+    assert cut.usage.completion_tokens < whole.usage.completion_tokens / 2
+    assert cut.usage.completion_tokens_details is not None
+    assert cut.usage.completion_tokens_details.reasoning_tokens == 0
+
+
 def test_the_name_of_the_model_may_give_the_effort(client: openai.OpenAI) -> None:
     found = client.chat.completions.create(
         model=f"{MODEL}:none", messages=[{"role": "user", "content": "Say 42"}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from adascale.engine.search.events import (
@@ -20,7 +20,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Usage
 
 from ..http.errors import Refusal
-from .outcome import SearchOutcome, cut_at_stop
+from .outcome import Choice, SearchOutcome, cut_at_stop
 from .progress import progress_line
 from .request import AnswerRequest
 
@@ -57,20 +57,27 @@ class Silence:
 Progress = Beginning | ReasoningLine | AnswerText | Silence | SearchOutcome
 
 
-async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) -> AsyncIterator[Progress]:
+async def follow(
+    events: AsyncIterator[Event | None],
+    request: AnswerRequest,
+    end_search: Callable[[], object] = lambda: None,
+) -> AsyncIterator[Progress]:
     """Progress of a search: its Beginning first, its SearchOutcome last.
 
-    The texts of all AnswerText together are the content of the first answer.
+    The texts of all AnswerText together are the content of the first answer. A reply that is not searched for
+    is over where a stop text is in it.
 
     Args:
         events: Events of the search; None after each ``searches.PATIENCE`` without one.
         request: What is searched.
+        end_search: Lets the search end with what it has; its last events come all the same.
 
     Raises:
         Refusal: the search failed; before Beginning where it did so soon.
     """
     record: Record | None = None
     prompt, text, begun, spoke = _PromptMeter(), _GrowingText(request.stop), False, time.monotonic()
+    is_cut = False
     async for event in events:
         part: Progress | None = None
         if isinstance(event, SearchFailed):
@@ -79,6 +86,9 @@ async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) ->
             record = Record.after(record, event)
             prompt.add(event)
             part = _reasoning_line(record, event) if request.is_searched else _answer_text(text, event)
+            if text.stopped_at is not None and not is_cut:
+                is_cut = True
+                end_search()
         if not begun and not isinstance(event, SearchStarted | Warned):
             begun, spoke = True, time.monotonic()
             yield Beginning(prompt.usage)
@@ -88,7 +98,8 @@ async def follow(events: AsyncIterator[Event | None], request: AnswerRequest) ->
             spoke = time.monotonic()
             yield part
     assert record is not None, "the last event ends a search"
-    outcome = SearchOutcome(request, record, prompt.usage)
+    cut = Choice(text.sent, "stop", text.stopped_at) if is_cut else None
+    outcome = SearchOutcome(request, record, prompt.usage, cut)
     if rest := outcome.choices[0].content[len(text.sent) :]:
         yield AnswerText(rest)
     yield outcome
@@ -130,10 +141,12 @@ class _GrowingText:
 
     Attributes:
         sent: What was taken so far.
+        stopped_at: The stop text behind it.
     """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self.sent = ""
+        self.stopped_at: str | None = None
         self._steps = ""
         self._stops = stops
         self._held = max(map(len, stops), default=1) - 1
@@ -149,6 +162,7 @@ class _GrowingText:
             case _:
                 return ""
         kept, stop = cut_at_stop(text, self._stops)
+        self.stopped_at = self.stopped_at or stop
         if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
             kept = (
                 kept[: max(0, len(kept) - self._held)]

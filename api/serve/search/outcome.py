@@ -66,11 +66,13 @@ class SearchOutcome:
         request: What was asked.
         record: The search.
         prompt: Tokens of its prompts.
+        cut: The reply, where a stop text ended it and the search.
     """
 
     request: AnswerRequest
     record: Record
     prompt: Usage
+    cut: Choice | None = None
 
     @property
     def result(self) -> SearchResult:
@@ -81,13 +83,16 @@ class SearchOutcome:
     @property
     def choices(self) -> list[Choice]:
         """The distinct answers, likeliest first, at most as many as were asked for, and at least one."""
+        if self.cut is not None:
+            return [self.cut]
         return [self._choice(node) for node in self._nodes] or [Choice("", "length")]
 
     @property
     def tokens(self) -> TokenCount:
         """What was read and drawn: steps that two answers share were drawn once, thoughts are reasoning."""
         tree, generated = self.record.tree, self.record.usage.generated_tokens
-        shown = {each.id: each for node in self._nodes for each in tree.path(node) if not each.is_thought}
+        nodes = tree if self.cut is not None else (each for node in self._nodes for each in tree.path(node))
+        shown = {each.id: each for each in nodes if not each.is_thought}
         written = (len(node.step.token_ids) for node in shown.values() if node.step is not None)
         reasoning = generated - sum(written)
         return TokenCount(self.prompt.prompt_tokens, self.prompt.reused_tokens, generated, reasoning)
