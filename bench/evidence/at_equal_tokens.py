@@ -5,11 +5,11 @@ Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8]
 Each file is a cell: one model on one set of questions (``recorded_draws``). A rule of one number (the vote of
 k; a lead of two votes among k at most) is played at every k. "At the same tokens" means mixed: in each cell
 the two k whose tokens lie around those of ``adaptive`` are played in such shares that the tokens are equal.
-Where programs were drawn too, ``adaptive`` chooses between the modes, each of them alone is a row, and so are
-the rules that read agreement of both (arXiv 2604.17433). FLOPs count every prompt that was read.
-Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000 rounds); the shares of
-a mixture are found anew in each round. ``--hot`` is a cell at another temperature, of which the vote of 16 is
-compared on the questions that both have.
+Where programs were drawn too, ``adaptive`` chooses between the modes as long as there are programs left, each
+of them alone is a row, and so are the rules that read agreement of both (arXiv 2604.17433). FLOPs count every
+prompt that was read. Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000
+rounds); the shares of a mixture are found anew in each round. ``--hot`` is a cell at another temperature, of
+which the vote of 16 is compared on the questions that both have.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def play(
     header, driver, problems = recorded_draws.replay_driver(path, orders, like, calibrated=calibrated)
     at = {problem.id: index for index, problem in enumerate(problems)}
     sums = {name: np.zeros((len(problems), COLUMNS)) for name in strategies}
-    entries = [Contestant(name, strategy) for name, strategy in strategies.items()]
+    entries = [Contestant(name, recorded_draws.within(each, header)) for name, each in strategies.items()]
     for outcome in evaluate(driver, entries, problems, orders, header["seed"]):
         usage = outcome.usage
         found = (outcome.right, usage.generated_tokens, usage.seconds, usage.flops)

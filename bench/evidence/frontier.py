@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -74,7 +75,10 @@ def main() -> None:
         join=args.join,
     )
     parameters = {"samples": header["samples"], **numbers(args.set)}
-    contestants = parse_contestants(args.strategies, parameters)
+    contestants = [
+        replace(each, strategy=recorded_draws.within(each.strategy, header))
+        for each in parse_contestants(args.strategies, parameters)
+    ]
     found = Comparison(contestants, [problem.id for problem in problems])
     outcomes = list(evaluate(driver, contestants, problems, args.orders, header["seed"]))
     for outcome in outcomes:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,9 +28,13 @@ from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import answer_evidence
 from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.tree import Tree
 from adascale.engine.search.turns import branch_seed
+from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
+from adascale.engine.strategies.vote_stopping import all_drawn
 from adascale.engine.types import (
     PROFILES,
+    ROOT,
     BranchId,
     Estimate,
     Execution,
@@ -39,6 +43,7 @@ from adascale.engine.types import (
     ModeProfile,
     NodeId,
     Problem,
+    Standing,
     Step,
     Until,
 )
@@ -138,6 +143,51 @@ def question_estimates(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, 
         for record in records
         for mode, own in by_mode(record).items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveWithin(Adaptive):
+    """``adaptive`` in both modes that draws no more programs than are recorded: then prose counts alone.
+
+    Attributes:
+        programs: How many are recorded of each question.
+    """
+
+    programs: int = 0
+
+    def plan(self, tree: Tree) -> Plan:
+        """As ``adaptive`` has it, by what is left to be gained."""
+        scored = yield self._trajectories(tree)
+        while (verdict := self._verdict(self._left(tree))) is None:
+            if all_drawn(tree, self.samples):
+                return None
+            scored = yield [command for node in scored for command in self._corrections(tree, node)]
+        return verdict
+
+    def _trajectories(self, tree: Tree) -> list[Expand]:
+        most = {"prose": self.samples, "program": min(self.programs, self.samples)}
+        return [replace(each, n=most[each.mode]) for each in Adaptive._trajectories(self, tree)]
+
+    def _left(self, tree: Tree) -> Standing | None:
+        gains = self._gains(tree)
+        return replace(tree.standing, gain=max(gains.values())) if tree.standing and gains else tree.standing
+
+    def _gains(self, tree: Tree) -> Mapping[Mode, float]:  # type: ignore[override]
+        gains = Adaptive._gains(tree)
+        ended = [node for node in map(tree.__getitem__, tree.children(ROOT)) if node.status != "open"]
+        is_spent = sum(node.mode == "program" for node in ended) >= self.programs
+        return {**gains, "program": -1.0} if gains and is_spent else gains
+
+
+def within(strategy: Strategy, header: Mapping[str, Any]) -> Strategy:
+    """The strategy, with no more programs of a question than are recorded."""
+    programs: int = header.get("programs", 0)
+    if not isinstance(strategy, Adaptive) or "program" not in strategy.modes:
+        return strategy
+    if strategy.modes == ("program",):
+        return replace(strategy, samples=min(strategy.samples, programs))
+    given = {each.name: getattr(strategy, each.name) for each in fields(strategy)}
+    return AdaptiveWithin(**given, programs=programs)
 
 
 class RecordedExecutor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive
-from adascale.engine.types import Problem
+from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
 from bench.evidence import calibration_check, draw, recorded_draws, searches, verdicts
 from bench.evidence.recorded_draws import by_mode
@@ -63,6 +64,7 @@ def file(tmp_path: Path, artefact: Artefact, logs: dict[str, tuple[Problem, list
         "calibration_sha256": recorded_draws.digest(artefact),
         "seed": SEED,
         "samples": SAMPLES,
+        "programs": PROGRAMS,
         "flops_per_token": 2.0,
         "step_seconds": {"1": 0.1},
     }
@@ -70,6 +72,23 @@ def file(tmp_path: Path, artefact: Artefact, logs: dict[str, tuple[Problem, list
     for problem, log in logs.values():
         recorded_draws.append(path, [draw.record(problem, log, artefact)])
     return path
+
+
+@pytest.mark.parametrize("modes", [("program",), ("prose", "program")])
+def test_a_search_draws_no_more_programs_than_are_recorded(
+    file: Path, artefact: Artefact, modes: tuple[Mode, ...]
+) -> None:
+    assert artefact.path is not None
+    header, driver, known = recorded_draws.replay_driver(file, calibration=artefact.path)
+    never_sure = Adaptive(samples=SAMPLES, modes=modes, stop_at=1.0, min_gain=-2.0, hopeless=0.0, cut=0.0)
+    strategy = recorded_draws.within(never_sure, header)
+    records: dict[str, Record] = {}
+    for problem, event in driver.run(known, Settings(strategy, seed=SEED)):
+        records[problem.id] = Record.after(records.get(problem.id), event)
+    drawn = [Counter(each.mode for each in record.candidates) for record in records.values()]
+    assert max(found["program"] for found in drawn) == PROGRAMS
+    if "prose" in modes:
+        assert max(found.total() for found in drawn if found["program"] == PROGRAMS) == SAMPLES
 
 
 def test_every_text_is_kept_in_its_place(file: Path, logs: dict[str, tuple[Problem, list[Event]]]) -> None:
