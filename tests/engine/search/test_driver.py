@@ -641,20 +641,37 @@ class HangingExecutor:
         return []
 
 
-def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget() -> None:
-    executor = HangingExecutor(lambda: driver.cancel("q0"))
-    texts = {"program": "```python\nprint(18)\n```", "prose": "Answer: 18."}
-    policy = ScriptedPolicy(lambda prefix, rng: scripted_step(texts[prefix.mode], "stop"), 3)
-    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), ticking(), executor=executor)
-    strategy = Vote(samples=16, modes=("program", "prose"))
-    limit = len(texts["program"])
-    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(strategy, Budget(limit)))
+class SlowExecutor(ScriptedExecutor):
+    """Runs programs that end only when nothing else goes on."""
+
+    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
+        """All, where they are waited for."""
+        return ScriptedExecutor.collect(self, block=True) if block else []
+
+
+@pytest.mark.parametrize("modes", [("program",), ("program", "prose")])
+def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(modes: tuple[Mode, ...]) -> None:
+    def step(prefix: Prefix, rng: random.Random) -> Step:
+        if prefix.mode == "program":
+            return scripted_step(f"```python\nprint({rng.randint(10, 10**6)})\n```", "stop")
+        return (
+            scripted_step("so\n\n", "step")
+            if len(prefix.steps) < 60
+            else scripted_step("Answer: 18.", "stop")
+        )
+
+    slots, limit, longest = 9, 260, 60 * len("so\n\n") + len("Answer: 18.")
+    driver = Driver(
+        ScriptedPolicy(step, slots),
+        ScriptedPRM(reward),
+        Uncalibrated(),
+        ticking(),
+        executor=SlowExecutor(execute),
+    )
+    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Vote(samples=16, modes=modes), Budget(limit)))
     assert isinstance(last, SearchFinished)
-    assert last.usage.generated_tokens < limit + len(texts["program"]) + policy.slots + LONGEST
-    alone = Settings(Vote(samples=16, modes=("program",)), Budget(limit))
-    *_, (_, last) = driver.run(QUESTIONS[:1], alone)
-    assert isinstance(last, SearchFinished)
-    assert last.usage.generated_tokens <= policy.slots * limit, "nothing was begun while programs ran"
+    assert last.result.stop_reason == "budget"
+    assert last.usage.generated_tokens <= limit + slots + longest
 
 
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:
