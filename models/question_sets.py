@@ -31,7 +31,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
             if not problem.is_judged:
                 raise UsageError(
                     f'{source.name}: line {problem.meta["line"]} has no field "{_judging_field(problem)}"',
-                    "a calibration learns from whether answers are right",
+                    "solutions are compared with what is known to be right",
                 )
             if problem.question not in asked:
                 named = _with_free_id(problem, source.stem, taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,12 +80,17 @@ def fit(*, options: FitOptions) -> None:
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
     path = output or own_path(artefact.card)
+    before = path.with_name(f"{path.name}.before") if output is None and path.exists() else None
     try:
+        if before is not None:
+            shutil.copyfile(path, before)
         save_artefact(artefact, path)
     except OSError as error:
         raise unwritable(path, error) from error
     if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
+        if before is not None:
+            say(f"adascale: the calibration before it is kept as {short_path(before)}")
     if run.terminal.quiet < 2 and unlabelled:
         show_warning(_agreement_notice(run.session))
     if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:

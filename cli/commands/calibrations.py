@@ -92,6 +92,8 @@ def export(
     The folder has the files and a README.md, in which what you write around the calibrations stays. They
     hold numbers, names of question files and digests of questions; no question, answer or solution.
     """
+    from adascale.models.calibration.artefact import SUFFIX, load_artefact
+
     from ..report.calibration_page import NEW_PAGE, fill, has_place
 
     page_path = output / "README.md"
@@ -111,7 +113,8 @@ def export(
             "two of these calibrations have the same file name, and a folder holds one of them",
             hint="rename a file, or export them to two folders",
         )
-    page = fill(page, found)
+    others = [load_artefact(path) for path in sorted(output.glob(f"*{SUFFIX}")) if path.name not in files]
+    page = fill(page, [*others, *found])
     for name, data in files.items():
         write_file(output / name, data)
     write_file(page_path, page.encode())

@@ -56,7 +56,8 @@ def eval_(
     from adascale.engine.evaluation.compare import Comparison
     from adascale.models.draws.store import DrawStore
 
-    named = parse_contestants(options.strategies, options.preset.parameters())
+    preset = options.preset
+    named = parse_contestants(options.strategies, preset.parameters(), preset.parameters("task"))
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.session.references()])
     if options.csv_output and options.json_output:

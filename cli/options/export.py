@@ -75,7 +75,7 @@ DATASET_FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "data": flag(
             None,
             "--data -d",
-            "Questions that were evaluated, for draws; may be given several times.",
+            "Questions that were evaluated, for draws; several in the order of the evaluation.",
             metavar="FILE",
             show_default=False,
         ),

@@ -25,7 +25,7 @@ from adascale.engine.strategies import (
     with_mode,
 )
 from adascale.engine.strategies.allocation import PAPER
-from adascale.engine.types import Budget
+from adascale.engine.types import Budget, Kind
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import QuestionFormat
@@ -86,9 +86,10 @@ class Preset:
     overrides: StrategyOverrides = StrategyOverrides()
     paper: bool = False
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self, kind: Kind = "question") -> dict[str, Any]:
         """All parameters by name; a strategy takes those that it has (``strategy_named``)."""
-        return {**(PAPER if self.paper else EFFORTS["question"][self.effort].parameters()), **self.given}
+        is_paper = self.paper and kind == "question"
+        return {**(PAPER if is_paper else EFFORTS[kind][self.effort].parameters()), **self.given}
 
     @property
     def given(self) -> dict[str, Any]:

@@ -144,12 +144,13 @@ def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfil
     tokens = [sample.tokens for own in samples for sample in own]
     tables = [_wrong_groups(own) for own in samples]
     usual = PROFILES[mode].spread
+    mean = float(np.mean(tokens)) if tokens else PROFILES[mode].tokens
     likelihoods = [
         sum(seating(sizes, spread) for sizes in tables)
         + _PRIOR_PAIRS * (seating([2], spread) + usual * seating([1, 1], spread)) / (1.0 + usual)
         for spread in _SPREADS
     ]
-    return ModeProfile(float(_SPREADS[int(np.argmax(likelihoods))]), float(np.mean(tokens)))
+    return ModeProfile(float(_SPREADS[int(np.argmax(likelihoods))]), mean)
 
 
 def _wrong_groups(samples: Sequence[Sample]) -> list[int]:

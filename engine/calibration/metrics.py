@@ -217,11 +217,12 @@ def count_groups(
     """Which outcomes can be counted together.
 
     One Bernoulli outcome cannot identify the dispersion, so only groups with at least two outcomes are used.
-    A prefix with several outcomes is a group of its own; where no prefix has several, the independent
-    prefixes of a question are a group, and the interval is of the share of right ones among them.
+    A prefix with several outcomes is a group of its own, where most questions have such prefixes: a few, of
+    redrawn steps, would speak for all. Else the independent prefixes of a question are a group, and the
+    interval is of the share of right ones among them.
     """
     several = total > 1
-    if several.any():
+    if 2 * len(np.unique(question[several])) > len(np.unique(question)):
         rows = np.flatnonzero(several)
         return CountGroups(rows, np.arange(len(rows)), question[rows], question)
     rows = np.arange(len(question)) if independent is None else np.flatnonzero(independent)

@@ -122,7 +122,6 @@ class LogFold:
             outcome=None if outcomes is None else PrefixOutcome(*outcomes[row]),
             answer=self._answers.get(row),
             execution=self._executions.get(row),
-            wrong_sum=bool(step.get("wrong_sums")),
         )
 
 

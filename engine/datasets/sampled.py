@@ -21,14 +21,13 @@ class SampledNode:
     Attributes:
         parent: Row of the prefix that it continues; -1 for the question. Parents come first.
         text: Of its last step; empty for the question.
-        mode: How it reasons; prose for the question.
+        mode: How it reasons; of a question that of its solutions, prose where they have several.
         ended: Whether the solution ends here, by itself or at a limit.
         tokens: Of its last step.
         estimate: P(a solution with this prefix is right).
         outcome: How many draws through this prefix ended right, and how many there were.
         answer: Found in a solution that ended.
         execution: What running it gave, where it is a program.
-        wrong_sum: Whether its last step has a wrong sum.
     """
 
     parent: int
@@ -40,7 +39,6 @@ class SampledNode:
     outcome: PrefixOutcome | None = None
     answer: str | None = None
     execution: Execution | None = None
-    wrong_sum: bool = False
 
     def below(self, parent: int) -> SampledNode:
         """The same node in a tree where its parent has another row."""
@@ -177,5 +175,4 @@ def _node(node: Node, outcome: PrefixOutcome | None, answer: str | None) -> Samp
         outcome=outcome,
         answer=answer,
         execution=node.execution,
-        wrong_sum=step is not None and bool(step.wrong_sums),
     )

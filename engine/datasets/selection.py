@@ -72,6 +72,8 @@ def _reason_against_question(question: SampledQuestion, filters: Filters) -> str
     if filters.in_domain and question.in_domain is not True:
         known = "outside of" if question.in_domain is False else "not known to be in"
         return f"questions {known} the calibration's domain"
+    if filters.mode is not None and all(node.mode != filters.mode for node in question.nodes):
+        return f"questions without a solution in mode {filters.mode}"
     return None
 
 

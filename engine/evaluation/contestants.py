@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..strategies import EFFORTS, InstanceAdaptive, Strategy, effort_named, strategy_named
-from ..types import Mode
+from ..types import Kind, Mode
 from .evaluate import Contestant
 
 MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
@@ -22,8 +22,12 @@ MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
 _CONTESTANT = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?(?:/([a-z]+))?")
 
 
-def parse_contestants(text: str, parameters: Mapping[str, Any]) -> list[Contestant]:
+def parse_contestants(
+    text: str, parameters: Mapping[str, Any], of_tasks: Mapping[str, Any] | None = None
+) -> list[Contestant]:
     """Contestants of a comma-separated list; ``parameters`` hold for what one does not say itself.
+
+    Strategies of code tasks have ``of_tasks`` instead, where it is given.
 
     ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is width
     times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
@@ -33,7 +37,9 @@ def parse_contestants(text: str, parameters: Mapping[str, Any]) -> list[Contesta
     Raises:
         UsageError: one that is none, or stands there twice.
     """
-    contestants = [_contestant(name.strip(), parameters) for name in text.split(",") if name.strip()]
+    of_tasks = parameters if of_tasks is None else of_tasks
+    by_kind: Mapping[Kind, Mapping[str, Any]] = {"question": parameters, "task": of_tasks}
+    contestants = [_contestant(name.strip(), by_kind) for name in text.split(",") if name.strip()]
     names = [contestant.name for contestant in contestants]
     for name in names:
         if names.count(name) > 1:
@@ -52,12 +58,13 @@ def in_code(contestants: Sequence[Contestant]) -> list[Contestant]:
     return [replace(each, strategy=replace(each.strategy, modes=("code",))) for each in contestants]
 
 
-def _contestant(name: str, parameters: Mapping[str, Any]) -> Contestant:
+def _contestant(name: str, by_kind: Mapping[Kind, Mapping[str, Any]]) -> Contestant:
     match = _CONTESTANT.fullmatch(name)
     if match is None:
         raise UsageError(f'"{name}" is no strategy', hint="for example vote:16, beam or best-of-n:16+n")
     kind, size, effort, rule, modes = match.groups()
-    default, own = strategy_named(kind), dict(parameters)
+    default = strategy_named(kind)
+    own = dict(by_kind[default.kind])
     if effort:
         own |= EFFORTS[default.kind][effort_named(effort)].parameters()
     if size:

@@ -64,7 +64,8 @@ def csv_text(report: EvaluationReport) -> str:
     """One row per strategy; intervals as two columns."""
     out = io.StringIO()
     rows = [_csv_row(strategy) for strategy in report.strategies]
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(out, list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()

@@ -35,7 +35,7 @@ def label_by_agreement(question: Sequence[Rollouts], calibration: Calibration) -
     ends = [(place, end) for place, rollouts in enumerate(question) for end in rollouts.ends()]
     candidates, questions = _judged_alone(question, calibration)
     numbers = group_numbers(candidates, group_answers(candidates))
-    of_samples = [_ends_of_samples(rollouts) for rollouts in question]
+    of_samples = [_voters(rollouts) for rollouts in question]
     voters = [at for at, (place, end) in enumerate(ends) if end in of_samples[place]]
     chances = np.zeros(len(ends))
     if answered := [at for at, number in enumerate(numbers) if number >= 0 and voters != [at]]:
@@ -50,9 +50,9 @@ def label_by_agreement(question: Sequence[Rollouts], calibration: Calibration) -
     return [rollouts.label(own) for rollouts, own in zip(question, labels, strict=True)]
 
 
-def _ends_of_samples(rollouts: Rollouts) -> frozenset[int]:
-    """Ends that ``adaptive`` comes to from the question itself."""
-    return frozenset(map(rollouts.replacement_of, rollouts.samples()))
+def _voters(rollouts: Rollouts) -> frozenset[int]:
+    """Ends that ``adaptive`` comes to from the question itself, and counts."""
+    return frozenset(filter(rollouts.counts, map(rollouts.replacement_of, rollouts.samples())))
 
 
 def _judged_alone(

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.codec import to_plain
+from adascale.engine.code.suite import CodeTask, Suite
+from adascale.engine.codec import build, to_plain
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
@@ -142,6 +143,11 @@ class Rollouts:
             return self.replacement_of(sound[0]) if sound else end
         return end
 
+    def counts(self, end: int) -> bool:
+        """Whether a search counts a solution: not prose that was cut off before it gave an answer."""
+        ended = self.answers[end] is not None or FINISHES[self.finish[end]] == "stop"
+        return ended or self.mode != "prose"
+
     def judge(self) -> Rollouts:
         """The same rollouts with their answers judged once more; tests of a code task judge only once."""
         if self.mode == "code":
@@ -166,7 +172,9 @@ class Rollouts:
     def to_bytes(self) -> bytes:
         """For ``RolloutStore``."""
         arrays = {at: getattr(self, name) for name, at in _ARRAYS.items()}
-        return pack({**arrays, "texts": pack_texts(self.texts), "judge": np.array(_JUDGE)})
+        task = self.problem.for_search().task
+        tests = {} if task is None else {"tests": pack_texts([json.dumps(to_plain(task.given))])}
+        return pack({**arrays, **tests, "texts": pack_texts(self.texts), "judge": np.array(_JUDGE)})
 
     @classmethod
     def from_bytes(
@@ -174,11 +182,16 @@ class Rollouts:
     ) -> Rollouts:
         """The inverse of ``to_bytes``; what an older judge wrote is judged again.
 
+        A problem without its task gets that of the given tests, which older versions did not keep.
+
         Raises:
             Exception: nearly any, where ``to_bytes`` did not make the blob.
         """
         arrays = unpack(data)
         texts = unpack_texts(arrays["texts"]) if "texts" in arrays else ()
+        if problem.task is None and "tests" in arrays:
+            [given] = unpack_texts(arrays["tests"])
+            problem = replace(problem, task=CodeTask(build(Suite, json.loads(given))))
         own = {name: arrays[at] for name, at in _ARRAYS.items()}
         sizes = {name: len(array) for name, array in own.items() if name != "token_ids"}
         if set(sizes.values()) != {len(answers)}:

@@ -1,7 +1,8 @@
 """Calibrations of others: fetched from a repository of the Hub, and kept beside the user's own.
 
 A calibration holds numbers and no code. It is applied where the generator has exactly the sha256 on its card
-and nowhere else, like any other (``InstalledCalibrations.find``).
+and nowhere else, like any other (``InstalledCalibrations.find``). A portable one, which would be applied
+everywhere in the place of the one that ships, is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError
+from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError, setting
 
 from ..files.reference import REPOSITORY, RemoteFile
 from ..files.sources import hub
@@ -38,7 +39,7 @@ def pull(ref: str) -> list[Artefact]:
         UsageError: It is no such reference.
         ModelNotFoundError: There is no such repository or file, or it has no calibration.
         ModelUnavailableError: The Hub cannot be reached, or offline mode is on.
-        CalibrationError: A file is no calibration of this version.
+        CalibrationError: A file is no calibration of this version, or a portable one.
         OSError: The folder cannot be written.
     """
     found = _REFERENCE.fullmatch(ref)
@@ -78,10 +79,16 @@ def _read(remote: RemoteFile) -> bytes:
         path = Path(folder) / "fetched"
         path.write_bytes(data)
         try:
-            load_artefact(path)
+            artefact = load_artefact(path)
         except CalibrationError as error:
             said = error.message.replace(str(path), name)
             raise CalibrationError(said, *error.facts, hint="ask whoever published it") from error
+    if artefact.calibration.is_portable:
+        raise CalibrationError(
+            f"{name} is portable: it would be used for every model that has none of its own",
+            "adascale comes with a portable one",
+            hint=f"download it, and {setting('calibration', f'./{Path(remote.file).name}')}",
+        )
     return data
 
 

@@ -178,11 +178,9 @@ def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = Non
 def _question_samples(index: int, rollouts: Rollouts, rows: dict[int, int]) -> QuestionSamples:
     """The samples of a question as ``adaptive`` would end them; later draws share a prefix with one of them.
 
-    A search leaves out runs that were cut off without an answer when it chooses, and so does this.
+    What a search leaves out when it chooses is left out here (``Rollouts.counts``).
     """
-    stop = FINISHES.index("stop")
-    ends = map(rollouts.replacement_of, rollouts.samples())
-    nodes = [n for n in ends if rollouts.answers[n] is not None or rollouts.finish[n] == stop]
+    nodes = filter(rollouts.counts, map(rollouts.replacement_of, rollouts.samples()))
     return QuestionSamples(
         index,
         tuple(

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
-from adascale.engine.answers.sums import wrong_sums
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.datasets.writing import Omission
 from adascale.engine.ports import Prefix
@@ -26,7 +25,7 @@ from adascale.engine.types import MODES, Mode, Problem, Step
 
 from ..draws.store import DrawStore, draw_key
 
-NOT_DRAWN = Omission("questions that have no draws in the store")
+NOT_DRAWN = Omission("questions of which the store has no sampled solution with these numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,11 @@ class _DrawOrigin:
         row: Of the prefix.
         steps: On the way to it.
         key: Its child indices.
-        first: Index of the first draw from it; the others went on.
     """
 
     row: int
     steps: tuple[Step, ...]
     key: Key
-    first: int = 0
 
 
 def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | Omission]:
@@ -90,7 +87,7 @@ class _Nodes:
 
     def _draws_from(self, origin: _DrawOrigin, seed: int, mode: Mode) -> Iterator[_DrawOrigin]:
         """Add the draws from a prefix; yields the prefixes on their ways."""
-        for index in count(origin.first):
+        for index in count():
             key = (*origin.key, index)
             number = branch_seed(seed, self._problem.id, key, mode)
             name = draw_key(Prefix(self._problem, origin.steps, mode=mode), number, greedy=False)
@@ -103,14 +100,14 @@ class _Nodes:
         self, origin: _DrawOrigin, steps: tuple[Step, ...], key: Key, mode: Mode
     ) -> Iterator[_DrawOrigin]:
         row, before, on_the_way = origin.row, origin.steps, [origin.row]
-        for at, step in enumerate(steps, 1):
+        for step in steps:
             before = (*before, step)
-            self._nodes.append(_node(self._problem, row, before, mode))
+            self._nodes.append(_node(row, before, mode))
             self._outcomes.append(PrefixOutcome())
             row = len(self._nodes) - 1
             on_the_way.append(row)
             if step.finish == "step":
-                yield _DrawOrigin(row, before, key, first=int(at < len(steps)))
+                yield _DrawOrigin(row, before, key)
             key = (*key, 0)
         end = self._nodes[row]
         if end.ended and mode == "prose" and self._problem.answer is not None:
@@ -119,9 +116,9 @@ class _Nodes:
                 self._outcomes[each] += one
 
 
-def _node(problem: Problem, parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
+def _node(parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
     last, ended = steps[-1], steps[-1].finish != "step"
-    text = "".join(step.text for step in steps)
+    text = "".join(step.text for step in steps if not step.is_thought)
     return SampledNode(
         parent=parent,
         text=last.text,
@@ -129,5 +126,4 @@ def _node(problem: Problem, parent: int, steps: tuple[Step, ...], mode: Mode) ->
         ended=ended,
         tokens=len(last.token_ids),
         answer=solution_answer(text, last.finish) if ended and mode == "prose" else None,
-        wrong_sum=mode == "prose" and bool(wrong_sums(last.text, problem.question)),
     )

@@ -15,6 +15,7 @@ from adascale.engine.types import FINISHES
 from ..calibration.rollouts import Rollouts, RolloutStore
 
 NO_TEXTS = Omission("questions whose rollouts were kept without texts, by an older version")
+NO_TESTS = Omission("code tasks whose rollouts were kept without their tests, by an older version")
 
 
 def read_rollouts(path: Path) -> Iterator[SampledQuestion | Omission]:
@@ -22,7 +23,12 @@ def read_rollouts(path: Path) -> Iterator[SampledQuestion | Omission]:
     with closing(RolloutStore(path)) as store:
         models = store.models()
         for rollouts in store.every():
-            yield sampled_question(rollouts, models) if rollouts.texts else NO_TEXTS
+            if not rollouts.texts:
+                yield NO_TEXTS
+            elif rollouts.mode == "code" and rollouts.problem.task is None:
+                yield NO_TESTS
+            else:
+                yield sampled_question(rollouts, models)
 
 
 def sampled_question(rollouts: Rollouts, models: ModelDescription) -> SampledQuestion:
@@ -36,10 +42,9 @@ def _node(rollouts: Rollouts, row: int) -> SampledNode:
     return SampledNode(
         parent=int(rollouts.parent[row]),
         text=rollouts.texts[row],
-        mode=rollouts.mode if row else "prose",
+        mode=rollouts.mode,
         ended=row > 0 and FINISHES[rollouts.finish[row]] != "step",
         tokens=int(rollouts.tokens[row]),
         outcome=PrefixOutcome(int(rollouts.right[row]), int(rollouts.total[row])) if is_judged else None,
         answer=rollouts.answers[row],
-        wrong_sum=bool(rollouts.wrong_sum[row]),
     )

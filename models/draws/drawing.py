@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.evaluate import Forecast
 from adascale.engine.ports import Policy, Prefix, PrefixWork
 from adascale.engine.search.turns import branch_seed
@@ -75,6 +76,7 @@ class DrawMaker:
         self._searches: list[str] = []
         self._open: dict[str, Problem] = {}
         self._read_modes: set[tuple[str, Mode]] = set()
+        self._too_long: set[tuple[str, Mode]] = set()
         self._rounds: Sequence[Forecast] = ()
         self._likely_counts: Counter[tuple[int, str]] = Counter()
         self._ended_searches: set[str] = set()
@@ -136,7 +138,7 @@ class DrawMaker:
         if not any(running.wanted for running in self._running.values()):
             return
         while len(self._running) < self._live.slots and (request := self._next_likely()) is not None:
-            self._start(request, wanted=False)
+            self._start_ahead(request)
         self._decode()
 
     def _decode(self) -> None:
@@ -174,6 +176,8 @@ class DrawMaker:
                 turns, turn = divmod(self._likely_counts[at, problem.id], len(ahead.modes))
                 mode = ahead.modes[turn]
                 self._likely_counts[at, problem.id] += 1
+                if (problem.id, mode) in self._too_long:
+                    continue
                 seed = branch_seed(ahead.seed, problem.id, (turns,), mode)
                 request = DrawRequest(Prefix(problem, mode=mode), seed, "answer", False)
                 if request.key not in busy and request.key not in self._store:
@@ -195,13 +199,21 @@ class DrawMaker:
         self._running[id_] = _RunningDraw(request, wanted)
         self._live.start(id_, request.prefix, request.seed, request.until, request.greedy)
 
+    def _start_ahead(self, request: DrawRequest) -> None:
+        """Start a draw that no search waits for, where its question fits; its own search will say if not."""
+        try:
+            self._start(request, wanted=False)
+        except ContextOverflowError:
+            self._too_long.add((request.problem.id, request.prefix.mode))
+
     def _read(self, problem: Problem, mode: Mode) -> PrefixWork:
         # The generator reads a prompt in a row that no branch holds.
         while not self._make_room():
             self._decode()
+        work = self._live.open(problem, mode)
         self._open[problem.id] = problem
         self._read_modes.add((problem.id, mode))
-        return self._live.open(problem, mode)
+        return work
 
     def _stop(self, id_: BranchId) -> None:
         self._live.cancel(id_)

@@ -189,6 +189,10 @@ def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
     assert profiles["program"].tokens < profiles["prose"].tokens
 
 
+def test_a_mode_in_which_nothing_ended_has_the_usual_profile() -> None:
+    assert mode_profile([QuestionSamples(0, ())], "prose").tokens == PROFILES["prose"].tokens
+
+
 def test_the_usual_spread_holds_where_no_two_mistakes_were_seen() -> None:
     alone = [QuestionSamples(i, (Sample(i, "20", False, 9, "program"),)) for i in range(50)]
     assert mode_profile(alone, "program").spread == pytest.approx(PROFILES["program"].spread, rel=0.03)

@@ -274,6 +274,13 @@ def test_outcomes_are_counted_where_a_prefix_has_several() -> None:
     assert (alone.rows.tolist(), alone.question.tolist()) == ([2, 3], [7])
 
 
+def test_one_redrawn_step_does_not_speak_for_all() -> None:
+    question = np.repeat(np.arange(20), 3)
+    total = np.ones(60)
+    total[7] = 2.0
+    assert len(count_groups(question, total).rows) == 60
+
+
 def test_what_is_counted_of_a_question_has_its_whole_weight() -> None:
     # A question of two steps is covered, one of twenty is not: one prefix of each is counted.
     question = np.array([0] * 2 + [1] * 20)

@@ -15,6 +15,7 @@ from adascale.engine.strategies import (
     EarlyStopping,
     FirstTo,
     Margin,
+    Passing,
     ProseAndProgram,
     Vote,
 )
@@ -67,3 +68,16 @@ def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_contestants(text, {})
     assert said in caught.value.message
+
+
+def test_a_strategy_of_code_tasks_has_the_numbers_of_code_tasks() -> None:
+    of_tasks = {"samples": 8, "hopeless": 0.15}
+    found = parse_contestants(
+        "passing,passing:3,vote,passing@low", {"samples": 16, "hopeless": 0.1}, of_tasks
+    )
+    assert [each.strategy for each in found] == [
+        Passing(8, hopeless=0.15),
+        Passing(3, hopeless=0.15),
+        Vote(16),
+        Passing(4, hopeless=0.3),
+    ]

@@ -93,6 +93,8 @@ def test_the_report_has_columns_of_code_tasks() -> None:
     assert report.strategies[1].code == CodeReport(passes=1.0, oracle=1.0, executions=2.0)
     assert "| passing:3 | 1.000 | 1.000 | 2.0 |" in markdown(report)
     assert "code_executions" in csv_text(report).splitlines()[0]
+    failed = replace(report.strategies[0], code=None)
+    assert "code_executions" in csv_text(replace(report, strategies=(failed, report.strategies[1])))
 
 
 def test_who_takes_part_with_code_tasks() -> None:

@@ -74,6 +74,7 @@ def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore
         assert len(kept.samples()) == 3
         for node in kept.samples():
             assert kept.right[node] == ("n * n" in kept.texts[node])
+            assert kept.problem == task
             assert kept.answers[node] == (
                 "0/1" if "7" in kept.texts[node] or "9" in kept.texts[node] else "1/1"
             )

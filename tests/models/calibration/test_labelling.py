@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from worlds import fitted_portable, problems, searched
 
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head import HeadConfig
 from adascale.engine.calibration.metrics import skill
+from adascale.engine.types import FINISHES
 from adascale.models.calibration.labelling import agrees, label_by_agreement
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
@@ -58,3 +60,20 @@ def test_whether_any_two_solutions_agree() -> None:
     ends = prose.ends()
     answers = tuple(str(at) if at in ends else None for at in range(len(prose.answers)))
     assert not agrees([replace(prose, answers=answers)])
+
+
+def test_a_solution_that_was_cut_off_is_no_voice_against_the_others() -> None:
+    [question] = questions(1, 60)
+    prose = question[0]
+    one, two, *others = prose.samples()
+    cut = np.array(prose.finish)
+    cut[others] = FINISHES.index("length")
+    answers = [("18" if at in (one, two) else None) for at in range(len(prose.answers))]
+
+    def chance(finish: NDArray[np.int32]) -> float:
+        asked = replace(prose, answers=tuple(answers), finish=finish)
+        [labelled] = label_by_agreement([asked], FIT.calibration)
+        return float(labelled.right[one])
+
+    assert others
+    assert chance(cut) > chance(np.array(prose.finish))

@@ -21,6 +21,7 @@ from adascale.engine.errors import (
     ModelNotFoundError,
     ModelUnavailableError,
     UsageError,
+    setting,
 )
 from adascale.models.calibration import shared
 from adascale.models.calibration.artefact import SUFFIX, Fingerprint, load_artefact, save_artefact
@@ -126,6 +127,15 @@ def test_what_is_no_calibration_is_not_kept(server: Server, data: bytes, content
     assert not pulled_folder().exists()
 
 
+def test_a_portable_one_of_others_is_refused(server: Server) -> None:
+    portable = shipped_folder() / f"portable{SUFFIX}"
+    hub.publish(server, "a/b", {f"portable{SUFFIX}": portable.read_bytes()})
+    with pytest.raises(CalibrationError, match="it would be used for every model") as raised:
+        shared.pull("hf:a/b")
+    assert raised.value.hint == f"download it, and {setting('calibration', f'./portable{SUFFIX}')}"
+    assert not pulled_folder().exists()
+
+
 def test_other_bytes_than_were_published_are_refused(server: Server, data: bytes) -> None:
     hub.publish(server, "a/b", {NAME: data})
     server.add(f"/a/b/resolve/{hub.COMMIT}/{quote(NAME)}", data[:-1] + b"?")
@@ -193,3 +203,12 @@ def test_an_export_replaces_its_own_page_and_no_other(tmp_path: Path, data: byte
     invoked(calibrate.app, *twice)
     assert (folder / "README.md").read_text() == mine
     assert (folder / NAME).read_bytes() == data
+
+
+def test_a_page_has_every_calibration_of_its_folder(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / NAME).write_bytes(data)
+    invoked(calibrate.app, "export", str(tmp_path / NAME), "-o", str(tmp_path / "out"))
+    invoked(calibrate.app, "export", str(SOURCE), "-o", str(tmp_path / "out"))
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert f"| `{NAME}` |" in page
+    assert f"| `{SOURCE.name}` |" in page

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,19 @@ import worlds
 from event_logs import ticking
 
 from adascale.engine.datasets.sampled import SampledQuestion
+from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
-from adascale.engine.ports import SequenceLogprob, Uncalibrated
-from adascale.engine.scripted import ScriptedExecutor
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedExecutor, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription
+from adascale.engine.search.turns import branch_seed
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.datasets.from_draws import NOT_DRAWN, read_draws
 from adascale.models.datasets.from_rollouts import NO_TEXTS, read_rollouts
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
-from adascale.models.draws.store import DrawStore
+from adascale.models.draws.store import DrawStore, draw_key
 
 
 def paths(question: SampledQuestion) -> set[tuple[object, ...]]:
@@ -45,6 +48,29 @@ def test_rollouts_come_back_as_their_search_had_them(tmp_path: Path) -> None:
         kept = paths(prose) | paths(programs)
         assert {path for path in kept if path[1]} == {path for path in paths(live) if path[1]}
         assert prose.problem == live.problem
+
+
+def test_rollouts_of_a_mode_are_one_question_of_that_mode(tmp_path: Path) -> None:
+    [record] = worlds.searched(worlds.problems(1), programs=2).values()
+    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
+        for mode in ("prose", "program"):
+            store.put(Rollouts.of(record, mode))
+    found = [each for each in read_rollouts(tmp_path / "x.sqlite") if isinstance(each, SampledQuestion)]
+    for mode in ("prose", "program"):
+        kept = [each for q in found if (each := select(q, Filters(mode=mode), Counter())) is not None]
+        assert [{node.mode for node in each.nodes} for each in kept] == [{mode}]
+
+
+def test_rollouts_of_a_code_task_have_the_tests_that_its_prompt_had(tmp_path: Path) -> None:
+    [task] = worlds.tasks(1)
+    [rollouts] = worlds.code_rollouts([task])
+    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
+        store.put(replace(rollouts, problem=task))
+    [found] = read_rollouts(tmp_path / "x.sqlite")
+    assert isinstance(found, SampledQuestion)
+    assert found.problem.statement == task.statement
+    assert found.problem.task is not None
+    assert not found.problem.task.hidden.tests
 
 
 def test_rollouts_without_texts_are_said_to_be_so(tmp_path: Path) -> None:
@@ -104,3 +130,31 @@ def test_a_question_that_was_not_evaluated_is_said_to_be_so(tmp_path: Path) -> N
     evaluated(tmp_path / "x.sqlite", "vote:5")
     assert list(read_draws(tmp_path / "x.sqlite", worlds.problems(1, start=50), 3)) == [NOT_DRAWN]
     assert list(read_draws(tmp_path / "x.sqlite", worlds.problems(1), 77)) == [NOT_DRAWN]
+
+
+def test_a_redrawn_step_is_found_below_the_prefix_that_went_on(tmp_path: Path) -> None:
+    [asked] = worlds.problems(1)
+    first, wrong = scripted_step("7 and 8.\n\n"), scripted_step("Answer: 54.", "stop")
+    with closing(DrawStore(tmp_path / "x.sqlite")) as store:
+        whole = Prefix(asked)
+        store.put(draw_key(whole, branch_seed(3, asked.id, (0,), "prose"), greedy=False), (first, wrong))
+        again = Prefix(asked, (first,))
+        store.put(
+            draw_key(again, branch_seed(3, asked.id, (0, 0), "prose"), greedy=False),
+            (scripted_step("Answer: 18.", "stop"),),
+        )
+    [found] = read_draws(tmp_path / "x.sqlite", [asked], 3)
+    assert isinstance(found, SampledQuestion)
+    assert [found.nodes[at].answer for at in found.ends()] == ["54", "18"]
+    assert found.nodes[1].counts == [1, 2]
+
+
+def test_an_answer_is_read_behind_the_thought(tmp_path: Path) -> None:
+    [asked] = worlds.problems(1)
+    thought = replace(scripted_step("\\boxed{5}\n\n"), thought="whole")
+    with closing(DrawStore(tmp_path / "x.sqlite")) as store:
+        key = draw_key(Prefix(asked), branch_seed(3, asked.id, (0,), "prose"), greedy=False)
+        store.put(key, (thought, scripted_step("The answer is 18.", "stop")))
+    [found] = read_draws(tmp_path / "x.sqlite", [asked], 3)
+    assert isinstance(found, SampledQuestion)
+    assert found.nodes[2].answer == "18"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.evaluate import Contestant, Forecast, Outcome, evaluate
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Adaptive, Vote
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import BranchId, Mode, Problem, Step, Until
 from adascale.models.draws import drawing
 from adascale.models.draws.drawing import DrawMaker, DrawRequest
 from adascale.models.draws.playback import ReplayingPolicy
@@ -99,3 +101,33 @@ def test_few_prompts_are_kept_open(store: DrawStore, monkeypatch: pytest.MonkeyP
 
     assert len({running.prefix.problem.id for running in live._running.values()}) == 3
     assert len(live._running) == 8
+
+
+@dataclass(slots=True)
+class Windowed(ScriptedPolicy):
+    """Reads no question that is longer than its window, and draws only from those that it has read."""
+
+    window: int = 40
+    read: set[str] = field(default_factory=set)
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        if len(problem.question) > self.window:
+            raise ContextOverflowError("the question is too long", hint="a shorter question")
+        self.read.add(problem.id)
+        return ScriptedPolicy.open(self, problem, mode)
+
+    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+        assert prefix.problem.id in self.read, "its prompt was not read"
+        ScriptedPolicy.start(self, branch, prefix, seed, until, greedy)
+
+
+@pytest.mark.parametrize("place", [0, 20, 40])
+def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) -> None:
+    policy = ReplayingPolicy(Windowed(solution, ROWS), store, lambda branches: 1.0)
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    problems = [*PROBLEMS[:place], Problem("q99", "x" * 50, "18"), *PROBLEMS[place:]]
+
+    outcomes = list(evaluate(driver, ENTRIES, problems, 1, 0, policy.expect))
+
+    assert len(outcomes) == len(ENTRIES) * len(problems)
+    assert {each.problem for each in outcomes if each.stop_reason is None} == {"q99"}
