@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import tiny
 import adascale
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import StepProposed
 from adascale.engine.search.settings import Settings
 
 
@@ -113,3 +114,12 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
         adascale.ask("1 + 1?", str(chain_gguf), strategy="passing")
     with pytest.raises(ContextOverflowError):
         adascale.ask("word " * 5000, str(chain_gguf), strategy="greedy")
+
+
+def test_a_search_that_is_left_behind_its_session_ends_in_peace(chain_gguf: Path) -> None:
+    with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
+        events = adascale.search("What is 9 * 2?", session, strategy=adascale.Vote(8))
+        while not isinstance(next(events), StepProposed):
+            pass
+    assert isinstance(events, Generator)
+    events.close()

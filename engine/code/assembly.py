@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..errors import UsageError, setting
 from .imports import missing_modules
 from .suite import CodeTest, Suite
-from .syntax import called_names, normal_form, outside_names, parse
+from .syntax import below_future, called_names, normal_form, outside_names, parse
 
 
 def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
@@ -42,7 +42,7 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
 def _with_modules(test: CodeTest) -> CodeTest:
     """The test with imports of modules that it asks for and forgot (``math.isclose(f(2), 4)``)."""
     lines = [f"import {name}" for name in missing_modules(test.text)]
-    return CodeTest(test.source, "\n".join(filter(None, [*lines, test.setup]))) if lines else test
+    return CodeTest(test.source, below_future("\n".join(lines), test.setup)) if lines else test
 
 
 def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from ..errors import UsageError, setting
 from .own_imports import without_own_imports
 from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
 from .suite import CodeTest
-from .syntax import bound_names, is_main_guard, names, outside_names, parse, requires_arguments, unparse
+from .syntax import (
+    below_future,
+    bound_names,
+    called_names,
+    is_main_guard,
+    names,
+    outside_names,
+    parse,
+    requires_arguments,
+    unparse,
+)
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_CLASS_SETUPS = ("setUpClass", "setup_class")
 _SHOWN = 200
 """Characters of a source that an error shows."""
 
@@ -21,8 +32,8 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     """The tests in Python source; what is no test is the setup of each.
 
     Each module-level assert is a test, unless other statements use the program or stand behind an assert:
-    those are the steps of one scenario, and one test. So are ``test_...`` functions and methods of
-    ``Test...`` classes.
+    those are the steps of one scenario, and one test. A call of a function with asserts is such a step. Tests
+    are ``test_...`` functions, too, and such methods of ``Test...`` classes and of unittest's.
 
     Args:
         source: Of ``--test`` or of a file.
@@ -34,11 +45,13 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     """
     body = _statements(source, where)
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
-    classes = [node for node in body if isinstance(node, ast.ClassDef) and node.name.startswith("Test")]
-    others = [node for node in body if node not in functions and not _is_assert_step(node)]
-    around = "\n".join(filter(None, [setup, unparse(others)]))
+    classes = [node for node in body if isinstance(node, ast.ClassDef) and _has_tests(node)]
+    asserting = {node.name for node in body if isinstance(node, ast.FunctionDef) and _holds_assert(node)}
+    asserts = [node for node in body if not isinstance(node, _DEFINITIONS) and _is_step(node, asserting)]
+    others = [node for node in body if node not in functions and node not in asserts]
+    around = below_future(setup, unparse(others))
     tests = [
-        *_module_tests(body, setup),
+        *_module_tests(body, asserts, setup),
         *(CodeTest(text, around) for node in functions for text in _function_tests(node, where)),
         *(CodeTest(text, around) for node in classes for text in _method_tests(node, where)),
     ]
@@ -85,28 +98,38 @@ def _starts_tests(node: ast.stmt) -> bool:
     return False
 
 
-def _is_assert_step(node: ast.stmt) -> bool:
-    """Whether a statement that defines nothing is an assert, or holds one."""
-    return not isinstance(node, _DEFINITIONS) and any(isinstance(part, ast.Assert) for part in ast.walk(node))
+def _has_tests(node: ast.ClassDef) -> bool:
+    return node.name.startswith("Test") or _is_unittest(node)
 
 
-def _module_tests(body: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
-    steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
-    if not any(map(_is_assert_step, steps)):
+def _is_unittest(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base).endswith("TestCase") for base in node.bases)
+
+
+def _holds_assert(node: ast.stmt) -> bool:
+    return any(isinstance(part, ast.Assert) for part in ast.walk(node))
+
+
+def _is_step(node: ast.stmt, asserting: Collection[str]) -> bool:
+    """Whether a statement is an assert, holds one, or calls a function that does."""
+    return _holds_assert(node) or any(name in asserting for name in called_names(node))
+
+
+def _module_tests(body: Sequence[ast.stmt], asserts: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
+    if not asserts:
         return
-    definitions = [
-        node
-        for node in body
-        if isinstance(node, _DEFINITIONS)
-        and not (isinstance(node, ast.FunctionDef) and node.name.startswith("test"))
-    ]
+    steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
+    rest = [node for node in body if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test"))]
     asked = set(outside_names(unparse(body)))
     fixed = [node for node in steps if not isinstance(node, ast.Assert)]
     is_mixed = any(isinstance(a, ast.Assert) and not isinstance(b, ast.Assert) for a, b in pairwise(steps))
-    if is_mixed or any(asked.intersection(names(node)) for node in fixed):
-        yield CodeTest(unparse(steps), "\n".join(filter(None, [setup, unparse(definitions)])))
+    uses_program = any(node in asserts or asked.intersection(names(node)) for node in fixed)
+    if is_mixed or uses_program:
+        # What is defined behind a step may need it.
+        first = rest.index(steps[0])
+        yield CodeTest(unparse(rest[first:]), below_future(setup, unparse(rest[:first])))
         return
-    around = "\n".join(filter(None, [setup, unparse([*definitions, *fixed])]))
+    around = below_future(setup, unparse([node for node in rest if not isinstance(node, ast.Assert)]))
     for node in steps:
         if isinstance(node, ast.Assert):
             yield CodeTest(ast.unparse(node), around)
@@ -125,18 +148,19 @@ def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
 def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:
     """Each test method of a class on an object of its own."""
     methods = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
-    is_unittest = any(ast.unparse(base).endswith("TestCase") for base in node.bases)
+    of_class = "".join(f"{node.name}.{name}()\n" for name in _CLASS_SETUPS if name in methods)
     for name, method in methods.items():
         if not name.startswith("test"):
             continue
         if requires_arguments(method, given=1):
             raise _needs_fixture(f"{node.name}.{name}", where)
-        if is_unittest:  # runs setUp and tearDown, and lets the failure through
-            yield f"{node.name}({name!r}).debug()"
-        elif "setup_method" in methods:
-            yield f"case = {node.name}()\ncase.setup_method()\ncase.{name}()"
+        if _is_unittest(node):  # runs setUp and tearDown, and lets the failure through
+            yield f"{of_class}{node.name}({name!r}).debug()"
+        elif (setup := methods.get("setup_method")) is not None:
+            given = "None" if requires_arguments(setup, given=1) else ""
+            yield f"{of_class}case = {node.name}()\ncase.setup_method({given})\ncase.{name}()"
         else:
-            yield f"{node.name}().{name}()"
+            yield f"{of_class}{node.name}().{name}()"
 
 
 def _needs_fixture(name: str, where: str) -> UsageError:

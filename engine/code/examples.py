@@ -15,9 +15,11 @@ from .syntax import called_names, is_literal, outside_names, try_parse
 
 _PROMPT, _CONTINUED = ">>>", "..."
 _ARROW = re.compile(
-    r"\s*(?:(?:#\s*)?(?:->|=>|==>|-->|→|⇒|➞)|==|should return|must return|returns|#(?:\s*\w+:)?)\s*"
+    r"(?<!\s)\s*+(?:(?:#\s*)?(?:->|=>|==>|-->|→|⇒|➞)|==|should return|must return|returns|#(?:\s*\w+:)?)\s*"
 )
-_CALL = re.compile(r"[A-Za-z_]\w*\(.*\)$")
+_CALL = re.compile(r"(?<![A-Za-z0-9_])[0-9]*+([A-Za-z_][A-Za-z0-9_]*+\()", re.ASCII)
+_LONGEST_LINE = 1_000
+"""Characters of the longest line that is looked at for ``f(2) -> 4``."""
 _MARKUP = "`* \t"
 """What may stand around an example of one line: code marks, emphasis. A bullet may stand before it."""
 _LONGEST = 40
@@ -126,18 +128,22 @@ def _assert(lines: Sequence[str]) -> tuple[int, list[CodeTest]] | None:
 
 def _stated(line: str) -> Iterator[CodeTest]:
     """``f(2) -> 4`` and its kin as a test, where the left is a call and the right a literal."""
+    if len(line) > _LONGEST_LINE:
+        return
     for arrow in _ARROW.finditer(line):
-        call = _CALL.search(line[: arrow.start()].rstrip(_MARKUP))
+        left = line[: arrow.start()].rstrip(_MARKUP)
+        begin = _CALL.search(left) if left.endswith(")") else None
         right = line[arrow.end() :].strip(_MARKUP)
         expected = next(filter(is_literal, [right.rstrip(".,;`"), right]), None)
-        if call is None or expected is None:
+        if begin is None or expected is None:
             continue
-        match getattr(try_parse(call[0]), "body", None):
+        call = left[begin.start(1) :]
+        match getattr(try_parse(call), "body", None):
             case [ast.Expr(ast.Call(ast.Name("print"), [printed], []))]:
                 yield CodeTest(f"assert str({ast.unparse(printed)}) == {expected!r}")
                 return
             case [ast.Expr(ast.Call(ast.Name()))]:
-                yield CodeTest(f"assert {call[0]} == {expected}")
+                yield CodeTest(f"assert {call} == {expected}")
                 return
 
 

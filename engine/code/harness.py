@@ -18,7 +18,7 @@ from typing import Literal
 
 from ..types import Execution
 from .suite import Suite
-from .syntax import parse, unparse
+from .syntax import is_from_future, parse, unparse
 
 Outcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
 """Of one test; ``not-run``: the run ended at an earlier one, or in the program itself."""
@@ -119,9 +119,9 @@ class Harness:
             runs.append(_as_function(f"test_{nonce}", steps))
             runs.append(f"run_{nonce}({number}, test_{nonce})")
         program = parse(self.program).body
-        future = [node for node in [*program, *shared] if _is_from_future(node)]
-        stars = [node for node in shared if not _is_from_future(node)]
-        rest = [node for node in program if not _is_from_future(node)]
+        future = [node for node in [*program, *shared] if is_from_future(node)]
+        stars = [node for node in shared if not is_from_future(node)]
+        rest = [node for node in program if not is_from_future(node)]
         harness = _HARNESS.format(n=nonce, shown=_SHOWN)
         return "\n".join(
             [unparse(future), harness, unparse(stars), unparse(rest), *runs, _END.format(n=nonce)]
@@ -219,9 +219,4 @@ def _as_function(name: str, body: Sequence[ast.stmt]) -> str:
 
 def _is_for_modules(node: ast.stmt) -> bool:
     """Whether a statement is one that no function may hold."""
-    return isinstance(node, ast.ImportFrom) and (node.names[0].name == "*" or _is_from_future(node))
-
-
-def _is_from_future(node: ast.stmt) -> bool:
-    """Whether a statement has to stand on top of a source."""
-    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    return isinstance(node, ast.ImportFrom) and (node.names[0].name == "*" or is_from_future(node))

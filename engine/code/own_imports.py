@@ -24,26 +24,29 @@ def without_own_imports(body: Sequence[ast.stmt], where: str) -> list[ast.stmt]:
         UsageError: a library is imported, on which every program would fail.
     """
     own = _OwnImports(where)
-    return [kept for node in body if isinstance(kept := own.visit(node), ast.stmt)]
+    rewritten = [own.visit(node) for node in body]
+    return [node for node in rewritten if not isinstance(node, ast.Pass)]
 
 
 class _OwnImports(ast.NodeTransformer):
+    """Puts ``pass`` in the place of an import, as the block around it may hold nothing else."""
+
     def __init__(self, where: str) -> None:
         self._where = where
         self._modules = set[str]()
         self._aliases: dict[str, str] = {}
 
-    def visit_Import(self, node: ast.Import) -> ast.Import | None:
+    def visit_Import(self, node: ast.Import) -> ast.Import | ast.Pass:
         own = [alias for alias in node.names if self._is_own(alias.name)]
         self._modules |= {alias.asname or alias.name for alias in own}
         node.names = [alias for alias in node.names if alias not in own]
-        return node if node.names else None
+        return node if node.names else ast.Pass()
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | ast.Pass:
         if not node.level and node.module and not self._is_own(node.module):
             return node
         self._aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
-        return None
+        return ast.Pass()
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if ast.unparse(node.value) in self._modules:

@@ -173,7 +173,24 @@ def without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str
             below_is_gone = number in gone_lines
         elif below_is_gone and lines[number - 1].lstrip().startswith("#"):
             gone_lines.add(number)
-    return "\n".join(line for number, line in enumerate(lines, 1) if number not in gone_lines).strip("\n")
+    text = "\n".join(line for number, line in enumerate(lines, 1) if number not in gone_lines).strip("\n")
+    found = try_parse(text, compiled=False)  # a line may be continued into one that is gone
+    is_kept = found is not None and ast.dump(found) == ast.dump(ast.Module(kept, []))
+    return text if is_kept else unparse(kept)
+
+
+def below_future(lines: str, source: str) -> str:
+    """Lines on top of a source, but below its imports from ``__future__``."""
+    future = [node for node in parse(source).body if is_from_future(node)]
+    if not future:
+        return "\n".join(filter(None, [lines, source]))
+    rest = [node for node in parse(source).body if not is_from_future(node)]
+    return "\n".join(filter(None, [unparse(future), lines, unparse(rest)]))
+
+
+def is_from_future(node: ast.stmt) -> bool:
+    """Whether a statement has to stand on top of a source."""
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _lines(node: ast.stmt) -> range:

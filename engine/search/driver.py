@@ -235,7 +235,7 @@ class Driver:
                 del self._owner[growth.branch]
 
     def _execute(self) -> None:
-        """Start programs that were written, and take what has run; wait only where nothing else goes on."""
+        """Start programs and take what has run; wait a moment where nothing else goes on."""
         for search in self._active:
             for job in search.take_programs():
                 assert self._executor is not None, "a strategy draws programs, and nothing runs them"
@@ -244,10 +244,7 @@ class Driver:
                 self._executor.submit(ticket, job.source, job.mode)
         if self._executor is None or not self._executing:
             return
-        ended = self._executor.collect(block=not self._owner)
-        while not (ended or self._owner or self._cancelled or self._interrupted):
-            ended = self._executor.collect(block=True)
-        for ticket, execution in ended:
+        for ticket, execution in self._executor.collect(block=not self._owner):
             search, node = self._executing.pop(ticket)
             search.record_execution(node, execution)
 

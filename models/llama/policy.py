@@ -59,6 +59,7 @@ class LlamaPolicy:
         self._prompts: dict[tuple[str, Mode], Tokens] = {}
         self._waiting: list[Job] = []
         self._slots: list[Slot] = []
+        self._is_closed = False
 
     @property
     def flops_per_token(self) -> float:
@@ -196,8 +197,10 @@ class LlamaPolicy:
         """End a branch and return its unfinished step.
 
         Between two steps there is none; then the prefix before the last step is parked, so that a branch that
-        draws this step again need not evaluate it.
+        draws this step again need not evaluate it. A policy that is closed has ended all branches.
         """
+        if self._is_closed:
+            return None
         for job in self._waiting:
             if job.branch == branch:
                 self._waiting.remove(job)
@@ -218,6 +221,7 @@ class LlamaPolicy:
         for job in [*self._waiting, *(slot.job for slot in self._slots)]:
             job.stream.close()
         self._waiting, self._slots = [], []
+        self._is_closed = True
         for sampler in self._chains.values():
             sampler.close()
 

@@ -118,7 +118,7 @@ class CPythonRunner:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it has started."""
+    """End a process and its group: a sandbox lets nothing leave it, and without one a daemon can."""
     if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):  # macOS forbids to signal a dead group
             os.killpg(process.pid, signal.SIGKILL)

@@ -306,7 +306,8 @@ class Cluster:
                 for happened in result.events:
                     event = happened.event()
                     yield place.flight.follow(happened.problem, event), event
-                place.ready = result.ready
+                # An engine whose last search has ended reports what it was before that search began.
+                place.ready = result.ready or not len(place.flight)
                 idle.append(place)
 
     def _go_on(self, place: _EnginePlace, source: QuestionSource) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,12 @@ def test_a_traceback_is_an_exception_to_raise() -> None:
 @given(st.lists(st.sampled_from([">>> f(2)", "4", "", "assert f(", "f(2) -> 4", "...", "```", "x"])))
 def test_no_text_breaks_it(lines: list[str]) -> None:
     read_examples("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "line", ["a(" * 2000 + " = = " + "# " * 2000, "x" + " " * 60_000 + "y", "f(2) == " * 8000]
+)
+def test_a_long_line_is_read_in_no_time(line: str) -> None:
+    started = time.perf_counter()
+    assert read_examples(line) == ()
+    assert time.perf_counter() - started < 1.0

@@ -206,3 +206,33 @@ def test_no_print_is_a_verdict(printed: str, other: str) -> None:
         exec(judged.source, {})
     outcomes = [verdict.outcome for verdict in judged.verdicts(Execution(output.getvalue(), "", 0.0))]
     assert outcomes == ["failed", "failed", "passed"]
+
+
+DOUBLE = "def f(x):\n    return 2 * x"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try:\n    from solution import f\nexcept ImportError:\n    from src.a import f\nassert f(2) == 4",
+        "def test_f():\n    from solution import f\n    assert f(2) == 4",
+        "from __future__ import annotations\nassert math.isclose(f(2), 4)",
+        "EPS = 1e-6\ndef near(a, b, eps=EPS):\n    return abs(a - b) < eps\nassert near(f(2), 4)",
+        "CASES = [(1, 2), (2, 4)]\nclass Case:\n    all = CASES\nassert all(f(a) == b for a, b in Case.all)",
+        "ONE = f(1)\ndef near(a, one=ONE):\n    return a == one + 2\nassert near(f(2))",
+        "def check(candidate):\n    assert candidate(2) == 4\ncheck(f)",
+        "def twice(x):\n    return f(x)\nfor a, b in [(1, 2), (2, 4)]:\n    assert twice(a) == b",
+        "import unittest\nclass FTests(unittest.TestCase):\n    def test_f(self):\n        assert f(2) == 4",
+        "import unittest\nclass TestF(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
+        "        cls.x = 2\n    def test_f(self):\n        self.assertEqual(f(self.x), 4)",
+        "class TestF:\n    def setup_method(self, method):\n        self.x = 2\n"
+        "    def test_f(self):\n        assert f(self.x) == 4",
+        "class TestF:\n    @classmethod\n    def setup_class(cls):\n        cls.x = 2\n"
+        "    def test_f(self):\n        assert f(self.x) == 4",
+    ],
+)
+def test_what_pytest_passes_passes_and_a_wrong_program_fails(source: str) -> None:
+    assert {verdict.outcome for verdict in in_cpython(DOUBLE, [source])} == {"passed"}
+    assert "passed" not in {
+        verdict.outcome for verdict in in_cpython("def f(x):\n    return 3 * x", [source])
+    }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.code.syntax import is_literal, normal_form, outside_names, parse, try_parse
+from adascale.engine.code.syntax import is_literal, normal_form, outside_names, parse, try_parse, without
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,9 @@ def test_no_text_breaks_it(text: str) -> None:
         outside_names(text)
     normal_form(text)
     is_literal(text)
+
+
+def test_a_line_that_goes_on_into_one_that_is_left_out_does_not_break_the_rest() -> None:
+    source = "def g(x):\n    return x\n\\\n\nprint(g(2))"
+    tree = parse(source)
+    assert without(source, tree, tree.body[1:]) == "def g(x):\n    return x"

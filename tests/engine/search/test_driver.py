@@ -682,3 +682,27 @@ def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> No
     assert isinstance(last, SearchFinished)
     assert last.result.stop_reason == "interrupted"
     assert executor.cancelled == executor.submitted == [0, 1, 2]
+
+
+def test_a_program_that_never_ends_does_not_hold_an_answer_beyond_the_time() -> None:
+    now = [0.0]
+
+    def wait() -> None:
+        now[0] += 0.25
+
+    class Hanging(HangingExecutor):
+        """The first program ends, the others do not."""
+
+        def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
+            ended = [(0, Execution("18", "", 0.1))] if self.submitted and not now[0] else []
+            HangingExecutor.collect(self, block=block)
+            return ended
+
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)
+    executor = Hanging(wait)
+    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: now[0], executor=executor)
+    limited = Settings(Vote(samples=3, modes=("program",)), Budget(max_seconds=1.0))
+    *_, (_, last) = driver.run(QUESTIONS[:1], limited)
+    assert isinstance(last, SearchFinished)
+    assert (last.result.answer, last.result.stop_reason) == ("18", "budget")
+    assert now[0] <= 1.5

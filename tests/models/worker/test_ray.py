@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +18,19 @@ from adascale.engine.errors import (
     ModelError,
     WorkerDiedError,
 )
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, SearchFinished, StepProposed
+from adascale.engine.search.events import (
+    GeneratorDescription,
+    ModelDescription,
+    SearchFailed,
+    SearchFinished,
+    StepProposed,
+)
 from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Kind, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.worker import ray as rays
-from adascale.models.worker.messages import ModelsOpened
+from adascale.models.worker.messages import ModelsOpened, SearchEvent
 from adascale.models.worker.ray import Cluster
 
 
@@ -164,3 +171,38 @@ def test_an_engine_that_does_not_open_again_is_done_without(monkeypatch: pytest.
         list(found.serve(iter([request])))
     assert caught.value.facts == ("the model needs 9 GB",)
     assert said == ["the engine on full cannot go on; going on without it"]
+
+
+class LatePlace(FullPlace):
+    """An engine whose questions fail at once, and which says that it has no room although none is left."""
+
+    name = "late"
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def call(self, method: str, *args: object) -> Any:
+        """Note the question."""
+        [request, *_] = args
+        if isinstance(request, Request):
+            self.requests.append(request)
+        return FullPlace.call(self, method)
+
+    def result(self, reference: object) -> Any:
+        """The last question has failed."""
+        problem = self.requests[-1].problem
+        failed = SearchFailed.of(AdascaleError("too long"))
+        return rays.WorkResult((SearchEvent.of(problem, replace(failed, seq=0, t=0.0)),), ready=False)
+
+
+def test_an_engine_whose_only_question_has_ended_gets_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, place = cluster(monkeypatch), LatePlace()
+    found._places = [place]  # type: ignore[list-item]
+    requests = [Request(Problem(name, "?"), Settings(Vote(samples=1))) for name in ("a", "b")]
+    ended: list[str] = []
+    worker = threading.Thread(
+        target=lambda: ended.extend(problem.id for problem, _ in found.serve(iter(requests))), daemon=True
+    )
+    worker.start()
+    worker.join(5.0)
+    assert ended == ["a", "b"]
