@@ -187,7 +187,8 @@ def bind(host: str, port: int) -> socket.socket:
         text = f'cannot listen on "{host}", which is no name of a host'
         raise UsageError(text, hint=setting("host", "127.0.0.1"), slug="cannot-listen") from exc
     except OSError as exc:
-        taken = exc.errno == errno.EADDRINUSE
+        taken, refused = exc.errno == errno.EADDRINUSE, exc.errno in (errno.EACCES, errno.EPERM)
         text = f"port {port} is taken" if taken else f"cannot listen on {host}:{port}: {exc.strerror or exc}"
-        hint = f"{setting('port', 0)} takes a free one" if taken else setting("host", "127.0.0.1")
+        of_port = f"{setting('port', 0)} takes a free one"
+        hint = of_port if taken or refused else setting("host", "127.0.0.1")
         raise UsageError(text, hint=hint, slug="cannot-listen") from exc

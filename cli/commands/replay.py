@@ -36,6 +36,9 @@ from ..terminal.theme import STYLES, glyphs_for
 
 SCHEMA = "adascale.replay/1"
 
+_LONGEST_PAUSE_S = 3600.0
+"""Between two events, whatever a trace says."""
+
 _UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, so it has no result")
 
 _MOMENTS = (StepScored, NodesPruned, AnswerFound, SearchFinished, SearchFailed)
@@ -101,7 +104,7 @@ def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: flo
     started = time.monotonic()
     for event in events:
         if kind == "live":
-            time.sleep(max(0.0, started + event.t / speed - time.monotonic()))
+            time.sleep(min(max(0.0, started + event.t / speed - time.monotonic()), _LONGEST_PAUSE_S))
         renderer.on(event)
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from adascale.engine.errors import UsageError
 
@@ -56,7 +57,7 @@ def serve(*, options: ServeOptions) -> None:
             status(f"{ServedModel.of(models, options.effort).name} is ready")
             yield worker if traces is None else TracedWorker(worker, traces)
 
-    access = Access(options.host, key, tuple(options.cors_origin))
+    access = Access(options.host, key, tuple(map(_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
     listener = Listener(
         hub,
@@ -75,6 +76,23 @@ def _key(options: ServeOptions) -> str | None:
     """
     key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
     return None if key is None else read_api_key(key, "--api-key-file FILE")
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it: in lower case and without a path.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text in ("*", "null"):
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.scheme or not parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise UsageError(f'"{text}" is no origin of a page', hint="--cors-origin https://example.org")
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _is_loopback(host: str) -> bool:

@@ -68,7 +68,7 @@ class Document:
             ("seed", str(self.view.started.seed)),
             ("adascale", __version__),
         ]
-        return [(name, value) for name, value in found if value]
+        return [(name, one_line(value, UNICODE)) for name, value in found if value]
 
 
 def brief_text(row: Row) -> str:

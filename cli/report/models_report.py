@@ -114,7 +114,7 @@ def _of_header(file: LocalFile) -> Entry:
 
     try:
         info = read_info(file.path)
-    except ModelError:  # whoever opens it is told what is wrong with it
+    except (ModelError, OSError):  # whoever opens it is told what is wrong with it
         return Entry(file.name)
     return Entry(
         file.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Progress:
         """Take the bars away."""
         if self._bars is not None:
             self._bars.stop()
+            atexit.unregister(self._bars.stop)
 
     def show(self, task: str, done: int, total: int, note: str = "") -> None:
         """Show how far a task is.
@@ -93,6 +95,7 @@ class Progress:
     def _draw(self, task: str, done: int, total: int, note: str) -> None:
         if self._bars is None:
             self._bars = _new_bars(self._unit)
+            atexit.register(self._bars.stop)  # where they run in a thread that is left behind
             self._bars.start()
         if task not in self._ids:
             self._drop_complete(self._bars)

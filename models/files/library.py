@@ -277,10 +277,14 @@ def _joint_digest(parts: Sequence[Path], report: Report) -> str:
 
 def _cached_models() -> Iterator[LocalFile]:
     for repo in cache.repositories():
-        for cached in cache.cached_files(repo):
-            if model_files([cached.file]):
-                spec = _spec_of(cached)
-                yield _local_file(cached, spec.name if spec else f"{repo}:{quant_of(cached.file)}", spec)
+        files = cache.cached_files(repo)
+        for cached in files:
+            if not model_files([cached.file]):
+                continue
+            spec, tag = _spec_of(cached), quant_of(cached.file)
+            snapshot = [file.file for file in files if file.revision == cached.revision]
+            own = f"{repo}:{tag if choose_file(snapshot, tag) == cached.file else cached.file}"
+            yield _local_file(cached, spec.name if spec else own, spec)
 
 
 def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:

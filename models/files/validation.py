@@ -31,7 +31,8 @@ def is_size(value: object) -> TypeGuard[int]:
 def is_file_name(value: object) -> TypeGuard[str]:
     """Whether it is a path that stays inside the folder it is put under, with forward slashes."""
     # Unprintable are NUL, line ends, escapes, marks that turn the reading direction, and lone surrogates.
-    if not isinstance(value, str) or "\\" in value or not value.isprintable():
+    # On Windows a colon begins at another drive, or names another stream of the file.
+    if not isinstance(value, str) or {"\\", ":"} & set(value) or not value.isprintable():
         return False
     return all(part not in ("", ".", "..") for part in value.split("/"))
 

@@ -31,6 +31,7 @@ from adascale.engine.types import ROOT
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.serve.protocols.event_log import write_log
+from adascale.serve.search.request import public_name
 from bench.inline import echo
 
 
@@ -167,3 +168,15 @@ def test_no_folder_of_this_machine_is_told() -> None:
     assert told.models.prm == PRMDescription("prm", "prm.gguf")
     assert told.models.calibration == {**calibration, "file": None}
     assert "/home/me" not in repr(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "public"),
+    [
+        ("qwen3:1.7b", "sha256-ab", "qwen3:1.7b"),
+        ("/home/me/x/qwen.GGUF", "qwen.GGUF", "qwen.GGUF"),
+        ("/home/me/.ollama/models/blobs/sha256-ab", "sha256-ab", "sha256-ab"),
+    ],
+)
+def test_the_name_of_a_model_says_no_folder(name: str, file: str, public: str) -> None:
+    assert public_name(GeneratorDescription(name, file)) == public

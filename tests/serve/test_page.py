@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -224,3 +225,45 @@ def test_texts_of_a_model_are_no_markup(browser: Any) -> None:
         assert attack in page.inner_text("#asked")
         assert page.locator("img").count() == 0
         assert page.title() == "adascale"
+
+
+@needs_chromium
+def test_a_thought_of_an_earlier_search_stays_folded(browser: Any, tmp_path: Path) -> None:
+    events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
+    for event in events:
+        if event["kind"] == "step_proposed" and event["parent"] == 0:
+            event["step"] |= {"text": "secret musing", "thought": "whole"}
+    trace = tmp_path / "thought.jsonl"
+    trace.write_text("".join(json.dumps(event) + "\n" for event in events))
+    with served() as server, opened(browser, server) as page:
+        play_recorded(page, trace)
+        shown = page.inner_text("#tree")
+        page.reload()
+        page.click("#searches button")
+        assert page.inner_text("#tree") == shown
+        assert "secret musing" not in shown
+
+
+@needs_chromium
+def test_a_browser_that_keeps_nothing_can_ask(browser: Any) -> None:
+    refuse = "throw new DOMException('no', 'SecurityError')"
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
+        page.add_init_script(
+            f"for (const name of ['sessionStorage', 'localStorage'])"
+            f" Object.defineProperty(window, name, {{ get() {{ {refuse} }} }})"
+        )
+        page.reload()
+        ask_to_the_end(page, "Echo 7.")
+        assert page.inner_text("#answer strong") == "7"
+
+
+@needs_chromium
+def test_a_server_that_breaks_off_writes_no_more(browser: Any) -> None:
+    lines = PROSE_SEARCH.read_text().splitlines()
+    grown = next(at for at, line in enumerate(lines) if '"branch_grew"' in line or '"step_proposed"' in line)
+    body = "".join(f"data: {line}\n\n" for line in lines[: grown + 1])
+    with served() as server, opened(browser, server) as page:
+        page.route("**/v1/searches", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
+        ask(page, "A baker has 3 trays of 12 rolls.")
+        page.wait_for_function("document.getElementById('error').textContent")
+        assert page.inner_text("#progress") == ""

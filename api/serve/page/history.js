@@ -40,6 +40,7 @@ function store(all) {
 function compactEvent(event) {
   if (event.kind === "search_started") return { ...event, models: {} };
   if (event.kind !== "step_proposed") return event;
-  const { text, finish, token_ids } = event.step;
-  return { ...event, step: { text, finish, tokens: token_ids.length } };
+  const { text, finish, token_ids, thought } = event.step;
+  const tokens = token_ids.length;
+  return { ...event, step: thought === undefined ? { text, finish, tokens } : { text: "", finish, tokens, thought } };
 }

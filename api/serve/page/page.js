@@ -16,7 +16,24 @@ const tree = new TreeView(at("tree"));
 let running = null;
 
 function key() {
-  return form.elements.key.value || sessionStorage.getItem(KEY) || "";
+  return form.elements.key.value || stored() || "";
+}
+
+/** The key that this tab remembers; none where the browser keeps nothing. */
+function stored() {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+function remember(value) {
+  try {
+    sessionStorage.setItem(KEY, value);
+  } catch {
+    // It is asked for again.
+  }
 }
 
 async function ask() {
@@ -34,7 +51,7 @@ async function ask() {
       drawSoon();
     }
     if (!running.record?.ended) throw new TypeError("the server broke off");
-    sessionStorage.setItem(KEY, key());
+    remember(key());
     if (running.record.result) keep(running.record, events);
   } catch (error) {
     showError(error);
@@ -63,8 +80,11 @@ function finish() {
   const { record } = running;
   running = null;
   setRunning(false);
+  if (record) {
+    record.running.clear();
+    draw(record);
+  }
   say("");
-  if (record) draw(record);
   listSearches();
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from adascale.engine.answers.checkable import asks_for_answer
@@ -78,7 +79,8 @@ class AnswerRequest:
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
     """The name of a model; one that is a path goes by its file's name, which says no folder."""
-    return model.file.removesuffix(".gguf") if model.name.endswith(".gguf") else model.name
+    is_path = model.name.endswith(".gguf") or Path(model.name).name == model.file
+    return model.file.removesuffix(".gguf") if is_path else model.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def _model_blob(root: Path, manifest: Path, name: str) -> tuple[Path, str]:
     # Old versions of Ollama wrote a colon.
     blobs = [root / "blobs" / f"sha256{mark}{digests[0]}" for mark in "-:"]
     for blob in blobs:
-        if blob.is_file():
+        if os.path.isfile(blob):  # False, too, where it may not be looked at
             return blob, digests[0]
     raise ModelCorruptError(
         f"the file of Ollama's model {name} is gone", f"there is no {blobs[0]}", hint=f"ollama pull {name}"

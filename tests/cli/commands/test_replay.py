@@ -172,6 +172,15 @@ def test_only_a_live_view_keeps_the_recorded_pace(
     assert len(recorder.times) == len(log.events)
 
 
+def test_no_pause_is_longer_than_a_clock_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    log = Log(pace=1e300)
+    log.read_prompt()
+    play(log.events, Recorder([0.0]), "live", 1e-5)  # type: ignore[arg-type]
+    assert max(slept) == 3600.0
+
+
 def test_the_payload_is_the_solution_and_the_answer() -> None:
     log = Log()
     log.finish_path(log.step(ROOT, "  First.\n", 0.5), "So 8.\n\n", 0.5, "8")

@@ -119,7 +119,7 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
 
 def test_limits_origins_and_effort_are_those_that_were_typed(home: Home) -> None:
     limits = ("--parallel", "1", "--max-queue", "0", "--budget", "900", "--effort", "low")
-    with serving(home, *limits, "--cors-origin", "https://pages.example") as server:
+    with serving(home, *limits, "--cors-origin", "https://Pages.example/") as server:
         asked = httpx2.get(f"{server.url}/v1/models", headers={"Origin": "https://pages.example"})
         assert asked.headers["access-control-allow-origin"] == "https://pages.example"
         [worker] = psutil.Process(server.process.pid).children()
@@ -205,6 +205,7 @@ def test_a_port_that_is_taken_and_a_model_that_is_not_there_are_said(home: Home)
         said = refused(home, "--port", port)
         assert f"error[cannot-listen]: port {port} is taken" in said
         assert "--port 0" in said
+    assert '"pages.example" is no origin' in refused(home, "--cors-origin", "pages.example")
     command = [sys.executable, "-m", "adascale", "serve", "--port", "0", "-g", os.devnull + ".gguf"]
     done = subprocess.run(command, env=home.env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 4

@@ -2,6 +2,7 @@ import errno
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from adascale.cli.documents.page import to_html
 from adascale.cli.documents.table import to_json
 from adascale.cli.documents.text import to_svg, to_text
 from adascale.engine.errors import DiskFullError, UsageError
-from adascale.engine.search.events import NodesPruned
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
 
@@ -34,6 +35,10 @@ def document(log: Log) -> Document:
 
 def hostile() -> Document:
     log = Log(HOSTILE)
+    started = log.events[0]
+    assert isinstance(started, SearchStarted)
+    models = ModelDescription(GeneratorDescription(name=HOSTILE + "\ud800"))
+    log.events[0] = replace(started, models=models)
     log.read_prompt()
     log.grant(ROOT, 1)
     node = log.step(ROOT, HOSTILE, 0.5)
@@ -161,6 +166,7 @@ def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
 
 def test_no_format_lets_control_characters_through() -> None:
     for write in (to_text, to_svg, to_html, to_mermaid, to_json):
+        assert write(hostile()).encode()
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe]", write(hostile())), write
 
 

@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from terminal import environment, on_terminal
 
 from adascale.cli.terminal import progress
 from adascale.cli.terminal.progress import Cadence, Progress
@@ -86,3 +87,18 @@ def test_a_bar_shows_the_note_and_leaves_when_its_task_is_complete(screen: Strin
         shown._bars.refresh()
     assert "adaptive (2/2):" in screen.getvalue()
     assert "30 tokens/s" in screen.getvalue()
+
+
+def test_bars_of_a_thread_that_is_left_behind_give_the_cursor_back() -> None:
+    code = (
+        "import threading, time\n"
+        "from adascale.cli.terminal.progress import Progress\n"
+        "def work():\n"
+        "    with Progress('bytes') as shown:\n"
+        "        shown.show('m', 1, 2)\n"
+        "        time.sleep(60)\n"
+        "threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.5)\n"
+    )
+    shown = on_terminal(["-c", code], environment()).stderr
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1

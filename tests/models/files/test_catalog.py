@@ -6,6 +6,8 @@ import sys
 from fnmatch import fnmatchcase
 from typing import get_args
 
+import pytest
+
 from adascale.models.files.catalog import DEFAULT_GENERATOR, ThinkingSupport, catalog
 from adascale.models.files.validation import is_file_name, is_size
 
@@ -81,3 +83,8 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
     path = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+@pytest.mark.parametrize("name", ["D:evil.gguf", "a/D:evil.gguf", "m.gguf:stream", "../m.gguf", "a\\m.gguf"])
+def test_a_name_that_could_leave_its_folder_is_none(name: str) -> None:
+    assert not is_file_name(name)

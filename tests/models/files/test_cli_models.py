@@ -17,6 +17,7 @@ from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models import machine
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
+from adascale.models.files.library import locate
 from adascale.models.files.progress import DownloadPlan, Transfer
 
 New = Callable[..., ModelSpec]
@@ -84,6 +85,35 @@ def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gg
     assert result.stderr == "adascale: big-Q8_0-00001-of-00002.gguf is incomplete\n"
     facts = json.loads(run("show", "lmstudio:someone/m-GGUF:Q4_0", "--json").stdout)
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
+
+
+def test_what_may_not_be_read_is_listed_without_what_it_says(
+    tiny: ModelSpec, tmp_path: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
+    folder.mkdir(parents=True)
+    (folder / "m-Q4_0.gguf").write_bytes(gguf)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("adascale.models.files.gguf.info.read_info", refuse)
+    assert run("list").stdout.splitlines()[2].startswith("lmstudio:someone/m-GGUF:Q4_0")
+
+
+def test_two_files_of_one_quant_are_listed_by_names_that_open_them(
+    tiny: ModelSpec, hub_cache: Path, gguf: bytes
+) -> None:
+    folder = hub_cache / "models--someone--models" / "snapshots" / ("c" * 40)
+    folder.mkdir(parents=True)
+    for name in ("big-q4_0.gguf", "small-q4_0.gguf"):
+        (folder / name).write_bytes(gguf + name.encode())
+    names = [line.split()[0] for line in run("list").stdout.splitlines()[2:]]
+    assert names == ["someone/models:Q4_0", "someone/models:small-q4_0.gguf"]
+    for name, file in zip(names, ("big-q4_0.gguf", "small-q4_0.gguf"), strict=True):
+        found = locate(name)
+        assert found is not None
+        assert found.path.name == file
 
 
 def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -13,10 +14,10 @@ import pytest
 from faults import Fault, broken, closed, drip, endless, refusal
 from hub import COMMIT
 
-from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
+from adascale.engine.errors import ModelCorruptError, ModelError, ModelUnavailableError
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 from adascale.models.files.library import fetch_again, locate, resolve
-from adascale.models.files.local.cache import HUB_PART
+from adascale.models.files.local.cache import HUB_PART, WHEEL_RECORD
 from adascale.models.files.progress import Report, Transfer
 from adascale.models.files.reference import RemoteFile
 from adascale.models.files.safetensors import read_remote
@@ -404,3 +405,17 @@ def once(server: Any, path: str, fault: Fault) -> Fault:
         fault(handler)
 
     return first
+
+
+def test_wheels_with_other_bytes_are_not_gone_on_with_beside_a_part_of_the_hub(
+    on_the_index: ModelSpec, gguf: bytes, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert on_the_index.sha256 is not None
+    area = hub_cache / ".adascale" / on_the_index.sha256
+    area.mkdir(parents=True)
+    (area / HUB_PART).write_bytes(gguf[:10])
+    (area / "model").write_bytes(gguf[:-1] + b"?")
+    (area / WHEEL_RECORD).write_text(json.dumps([1, len(gguf)]))
+    with pytest.raises(ModelError):
+        resolve("tiny")
+    assert resolve("tiny").path.read_bytes() == gguf

@@ -148,6 +148,13 @@ def test_settings_of_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         '[[index]]\nurl = "http://u/a"\n[[index]]\nurl="http://u/b"\ndefault = true\n',
     )
     assert index_settings().urls == ("http://u/b", "http://u/a")
+    for broken in ('index = "https://a/simple"\n', "[[index]]\nname = 'a'\n", 'pip = "x"\n', "\n= 1\n"):
+        write(config / "uv" / "uv.toml", broken)
+        assert index_settings().urls == public[:1]
+    write(
+        config / "uv" / "uv.toml",
+        '[[index]]\nurl = "http://u/a"\n[[index]]\nurl="http://u/b"\ndefault = true\n',
+    )
     write(tmp_path / "xdg" / "pip" / "pip.conf", "[global]\nindex-url = http://site/\ncert = /site.pem\n")
     write(
         config / "pip" / "pip.conf",
