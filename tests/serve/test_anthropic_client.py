@@ -105,11 +105,13 @@ def test_a_stop_sequence_is_named_and_not_in_the_text(client: anthropic.Anthropi
 
 @pytest.mark.parametrize(
     "limit",
-    [{"max_tokens": 5}, {"thinking": {"type": "enabled", "budget_tokens": 5}}],
+    [{"max_tokens": 100}, {"thinking": {"type": "enabled", "budget_tokens": 100}}],
     ids=["all", "thinking"],
 )
 def test_limits_of_tokens_hold(client: anthropic.Anthropic, limit: dict[str, Any]) -> None:
-    assert ask(client, **limit).adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
+    found = ask(client, output_config={"effort": "max"}, **limit)
+    assert found.adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
+    assert 100 <= found.usage.output_tokens < 200
 
 
 def test_an_effort_is_that_of_the_search(client: anthropic.Anthropic) -> None:

@@ -164,9 +164,11 @@ def test_a_cancelled_call_ends_its_search(mode: str) -> None:
         while not server.hub.running:
             await asyncio.sleep(0.01)
         call.cancel()
+        before = policy.batches
         with pytest.raises(asyncio.CancelledError):
             await call
         await asyncio.to_thread(server.wait_until_idle)
+        assert policy.batches < before + 20
 
     with served(policy=policy) as server:
         with_client(server, mode, talk)

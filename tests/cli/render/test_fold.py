@@ -216,7 +216,10 @@ def test_a_thought_that_forks_shows_where() -> None:
 @pytest.mark.parametrize("room", [1, 2, 3, 4, 6, 9])
 def test_trees_with_thoughts_fold_to_the_room_there_is(room: int, ended: bool) -> None:
     state = thinking(paths=5, parts=4, ended=ended).state()
-    assert len(tree_rows(state, room)) <= room
+    rows = tree_rows(state, room)
+    assert 0 < len(rows) <= room
+    assert room < 3 or rows[0].text == "question"
+    assert not ended or room < 4 or any(row.mark == "best" for row in rows)
 
 
 @settings(max_examples=60, deadline=None)

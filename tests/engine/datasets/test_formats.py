@@ -21,6 +21,8 @@ from adascale.engine.errors import UsageError
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "datasets"
 NAMES: Sequence[FormatName] = get_args(FormatName)
+EMPTY = {("grpo", "prose"), ("verl", "prose"), ("trl-preference", "prose")}
+"""Nobody knows the answer of the recorded search, and its solutions are about as likely as each other."""
 
 
 def rows(
@@ -41,6 +43,7 @@ def test_a_format_is_written_as_before(name: FormatName, source: str, request: p
     if request.config.getoption("--update-golden"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+    assert bool(text) is ((name, source) not in EMPTY)
 
 
 def test_the_table_has_every_format() -> None:

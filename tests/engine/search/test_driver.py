@@ -128,6 +128,7 @@ class Cutting(Strategy):
 
     def plan(self, tree: Tree) -> Plan:
         first = yield [Expand(ROOT, 3, until="answer")]
+        yield []  # meanwhile its branch begins the next step
         yield [Cut((first[0],), "no good")]
         while any(node.status == "open" and not tree.children(node.id) for node in tree):
             if not (yield []):
@@ -330,6 +331,7 @@ def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     reasons = {node: event.reason for event in log if isinstance(event, NodesPruned) for node in event.nodes}
     cut = next(node for node, reason in reasons.items() if reason == "no good")
     below = [node for node in tree if node.parent == cut]
+    assert below
     assert all(reasons.get(node.id) == "cut" for node in below)
     assert len(reasons) == 1 + len(below)
     assert isinstance(log[-1], SearchFinished)

@@ -150,8 +150,8 @@ def test_the_look_ahead_ends_where_the_samples_do() -> None:
         assert close < distant - 0.05
 
 
-def test_a_misjudging_prm_does_not_overrule_a_clear_majority() -> None:
-    """Wrong answers get .9 and right ones .4: two thirds of the votes still decide."""
+def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
+    """Wrong answers get .9 and right ones .4, but no two wrong ones are the same."""
 
     def misled(prefix: Prefix) -> float:
         return 0.4 if "18" in prefix.steps[-1].text else 0.9

@@ -22,8 +22,8 @@ from worlds import drawn, problems, searched
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
 from adascale.models.blobs import pack
-from adascale.models.calibration.artefact import Fingerprint
-from adascale.models.calibration.collect import DrawPlan, expected_tokens, rollouts_path
+from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
+from adascale.models.calibration.collect import CodePlan, DrawPlan, expected_tokens, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 NO_ARRAYS = ("problem", "answers", "texts", "mode")
@@ -215,6 +215,16 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
         (fingerprint, DrawPlan(samples=5)),
         (fingerprint, DrawPlan(rollouts=3)),
         (fingerprint, DrawPlan(seed=1)),
+        (fingerprint, CodePlan()),
+        (fingerprint, CodePlan(programs=5)),
+        (fingerprint, CodePlan(seed=1)),
+    ]
+    programs = replace(fingerprint, program=ProgramFingerprint("p" * 64, {"temperature": 0.8}))
+    others += [
+        (programs, DrawPlan(programs=2)),
+        (programs, DrawPlan(programs=3)),
+        (replace(programs, program=ProgramFingerprint("q" * 64, {"temperature": 0.8})), DrawPlan(programs=3)),
+        (replace(programs, program=ProgramFingerprint("p" * 64, {"temperature": 0.7})), DrawPlan(programs=3)),
     ]
     assert len({base, *(rollouts_path(*other) for other in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
