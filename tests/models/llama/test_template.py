@@ -53,7 +53,7 @@ LOUD = {
     "output without end": "{% for i in range(99999) %}{{ 'x' * 5000 }}{% endfor %}",
     "output behind the question": ASKED + "{% for i in range(3000) %}{{ 'x ' * 1000 }}{% endfor %}",
     "one large piece": "{{ 'x' * 1000001 }}",
-    "filler": "{{ lipsum(n=20000) }}",
+    "filler": "{{ lipsum(n=5000) }}",
 }
 FORBIDDEN = {
     "a class": "{{ ''.__class__.__mro__ }}",
