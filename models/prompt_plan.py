@@ -82,7 +82,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
         for artefact in calibrations.values()
-        for mode, known in artefact.card.fingerprint.samplers().items()
+        for mode, known in artefact.card.samplers().items()
     }
     sampling = usual | fitted
     fingerprints = _fingerprints(files, chats, sampling, window)

@@ -29,8 +29,9 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
         problem = None
         for problem in _good_lines(source):
             if not problem.is_judged:
+                field = _judging_field(problem)
                 raise UsageError(
-                    f'{source.name}: line {problem.meta["line"]} has no field "{_judging_field(problem)}"',
+                    f'{source.name}: line {problem.meta["line"]} has nothing in its field "{field}"',
                     "solutions are compared with what is known to be right",
                 )
             if problem.question not in asked:

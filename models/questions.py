@@ -272,14 +272,14 @@ def _make_problem(
     if id_digest(id_) in seen:
         return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
     seen[id_digest(id_)] = 1
-    answer = None if data.get("answer") is None else str(data["answer"]).strip()
+    answer = None if data.get("answer") is None else str(data["answer"])
     try:
         task = read_task(question, data)
     except UsageError as error:
         return UsageError(f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug)
     own = {*_OWN, "line", question_field, *(FIELDS if task is not None else ())}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
-    return Problem(id_, question.strip(), answer or None, meta, task=task)
+    return Problem(id_, question.strip(), answer if answer and answer.strip() else None, meta, task=task)
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,8 +93,6 @@ def export(
     The folder has the files and a README.md, in which what you write around the calibrations stays. They
     hold numbers, names of question files and digests of questions; no question, answer or solution.
     """
-    from adascale.models.calibration.artefact import SUFFIX, load_artefact
-
     from ..report.calibration_page import NEW_PAGE, fill, has_place
 
     page_path = output / "README.md"
@@ -113,13 +112,22 @@ def export(
             "two of these calibrations have the same file name, and a folder holds one of them",
             hint="rename a file, or export them to two folders",
         )
-    others = [load_artefact(path) for path in sorted(output.glob(f"*{SUFFIX}")) if path.name not in files]
-    page = fill(page, [*others, *found])
+    page = fill(page, sorted([*found, *_others(output, files)], key=lambda each: (each.path or output).name))
     for name, data in files.items():
         write_file(output / name, data)
     write_file(page_path, page.encode())
     say(f"adascale: wrote {len(files)} and a card to {short_path(output)}")
     say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
+
+
+def _others(folder: Path, files: Collection[str]) -> Iterator[Artefact]:
+    """What lies in a folder beside these files and can be read."""
+    from adascale.models.calibration.artefact import SUFFIX, load_artefact
+
+    for path in folder.glob(f"*{SUFFIX}"):
+        if path.name not in files:
+            with suppress(CalibrationError):
+                yield load_artefact(path)
 
 
 def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = False) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from adascale.engine.errors import UsageError
 
@@ -19,6 +19,11 @@ from ..searching.models import open_worker, say_status
 
 if TYPE_CHECKING:
     from adascale.serve.search.hub import SearchWorker
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?P<port>:\d+)?/?"
+)
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 @with_options(ServeOptions)
@@ -79,20 +84,17 @@ def _key(options: ServeOptions) -> str | None:
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers send it: in lower case and without a path.
+    """An origin as browsers send it: in lower case, without a path, and without the usual port.
 
     Raises:
         UsageError: it is none.
     """
-    if text in ("*", "null"):
+    if text in ("*", "null", "file://"):
         return text
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if not parts.scheme or not parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
+    if (found := _ORIGIN.fullmatch(text.lower())) is None:
         raise UsageError(f'"{text}" is no origin of a page', hint="--cors-origin https://example.org")
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    port = "" if found["port"] == _USUAL_PORTS.get(found["scheme"]) else found["port"] or ""
+    return f"{found['scheme']}://{found['host']}{port}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from ..errors import UsageError, setting
@@ -13,7 +13,6 @@ from .suite import CodeTest
 from .syntax import (
     below_future,
     bound_names,
-    called_names,
     is_main_guard,
     names,
     outside_names,
@@ -46,12 +45,11 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     body = _statements(source, where)
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
     classes = [node for node in body if isinstance(node, ast.ClassDef) and _has_tests(node)]
-    asserting = {node.name for node in body if isinstance(node, ast.FunctionDef) and _holds_assert(node)}
-    asserts = [node for node in body if not isinstance(node, _DEFINITIONS) and _is_step(node, asserting)]
-    others = [node for node in body if node not in functions and node not in asserts]
+    checks = _checks(body)
+    others = [node for node in body if node not in functions and node not in checks]
     around = below_future(setup, unparse(others))
     tests = [
-        *_module_tests(body, asserts, setup),
+        *_module_tests(body, checks, setup),
         *(CodeTest(text, around) for node in functions for text in _function_tests(node, where)),
         *(CodeTest(text, around) for node in classes for text in _method_tests(node, where)),
     ]
@@ -76,7 +74,8 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             (error.text or source).strip()[:_SHOWN],
             slug="bad-test",
         ) from error
-    body = [node for node in tree.body if not is_main_guard(node) and not _starts_tests(node)]
+    stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
+    body = [node for node in stated if not is_main_guard(node) and not _starts_tests(node)]
     imported = bound_names([node for node in body if imports_pytest(node)])
     plain = [without_pytest(_as_assert(node), imported, where) for node in body if not imports_pytest(node)]
     return without_own_imports(plain, where)
@@ -110,20 +109,37 @@ def _holds_assert(node: ast.stmt) -> bool:
     return any(isinstance(part, ast.Assert) for part in ast.walk(node))
 
 
-def _is_step(node: ast.stmt, asserting: Collection[str]) -> bool:
-    """Whether a statement is an assert, holds one, or calls a function that does."""
-    return _holds_assert(node) or any(name in asserting for name in called_names(node))
+def _checks(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Statements of a module that are asserts, hold one, or have a helper assert something of the program."""
+    asked = set(outside_names(unparse(body)))
+    helpers = {
+        node.name: asked.intersection(names(node))
+        for node in body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("test") and _holds_assert(node)
+    }
+
+    def is_check(part: ast.AST) -> bool:
+        match part:
+            case ast.Assert():
+                return True
+            case ast.Expr(ast.Call(ast.Name(helper)) as call) if helper in helpers:
+                return bool(helpers[helper] or asked.intersection(names(call)))
+        return False
+
+    return [
+        node for node in body if not isinstance(node, _DEFINITIONS) and any(map(is_check, ast.walk(node)))
+    ]
 
 
-def _module_tests(body: Sequence[ast.stmt], asserts: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
-    if not asserts:
+def _module_tests(body: Sequence[ast.stmt], checks: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
+    if not checks:
         return
     steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
     rest = [node for node in body if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test"))]
     asked = set(outside_names(unparse(body)))
     fixed = [node for node in steps if not isinstance(node, ast.Assert)]
     is_mixed = any(isinstance(a, ast.Assert) and not isinstance(b, ast.Assert) for a, b in pairwise(steps))
-    uses_program = any(node in asserts or asked.intersection(names(node)) for node in fixed)
+    uses_program = any(node in checks or asked.intersection(names(node)) for node in fixed)
     if is_mixed or uses_program:
         # What is defined behind a step may need it.
         first = rest.index(steps[0])

@@ -15,11 +15,11 @@ from .syntax import called_names, is_literal, outside_names, try_parse
 
 _PROMPT, _CONTINUED = ">>>", "..."
 _ARROW = re.compile(
-    r"(?<!\s)\s*+(?:(?:#\s*)?(?:->|=>|==>|-->|→|⇒|➞)|==|should return|must return|returns|#(?:\s*\w+:)?)\s*"
+    r"\s*(?:(?:#\s*)?(?:->|=>|==>|-->|→|⇒|➞)|==|should return|must return|returns|#(?:\s*\w+:)?)\s*"
 )
-_CALL = re.compile(r"(?<![A-Za-z0-9_])[0-9]*+([A-Za-z_][A-Za-z0-9_]*+\()", re.ASCII)
+_CALL = re.compile(r"[A-Za-z_]\w*\(.*\)$")
 _LONGEST_LINE = 1_000
-"""Characters of the longest line that is looked at for ``f(2) -> 4``."""
+"""Characters of the longest line that is searched for ``f(2) -> 4``, which takes the square of its length."""
 _MARKUP = "`* \t"
 """What may stand around an example of one line: code marks, emphasis. A bullet may stand before it."""
 _LONGEST = 40
@@ -132,18 +132,17 @@ def _stated(line: str) -> Iterator[CodeTest]:
         return
     for arrow in _ARROW.finditer(line):
         left = line[: arrow.start()].rstrip(_MARKUP)
-        begin = _CALL.search(left) if left.endswith(")") else None
+        call = _CALL.search(left) if left.endswith(")") else None
         right = line[arrow.end() :].strip(_MARKUP)
         expected = next(filter(is_literal, [right.rstrip(".,;`"), right]), None)
-        if begin is None or expected is None:
+        if call is None or expected is None:
             continue
-        call = left[begin.start(1) :]
-        match getattr(try_parse(call), "body", None):
+        match getattr(try_parse(call[0]), "body", None):
             case [ast.Expr(ast.Call(ast.Name("print"), [printed], []))]:
                 yield CodeTest(f"assert str({ast.unparse(printed)}) == {expected!r}")
                 return
             case [ast.Expr(ast.Call(ast.Name()))]:
-                yield CodeTest(f"assert {call} == {expected}")
+                yield CodeTest(f"assert {call[0]} == {expected}")
                 return
 
 

@@ -21,7 +21,7 @@ class SampledNode:
     Attributes:
         parent: Row of the prefix that it continues; -1 for the question. Parents come first.
         text: Of its last step; empty for the question.
-        mode: How it reasons; of a question that of its solutions, prose where they have several.
+        mode: How it reasons; of the question that of its rollouts, else prose.
         ended: Whether the solution ends here, by itself or at a limit.
         tokens: Of its last step.
         estimate: P(a solution with this prefix is right).

@@ -62,8 +62,8 @@ def _contestant(name: str, by_kind: Mapping[Kind, Mapping[str, Any]]) -> Contest
     match = _CONTESTANT.fullmatch(name)
     if match is None:
         raise UsageError(f'"{name}" is no strategy', hint="for example vote:16, beam or best-of-n:16+n")
-    kind, size, effort, rule, modes = match.groups()
-    default = strategy_named(kind)
+    strategy, size, effort, rule, modes = match.groups()
+    default = strategy_named(strategy)
     own = dict(by_kind[default.kind])
     if effort:
         own |= EFFORTS[default.kind][effort_named(effort)].parameters()
@@ -73,13 +73,13 @@ def _contestant(name: str, by_kind: Mapping[Kind, Mapping[str, Any]]) -> Contest
         rules = default.rules if isinstance(default, InstanceAdaptive) else ()
         if rule not in rules:
             allowed = ", ".join(f"+{each}" for each in rules)
-            raise UsageError(f'"{name}": no such rule', hint=f"{kind} has {allowed or 'none'}")
+            raise UsageError(f'"{name}": no such rule', hint=f"{strategy} has {allowed or 'none'}")
         own["adapt"] = rule
     if modes:
         if modes not in MODES_BY_NAME:
             raise UsageError(f'"{name}": no such mode', hint=f"use one of /{', /'.join(MODES_BY_NAME)}")
         own["modes"] = MODES_BY_NAME[modes]
-    return Contestant(name, strategy_named(kind, **own))
+    return Contestant(name, strategy_named(strategy, **own))
 
 
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:

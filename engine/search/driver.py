@@ -19,6 +19,7 @@ from ..ports import (
     Executor,
     Growth,
     Policy,
+    Prefix,
     PrefixWork,
     RewardModel,
     Score,
@@ -259,7 +260,7 @@ class Driver:
         )
 
     def _score(self) -> None:
-        """Score new nodes; a problem that the reward model cannot read fails alone."""
+        """Score new nodes: 0 for one that the reward model cannot read; a problem of such nodes fails."""
         for search in self._active:
             if not (prefixes := search.unscored()):
                 continue
@@ -267,10 +268,20 @@ class Driver:
             try:
                 scores = self._reward_model.score(prefixes)
             except ContextOverflowError as error:
-                search.fail(error)
-                continue
+                found = [self._score_alone(prefix) for prefix in prefixes]
+                if not search.is_scored and not any(found):
+                    search.fail(error)
+                    continue
+                scores = [score or Score(0.0) for score in found]
+                search.warn_unread()
             seconds = (self._clock() - started) / len(prefixes)
             search.record_scores(scores, [self._prm_usage(score, seconds) for score in scores])
+
+    def _score_alone(self, prefix: Prefix) -> Score | None:
+        try:
+            return self._reward_model.score([prefix])[0]
+        except ContextOverflowError:
+            return None
 
     def _prm_usage(self, score: Score, seconds: float) -> Usage:
         flops = score.prm_tokens * self._reward_model.flops_per_token

@@ -68,6 +68,13 @@ _THOUGHT_CUT = Notice(
 )
 
 
+_UNREAD = Notice(
+    "prm-window",
+    "a solution was too long for the PRM, which gives it 0",
+    hint=f"a smaller {setting('max_tokens')}, or a PRM with a longer window",
+)
+
+
 class Search:
     """Turns what happens to one problem into events, and resumes its plan until the search is over.
 
@@ -241,6 +248,16 @@ class Search:
     def unscored(self) -> list[Prefix]:
         """Prefixes that the reward model has not read."""
         return [self._tree.prefix(node) for node in self._unscored]
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the reward model has read anything of it."""
+        return any(node.reward is not None for node in self._tree)
+
+    def warn_unread(self) -> None:
+        """Say, once, that the reward model could not read a solution to its end."""
+        if all(notice.code != _UNREAD.code for notice in self._record.notices):
+            self._emit(Warned(notice=_UNREAD))
 
     def record_scores(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
         """Record the rewards of ``unscored``, in that order, and the cost of each."""

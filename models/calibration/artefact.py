@@ -65,7 +65,7 @@ class Fingerprint:
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
         window: Tokens at which a trajectory is cut off.
-        program: Of trajectories that are programs; None where a calibration knows none.
+        program: Of trajectories that are programs; None for code tasks.
         kind: Of problem: code tasks have calibrations of their own.
     """
 
@@ -77,11 +77,6 @@ class Fingerprint:
     window: int
     program: ProgramFingerprint | None = field(default=None, metadata=OMIT_DEFAULT)
     kind: Kind = field(default="question", metadata=OMIT_DEFAULT)
-
-    def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
-        """Sampler settings of each mode that it knows."""
-        known: dict[Mode, Mapping[str, int | float]] = {MODE_OF[self.kind]: self.sampling}
-        return known if self.program is None else {**known, "program": self.program.sampling}
 
     def scope(self) -> tuple[str, str, str, Kind]:
         """Generator, PRM, its format and kind, without whose match no calibration is used unasked."""
@@ -144,6 +139,13 @@ class Card:
     def finished(self) -> StageReport:
         """Metrics of finished solutions."""
         return self.held_out[_finished_stage(self.fingerprint)]
+
+    def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
+        """Sampler settings of each mode that it knows."""
+        fitted = self.fingerprint
+        known: dict[Mode, Mapping[str, int | float]] = {MODE_OF[fitted.kind]: fitted.sampling}
+        program = fitted.program if self.programs else None
+        return known if program is None else {**known, "program": program.sampling}
 
     @property
     def level(self) -> Level:

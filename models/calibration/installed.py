@@ -128,7 +128,7 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     changed = _changed_numbers(fitted.sampling, used.sampling)
     if changed:
         found.append(_mismatch(card, f"another sampler ({changed})"))
-    if fitted.program is not None and used.program is not None:
+    if card.programs and fitted.program is not None and used.program is not None:
         of_programs = _changed_numbers(fitted.program.sampling, used.program.sampling)
         if of_programs not in ("", changed):
             found.append(_mismatch(card, f"another sampler for programs ({of_programs})"))
@@ -155,7 +155,12 @@ def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
         found.append(_mismatch(card, "another PRM", _FAR_OFF, "calibration-other-model"))
     if fitted.prompt != fingerprint.prompt:
         found.append(_mismatch(card, "another chat template or system prompt"))
-    elif fitted.program and fingerprint.program and fitted.program.prompt != fingerprint.program.prompt:
+    elif (
+        card.programs
+        and fitted.program
+        and fingerprint.program
+        and fitted.program.prompt != fingerprint.program.prompt
+    ):
         found.append(_mismatch(card, "another prompt for programs"))
     small, large = sorted((fitted.window, fingerprint.window))
     longest = sum(fitted.sampling.get(name, 0) for name in ("think_tokens", "max_tokens"))

@@ -38,7 +38,7 @@ def label_by_agreement(question: Sequence[Rollouts], calibration: Calibration) -
     of_samples = [_voters(rollouts) for rollouts in question]
     voters = [at for at, (place, end) in enumerate(ends) if end in of_samples[place]]
     chances = np.zeros(len(ends))
-    if answered := [at for at, number in enumerate(numbers) if number >= 0 and voters != [at]]:
+    if answered := [at for at, number in enumerate(numbers) if number >= 0 and any(v != at for v in voters)]:
         rows = [
             agreement_row(candidates, numbers, at, [v for v in voters if v != at], questions)
             for at in answered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import version
 
 import llama_cpp
@@ -30,11 +29,10 @@ def fit(rollouts: SessionRollouts, draws: TrainingDraws, method: Method, data: S
     """
     plan, session = rollouts.plan, rollouts.session
     fitted = fit_calibration(draws.training, method, HeadConfig(), plan.seed)
-    fingerprint = session.prompts.fingerprints[rollouts.kind]
     samples, continued = (plan.samples, plan.rollouts) if isinstance(plan, DrawPlan) else (0, 0)
     card = Card(
         name=session.files.pair_name + ("+code" if rollouts.kind == "task" else ""),
-        fingerprint=fingerprint if plan.programs else replace(fingerprint, program=None),
+        fingerprint=session.prompts.fingerprints[rollouts.kind],
         method=method,
         data=tuple(data),
         questions=draws.questions,

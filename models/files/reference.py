@@ -32,7 +32,7 @@ _HUB = re.compile(
     (?P<repo>{REPOSITORY})
     (?:@(?P<at>[\w.-]+)|/(?:resolve|blob|tree)/(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
     (?:\?[^:]*)?
-    (?::(?P<quant>[^/]+))?/?""",
+    (?::(?P<quant>[^/]+|[^:?]+\.gguf))?/?""",
     re.VERBOSE,
 )
 _TAG = r"(?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4|NVFP4|BF16|F16|F32)(?=[-.]|$)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Prefix, Score
 from adascale.engine.types import Problem, Step
 
@@ -45,10 +45,10 @@ class StepPRM:
         return self._model.flops_per_token
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """P(good) of the last step of each prefix, in [0, 1]; 0 of a solution that does not fit the window.
+        """P(good) of the last step of each prefix, in [0, 1].
 
         Raises:
-            ContextOverflowError: the question itself does not fit.
+            ContextOverflowError: a solution is longer than the PRM's window.
         """
         return [self._score(prefix) for prefix in prefixes]
 
@@ -90,11 +90,9 @@ class StepPRM:
     def _score(self, prefix: Prefix) -> Score:
         tokens, ends = self._read_text(prefix)
         if len(tokens) > self._context.window:
-            if ends[1] < self._context.window:
-                return Score(0.0)
             raise ContextOverflowError(
-                f"the question has {ends[1]:,} tokens for the PRM, its window is {self._context.window:,}",
-                hint="a shorter question, or another PRM",
+                f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
+                hint=f"use a larger {setting('ctx_size')}",
             )
         known = self._rewards.get(tokens)
         if known is not None:

@@ -69,11 +69,11 @@ class EchoPolicy(ScriptedPolicy):
 
 
 class Reader(SequenceLogprob):
-    """Cannot read the second step of a question with "unreadable" in it."""
+    """Cannot read a question with "unreadable" in it."""
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
         """As ``SequenceLogprob``."""
-        if any(len(each.steps) > 1 and "unreadable" in each.problem.question for each in prefixes):
+        if any("unreadable" in each.problem.question for each in prefixes):
             raise ContextOverflowError("the solution has 9,999 tokens, the PRM's window is 2,048")
         return SequenceLogprob.score(self, prefixes)
 

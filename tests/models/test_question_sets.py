@@ -19,7 +19,7 @@ BROKEN = "mend or remove the line"
         ("q.jsonl", '{"text": "1+1?", "answer": "2"}', "line 1 has no text in its field", UNNAMED),
         ("q.csv", "text,answer\n1+1?,2", 'the header has no field "question"', UNNAMED),
         ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
-        ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has no field "answer"', ""),
+        ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ""),
         ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
     ],
 )

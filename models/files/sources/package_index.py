@@ -371,9 +371,10 @@ def _uv_options() -> Mapping[str, str]:
         named = table.get("index", [])
         default = [str(index["url"]) for index in named if index.get("default")]
         extra = [str(index["url"]) for index in named if not index.get("default")]
+        more = table.get("extra-index-url", [])
+        options = {"extra-index-url": " ".join([*extra, *([more] if isinstance(more, str) else more)])}
+        if default or "index-url" in table:
+            options["index-url"] = str(default[0] if default else table["index-url"])
+        return options
     except (OSError, ValueError, AttributeError, KeyError, TypeError):  # uv itself says what is wrong with it
         return {}
-    options = {"extra-index-url": " ".join([*extra, *table.get("extra-index-url", [])])}
-    if default or "index-url" in table:
-        options["index-url"] = str(default[0] if default else table["index-url"])
-    return options

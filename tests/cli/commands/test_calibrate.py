@@ -578,7 +578,12 @@ WRONG = [
     (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
     (["fit", "-d", "FEW"], 2, "5 questions are too few", "hint: another file beside it"),
     (["fit", "-d", "GOOD", "-n", "10"], 2, "10 questions are too few", "at least 20 are needed"),
-    (["fit", "-d", "OPEN"], 2, 'line 2 has no field "answer"', "compared with what is known to be right"),
+    (
+        ["fit", "-d", "OPEN"],
+        2,
+        'line 2 has nothing in its field "answer"',
+        "compared with what is known to be right",
+    ),
     (["fit", "-d", "BAD"], 2, "line 1: not valid JSON", "mend or remove the line"),
     (["fit", "-d", "EMPTY"], 2, "holds no question", ""),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),

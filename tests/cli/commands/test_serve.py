@@ -21,6 +21,9 @@ import psutil
 import pytest
 from home import Home
 
+from adascale.cli.commands.serve import _origin
+from adascale.engine.errors import UsageError
+
 READY = "chain is ready"
 CHAT = "/v1/chat/completions"
 
@@ -225,3 +228,19 @@ def test_without_the_extra_its_name_is_said(home: Home) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=home.env, capture_output=True, text=True)
     assert done.returncode == 2
     assert "pip install 'adascale[serve]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [("https://A.example/", "https://a.example"), ("https://a.example:443", "https://a.example"),
+     ("http://a.example:8080", "http://a.example:8080"), ("http://[::1]:80", "http://[::1]"),
+     ("*", "*"), ("file://", "file://"), ("app://obsidian.md", "app://obsidian.md")],
+)  # fmt: skip
+def test_an_origin_is_that_which_a_browser_sends(typed: str, sent: str) -> None:
+    assert _origin(typed) == sent
+
+
+@pytest.mark.parametrize("typed", ["a.example", "https://a b", "https://u:p@x", "https://a.example/x", ""])
+def test_what_is_no_origin_is_refused(typed: str) -> None:
+    with pytest.raises(UsageError, match="is no origin of a page"):
+        _origin(typed)

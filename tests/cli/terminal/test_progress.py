@@ -93,12 +93,14 @@ def test_bars_of_a_thread_that_is_left_behind_give_the_cursor_back() -> None:
     code = (
         "import threading, time\n"
         "from adascale.cli.terminal.progress import Progress\n"
+        "drawn = threading.Event()\n"
         "def work():\n"
         "    with Progress('bytes') as shown:\n"
         "        shown.show('m', 1, 2)\n"
+        "        drawn.set()\n"
         "        time.sleep(60)\n"
         "threading.Thread(target=work, daemon=True).start()\n"
-        "time.sleep(0.5)\n"
+        "drawn.wait()\n"
     )
     shown = on_terminal(["-c", code], environment()).stderr
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1

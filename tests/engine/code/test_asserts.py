@@ -141,3 +141,22 @@ def test_what_cannot_be_read_is_refused(source: str, message: str, fact: str) ->
 def test_imports_of_a_task_stand_before_those_of_a_test() -> None:
     [test] = read_tests("import re\nassert f(re, math)", setup="import math")
     assert test.setup == "import math\nimport re"
+
+
+MAKE = "def make(n):\n    assert n > 0\n    return [n]\nDATA = make(3)\n"
+
+
+def test_a_helper_that_asserts_nothing_of_the_program_is_no_test() -> None:
+    [test] = read_tests(f"{MAKE}def test_f():\n    assert f(DATA) == 3")
+    assert test.source.endswith("test_f()")
+    assert "DATA = make(3)" in test.setup
+    assert len(read_tests(f"{MAKE}assert f(DATA) == 3\nassert f([]) == 0")) == 2
+    checked = "def valid(n):\n    assert n\nDATA = [3]\nvalid(DATA)\nassert f(DATA) == 3\nassert f([]) == 0"
+    assert len(read_tests(checked)) == 2
+
+
+def test_a_docstring_of_a_test_file_is_no_step() -> None:
+    source = '"""T."""\nfrom __future__ import annotations\nx = 3\nassert math.isclose(f(x), 4)\ny = f(2)\n'
+    [test] = suite_of(read_tests(source)).tests
+    assert test.setup.splitlines() == ["from __future__ import annotations", "import math"]
+    assert test.source.startswith("x = 3")

@@ -27,6 +27,7 @@ PLAIN = "assert f(2) == 4"
         ("Your code should pass this test:\nassert f(2) == 4", [PLAIN]),
         ("assert f([1,\n  2]) == [\n 3]\nMore text.", ["assert f([1,\n  2]) == [\n 3]"]),
         ("- `f(2) -> 4`", [PLAIN]),
+        ("größe(2) -> 4", ["assert größe(2) == 4"]),
         ("For example, f(2) returns 4.", [PLAIN]),
         ("`f(2)` should return `4`, `f(3)` more.", []),
         ("f(2)  # 4", [PLAIN]),

@@ -165,9 +165,7 @@ def test_an_interrupted_evaluation_ends() -> None:
 def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
     class Unreadable(SequenceLogprob):
         def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-            if any(len(prefix.steps) > 1 for prefix in prefixes):
-                raise ContextOverflowError("the PRM's window is too small")
-            return super().score(prefixes)
+            raise ContextOverflowError("the PRM's window is too small")
 
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("add\n\n", "step"), 4)
     driver = Driver(policy, Unreadable(), Uncalibrated(), lambda: 0.0)

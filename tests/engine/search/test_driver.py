@@ -303,7 +303,7 @@ def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
 def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
     class Short(ScriptedPRM):
         def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-            if any(p.problem.id == "q1" and len(p.steps) > 1 for p in prefixes):
+            if any(p.problem.id == "q1" for p in prefixes):
                 raise ContextOverflowError("the PRM's window is too small")
             return super().score(prefixes)
 
@@ -311,6 +311,22 @@ def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
     logs = logs_of(driver.run(QUESTIONS, Settings(Vote(samples=5))))
     assert isinstance(logs["q1"][-1], SearchFailed)
     assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
+
+
+def test_a_solution_that_the_reward_model_cannot_read_is_worth_nothing_and_said_once() -> None:
+    class Short(ScriptedPRM):
+        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+            if any(len(prefix.steps) > 1 for prefix in prefixes):
+                raise ContextOverflowError("the PRM's window is too small")
+            return ScriptedPRM.score(self, prefixes)
+
+    driver = Driver(ScriptedPolicy(script, 4), Short(lambda prefix: 0.5), Uncalibrated(), ticking())
+    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4)))]
+    assert isinstance(log[-1], SearchFinished)
+    assert log[-1].result.answer is not None
+    tree = replay(log)
+    assert {(node.depth > 1, node.reward) for node in tree if node.depth} == {(False, 0.5), (True, 0.0)}
+    assert [event.notice.code for event in log if isinstance(event, Warned)] == ["prm-window"]
 
 
 def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:

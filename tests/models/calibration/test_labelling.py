@@ -77,3 +77,14 @@ def test_a_solution_that_was_cut_off_is_no_voice_against_the_others() -> None:
 
     assert others
     assert chance(cut) > chance(np.array(prose.finish))
+
+
+def test_where_nothing_counts_as_a_voice_no_label_is_a_number_of_nothing() -> None:
+    [question] = questions(1, 60)
+    prose = question[0]
+    cut = np.array(prose.finish)
+    cut[prose.ends()] = FINISHES.index("length")
+    redrawn = next(end for end in prose.ends() if end not in prose.samples())
+    answers = tuple("18" if at == redrawn else None for at in range(len(prose.answers)))
+    [labelled] = label_by_agreement([replace(prose, answers=answers, finish=cut)], FIT.calibration)
+    assert not labelled.right.any()

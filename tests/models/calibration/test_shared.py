@@ -208,7 +208,10 @@ def test_an_export_replaces_its_own_page_and_no_other(tmp_path: Path, data: byte
 def test_a_page_has_every_calibration_of_its_folder(tmp_path: Path, data: bytes) -> None:
     (tmp_path / NAME).write_bytes(data)
     invoked(calibrate.app, "export", str(tmp_path / NAME), "-o", str(tmp_path / "out"))
+    (tmp_path / "out" / f"torn{SUFFIX}").write_bytes(data[:-9])
     invoked(calibrate.app, "export", str(SOURCE), "-o", str(tmp_path / "out"))
     page = (tmp_path / "out" / "README.md").read_text()
+    invoked(calibrate.app, "export", str(tmp_path / NAME), "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "README.md").read_text() == page
     assert f"| `{NAME}` |" in page
     assert f"| `{SOURCE.name}` |" in page

@@ -86,5 +86,8 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", ["D:evil.gguf", "a/D:evil.gguf", "m.gguf:stream", "../m.gguf", "a\\m.gguf"])
-def test_a_name_that_could_leave_its_folder_is_none(name: str) -> None:
+def test_a_name_that_could_leave_its_folder_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
     assert not is_file_name(name)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert is_file_name(name) is (":" in name)  # as in a registry of Ollama: localhost:5000/me/m

@@ -106,14 +106,16 @@ def test_two_files_of_one_quant_are_listed_by_names_that_open_them(
 ) -> None:
     folder = hub_cache / "models--someone--models" / "snapshots" / ("c" * 40)
     folder.mkdir(parents=True)
-    for name in ("big-q4_0.gguf", "small-q4_0.gguf"):
+    files = ["BF16/m-q4_0.gguf", "UD/m-q4_0.gguf", "small-q4_0.gguf"]
+    for name in files:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(gguf + name.encode())
     names = [line.split()[0] for line in run("list").stdout.splitlines()[2:]]
-    assert names == ["someone/models:Q4_0", "someone/models:small-q4_0.gguf"]
-    for name, file in zip(names, ("big-q4_0.gguf", "small-q4_0.gguf"), strict=True):
-        found = locate(name)
-        assert found is not None
-        assert found.path.name == file
+    assert sorted(names) == [
+        "someone/models:Q4_0", "someone/models:UD/m-q4_0.gguf", "someone/models:small-q4_0.gguf"
+    ]  # fmt: skip
+    found = [locate(name) for name in names]
+    assert sorted(each.path.relative_to(folder).as_posix() for each in found if each) == files
 
 
 def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:

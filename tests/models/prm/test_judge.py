@@ -88,6 +88,11 @@ def test_a_step_with_control_tokens_is_text(prm: StepPRM) -> None:
     assert counts[0] == counts[1]
 
 
+def test_a_solution_longer_than_the_window_is_refused(prm: StepPRM) -> None:
+    with pytest.raises(ContextOverflowError, match="512"):
+        prm.score([Prefix(PROBLEM, (step("x" * 600),))])
+
+
 def test_a_closed_problem_is_read_again(prm: StepPRM) -> None:
     first = prm.score([Prefix(PROBLEM, (A,))])[0]
     prm.close_problem(PROBLEM)
@@ -138,12 +143,3 @@ def test_a_template_that_rewrites_turns_cannot_judge(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot judge"):
         FORMATS["judge"].adapter(model)
     model.close()
-
-
-def test_a_solution_that_does_not_fit_is_worth_nothing_and_the_others_are_read(prm: StepPRM) -> None:
-    long = Prefix(PROBLEM, (step("and so on " * 400),))
-    first, second = prm.score([long, Prefix(PROBLEM, (A,))])
-    assert (first.reward, first.prm_tokens) == (0.0, 0)
-    assert second.reward > 0
-    with pytest.raises(ContextOverflowError, match="the question has"):
-        prm.score([Prefix(Problem("long", "and so on " * 400), (A,))])

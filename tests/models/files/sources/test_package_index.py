@@ -148,9 +148,18 @@ def test_settings_of_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         '[[index]]\nurl = "http://u/a"\n[[index]]\nurl="http://u/b"\ndefault = true\n',
     )
     assert index_settings().urls == ("http://u/b", "http://u/a")
-    for broken in ('index = "https://a/simple"\n', "[[index]]\nname = 'a'\n", 'pip = "x"\n', "\n= 1\n"):
+    for broken in (
+        'index = "https://a/simple"\n', "[[index]]\nname = 'a'\n", 'pip = "x"\n', "\n= 1\n",
+        "extra-index-url = 3\n",
+    ):  # fmt: skip
         write(config / "uv" / "uv.toml", broken)
         assert index_settings().urls == public[:1]
+    write(
+        config / "uv" / "uv.toml",
+        '[[index]]\nurl = "http://u/a"\n[[index]]\nurl="http://u/b"\ndefault = true\n',
+    )
+    write(config / "uv" / "uv.toml", 'extra-index-url = "http://one/x"\n')
+    assert index_settings().urls[1:] == ("http://one/x",)
     write(
         config / "uv" / "uv.toml",
         '[[index]]\nurl = "http://u/a"\n[[index]]\nurl="http://u/b"\ndefault = true\n',
