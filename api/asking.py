@@ -78,6 +78,8 @@ def search(
         raise UsageError(
             f"{strategy.name} draws programs that pass tests", hint="adascale.code(question, tests=[...])"
         )
+    if not isinstance(budget, Budget):
+        raise UsageError("that is no Budget", repr(budget), hint="budget=adascale.Budget(max_tokens=600)")
     settings = Settings(with_mode(strategy, mode), budget, seed)
     return search_problem(Problem("1", question.strip()), model, settings, mode)
 

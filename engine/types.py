@@ -364,6 +364,10 @@ class Notice:
     hint: str = ""
 
 
+UNLIKELY = 0.2
+"""A calibrated probability below which an answer is not called known, however it came about."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """What a finished search found.
@@ -381,3 +385,9 @@ class SearchResult:
     groups: tuple[AnswerGroup, ...]
     best: NodeId | None
     stop_reason: StopReason = "exhausted"
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the answer is not known: the search gave up, or its probability is below ``UNLIKELY``."""
+        p = self.confidence if self.answer is not None else None
+        return self.stop_reason == "hopeless" or (p is not None and p.calibrated and p.median < UNLIKELY)

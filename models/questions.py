@@ -147,10 +147,20 @@ def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str
             yield number, line, error
         elif not line:
             continue
+        elif form != "text" and (line == "[" or line.startswith("[{")):
+            yield number, line, _array_error(number)
         elif form == "text" or (form == "auto" and not line.startswith("{")):
             yield number, line, {question_field: line}
         else:
             yield number, line, _json_object(number, line)
+
+
+def _array_error(number: int) -> UsageError:
+    return UsageError(
+        f"line {number} begins a JSON array; a record a line is read here",
+        hint="jq -c '.[]' questions.json > questions.jsonl",
+        slug="bad-line",
+    )
 
 
 def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
@@ -264,7 +274,7 @@ def _make_problem(
         return UsageError(
             f'line {number} has no text in its field "{question_field}"',
             *([f"it has: {', '.join(others)}"] if others else []),
-            hint=_field_advice(field, others[0]) if others else "",
+            hint=_field_advice(field, others[0]) if others and question_field not in data else "",
             slug="bad-line",
         )
     given = data.get("id")

@@ -312,7 +312,7 @@ class Session:
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
-            self._reporting.status("Measuring this machine (once for this model)...")
+            self._reporting.status("Measuring this machine (once for a model and its settings)...")
             known = stepcost.measure(context)
             stepcost.save(path, known)
         return known

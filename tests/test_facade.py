@@ -112,6 +112,9 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
         assert error.value.hint == "use one of low, medium, high, max"
     with pytest.raises(adascale.AdascaleError, match="programs that pass tests"):
         adascale.ask("1 + 1?", str(chain_gguf), strategy="passing")
+    with pytest.raises(adascale.AdascaleError, match="is no Budget") as error:
+        adascale.ask("1 + 1?", str(chain_gguf), budget=600)  # type: ignore[arg-type]
+    assert error.value.hint == "budget=adascale.Budget(max_tokens=600)"
     with pytest.raises(ContextOverflowError):
         adascale.ask("word " * 5000, str(chain_gguf), strategy="greedy")
 

@@ -80,7 +80,7 @@ def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
     unsure = not is_sure(result, min_confidence)
-    if unsure and result.stop_reason != "hopeless" and not options.view.terminal.quiet:
+    if unsure and not result.is_guess and not options.view.terminal.quiet:
         say(f"adascale: less sure than --min-confidence {min_confidence:g}")
     if unsure or result.best is None or (options.extract and result.answer is None):
         raise typer.Exit(NO_ANSWER)

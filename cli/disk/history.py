@@ -76,7 +76,8 @@ def trace_path(name: str | None) -> Path:
     """The file of a trace.
 
     Args:
-        name: A file, (the beginning of) the name of a run, or None for the newest run.
+        name: A file, (the beginning of) the name of a run, or None for the newest run that has ended: another
+            one may be under way.
 
     Raises:
         TraceError: there is no such run, or several names begin like this.
@@ -85,7 +86,7 @@ def trace_path(name: str | None) -> Path:
     if name is None:
         if not runs:
             raise TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
-        return runs[0]
+        return next((path for path in runs if _first_and_last(path)[1] is not None), runs[0])
     with contextlib.suppress(OSError):  # a name can be too long for a file
         if Path(name).exists():
             return Path(name)

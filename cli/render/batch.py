@@ -19,7 +19,7 @@ from ..terminal.progress import Cadence
 from ..terminal.text import clock, duration
 from ..terminal.theme import STYLES
 from .display import LiveDisplay
-from .frame import bar_of_facts, live_frame, search_line
+from .frame import BATCH_HINT, bar_of_facts, live_frame, search_line
 from .state import ViewState
 
 _LEAST_DONE = 3
@@ -111,7 +111,7 @@ class LiveBatch:
         """The searches in flight, the oldest first."""
         searches = list(self._flying.items())
         if self._show_tree and searches:
-            return live_frame(searches[0][1], width, room, self._glyphs, tick)
+            return live_frame(searches[0][1], width, room, self._glyphs, tick, BATCH_HINT)
         shown = searches if len(searches) <= room else searches[: max(0, room - 1)]
         lines = [search_line(id_, state, width, self._glyphs, tick) for id_, state in shown]
         if len(shown) < len(searches) and room:

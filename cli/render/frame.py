@@ -24,6 +24,7 @@ FOLDED_ROWS = 30
 """Rows to which a larger tree is folded."""
 
 HINT = "Ctrl-C: stop now and print the best answer."
+BATCH_HINT = "Ctrl-C: stop now; the same command goes on."
 
 FRAME_LINES = 8
 """Lines of a live frame that are not rows of the tree."""
@@ -31,7 +32,9 @@ FRAME_LINES = 8
 _ID_CELLS = 16
 
 
-def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
+def live_frame(
+    state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0, hint: str = HINT
+) -> list[Text]:
     """The running search in at most ``height`` lines."""
     frame = Frame(width, glyphs, state.started.calibrated, tick)
     room = max(1, height - FRAME_LINES)
@@ -39,7 +42,7 @@ def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: 
     lines = [_question_line(state, frame), *draw_rows(rows, frame, room - len(rows)), Text()]
     lines += [budget_line(state, frame), tree_line(state, frame)]
     lines += [best_line(state, frame), stop_line(state, frame)]
-    lines.append(Text(cut(HINT, width, glyphs), STYLES["faint"]))
+    lines.append(Text(cut(hint, width, glyphs), STYLES["faint"]))
     # Where even the frame does not fit, the newest facts are at its end.
     return lines[max(0, len(lines) - height) :]
 
@@ -95,7 +98,7 @@ def budget_line(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
     facts = [tokens_text(state), *rate_text(state)]
     share, left = _nearest_limit(state)
-    if fixed := fixed_tokens(state):
+    if (fixed := fixed_tokens(state)) and fixed > state.tokens:
         facts.insert(1, f"all {state.samples}: about {fixed:,}")
         share = state.tokens / fixed if share is None else share
     if state.end:

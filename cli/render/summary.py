@@ -36,9 +36,10 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
     reason = state.result.stop_reason if state.result else ""
     if end := _cut_short(state) or (reason if state.answer is None else ""):
         text += f" ({one_line(end, glyphs)})"
-    unknown = state.answer is None or reason == "hopeless"
+    is_guess = state.answer is not None and state.result is not None and state.result.is_guess
+    unknown = state.answer is None or is_guess
     answer = answer_text(state, glyphs)
-    if reason == "hopeless" and state.answer is not None:
+    if is_guess:
         answer = f"I don't know; best guess {answer}"
     return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
 
@@ -47,7 +48,13 @@ def _cut_short(state: ViewState) -> str:
     """What kept a search from its own end: the budget, the user, an error; empty where nothing did."""
     if isinstance(state.end, SearchFailed):
         return f"failed: {as_typed(state.end.notice.message)}"
-    return _CUT_SHORT.get(state.result.stop_reason, "") if state.result else "unfinished"
+    if state.result is None:
+        return "unfinished"
+    limits = state.started.budget
+    if state.result.stop_reason == "budget" and limits.max_seconds is not None:
+        is_spent = limits.max_tokens is not None and state.tokens >= limits.max_tokens
+        return _CUT_SHORT["budget"] if is_spent else "the time is up"
+    return _CUT_SHORT.get(state.result.stop_reason, "")
 
 
 def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
@@ -79,7 +86,7 @@ def why(state: ViewState) -> str:
         return ""
     parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
     fixed = fixed_tokens(state)
-    if fixed is not None and len(state.branches) < (state.samples or 0):
+    if fixed is not None and fixed > state.tokens and len(state.branches) < (state.samples or 0):
         parts.append(f"all {state.samples}: about {fixed:,} tokens")
     return "; ".join([*parts, *_baselines(state)])
 

@@ -229,9 +229,9 @@ def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:
 def is_sure(result: SearchResult, min_confidence: float) -> bool:
     """Whether the answer has at least this calibrated probability; a score that is none never has.
 
-    What a search has given up on is not sure, whatever is asked for.
+    A guess is not sure, whatever is asked for.
     """
-    if result.stop_reason == "hopeless":
+    if result.is_guess:
         return False
     if min_confidence <= 0:
         return True

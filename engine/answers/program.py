@@ -14,6 +14,10 @@ _BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 """Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
+_LABELLED = re.compile(
+    rf"[^:=]*(?:\b(?:is|are|equals)\s+|(?<=[A-Za-z)]):\s*)(\$?(?:{_NUMBER.pattern})|(?:{_FRACTION.pattern}))\.?"
+)
+"""``The result of 17 * 23 is: 391`` and its kin: words, and behind them a number and nothing else."""
 _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
 _LONGEST = 1000
@@ -40,10 +44,14 @@ def read_program(text: str) -> str | None:
 def printed_answer(output: str) -> str | None:
     """The answer in what a program printed: its last line with a value, a number without float noise.
 
-    ``None`` is none: it is what printing the call of a function without ``return`` shows.
+    A label before a number is left out. ``None`` is none: it is what printing the call of a function without
+    ``return`` shows.
     """
     lines = [text for line in output.splitlines() if (text := line.strip()) not in ("", "None")]
-    return _plain(lines[-1]) if lines else None
+    if not lines:
+        return None
+    labelled = _LABELLED.fullmatch(lines[-1]) if len(lines[-1]) <= _LONGEST else None
+    return _plain(labelled[1] if labelled else lines[-1])
 
 
 def executed_answer(execution: Execution) -> str | None:

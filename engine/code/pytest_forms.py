@@ -33,7 +33,7 @@ def without_pytest(node: ast.stmt, imported: Collection[str], where: str) -> ast
     Raises:
         UsageError: it needs more of pytest.
     """
-    rewriting = _Rewriting(imported, where)
+    rewriting = _Rewriting(imported, where, node)
     if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
         marks, node.decorator_list = node.decorator_list, []
         rewriting.visit(node)
@@ -84,9 +84,10 @@ def _values(row: ast.expr) -> ast.expr:
 
 
 class _Rewriting(ast.NodeTransformer):
-    def __init__(self, imported: Collection[str], where: str) -> None:
+    def __init__(self, imported: Collection[str], where: str, statement: ast.stmt) -> None:
         self._names = {"pytest", *imported}
         self._where = where
+        self._line = ast.unparse(statement).splitlines()[0]
 
     def visit_With(self, node: ast.With) -> ast.stmt:
         match node.items:
@@ -114,7 +115,7 @@ class _Rewriting(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         if node.id in self._names:
-            raise _beyond(node, self._where)
+            raise _beyond(node, self._where, self._line)
         return node
 
 
@@ -122,10 +123,10 @@ def _is(function: ast.expr, name: str) -> bool:
     return ast.unparse(function) in {name, f"pytest.{name}"}
 
 
-def _beyond(node: ast.AST, where: str) -> UsageError:
+def _beyond(node: ast.AST, where: str, line: str = "") -> UsageError:
     return UsageError(
         f"{where} needs more of pytest than is known here",
-        ast.unparse(node),
+        line or ast.unparse(node),
         hint="known are pytest.raises(E), == pytest.approx(number), and one parametrize of a list of values",
         slug="bad-test",
     )

@@ -10,16 +10,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 from ..search.tree import Tree
-from ..types import ROOT, Mode, NodeId, SelectRule, Standing, StopReason
+from ..types import ROOT, UNLIKELY, Mode, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
 from .base import Command, Cut, Expand, Plan, require_positive, whole_trajectories
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _LEAST_SHARE = 0.05
 """Of the turns of the best mode that one without a gain is expected to get."""
-
-_UNKNOWN = 0.2
-"""A probability below which an answer is not called known, however it came about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ class Adaptive(Sequential):
             return "hopeless"
         if standing.gain >= self.min_gain:
             return None
-        return "hopeless" if p < _UNKNOWN else "settled"
+        return "hopeless" if p < UNLIKELY else "settled"
 
     def _corrections(self, tree: Tree, node: NodeId) -> Sequence[Command]:
         """Cut a running trajectory after a wrong sum, or where it is worth less than a fresh one."""

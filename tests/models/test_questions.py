@@ -220,3 +220,10 @@ def test_a_record_with_tests_is_a_code_task(tmp_path: Path) -> None:
     assert isinstance(broken, BadLine)
     assert broken.error.message.startswith("line 2: ")
     assert plain.task is None
+
+
+@pytest.mark.parametrize("text", ['[{"question": "1 + 1?"}]', '[\n  {"question": "1 + 1?"}\n]'])
+def test_an_array_is_no_question(file: Path, text: str) -> None:
+    number, message = bad(read(file, text))[0]
+    assert (number, message) == (1, "line 1 begins a JSON array; a record a line is read here")
+    assert questions(read(file, text, "text"))[0] == text.splitlines()[0]

@@ -10,7 +10,8 @@ import pytest
 from sample_log import Log, wide
 
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
-from adascale.engine.types import ROOT
+from adascale.engine.search.record import Record
+from adascale.engine.types import ROOT, Usage
 from adascale.serve.search import follow
 from adascale.serve.search.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from adascale.serve.search.outcome import SearchOutcome
@@ -92,3 +93,14 @@ def test_nothing_of_a_stop_text_at_the_beginning_is_streamed() -> None:
     parts = progress(log.events, replace(REQUEST, effort="none", stop=("Answer",)))
 
     assert not any(isinstance(part, AnswerText) for part in parts)
+
+
+@pytest.mark.parametrize(("p", "guess"), [(0.19, True), (0.7, False)])
+def test_a_guess_is_called_one(p: float, guess: bool) -> None:
+    log = Log("What is 1?", calibrated=True)
+    log.finish_path(ROOT, "so", (0.0, p, 0.9), "5050", tokens=9)
+    log.end("budget")
+    outcome = SearchOutcome(REQUEST, Record.of(log.events), Usage())
+    [choice] = outcome.choices
+    assert choice.content.endswith("\n\nAnswer: 5050")
+    assert ("I don't know; this is the best guess." in choice.content) is guess

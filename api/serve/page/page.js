@@ -39,7 +39,8 @@ function remember(value) {
 async function ask() {
   const { question, effort, max_tokens } = form.elements;
   if (running || !question.value.trim()) return;
-  const body = { question: question.value, effort: effort.value };
+  const body = { question: question.value };
+  if (effort.value) body.effort = effort.value;
   if (max_tokens.value) body.max_tokens = max_tokens.valueAsNumber;
   begin(question.value.trim());
   const events = [];
@@ -135,7 +136,7 @@ function showEnd(record) {
   at("error").textContent = record.error ?? "";
   if (record.error) return;
   at("answer").replaceChildren(
-    element("strong", record.answer === null ? "low" : "", record.answer ?? "No checkable answer"),
+    element("strong", record.answer === null || isGuess(record) ? "low" : "", answerText(record)),
     element("p", "", certainty(record)),
     element("p", "words", [why(record), ...record.notices].join(" ")),
   );
@@ -144,6 +145,18 @@ function showEnd(record) {
   at("answers").replaceChildren(
     ...others.flatMap(({ answer, nodes }) => [element("dt", "", answer), element("dd", "", plural(nodes.length, "solution"))]),
   );
+}
+
+/** A probability below which an answer is called a guess, as on the terminal. */
+const UNLIKELY = 0.2;
+
+function isGuess({ result, confidence }) {
+  return result.stop_reason === "hopeless" || Boolean(confidence?.calibrated && confidence.median < UNLIKELY);
+}
+
+function answerText(record) {
+  if (record.answer === null) return "No checkable answer";
+  return isGuess(record) ? `I don't know; best guess ${record.answer}` : record.answer;
 }
 
 /** How likely the answer is, and who agrees; a score is never called a probability. */

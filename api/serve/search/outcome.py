@@ -168,4 +168,6 @@ def _with_answer(record: Record, node: NodeId, text: str) -> str:
         code = read_program(text) or text
         text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
     answer = next((each.answer for each in record.candidates if each.node == node), None)
-    return f"{text}\n\nAnswer: {readable(answer)}" if answer else text
+    is_guess = record.result is not None and record.result.is_guess
+    guess = "I don't know; this is the best guess.\n\n" if is_guess else ""
+    return f"{text}\n\n{guess}Answer: {readable(answer)}" if answer else text

@@ -172,7 +172,7 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
     (tmp_path / "open.jsonl").write_text('{"question": "why?"}\n')
     done = home.run("eval", str(tmp_path / "open.jsonl"), "-g", str(home.model))
     assert done.returncode == 2
-    assert 'no field "answer"' in done.stderr
+    assert 'nothing in its field "answer"' in done.stderr
 
 
 def test_one_format_is_printed(home: Home) -> None:
@@ -222,7 +222,7 @@ def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> No
     assert "| passing:8 | 1.000 |" in home.run(*command).stdout
 
     path.write_text('{"question": "Square n.", "tests": "assert f(2) == 4"}\n')
-    assert 'has no field "hidden"' in home.run(*command).stderr
+    assert 'has nothing in its field "hidden"' in home.run(*command).stderr
     path.write_text("\n".join([json.dumps(tasks[0]), '{"question": "1 + 1?", "answer": 2}']))
     mixed = home.run(*command)
     assert (mixed.returncode, "once for each kind" in mixed.stderr) == (2, True)

@@ -8,7 +8,7 @@ from traces import written
 
 from adascale.cli.app import app
 from adascale.cli.disk import history
-from adascale.cli.disk.history import drop_old, open_run, past_runs, run_name, runs_dir
+from adascale.cli.disk.history import drop_old, open_run, past_runs, run_name, runs_dir, trace_path
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import Notice
@@ -202,3 +202,14 @@ def test_where_nothing_can_be_kept_the_search_goes_on(state: Path) -> None:
 
     with open_run() as writer:
         assert writer is None
+
+
+def test_without_a_name_a_search_that_is_under_way_is_passed_over() -> None:
+    path = keep("20260101-120000-aaaa")
+    running = keep("20260102-120000-bbbb")
+    lines = running.read_text().splitlines()
+    running.write_text("\n".join(lines[:-1]) + "\n")
+    assert trace_path(None) == path
+    assert trace_path("20260102") == running
+    path.unlink()
+    assert trace_path(None) == running

@@ -291,3 +291,10 @@ def test_damage_is_no_other_error_for_training(trace: Path, data: st.DataObject)
 
     with contextlib.suppress(TraceError):
         assert len(read_sampled(trace).nodes) <= before
+
+
+def test_an_answer_is_no_trace(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"schema": "adascale.answer/1", "id": "1", "answer": "18"}\n')
+    with pytest.raises(TraceError, match=r"line 1: an answer, and no event of a search: batch --traces DIR"):
+        read_trace(answers)

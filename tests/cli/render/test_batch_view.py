@@ -16,6 +16,7 @@ from terminal import environment, on_terminal
 from adascale.cli.render import batch
 from adascale.cli.render.batch import LiveBatch, PlainBatch, open_batch_view
 from adascale.cli.render.display import LiveDisplay
+from adascale.cli.render.frame import BATCH_HINT
 from adascale.cli.report.batch_counts import BatchCounts
 
 SHOW = "\x1b[?25h"
@@ -67,6 +68,7 @@ def test_the_tree_is_that_of_the_oldest(view: LiveBatch) -> None:
     lines = view.draw(80, 20, 0).plain.split("\n")
     assert lines[1].startswith("Q  what?")
     assert len(lines) <= 19
+    assert BATCH_HINT in lines
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])

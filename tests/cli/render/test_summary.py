@@ -10,12 +10,13 @@ from worlds import code_driver, fitted_code, tasks
 from adascale.cli.render.frame import final_frame, live_frame, status_line
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import summary, support, why
+from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.code.suite import CodeTask
 from adascale.engine.search.events import Event, ModelDescription, PromptRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
-from adascale.engine.types import ROOT, Estimate, Problem, Usage
+from adascale.engine.types import ROOT, Budget, Estimate, Problem, StopReason, Usage
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,36 @@ def test_the_summary_says_what_was_found_and_what_it_cost() -> None:
     log.end("budget")
     line = summary(log.state(), UNICODE).plain
     assert line == "2  p .96 (.91-.98), 3 of 3 paths agree, 210 tokens, 13 s (the budget is spent)"
+
+
+@pytest.mark.parametrize("reason", ["budget", "exhausted", "hopeless"])
+def test_an_unlikely_answer_is_a_guess_however_the_search_ended(reason: StopReason) -> None:
+    log = Log(calibrated=True, pace=1.0)
+    log.finish_path(ROOT, "so", (0.01, 0.19, 0.4), "5050", tokens=70)
+    log.end(reason)
+    assert summary(log.state(), UNICODE).plain.startswith("I don't know; best guess 5050  p .19 ")
+    result = log.state().result
+    assert result is not None
+    assert status_of(result) == "low_confidence"
+    likely = voted("22", calibrated=True)
+    likely.end("budget")
+    assert summary(likely.state(), UNICODE).plain.startswith("2  p .96")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(max_seconds=1.0), "the time is up"),
+        (Budget(max_tokens=1000, max_seconds=1.0), "the time is up"),
+        (Budget(max_tokens=140, max_seconds=99.0), "the budget is spent"),
+    ],
+)
+def test_a_time_that_is_up_is_no_budget_of_tokens(budget: Budget, said: str) -> None:
+    log = voted("22", calibrated=True)
+    log.end("budget")
+    state = log.state()
+    state.started = replace(state.started, budget=budget)
+    assert summary(state, UNICODE).plain.endswith(f"({said})")
 
 
 @pytest.mark.parametrize(

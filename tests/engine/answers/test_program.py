@@ -140,3 +140,26 @@ def test_a_degenerate_text_is_read_at_once(text: str) -> None:
         return time.process_time() - started
 
     assert min(seconds() for _ in range(3)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("The result of 17 * 23 is: 391", "391"),
+        ("The greatest common divisor of 5616 and 11609 is 13.", "13"),
+        ("Total cost: $186.67", "186.67"),
+        ("Fraction: 3/4", "3/4"),
+        ("The average is 2.0", "2"),
+    ],
+)
+def test_a_label_is_no_part_of_a_number(output: str, answer: str) -> None:
+    assert printed_answer(output) == answer
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["Roots: x = 2 or x = 3", "x = 2, y = 3", "It is 3:45", "The ratio is 3:4", "The answers are 2 and 3",
+     "The volume is 1000.0 cubic inches", "apples: 5, pears: 7", "False", "[1, 2]", "A: 2 B: 3"],
+)  # fmt: skip
+def test_what_is_more_than_a_label_and_a_number_stays(output: str) -> None:
+    assert printed_answer(output) == output

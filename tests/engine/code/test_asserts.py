@@ -120,7 +120,8 @@ def test_values_in_pytest_param_are_plain_values() -> None:
         ("import pytest\n@pytest.mark.parametrize('m', [pytest.param(2, marks=pytest.mark.skip)])\n"
          "def test_f(m):\n    assert f(1) == m", "more of pytest", "pytest"),
         ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
-        ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest", "pytest"),
+        ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest",
+         "@pytest.fixture"),
         ("import pytest\nassert f(2) == pytest.approx([4])", "more of pytest", "approx([4])"),
         ("from pytest import approx\nassert f(2) == approx(4, rel=1e-3)", "more of pytest", "approx"),
         ("from pytest import approx\nassert approx(4) == f(2)", "more of pytest", "approx"),
