@@ -463,9 +463,18 @@ HOT = {**FINGERPRINT.sampling, "temperature": 1.2}
 )
 def test_what_does_not_match_of_programs_is_named(changes: dict[str, Any], words: list[str]) -> None:
     fitted = replace(FINGERPRINT, program=PROGRAM)
-    found = installed.mismatches(replace(CARD, fingerprint=fitted), replace(fitted, **changes))
+    card = replace(CARD, fingerprint=fitted, programs=3)
+    found = installed.mismatches(card, replace(fitted, **changes))
     assert [notice.code for notice in found] == ["calibration-mismatch"] * len(words)
     assert all(word in notice.message for word, notice in zip(words, found, strict=True))
+
+
+def test_programs_do_not_matter_to_a_calibration_that_was_fitted_without() -> None:
+    card = replace(CARD, fingerprint=replace(FINGERPRINT, program=PROGRAM), programs=0)
+    hot = ProgramFingerprint("f" * 64, HOT)
+    assert installed.mismatches(card, replace(FINGERPRINT, program=hot)) == []
+    assert set(card.samplers()) == {"prose"}
+    assert set(replace(card, programs=3).samplers()) == {"prose", "program"}
 
 
 @pytest.mark.parametrize(("think_tokens", "named"), [(0, 0), (1024, 1)])

@@ -58,7 +58,7 @@ def test_one_more_is_portable_and_says_which_models_it_was_fitted_on() -> None:
     assert len(card.questions) >= 100
     assert (card.fingerprint.window, card.fingerprint.kind) == (WINDOW, "question")
     usual = SamplingParams().record()
-    for sampling in card.fingerprint.samplers().values():
+    for sampling in card.samplers().values():
         assert sampling == usual | {"temperature": sampling["temperature"]}
     assert {"finished", "program", "answer", "agreement"} <= card.held_out.keys()
 
