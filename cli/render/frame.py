@@ -24,7 +24,7 @@ FOLDED_ROWS = 30
 """Rows to which a larger tree is folded."""
 
 HINT = "Ctrl-C: stop now and print the best answer."
-BATCH_HINT = "Ctrl-C: stop now; the same command goes on."
+BATCH_HINT = "Ctrl-C: stop now; what is answered is kept."
 
 FRAME_LINES = 8
 """Lines of a live frame that are not rows of the tree."""
