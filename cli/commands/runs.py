@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 
 _QUESTION_CELLS = 48
+_OTHER_CELLS = 58
+"""Of the other columns, and the blanks between them."""
 
 
 @app.command("list")
@@ -93,8 +96,16 @@ def rm(
     say(f"removed {len(doomed)}")
 
 
+def _question_cells() -> int:
+    """Room for a question: what a terminal leaves, so that no line is broken."""
+    if not sys.stdout.isatty():
+        return _QUESTION_CELLS
+    return max(12, shutil.get_terminal_size().columns - _OTHER_CELLS)
+
+
 def _runs_table(facts: list[dict[str, Any]]) -> str:
     """A line for each run, with its answer as a person reads it."""
+    room = _question_cells()
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
         p = f" p {chance(fact['p'])}" if fact["p"] is not None else ""
@@ -104,7 +115,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
                 fact["run"],
                 "-" if tokens is None else f"{tokens:,}",
                 cut(one_line(_ending(fact), UNICODE), 20, UNICODE) + p,
-                cut(one_line(fact["question"] or "(unreadable)", UNICODE), _QUESTION_CELLS, UNICODE),
+                cut(one_line(fact["question"] or "(unreadable)", UNICODE), room, UNICODE),
             )
         )
     return columns(rows, "<><<")

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from commands import invoked
@@ -7,8 +8,17 @@ from sample_log import Log, pens
 from traces import written
 
 from adascale.cli.app import app
+from adascale.cli.commands.runs import _runs_table
 from adascale.cli.disk import history
-from adascale.cli.disk.history import drop_old, open_run, past_runs, run_name, runs_dir, trace_path
+from adascale.cli.disk.history import (
+    drop_old,
+    open_run,
+    past_runs,
+    run_name,
+    run_record,
+    runs_dir,
+    trace_path,
+)
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import Notice
@@ -213,3 +223,19 @@ def test_without_a_name_a_search_that_is_under_way_is_passed_over() -> None:
     assert trace_path("20260102") == running
     path.unlink()
     assert trace_path(None) == running
+
+
+@pytest.mark.parametrize("columns", [72, 100])
+def test_no_line_of_the_list_is_wider_than_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = run_record(keep("20260101-120000-aaaa")) | {
+        "question": "Why? " * 99,
+        "answer": "7" * 99,
+        "p": 0.5,
+    }
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    lines = _runs_table([facts]).splitlines()
+    monkeypatch.undo()
+    assert max(map(len, lines)) == columns
