@@ -45,11 +45,12 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     body = _statements(source, where)
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
     classes = [node for node in body if isinstance(node, ast.ClassDef) and _has_tests(node)]
-    checks = _checks(body)
+    asked = set(outside_names(unparse(body)))
+    checks = _checks(body, asked)
     others = [node for node in body if node not in functions and node not in checks]
     around = below_future(setup, unparse(others))
     tests = [
-        *_module_tests(body, checks, setup),
+        *_module_tests(body, checks, asked, setup),
         *(CodeTest(text, around) for node in functions for text in _function_tests(node, where)),
         *(CodeTest(text, around) for node in classes for text in _method_tests(node, where)),
     ]
@@ -109,9 +110,13 @@ def _holds_assert(node: ast.stmt) -> bool:
     return any(isinstance(part, ast.Assert) for part in ast.walk(node))
 
 
-def _checks(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """Statements of a module that are asserts, hold one, or have a helper assert something of the program."""
-    asked = set(outside_names(unparse(body)))
+def _checks(body: Sequence[ast.stmt], asked: set[str]) -> list[ast.stmt]:
+    """Statements of a module that are asserts, hold one, or have a helper assert something of the program.
+
+    Args:
+        body: Of a test file.
+        asked: Names that it needs of the program.
+    """
     helpers = {
         node.name: asked.intersection(names(node))
         for node in body
@@ -131,12 +136,13 @@ def _checks(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     ]
 
 
-def _module_tests(body: Sequence[ast.stmt], checks: Sequence[ast.stmt], setup: str) -> Iterator[CodeTest]:
+def _module_tests(
+    body: Sequence[ast.stmt], checks: Sequence[ast.stmt], asked: set[str], setup: str
+) -> Iterator[CodeTest]:
     if not checks:
         return
     steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
     rest = [node for node in body if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test"))]
-    asked = set(outside_names(unparse(body)))
     fixed = [node for node in steps if not isinstance(node, ast.Assert)]
     is_mixed = any(isinstance(a, ast.Assert) and not isinstance(b, ast.Assert) for a, b in pairwise(steps))
     uses_program = any(node in checks or asked.intersection(names(node)) for node in fixed)
