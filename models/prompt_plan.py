@@ -79,6 +79,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         calibrations = {files.calibration.card.fingerprint.kind: files.calibration}
     else:
         calibrations = available.find_all(_fingerprints(files, chats, usual, window))
+    size = model.info.effective_parameters
+    calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
         for artefact in calibrations.values()

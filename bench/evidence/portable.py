@@ -4,9 +4,9 @@ Usage: ``python -m bench.evidence.portable STORE.sqlite ... -o portable.calibrat
 
 A store is what ``adascale calibrate fit`` keeps of a generator. Questions that were not drawn in both modes
 are left out, and so are models with fewer than 20 of them. The tables have the estimates of each model's
-prefixes by heads that were fitted on the other models: what a model can expect of which nothing is known. The
-tables of a single model are by heads that were fitted on its other questions. ECE stands beside what noise
-alone would make it.
+prefixes by a calibration of the other models: what a model can expect of which nothing is known
+but its size. The tables of a single model are by heads that were fitted on its other questions. ECE stands
+beside what noise alone would make it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale import __version__
+from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import ANSWER_FEATURES, VOTE_FEATURES
-from adascale.engine.calibration.fitting import CalibrationFit, Training, agreement_data, answer_data
+from adascale.engine.calibration.fitting import (
+    CalibrationFit,
+    Training,
+    agreement_data,
+    answer_data,
+    measure,
+)
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.portable import fit_portable, join
 from adascale.engine.calibration.report import StageReport, report
@@ -40,12 +47,16 @@ from adascale.models.calibration.artefact import (
 )
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import portable_training_set
+from adascale.models.files.gguf.info import read_info
 from adascale.models.options import WINDOW
 
-from ..common import close, table
+from ..common import close, model_path, table
 
 FEWEST = 20
 """Questions of a model below which it is left out."""
+
+HeldOut = Mapping[str, Predictions]
+"""Estimates by stage, of prefixes that no head of theirs saw."""
 
 HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
 
@@ -76,12 +87,18 @@ def main() -> None:
     models, sampling = read_models(args.stores), sampling_of(args.stores)
     if len(sampling) > 1:
         parser.error(f"the stores were drawn with other samplers: {sampling}")
-    training = join([model.training() for model in models.values()])
-    fit = fit_portable(training, args.seed)
-    figures = {name: _print_model(name, rows, fit, training, args.seed) for name, rows in _rows_of(models)}
+    trainings = {name: model.training() for name, model in models.items()}
+    fit = fit_portable(join(list(trainings.values())), args.seed)
+    held_out = judge(trainings, fit, args.seed)
+    figures = {
+        name: _print_model(name, trainings[name], found, fit.calibration, args.seed)
+        for name, found in held_out.items()
+    }
     if args.output is not None:
-        save_artefact(Artefact(fit.calibration, _card(models, fit, sampling[0], args.seed)), args.output)
-        print(f"wrote {args.output}: {len(training.samples)} questions of {', '.join(models)}")
+        card = _card(models, held_out, sampling[0], args.seed)
+        save_artefact(Artefact(fit.calibration, card), args.output)
+        drawn = sum(len(training.samples) for training in trainings.values())
+        print(f"wrote {args.output}: {drawn} questions of {', '.join(models)}")
     close(to_plain(figures))
 
 
@@ -116,32 +133,61 @@ def sampling_of(stores: Sequence[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def _rows_of(models: Mapping[str, ModelRollouts]) -> list[tuple[str, range]]:
-    """Numbers of each model's questions in the joined training data."""
-    ends = np.cumsum([0, *(len(model.prose) for model in models.values())])
-    return [(name, range(first, last)) for name, first, last in zip(models, ends, ends[1:], strict=False)]
+def judge(trainings: Mapping[str, Training], fit: CalibrationFit, seed: int) -> dict[str, HeldOut]:
+    """Estimates of each model by a calibration of the others, which knows its size and nothing else of it.
+
+    Args:
+        trainings: What each model drew, by its name in the catalogue.
+        fit: On all of them. Of a single model its estimates are by heads of its other questions.
+        seed: Of the fits.
+    """
+    if len(trainings) == 1:
+        return dict.fromkeys(trainings, fit.held_out)
+    found: dict[str, HeldOut] = {}
+    for name, training in trainings.items():
+        others = join([each for other, each in trainings.items() if other != name])
+        size = read_info(model_path(name)).effective_parameters
+        calibration = fit_portable(others, seed).calibration.of_size(size)
+        found[name] = measure(calibration, training, seed)
+    return found
+
+
+def pooled(parts: Sequence[HeldOut]) -> dict[str, Predictions]:
+    """The estimates of several models as those of one, by stage; no two share a question."""
+    first = np.cumsum([0, *(int(each["question"].question.max()) + 1 for each in parts[:-1])])
+    return {stage: _joined([each[stage] for each in parts], first) for stage in parts[0]}
+
+
+def _joined(parts: Sequence[Predictions], first: NDArray[np.int64]) -> Predictions:
+    independent = [
+        np.ones(len(part.right), bool) if part.independent is None else part.independent for part in parts
+    ]
+    return Predictions(
+        np.concatenate([part.question + start for part, start in zip(parts, first, strict=True)]),
+        np.concatenate([part.quantiles for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.total for part in parts]),
+        independent=np.concatenate(independent),
+    )
 
 
 def _print_model(
-    name: str, questions: range, fit: CalibrationFit, training: Training, seed: int
+    name: str, training: Training, held_out: HeldOut, calibration: Calibration, seed: int
 ) -> dict[str, StageReport]:
     """The tables of one model, and their figures: by stage, and of growing searches."""
-    own = {stage: _take(data, np.isin(data.question, questions)) for stage, data in fit.held_out.items()}
-    figures = report(own)
+    figures = report(held_out)
     table([name, *HEADER], [[stage, *cells_of(found)] for stage, found in figures.items()])
-    _, beside = agreement_data(training, fit.held_out, seed)
-    profiles = fit.calibration.profiles
-    answers = answer_data(training, fit.held_out, profiles, len(ANSWER_FEATURES), seed)
+    training = replace(training, is_portable=True)
+    _, beside = agreement_data(training, held_out, seed)
+    answers = answer_data(training, held_out, calibration.profiles, len(ANSWER_FEATURES), seed)
     sizes = np.rint(np.exp(answers.evidence.scalars[:, VOTE_FEATURES.index("samples")]))
     for title, stage, counts in (
         ("finished, beside others", "agreement", beside),
         ("answer, of solutions", "answer", sizes),
     ):
-        data, rows = fit.held_out[stage], []
+        data, rows = held_out[stage], []
         for count in np.unique(counts):
-            found = report(
-                {"": _take(data, np.isin(data.question, questions) & (counts == count))}, rounds=50
-            )
+            found = report({"": _take(data, counts == count)}, rounds=50)
             rows += [[str(int(count)), *cells_of(each)] for each in found.values()]
         table([title, *HEADER], rows)
     return figures
@@ -176,7 +222,7 @@ def cells_of(found: StageReport) -> list[str]:
 
 
 def _card(
-    models: Mapping[str, ModelRollouts], fit: CalibrationFit, sampling: dict[str, Any], seed: int
+    models: Mapping[str, ModelRollouts], held_out: Mapping[str, HeldOut], sampling: dict[str, Any], seed: int
 ) -> Card:
     prose = [rollouts for model in models.values() for rollouts in model.prose]
     programs = [rollouts for model in models.values() for rollouts in model.programs]
@@ -191,7 +237,7 @@ def _card(
         programs=_most_samples(programs),
         seed=seed,
         versions={"adascale": __version__, "llama_cpp": llama_cpp.__version__, "numpy": np.__version__},
-        held_out=report(fit.held_out),
+        held_out=report(pooled(list(held_out.values()))),
     )
 
 

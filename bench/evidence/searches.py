@@ -2,7 +2,8 @@
 
 Usage: ``python -m bench.evidence.searches MODEL DATA.jsonl --calibration FILE [--beside DRAWS.jsonl.gz]``
 
-Finished solutions are judged as they stood when their search ended, and answers by their own probability.
+Finished solutions are judged by the estimate that each has alone, and once more as it stood when its search
+ended (``agreement``), and answers by their own probability.
 Draws are kept as those of ``adascale eval`` are: the same command goes on, and another calibration with the
 same sampler draws only what this one did not. ``--beside`` has solutions of the same questions
 (``recorded_draws``): the table is that of ``at_equal_tokens``, with these searches as ``adaptive``.
@@ -28,7 +29,7 @@ from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE, Forecast
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.types import Estimate, Problem
+from adascale.engine.types import Candidate, Estimate, Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
@@ -65,18 +66,20 @@ def judged(records: Sequence[Record]) -> dict[str, Predictions]:
     """Estimates of questions, finished solutions and answers beside what became of them."""
     questions: Rows = []
     solutions: Rows = []
+    revised: Rows = []
     answers: Rows = []
     for at, record in enumerate(records):
         gold = _gold(record)
         right = [is_right(each.answer, gold=gold) for each in record.candidates]
         ended = list(zip(record.candidates, right, strict=True))
         solutions += [(at, _quantiles(each.estimate), good, 1) for each, good in ended]
+        revised += [(at, _quantiles(_as_it_stands(record, each)), good, 1) for each, good in ended]
         for mode, estimate in record.tree.questions.items():
             own = [good for each, good in ended if each.mode == mode]
             questions += [(at, _quantiles(estimate), sum(own), len(own))] if own else []
         if record.answer is not None and record.confidence is not None:
             answers.append((at, _quantiles(record.confidence), is_right(record.answer, gold=gold), 1))
-    rows = {"question": questions, "finished": solutions, "answer": answers}
+    rows = {"question": questions, "finished": solutions, "agreement": revised, "answer": answers}
     return {stage: predictions(found) for stage, found in rows.items() if found}
 
 
@@ -108,6 +111,12 @@ def _gold(record: Record) -> str:
     gold = record.started.problem.answer
     assert gold is not None, "the questions have answers"
     return gold
+
+
+def _as_it_stands(record: Record, candidate: Candidate) -> Estimate:
+    estimate = record.tree[candidate.node].estimate
+    assert estimate is not None, "what has ended was scored"
+    return estimate
 
 
 def _quantiles(estimate: Estimate) -> tuple[float, float, float]:

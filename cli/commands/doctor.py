@@ -203,18 +203,19 @@ def _generator(name: str) -> Finding:
 
 def _calibration(name: str) -> Finding:
     """The calibration for the default sampler: its data, and its figures on held-out questions."""
+    from adascale.engine.calibration.model_size import rate_of_size
     from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
     from adascale.models.options import WINDOW, SamplingParams
 
     try:
-        digest = resolve(name, offline=True).sha256
+        file = resolve(name, offline=True)
     except AdascaleError:
         return Finding("calibration", "skip", f"{name} is not on this machine")
     calibrations = installed.read_installed()
     broken = "".join(f"; {error.message}" for error in calibrations.errors)
-    usual = Fingerprint(digest, "", "probe", "", SamplingParams().record(), WINDOW)
+    usual = Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW)
     found = calibrations.find(usual)
     if found is None:
         return Finding(
@@ -224,7 +225,9 @@ def _calibration(name: str) -> Finding:
             f"adascale calibrate fit -g {name}",
         )
     if found.card.level == "portable":
-        said = f"the portable one, of {', '.join(found.card.data)}: wide, none was fitted for {name}{broken}"
+        prior = rate_of_size(file.info.effective_parameters)
+        said = f"the portable one, of {', '.join(found.card.data)}: wide, from {prior:.2f} for its size;"
+        said += f" none was fitted for {name}{broken}"
         return Finding("calibration", "warn", said, f"adascale calibrate fit -g {name}")
     card, finished = found.card, found.card.finished
     fitted = f"{card.level}, {card.method}, on {len(card.questions)} questions of {', '.join(card.data)}"

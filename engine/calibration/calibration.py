@@ -7,10 +7,11 @@ behind its prompt, or of a portable calibration by its text; outside of it inter
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..answers.lookahead import log_odds
 from ..answers.program import executed_answer
 from ..answers.votes import odds_over_peers, odds_over_question
 from ..ports import Prefix
@@ -31,6 +32,7 @@ from .features import (
     sigmoid,
     vote_evidence,
 )
+from .model_size import rate_of_size
 from .models import StageModel
 from .projection import Projection
 from .question_text import text_features
@@ -79,6 +81,7 @@ class Calibration:
         profiles: Of its modes.
         is_portable: Whether it reads nothing that belongs to one model, and fits all of them.
         agreement: Of a portable one: P(a solution is right) by what others of its question say.
+        prior: Of a portable one: how often a generator of this size is right, .5 where it is not known.
     """
 
     stages: Mapping[Stage, StageModel]
@@ -87,6 +90,11 @@ class Calibration:
     profiles: Mapping[Mode, ModeProfile]
     is_portable: bool = False
     agreement: StageModel | None = None
+    prior: float = 0.5
+
+    def of_size(self, parameters: float) -> Calibration:
+        """The same for a generator of so many parameters; a fitted one knows how often its own is right."""
+        return replace(self, prior=rate_of_size(parameters)) if self.is_portable else self
 
     @property
     def width(self) -> int:
@@ -100,8 +108,8 @@ class Calibration:
 
     def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question of which nothing is written yet."""
-        model = self.stages[QUESTION[prefix.mode]]
-        return self._estimate(model, question_evidence(self._question_state(prefix)), prefix)
+        found = self.quantiles(QUESTION[prefix.mode], question_evidence(self._question_state(prefix)))
+        return self._estimate(found, prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
@@ -121,15 +129,19 @@ class Calibration:
                 passed = 0 if trial is None else trial.passed
                 failed = trial is None or trial.fails
                 evidence = _whole_program(steps, steps.code_scalars(passed), failed=failed)
-        return self._estimate(self.stages[stage], evidence, prefix)
+        return self._estimate(self.quantiles(stage, evidence), prefix)
+
+    def quantiles(self, stage: Stage, evidence: Evidence) -> Array:
+        """``[n, 3]`` lower, median and upper of prefixes of a stage that stand alone."""
+        return self.stages[stage].quantiles(evidence.shifted(log_odds(self.prior)))
 
     def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer of a finished search."""
         if self.is_portable:
-            evidence = vote_evidence([finished])
+            evidence = vote_evidence([finished], self.prior)
         else:
             evidence = answer_evidence([finished], self.profiles, self.answer.features)
-        return self._estimate(self.answer, evidence, prefix)
+        return self._estimate(self.answer.quantiles(evidence), prefix)
 
     def revise(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, Estimate]:
         """See ``ports.Calibrator``; a fitted calibration revises nothing."""
@@ -160,8 +172,8 @@ class Calibration:
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
         return prefix.prompt.last.reshape(1, -1)
 
-    def _estimate(self, model: StageModel, evidence: Evidence, prefix: Prefix) -> Estimate:
-        return widen(Estimate.of_quantiles(model.quantiles(evidence)[0]), self.distance(prefix))
+    def _estimate(self, quantiles: Array, prefix: Prefix) -> Estimate:
+        return widen(Estimate.of_quantiles(quantiles[0]), self.distance(prefix))
 
 
 class CalibrationByMode:

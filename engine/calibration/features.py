@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.lookahead import ModeState, Support, posterior
+from ..answers.lookahead import ModeState, Support, log_odds, posterior
 from ..answers.votes import odds_over_question, supports
 from ..ports import Prefix
 from ..types import PROFILES, FinishedSearch, Mode, ModeProfile
@@ -114,6 +114,10 @@ class Evidence:
 
     def __len__(self) -> int:
         return len(self.scalars)
+
+    def shifted(self, logits: Array | float) -> Evidence:
+        """The same with so many more of them, ``[n]`` or one for all."""
+        return replace(self, offset=self.offset + logits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,10 +244,16 @@ def answer_evidence(
     return Evidence(rows.reshape(-1, len(ANSWER_FEATURES))[:, :features], ())
 
 
-def vote_evidence(searches: Sequence[FinishedSearch]) -> Evidence:
-    """Of finished searches, each of which has an answer: ``VOTE_FEATURES``."""
+def vote_evidence(searches: Sequence[FinishedSearch], prior: float = 0.5) -> Evidence:
+    """Of finished searches, each of which has an answer: ``VOTE_FEATURES``.
+
+    Args:
+        searches: Of one generator.
+        prior: How often one of its size is right. It counts where a solution stands alone: votes say more.
+    """
     rows = np.array([_vote_features(finished) for finished in searches])
-    return Evidence(rows.reshape(-1, len(VOTE_FEATURES)), ())
+    alone = np.array([len(finished.candidates) == 1 for finished in searches], bool)
+    return Evidence(rows.reshape(-1, len(VOTE_FEATURES)), (), np.where(alone, log_odds(prior), 0.0))
 
 
 def _vote_features(finished: FinishedSearch) -> Array:

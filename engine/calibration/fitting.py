@@ -165,12 +165,13 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
         written = {stage: data for stage, data in training.stages.items() if stage not in asked}
         return {stage: raw_predictions(data) for stage, data in written.items()}
     predictions: dict[str, Predictions] = {
-        stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
+        stage: data.predictions(calibration.quantiles(stage, data.evidence))
         for stage, data in training.stages.items()
         if stage in calibration.stages
     }
     answer, training = calibration.answer, replace(training, is_portable=calibration.is_portable)
-    answers = answer_data(training, predictions, calibration.profiles, answer.features, seed)
+    profiles, prior = calibration.profiles, calibration.prior
+    answers = answer_data(training, predictions, profiles, answer.features, seed, prior)
     predictions["answer"] = answers.predictions(answer.quantiles(answers.evidence))
     if calibration.agreement is not None:
         solutions, _ = agreement_data(training, predictions, seed)
@@ -190,6 +191,7 @@ def answer_data(
     profiles: Mapping[Mode, ModeProfile],
     features: int,
     seed: int,
+    prior: float = 0.5,
 ) -> StageData:
     """Searches of every size, played back from the samples of each question, and whether they were right.
 
@@ -203,6 +205,7 @@ def answer_data(
         profiles: Of the modes that count.
         features: As ``answer_evidence``.
         seed: Of the choice of samples.
+        prior: As ``vote_evidence``.
     """
     profiles = {mode: each for mode, each in profiles.items() if QUESTION[mode] in estimates}
     rng = np.random.default_rng(seed)
@@ -221,8 +224,12 @@ def answer_data(
                 searches.append(FinishedSearch(own, of_search, groups))
                 questions.append(each.question)
                 right.append(known[groups[0].nodes[0]].right)
+    if training.is_portable:
+        evidence = vote_evidence(searches, prior)
+    else:
+        evidence = answer_evidence(searches, profiles, features)
     return StageData(
-        vote_evidence(searches) if training.is_portable else answer_evidence(searches, profiles, features),
+        evidence,
         np.array(questions, int),
         np.array(right, float),
         np.ones(len(searches)),

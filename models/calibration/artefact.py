@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,6 +163,10 @@ class Artefact:
     card: Card
     path: Path | None = None
 
+    def of_size(self, parameters: float) -> Artefact:
+        """As a generator of so many parameters uses it."""
+        return replace(self, calibration=self.calibration.of_size(parameters))
+
 
 def save_artefact(artefact: Artefact, path: Path) -> None:
     """Write an artefact, whole or not at all; the same artefact gives the same bytes.
@@ -237,6 +241,7 @@ def describe(artefact: Artefact) -> dict[str, Any]:
         **({"programs": programs} if programs else {}),
         **({"modes": list(modes)} if modes != ("prose",) else {}),
         "level": card.level,
+        **({"prior": round(artefact.calibration.prior, 3)} if card.level == "portable" else {}),
     }
 
 

@@ -14,6 +14,7 @@ import pytest
 import tiny
 
 import adascale
+from adascale.engine.calibration.model_size import rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
@@ -219,6 +220,20 @@ def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
         Session(SessionOptions(calibration=str(torn))).fetch()
     with pytest.raises(UsageError, match="leaves nothing to calibrate"):
         Session(SessionOptions(calibration=str(torn), prm="none")).fetch()
+
+
+def test_a_portable_calibration_begins_from_the_size_of_the_generator(
+    tmp_path: Path, chain_gguf: Path
+) -> None:
+    own = tmp_path / f"own{SUFFIX}"
+    save_artefact(load_artefact(installed.shipped_folder() / f"portable{SUFFIX}"), own)
+    for calibration in ("auto", str(own)):
+        with Session(SessionOptions(str(chain_gguf), branches=2, calibration=calibration)) as session:
+            expected = rate_of_size(session.model.info.effective_parameters)
+            assert session.prompts.calibrations["question"].calibration.prior == expected
+            described = session.conditions("question").models.calibration
+            assert described is not None
+            assert described["prior"] == round(expected, 3) < 0.2  # a tiny model
 
 
 def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path, chain_gguf: Path) -> None:

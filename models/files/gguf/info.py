@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,11 @@ class GGUFInfo:
     def kv_bytes_per_token(self) -> int:
         """Bytes that one token takes in the KV cache, over all layers: 16 bits a value."""
         return 2 * self.kv_values
+
+    @property
+    def effective_parameters(self) -> float:
+        """Those of a dense model that is about as able: a mixture's lie between all and the active ones."""
+        return math.sqrt(self.parameter_count * self.active_parameters)
 
 
 def read_info(path: Path) -> GGUFInfo:

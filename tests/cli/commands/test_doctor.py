@@ -78,6 +78,7 @@ def test_it_says_that_a_model_nobody_fitted_has_the_portable_calibration_or_none
     found = doctor._calibration(str(home.model))
     assert (found.result, found.fix) == ("warn", f"adascale calibrate fit -g {home.model}")
     assert found.detail.startswith("the portable one, of ")
+    assert f": wide, from 0.10 for its size; none was fitted for {home.model}" in found.detail
 
     monkeypatch.setattr(installed, "read_installed", installed.InstalledCalibrations)
     assert doctor._calibration(str(home.model)).detail.startswith(f"none for {home.model}: ")

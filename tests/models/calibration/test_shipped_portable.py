@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pytest
 from event_logs import records_of
 
 from adascale.engine.calibration.calibration import Calibration
@@ -66,12 +67,19 @@ class BlindPolicy(ScriptedPolicy):
         return replace(super().open(problem, mode), reading=Reading(NO_STATE, NO_STATE))
 
 
-def searched(rates: Mapping[str, float], strategy: Strategy, *, alone: bool = False) -> list[Record]:
+def searched(
+    rates: Mapping[str, float],
+    strategy: Strategy,
+    *,
+    alone: bool = False,
+    calibration: Calibration | None = None,
+) -> list[Record]:
     asked = [
         Problem(name, f"How many apples does she have if there are {n} in each of the {n + 3} boxes?", "18")
         for n, name in enumerate(rates)
     ]
-    driver = Driver(BlindPolicy(solve(rates, alone=alone), 8), SequenceLogprob(), portable(), lambda: 0.0)
+    policy, calibration = BlindPolicy(solve(rates, alone=alone), 8), calibration or portable()
+    driver = Driver(policy, SequenceLogprob(), calibration, lambda: 0.0)
     records = records_of(driver.run(asked, Settings(strategy)))
     return list(records.values())
 
@@ -129,6 +137,17 @@ def test_solutions_that_never_agree_come_to_little() -> None:
         return [each.median for each in ends if each is not None]
 
     assert max(estimates(0.0)) < 0.6 < min(estimates(1.0))
+
+
+@pytest.mark.parametrize("billions", [0.1, 0.5, 3])
+def test_the_size_of_a_model_does_not_hide_what_it_knows(billions: float) -> None:
+    """A small one gets less where it is seldom right; where it always is, agreement says so at once."""
+    sized = portable().of_size(billions * 1e9)
+    easy = searched(same(1.0), Adaptive(), calibration=sized)
+    assert accuracy(easy) == 1
+    assert drawn(easy) <= 4
+    hard, unknown = (drawn(searched(same(0.15), Adaptive(), calibration=each)) for each in (sized, None))
+    assert hard <= unknown
 
 
 def test_it_is_no_worse_than_counting_as_many_votes() -> None:

@@ -92,6 +92,15 @@ def test_active_parameters_are_those_that_a_token_is_multiplied_by(
     assert read_info(write(tmp_path, make_gguf(MIXTURE, tensors))).active_parameters == active
 
 
+def test_a_mixture_is_about_as_able_as_a_dense_model_between_its_two_sizes(
+    tmp_path: Path, make_gguf: Make
+) -> None:
+    dense = read_info(write(tmp_path, make_gguf(METADATA, EMBEDDING | LAYER)))
+    assert dense.effective_parameters == dense.parameter_count == 424
+    mixture = read_info(write(tmp_path, make_gguf(MIXTURE, LAYER | OUTPUT | EXPERTS)))
+    assert mixture.active_parameters < mixture.effective_parameters < mixture.parameter_count
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -1,0 +1,23 @@
+"""The line of the package is the one through the published scores."""
+
+from __future__ import annotations
+
+from adascale.engine.calibration import model_size
+from bench.evidence.model_sizes import line_of, read_scores
+
+
+def test_the_package_has_the_line_of_the_table() -> None:
+    found = line_of(read_scores())
+    assert round(found.at_one_billion, 2) == model_size.AT_ONE_BILLION
+    assert round(found.rise, 2) == model_size.RISE
+    assert round(found.end, 1) * 1e9 == model_size.UNTIL
+
+
+def test_every_score_is_a_share_and_has_its_source() -> None:
+    rows = read_scores()
+    assert len({row["model"] for row in rows}) == len(rows) == 49
+    for row in rows:
+        assert 0 < float(row["math"]) < 100
+        assert 0 < float(row["gsm8k"]) < 100
+        assert 0.1 < float(row["billions"]) < 15
+        assert row["source"].strip()
