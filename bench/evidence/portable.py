@@ -2,11 +2,11 @@
 
 Usage: ``python -m bench.evidence.portable STORE.sqlite ... -o portable.calibration.safetensors``
 
-A store is what ``adascale calibrate fit`` keeps of a generator. Questions that were not drawn in both modes
-are left out, and so are models with fewer than 20 of them. The tables have the estimates of each model's
-prefixes by a calibration of the other models: what a model can expect of which nothing is known
-but its size. The tables of a single model are by heads that were fitted on its other questions. ECE stands
-beside what noise alone would make it.
+A store is what ``adascale calibrate fit`` keeps of a generator of the catalogue, whose file must be there for
+its size. Questions that were not drawn in both modes are left out, and so are models with fewer than 20 of
+them. The tables have the estimates of each model's prefixes by a calibration of the other models: what a
+model can expect of which nothing is known but its size. The tables of a single model are by heads that were
+fitted on its other questions, without its size. ECE stands beside what noise alone would make it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ FEWEST = 20
 """Questions of a model below which it is left out."""
 
 HeldOut = Mapping[str, Predictions]
-"""Estimates by stage, of prefixes that no head of theirs saw."""
+"""Estimates by stage, each by heads that never saw the prefix."""
 
 HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
 
@@ -87,9 +87,10 @@ def main() -> None:
     models, sampling = read_models(args.stores), sampling_of(args.stores)
     if len(sampling) > 1:
         parser.error(f"the stores were drawn with other samplers: {sampling}")
+    sizes = {name: read_info(model_path(name)).effective_parameters for name in models}
     trainings = {name: model.training() for name, model in models.items()}
     fit = fit_portable(join(list(trainings.values())), args.seed)
-    held_out = judge(trainings, fit, args.seed)
+    held_out = judge(trainings, sizes, fit, args.seed)
     figures = {
         name: _print_model(name, trainings[name], found, fit.calibration, args.seed)
         for name, found in held_out.items()
@@ -133,12 +134,16 @@ def sampling_of(stores: Sequence[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def judge(trainings: Mapping[str, Training], fit: CalibrationFit, seed: int) -> dict[str, HeldOut]:
+def judge(
+    trainings: Mapping[str, Training], sizes: Mapping[str, float], fit: CalibrationFit, seed: int
+) -> dict[str, HeldOut]:
     """Estimates of each model by a calibration of the others, which knows its size and nothing else of it.
 
     Args:
-        trainings: What each model drew, by its name in the catalogue.
-        fit: On all of them. Of a single model its estimates are by heads of its other questions.
+        trainings: What each model drew, by its name.
+        sizes: Parameters of each (``GGUFInfo.effective_parameters``).
+        fit: On all of them. Of a single model its estimates are by heads of its other questions, without its
+            size.
         seed: Of the fits.
     """
     if len(trainings) == 1:
@@ -146,8 +151,7 @@ def judge(trainings: Mapping[str, Training], fit: CalibrationFit, seed: int) -> 
     found: dict[str, HeldOut] = {}
     for name, training in trainings.items():
         others = join([each for other, each in trainings.items() if other != name])
-        size = read_info(model_path(name)).effective_parameters
-        calibration = fit_portable(others, seed).calibration.of_size(size)
+        calibration = fit_portable(others, seed).calibration.of_size(sizes[name])
         found[name] = measure(calibration, training, seed)
     return found
 

@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.searches MODEL DATA.jsonl --calibration FILE [--beside DRAWS.jsonl.gz]``
 
 Finished solutions are judged by the estimate that each has alone, and once more as it stood when its search
-ended (``agreement``), and answers by their own probability.
+ended (``revised``), and answers by their own probability.
 Draws are kept as those of ``adascale eval`` are: the same command goes on, and another calibration with the
 same sampler draws only what this one did not. ``--beside`` has solutions of the same questions
 (``recorded_draws``): the table is that of ``at_equal_tokens``, with these searches as ``adaptive``.
@@ -63,7 +63,7 @@ def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed
 
 
 def judged(records: Sequence[Record]) -> dict[str, Predictions]:
-    """Estimates of questions, finished solutions and answers beside what became of them."""
+    """Estimates of questions, finished solutions (alone, and as they stand) and answers, with outcomes."""
     questions: Rows = []
     solutions: Rows = []
     revised: Rows = []
@@ -79,7 +79,7 @@ def judged(records: Sequence[Record]) -> dict[str, Predictions]:
             questions += [(at, _quantiles(estimate), sum(own), len(own))] if own else []
         if record.answer is not None and record.confidence is not None:
             answers.append((at, _quantiles(record.confidence), is_right(record.answer, gold=gold), 1))
-    rows = {"question": questions, "finished": solutions, "agreement": revised, "answer": answers}
+    rows = {"question": questions, "finished": solutions, "revised": revised, "answer": answers}
     return {stage: predictions(found) for stage, found in rows.items() if found}
 
 

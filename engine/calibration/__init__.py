@@ -5,8 +5,8 @@ standardised inputs; ``head`` is the small network and its losses; ``models`` ma
 to quantiles, and is fitted there; ``calibration`` holds one model for each stage and is the ``Calibrator`` of
 a search; ``fitting`` goes from rollouts to a calibration; ``metrics`` and ``report`` say how good it is,
 ``wilson`` is the interval of a share. ``portable`` fits the data of several models as one without what
-belongs to a single model, with ``question_text`` in the place of its states, and ``agreement`` judges
-solutions by each other.
+belongs to a single model, with ``question_text`` in the place of its states; ``model_size`` says where it
+begins, and ``agreement`` judges solutions by each other.
 """
 
 from typing import Literal

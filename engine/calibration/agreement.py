@@ -14,6 +14,7 @@ import numpy as np
 from ..answers.lookahead import log_odds
 from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, Mode, NodeId
 from .features import Array, Evidence, logit
+from .model_size import UNKNOWN, without_prior
 from .models import StageModel
 
 FEATURES = ("support", "lead", "both modes", "program", "odds")
@@ -63,29 +64,45 @@ def agreement_row(
     )
 
 
-def agreement_evidence(rows: Sequence[Array]) -> Evidence:
-    """Of solutions beside others."""
-    return Evidence(np.array(rows).reshape(-1, len(FEATURES)), ())
+def agreement_evidence(rows: Sequence[Array], most: Sequence[float] | float = np.inf) -> Evidence:
+    """Of solutions beside others.
+
+    Args:
+        rows: ``[n, len(FEATURES)]``.
+        most: ``[n]`` or one for all, ``bound`` of each.
+    """
+    return Evidence(np.array(rows).reshape(-1, len(FEATURES)), (), most=np.asarray(most))
 
 
-def revise(model: StageModel, finished: FinishedSearch) -> dict[NodeId, Estimate]:
+def bound(candidates: Sequence[Candidate], numbers: Sequence[int], at: int, others: Sequence[int]) -> float:
+    """Logit that candidate ``at`` does not exceed: what it is worth alone, where none of the others agrees.
+
+    A prior of the generator counts in estimates of what stands alone and not beside others, so that a weak
+    model's solution would gain by company alone. Arguments are those of ``agreement_row``, with the prior.
+    """
+    is_supported = any(numbers[other] == numbers[at] for other in others)
+    alone = float(logit(np.array(candidates[at].estimate.median)))
+    return np.inf if is_supported else alone
+
+
+def revise(model: StageModel, finished: FinishedSearch, prior: float = UNKNOWN) -> dict[NodeId, Estimate]:
     """Estimate of each solution with an answer that has others beside it, by what all of them say.
 
     Args:
         model: ``Calibration.agreement``.
         finished: Its candidates have the estimates that each has alone, so that no vote counts twice.
+        prior: How often a model of the generator's size is right, which these estimates begin from.
     """
     candidates = finished.candidates
     numbers = group_numbers(candidates, finished.groups)
     answered = [at for at, number in enumerate(numbers) if number >= 0]
     if not answered or len(candidates) < 2:
         return {}
-    everyone = range(len(candidates))
-    rows = [
-        agreement_row(candidates, numbers, at, [n for n in everyone if n != at], finished.questions)
-        for at in answered
-    ]
-    quantiles = model.quantiles(agreement_evidence(rows))
+    even = without_prior(finished, prior)
+    others = {at: [other for other in range(len(candidates)) if other != at] for at in answered}
+    rows = [agreement_row(even.candidates, numbers, at, others[at], even.questions) for at in answered]
+    most = [bound(candidates, numbers, at, others[at]) for at in answered]
+    quantiles = model.quantiles(agreement_evidence(rows, most))
     return {
         candidates[at].node: Estimate.of_quantiles(own) for at, own in zip(answered, quantiles, strict=True)
     }

@@ -32,7 +32,7 @@ from .features import (
     sigmoid,
     vote_evidence,
 )
-from .model_size import rate_of_size
+from .model_size import UNKNOWN, rate_of_size
 from .models import StageModel
 from .projection import Projection
 from .question_text import text_features
@@ -81,7 +81,7 @@ class Calibration:
         profiles: Of its modes.
         is_portable: Whether it reads nothing that belongs to one model, and fits all of them.
         agreement: Of a portable one: P(a solution is right) by what others of its question say.
-        prior: Of a portable one: how often a generator of this size is right, .5 where it is not known.
+        prior: Of a portable one: how often a generator of this size is right.
     """
 
     stages: Mapping[Stage, StageModel]
@@ -90,7 +90,7 @@ class Calibration:
     profiles: Mapping[Mode, ModeProfile]
     is_portable: bool = False
     agreement: StageModel | None = None
-    prior: float = 0.5
+    prior: float = UNKNOWN
 
     def of_size(self, parameters: float) -> Calibration:
         """The same for a generator of so many parameters; a fitted one knows how often its own is right."""
@@ -147,8 +147,8 @@ class Calibration:
         """See ``ports.Calibrator``; a fitted calibration revises nothing."""
         if self.agreement is None:
             return {}
-        distance = self.distance(prefix)
-        return {node: widen(found, distance) for node, found in revise(self.agreement, finished).items()}
+        distance, revised = self.distance(prefix), revise(self.agreement, finished, self.prior)
+        return {node: widen(found, distance) for node, found in revised.items()}
 
     def odds(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, float]:
         """Of estimates over the question's; of a portable calibration over the mean of its solutions.

@@ -18,6 +18,7 @@ from ..answers.lookahead import ModeState, Support, log_odds, posterior
 from ..answers.votes import odds_over_question, supports
 from ..ports import Prefix
 from ..types import PROFILES, FinishedSearch, Mode, ModeProfile
+from .model_size import UNKNOWN, without_prior
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
@@ -106,11 +107,13 @@ class Evidence:
         scalars: ``[n, len(SCALARS[stage])]``.
         states: ``[n, width]`` for each of ``BLOCKS[stage]``.
         offset: ``[n]`` or one for all, logits that need no fitting: they are added to a model's own.
+        most: ``[n]`` or one for all, logits that no estimate exceeds.
     """
 
     scalars: Array
     states: tuple[States, ...]
     offset: Array | float = 0.0
+    most: Array | float = np.inf
 
     def __len__(self) -> int:
         return len(self.scalars)
@@ -244,16 +247,26 @@ def answer_evidence(
     return Evidence(rows.reshape(-1, len(ANSWER_FEATURES))[:, :features], ())
 
 
-def vote_evidence(searches: Sequence[FinishedSearch], prior: float = 0.5) -> Evidence:
+def vote_evidence(searches: Sequence[FinishedSearch], prior: float = UNKNOWN) -> Evidence:
     """Of finished searches, each of which has an answer: ``VOTE_FEATURES``.
 
     Args:
         searches: Of one generator.
-        prior: How often one of its size is right. It counts where a solution stands alone: votes say more.
+        prior: How often one of its size is right, which their estimates begin from. It counts until another
+            solution has an answer. One without a second vote is no likelier than its solution is alone.
     """
-    rows = np.array([_vote_features(finished) for finished in searches])
-    alone = np.array([len(finished.candidates) == 1 for finished in searches], bool)
-    return Evidence(rows.reshape(-1, len(VOTE_FEATURES)), (), np.where(alone, log_odds(prior), 0.0))
+    rows = np.array([_vote_features(without_prior(finished, prior)) for finished in searches])
+    answered = np.array([sum(c.answer is not None for c in finished.candidates) for finished in searches])
+    most = np.array([_most(finished) for finished in searches], float)
+    offset = np.where(answered == 1, log_odds(prior), 0.0)
+    return Evidence(rows.reshape(-1, len(VOTE_FEATURES)), (), offset, most)
+
+
+def _most(finished: FinishedSearch) -> float:
+    """Logit of the chosen answer's solution where it is the only one that has it; else no bound."""
+    node, *others = finished.groups[0].nodes
+    [own] = [c.estimate.median for c in finished.candidates if c.node == node]
+    return np.inf if others else float(logit(np.array(own)))
 
 
 def _vote_features(finished: FinishedSearch) -> Array:

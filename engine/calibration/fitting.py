@@ -23,7 +23,7 @@ from ..types import (
     NodeId,
 )
 from . import Method
-from .agreement import agreement_evidence, agreement_row, group_numbers
+from .agreement import agreement_evidence, agreement_row, bound, group_numbers
 from .calibration import Calibration, Domain
 from .features import (
     ANSWER_FEATURES,
@@ -38,6 +38,7 @@ from .features import (
 )
 from .head import HeadConfig
 from .metrics import Predictions
+from .model_size import UNKNOWN, without_prior
 from .models import StageData, StageModel, fit_model, reward_logits
 
 _SUBSETS = 4
@@ -174,7 +175,7 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
     answers = answer_data(training, predictions, profiles, answer.features, seed, prior)
     predictions["answer"] = answers.predictions(answer.quantiles(answers.evidence))
     if calibration.agreement is not None:
-        solutions, _ = agreement_data(training, predictions, seed)
+        solutions, _ = agreement_data(training, predictions, seed, prior)
         predictions["agreement"] = solutions.predictions(calibration.agreement.quantiles(solutions.evidence))
     return predictions
 
@@ -191,7 +192,7 @@ def answer_data(
     profiles: Mapping[Mode, ModeProfile],
     features: int,
     seed: int,
-    prior: float = 0.5,
+    prior: float = UNKNOWN,
 ) -> StageData:
     """Searches of every size, played back from the samples of each question, and whether they were right.
 
@@ -215,12 +216,12 @@ def answer_data(
     for each in training.samples:
         known = [sample for sample in each.samples if sample.mode in profiles]
         candidates = candidates_of(known, estimates)
-        priors = question_estimates(each.question, profiles, estimates)
+        asked = question_estimates(each.question, profiles, estimates)
         for chosen in _subsets(len(known), rng):
             of_search = tuple(candidates[at] for at in chosen)
             modes = {candidate.mode for candidate in of_search}
             for groups in _chosen_groups(of_search):
-                own = {mode: prior for mode, prior in priors.items() if mode in modes}
+                own = {mode: estimate for mode, estimate in asked.items() if mode in modes}
                 searches.append(FinishedSearch(own, of_search, groups))
                 questions.append(each.question)
                 right.append(known[groups[0].nodes[0]].right)
@@ -239,7 +240,7 @@ def answer_data(
 
 
 def agreement_data(
-    training: Training, estimates: Mapping[str, Predictions], seed: int
+    training: Training, estimates: Mapping[str, Predictions], seed: int, prior: float = UNKNOWN
 ) -> tuple[StageData, NDArray[np.int64]]:
     """Solutions beside 1, 2, ... others of their question, whether they are right, and how many others.
 
@@ -247,24 +248,27 @@ def agreement_data(
         training: Has the samples.
         estimates: Of the questions and the finished trajectories, by stage.
         seed: Of the choice of others.
+        prior: Which these estimates begin from, as ``revise``.
     """
     rng = np.random.default_rng(seed)
-    rows, questions, right, beside, is_whole = [], [], [], [], []
+    rows, most, questions, right, beside, is_whole = [], [], [], [], [], []
     for each in training.samples:
         candidates = candidates_of(each.samples, estimates)
         asked = question_estimates(each.question, training.modes, estimates)
+        even = without_prior(FinishedSearch(asked, tuple(candidates), ()), prior)
         numbers = group_numbers(candidates, group_answers(candidates))
         for at in (at for at, number in enumerate(numbers) if number >= 0):
             others = [other for other in range(len(candidates)) if other != at]
             for count in range(1, len(others) + 1):
                 chosen = [int(other) for other in rng.choice(others, count, replace=False)]
-                rows.append(agreement_row(candidates, numbers, at, chosen, asked))
+                rows.append(agreement_row(even.candidates, numbers, at, chosen, even.questions))
+                most.append(bound(candidates, numbers, at, chosen))
                 questions.append(each.question)
                 right.append(each.samples[at].right)
                 beside.append(count)
                 # The same solution beside fewer others is no further outcome.
                 is_whole.append(count == len(others))
-    evidence, ones = agreement_evidence(rows), np.ones(len(rows))
+    evidence, ones = agreement_evidence(rows, most), np.ones(len(rows))
     data = StageData(evidence, np.array(questions), np.array(right), ones, np.array(is_whole, bool))
     return data, np.array(beside)
 

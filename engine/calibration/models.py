@@ -118,7 +118,7 @@ class HeadModel:
         """See ``StageModel``."""
         x = self.inputs(evidence)
         out: Array = np.mean([head.forward(params, x) for params in self.ensemble], axis=0)
-        out[:, 0] += evidence.offset
+        out[:, 0] = np.minimum(out[:, 0] + evidence.offset, evidence.most)
         return _LOSSES[self.method].quantiles(out)
 
     def arrays(self) -> Arrays:

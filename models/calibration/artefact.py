@@ -24,6 +24,7 @@ from adascale.engine.calibration.features import (
     Evidence,
     Stage,
 )
+from adascale.engine.calibration.model_size import UNKNOWN
 from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.question_text import TEXT_FEATURES
@@ -241,7 +242,7 @@ def describe(artefact: Artefact) -> dict[str, Any]:
         **({"programs": programs} if programs else {}),
         **({"modes": list(modes)} if modes != ("prose",) else {}),
         "level": card.level,
-        **({"prior": round(artefact.calibration.prior, 3)} if card.level == "portable" else {}),
+        **({"prior": round(prior, 3)} if (prior := artefact.calibration.prior) != UNKNOWN else {}),
     }
 
 

@@ -59,7 +59,11 @@ class GGUFInfo:
 
     @property
     def effective_parameters(self) -> float:
-        """Those of a dense model that is about as able: a mixture's lie between all and the active ones."""
+        """Those of a dense model that is about as able: between all of them and the active ones.
+
+        A mixture lies between its two sizes, and so does a dense model whose output matrix may be a copy of
+        its input embedding.
+        """
         return math.sqrt(self.parameter_count * self.active_parameters)
 
 

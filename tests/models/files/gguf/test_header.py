@@ -97,6 +97,8 @@ def test_a_mixture_is_about_as_able_as_a_dense_model_between_its_two_sizes(
 ) -> None:
     dense = read_info(write(tmp_path, make_gguf(METADATA, EMBEDDING | LAYER)))
     assert dense.effective_parameters == dense.parameter_count == 424
+    copied = read_info(write(tmp_path, make_gguf(METADATA, EMBEDDING | LAYER | OUTPUT)))
+    assert 424 < copied.effective_parameters < copied.parameter_count == 824
     mixture = read_info(write(tmp_path, make_gguf(MIXTURE, LAYER | OUTPUT | EXPERTS)))
     assert mixture.active_parameters < mixture.effective_parameters < mixture.parameter_count
 
