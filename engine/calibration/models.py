@@ -49,8 +49,9 @@ class StageData:
     def take(self, rows: NDArray[np.bool_]) -> StageData:
         """The prefixes of these rows."""
         states = tuple(s[rows] for s in self.evidence.states)
-        offset = np.broadcast_to(self.evidence.offset, len(rows))[rows]
-        evidence = Evidence(self.evidence.scalars[rows], states, offset)
+        logits = (self.evidence.offset, self.evidence.most)
+        offset, most = (np.broadcast_to(each, len(rows))[rows] for each in logits)
+        evidence = Evidence(self.evidence.scalars[rows], states, offset, most)
         independent = None if self.independent is None else self.independent[rows]
         importance = None if self.importance is None else self.importance[rows]
         right, total = self.right[rows], self.total[rows]
