@@ -1,6 +1,6 @@
 """What the size of a model says of how often it is right: a line through published scores.
 
-Usage: ``python -m bench.evidence.model_sizes``
+Usage: ``python -m bench.evidence.model_sizes [--without Qwen]``
 
 ``published_scores.tsv`` has instruction-tuned dense models without thoughts that have a published GSM8K and a
 published MATH or MATH-500, in per cent, each with its source. Prompts and shots differ between them, and
@@ -70,8 +70,9 @@ def line_of(rows: Sequence[Mapping[str, str]]) -> Line:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
-    rows = read_scores()
+    parser.add_argument("--without", help="leave out models with this in their names")
+    args = parser.parse_args()
+    rows = [row for row in read_scores() if not args.without or args.without not in row["model"]]
     size, right = points(rows)
     cells = [[row["model"], row["billions"], row["gsm8k"], row["math"]] for row in rows]
     table(

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..answers.lookahead import log_odds
 from ..types import AnswerGroup, Candidate, Estimate, FinishedSearch, Mode, NodeId
-from .features import Array, Evidence, logit
-from .model_size import UNKNOWN, without_prior
+from .features import Array, Evidence, logit, without_prior
+from .model_size import UNKNOWN
 from .models import StageModel
 
 FEATURES = ("support", "lead", "both modes", "program", "odds")
@@ -68,7 +68,7 @@ def agreement_evidence(rows: Sequence[Array], most: Sequence[float] | float = np
     """Of solutions beside others.
 
     Args:
-        rows: ``[n, len(FEATURES)]``.
+        rows: ``[n, len(FEATURES)]``, of estimates without a prior (``features.without_prior``).
         most: ``[n]`` or one for all, ``bound`` of each.
     """
     return Evidence(np.array(rows).reshape(-1, len(FEATURES)), (), most=np.asarray(most))

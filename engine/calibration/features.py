@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ..answers.lookahead import ModeState, Support, log_odds, posterior
 from ..answers.votes import odds_over_question, supports
 from ..ports import Prefix
-from ..types import PROFILES, FinishedSearch, Mode, ModeProfile
-from .model_size import UNKNOWN, without_prior
+from ..types import PROFILES, Estimate, FinishedSearch, Mode, ModeProfile
+from .model_size import UNKNOWN
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
@@ -245,6 +245,28 @@ def answer_evidence(
     """
     rows = np.array([_answer_features(finished, profiles) for finished in searches])
     return Evidence(rows.reshape(-1, len(ANSWER_FEATURES))[:, :features], ())
+
+
+def without_prior(finished: FinishedSearch, prior: float) -> FinishedSearch:
+    """A search whose estimates are those of a model of unknown size.
+
+    What lies between two estimates is read of these: near 0 and 1 log-odds are cut off, and a prior would
+    move one of the two into the cut and not the other.
+
+    Args:
+        finished: With estimates that begin from ``prior``.
+        prior: How often a model of its size is right.
+    """
+    if prior == UNKNOWN:
+        return finished
+
+    def even(estimate: Estimate) -> Estimate:
+        found = logit(np.array([estimate.lower, estimate.median, estimate.upper])) - log_odds(prior)
+        return Estimate.of_quantiles(sigmoid(found))
+
+    questions = {mode: even(estimate) for mode, estimate in finished.questions.items()}
+    candidates = tuple(replace(each, estimate=even(each.estimate)) for each in finished.candidates)
+    return replace(finished, questions=questions, candidates=candidates)
 
 
 def vote_evidence(searches: Sequence[FinishedSearch], prior: float = UNKNOWN) -> Evidence:

@@ -35,10 +35,11 @@ from .features import (
     answer_evidence,
     sigmoid,
     vote_evidence,
+    without_prior,
 )
 from .head import HeadConfig
 from .metrics import Predictions
-from .model_size import UNKNOWN, without_prior
+from .model_size import UNKNOWN
 from .models import StageData, StageModel, fit_model, reward_logits
 
 _SUBSETS = 4

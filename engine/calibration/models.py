@@ -201,9 +201,9 @@ def reward_logits(evidence: Evidence) -> Array:
 
 
 def _logits_of_map(evidence: Evidence, knots: Array, values: Array) -> Array:
-    """``[n]`` logits of a map of the reward, offsets added."""
+    """``[n]`` logits of a map of the reward, offsets added, as far as they may go."""
     mean = np.clip(np.interp(reward_logits(evidence), knots, values), 1e-5, 1 - 1e-5)
-    return logit(mean) + evidence.offset
+    return np.minimum(logit(mean) + evidence.offset, evidence.most)
 
 
 def fit_model(
