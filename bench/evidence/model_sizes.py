@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.model_sizes [--without Qwen]``
 
 ``published_scores.tsv`` has instruction-tuned dense models without thoughts that have a published GSM8K and a
-published MATH or MATH-500, in per cent, each with its source. Prompts and shots differ between them, and
+published MATH or MATH-500, in per cent, each with the source of its scores. Prompts and shots differ, and
 numbers for the same model do by 5 to 15 points. The line is the logit of the mean of both scores over the
 logarithm of the parameters, up to 5 billion of them. Larger models are no better than those of 3 billion in
 this table, as many of them are older: the line ends where it reaches their mean.
