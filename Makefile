@@ -1,12 +1,14 @@
-# Everything a developer needs. `make check` is what CI runs.
+# Everything a developer needs. `make check` takes minutes; `make slow` has the rest, and CI runs both.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: check setup lint types test types-tree fuzz check-lowest audit sbom clean
+.PHONY: check slow setup lint types test types-tree types-platforms test-slow fuzz check-lowest audit sbom clean
 
 check: setup lint types test
+
+slow: setup types-platforms test-slow
 
 setup: $(STAMP)
 
@@ -22,18 +24,26 @@ lint: setup
 
 # Type checkers do not see the mapping of folders to import names, so they get a tree of links.
 types: setup types-tree
-	for platform in linux darwin win32; do \
+	$(BIN)/mypy -p adascale --platform linux --cache-dir .mypy_cache/linux
+	$(BIN)/mypy bench
+
+types-platforms: setup types-tree
+	for platform in darwin win32; do \
 	  $(BIN)/mypy -p adascale --platform $$platform --cache-dir .mypy_cache/$$platform || exit; \
 	done
-	$(BIN)/mypy bench
 
 types-tree:
 	rm -rf .types && mkdir -p .types/adascale
 	ln -s $(addprefix ../../,$(wildcard api/*.py api/py.typed)) ../../api/serve .types/adascale/
 	ln -s ../../cli ../../engine ../../models .types/adascale/
 
+SLOW := slow or model
+
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not ($(SLOW))'
+
+test-slow: setup
+	$(BIN)/python -m pytest -n auto --dist worksteal -m '$(SLOW)'
 
 # The fuzzers of tests/fuzz with their long counts (ten minutes on two cores) and a new seed; what fails is kept in
 # tests/fuzz/corpus.
@@ -47,7 +57,7 @@ LOWEST ?= .venv-lowest
 check-lowest: setup
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct '.[dev]'
-	$(LOWEST)/bin/python -m pytest tests/engine tests/models -n auto --dist loadfile
+	$(LOWEST)/bin/python -m pytest tests/engine tests/models -n auto --dist worksteal
 
 # What an installation consists of, each with its hashes: audited for known holes, and listed for a release.
 RESOLVED := build/requirements.txt
