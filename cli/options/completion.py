@@ -14,7 +14,8 @@ def models(incomplete: str) -> list[str]:
     from adascale.models.files.catalog import catalog
     from adascale.models.files.local.stores import listing
 
-    names = [*catalog(), *map(str, listing())]
+    references, _ = listing()
+    names = [*catalog(), *map(str, references)]
     return [*beginning(names, incomplete), *_files(incomplete, ".gguf")]
 
 

@@ -13,6 +13,7 @@ before a file is used.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,8 +174,13 @@ def locate(ref: str) -> LocalFile | None:
 
 def installed_models() -> InstalledModels:
     """All models in the Hugging Face cache and in the stores of other programs; a file is listed once."""
-    found, errors = list(_cached_models()), list[ModelError]()
-    for reference in stores.listing():
+    references, errors = stores.listing()
+    try:
+        found = list(_cached_models())
+    except (OSError, RuntimeError) as error:
+        found = []
+        errors.append(ModelUnavailableError("the Hugging Face cache cannot be read", str(error)))
+    for reference in references:
         try:
             found.append(_own_model(str(reference), reference))
         except ModelError as error:
@@ -186,7 +192,7 @@ def installed_models() -> InstalledModels:
         except ModelError as error:
             errors.append(error)
         else:
-            files.setdefault(file.path.resolve(), file)
+            files.setdefault(Path(os.path.realpath(file.path)), file)
     order = {name: place for place, name in enumerate(catalog())}
     by_name = sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
     return InstalledModels(tuple(by_name), tuple(errors))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adascale.engine.errors import ModelNotFoundError, command
+from adascale.engine.errors import ModelError, ModelNotFoundError, ModelUnavailableError, command
 
 from ...storage import read_json
 from ..reference import Store, StoreReference, choose_file, model_files, quant_of
@@ -33,11 +33,16 @@ class _Keeper:
     find: Callable[[str], tuple[Path, str]]
 
 
-def listing() -> Iterator[StoreReference]:
-    """A reference to every model in the stores, whether or not its file can be opened."""
+def listing() -> tuple[list[StoreReference], list[ModelError]]:
+    """References to the models of all stores, and an error for each store that cannot be read."""
+    found: list[StoreReference] = []
+    errors: list[ModelError] = []
     for store, keeper in _KEEPERS.items():
-        for name in keeper.names():
-            yield StoreReference(store, name)
+        try:
+            found += [StoreReference(store, name) for name in keeper.names()]
+        except (OSError, RuntimeError) as error:  # RuntimeError: pathlib's name for a loop of links
+            errors.append(ModelUnavailableError(f"the models of {store} cannot be read", str(error)))
+    return found, errors
 
 
 def find(reference: StoreReference) -> tuple[Path, str]:
@@ -67,7 +72,7 @@ def _lmstudio_names() -> Iterator[str]:
     for root in _lmstudio_folders():
         for folder in sorted(root.glob("*/*")):
             repo = folder.relative_to(root).as_posix()
-            files = model_files(path.name for path in folder.glob("*.gguf"))
+            files = model_files(path.name for path in folder.glob("*.gguf") if path.is_file())
             for file in files:
                 tag = quant_of(file)
                 yield f"{repo}:{tag if choose_file(files, tag) == file else file}"
@@ -91,7 +96,7 @@ def _llama_cpp_folder() -> Path:
 
 
 def _llama_cpp_names() -> Iterator[str]:
-    for file in model_files(path.name for path in _llama_cpp_folder().glob("*.gguf")):
+    for file in model_files(path.name for path in _llama_cpp_folder().glob("*.gguf") if path.is_file()):
         yield file.removesuffix(".gguf")
 
 

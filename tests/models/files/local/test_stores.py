@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +204,33 @@ def test_nothing_of_another_program_is_fetched_or_deleted(store: Path, gguf: byt
         with pytest.raises(UsageError, match="ollama:m is a model of another program"):
             command("ollama:m")
     assert blob.read_bytes() == gguf
+
+
+STORES = {
+    "ollama": "ollama/manifests",
+    "LM Studio": "home/.lmstudio/models",
+    "llama.cpp": "cache/llama.cpp",
+    "Hugging Face": "hf/hub",
+}
+
+
+@pytest.mark.parametrize("place", ["", "{a}.gguf", "{a}/{a}", "{a}/{a}/{a}.gguf", "{a}/{a}/{a}/{a}"])
+@pytest.mark.parametrize("folder", STORES.values(), ids=STORES)
+def test_a_loop_of_links_hides_no_model_elsewhere(
+    folder: str, place: str, tmp_path: Path, gguf: bytes
+) -> None:
+    own = [
+        put(tmp_path / "ollama", "registry.ollama.ai/library/good/latest", gguf),
+        tmp_path / "home/.lmstudio/models/a/b/m.gguf",
+        tmp_path / "cache/llama.cpp/m.gguf",
+    ]
+    for number, path in enumerate(own[1:]):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(gguf + bytes(number + 1))
+    loop = tmp_path / folder / place.format(a="models--a--b" if folder == "hf/hub" else "a0")
+    if loop.is_dir():
+        shutil.rmtree(loop)
+    loop.parent.mkdir(parents=True, exist_ok=True)
+    loop.symlink_to(loop.name)
+    found = {file.path for file in installed_models().files}
+    assert found >= {path for path in own if not path.is_relative_to(tmp_path / folder.split("/")[0])}
