@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -17,7 +17,7 @@ import typer
 
 from adascale import __version__
 from adascale.engine.answers.equality import is_right
-from adascale.engine.errors import AdascaleError, UsageError, WorkerDiedError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
@@ -103,7 +103,6 @@ class _Run:
         source: File of the questions, or ``-``.
         counts: What has become of the questions so far.
         opening: The view that shows it, to be opened.
-        _cut_off: Questions by id that a death of the worker cut off, and that are asked once more.
     """
 
     options: BatchOptions
@@ -115,7 +114,6 @@ class _Run:
     opening: AbstractContextManager[BatchView]
     _started: float = field(default_factory=time.monotonic)
     _loaded: float = 0.0
-    _cut_off: dict[str, Problem] = field(default_factory=dict)
 
     def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
         """Ask what has no record yet; without such a question no model is loaded."""
@@ -131,7 +129,7 @@ class _Run:
             self.counts.kept = len(self.results.failed)
 
     def _search(self, todo: Iterator[Problem]) -> None:
-        """Open the models and search every question; those that a death of the worker cut off once more."""
+        """Open the models and search every question; one that the worker lost is searched once more."""
         with ExitStack() as stack:
             view = stack.enter_context(self.opening)
             worker = stack.enter_context(self._open(view.status))
@@ -149,14 +147,9 @@ class _Run:
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
 
-            def ask(problems: Iterable[Problem]) -> None:
-                asked = (Request(each, settings[each.kind]) for each in problems)
-                events = worker.serve(asked)
-                self._ask(events if self.traces is None else self.traces.keep(events), view)
-
-            ask(todo)
-            if self._cut_off and not worker.interrupted:
-                ask(list(self._cut_off.values()))
+            requests = (Request(problem, settings[problem.kind]) for problem in todo)
+            events = worker.serve(requests, retry=True)
+            self._ask(events if self.traces is None else self.traces.keep(events), view)
             self.counts.interrupted = worker.interrupted
 
     def _source_name(self) -> str:
@@ -195,17 +188,13 @@ class _Run:
                 yield line
 
     def _write_record(self, problem: Problem, search: Record) -> None:
-        """Write what became of a question; one that a death of the worker cut off is asked once more."""
+        """Write what became of a question."""
         record = {
             **_carried_fields(problem),
             **answer_record(search, self._loaded, __version__, self.options.search.min_confidence),
         }
         if isinstance(search.end, SearchFailed):
             error = search.end.error()
-            was_read = search.usage.prompt_tokens + search.usage.reused_tokens > 0  # else it may be to blame
-            if isinstance(error, WorkerDiedError) and was_read and problem.id not in self._cut_off:
-                self._cut_off[problem.id] = problem
-                return
             self._write_failure(problem.id, f"{problem.id}: {error.message}", record, error)
         elif record["status"] != "interrupted":  # what was cut off is asked again: nothing is written for it
             record |= _grade(problem, record["answer"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.types import Notice, Problem
 from adascale.models.questions import id_digest
 
@@ -46,7 +46,9 @@ class TraceFolder:
         """Pass the events of many searches on; the log of each is written as its end comes."""
         logs: dict[str, list[Event]] = {}
         for problem, event in events:
-            logs.setdefault(problem.id, []).append(event)
+            if isinstance(event, SearchStarted):  # again, where its search was lost
+                logs[problem.id] = []
+            logs[problem.id].append(event)
             if isinstance(event, SearchFinished | SearchFailed):
                 self._write(problem.id, logs.pop(problem.id))
             yield problem, event

@@ -106,12 +106,13 @@ class Worker:
         """Search every question in the same way; as ``serve``."""
         return self.serve(Request(problem, settings) for problem in problems)
 
-    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+    def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
         """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.
 
-        Where the worker dies, or fails by an error that nobody has foreseen, what it was searching ends with
-        SearchFailed (``worker-died``, or ``deadly-question`` for one that is to blame), it is started again,
-        and the rest goes on.
+        Where the worker dies, or fails by an error that nobody has foreseen, it is started again and goes on.
+        With ``retry`` each question that it was searching is searched once more, and its log begins again;
+        otherwise, and the second time, it ends with SearchFailed (``worker-died``). One that is to blame ends
+        with the slug ``deadly-question``.
 
         Raises:
             UsageError: the strategy is not a built-in one.
@@ -127,7 +128,7 @@ class Worker:
                     return
                 except WorkerDiedError as error:
                     self._pipes.stop()
-                    yield from flight.lose(error, source)
+                    yield from flight.lose(error, source, retry=retry)
                     if self.interrupted:
                         return
                     if not flight.may_restart:

@@ -78,7 +78,7 @@ class QuestionSource:
         return drawn
 
     def give_back(self, request: Request) -> bool:
-        """Return a question that was lost before it began, to be taken again; False the second time."""
+        """Return a lost question, to be taken again; False the second time."""
         if request.problem.id in self._returned_ids:
             return False
         self._returned_ids.add(request.problem.id)
@@ -133,22 +133,29 @@ class Flight:
             self._questions[id_] = request, event
         return request.problem
 
-    def lose(self, error: WorkerDiedError, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
-        """The engine has died: the last events of what it had begun. Other questions go back to ``source``.
+    def lose(
+        self, error: WorkerDiedError, source: QuestionSource, *, retry: bool
+    ) -> Iterator[tuple[Problem, Event]]:
+        """The engine has died: its questions go back to ``source`` once, the others end with SearchFailed.
 
         A question whose prompt was being read is to blame, and so is one that was lost twice before it began:
         its error has the slug ``deadly-question``.
+
+        Args:
+            error: Its death.
+            source: Gets the questions that are asked once more.
+            retry: Also ask those whose search had begun; their log then begins again.
         """
         questions, self._questions = list(self._questions.values()), {}
         deadly = type(error)(error.message, *error.facts, hint=error.hint, slug=DEADLY_QUESTION)
         self.deaths += 1
         for request, last in questions:
-            if last is None and source.give_back(request):
+            was_read = last is not None and not isinstance(last, SearchStarted | Warned)
+            if (retry if was_read else last is None) and source.give_back(request):
                 continue
-            is_to_blame = last is None or isinstance(last, SearchStarted | Warned)
-            if is_to_blame:
+            if not was_read:
                 self.deaths = 0
-            failure = SearchFailed.of(deadly if is_to_blame else error)
+            failure = SearchFailed.of(error if was_read else deadly)
             if last is None:
                 yield from ((request.problem, event) for event in failed_log(request, failure))
             else:

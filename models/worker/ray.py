@@ -274,7 +274,7 @@ class Cluster:
         finally:
             self._news.put(None)
 
-    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+    def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
         """As ``Worker.serve``, all engines at once. One that is lost again and again is done without.
 
         Raises:
@@ -295,12 +295,12 @@ class Cluster:
                 try:
                     result: WorkResult = place.result(reference)
                 except WorkerDiedError as error:
-                    yield from place.flight.lose(error, source)
+                    yield from place.flight.lose(error, source, retry=retry)
                     idle += self._restart(place, error)
                     continue
                 except (ModelError, DoesNotFitError, UsageError) as error:  # started again, it does not open
                     lost = WorkerDiedError(f"the engine on {place.name} cannot go on", error.message)
-                    yield from place.flight.lose(lost, source)
+                    yield from place.flight.lose(lost, source, retry=retry)
                     self._remove(place, lost)
                     continue
                 for happened in result.events:

@@ -122,7 +122,7 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
     flight, source = Flight(), QuestionSource([], lambda: None)
     begun(flight, question("a"), PromptRead)
     flight.add(question("b"))
-    [(problem, event)] = flight.lose(DIED, source)
+    [(problem, event)] = flight.lose(DIED, source, retry=False)
     assert problem == question("a").problem
     assert isinstance(event, SearchFailed)
     assert event.seq == 2
@@ -133,10 +133,21 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:
     assert source.take() == question("b")
 
 
+def test_what_had_begun_is_asked_once_more_where_that_is_wanted() -> None:
+    flight, source = Flight(), QuestionSource([], lambda: None)
+    begun(flight, question("a"), PromptRead)
+    assert list(flight.lose(DIED, source, retry=True)) == []
+    assert source.take() == question("a")
+    begun(flight, question("a"), PromptRead)
+    [(_, event)] = flight.lose(DIED, source, retry=True)
+    assert isinstance(event, SearchFailed)
+    assert event.notice == DIED.notice
+
+
 def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
     flight, source = Flight(), QuestionSource([], lambda: None)
     begun(flight, question("a"), SearchStarted)
-    [(_, event)] = flight.lose(DIED, source)
+    [(_, event)] = flight.lose(DIED, source, retry=False)
     assert isinstance(event, SearchFailed)
     assert event.notice == replace(DIED.notice, code="deadly-question")
     assert flight.deaths == 0
@@ -145,18 +156,21 @@ def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
 def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> None:
     flight, source = Flight(), QuestionSource([], lambda: None)
     flight.add(question("a"))
-    assert list(flight.lose(DIED, source)) == []
+    assert list(flight.lose(DIED, source, retry=False)) == []
     assert source.take() == question("a")
     assert flight.deaths == 1
     flight.add(question("a"))
-    assert [type(event) for _, event in flight.lose(DIED, source)] == [SearchStarted, SearchFailed]
+    assert [type(event) for _, event in flight.lose(DIED, source, retry=False)] == [
+        SearchStarted,
+        SearchFailed,
+    ]
     assert flight.deaths == 0
 
 
 def test_an_answer_ends_the_row_of_deaths() -> None:
     flight, source = Flight(), QuestionSource([], lambda: None)
     for _ in range(3):
-        list(flight.lose(DIED, source))
+        list(flight.lose(DIED, source, retry=False))
     assert flight.deaths == 3
     flight.add(question("a"))
     for event in log_of(question("a")):
