@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import adascale.models  # noqa: F401 - it compares answers by computer algebra
+
 
 @pytest.fixture(scope="session")
 def random_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,10 +1,10 @@
 r"""Whether two answers mean the same.
 
 A cheap exact path comes first: texts without their white space and LaTeX spacing, numbers as fractions (with
-a unit, mixed, or the only one in a sentence of plain words), option letters. math-verify decides the rest. It
-is not symmetric: an interval answers for a gold inequality, and an inequality not for a gold interval. So
-there are two questions here: ``is_right`` knows which answer is gold, ``same_answer`` compares two answers of
-a model.
+a unit, mixed, or the only one in a sentence of plain words), option letters. math-verify decides the rest
+(``verification``). It is not symmetric: an interval answers for a gold inequality, and an inequality not for
+a gold interval. So there are two questions here: ``is_right`` knows which answer is gold, ``same_answer``
+compares two answers of a model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import Counter
 from fractions import Fraction
 
 from .latex import normal_latex
-from .verifier import ask_math_verify
+from .verification import verify
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
@@ -156,7 +156,7 @@ def _same_option(left: str, right: str) -> bool:
 
 
 def _verify(gold: str, answer: str) -> bool | None:
-    """math-verify's verdict, None without one in time.
+    """The verifier's verdict, None without one in time.
 
     Running out of time is not remembered as a verdict, but it is not tried for ever either: a search compares
     its answers anew whenever one is added.
@@ -168,15 +168,15 @@ def _verify(gold: str, answer: str) -> bool | None:
     except TimeoutError:
         _out_of_time[gold, answer] += 1
         # One that cannot even be told from 1 is to blame, and is compared with no other.
-        blamed = (text for text in (gold, answer) if ask_math_verify(text, "1") is None)
+        blamed = (text for text in (gold, answer) if verify(text, "1") is None)
         _endless.update(itertools.islice(blamed, 1))
         return None
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def _verdict(gold: str, answer: str) -> bool:
-    """math-verify's verdict; a TimeoutError without one, which the cache does not keep."""
-    verdict = ask_math_verify(gold, answer)
+    """The verifier's verdict; a TimeoutError without one, which the cache does not keep."""
+    verdict = verify(gold, answer)
     if verdict is None:
         raise TimeoutError
     return verdict

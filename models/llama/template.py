@@ -25,7 +25,8 @@ from adascale.engine.errors import (
     command,
     excerpt,
 )
-from adascale.engine.limited_child import CPU_SECONDS, ChildEndedError, LimitedChild, serve
+
+from ..limited_child import CPU_SECONDS, ChildEndedError, LimitedChild, serve
 
 if TYPE_CHECKING:
     from jinja2 import Template

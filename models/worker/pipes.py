@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import IO
 
 from adascale.engine.errors import WorkerAbortedError, WorkerDiedError, setting
-from adascale.engine.limited_child import NEW_GROUP
 
+from ..limited_child import NEW_GROUP
 from .messages import FromParent, FromWorker, decode, encode
 
 ENVIRONMENT = {

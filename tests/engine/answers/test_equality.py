@@ -112,14 +112,14 @@ def test_odd_input_is_no_crash(odd: str) -> None:
 def test_white_space_and_spelling_need_no_computer_algebra(
     a: str, b: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(equality, "ask_math_verify", lambda gold, answer: pytest.fail("asked"))
+    monkeypatch.setattr(equality, "verify", lambda gold, answer: pytest.fail("asked"))
     assert same_answer(a, b)
     assert same_answer(b, a)
     assert is_right(b, gold=a)
 
 
 def test_a_list_is_no_number_with_a_thousands_separator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(equality, "ask_math_verify", lambda gold, answer: False)
+    monkeypatch.setattr(equality, "verify", lambda gold, answer: False)
     assert not same_answer("3, 500", "3,500")
     assert not same_answer("3, 500", "3500")
 
@@ -167,14 +167,14 @@ def test_a_sentence_with_one_number_is_that_number(gold: str, answer: str) -> No
 def test_a_sentence_that_says_more_than_a_number_is_not_it(
     gold: str, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(equality, "ask_math_verify", lambda gold, answer: False)
+    monkeypatch.setattr(equality, "verify", lambda gold, answer: False)
     assert not is_right(answer, gold=gold)
 
 
 def test_no_verdict_is_no_match_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts = iter([None, True])
     monkeypatch.setattr(
-        equality, "ask_math_verify", lambda gold, answer: answer == "1" or next(verdicts)
+        equality, "verify", lambda gold, answer: answer == "1" or next(verdicts)
     )  # either alone can be compared
     assert not is_right("x+1-3", gold="x-2")
     assert is_right("x+1-3", gold="x-2")
@@ -183,7 +183,7 @@ def test_no_verdict_is_no_match_and_is_tried_again(monkeypatch: pytest.MonkeyPat
 
 def test_what_always_runs_out_of_time_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(equality, "ask_math_verify", lambda gold, answer: asked.append(answer))
+    monkeypatch.setattr(equality, "verify", lambda gold, answer: asked.append(answer))
     assert not any(same_answer("9^{9^9}", "x+4") for _ in range(10))
     assert len(asked) == 2
 
@@ -197,7 +197,7 @@ def test_one_endless_answer_costs_little_time_beside_many_others(monkeypatch: py
             return None
         return False
 
-    monkeypatch.setattr(equality, "ask_math_verify", ask)
+    monkeypatch.setattr(equality, "verify", ask)
     assert not any(same_answer(f"y+{number}", "9^{9^{9^7}}") for number in range(15))
     assert len(out_of_time) == 2
     assert equality._verify("y+1", "y+2") is False, "the others are still compared"

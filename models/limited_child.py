@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .errors import AdascaleError
+from adascale.engine.errors import AdascaleError
 
 CPU_SECONDS = 2.0
 """Processor time of one request; wall time on Windows, which has no such timer."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from adascale.engine.answers import verifier
-from adascale.engine.answers.verifier import ask_math_verify
 from adascale.engine.errors import AdascaleError
-from adascale.engine.limited_child import CPU_SECONDS, LimitedChild
+from adascale.models import verifier
+from adascale.models.limited_child import CPU_SECONDS, LimitedChild
+from adascale.models.verifier import ask_math_verify
 
 
 @pytest.fixture(scope="module", autouse=True)

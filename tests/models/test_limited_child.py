@@ -12,12 +12,12 @@ from typing import Any
 import psutil
 import pytest
 
-from adascale.engine import limited_child
 from adascale.engine.errors import AdascaleError
-from adascale.engine.limited_child import ChildEndedError, LimitedChild
+from adascale.models import limited_child
+from adascale.models.limited_child import ChildEndedError, LimitedChild
 
 CODE = """
-from adascale.engine.limited_child import serve
+from adascale.models.limited_child import serve
 
 def reply(request):
     if request == "hang":
@@ -92,7 +92,7 @@ def test_a_child_that_does_not_start_is_an_error() -> None:
 
 PARENT = """
 import sys
-from adascale.engine.limited_child import LimitedChild
+from adascale.models.limited_child import LimitedChild
 LimitedChild(sys.argv[1], AssertionError).ask(sys.argv[2])
 """
 

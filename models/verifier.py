@@ -1,6 +1,4 @@
-"""math-verify in a process of its own, so that every comparison of two answers ends.
-
-To the engine a comparison remains a function of two texts: no file, clock or random number comes into it.
+"""math-verify in a child process, so that every comparison of two answers ends (``ports.Verifier``).
 
 https://github.com/huggingface/Math-Verify
 """
@@ -12,10 +10,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import AdascaleError
-from ..limited_child import ChildEndedError, LimitedChild, serve
+from adascale.engine.errors import AdascaleError
 
-_CHILD = "from adascale.engine.answers.verifier import serve_verdicts; serve_verdicts()"
+from .limited_child import ChildEndedError, LimitedChild, serve
+
+_CHILD = "from adascale.models.verifier import serve_verdicts; serve_verdicts()"
 
 
 def ask_math_verify(gold: str, answer: str) -> bool | None:
@@ -45,7 +44,7 @@ _child = LimitedChild(_CHILD, _start_error)
 
 
 def serve_verdicts() -> None:
-    """The child's life: a verdict for every ``[gold, answer]``."""
+    """Run as the child: answer every ``[gold, answer]`` with a verdict until stdin ends."""
     verdict = _math_verify()
     verdict("1/2", "0.5")
     serve(lambda pair: verdict(*pair))
