@@ -73,6 +73,9 @@ DRAWING: Mapping[Purpose, Drawing] = {
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
+ROOMY_WINDOW = 8192
+"""Tokens of one trajectory of a server, where the model and the memory allow it."""
+
 WINDOW_UNIT = 256
 """Every window is a multiple of this many tokens, as llama.cpp's caches are."""
 
@@ -183,6 +186,8 @@ class SessionOptions:
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
         offline: Never touch the network.
         force: Load even if memory looks too small.
+        is_roomy: Where ``ctx_size`` is None, take up to ``ROOMY_WINDOW`` tokens and fewer branches, as far as
+            half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 64.
         samples_set_branches: Whether fewer samples would be fewer branches: advice where memory is short.
         purpose: What it is for, by which it draws (``DRAWING``).
@@ -200,6 +205,7 @@ class SessionOptions:
     gpu_layers: int | None = None
     offline: bool = False
     force: bool = False
+    is_roomy: bool = False
     branches: int = 8
     samples_set_branches: bool = False
     purpose: Purpose = "search"

@@ -24,6 +24,7 @@ from .calibration import installed
 from .calibration.artefact import describe
 from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
+from .files.gguf.info import GGUFInfo
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.native import AbortFlag, layers_to_offload, log_to
@@ -40,7 +41,7 @@ from .programs.detection import find_sandbox
 from .programs.sandboxes import UNSANDBOXED
 from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
-from .window import Window, choose_window
+from .window import Window, choose_window, make_roomy
 
 # The share of what the plan leaves free that the cache of prefixes of each of the two models may take.
 _CACHE_SHARE = 1 / 4
@@ -231,6 +232,8 @@ class Session:
     def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
         if (log := self._reporting.log) is not None:
             self._stack.enter_context(log_to(log))
+        if options.is_roomy:
+            options = self._options = make_roomy(options, files.generator.info, _judge(files))
         chosen = choose_window(options, files.generator)
         window = chosen.tokens
         cache_bytes = _cache_bytes(self._plan_memory(files, chosen))
@@ -273,11 +276,7 @@ class Session:
         return self._options.threads or machine.physical_cores()
 
     def _plan_memory(self, files: SessionFiles, window: Window) -> MemoryPlan:
-        generator, prm = files.generator, files.prm
-        judge = None
-        if prm is not None:
-            judge = generator.info if prm.path == generator.path else prm.info
-        load = SessionLoad(generator.info, window.tokens, self._options.branches, judge)
+        load = SessionLoad(files.generator.info, window.tokens, self._options.branches, _judge(files))
         savings = Savings(window.thought, window.smallest, self._options.samples_set_branches)
         return plan_memory(load, force=self._options.force, savings=savings)
 
@@ -320,6 +319,14 @@ class Session:
 
 def _make_executor(options: SessionOptions) -> ChainExecutor:
     return ChainExecutor((lambda: UNSANDBOXED) if options.unsandboxed else find_sandbox)
+
+
+def _judge(files: SessionFiles) -> GGUFInfo | None:
+    """The header of the PRM; the generator's own where that judges itself."""
+    generator, prm = files.generator, files.prm
+    if prm is None:
+        return None
+    return generator.info if prm.path == generator.path else prm.info
 
 
 def _cache_bytes(memory: MemoryPlan) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, setting
 
+from . import machine
+from .files.gguf.info import GGUFInfo
 from .files.library import ModelFile
 from .llama.runtime import round_window_up
 from .llama.thinking import room_for_thoughts
-from .options import WINDOW, SessionOptions
+from .memory import SessionLoad, plan_memory
+from .options import ROOMY_WINDOW, WINDOW, SessionOptions
 
 _BESIDE_THOUGHT = 512
 """Tokens of a short question, of what closes a thought, and of an answer."""
@@ -57,6 +60,27 @@ def choose_window(options: SessionOptions, file: ModelFile) -> Window:
     tokens = round_window_up(wanted)
     added = 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed))
     return Window(tokens, added, smallest=thought + _BESIDE_THOUGHT)
+
+
+def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | None) -> SessionOptions:
+    """Options with the largest window that leaves half of the memory; a quarter of the branches at least.
+
+    They stay as they are if they name a window, or if no larger one than the usual one fits.
+    """
+    allowed = generator.context_length or ROOMY_WINDOW
+    available = machine.free_memory_bytes()
+    for tokens in (
+        min(wanted, allowed) for wanted in (ROOMY_WINDOW, ROOMY_WINDOW // 2) if not options.ctx_size
+    ):
+        for share in (1, 2, 4):
+            branches = max(1, options.branches // share)
+            load = SessionLoad(generator, round_window_up(tokens), branches, prm)
+            if (
+                tokens > WINDOW
+                and 2 * plan_memory(load, available=available, force=True).total_bytes <= available
+            ):
+                return replace(options, ctx_size=tokens, branches=branches)
+    return options
 
 
 def _no_room(thought: int, window: int, allowed: int) -> UsageError:

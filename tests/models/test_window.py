@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
 
 from adascale.engine.errors import MemoryOverflowError, UsageError
+from adascale.models import machine
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.memory import Savings, SessionLoad, plan_memory
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions
-from adascale.models.window import Window, choose_window
+from adascale.models.window import Window, choose_window, make_roomy
 
 THINKS = f"{tiny.CHATML}{{# </think> #}}"
 
@@ -93,3 +95,23 @@ def test_a_window_that_is_advised_has_room_for_the_thought(tmp_path: Path) -> No
             SessionLoad(file.info, 2048, 8), available=room - 1, savings=Savings(window=window.smallest)
         )
     assert caught.value.hint.startswith("a smaller model")
+
+
+@pytest.mark.parametrize(
+    ("context", "free_gb", "expected"),
+    [
+        (1 << 15, 64, (8192, 64)),
+        (1 << 15, 6, (8192, 16)),
+        (5000, 64, (5000, 64)),
+        (2048, 64, (None, 64)),
+        (1 << 15, 1, (None, 64)),
+    ],
+)
+def test_a_server_opens_a_larger_window_where_half_of_the_memory_has_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: int, free_gb: int, expected: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: free_gb << 30)
+    info = replace(model(tmp_path, context).info, kv_values=1 << 13)
+    opened = make_roomy(SessionOptions(branches=64), info, None)
+    assert (opened.ctx_size, opened.branches) == expected
+    assert make_roomy(SessionOptions(ctx_size=512), info, None).ctx_size == 512
