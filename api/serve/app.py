@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from adascale import __version__
 from adascale.engine.search.events import ModelDescription
+from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem
 
 from .http.connection import EventStream, client_address, read_body, while_connected
@@ -38,7 +39,7 @@ from .protocols.rendering import Dialect, Rendering, Stamp, collect, stream
 from .protocols.responses import RESPONSES
 from .search.follow import Progress, follow
 from .search.hub import Hub
-from .search.request import Fields, ServedEffort, ServedModel
+from .search.request import IGNORED, Fields, ServedEffort, ServedModel
 from .search.searches import Ask, Searches, strategy_of
 
 DIALECTS = (CHAT, RESPONSES, MESSAGES)
@@ -62,13 +63,13 @@ class ServerSettings:
         access: Who may ask.
         effort: Effort of a request that names none.
         budget: Limits of each search; a request may lower that of tokens.
-        ignore_sampling: As ``ServedModel`` has it.
+        is_strict: As ``ServedModel`` has it.
     """
 
     access: Access
     effort: ServedEffort = "medium"
     budget: Budget = Budget()
-    ignore_sampling: bool = False
+    is_strict: bool = False
 
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
@@ -184,7 +185,11 @@ class _Server:
 
         async def answer(request: HttpRequest) -> Response:
             body, served = read_object(await read_body(request)), self._served()
-            rendering = dialect.read(dialect.fields(served).read(body, ""), served, self._stamp())
+            fields = dialect.fields(served)
+            known = served.known(body, fields.schema["properties"])
+            ignored = known.pop(IGNORED)
+            wanted = {**fields.read(known, ""), IGNORED: ignored}
+            rendering = dialect.read(wanted, served, self._stamp())
             progress = self._search(rendering, client_address(request))
             if rendering.request.stream:
                 events = stream(progress, rendering)
@@ -209,7 +214,7 @@ class _Server:
             Refusal: it is not open.
         """
         self._hub.check_open()
-        return ServedModel.of(self._models, self._settings.effort, self._settings.ignore_sampling)
+        return ServedModel.of(self._models, self._settings.effort, self._settings.is_strict)
 
     @property
     def _models(self) -> ModelDescription:
@@ -234,7 +239,7 @@ def _ask(rendering: Rendering, client: str) -> Ask:
             history=asked.history,
             is_chat=asked.effort == "chat",
         ),
-        strategy_of(asked.effort),
+        Greedy() if asked.is_greedy else strategy_of(asked.effort),
         "auto" if asked.is_searched else "prose",
         Budget(asked.max_tokens),
         asked.seed,

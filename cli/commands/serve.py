@@ -59,14 +59,16 @@ def serve(*, options: ServeOptions) -> None:
     def open_models() -> Iterator[SearchWorker]:
         with open_worker(options.session, options.terminal, status) as worker:
             models = worker.open_models.conditions["question"].models
-            status(f"{ServedModel.of(models, options.effort).name} is ready")
+            name = ServedModel.of(models, options.effort).name
+            window = models.generator.n_ctx if models.generator is not None else 0
+            status(f"{name} is ready, with a context of {window:,} tokens")
             yield worker if traces is None else TracedWorker(worker, traces)
 
     access = Access(options.host, key, tuple(map(_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
     listener = Listener(
         hub,
-        ServerSettings(access, options.effort, options.budget, options.ignore_sampling),
+        ServerSettings(access, options.effort, options.budget, options.strict),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )

@@ -374,10 +374,11 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SERVER, "--max-queue", "Questions that wait; more are refused.", min=0, max=10_000
         ),
         "effort": _EFFORT,
-        "ignore_sampling": setting_flag(
+        "strict": setting_flag(
             SERVER,
-            "--ignore-sampling",
-            "Draw with the server's temperature and top_p where a request has others; it is refused else.",
+            "--strict",
+            "Refuse requests with fields that have no effect, such as another temperature; else they are "
+            "ignored, and named in the answer.",
         ),
         "traces": _TRACES,
     },

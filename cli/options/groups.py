@@ -241,7 +241,7 @@ class ServeOptions:
         max_queue: Questions that wait at most.
         effort: Effort of a request that names none.
         budget: Limits of each search; a request may lower that of tokens.
-        ignore_sampling: Take requests that ask for another temperature or top-p, and draw with the server's.
+        strict: Refuse requests with fields that have no effect.
         traces: Folder for the searches' event logs; None keeps none.
     """
 
@@ -254,9 +254,9 @@ class ServeOptions:
     max_queue: int = 64
     effort: Effort = "medium"
     budget: Budget = Budget()
-    ignore_sampling: bool = False
+    strict: bool = False
     traces: Path | None = None
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
     terminal: TerminalOptions = TerminalOptions()
 
 

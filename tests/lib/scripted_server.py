@@ -111,7 +111,7 @@ def served(
     parallel: int = 4,
     max_queue: int = 64,
     effort: ServedEffort = "medium",
-    ignore_sampling: bool = False,
+    strict: bool = False,
     opening: threading.Event | None = None,
 ) -> Iterator[Served]:
     """A server on a free port of loopback; its models are open when ``opening`` is set."""
@@ -125,7 +125,7 @@ def served(
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
-    settings = ServerSettings(access, effort, ignore_sampling=ignore_sampling)
+    settings = ServerSettings(access, effort, is_strict=strict)
     listener = Listener(hub, settings, bind("127.0.0.1", 0), lambda url: started.set())
     url = listener.url
     thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)

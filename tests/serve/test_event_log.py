@@ -66,6 +66,18 @@ def test_the_stream_is_a_trace_that_folds_to_the_search() -> None:
     assert [node.step for node in record.tree] == [node.step for node in Record.of(again).tree]
 
 
+@pytest.mark.parametrize(
+    ("more", "replies"), [({}, True), ({"effort": "low"}, False), ({"mode": "prose"}, False)]
+)
+def test_a_message_without_a_checkable_answer_gets_one_plain_reply(
+    more: dict[str, str], replies: bool
+) -> None:
+    with served() as server:
+        record = Record.of(search(server, question="hi", seed=1, **more))
+    assert record.started.problem.is_chat is replies
+    assert (len(record.candidates) == 1) is replies
+
+
 def test_texts_are_readable_on_demand() -> None:
     with served() as server:
         raw, plain = (
@@ -124,7 +136,6 @@ def test_a_client_that_goes_away_ends_its_search() -> None:
         ({"question": "1", "effort": "chat", "mode": "program"}, 400, "mode: a chat is written in prose"),
         ({"question": "1", "max_seconds": -1}, 400, "max_seconds: has to be a number from 0.001"),
         ({"question": "1", "max_seconds": True}, 400, "max_seconds: has to be a number"),
-        ({"question": "1", "strategy": "vote"}, 400, "strategy: is not supported"),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_name(body: dict[str, Any], status: int, error: str) -> None:

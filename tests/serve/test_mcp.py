@@ -75,6 +75,19 @@ def test_a_question_is_solved_with_progress_and_structured_content(mode: str) ->
         with_client(server, mode, talk)
 
 
+def test_a_question_without_a_checkable_answer_gets_one_plain_reply() -> None:
+    async def talk(client: Client) -> None:
+        for effort, replies in (({}, True), ({"effort": "low"}, False)):
+            found = await client.call_tool("solve", {"question": "hi", **effort})
+            assert found.structured_content is not None
+            assert (found.structured_content["finished"] == 1) is replies
+            assert found.structured_content["probability"] is None
+            assert server.policy.opened[-1].is_chat is replies
+
+    with served(policy=EchoPolicy(steady)) as server:
+        with_client(server, "auto", talk)
+
+
 @pytest.mark.parametrize(
     ("tool", "more"),
     [("solve", {}), ("check", {"answer": "18"}), ("code", {"tests": ["assert f(2) == 4"]})],

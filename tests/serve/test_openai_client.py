@@ -220,8 +220,6 @@ def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None
     ("body", "param", "text"),
     [
         ({"model": "scriptid"}, "model", "there is scripted"),
-        ({"temperature": 1.0}, "temperature", "is 0.5 for all requests"),
-        ({"top_p": 0.5}, "top_p", "is 0.95 for all requests"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "is not supported"),
         ({"response_format": {"type": "json_object"}}, "response_format", "is not supported"),
         ({"reasoning_effort": "huge"}, "reasoning_effort", "has to be one of none, minimal, low"),
@@ -230,7 +228,7 @@ def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None
         ({"n": 99}, "n", "has to be a whole number from 1 to 16"),
         ({"stop": ["a"] * 5}, "stop", "at most 4"),
         ({"seed": 1 << 70}, "seed", "whole number"),
-        ({"extra_body": {"beam_width": 3}}, "beam_width", "is not supported"),
+        ({"temperature": "hot"}, "temperature", "has to be a number"),
         ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
         ({"messages": []}, "messages", "a list of 1 to 512"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "messages", "the user's"),
@@ -256,17 +254,48 @@ def test_what_cannot_be_done_is_refused_by_its_name(
     assert text in caught.value.body["message"]
 
 
-def test_a_server_may_ignore_another_sampler_and_says_what_it_used() -> None:
+def test_what_is_not_used_is_ignored_and_named(client: openai.OpenAI) -> None:
+    sampler = {"temperature": 0.1, "top_p": 0.95, "presence_penalty": 0.5, "frequency_penalty": 0}
+    more = {"top_k": 20, "min_p": 0.05, "options": {"num_ctx": 4096}, "keep_alive": "5m", "beam_width": None}
+    found = ask(client, "Say 42", seed=1, **sampler, extra_body=more)
+    summary = found.adascale  # type: ignore[attr-defined]
+    assert set(summary["ignored"]) == {
+        "temperature", "presence_penalty", "top_k", "min_p", "options", "keep_alive"
+    }  # fmt: skip
+    assert summary["sampling"] == {"temperature": 0.5, "top_p": 0.95}
+    assert found.choices == ask(client, "Say 42", seed=1).choices
+
+
+@pytest.mark.parametrize(
+    ("question", "more", "replies", "ignored"),
+    [
+        ("Say 42", {}, True, []),
+        ("Say something kind.", {}, True, []),
+        ("Say 42", {"reasoning_effort": "low"}, False, ["temperature"]),
+    ],
+)
+def test_temperature_0_is_one_greedy_reply_unless_a_search_is_asked_for(
+    client: openai.OpenAI, question: str, more: dict[str, object], replies: bool, ignored: list[str]
+) -> None:
+    found = ask(client, question, temperature=0, seed=1, **more)
+    summary = found.adascale  # type: ignore[attr-defined]
+    assert (summary["votes"]["finished"] == 1, summary["ignored"]) == (replies, ignored)
+    assert summary["sampling"]["temperature"] == (0 if replies else 0.5)
+
+
+def test_a_strict_server_refuses_what_has_no_effect() -> None:
     with (
-        served(ignore_sampling=True) as server,
+        served(strict=True) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
     ):
-        found = ask(client, "Say 42", seed=1, temperature=0.1, top_p=0.5)
-        with pytest.raises(openai.BadRequestError, match="has to be a number"):
-            ask(client, "Say 42", temperature="hot")
-        usual = ask(client, "Say 42", seed=1)
-    assert found.adascale["sampling"] == {"temperature": 0.5, "top_p": 0.95}  # type: ignore[attr-defined]
-    assert found.choices == usual.choices
+        for more, text in (
+            ({"temperature": 1.0}, "temperature: is 0.5 for all requests"),
+            ({"top_p": 0.5}, "top_p: is 0.95 for all requests"),
+            ({"extra_body": {"beam_width": 3}}, "beam_width: is not supported"),
+        ):
+            with pytest.raises(openai.BadRequestError, match=text):
+                ask(client, "Say 42", **more)
+        assert ask(client, "Say 42", temperature=0.5).choices
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -100,7 +100,7 @@ def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any, width: in
         assert page.is_visible("#stop")
         page.wait_for_selector("#answer strong")
         assert page.inner_text("#answer strong") == "18"
-        assert "which is no probability" in page.inner_text("#answer")
+        assert "not a probability" in page.inner_text("#answer")
         assert "Stopped: the votes decided." in page.inner_text("#answer")
         assert "We look at 18." in page.inner_text("#tree")
         assert page.inner_text("#searches") == "18 Echo 18."
@@ -115,7 +115,9 @@ def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, schem
     with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
         play_recorded(page)
         answer = page.inner_text("#answer")
-        assert "Right with probability .93 (.77 to 1.00); 3 of 4 solutions agree; 804 tokens, 20 s" in answer
+        assert (
+            "Correct with probability .93 (.77 to 1.00); 3 of 4 solutions agree; 804 tokens, 20 s" in answer
+        )
         assert "Stopped: more solutions would hardly change it." in answer
         assert page.inner_text("#answers") == "8\n1 solution"
         assert page.locator(".best .p.high").count() > 0

@@ -14,6 +14,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
+from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.equality import same_answer
 from adascale.engine.code.asserts import read_tests
 from adascale.engine.code.examples import read_examples
@@ -22,14 +23,14 @@ from adascale.engine.code.task import task_of
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Effort
+from adascale.engine.strategies import EFFORTS, Effort, ModeChoice
 from adascale.engine.types import Budget, Problem
 
 from ..http.connection import client_address
 from ..http.errors import Refusal
 from ..search.progress import progress_line
-from ..search.request import MAX_SEED
-from ..search.searches import Ask, Searches
+from ..search.request import MAX_SEED, ServedEffort
+from ..search.searches import Ask, Searches, strategy_of
 from .results import Check, Solution, TestedProgram
 
 Question = Annotated[
@@ -42,6 +43,13 @@ Tests = Annotated[
 ]
 Answer = Annotated[str, Field(description="The answer to check, without its solution.", max_length=2000)]
 HowSure = Annotated[Effort, Field(description="How sure to get before stopping.")]
+HowSureIfAny = Annotated[
+    Effort | None,
+    Field(
+        description="How sure to get before stopping: medium if the question asks for an answer that can be "
+        "checked; otherwise one plain reply is written."
+    ),
+]
 MaxTokens = Annotated[int | None, Field(description="Most tokens to generate.", ge=1)]
 Seed = Annotated[
     int | None, Field(description="Makes the call repeatable; the result has it.", ge=0, le=MAX_SEED)
@@ -61,19 +69,22 @@ class Tools:
         self,
         context: Context[Any, Any],
         question: Question,
-        effort: HowSure = "medium",
+        effort: HowSureIfAny = None,
         budget: MaxTokens = None,
         seed: Seed = None,
     ) -> Solution:
         """Answer a question with a checkable answer, such as a maths problem, by searching over solutions.
 
         Gives the answer, the probability that it is right, and how many solutions agree on it.
+        Not for greetings, texts, translations or code: they get one plain reply and no probability.
         """
         with _tool_errors():
             problem = _problem(question)
-            record = await self._search(
-                Ask(problem, EFFORTS["question"][effort], limits=Budget(budget), seed=seed), context
-            )
+            wanted: ServedEffort = effort or ("medium" if asks_for_answer(question) else "chat")
+            problem = replace(problem, is_chat=wanted == "chat")
+            mode: ModeChoice = "prose" if problem.is_chat else "auto"
+            ask = Ask(problem, strategy_of(wanted), mode, Budget(budget), seed)
+            record = await self._search(ask, context)
         return Solution.of(record)
 
     async def code(

@@ -124,10 +124,10 @@ function progress(record) {
   const facts = [
     `${record.finished}${most} solutions`,
     `${record.running.size} being written`,
-    plural(record.tokens, "token"),
-    `${Math.round(record.seconds)} s`,
+    cost(record),
   ];
   const { answer, confidence } = record;
+  if (record.isChat) return cost(record);
   if (answer === null) return facts.join(", ");
   return `${facts.join(", ")}; ${answer} leads${confidence ? ` with ${estimateText(confidence)}` : ""}`;
 }
@@ -135,6 +135,10 @@ function progress(record) {
 function showEnd(record) {
   at("error").textContent = record.error ?? "";
   if (record.error) return;
+  if (record.isChat) {
+    at("answer").replaceChildren(element("p", "reply", reply(record)), element("p", "words", cost(record)));
+    return;
+  }
   at("answer").replaceChildren(
     element("strong", record.answer === null || isGuess(record) ? "low" : "", answerText(record)),
     element("p", "", certainty(record)),
@@ -145,6 +149,15 @@ function showEnd(record) {
   at("answers").replaceChildren(
     ...others.flatMap(({ answer, nodes }) => [element("dt", "", answer), element("dd", "", plural(nodes.length, "solution"))]),
   );
+}
+
+/** The text of the only solution. */
+function reply({ nodes, bestPath }) {
+  return nodes.filter(({ id, isThought }) => bestPath.has(id) && !isThought).map(({ text }) => text).join("").trim();
+}
+
+function cost({ tokens, seconds }) {
+  return `${plural(tokens, "token")}, ${Math.round(seconds)} s`;
 }
 
 /** A probability below which an answer is called a guess, as on the terminal. */
@@ -160,14 +173,14 @@ function answerText(record) {
 }
 
 /** How likely the answer is, and who agrees; a score is never called a probability. */
-function certainty({ confidence, groups, finished, tokens, seconds }) {
-  const cost = `${plural(tokens, "token")}, ${Math.round(seconds)} s`;
-  if (!groups.length) return `${plural(finished, "solution")}, none with an answer to compare; ${cost}`;
+function certainty(record) {
+  const { confidence, groups, finished } = record;
+  if (!groups.length) return `${plural(finished, "solution")}, none with an answer to compare; ${cost(record)}`;
   const votes = `${groups[0].nodes.length} of ${plural(finished, "solution")} agree`;
-  if (!confidence) return `${votes}; ${cost}`;
+  if (!confidence) return `${votes}; ${cost(record)}`;
   const { calibrated, lower, median, upper } = confidence;
-  if (!calibrated) return `Score ${chance(median)}, which is no probability; ${votes}; ${cost}`;
-  return `Right with probability ${chance(median)} (${chance(lower)} to ${chance(upper)}); ${votes}; ${cost}`;
+  if (!calibrated) return `Score ${chance(median)}, not a probability; ${votes}; ${cost(record)}`;
+  return `Correct with probability ${chance(median)} (${chance(lower)} to ${chance(upper)}); ${votes}; ${cost(record)}`;
 }
 
 function why({ result, confidence, params, finished }) {
@@ -196,7 +209,8 @@ function listSearches() {
     ...all.map((kept) => {
       const button = element("button");
       button.type = "button";
-      button.append(element("strong", "", kept.answer ?? "no answer"), ` ${kept.question}`);
+      const isChat = kept.events[0].problem.is_chat;
+      button.append(element("strong", "", kept.answer ?? (isChat ? "" : "no answer")), ` ${kept.question}`);
       button.addEventListener("click", () => showAgain(kept));
       const item = element("li");
       item.append(button);

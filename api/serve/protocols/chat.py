@@ -60,10 +60,6 @@ def _fields(served: ServedModel) -> FieldType:
             "n": whole(1, MAX_ANSWERS),
             "stop": texts(_MAX_STOPS),
             "stream_options": _STREAM_OPTIONS,
-            "frequency_penalty": only(0),
-            "presence_penalty": only(0),
-            "logit_bias": only({}),
-            "logprobs": only(False),
             "modalities": only(["text"]),
             "response_format": only({"type": "text"}),
         },
@@ -80,13 +76,16 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> ChatCompletion
         model=model,
         question=question,
         history=history,
-        effort=served.effort_for(question, model, body.get("reasoning_effort"), "reasoning_effort"),
+        effort=served.effort_for(
+            question, model, body.get("reasoning_effort"), "reasoning_effort", body.get("temperature")
+        ),
         max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
         seed=body.get("seed"),
         answers=body.get("n", 1),
         stop=body.get("stop", ()),
         stream=streamed,
     )
+    request = served.sampled(request, body)
     return ChatCompletion(request, stamp, body.get("stream_options", {}).get("include_usage", False))
 
 

@@ -64,7 +64,11 @@ def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> As
     question = body["question"].strip()
     if not question:
         raise wrong("question", "is empty", "empty-question")
-    effort = served.effort_of(body.get("model", served.name), body.get("effort"), "effort") or served.effort
+    model, asked = body.get("model", served.name), body.get("effort")
+    effort = served.effort_of(model, asked, "effort")
+    if effort is None:
+        has_mode = body.get("mode", "auto") != "auto"
+        effort = served.effort if has_mode else served.effort_for(question, model, None, "effort")
     if effort == "chat" and body.get("mode") == "program":
         raise wrong("mode", "a chat is written in prose", "unsupported-value")
     limits = Budget(body.get("max_tokens"), body.get("max_seconds"))

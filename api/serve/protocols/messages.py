@@ -69,6 +69,7 @@ def _fields(served: ServedModel) -> FieldType:
             "tool_choice": only({"type": "auto"}, {"type": "none"}),
             "cache_control": WITHOUT_EFFECT,
             "metadata": WITHOUT_EFFECT,
+            "container": only(),
         },
         "messages",
     )
@@ -86,12 +87,19 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> MessageWriter:
         model=model,
         question=question,
         history=history,
-        effort=served.effort_for(question, model, effort, "thinking" if is_plain else "output_config.effort"),
+        effort=served.effort_for(
+            question,
+            model,
+            effort,
+            "thinking" if is_plain else "output_config.effort",
+            body.get("temperature"),
+        ),
         max_tokens=min(limits, default=None),
         seed=body.get("seed"),
         stop=body.get("stop_sequences", ()),
         stream=body.get("stream", False),
     )
+    request = served.sampled(request, body)
     return MessageWriter(request, stamp)
 
 

@@ -85,11 +85,10 @@ def _fields(served: ServedModel) -> FieldType:
             "max_output_tokens": TOKENS,
             "stream_options": shape({"include_obfuscation": WITHOUT_EFFECT}),
             "background": only(False),
-            # Reasoning is given as plain text, and models need no state of it.
-            "include": only([], ["reasoning.encrypted_content"]),
+            "previous_response_id": only(),
+            "conversation": only(),
+            "include": WITHOUT_EFFECT,
             "text": shape({"format": only({"type": "text"}), "verbosity": only("medium")}),
-            "top_logprobs": only(0),
-            "truncation": only("disabled"),
         },
         "input",
     )
@@ -105,11 +104,12 @@ def _read(body: JsonObject, served: ServedModel, stamp: Stamp) -> ResponseWriter
         model=model,
         question=question,
         history=history,
-        effort=served.effort_for(question, model, asked, "reasoning.effort"),
+        effort=served.effort_for(question, model, asked, "reasoning.effort", body.get("temperature")),
         max_tokens=body.get("max_output_tokens"),
         seed=body.get("seed"),
         stream=body.get("stream", False),
     )
+    request = served.sampled(request, body)
     sampling = public_sampling(served.sampling)
     return ResponseWriter(request, stamp, {**_repeated(body), **sampling})
 

@@ -10,6 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
 from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
+from adascale.engine.strategies import Greedy
 from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 
 from ..http.errors import for_clients
@@ -120,10 +121,18 @@ class SearchOutcome:
             "flops": record.usage.flops,
             "seconds": round(record.t, 3),
             "seed": record.started.seed,
-            "sampling": public_sampling(record.started.models.sampling),
+            "sampling": self._sampling,
+            "ignored": list(self.request.ignored),
             "trace": record.started.problem.id,
             "warnings": [for_clients(notice.message) for notice in record.notices],
         }
+
+    @property
+    def _sampling(self) -> dict[str, Any]:
+        """The sampler of the solutions; the likeliest tokens are those of temperature 0."""
+        sampling = public_sampling(self.record.started.models.sampling)
+        is_greedy = self.record.started.strategy == Greedy.name
+        return {**sampling, "temperature": 0.0} if is_greedy else sampling
 
     @property
     def _nodes(self) -> list[NodeId]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -14,7 +14,7 @@ from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Turn
 
 from ..http.errors import Refusal
-from ..http.fields import TEXT, FieldType, whole, wrong
+from ..http.fields import TEXT, FieldType, number, whole, wrong
 
 ServedEffort = Effort | Literal["none", "chat"]
 """How hard to try. With ``none`` one solution is written, token by token, and nothing is searched; with
@@ -33,6 +33,9 @@ _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
 
 MAX_SEED = (1 << 63) - 1
+
+IGNORED = ""
+"""Key of a body that was read: names of the fields that are not used."""
 
 TOKENS = whole(1, 1 << 24)
 """A limit of tokens."""
@@ -56,9 +59,11 @@ class AnswerRequest:
         effort: How hard to try.
         max_tokens: Generated tokens of the search; None for no limit of the client's own.
         seed: None leaves it to the server.
+        is_greedy: Whether the one reply has the likeliest tokens, where nothing is searched.
         answers: Most distinct answers to return.
         stop: Texts before which an answer is cut.
         stream: Whether it is answered in parts while it is searched.
+        ignored: Fields of the body that ask for what is not done here.
     """
 
     model: str
@@ -67,9 +72,11 @@ class AnswerRequest:
     effort: ServedEffort
     max_tokens: int | None = None
     seed: int | None = None
+    is_greedy: bool = False
     answers: int = 1
     stop: tuple[str, ...] = ()
     stream: bool = False
+    ignored: tuple[str, ...] = ()
 
     @property
     def is_searched(self) -> bool:
@@ -91,19 +98,19 @@ class ServedModel:
         name: As clients name it.
         sampling: Temperature and the other numbers of its sampler, the same for all requests.
         effort: Effort of a request that names none.
-        ignore_sampling: Take requests that ask for another sampler, and draw with this one.
+        is_strict: Refuse fields that are not used, in the place of ignoring them.
     """
 
     name: str
     sampling: Mapping[str, Any]
     effort: ServedEffort
-    ignore_sampling: bool = False
+    is_strict: bool = False
 
     @classmethod
-    def of(cls, models: ModelDescription, effort: ServedEffort, ignore_sampling: bool = False) -> Self:
+    def of(cls, models: ModelDescription, effort: ServedEffort, is_strict: bool = False) -> Self:
         """The model of an open session."""
         assert models.generator is not None, "only a log of scripted models has no generator"
-        return cls(public_name(models.generator), models.sampling or {}, effort, ignore_sampling)
+        return cls(public_name(models.generator), models.sampling or {}, effort, is_strict)
 
     def names(self) -> list[str]:
         """Every name that a request may give: alone, and with an effort."""
@@ -114,12 +121,14 @@ class ServedModel:
         """Fields that every protocol has."""
         return {
             "model": self._named,
-            "temperature": self._sampled("temperature"),
-            "top_p": self._sampled("top_p"),
+            "temperature": number(0, 100),
+            "top_p": number(0, 1),
             "seed": SEED,
         }
 
-    def effort_for(self, message: str, model: str, asked: str | None, field: str) -> ServedEffort:
+    def effort_for(
+        self, message: str, model: str, asked: str | None, field: str, temperature: float | None = None
+    ) -> ServedEffort:
         """The effort that the model's name or a field gives; without either it goes by the message.
 
         Args:
@@ -127,11 +136,50 @@ class ServedModel:
             model: One of the ``names``.
             asked: One of ``EFFORTS``.
             field: Where ``asked`` was.
+            temperature: 0 asks for one greedy reply.
 
         Raises:
             Refusal: the two differ.
         """
-        return self.effort_of(model, asked, field) or (self.effort if asks_for_answer(message) else "chat")
+        if (effort := self.effort_of(model, asked, field)) is not None:
+            return effort
+        if not asks_for_answer(message):
+            return "chat"
+        return "none" if temperature == 0 else self.effort
+
+    def known(self, body: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+        """The fields of a body that a protocol has, and ``IGNORED``: those of others that ask for something.
+
+        Args:
+            body: As it came.
+            names: Fields of the protocol.
+
+        Raises:
+            Refusal: there is another field, and the server is strict.
+        """
+        known = {name: value for name, value in body.items() if name in names}
+        if self.is_strict and (unknown := body.keys() - known.keys()):
+            raise wrong(min(unknown), "is not supported", "unsupported-parameter")
+        return {**known, IGNORED: tuple(name for name, value in body.items() if value and name not in names)}
+
+    def sampled(self, request: AnswerRequest, body: Mapping[str, Any]) -> AnswerRequest:
+        """A request with what its body says of the sampler: one reply at temperature 0 is greedy.
+
+        Raises:
+            Refusal: the body asks for another sampler, and the server is strict.
+        """
+        is_greedy = body.get("temperature") == 0 and not request.is_searched
+        others = [
+            name for name in ("temperature", "top_p") if body.get(name) not in (None, self.sampling.get(name))
+        ]
+        if is_greedy:
+            others.remove("temperature")
+        if self.is_strict and others:
+            name = others[0]
+            text = f"is {self.sampling.get(name)} for all requests, since all are drawn in one batch"
+            fix = f"leave it out, or start the server with {body[name]:g}, or without strict"
+            raise wrong(name, f"{text}: {fix}", "unsupported-value")
+        return replace(request, is_greedy=is_greedy, ignored=(*body.get(IGNORED, ()), *others))
 
     def effort_of(self, model: str, asked: str | None, field: str) -> ServedEffort | None:
         """The effort that the model's name or a field gives, as ``effort_for``."""
@@ -154,20 +202,6 @@ class ServedModel:
             raise Refusal(404, text, "model-not-found", name)
 
         return FieldType({"type": "string", "enum": self.names()}, read)
-
-    def _sampled(self, parameter: str) -> FieldType:
-        """A parameter of the sampler, which draws for all requests in one batch."""
-        fixed = self.sampling.get(parameter)
-
-        def read(value: Any, name: str) -> None:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise wrong(name, "has to be a number")
-            if value != fixed and not self.ignore_sampling:
-                text = f"is {fixed} for all requests, since all are drawn in one batch"
-                fix = f"leave it out, or start the server with {value} or with ignore_sampling"
-                raise wrong(name, f"{text}: {fix}", "unsupported-value")
-
-        return FieldType({"type": "number"} if self.ignore_sampling else {"const": fixed}, read)
 
 
 Fields = Callable[[ServedModel], FieldType]

@@ -24,7 +24,7 @@ from home import Home
 from adascale.cli.commands.serve import _origin
 from adascale.engine.errors import UsageError
 
-READY = "chain is ready"
+READY = "chain is ready, with a context of 2,048 tokens"
 CHAT = "/v1/chat/completions"
 
 
