@@ -1,4 +1,4 @@
-"""``adascale tree``: a recorded search as a page, a picture, a graph or a table."""
+"""``adascale tree``: a recorded search as a page, a picture, JSON or text."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ from ..terminal.console import say, write_payload
 from ..terminal.text import without_bidi_controls
 from ..terminal.theme import UNICODE, Glyphs, glyphs_for
 
-TreeFormat = Literal["html", "svg", "mermaid", "json", "txt"]
+TreeFormat = Literal["html", "svg", "json", "txt"]
 
 _SUFFIXES: dict[str, TreeFormat] = {
     ".html": "html",
     ".htm": "html",
     ".svg": "svg",
-    ".mmd": "mermaid",
-    ".mermaid": "mermaid",
     ".json": "json",
     ".txt": "txt",
 }
@@ -36,19 +34,19 @@ def tree(
     trace: TraceArgument = None,
     format_: Annotated[
         TreeFormat | None,
-        typer.Option("--format", "-f", help="By default what the output's name ends in, else txt."),
+        typer.Option("--format", "-f", help="By default the ending of the output's name, or txt on stdout."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file, or - for stdout.", show_default="-")
     ] = None,
 ) -> None:
-    """Export a recorded search as a page, a picture, a graph or a table.
+    """Write a recorded search as a page, a picture, JSON or text.
 
     adascale tree -o search.html
     adascale tree trace.jsonl -o search.svg
 
-    html is one page that folds and can be searched; svg and txt show what the terminal shows; mermaid is a
-    flowchart; json has every node.
+    html is one page that folds and can be searched; svg and txt show what the terminal shows; json has every
+    node.
     """
     if str(output) == "-":
         output = None
@@ -82,7 +80,7 @@ def _format_by_name(output: Path | None) -> TreeFormat:
 
 def _render(format_: TreeFormat, source: Path, glyphs: Glyphs) -> str:
     """A recorded search in one format."""
-    from ..documents import mermaid, page, table, text
+    from ..documents import nodes, page, text
     from ..documents.document import Document
 
     document = Document.of(read_trace(source))
@@ -91,9 +89,7 @@ def _render(format_: TreeFormat, source: Path, glyphs: Glyphs) -> str:
             return page.to_html(document)
         case "svg":
             return text.to_svg(document)
-        case "mermaid":
-            return mermaid.to_mermaid(document)
         case "json":
-            return table.to_json(document)
+            return nodes.to_json(document)
         case "txt":
             return text.to_text(document, glyphs)

@@ -12,7 +12,7 @@ from traces import written
 from adascale.cli.commands.replay import play, replay, stops
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
-from adascale.cli.documents.table import to_json
+from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.text import to_text
 from adascale.cli.report.answer import answer_payload, solution_text
 from adascale.engine.errors import AdascaleError, TraceError, UsageError

@@ -17,9 +17,8 @@ from traces import written
 
 from adascale.cli.commands.tree import tree
 from adascale.cli.documents.document import Document
-from adascale.cli.documents.mermaid import MERMAID_ROWS, to_mermaid
+from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.page import to_html
-from adascale.cli.documents.table import to_json
 from adascale.cli.documents.text import to_svg, to_text
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
@@ -165,41 +164,9 @@ def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
 
 
 def test_no_format_lets_control_characters_through() -> None:
-    for write in (to_text, to_svg, to_html, to_mermaid, to_json):
+    for write in (to_text, to_svg, to_html, to_json):
         assert write(hostile()).encode()
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe]", write(hostile())), write
-
-
-def test_a_flowchart_has_every_node_and_every_edge() -> None:
-    log = wide(samples=20)
-    log.end()
-    found = document(log)
-
-    lines = to_mermaid(found).splitlines()
-
-    nodes = [line for line in lines if re.match(r"  n\d+\[", line)]
-    edges = [line for line in lines if re.match(r"  n\d+ (-->|==>) n\d+$", line)]
-    assert len(nodes) == len(found.view.tree)
-    assert len(edges) == len(nodes) - 1
-    assert sum("==>" in line for line in edges) == found.view.tree[found.view.best or ROOT].depth
-
-
-def test_quotes_and_backslashes_do_not_end_a_label() -> None:
-    for line in to_mermaid(hostile()).splitlines():
-        assert line.count('"') in (0, 2) or line.startswith("title: ")
-        assert "<script" not in line
-
-
-def test_a_flowchart_is_folded_to_what_pages_accept() -> None:
-    log = wide(samples=200)
-    log.end()
-
-    text = to_mermaid(document(log))
-
-    boxes = re.findall(r"^  n\d+\[", text, re.MULTILINE)
-    assert 2 < len(boxes) <= MERMAID_ROWS
-    assert f"folded: {len(boxes)} boxes for 601 nodes" in text
-    assert len(text) < 50_000
 
 
 @settings(max_examples=20, deadline=None)
@@ -224,22 +191,20 @@ def test_the_table_has_every_node_below_its_parent(strategy: str, seed: int, sha
         assert node["depth"] == node["id"].count(".") + 1
     written_tokens = sum(node["tokens"] or 0 for node in table["nodes"] if node["state"] != "running")
     assert written_tokens == sum(len(node.step.token_ids) for node in found.view.tree if node.step)
-    for convert in (to_html, to_mermaid, to_text):
+    for convert in (to_html, to_text):
         assert convert(found)
 
 
 def test_a_program_is_in_every_format_with_what_it_printed() -> None:
     found = document(programs())
 
-    page, chart, text = to_html(found), to_mermaid(found), to_text(found)
+    page, text = to_html(found), to_text(found)
     nodes = json.loads(to_json(found))["nodes"]
 
     code = ["price = 0\nprint(18 / price)", "→ ZeroDivisionError: division by zero"]
     assert set(code) <= set(Page(page).pre)
     assert 'class="ran failed"' in page
     assert "program, 14 tokens" in page
-    assert "price = 0; print#40;18 / price#41;" in chart
-    assert "→ ZeroDivisionError: division by zero" in chart
     assert [line.strip("│ ") for line in text.splitlines()].count("pens += 3") == 1
     assert [node["mode"] for node in nodes] == [None, *["program", "prose", "prose"], *["program"] * 3]
     assert [node["execution"] and node["execution"]["output"] for node in nodes[1:]] == [
@@ -261,10 +226,9 @@ def test_a_thought_is_folded_in_every_format() -> None:
     log.finish_path(last, "It is 27.", 0.9, "27", branch=branch)
     log.end()
     shown = document(log)
-    text, flowchart, page = to_text(shown), to_mermaid(shown), to_html(shown)
-    assert text.count("thought, 75 tokens") == flowchart.count("thought, 75 tokens") == 1
+    text, page = to_text(shown), to_html(shown)
+    assert text.count("thought, 75 tokens") == 1
     assert "Hmm" not in text
-    assert "Hmm" not in flowchart
     assert "<details><summary>thought, 70 tokens</summary><pre>&lt;think&gt;Hmm.</pre></details>" in page
     nodes = json.loads(to_json(shown))["nodes"]
     assert [node.get("thought") for node in nodes] == [None, "part", "whole", None]
@@ -288,7 +252,6 @@ def run(*args: str) -> tuple[str, str]:
     [
         ("t.html", "<!doctype html>"),
         ("t.svg", "<svg"),
-        ("t.mmd", "---"),
         ("t.json", '{"schema":"adascale.tree/1"'),
         ("t.txt", "Q  3 pens"),
     ],
@@ -305,7 +268,7 @@ def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, b
 
 def test_without_an_output_text_goes_to_stdout(trace: str) -> None:
     assert run(trace)[0].startswith("Q  3 pens")
-    assert run(trace, "-o", "-", "--format", "mermaid")[0].startswith("---")
+    assert run(trace, "-o", "-", "--format", "svg")[0].startswith("<svg")
 
 
 def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
@@ -321,7 +284,7 @@ def test_a_folder_that_is_not_there(trace: str, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("form", ["html", "svg", "mermaid", "txt"])
+@pytest.mark.parametrize("form", ["html", "svg", "txt"])
 def test_no_text_turns_the_reading_direction(tmp_path: Path, form: str) -> None:
     log = Log("is it \u202eafe\u2066?\u2069")
     log.read_prompt()
