@@ -9,15 +9,7 @@ from contextlib import ExitStack
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import (
-    EFFORTS,
-    Effort,
-    ModeChoice,
-    Strategy,
-    effort_named,
-    strategy_named,
-    with_mode,
-)
+from adascale.engine.strategies import Effort, ModeChoice, Preset, Strategy, effort_named, with_mode
 from adascale.engine.types import Budget, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
@@ -73,7 +65,7 @@ def search(
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
     if isinstance(strategy, str):
-        strategy = strategy_named(strategy, **EFFORTS["question"][effort_named(effort)].parameters())
+        strategy = Preset(effort_named(effort)).strategy(strategy)
     if "code" in strategy.modes:
         raise UsageError(
             f"{strategy.name} draws programs that pass tests", hint="adascale.code(question, tests=[...])"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
 Reader = Callable[[Any], Any]
+Writer = Callable[[Any], Any]
 
 Maker = Callable[[type[Any], Any], Any]
 """Makes a dataclass of its JSON: ``build`` of an object, ``from_row`` of a row."""
@@ -21,9 +22,17 @@ OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
 UNRECORDED: Mapping[str, bool] = {"unrecorded": True}
 """Metadata of a field that is never written: hidden states are kilobytes a step."""
 
+
+def one_of(variants: Mapping[str, type[Any]]) -> Mapping[str, Any]:
+    """Metadata of a field that holds one of several dataclasses, by the ``name`` of each.
+
+    In a row the name comes first, then the fields.
+    """
+    return {"one_of": variants}
+
+
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 """What most values are, and what JSON has as it is."""
-
 
 _INT_END = 1 << 63
 
@@ -67,7 +76,7 @@ def build(cls: type[Any], data: Mapping[str, Any]) -> Any:
     """
     if not isinstance(data, Mapping):
         raise TypeError(f"expected an object, got {data!r}")
-    return cls(**{name: read(data[name]) for name, read in _fields(cls, build) if name in data})  # type: ignore[arg-type]
+    return cls(**{name: read(data[name]) for name, read, _ in _fields(cls, build) if name in data})  # type: ignore[arg-type]
 
 
 def to_row(value: Any) -> Any:
@@ -79,7 +88,7 @@ def to_row(value: Any) -> Any:
     if kind in _LEAVES:
         return value
     if dataclasses.is_dataclass(kind):
-        return [to_row(getattr(value, name)) for name, _ in _fields(kind, from_row)]
+        return [write(getattr(value, name)) for name, _, write in _fields(kind, from_row)]
     if isinstance(value, tuple | list):
         return [to_row(item) for item in value]
     if isinstance(value, Mapping):
@@ -94,15 +103,29 @@ def from_row(cls: type[Any], row: Sequence[Any]) -> Any:
         TypeError, ValueError: a field is missing, left over or of the wrong shape.
     """
     fields = _fields(cls, from_row)  # type: ignore[arg-type]
-    return cls(**{name: read(item) for (name, read), item in zip(fields, row, strict=True)})
+    return cls(**{name: read(item) for (name, read, _), item in zip(fields, row, strict=True)})
 
 
 @functools.cache
-def _fields(cls: Any, make: Maker) -> tuple[tuple[str, Reader], ...]:
-    """Names and readers of the fields that are written."""
+def _fields(cls: Any, make: Maker) -> tuple[tuple[str, Reader, Writer], ...]:
+    """Name, reader and writer (for rows) of each field that is written."""
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls) if "unrecorded" not in field.metadata]
-    return tuple((name, _reader(hints[name], make)) for name in names)
+    fields = [field for field in dataclasses.fields(cls) if "unrecorded" not in field.metadata]
+    return tuple(
+        (field.name, functools.partial(_from_tagged, variants), _to_tagged)
+        if (variants := field.metadata.get("one_of"))
+        else (field.name, _reader(hints[field.name], make), to_row)
+        for field in fields
+    )
+
+
+def _to_tagged(value: Any) -> Any:
+    return [value.name, *to_row(value)]
+
+
+def _from_tagged(variants: Mapping[str, type[Any]], tagged: Any) -> Any:
+    name, *row = tagged
+    return from_row(variants[name], row)
 
 
 @functools.cache

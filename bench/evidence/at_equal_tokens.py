@@ -171,7 +171,7 @@ def play_cell(path: Path, orders: int) -> Cell:
 
 def named(rules: Sequence[str]) -> dict[str, Strategy]:
     """Strategies as ``adascale eval`` names them, by these names."""
-    return {each.name: each.strategy for each in parse_contestants(",".join(rules), {})}
+    return {each.name: each.strategy for each in parse_contestants(",".join(rules))}
 
 
 def rules_of(cells: Sequence[Cell]) -> list[str]:

@@ -12,7 +12,7 @@ four digits of the recorded estimates.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -22,8 +22,9 @@ from adascale.cli.report.frontier_plot import frontier
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import Outcome, evaluate
+from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import markdown
+from adascale.engine.strategies import Preset, StrategyOverrides
 
 from ..common import close, table
 from . import recorded_draws
@@ -48,10 +49,22 @@ def nearly_sure(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
     return {name: [str(len(found)), f"{fmean(found):.3f}"] for name, found in right.items()}
 
 
-def numbers(settings: list[str]) -> dict[str, Any]:
+def numbers(settings: Sequence[str]) -> dict[str, Any]:
     """``NAME=NUMBER`` as fields; a whole number stays one."""
     pairs = (setting.split("=") for setting in settings)
     return {name: int(value) if value.isdecimal() else float(value) for name, value in pairs}
+
+
+def contestants_of(text: str, header: Mapping[str, Any], settings: Sequence[str] = ()) -> list[Contestant]:
+    """The contestants, with as many samples as were recorded; strategies take the settings that they have."""
+    preset = Preset(overrides=StrategyOverrides(samples=header["samples"]))
+    changes = numbers(settings)
+    return [
+        replace(
+            each, strategy=each.strategy.changed(**{n: v for n, v in changes.items() if each.strategy.has(n)})
+        )
+        for each in parse_contestants(text, preset)
+    ]
 
 
 def main() -> None:
@@ -74,10 +87,9 @@ def main() -> None:
         calibrated=not args.uncalibrated,
         join=args.join,
     )
-    parameters = {"samples": header["samples"], **numbers(args.set)}
     contestants = [
         replace(each, strategy=recorded_draws.within(each.strategy, header))
-        for each in parse_contestants(args.strategies, parameters)
+        for each in contestants_of(args.strategies, header, args.set)
     ]
     found = Comparison(contestants, [problem.id for problem in problems])
     outcomes = list(evaluate(driver, contestants, problems, args.orders, header["seed"]))

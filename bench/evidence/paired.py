@@ -19,7 +19,6 @@ from typing import Any
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.evaluation.compare import Comparison
-from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import markdown
 from adascale.engine.types import Problem
@@ -30,7 +29,7 @@ from adascale.models.session import Session
 
 from ..common import close
 from . import recorded_draws
-from .frontier import numbers
+from .frontier import contestants_of
 
 AGAINST = "greedy,vote:4,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency"
 
@@ -59,9 +58,8 @@ def main() -> None:
     args = parser.parse_args()
     header, driver, recorded = recorded_draws.replay_driver(args.draws, args.orders)
     recorded = recorded[: args.questions]
-    samples = {"samples": header["samples"]}
-    played = parse_contestants(args.against, samples)
-    live = parse_contestants(args.strategies, {**samples, **numbers(args.set)})
+    played = contestants_of(args.against, header)
+    live = contestants_of(args.strategies, header, args.set)
     kept = recorded_draws.lines(args.output) if args.output.exists() else []
     found = {(o.entry, o.problem): o for o in (build(Outcome, line) for line in kept)}
     known = {problem.id: problem for file in read_known(args.data) for problem in file}

@@ -15,7 +15,7 @@ import argparse
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed
     """Search every question; those that ended, by id."""
     records: dict[str, Record] = {}
     with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
-        [contestant] = parse_contestants(name, {"modes": session.modes})
-        policy, strategy = session.replay_policy(store), contestant.strategy
+        [contestant] = parse_contestants(name)
+        policy, strategy = session.replay_policy(store), replace(contestant.strategy, modes=session.modes)
         # The hardest questions are the last ones: idle rows of their batches draw ahead for them.
         policy.expect([Forecast(problems, strategy.at_most or 0, seed, strategy.modes)])
         started, ended = time.monotonic(), 0

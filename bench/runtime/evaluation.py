@@ -113,7 +113,7 @@ def run(
     executor = recorded_draws.RecordedExecutor(found)
     driver = Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0, executor=executor)
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in found]
-    contestants = parse_contestants(strategies, {})
+    contestants = parse_contestants(strategies)
     expect = policy.expect if ahead else expect_nothing
     return generator, list(evaluate(driver, contestants, problems, 1, header["seed"], expect))
 

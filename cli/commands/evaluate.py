@@ -56,8 +56,8 @@ def eval_(
     from adascale.engine.evaluation.compare import Comparison
     from adascale.models.draws.store import DrawStore
 
-    preset = options.preset
-    named = parse_contestants(options.strategies, preset.parameters(), preset.parameters("task"))
+    named = parse_contestants(options.strategies, options.preset)
+    options.preset.check_overrides(each.strategy.name for each in named)
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.session.references()])
     if options.csv_output and options.json_output:

@@ -13,8 +13,7 @@ from typing import Any
 import typer
 from typer.models import OptionInfo
 
-from adascale.engine.strategies import EFFORTS
-from adascale.engine.strategies.allocation import PAPER_TEMPERATURE
+from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
 from adascale.engine.types import Budget, Kind
 from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
 
@@ -48,11 +47,9 @@ from .groups import (
     EvalOptions,
     FitOptions,
     McpOptions,
-    Preset,
     SearchOptions,
     ServeOptions,
     ServerChoice,
-    StrategyOverrides,
     TerminalOptions,
     ViewOptions,
 )

@@ -6,26 +6,24 @@ A field without a flag (``flags.FLAGS``) is not the user's to set: it says what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import (
-    EFFORTS,
     STRATEGIES,
     Adapt,
     Effort,
     InstanceAdaptive,
     ModeChoice,
+    Preset,
     Strategy,
     passing,
-    strategy_named,
     with_mode,
 )
-from adascale.engine.strategies.allocation import PAPER
-from adascale.engine.types import Budget, Kind
+from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import QuestionFormat
@@ -62,42 +60,6 @@ class TerminalOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class StrategyOverrides:
-    """Parameters of strategies that a user sets, named as theirs; None leaves one as its preset has it."""
-
-    samples: int | None = None
-    width: int | None = None
-    branching: int | None = None
-    stop_at: float | None = None
-    min_gain: float | None = None
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A set of parameters by name, and what is changed in it.
-
-    Attributes:
-        effort: How hard to try.
-        paper: The paper's numbers instead; the flag sets the sampling temperature too.
-    """
-
-    effort: Effort = "medium"
-    overrides: StrategyOverrides = StrategyOverrides()
-    paper: bool = False
-
-    def parameters(self, kind: Kind = "question") -> dict[str, Any]:
-        """All parameters by name; a strategy takes those that it has (``strategy_named``)."""
-        is_paper = self.paper and kind == "question"
-        return {**(PAPER if is_paper else EFFORTS[kind][self.effort].parameters()), **self.given}
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """What is changed in it, by the names that strategies have for it."""
-        return {name: value for name, value in asdict(self.overrides).items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
 class SearchOptions:
     """How one question is searched, and from which probability its answer is taken for known."""
 
@@ -129,14 +91,10 @@ class SearchOptions:
                 f"--adapt {self.adapt} is no rule of {self.strategy}",
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
             )
-        known = {each.name for each in fields(kind)} | ({"samples"} if beside_tasks else set())
-        if unused := [name for name in self.preset.given if name not in known]:
-            flags = (f"--{'beam-width' if name == 'width' else name.replace('_', '-')}" for name in unused)
-            raise UsageError(
-                f"{self.strategy} has no {' and no '.join(flags)}",
-                hint="leave it out, or choose another --strategy",
-            )
-        strategy = strategy_named(self.strategy, **self.preset.parameters(), adapt=self.adapt)
+        self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
+        strategy = self.preset.strategy(self.strategy)
+        if self.adapt != "none":
+            strategy = strategy.changed(adapt=self.adapt)
         return with_mode(strategy, self.mode)
 
     def make_code_strategy(self) -> Strategy:

@@ -11,13 +11,14 @@ import typer
 
 from adascale import __version__
 from adascale.engine.errors import UsageError
+from adascale.engine.strategies import StrategyOverrides
 from adascale.models.options import SamplingOverrides, SessionOptions
 
 from ..options.api_key import read_api_key
 from ..options.declare import key_of
 from ..options.flags import FLAGS
 from ..options.flatten import flag_sources
-from ..options.groups import AskOptions, StrategyOverrides
+from ..options.groups import AskOptions
 from .one import EventSource, show_search
 
 if TYPE_CHECKING:

@@ -182,11 +182,15 @@ def short_path(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
+_FLAG_NAMES = {"width": "beam-width"}
+"""Settings whose flag has another name."""
+
+
 def as_typed(text: str) -> str:
     """The text of an error or a warning, with settings spelled as flags."""
 
     def flag(name: str, value: str | None) -> str:
-        option = f"--{name.replace('_', '-')}"
+        option = f"--{_FLAG_NAMES.get(name, name).replace('_', '-')}"
         return option if value in (None, "True") else f"{option} {shlex.quote(value)}"
 
     return respell(text, flag)

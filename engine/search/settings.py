@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from ..strategies import ModeChoice, Strategy, with_mode
+from ..codec import one_of
+from ..strategies import STRATEGIES, ModeChoice, Strategy, with_mode
 from ..types import Budget, Mode, Notice, Problem
 from .events import ModelDescription, SearchStarted
 
@@ -41,7 +42,7 @@ class Settings:
             asked twice under two ids has the same draws.
     """
 
-    strategy: Strategy
+    strategy: Strategy = field(metadata=one_of(STRATEGIES))
     budget: Budget = Budget()
     seed: int = 0
     models: ModelDescription = ModelDescription()
@@ -86,7 +87,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One problem, and how it is searched."""
+    """One problem, and how it is searched. To a worker it travels as it is, with a built-in strategy."""
 
     problem: Problem
     settings: Settings

@@ -7,23 +7,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..types import Estimate
 
 CONFIDENCE = 0.99
 """The paper's C: wanted P(one of the samples is right)."""
-
-PAPER: Mapping[str, float] = {
-    "samples": 64,
-    "width": 8,
-    "branching": 8,
-    "confidence": CONFIDENCE,
-    "prune_every": 5,
-}
-"""Of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps; with it temperature .7."""
-
-PAPER_TEMPERATURE = 0.7
 
 _Z = 1.2816
 """The 90 % quantile of the standard normal distribution."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, Self
 
 from ..errors import UsageError, setting
 from ..search.tree import Tree
@@ -134,6 +134,22 @@ class Strategy(ABC):
         By it trajectories run ahead of their turn; ``next_mode`` alone says whose turn it is.
         """
         return dict.fromkeys(self.modes, 1.0)
+
+    @classmethod
+    def has(cls, parameter: str) -> bool:
+        """Whether the strategy has a parameter of this name."""
+        return any(field.name == parameter for field in fields(cls))
+
+    def changed(self, **parameters: Any) -> Self:
+        """The strategy with other parameters.
+
+        Raises:
+            UsageError: it has no such parameter, or could not run with the value.
+        """
+        if unknown := [setting(name) for name in parameters if not self.has(name)]:
+            known = ", ".join(field.name for field in fields(self))
+            raise UsageError(f"{self.name} has no {' and no '.join(unknown)}", hint=f"it has {known}")
+        return replace(self, **parameters)
 
     def parameters(self) -> dict[str, Any]:
         """The parameters as JSON has them, for the log; ``modes`` where it is not prose alone."""

@@ -31,12 +31,12 @@ from .messages import (
     LogText,
     ModelsOpened,
     OpenModels,
-    Question,
     RunEnded,
     SearchEvent,
     StartRun,
     Status,
     WorkerFailed,
+    require_built_in,
 )
 from .pipes import Pipes
 
@@ -159,9 +159,9 @@ class Worker:
         """Send the next question if there is one now; whether more may come."""
         request = None if self.interrupted else source.take()
         if request is not None:
-            question = Question.of(request)
+            require_built_in(request)
             flight.add(request)
-            self._pipes.send(question)
+            self._pipes.send(request)
         elif self.interrupted or source.exhausted:
             self._pipes.send(EndOfQuestions())
             return False

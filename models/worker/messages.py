@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from adascale.engine.codec import from_row, to_plain, to_row
+from adascale.engine.codec import from_row, to_row
 from adascale.engine.errors import AdascaleError, UsageError, restored_error
-from adascale.engine.search.events import KINDS, Event, ModelDescription
-from adascale.engine.search.settings import Conditions, Request, Settings
-from adascale.engine.strategies import STRATEGIES, strategy_named
-from adascale.engine.types import MODE_OF, Budget, Kind, Mode, Notice, Problem
+from adascale.engine.search.events import KINDS, Event
+from adascale.engine.search.settings import Conditions, Request
+from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import MODE_OF, Kind, Mode, Notice, Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
@@ -50,68 +50,8 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsRow:
-    """``Settings`` as they travel.
-
-    Attributes:
-        strategy: Name of a built-in one.
-        parameters: Its fields by name.
-        budget, seed, models, warnings, seeded_as: As ``Settings`` has them.
-    """
-
-    strategy: str
-    parameters: Mapping[str, Any]
-    budget: Budget
-    seed: int
-    models: ModelDescription
-    warnings: tuple[Notice, ...]
-    seeded_as: str | None
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The row of settings.
-
-        Raises:
-            UsageError: the strategy is not built in. Code does not travel: such a one is for a ``Session``.
-        """
-        s, name = settings, settings.strategy.name
-        if type(s.strategy) is not STRATEGIES.get(name):
-            raise UsageError(
-                f'the strategy "{name}" is not built in, so no worker process knows it',
-                hint="search in this process: adascale.search(question, strategy=...)",
-            )
-        return cls(name, to_plain(s.strategy), s.budget, s.seed, s.models, s.warnings, s.seeded_as)
-
-    def settings(self) -> Settings:
-        """The inverse of ``of``."""
-        strategy = strategy_named(self.strategy, **self.parameters)
-        return Settings(strategy, self.budget, self.seed, self.models, self.warnings, self.seeded_as)
-
-
-@dataclass(frozen=True, slots=True)
 class StartRun:
-    """Parent: search the questions that follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Parent: one more to search."""
-
-    problem: Problem
-    settings: SettingsRow
-
-    @classmethod
-    def of(cls, request: Request) -> Self:
-        """The message for a request.
-
-        Raises:
-            UsageError: as ``SettingsRow.of``.
-        """
-        return cls(request.problem, SettingsRow.of(request.settings))
-
-    def request(self) -> Request:
-        """The inverse of ``of``."""
-        return Request(self.problem, self.settings.settings())
+    """Parent: search the ``Request`` messages that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +165,7 @@ class WorkerFailed:
         return restored_error(self.kind, self.notice)
 
 
-FromParent = OpenModels | Consent | StartRun | Question | EndOfQuestions | Cancel | Interrupt
+FromParent = OpenModels | Consent | StartRun | Request | EndOfQuestions | Cancel | Interrupt
 FromWorker = (
     Status
     | Loading
@@ -242,6 +182,20 @@ Message = FromParent | FromWorker
 _MESSAGES: Mapping[str, type[Any]] = {
     cls.__name__: cls for cls in (*typing.get_args(FromParent), *typing.get_args(FromWorker))
 }
+
+
+def require_built_in(request: Request) -> None:
+    """Refuse a strategy of one's own: code does not travel to a worker.
+
+    Raises:
+        UsageError: the strategy is not built in.
+    """
+    strategy = request.settings.strategy
+    if type(strategy) is not STRATEGIES.get(strategy.name):
+        raise UsageError(
+            f'the strategy "{strategy.name}" is not built in, so no worker process knows it',
+            hint="search in this process: adascale.search(question, strategy=...)",
+        )
 
 
 def encode(message: Message) -> bytes:

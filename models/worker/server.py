@@ -31,7 +31,6 @@ from .messages import (
     LogText,
     ModelsOpened,
     OpenModels,
-    Question,
     RunEnded,
     SearchEvent,
     StartRun,
@@ -174,9 +173,9 @@ class Server:
             except Empty:
                 yield None
                 continue
-            if not isinstance(message, Question):
+            if not isinstance(message, Request):
                 return
-            yield message.request()
+            yield message
 
     def _confirm(self, plan: DownloadPlan) -> bool:
         self._send(plan)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from adascale.engine.ports import Prefix, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import strategy_named
+from adascale.engine.strategies import STRATEGIES, Strategy, strategy_named
 from adascale.engine.types import Budget, Problem, Step
+
+
+def sized(name: str, **numbers: Any) -> Strategy:
+    """The strategy of a name with those of the numbers that it has."""
+    return strategy_named(name, **{each: n for each, n in numbers.items() if STRATEGIES[name].has(each)})
 
 
 def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
@@ -28,6 +34,6 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     driver = Driver(
         ScriptedPolicy(script, slots=5), ScriptedPRM(reward), Uncalibrated(), lambda: next(ticks) / 100
     )
-    small = strategy_named(strategy, samples=6, width=2, branching=3)
+    small = sized(strategy, samples=6, width=2, branching=3)
     chosen = Settings(small, Budget(max_tokens=budget), seed=seed)
     return [event for _, event in driver.run([Problem("q", "what?")], chosen)]

@@ -203,7 +203,7 @@ def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warn
     prose = ModelDescription(calibration={"name": "of prose"})
     conditions = Conditions(prose, (Notice("other", "another warning"),))
 
-    found = [notice.code for notice in evaluate._warnings(conditions, parse_contestants(strategies, {}))]
+    found = [notice.code for notice in evaluate._warnings(conditions, parse_contestants(strategies))]
 
     assert found == ["other", *["uncalibrated-programs"] * warned]
 

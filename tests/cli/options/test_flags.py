@@ -183,9 +183,9 @@ def test_a_number_that_a_file_cannot_hold_is_refused(group: type[Any], option: s
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--strategy", "greedy", "--samples", "64"), "greedy has no --samples"),
-        (("--beam-width", "9", "--branching", "2"), "adaptive has no --beam-width and no --branching"),
-        (("--strategy", "vote", "--stop-at", ".5"), "vote has no --stop-at"),
+        (("--strategy", "greedy", "--samples", "64"), "greedy has no `samples`"),
+        (("--beam-width", "9", "--branching", "2"), "adaptive has no `width` and no `branching`"),
+        (("--strategy", "vote", "--stop-at", ".5"), "vote has no `stop_at`"),
     ],
 )
 def test_a_number_that_the_strategy_does_not_have_is_refused(args: tuple[str, ...], said: str) -> None:

@@ -16,19 +16,21 @@ from adascale.engine.strategies import (
     FirstTo,
     Margin,
     Passing,
+    Preset,
     ProseAndProgram,
+    StrategyOverrides,
     Vote,
 )
 from adascale.engine.strategies.adaptive import EFFORTS
 
 
 def test_contestants_say_what_they_fix() -> None:
-    parameters = {"samples": 9, "width": 3, "branching": 5, "min_gain": 0.5}
+    preset = Preset(overrides=StrategyOverrides(samples=9, width=3, branching=5, min_gain=0.5))
     text = (
         "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
         "first-to:4,esc:5,cpff,vote:8/program,adaptive/both"
     )
-    found = {each.name: each.strategy for each in parse_contestants(text, parameters)}
+    found = {each.name: each.strategy for each in parse_contestants(text, preset)}
     assert found == {
         "vote:4": Vote(4),
         "vote": Vote(9),
@@ -55,7 +57,7 @@ def test_contestants_say_what_they_fix() -> None:
         ("vote:4,vote:4", "twice"),
         ("vots", "no strategy"),
         ("adaptive@hardest", 'no effort called "hardest"'),
-        ("vote:x", "is no strategy"),
+        ("vote:x", "is not a strategy"),
         ("vote:0", "at least one"),
         ("beam:5", "do not fit"),
         ("greedy:3", "do not fit"),
@@ -66,15 +68,12 @@ def test_contestants_say_what_they_fix() -> None:
 )
 def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_contestants(text, {})
+        parse_contestants(text)
     assert said in caught.value.message
 
 
 def test_a_strategy_of_code_tasks_has_the_numbers_of_code_tasks() -> None:
-    of_tasks = {"samples": 8, "hopeless": 0.15}
-    found = parse_contestants(
-        "passing,passing:3,vote,passing@low", {"samples": 16, "hopeless": 0.1}, of_tasks
-    )
+    found = parse_contestants("passing,passing:3,vote,passing@low")
     assert [each.strategy for each in found] == [
         Passing(8, hopeless=0.15),
         Passing(3, hopeless=0.15),

@@ -52,7 +52,7 @@ def outcomes(names: str, bodies: list[str], judge: Runner, forecasts: list[Forec
         ticking(),
         executor=ScriptedExecutor(shown),
     )
-    contestants = in_code(parse_contestants(names, {}))
+    contestants = in_code(parse_contestants(names))
     found = evaluate(
         driver, contestants, [SQUARE], 1, 0, lambda rounds: forecasts.extend(rounds), HiddenTests(judge)
     )
@@ -84,7 +84,7 @@ def test_each_program_is_judged_once_and_a_forecast_shows_no_hidden_test() -> No
 
 
 def test_the_report_has_columns_of_code_tasks() -> None:
-    contestants = in_code(parse_contestants("greedy,passing:3", {}))
+    contestants = in_code(parse_contestants("greedy,passing:3"))
     comparison = Comparison(contestants, ["square"])
     for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner(), []):
         comparison.add(outcome)
@@ -98,10 +98,10 @@ def test_the_report_has_columns_of_code_tasks() -> None:
 
 
 def test_who_takes_part_with_code_tasks() -> None:
-    [low] = in_code(parse_contestants("passing@low", {"samples": 16}))
+    [low] = in_code(parse_contestants("passing@low"))
     assert low.strategy == Passing(samples=4, hopeless=0.3)
     with pytest.raises(UsageError, match="trees of steps"):
-        in_code(parse_contestants("beam:4", {}))
+        in_code(parse_contestants("beam:4"))
 
 
 def test_what_is_judged() -> None:

@@ -12,6 +12,7 @@ import pytest
 from event_logs import logs_of, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import sized
 
 from adascale.engine.answers.program import executed_answer
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
@@ -116,7 +117,7 @@ def run(
         costs,
         ScriptedExecutor(execute),
     )
-    return logs_of(driver.run(problems, Settings(strategy_named(strategy, **params), budget, seed)))
+    return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed)))
 
 
 @dataclass(frozen=True, slots=True)

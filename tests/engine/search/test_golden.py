@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cpython
 import pytest
+from searches import sized
 
 from adascale.engine.code.task import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
@@ -17,7 +18,7 @@ from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import to_json
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, strategy_named
+from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import Budget, Execution, Problem, Step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -54,7 +55,7 @@ def lines(strategy: str) -> list[str]:
     policy = ScriptedPolicy(script, 4)
     clock = lambda: next(ticks) / 64  # noqa: E731
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=executor)
-    small = strategy_named(strategy, samples=3, width=2, branching=2)
+    small = sized(strategy, samples=3, width=2, branching=2)
     settings = Settings(small, Budget(400), seed=11)
     problem = SQUARE if strategy == "passing" else PROBLEM
     return [json.dumps(to_json(event)) for _, event in driver.run([problem], settings)]

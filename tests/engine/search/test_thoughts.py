@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
+from searches import sized
 
 from adascale.engine.code.task import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
@@ -34,7 +35,6 @@ from adascale.engine.strategies import (
     Plan,
     Strategy,
     Vote,
-    strategy_named,
 )
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
 
@@ -74,7 +74,7 @@ def search(strategy: Strategy, end: Thought = "whole", problem: Problem = PROBLE
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
-    plan = strategy_named(strategy, samples=4, width=2, branching=2)
+    plan = sized(strategy, samples=4, width=2, branching=2)
     task = read_task("", {"tests": "assert f(2) == 4"}) if plan.kind == "task" else None
     log = search(plan, problem=replace(PROBLEM, task=task))
     tree, last = replay(log), log[-1]

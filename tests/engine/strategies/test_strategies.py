@@ -12,6 +12,7 @@ from adascale.engine.scripted import scripted_step
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
     DVTS,
+    EFFORTS,
     STRATEGIES,
     Adaptive,
     Beam,
@@ -22,8 +23,10 @@ from adascale.engine.strategies import (
     Margin,
     ModeChoice,
     Plan,
+    Preset,
     ProseAndProgram,
     Strategy,
+    StrategyOverrides,
     Vote,
     gather,
     strategy_named,
@@ -98,6 +101,30 @@ def test_an_unknown_strategy_names_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         strategy_named("bon")
     assert "best-of-n" in caught.value.hint
+
+
+def test_a_parameter_that_a_strategy_does_not_have_is_refused() -> None:
+    with pytest.raises(UsageError, match="vote has no `stop_at`"):
+        strategy_named("vote", samples=4, stop_at=0.9)
+
+
+@pytest.mark.parametrize(
+    ("preset", "name", "strategy"),
+    [
+        (Preset("low"), "adaptive", EFFORTS["question"]["low"]),
+        (Preset("low"), "passing", EFFORTS["task"]["low"]),
+        (Preset("low"), "vote", Vote(8)),
+        (Preset("low"), "beam", Beam()),
+        (Preset("low", StrategyOverrides(samples=3, stop_at=0.5)), "vote", Vote(3)),
+        (Preset(paper=True), "vote", Vote(64)),
+        (Preset(paper=True), "beam", Beam(8, 8, prune_every=5)),
+        (Preset(paper=True), "passing", EFFORTS["task"]["medium"]),
+    ],
+)
+def test_a_strategy_takes_the_numbers_of_a_preset_that_it_has(
+    preset: Preset, name: str, strategy: Strategy
+) -> None:
+    assert preset.strategy(name) == strategy
 
 
 def between(tree: Tree, node: NodeId, lower: float, median: float) -> NodeId:

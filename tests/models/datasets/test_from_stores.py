@@ -94,7 +94,7 @@ def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQues
             ticking(),
             executor=WaitingExecutor(ScriptedExecutor(worlds.execute)),
         )
-        for _ in evaluate(driver, parse_contestants(strategies, {}), asked, repeats, seed=3):
+        for _ in evaluate(driver, parse_contestants(strategies), asked, repeats, seed=3):
             pass
     return [each for each in read_draws(path, asked, 3) if isinstance(each, SampledQuestion)]
 

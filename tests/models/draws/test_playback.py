@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from event_logs import logs_of, ticking
+from searches import sized
 
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import AdascaleError
@@ -23,7 +24,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Vote, strategy_named
+from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
@@ -52,7 +53,7 @@ def run(
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
     executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)))
     driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
-    logs = logs_of(driver.run(problems, Settings(strategy_named(strategy, **SMALL), seed=5), at_once))
+    logs = logs_of(driver.run(problems, Settings(sized(strategy, **SMALL), seed=5), at_once))
     return logs, policy
 
 

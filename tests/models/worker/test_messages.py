@@ -21,7 +21,7 @@ from adascale.engine.search.events import (
     from_json,
 )
 from adascale.engine.search.settings import Conditions, Request, Settings
-from adascale.engine.strategies import STRATEGIES, Beam, Strategy, Vote
+from adascale.engine.strategies import STRATEGIES, Beam, Vote
 from adascale.engine.types import Budget, Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer
 from adascale.models.options import SessionOptions
@@ -34,15 +34,14 @@ from adascale.models.worker.messages import (
     LogText,
     ModelsOpened,
     OpenModels,
-    Question,
     RunEnded,
     SearchEvent,
-    SettingsRow,
     StartRun,
     Status,
     WorkerFailed,
     decode,
     encode,
+    require_built_in,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -72,12 +71,10 @@ def sent(event: Event) -> bytes:
         OpenModels(SessionOptions("some.gguf", offline=True), confirm=True, verbose=False),
         Consent(True),
         StartRun(),
-        Question.of(
-            Request(ASKED, Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,), "1"))
-        ),
-        Question.of(
-            Request(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n"), PLAIN)
-        ),
+        Request(ASKED, Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,), "1")),
+        Request(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n"), PLAIN),
+        Request(ASKED, Settings(Vote(3, modes=("program",)))),
+        *(Request(ASKED, Settings(strategy())) for strategy in STRATEGIES.values()),
         Cancel("q/1"),
         EndOfQuestions(),
         Interrupt(),
@@ -100,12 +97,6 @@ def test_a_message_comes_out_as_it_went_in(message: Any) -> None:
     line = encode(message)
     assert line.count(b"\n") == 1
     assert decode(line) == message
-
-
-@pytest.mark.parametrize("strategy", [Beam(), Vote(3, modes=("program",))])
-def test_a_strategy_arrives_as_it_was(strategy: Strategy) -> None:
-    question = decode(encode(Question.of(Request(ASKED, Settings(strategy)))))
-    assert question.request().settings.strategy == strategy
 
 
 @pytest.mark.parametrize("path", [DEMO, *sorted(GOLDEN.glob("*.jsonl"))], ids=lambda path: path.stem)
@@ -153,16 +144,10 @@ def test_what_is_no_message_is_told(line: bytes) -> None:
         decode(line)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-def test_a_strategy_arrives_with_its_parameters(name: str) -> None:
-    settings = Settings(STRATEGIES[name](), Budget(100), 7, MODELS, (NOTICE,))
-    assert decode(encode(Question.of(Request(ASKED, settings)))).request() == Request(ASKED, settings)
-
-
 def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
     @dataclass(frozen=True, slots=True)
     class OwnVote(Vote):
         pass
 
     with pytest.raises(UsageError, match="not built in"):
-        SettingsRow.of(Settings(OwnVote()))
+        require_built_in(Request(ASKED, Settings(OwnVote())))

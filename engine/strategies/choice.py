@@ -1,0 +1,168 @@
+"""The choice of a strategy: its name, the numbers of an effort or of the paper, and how it reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from ..errors import UsageError, setting
+from ..types import Kind, Mode
+from . import adaptive, passing
+from .adaptive import Adaptive, Effort
+from .allocation import CONFIDENCE
+from .base import Strategy
+from .beam import DVTS, Beam
+from .passing import Passing
+from .sampling import BestOfN, Greedy, Vote
+from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
+
+ModeChoice = Literal["auto", "prose", "program"]
+"""How trajectories are to reason; ``auto`` leaves it to the strategy and to what a calibration knows."""
+
+STRATEGIES: Mapping[str, type[Strategy]] = {
+    cls.name: cls
+    for cls in (
+        Greedy,
+        Vote,
+        BestOfN,
+        Beam,
+        DVTS,
+        Adaptive,
+        AdaptiveConsistency,
+        FirstTo,
+        Margin,
+        EarlyStopping,
+        ProseAndProgram,
+        Passing,
+    )
+}
+"""The built-in strategies by name."""
+
+EFFORTS: Mapping[Kind, Mapping[Effort, Strategy]] = {"question": adaptive.EFFORTS, "task": passing.EFFORTS}
+"""The strategy of each effort, by the kind of problem."""
+
+PAPER: Mapping[str, float] = {
+    "samples": 64,
+    "width": 8,
+    "branching": 8,
+    "confidence": CONFIDENCE,
+    "prune_every": 5,
+}
+"""Numbers of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps."""
+
+PAPER_TEMPERATURE = 0.7
+"""The sampling temperature of arXiv 2506.09338."""
+
+
+def strategy_named(name: str, **parameters: Any) -> Strategy:
+    """The strategy of a name with these parameters.
+
+    Raises:
+        UsageError: no strategy has this name, it lacks a parameter, or could not run with its value.
+    """
+    if name not in STRATEGIES:
+        raise UsageError(f'no strategy called "{name}"', hint=f"use one of {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]().changed(**parameters)
+
+
+def effort_named(name: str) -> Effort:
+    """The effort of a name.
+
+    Raises:
+        UsageError: no effort has this name.
+    """
+    for effort in adaptive.EFFORTS:
+        if effort == name:
+            return effort
+    raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(adaptive.EFFORTS)}")
+
+
+def effort_numbers(strategy: Strategy, effort: Effort) -> dict[str, Any]:
+    """Parameters that an effort sets in a strategy.
+
+    It sets all of ``adaptive`` and of ``passing``, and the number of samples of any other strategy.
+    """
+    preset = EFFORTS[strategy.kind][effort]
+    numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
+    return numbers if type(preset) is type(strategy) else _known(strategy, {"samples": numbers["samples"]})
+
+
+def _known(strategy: Strategy, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: number for name, number in numbers.items() if strategy.has(name)}
+
+
+def with_mode(strategy: Strategy, mode: ModeChoice, among: Sequence[Mode] = ()) -> Strategy:
+    """The strategy with its modes as they were chosen.
+
+    Args:
+        strategy: Has modes of its own.
+        mode: The choice. ``auto`` gives a strategy that looks ahead all modes there are, which it weighs
+            against each other, and leaves any other strategy as it is.
+        among: Modes that open models leave to ``auto``; empty before models are open.
+
+    Raises:
+        UsageError: the strategy does not reason in that mode.
+    """
+    if mode != "auto":
+        return replace(strategy, modes=(mode,))
+    return replace(strategy, modes=tuple(among)) if among and strategy.looks_ahead else strategy
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOverrides:
+    """Parameters of strategies that a user sets, named as theirs; None leaves the preset's number."""
+
+    samples: int | None = None
+    width: int | None = None
+    branching: int | None = None
+    stop_at: float | None = None
+    min_gain: float | None = None
+    confidence: float | None = None
+
+    @property
+    def given(self) -> dict[str, float]:
+        """Those that are set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Numbers for any strategy: each takes those that it has a parameter for.
+
+    Attributes:
+        effort: How hard to try.
+        overrides: Changes to these numbers.
+        paper: Use the paper's numbers for questions instead of an effort's.
+    """
+
+    effort: Effort = "medium"
+    overrides: StrategyOverrides = StrategyOverrides()
+    paper: bool = False
+
+    def strategy(self, name: str) -> Strategy:
+        """The strategy of a name with these numbers.
+
+        Raises:
+            UsageError: no strategy has this name, or it could not run with these numbers.
+        """
+        strategy = strategy_named(name)
+        is_paper = self.paper and strategy.kind == "question"
+        numbers = PAPER if is_paper else effort_numbers(strategy, self.effort)
+        return strategy.changed(**_known(strategy, {**numbers, **self.overrides.given}))
+
+    def check_overrides(self, names: Iterable[str]) -> None:
+        """Refuse overrides that no strategy of these names has a parameter for.
+
+        Raises:
+            UsageError: there are some.
+        """
+        strategies = [STRATEGIES[name] for name in dict.fromkeys(names)]
+        unused = [given for given in self.overrides.given if not any(each.has(given) for each in strategies)]
+        if unused:
+            has = "has" if len(strategies) == 1 else "have"
+            raise UsageError(
+                f"{' and '.join(each.name for each in strategies)} {has} no "
+                + " and no ".join(map(setting, unused)),
+                hint="leave it out, or choose another strategy",
+            )
