@@ -1,11 +1,12 @@
-"""Votes drawn one after another until they are clear: stopping rules that read no estimate.
+"""Votes drawn one after another until a rule is satisfied: stopping rules that read no estimate.
 
 They are the baselines of ``adaptive``: its gain over them is what its estimates are worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,19 +17,19 @@ from .allocation import majority_confidence
 from .base import Plan, Strategy, gather, require_positive, whole_trajectories
 
 MAX_CONCURRENT = 16
-"""Trajectories of one question that run at once at most, where it may stop before it has seen all."""
+"""Most trajectories of one question that run at once, where it may stop before it has seen all."""
 
 _MAJORITY = 0.95
 """Posterior that ends a vote (Aggarwal et al., arXiv 2305.11860)."""
 
 
 def is_clear(standing: Standing) -> bool:
-    """Whether the leading answer has the majority of all further votes, too, with a probability of .95."""
+    """Whether the leading answer keeps the majority of all further votes with a probability of .95."""
     return standing.votes > 0 and majority_confidence(standing.votes, standing.second) >= _MAJORITY
 
 
 def all_drawn(tree: Tree, samples: int) -> bool:
-    """Whether so many trajectories have been judged."""
+    """Whether this many trajectories have been judged."""
     return tree.standing is not None and tree.standing.finished >= samples
 
 
@@ -37,14 +38,18 @@ class Sequential(Strategy):
     """Trajectories that are judged one after another in drawing order, until their votes or estimates decide.
 
     Attributes:
-        samples: Trajectories at most.
+        samples: Most trajectories.
     """
 
     samples: int = 16
 
     def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples")
+        """Refuse numbers below 1.
+
+        Raises:
+            UsageError: a number of trajectories or votes is below 1.
+        """
+        require_positive(self, *dict.fromkeys(("samples", self.size)))
 
     @property
     def at_most(self) -> int:
@@ -58,18 +63,57 @@ class Sequential(Strategy):
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveConsistency(Sequential):
-    """Draw until the posterior of the majority is clear (Aggarwal et al., arXiv 2305.11860)."""
+class VoteUntil(Sequential):
+    """Draw until a rule on the votes is satisfied; each rule is a subclass."""
 
-    name: ClassVar[str] = "adaptive-consistency"
+    @property
+    @abstractmethod
+    def soonest(self) -> int:
+        """Fewest trajectories that can satisfy the rule."""
+
+    @abstractmethod
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Whether the votes satisfy the rule.
+
+        Args:
+            standing: Votes so far.
+            answers: The answer of each trajectory that was judged, in order.
+        """
 
     def plan(self, tree: Tree) -> Plan:
         """Judge one trajectory after the other."""
-        return (yield from _draw_until(self, is_clear, tree, sure=2))
+        return (yield from self._judge(tree, self.samples))
+
+    def _judge(self, tree: Tree, samples: int) -> Plan:
+        judged: list[NodeId] = []
+        judged += yield whole_trajectories(samples, self.modes, sure=min(self.soonest, samples))
+        while tree.standing is None or not self.is_satisfied(tree.standing, _answers(tree, judged)):
+            if all_drawn(tree, self.samples):
+                return None
+            judged += yield ()
+        return "confident"
+
+
+def _answers(tree: Tree, nodes: Sequence[NodeId]) -> list[str | None]:
+    """The answers of those nodes that end a trajectory."""
+    by_node = {node: group.answer for group in tree.groups for node in group.nodes}
+    return [by_node.get(node) for node in nodes if tree[node].status == "terminal"]
 
 
 @dataclass(frozen=True, slots=True)
-class FirstTo(Sequential):
+class AdaptiveConsistency(VoteUntil):
+    """Draw until the posterior of the majority is clear (Aggarwal et al., arXiv 2305.11860)."""
+
+    name: ClassVar[str] = "adaptive-consistency"
+    soonest: ClassVar[int] = 2
+
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Whether the leader would keep its majority."""
+        return is_clear(standing)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTo(VoteUntil):
     """Draw until one answer has a number of votes.
 
     Attributes:
@@ -81,17 +125,18 @@ class FirstTo(Sequential):
 
     votes: int = 3
 
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples", "votes")
+    @property
+    def soonest(self) -> int:
+        """``votes``."""
+        return self.votes
 
-    def plan(self, tree: Tree) -> Plan:
-        """Judge one trajectory after the other."""
-        return (yield from _draw_until(self, lambda s: s.votes >= self.votes, tree, sure=self.votes))
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Whether the leader has the votes."""
+        return standing.votes >= self.votes
 
 
 @dataclass(frozen=True, slots=True)
-class Margin(Sequential):
+class Margin(VoteUntil):
     """Draw until one answer is a number of votes ahead of every other.
 
     Attributes:
@@ -103,17 +148,18 @@ class Margin(Sequential):
 
     lead: int = 2
 
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples", "lead")
+    @property
+    def soonest(self) -> int:
+        """``lead``."""
+        return self.lead
 
-    def plan(self, tree: Tree) -> Plan:
-        """Judge one trajectory after the other."""
-        return (yield from _draw_until(self, lambda s: s.votes - s.second >= self.lead, tree, sure=self.lead))
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Whether the leader has the lead."""
+        return standing.votes - standing.second >= self.lead
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyStopping(Sequential):
+class EarlyStopping(VoteUntil):
     """Draw window after window until all answers of one are the same (ESC; Li et al., arXiv 2401.10480).
 
     Attributes:
@@ -125,65 +171,54 @@ class EarlyStopping(Sequential):
 
     window: int = 4
 
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples", "window")
+    @property
+    def soonest(self) -> int:
+        """``window``."""
+        return self.window
 
-    def plan(self, tree: Tree) -> Plan:
-        """Judge window after window."""
-        window: set[NodeId] = set()
-        sure = min(self.window, self.samples)
-        window |= set((yield whole_trajectories(self.samples, self.modes, sure=sure)))
-        while True:
-            if tree.standing is not None and tree.standing.finished % self.window == 0:
-                if any(len(window & set(group.nodes)) == self.window for group in tree.groups):
-                    return "confident"
-                window.clear()
-            if all_drawn(tree, self.samples):
-                return None
-            window |= set((yield ()))
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Whether a window has just ended with one answer."""
+        if not answers or len(answers) % self.window:
+            return False
+        return answers[-1] is not None and len(set(answers[-self.window :])) == 1
 
 
 @dataclass(frozen=True, slots=True)
-class ProseAndProgram(Sequential):
-    """A greedy solution and a greedy program; where they differ, more of both by turns until a vote is clear.
+class ProseAndProgram(VoteUntil):
+    """A greedy solution and a greedy program; if they differ, more of both by turns until a vote is clear.
 
-    CPFF of Hawasly et al. (arXiv 2604.17433), with adaptive consistency's rule behind it.
+    CPFF of Hawasly et al. (arXiv 2604.17433), with the rule of adaptive consistency after it.
     """
 
     name: ClassVar[str] = "cpff"
+    soonest: ClassVar[int] = 1
 
     modes: tuple[Mode, ...] = field(default=("prose", "program"), kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples")
+        """Refuse a single mode, and fewer samples than modes.
+
+        Raises:
+            UsageError: the modes or samples are too few.
+        """
+        VoteUntil.__post_init__(self)
         if self.samples < len(self.modes):
             raise UsageError(
-                f"{self.name} draws one of each mode at least", hint=setting("samples", len(self.modes))
+                f"{self.name} draws at least one of each mode", hint=setting("samples", len(self.modes))
             )
         if len(self.modes) < 2:
             raise UsageError(f"{self.name} compares prose with a program", hint=setting("mode", "auto"))
 
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Whether the leader would keep its majority."""
+        return is_clear(standing)
+
     def plan(self, tree: Tree) -> Plan:
-        """Two greedy ones, then one trajectory after the other."""
+        """Draw the two greedy ones, then one trajectory after the other."""
         first = whole_trajectories(len(self.modes), self.modes, greedy=True)
         yield from gather(tree, first)
         if tree.standing is not None and tree.standing.votes == len(first):
             return "confident"
         if all_drawn(tree, self.samples):
             return None
-        return (yield from _draw_until(self, is_clear, tree, sure=1, begun=len(first)))
-
-
-def _draw_until(
-    strategy: Sequential, decided: Callable[[Standing], bool], tree: Tree, sure: int, begun: int = 0
-) -> Plan:
-    """Judge one trajectory after the other; ``begun`` of the samples were drawn before."""
-    left = strategy.samples - begun
-    yield whole_trajectories(left, strategy.modes, sure=min(sure, left))
-    while tree.standing is None or not decided(tree.standing):
-        if all_drawn(tree, strategy.samples):
-            return None
-        yield ()
-    return "confident"
+        return (yield from self._judge(tree, self.samples - len(first)))
