@@ -25,7 +25,7 @@ from adascale.engine.calibration.features import sigmoid
 from adascale.engine.calibration.head import folds_of
 from adascale.engine.calibration.metrics import METRICS, Predictions, bootstrap
 from adascale.engine.calibration.projection import Projection
-from adascale.engine.search.turns import branch_seed
+from adascale.engine.search.draws import branch_seed
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import DrawPlan, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore

@@ -33,7 +33,7 @@ from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.datasets.solutions import write_preferences
 from adascale.engine.datasets.writing import Labelling, Omission, WriteRequest
 from adascale.engine.ports import Policy, Prefix
-from adascale.engine.search.turns import branch_seed
+from adascale.engine.search.draws import branch_seed
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.models.options import MAX_BRANCHES, SamplingOverrides, SessionOptions
 from adascale.models.session import Session

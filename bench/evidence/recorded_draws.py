@@ -27,9 +27,9 @@ from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import answer_evidence
 from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
-from adascale.engine.search.turns import branch_seed
 from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
 from adascale.engine.strategies.vote_stopping import all_drawn
 from adascale.engine.types import (

@@ -27,9 +27,9 @@ from ..ports import (
 )
 from ..types import BranchId, NodeId, Problem, Step, Usage
 from .events import Event
-from .scheduling import run_ahead
 from .search import Search
 from .settings import Request, Settings
+from .turns import run_ahead
 
 
 class Driver:

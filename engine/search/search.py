@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
+from typing import Literal
 
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, setting
@@ -24,6 +26,7 @@ from ..types import (
     StopReason,
     Usage,
 )
+from .draws import Branch, Draw, Draws, branch_seed
 from .events import (
     NOT_NEEDED,
     OUTSIDE,
@@ -47,7 +50,7 @@ from .leaderboard import Leaderboard
 from .programs import Job, Programs, Run
 from .record import EventLog
 from .settings import Settings
-from .turns import Branch, Draw, Turns, branch_seed
+from .turns import Turns
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
@@ -75,6 +78,11 @@ _UNREAD = Notice(
 )
 
 
+Phase = Literal["searching", "finishing", "over"]
+"""``searching``: the plan decides. ``finishing``: the budget is spent without an answer, and one trajectory
+goes on to its end. ``over``: the log has ended."""
+
+
 class Search:
     """Turns what happens to one problem into events, and resumes its plan until the search is over.
 
@@ -98,15 +106,15 @@ class Search:
         self._emit = self._log.emit
         self._record = self._log.record
         self._tree = self._record.tree
+        self._draws = Draws()
         self._turns = Turns(self._tree, strategy)
         self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
         self._plan = strategy.plan(self._tree)
-        self._verdict: StopReason | None = None  # why the plan has ended
-        self._finishing_one = False
+        self._phase: Phase = "searching"
         self._running: dict[BranchId, Branch] = {}
         self._programs = Programs(problem)
         self._unscored: list[NodeId] = []
-        self._fresh: list[NodeId] = []  # scored or dropped since the plan went on
+        self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         self._cut: list[NodeId] = []  # branches below them still run
         for notice in settings.warnings:
             self._emit(Warned(notice=notice))
@@ -114,7 +122,7 @@ class Search:
     @property
     def over(self) -> bool:
         """Whether the search has ended."""
-        return self._record.end is not None
+        return self._phase == "over"
 
     def drain(self) -> list[Event]:
         """Events since the last call."""
@@ -137,24 +145,23 @@ class Search:
         """All prompts were read: take the plan's first commands."""
         if len(self.modes) > 1 and self._settings.strategy.looks_ahead:
             self._judge_answers()  # none yet, but which mode is worth more
-        self._step_plan(None)
-        if self._verdict is not None:
-            self.close()
+        self._conclude(self._step_plan(None))
 
     # Drawing
 
     def chances(self) -> tuple[list[float], list[float]]:
         """P(the plan needs it) of each running branch, and of each waiting draw."""
         running = [self._turns.chance(branch.draw) for branch in self._running.values()]
-        return running, self._turns.waiting_chances()
+        return running, [self._turns.chance(draw) for draw in self._draws.waiting]
 
     def sure_waiting(self) -> int:
         """How many waiting draws are sure to be needed."""
-        return self._turns.sure_waiting()
+        # Chances fall along the queue: behind the first unsure draw no other is sure.
+        return sum(1 for _ in takewhile(lambda draw: self._turns.chance(draw) >= 1.0, self._draws.waiting))
 
     def start(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
-        draw = self._turns.next_draw()
+        draw = self._draws.waiting.pop(0)
         self._running[id_] = Branch(draw, draw.parent, draw.key)
         self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy, mode=draw.mode))
         name = self._settings.seeded_as or self.problem.id
@@ -203,7 +210,7 @@ class Search:
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
         self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))
-        self._turns.set_key(node, branch.key)
+        self._draws.set_key(node, branch.key)
         branch.parent, branch.key = node, (*branch.key, 0)
         branch.pending, branch.unreported = Usage(), 0
         if ended:
@@ -212,8 +219,9 @@ class Search:
 
     def _drop(self, id_: BranchId, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        if reason == "cut":
-            self._turns.skip(self._running[id_].draw.trajectory)
+        trajectory = self._running[id_].draw.trajectory
+        if reason == "cut" and not self._draws.has(trajectory):  # else another step is drawn in its place
+            self._turns.skip(trajectory)
         partial = self._cancel(id_)
         if partial is None:
             self._emit(PromptRead(usage=self._running.pop(id_).pending))
@@ -266,8 +274,10 @@ class Search:
             estimate = self._calibrator.estimate(self._tree.prefix(node), score.reward)
             self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
             candidate = self._leaderboard.candidate(node)
-            if candidate is not None and self._turns.hold_until_turn(candidate):
-                continue
+            if candidate is not None:
+                trajectory = candidate.mode, self._draws.number(node)
+                if self._turns.hold_until_turn(trajectory, candidate):
+                    continue
             self._fresh.append(node)
             if candidate is not None:
                 self._count(candidate)
@@ -279,8 +289,10 @@ class Search:
         self._judge_answers()
 
     def _judge_answers(self) -> None:
-        ordered = self._turns.in_order(self._record.candidates)
-        standing, result = self._leaderboard.update(ordered, self._turns.cut)
+        candidates = self._record.candidates
+        if not self._turns.is_ordered:  # ties go to the trajectory that was drawn first
+            candidates = sorted(candidates, key=lambda each: self._tree.draw_order(each.node))
+        standing, result = self._leaderboard.update(candidates, self._turns.cut)
         for node, estimate in self._leaderboard.revisions().items():
             reward = self._tree[node].reward
             assert reward is not None, "a trajectory counts when it is scored"
@@ -290,48 +302,61 @@ class Search:
     # Deciding
 
     def decide(self) -> None:
-        """Resume the plan where a node is new to it; end with the plan, or when the budget is spent."""
-        pending = sum(branch.pending.generated_tokens for branch in self._running.values())
-        tokens = self._record.usage.generated_tokens + pending
-        if self._settings.budget.spent(tokens, self._log.elapsed()):
-            self._spend_no_more()
-        elif self._fresh or self._turns.is_due or self._idle:
+        """Resume the plan where something is new to it, or let the search end once its budget is spent."""
+        if self._phase == "finishing":
+            self._end_finishing()
+        elif not self._is_spent():
             if self._fresh:
                 self._emit(BudgetSpent(usage=self._record.usage))
-            self._resume_plan()
+            if self._fresh or self._turns.is_due or self._is_idle:
+                self._conclude(self._resume_plan())
+        else:
+            if self._is_idle:  # all has been drawn: the plan may have a verdict of its own
+                self._conclude(self._resume_plan())
+            if not self.over:
+                self._spend_no_more()
+
+    def _is_spent(self) -> bool:
+        pending = sum(branch.pending.generated_tokens for branch in self._running.values())
+        tokens = self._record.usage.generated_tokens + pending
+        return self._settings.budget.spent(tokens, self._log.elapsed())
 
     @property
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         """Whether nothing runs, and nothing waits to."""
-        return not (self._running or self._programs.pending or self._turns.any_waiting)
+        return not (self._running or self._programs.pending or self._draws.waiting)
 
-    def _resume_plan(self) -> None:
-        """Send the plan the nodes that are new, then each trajectory whose turn it is."""
+    def _resume_plan(self) -> StopReason | None:
+        """Send the plan the nodes that are new, then each trajectory whose turn it is.
+
+        Returns:
+            The plan's verdict, once it has ended: a plan that asks for nothing while nothing runs has, too.
+        """
         nodes, self._fresh = tuple(self._fresh), []
         if nodes or not self._turns.is_due:
-            waits_for_nothing = self._idle and not nodes
-            self._step_plan(nodes)
-            if waits_for_nothing and self._idle:
-                self._verdict = self._verdict or "exhausted"
-        while self._verdict is None and self._turns.is_due:
+            waited_for_nothing = self._is_idle and not nodes
+            if verdict := self._step_plan(nodes):
+                return verdict
+            if waited_for_nothing and self._is_idle:
+                return "exhausted"
+        while self._turns.is_due:
             candidate = self._turns.take_due()
             self._count(candidate)
             self._turns.pass_on()
-            self._step_plan(() if candidate is None else (candidate.node,))
-        cut, self._cut = self._cut, []
-        for id_ in [id_ for id_, branch in self._running.items() if self._is_below(branch.parent, cut)]:
-            self._drop(id_, "cut")
-        if self._verdict is not None:
-            self.close()
+            self._sort_draws()
+            if verdict := self._step_plan(() if candidate is None else (candidate.node,)):
+                return verdict
+        return None
 
-    def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
+    def _step_plan(self, nodes: Sequence[NodeId] | None) -> StopReason | None:
+        """Start the plan (None) or send it nodes, and obey it; returns its verdict once it has ended."""
         try:
             commands = next(self._plan) if nodes is None else self._plan.send(nodes)
         except StopIteration as stop:
-            self._verdict = stop.value or "exhausted"
-            return
+            return stop.value or "exhausted"
         for command in commands:
             self._obey(command)
+        return None
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -347,42 +372,61 @@ class Search:
                         mode=command.mode,
                     )
                 )
-                self._turns.queue(command)
+                asked = self._draws.queue(command)
+                if command.sure is not None:
+                    assert command.node == ROOT, "trajectories that are judged in order begin at the question"
+                    self._turns.await_in_order([draw.trajectory for draw in asked], command.sure)
+                self._sort_draws()
             case Cut():
-                self._turns.withdraw(lambda node: self._is_below(node, command.nodes))
-                self._cut += command.nodes
+                self._draws.withdraw(lambda parent: self._is_below(parent, command.nodes))
                 self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
+                self._cut += command.nodes
+
+    def _sort_draws(self) -> None:
+        """Let those draws start first whose turn is expected first."""
+        self._draws.waiting.sort(key=self._turns.place)
 
     def _is_below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
         return node in ancestors or any(n.id in ancestors for n in self._tree.path(node))
 
+    # Ending
+
+    def _conclude(self, verdict: StopReason | None) -> None:
+        """The plan was resumed: stop the branches that it cut, and end the search with its verdict if any."""
+        cut, self._cut = self._cut, []
+        for id_ in [id_ for id_, branch in self._running.items() if self._is_below(branch.parent, cut)]:
+            self._drop(id_, "cut")
+        if verdict is not None:
+            self._stop(NOT_NEEDED)
+            self._finish(verdict)
+
     def _spend_no_more(self) -> None:
-        """The budget is spent: end with the best answer, or let one trajectory finish where there is none."""
-        if self._idle and not self._finishing_one:
-            self._resume_plan()  # all has been drawn: the plan may have a verdict of its own
-            if self.over:
-                return
-        ended = [*self._record.candidates, *self._turns.ended_early()]
-        if any(map(self._leaderboard.can_be_shown, ended)) or (self._finishing_one and self._idle):
+        """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
+        if self._has_answer():
             self.close("budget")
-        elif not self._finishing_one and (self._running or not self._programs.pending):
+        elif self._running or not self._programs.pending:
             self._finish_one()
-        elif not self._finishing_one:
-            self._turns.stop_waiting()  # a program runs that may have the answer: nothing is begun meanwhile
+        else:
+            self._draws.waiting.clear()  # a program runs that may have the answer: begin nothing meanwhile
+
+    def _has_answer(self) -> bool:
+        """Whether some trajectory that has ended can be shown."""
+        ended = [*self._record.candidates, *self._turns.ended_early()]
+        return any(map(self._leaderboard.can_be_shown, ended))
 
     def _finish_one(self) -> None:
         """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""
-        self._finishing_one = True
+        self._phase = "finishing"
         self._plan.close()
-        self._turns.stop_ordering()
         self._turns.stop_waiting()
+        self._draws.waiting.clear()
         whole = [id_ for id_, branch in self._running.items() if branch.draw.until == "answer"]
         furthest = max(whole, key=self._tokens_written, default=None)
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.modes[0]
-            self._turns.queue(Expand(best, 1, "answer", mode=mode))
+            self._draws.queue(Expand(best, 1, "answer", mode=mode))
         for id_ in [id_ for id_ in self._running if id_ != furthest]:
             self._drop(id_, "budget")
 
@@ -392,25 +436,29 @@ class Search:
         steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
         return steps + branch.pending.generated_tokens, -id_
 
-    # Ending
+    def _end_finishing(self) -> None:
+        """End once the last trajectory has ended, with an answer or not."""
+        if self._has_answer() or self._is_idle:
+            self.close("budget")
 
-    def close(self, reason: StopReason | None = None) -> None:
-        """End the search with its best answer; without a reason by the plan's own verdict."""
-        self._stop(reason or NOT_NEEDED)
-        if reason is not None:
-            # Stopped from outside: trajectories that ended before their turn count now.
-            for candidate in self._turns.ended_early():
-                self._count(candidate)
-        result = self._leaderboard.result(reason or self._verdict or "exhausted")
-        self._emit(SearchFinished(result=result, usage=self._record.usage))
+    def close(self, reason: StopReason) -> None:
+        """End the search before its plan does, with its best answer."""
+        self._stop(reason)
+        for candidate in self._turns.ended_early():
+            self._count(candidate)
+        self._finish(reason)
 
     def fail(self, error: AdascaleError) -> None:
         """End the search: this problem cannot be searched."""
         self._stop("failed")
         self._emit(SearchFailed.of(error))
 
+    def _finish(self, reason: StopReason) -> None:
+        self._emit(SearchFinished(result=self._leaderboard.result(reason), usage=self._record.usage))
+
     def _stop(self, reason: str) -> None:
         for id_ in list(self._running):
             self._drop(id_, reason)
         self._plan.close()
-        self._turns.stop_waiting()
+        self._draws.waiting.clear()
+        self._phase = "over"

@@ -19,8 +19,8 @@ from adascale.engine.answers.extract import solution_answer
 from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.datasets.writing import Omission
 from adascale.engine.ports import Prefix
+from adascale.engine.search.draws import Key, branch_seed
 from adascale.engine.search.outcomes import PrefixOutcome
-from adascale.engine.search.turns import Key, branch_seed
 from adascale.engine.types import MODES, Mode, Problem, Step
 
 from ..draws.store import DrawStore, draw_key

@@ -11,7 +11,7 @@ from itertools import count
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.evaluate import Forecast
 from adascale.engine.ports import Policy, Prefix, PrefixWork
-from adascale.engine.search.turns import branch_seed
+from adascale.engine.search.draws import branch_seed
 from adascale.engine.types import BranchId, Mode, Problem, Step, Until
 
 from .store import KeptDraws, Prompt, draw_key

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.draws import Draw
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AllocationDecided,
@@ -23,16 +24,14 @@ from adascale.engine.search.events import (
     SearchFinished,
 )
 from adascale.engine.search.record import replay
-from adascale.engine.search.scheduling import chance_needed
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.search.turns import Turns
+from adascale.engine.search.turns import Turns, chance_needed
 from adascale.engine.strategies import (
     Adaptive,
     AdaptiveConsistency,
     Beam,
     BestOfN,
-    Expand,
     Strategy,
     Vote,
     strategy_named,
@@ -301,8 +300,8 @@ def test_less_runs_ahead_where_the_standing_promises_little() -> None:
         tree = Tree(PROBLEM)
         tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
         turns = Turns(tree, Adaptive(min_gain=min_gain))
-        turns.queue(Expand(ROOT, 3, "answer", sure=1))
-        return turns.waiting_chances()[2]
+        turns.await_in_order([("prose", number) for number in range(3)], sure=1)
+        return turns.chance(Draw(ROOT, "answer", False, (2,)))
 
     assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
     assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)

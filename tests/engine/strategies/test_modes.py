@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.draws import Draws
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, Event, SearchFinished
 from adascale.engine.search.record import Record
@@ -226,13 +227,13 @@ def queue_of(gains: Mapping[Mode, float], samples: int = 12) -> list[Mode]:
     """Modes of the waiting draws in the order in which they would run ahead."""
     tree = Tree(PROBLEM)
     tree.standing = Standing(None, None, 0, 0, 0, 0, 0, gain=max(gains.values()), reach=0.9, gains=gains)
-    turns = Turns(tree, BOTH)
+    draws, turns = Draws(), Turns(tree, BOTH)
     for mode in BOTH.modes:
-        turns.queue(Expand(ROOT, samples, "answer", sure=2, mode=mode))
-    distances = [turns._distance(draw.trajectory) for draw in turns._waiting]
-    assert distances[:samples] == list(range(samples))
-    assert distances == sorted(distances)
-    return [turns.next_draw().mode for _ in range(samples)]
+        asked = draws.queue(Expand(ROOT, samples, "answer", sure=2, mode=mode))
+        turns.await_in_order([draw.trajectory for draw in asked], sure=2)
+    in_order = sorted(draws.waiting, key=turns.place)
+    assert [turns.place(draw) for draw in in_order] == list(range(2 * samples))
+    return [draw.mode for draw in in_order[:samples]]
 
 
 @pytest.mark.parametrize(

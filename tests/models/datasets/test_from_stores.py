@@ -15,9 +15,9 @@ from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, scripted_step
+from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.search.turns import branch_seed
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.datasets.from_draws import NOT_DRAWN, read_draws
 from adascale.models.datasets.from_rollouts import NO_TEXTS, read_rollouts

@@ -1,0 +1,121 @@
+"""Draws of one search: what a strategy asked for, waiting for a slot, and the seed of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..strategies import Expand
+from ..types import ROOT, Mode, NodeId, Until, Usage
+
+_GREEDY = -1
+"""Number of a greedy child."""
+
+Key = tuple[int, ...]
+"""Child indices from the root to a node; they seed its random stream.
+
+The first is the trajectory's number among those of its mode.
+"""
+
+Trajectory = tuple[Mode, int]
+"""A mode, and a number among the trajectories of this mode: 0, 1, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One child that a strategy asked for.
+
+    Attributes:
+        parent: Node below which it starts.
+        until: How far it runs.
+        greedy: Whether it takes the most likely token.
+        key: Key of its first step.
+        mode: How it reasons.
+    """
+
+    parent: NodeId
+    until: Until
+    greedy: bool
+    key: Key
+    mode: Mode = "prose"
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The trajectory that it belongs to."""
+        return self.mode, self.key[0]
+
+
+@dataclass(slots=True)
+class Branch:
+    """A running draw.
+
+    Attributes:
+        draw: What was asked for.
+        parent: Node to which its next step attaches.
+        key: Key of that step.
+        pending: Its cost since the last step.
+        unreported: Tokens since the last ``BranchGrew``.
+    """
+
+    draw: Draw
+    parent: NodeId
+    key: Key
+    pending: Usage = Usage()
+    unreported: int = 0
+
+
+class Draws:
+    """Draws that wait for a slot, in the order in which they will start.
+
+    Attributes:
+        waiting: All of them.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[Draw] = []
+        self._keys: dict[NodeId, Key] = {ROOT: ()}
+        self._drawn: dict[tuple[NodeId, Mode], int] = {}
+
+    def queue(self, command: Expand) -> list[Draw]:
+        """Number and queue the children of a command; a greedy one takes no number from sampled ones."""
+        node, mode = command.node, command.mode
+        first = self._drawn.get((node, mode), 0)
+        if command.greedy:
+            numbers: Sequence[int] = [_GREEDY] * command.n
+        else:
+            numbers = range(first, first + command.n)
+            self._drawn[node, mode] = first + command.n
+        key = self._keys[node]
+        asked = [Draw(node, command.until, command.greedy, (*key, n), mode) for n in numbers]
+        self.waiting += asked
+        return asked
+
+    def set_key(self, node: NodeId, key: Key) -> None:
+        """Note the key of a draw's step that has become a node."""
+        self._keys[node] = key
+
+    def number(self, node: NodeId) -> int:
+        """The number of the trajectory that a node belongs to, among those of its mode."""
+        return self._keys[node][0]
+
+    def has(self, trajectory: Trajectory) -> bool:
+        """Whether a draw of a trajectory waits."""
+        return any(draw.trajectory == trajectory for draw in self.waiting)
+
+    def withdraw(self, is_unwanted: Callable[[NodeId], bool]) -> None:
+        """Remove draws whose parent is unwanted."""
+        self.waiting = [draw for draw in self.waiting if not is_unwanted(draw.parent)]
+
+
+def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:
+    """32-bit seed of a branch, from the run's seed, the problem and its key: no draw depends on another.
+
+    An id may hold half of a surrogate pair, as JSON can say it.
+    """
+    text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
+    if mode != "prose":
+        text += f"\x00{mode}"
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little"
+    )
