@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from adascale.models.options import SamplingOverrides, SessionOptions
     from adascale.models.session import OpenSession, Session
 
-    from .asking import ask, search
+    from .asking import Answer, ask, search
     from .coding import CodeResult, code
 
 __version__ = "0.1.0"
 
 _NAMES = {
-    "adascale.asking": "ask search",
+    "adascale.asking": "Answer ask search",
     "adascale.coding": "CodeResult code",
     "adascale.engine.errors": "AdascaleError",
     "adascale.engine.search.driver": "Driver",
@@ -70,6 +70,7 @@ __all__ = [
     "Adaptive",
     "AdaptiveConsistency",
     "AdascaleError",
+    "Answer",
     "Beam",
     "BestOfN",
     "Budget",

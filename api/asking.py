@@ -5,54 +5,85 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
+from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, SearchFailed
+from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Effort, ModeChoice, Preset, Strategy, effort_named, with_mode
+from adascale.engine.strategies import (
+    Effort,
+    ModeChoice,
+    Preset,
+    Strategy,
+    Vote,
+    effort_named,
+    with_mode,
+)
 from adascale.engine.types import Budget, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
 
 
+@dataclass(frozen=True, slots=True)
+class Answer(SearchResult):
+    """What a question was answered with.
+
+    Attributes:
+        solution: The solution that is shown, as the model wrote it, or the reply to a message without a
+            checkable answer; empty if none has finished.
+    """
+
+    solution: str = ""
+
+
 def ask(
     question: str,
     model: str | OpenSession = DEFAULT_GENERATOR,
     *,
-    strategy: str | Strategy = "adaptive",
-    effort: Effort = "medium",
+    strategy: str | Strategy | None = None,
+    effort: Effort | None = None,
     mode: ModeChoice = "auto",
     budget: Budget = Budget(),
     seed: int = 0,
-) -> SearchResult:
+) -> Answer:
     """Answer a question, as ``adascale ask`` does.
 
+    A message without a checkable answer, such as a greeting, gets one plain reply without a probability,
+    unless a strategy, an effort or a mode is given.
+
     Args:
-        question: What to ask.
-        model: Catalogue name, path or ``hf:user/repo[:quant]``, which is fetched if need be, opened and
-            closed again; or an ``OpenSession``, which stays open: the way to ask several questions.
+        question: The question.
+        model: Catalogue name, path or ``hf:user/repo[:quant]``, which is downloaded if it is missing, opened
+            and closed again; or an ``OpenSession``, which stays open: the way to ask several questions.
         strategy: A strategy with its parameters, such as ``Vote(samples=8)`` or one of your own; or a name.
+            None is ``adaptive``.
         effort: How hard a strategy tries that is given by its name: ``low``, ``medium``, ``high``, ``max``.
-        mode: How it reasons: in ``prose``, in Python that it writes (``program``), or as the strategy and the
-            model's calibration have it (``auto``).
+            None is ``medium``.
+        mode: How to reason: in ``prose``, in Python (``program``), or as the strategy and the model's
+            calibration have it (``auto``).
         budget: Limits of the search.
-        seed: The same seed gives the same draws on the same machine.
+        seed: The same seed gives the same solutions on the same machine.
 
     Raises:
         AdascaleError: The model cannot be had or loaded, or the question does not fit.
     """
-    *_, last = search(question, model, strategy=strategy, effort=effort, mode=mode, budget=budget, seed=seed)
-    assert isinstance(last, SearchFinished)
-    return last.result
+    events = search(question, model, strategy=strategy, effort=effort, mode=mode, budget=budget, seed=seed)
+    record = Record.of(events)
+    result = record.result
+    assert result is not None, "a search that fails raises its error"
+    solution = "" if result.best is None else record.tree.text(result.best).strip()
+    return Answer(result.answer, result.confidence, result.groups, result.best, result.stop_reason, solution)
 
 
 def search(
     question: str,
     model: str | OpenSession = DEFAULT_GENERATOR,
     *,
-    strategy: str | Strategy = "adaptive",
-    effort: Effort = "medium",
+    strategy: str | Strategy | None = None,
+    effort: Effort | None = None,
     mode: ModeChoice = "auto",
     budget: Budget = Budget(),
     seed: int = 0,
@@ -64,16 +95,18 @@ def search(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    if isinstance(strategy, str):
-        strategy = Preset(effort_named(effort)).strategy(strategy)
+    is_chosen = strategy is not None or effort is not None or mode != "auto"
+    problem = Problem("1", question.strip(), is_chat=not (is_chosen or asks_for_answer(question)))
+    if not isinstance(strategy, Strategy):
+        strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive")
     if "code" in strategy.modes:
         raise UsageError(
             f"{strategy.name} draws programs that pass tests", hint="adascale.code(question, tests=[...])"
         )
     if not isinstance(budget, Budget):
         raise UsageError("that is no Budget", repr(budget), hint="budget=adascale.Budget(max_tokens=600)")
-    settings = Settings(with_mode(strategy, mode), budget, seed)
-    return search_problem(Problem("1", question.strip()), model, settings, mode)
+    strategy = Vote(samples=1) if problem.is_chat else with_mode(strategy, mode)
+    return search_problem(problem, model, Settings(strategy, budget, seed), mode)
 
 
 def search_problem(
@@ -84,7 +117,8 @@ def search_problem(
         if isinstance(model, str):
             options = SessionOptions(model).for_one(settings.strategy)
             model = opened.enter_context(Session(options))
-        settings = settings.under(model.conditions(problem.kind)).in_mode(mode, model.modes)
+        settings = settings.under(model.conditions(problem.kind))
+        settings = settings.for_chat() if problem.is_chat else settings.in_mode(mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):
             if isinstance(event, SearchFailed):
                 raise event.error()

@@ -42,8 +42,12 @@ def test_ask_in_one_line(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     result = adascale.ask("What is 9 * 2?", str(chain_gguf), strategy="vote")
-
     assert result.answer == "18"
+    assert result.solution.endswith("\\boxed{18}.")
+
+    reply = adascale.ask("hi", str(chain_gguf))
+    assert (reply.answer, reply.groups) == (None, ())
+    assert reply.solution
 
 
 def test_code_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +76,7 @@ def test_events_of_several_questions_in_one_session(
     assert first.models.generator is not None
     assert first.models.generator.sha256  # the log says what it was made with
     assert isinstance(last, adascale.SearchFinished)
-    assert last.result == again
+    assert (last.result.groups, last.result.best) == (again.groups, again.best)
     assert len(adascale.replay(log)) > 3
 
 

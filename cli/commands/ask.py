@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale import __version__
+from adascale.engine.answers.checkable import asks_for_answer
+from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.flatten import with_options
+from ..options.flags import CHOOSES_SEARCH
+from ..options.flatten import typed_flags, with_options
 from ..options.groups import AskOptions
 from ..searching.one import question_text, search_one
 from ..searching.server import search_on_server
@@ -45,25 +48,30 @@ def ask(
     adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
     text = question_text(question, _EXAMPLE)
-    if options.server.url is None:
-        record, loaded = _search_here(text, options)
-    else:
+    if options.server.url is not None:
         record, loaded = search_on_server(text, options, context)
+    else:
+        is_searched = asks_for_answer(text) or not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
+        record, loaded = _search_here(Problem("1", text, is_chat=not is_searched), options)
     _finish(record, loaded, options)
 
 
-def _search_here(question: str, options: AskOptions) -> tuple[Record, float]:
+def _search_here(problem: Problem, options: AskOptions) -> tuple[Record, float]:
     """Search with models of this machine; as ``search_one``."""
     from ..searching.models import settings_for
 
     search = options.search
-    strategy = search.make_strategy()
+    strategy = Vote(samples=1) if problem.is_chat else search.make_strategy()
 
     def settle(worker: Worker) -> Settings:
         settings = settings_for(strategy, search, options.view.terminal, worker)
+        if problem.is_chat:
+            return settings.for_chat()
         return settings.in_mode(search.mode, worker.open_models.modes)
 
-    return search_one(Problem("1", question), strategy, options.session, options.view, settle)
+    return search_one(
+        problem, strategy, options.session, options.view, settle, prints_reply=options.prints_reply
+    )
 
 
 def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:
@@ -72,10 +80,11 @@ def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:
 
     result = record.result
     assert result is not None, "a search that was run to its end has a result"
-    min_confidence = options.search.min_confidence
+    is_chat = record.started.problem.is_chat
+    min_confidence = 0.0 if is_chat else options.search.min_confidence
     if options.json_output:
-        write_json(answer_record(record, load_seconds, __version__, min_confidence))
-    elif payload := answer_payload(record, options.extract):
+        write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence))
+    elif not (is_chat and options.prints_reply) and (payload := answer_payload(record, options.extract)):
         write_payload(payload)
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale import __version__
+from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
@@ -29,7 +30,8 @@ from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace_folder import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
-from ..options.flatten import with_options
+from ..options.flags import CHOOSES_SEARCH
+from ..options.flatten import typed_flags, with_options
 from ..options.groups import BatchOptions, SearchOptions
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
@@ -57,6 +59,7 @@ def batch(
         typer.Argument(metavar="[FILE|-]", help="JSON Lines, CSV with a header, or one question a line."),
     ] = "-",
     *,
+    context: typer.Context,
     options: BatchOptions,
 ) -> None:
     """Answer many questions; writes one JSON object a line as each is done.
@@ -78,7 +81,10 @@ def batch(
         "task": options.search.make_code_strategy(),
     }
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else Path(source)
+    lines: Iterator[Problem | BadLine]
     lines = islice(read_problems(stream, options.form, options.question_field), options.limit)
+    if CHOOSES_SEARCH.isdisjoint(typed_flags(context)):
+        lines = map(_as_chat, lines)
     if options.dry_run:
         _say_plan(lines, strategies, options)
         return
@@ -135,8 +141,9 @@ class _Run:
             worker = stack.enter_context(self._open(view.status))
             search, opened = self._search_with_seed(), worker.open_models
             base = settings_for(self.strategies["question"], search, self.options.terminal, worker)
-            settings: dict[Kind, Settings] = {
+            settings: dict[str, Settings] = {
                 "question": base.in_mode(search.mode, opened.modes),
+                "text": base.for_chat(),
                 "task": replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"]),
             }
             for notice in settings["question"].warnings:
@@ -147,7 +154,7 @@ class _Run:
             self._loaded = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
 
-            requests = (Request(problem, settings[problem.kind]) for problem in todo)
+            requests = (Request(problem, settings[_kind_of(problem)]) for problem in todo)
             events = worker.serve(requests, retry=True)
             self._ask(events if self.traces is None else self.traces.keep(events), view)
             self.counts.interrupted = worker.interrupted
@@ -311,12 +318,12 @@ def _say_plan(
     counts = BatchCounts()
     with open_results(options.output, overwrite=options.overwrite) as results:
         bad: Counter[str] = Counter()
-        asked: Counter[Kind] = Counter()
+        asked: Counter[str] = Counter()
         for line in _wanted(lines, results, counts, options):
             if isinstance(line, BadLine):
                 bad[line.error.message] += 1
             else:
-                asked[line.kind] += 1
+                asked[_kind_of(line)] += 1
     say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
@@ -324,6 +331,8 @@ def _say_plan(
         say(f"adascale: {_limit_text(strategies['question'], 'solution')}")
     if asked["task"]:
         say(f"adascale: {_limit_text(strategies['task'], 'program')}")
+    if asked["text"]:
+        say(f"adascale: {plural(asked['text'], 'message')} without a checkable answer: one reply each")
     if bad:
         raise typer.Exit(PARTIAL)
 
@@ -333,6 +342,18 @@ def _limit_text(strategy: Strategy, drawn: str) -> str:
     most = strategy.at_most
     limit = "until every prefix has ended" if most is None else f"at most {plural(most, drawn)} each"
     return f"{strategy.name}, {limit}"
+
+
+def _as_chat(line: Problem | BadLine) -> Problem | BadLine:
+    """The line; a message whose reply nobody can check gets a plain reply."""
+    if isinstance(line, BadLine) or line.is_judged or line.task is not None or asks_for_answer(line.question):
+        return line
+    return replace(line, is_chat=True)
+
+
+def _kind_of(problem: Problem) -> str:
+    """``question``, ``task``, or ``text`` for a message that gets a plain reply."""
+    return "text" if problem.is_chat else problem.kind
 
 
 def _carried_fields(problem: Problem) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
-from adascale.engine.types import Kind, Problem
+from adascale.engine.types import Problem
 from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
 from adascale.models.storage import atomic_write
 
@@ -57,7 +57,7 @@ class Results:
         self.done: set[int] = set()
         self.failed: set[int] = set()
         self.replaced: set[int] = set()
-        self.conditions: dict[Kind, dict[str, Any]] = {}
+        self.conditions: dict[str, dict[str, Any]] = {}
         self._failed_lines: set[int] = set()  # digests of ids of lines that were no question
         self._failed_texts: dict[int, int] = {}  # by the digest of ``line_id``
 
@@ -97,7 +97,7 @@ class Results:
             former.add(self._failed_texts.get(place, key))
         return "new" if self.failed.isdisjoint(former) else "failed"
 
-    def begin(self, now: Mapping[Kind, Mapping[str, Any] | None] = {}) -> None:
+    def begin(self, now: Mapping[str, Mapping[str, Any] | None] = {}) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.
 
         Args:
@@ -184,9 +184,9 @@ def _target(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def _kind_of(record: Mapping[str, Any]) -> Kind:
-    """What a searched record answers: only that of a code task says whether it was tested."""
-    return "task" if "untested" in record else "question"
+def _kind_of(record: Mapping[str, Any]) -> str:
+    """Kind of problem: only the record of a code task says whether it was tested."""
+    return "task" if "untested" in record else str(record.get("kind", "question"))
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:

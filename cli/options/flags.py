@@ -471,3 +471,11 @@ SETTINGS = frozenset(
     key_of(flag) for flags in FLAGS.values() for flag in flags.values() if flag is not None and flag.envvar
 )
 """Keys that the config file may have."""
+
+CHOOSES_SEARCH = frozenset(
+    f"--{key_of(flag)}"
+    for part in (SearchOptions, Preset, StrategyOverrides)
+    for name, flag in FLAGS[part].items()
+    if flag is not None and name != "seed"
+) | {"--extract"}
+"""Flags that ask for a search: with one of them on the command line no message gets a plain reply."""

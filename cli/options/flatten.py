@@ -170,7 +170,7 @@ def typed_words(context: typer.Context, values: Mapping[str, Any]) -> Iterator[s
         context: Of the command; each of its options is one value, a count, or a flag without a counterpart.
         values: What the options have in the words, by parameter; the others have what was typed.
     """
-    typed = {flag for flag, source in flag_sources(context).items() if source == "COMMANDLINE"}
+    typed = typed_flags(context)
     for option in context.command.params:
         if not isinstance(option, TyperOption) or (flag := option.opts[0]) not in typed:
             continue
@@ -179,6 +179,11 @@ def typed_words(context: typer.Context, values: Mapping[str, Any]) -> Iterator[s
             yield from [flag] * value
         else:
             yield from (flag, "auto" if value is None else str(value))  # no other word is read as None
+
+
+def typed_flags(context: typer.Context) -> set[str]:
+    """Long names of the flags that stand on the command line."""
+    return {flag for flag, source in flag_sources(context).items() if source == "COMMANDLINE"}
 
 
 def flag_sources(context: typer.Context) -> dict[str, str]:

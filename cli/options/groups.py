@@ -151,6 +151,11 @@ class AskOptions:
     session: SessionOptions = SessionOptions()
     view: ViewOptions = ViewOptions()
 
+    @property
+    def prints_reply(self) -> bool:
+        """True if a reply without an answer goes to stdout while it is generated."""
+        return not (self.extract or self.json_output)
+
 
 @dataclass(frozen=True, slots=True)
 class CodeOptions:

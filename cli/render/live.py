@@ -80,7 +80,11 @@ class _SearchPicture:
     def stays(self) -> bool:
         """A tree that was asked for stays, unless its search could not run."""
         state = self.state
-        return self._show_tree and state is not None and not isinstance(state.end, SearchFailed)
+        return state is not None and self._is_tree(state) and not isinstance(state.end, SearchFailed)
+
+    def _is_tree(self, state: ViewState) -> bool:
+        """True unless a line is drawn; a chat has no tree to see, and stdout shows its reply."""
+        return self._show_tree and not state.tree.problem.is_chat
 
     def summary(self) -> Text:
         """The lines for the end of the search."""
@@ -97,7 +101,7 @@ class _SearchPicture:
         with self._lock:
             state = self.state
             assert state is not None, "a search is shown from its first event on"
-            if not self._show_tree:
+            if not self._is_tree(state):
                 return status_line(state, width, self._glyphs, tick)
             if state.result is not None:
                 lines = final_frame(state, width, self._glyphs)

@@ -35,7 +35,8 @@ class FinalRenderer:
         if isinstance(event, Warned) and self._quiet < 2 and event.notice not in shown:
             show_warning(event.notice)
         self._state = ViewState.after(self._state, event)
-        self._progress(self._state, event)
+        if not self._state.tree.problem.is_chat:  # stdout shows its reply
+            self._progress(self._state, event)
         if isinstance(event, SearchFinished):
             if self._show_tree:
                 for line in final_frame(self._state, plain_width(), self._glyphs):

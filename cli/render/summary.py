@@ -29,6 +29,9 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
     """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
     if state.tree.problem.task is not None:
         return _code_summary(state, glyphs)
+    if state.tree.problem.is_chat:
+        end = f" ({one_line(_cut_short(state), glyphs)})" if _cut_short(state) else ""
+        return Text(f"{tokens_text(state)}, {duration(state.t)}{end}")
     facts = [tokens_text(state), duration(state.t)]
     if state.answer is not None:
         facts = [*support(state), *facts]
@@ -50,6 +53,9 @@ def _cut_short(state: ViewState) -> str:
         return f"failed: {as_typed(state.end.notice.message)}"
     if state.result is None:
         return "unfinished"
+    last = state.tree[state.result.best].step if state.result.best is not None else None
+    if state.tree.problem.is_chat and last is not None and last.finish == "length":
+        return "cut at --max-tokens"
     limits = state.started.budget
     if state.result.stop_reason == "budget" and limits.max_seconds is not None:
         is_spent = limits.max_tokens is not None and state.tokens >= limits.max_tokens
@@ -82,7 +88,8 @@ def why(state: ViewState) -> str:
     ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
     """
     result = state.result
-    if result is None or state.started.strategy == "greedy" or state.tree.problem.task is not None:
+    problem = state.tree.problem
+    if result is None or state.started.strategy == "greedy" or problem.task is not None or problem.is_chat:
         return ""
     parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
     fixed = fixed_tokens(state)

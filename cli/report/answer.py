@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from adascale.engine.answers.latex import readable
@@ -24,9 +25,10 @@ from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
 FIELDS = frozenset({
-    "schema", "id", "question", "status", "answer", "solution", "thought", "mode", "execution", "confidence",
-    "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm", "calibration",
-    "sampling", "search", "min_confidence", "warnings", "version",
+    "schema", "id", "question", "kind", "status", "answer", "solution", "thought", "mode", "execution",
+    "confidence", "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm",
+    "calibration", "sampling", "search",
+    "min_confidence", "warnings", "version",
     "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
 })  # fmt: skip
 """Every field that a record of a batch may have; no field of a question takes its name."""
@@ -62,6 +64,8 @@ def _best(record: Record) -> Node | None:
 def _readable_solution(record: Record) -> str:
     """Prose without its marks; a program as its code, with what it printed."""
     text, best = solution_text(record), _best(record)
+    if record.started.problem.is_chat:  # it was shown as it was generated
+        return text
     if best is None or best.mode == "prose":
         return plain(text)
     if best.mode == "code":
@@ -110,12 +114,15 @@ def answer_record(
     if isinstance(record.end, SearchFailed):
         return error_record(first.problem, record.end.error(), version)
     assert result is not None, "only a search that has ended has a record"
-    best = _best(record)
+    best, is_chat = _best(record), first.problem.is_chat
+    if is_chat:  # nobody can check it
+        result = replace(result, confidence=None)
     return {
         "schema": SCHEMA,
         "id": first.problem.id,
         "question": first.problem.question,
-        "status": status_of(result, min_confidence),
+        **({"kind": "text"} if is_chat else {}),
+        "status": status_of(result, 0.0 if is_chat else min_confidence),
         "answer": result.answer,
         **_trial_fields(record),
         "solution": solution_text(record),

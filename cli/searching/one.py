@@ -21,7 +21,7 @@ from ..disk.files import check_writable
 from ..exit_codes import INTERRUPTED
 from ..options.groups import ViewOptions
 from ..render.renderer import choose_progress, open_renderer
-from ..terminal.console import may_animate, read_stdin
+from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
 from ..terminal.signals import graceful
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 
 def question_text(argument: str | None, example: str) -> str:
-    """The question from the argument or stdin.
+    """The question: the argument, and below it what is piped in; without an argument, stdin alone.
 
     Args:
-        argument: As it was typed.
+        argument: As it was typed; ``-`` stands for stdin.
         example: A command that would have worked, for an error.
 
     Raises:
@@ -45,10 +45,13 @@ def question_text(argument: str | None, example: str) -> str:
     """
     if argument is None and sys.stdin.isatty():
         raise UsageError("no question given", hint=example)
-    text = read_stdin() if argument in (None, "-") else argument
-    if not text or not text.strip():
+    text = read_stdin().strip() if argument is None or argument == "-" else argument.strip()
+    if not text:
         raise UsageError("the question is empty", hint=example, slug="empty-question")
-    return text.strip()
+    if argument in (None, "-"):
+        return text
+    piped = read_piped()
+    return f"{text}\n\n{piped}" if piped else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,18 @@ def search_one(
     options: SessionOptions,
     view: ViewOptions,
     settle: Callable[[Worker], Settings],
+    *,
+    prints_reply: bool = False,
 ) -> tuple[Record, float]:
     """Search one problem with models of this machine; returns and raises as ``show_search``.
 
     Args:
-        problem: What is asked.
-        strategy: By which it is known how many branches the models need.
+        problem: The question or task.
+        strategy: Sets how many branches the models need.
         options: The models and their settings.
-        view: How it is shown and kept.
+        view: How the search is shown and kept.
         settle: Gives the settings once the models are open.
+        prints_reply: As of ``show_search``.
     """
     session = options.for_one(strategy)
 
@@ -95,11 +101,18 @@ def search_one(
             events = worker.run([problem], settle(worker))
             yield EventSource((event for _, event in events), worker.interrupt)
 
-    return show_search(open_source, view)
+    return show_search(open_source, view, prints_reply=prints_reply)
 
 
-def show_search(open_source: OpenSource, view: ViewOptions) -> tuple[Record, float]:
+def show_search(
+    open_source: OpenSource, view: ViewOptions, *, prints_reply: bool = False
+) -> tuple[Record, float]:
     """Show a search on stderr, and keep it.
+
+    Args:
+        open_source: Opens the search.
+        view: How the search is shown and kept.
+        prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated.
 
     Returns:
         The record of a search that has a result, and the seconds that loading took.
@@ -118,6 +131,7 @@ def show_search(open_source: OpenSource, view: ViewOptions) -> tuple[Record, flo
     with ExitStack() as stack:
         renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree, quiet=quiet))
         source = stack.enter_context(open_source(renderer.status))
+        reply = _PrintedReply(renderer.status) if prints_reply else None
         loaded = time.monotonic() - started
         # Opened late: where there is no search there is no trace.
         writer = stack.enter_context(_writer(view.trace, view.save))
@@ -125,10 +139,42 @@ def show_search(open_source: OpenSource, view: ViewOptions) -> tuple[Record, flo
             for event in source.events:
                 if writer is not None:
                     writer.write(event)
+                if reply is not None:
+                    reply.on(event)
                 renderer.on(event)
                 if isinstance(event, SearchFailed):
                     break  # read on, a worker that has died would open its models again for nothing
     return _ended(renderer.record), loaded
+
+
+class _PrintedReply:
+    """Prints the reply to a chat message while it is generated; other searches print nothing here.
+
+    Args:
+        status: Of the renderer; an empty text frees the terminal.
+    """
+
+    def __init__(self, status: Callable[[str], None]) -> None:
+        from adascale.engine.search.reply import GrowingReply
+
+        self._status = status
+        self._reply = GrowingReply()
+        self._is_chat = False
+
+    def on(self, event: Event) -> None:
+        """Take the next event."""
+        from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
+
+        if isinstance(event, SearchStarted):
+            self._is_chat = event.problem.is_chat
+        elif not self._is_chat:
+            return
+        elif isinstance(event, SearchFinished | SearchFailed):
+            if self._reply.sent:
+                write_piece("\n")
+        elif piece := self._reply.take(event):
+            self._status("")
+            write_piece(piece)
 
 
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:

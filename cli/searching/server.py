@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from adascale import __version__
+from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import StrategyOverrides
 from adascale.models.options import SamplingOverrides, SessionOptions
 
 from ..options.api_key import read_api_key
 from ..options.declare import key_of
-from ..options.flags import FLAGS
-from ..options.flatten import flag_sources
+from ..options.flags import CHOOSES_SEARCH, FLAGS
+from ..options.flatten import flag_sources, typed_flags
 from ..options.groups import AskOptions
 from .one import EventSource, show_search
 
@@ -51,7 +52,9 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         AdascaleError: the server is away, refuses, is of another version, or breaks off.
     """
     sources = flag_sources(context)
-    typed = {flag for flag, source in sources.items() if source == "COMMANDLINE"}
+    typed = typed_flags(context)
+    is_chosen = not CHOOSES_SEARCH.isdisjoint(typed)
+    is_preset = sources[_EFFORT] != "DEFAULT" and asks_for_answer(question)
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",
@@ -68,7 +71,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         remote = RemoteSearch(server.url, key, __version__, status)
         asked = RemoteQuestion(
             question,
-            None if sources[_EFFORT] == "DEFAULT" else search.preset.effort,
+            search.preset.effort if is_chosen or is_preset else None,
             search.mode,
             search.budget.max_tokens,
             search.budget.max_seconds,
@@ -79,4 +82,4 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         first = next(events)  # a server that refuses leaves no trace
         yield EventSource(chain([first], events), remote.interrupt)
 
-    return show_search(open_source, options.view)
+    return show_search(open_source, options.view, prints_reply=options.prints_reply)

@@ -10,7 +10,9 @@ import functools
 import json
 import os
 import re
+import select
 import shlex
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -113,6 +115,36 @@ def read_stdin() -> str:
         ) from exc
 
 
+_PATIENCE_S = 3.0
+"""Time for the first byte of a pipe, which may be open though nobody writes to it."""
+
+
+def read_piped() -> str:
+    """Text that is piped in beside a question; empty for a terminal and for a pipe in which nothing comes.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    if sys.stdin.isatty():
+        return ""
+    if not _has_input():
+        say(f"adascale: nothing came from stdin for {_PATIENCE_S:g} s; the question is asked without it")
+        return ""
+    return read_stdin().strip()
+
+
+def _has_input() -> bool:
+    """False for a pipe or socket that had neither a byte nor an end for some seconds."""
+    try:
+        number = sys.stdin.fileno()
+    except OSError:  # a stand-in for stdin, which does not wait
+        return True
+    mode = os.fstat(number).st_mode
+    if sys.platform == "win32" or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return True
+    return bool(select.select([number], [], [], _PATIENCE_S)[0])
+
+
 def write_payload(text: str, encoding: str | None = None) -> None:
     """Write the answer or JSON to stdout, with exactly one newline at its end.
 
@@ -125,12 +157,19 @@ def write_payload(text: str, encoding: str | None = None) -> None:
         SystemExit: nobody reads it any more, as behind ``| head -1``.
     """
     data = clean(text).rstrip("\n") + "\n"
+    if encoding is None:
+        write_piece(data)
+        return
     with writing_stdout():
-        if encoding is not None:
-            sys.stdout.buffer.write(data.encode(encoding, errors="replace"))
-        else:
-            usual = sys.stdout.encoding or "utf-8"
-            sys.stdout.write(data.encode(usual, errors="replace").decode(usual))
+        sys.stdout.buffer.write(data.encode(encoding, errors="replace"))
+        sys.stdout.flush()
+
+
+def write_piece(text: str) -> None:
+    """Write a part of the answer to stdout, without control characters; errors as ``write_payload``."""
+    usual = sys.stdout.encoding or "utf-8"
+    with writing_stdout():
+        sys.stdout.write(clean(text).encode(usual, errors="replace").decode(usual))
         sys.stdout.flush()
 
 

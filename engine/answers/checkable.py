@@ -1,8 +1,8 @@
-"""Whether a message asks for an answer that can be compared with another: a number, a formula, a choice.
+"""Tells questions with an answer that can be compared (a number, a formula, a choice) from other messages.
 
-A search pays only for those: of two poems no vote can say which is better. It is a guess from the message's
-words, in English, before anything is read or drawn. A wrong guess costs a client the search, or its text as
-it is written, never the reply.
+A search pays only for such questions: of two poems no vote can say which is better. The test goes by the
+message's words, in English, before anything is read or drawn. A wrong guess costs the search, or a reply that
+is shown as it is written; it never costs the reply.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 
+_OPTION_A, _OPTION_B = (re.compile(rf"(?:^|[\s(]){letter}[).:]\s?\S") for letter in "AB")
+_ALTERNATIVE = re.compile(r"\b(?:yes\s*(?:or|/)\s*no|true\s*(?:or|/)\s*false)\b", re.IGNORECASE)
+
 _GREETING = r"(?:hi|hello|hey|thanks|thank\s+you)"
 _PLEASE = r"(?:hi|hello|hey|please|(?:can|could|would)\s+you|i\s+(?:want|need)\s+you\s+to)"
 _ABOUT = r"tell\s+(?:me|us)\s+(?:about|a|an|something|why)"
@@ -53,5 +56,12 @@ _TEXT_WANTED = re.compile(
 
 
 def asks_for_answer(message: str) -> bool:
-    """Whether a message speaks of quantities and does not begin as one that asks for a text."""
-    return _QUANTITY.search(message) is not None and _TEXT_WANTED.match(message) is None
+    """True if a message has quantities or options to choose from, and does not begin by asking for a text."""
+    is_checkable = _QUANTITY.search(message) or _ALTERNATIVE.search(message) or _has_options(message)
+    return bool(is_checkable) and _TEXT_WANTED.match(message) is None
+
+
+def _has_options(message: str) -> bool:
+    """True if option A, written as ``(A)``, ``A)``, ``A.`` or ``A:``, is followed by an option B."""
+    first = _OPTION_A.search(message)
+    return first is not None and _OPTION_B.search(message, first.end()) is not None

@@ -51,13 +51,16 @@ class Leaderboard:
             return Candidate(node, end.trial.outcome, end.estimate, end.mode, end.trial.passed)
         if end.execution is not None:
             return Candidate(node, executed_answer(end.execution), end.estimate, end.mode)
+        if self._tree.problem.is_chat:
+            return Candidate(node, None, end.estimate)
         return Candidate(node, solution_answer(self._tree.text(node), end.step.finish), end.estimate)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
-        """Whether it has an answer, or is prose that ended by itself without one."""
+        """True for an answer, for prose that ended by itself without one, and for the reply of a chat."""
         end = self._tree[candidate.node]
         ended_by_itself = end.step is not None and end.step.finish == "stop"
-        return candidate.answer is not None or (end.mode == "prose" and ended_by_itself)
+        is_text = end.mode == "prose" and (ended_by_itself or self._tree.problem.is_chat)
+        return candidate.answer is not None or is_text
 
     def update(
         self, candidates: Sequence[Candidate], cut: Mapping[Mode, int]

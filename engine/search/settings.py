@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..codec import one_of
-from ..strategies import STRATEGIES, ModeChoice, Strategy, with_mode
+from ..strategies import STRATEGIES, ModeChoice, Strategy, Vote, with_mode
 from ..types import Budget, Mode, Notice, Problem
 from .events import ModelDescription, SearchStarted
 
@@ -63,6 +63,11 @@ class Settings:
         if known == chosen or "program" not in chosen.strategy.modes:
             return known
         return replace(known, warnings=(*self.warnings, _NO_PROGRAMS))
+
+    def for_chat(self) -> Settings:
+        """For a message whose reply nobody can check: one reply, which no calibration judges."""
+        models = replace(self.models, calibration=None)
+        return replace(self, strategy=Vote(samples=1), models=models, warnings=())
 
     def with_known_modes(self) -> Settings:
         """Without a calibration that does not know all modes of the strategy."""

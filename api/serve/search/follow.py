@@ -7,20 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from adascale.engine.search.events import (
-    BranchGrew,
     BranchStarted,
     Event,
     PromptRead,
     SearchFailed,
     SearchStarted,
-    StepProposed,
     Warned,
 )
 from adascale.engine.search.record import Record
+from adascale.engine.search.reply import GrowingReply
 from adascale.engine.types import Usage
 
 from ..http.errors import Refusal
-from .outcome import Choice, SearchOutcome, cut_at_stop
+from .outcome import Choice, SearchOutcome
 from .progress import progress_line
 from .request import AnswerRequest
 
@@ -76,7 +75,7 @@ async def follow(
         Refusal: the search failed; before Beginning where it did so soon.
     """
     record: Record | None = None
-    prompt, text, begun, spoke = _PromptMeter(), _GrowingText(request.stop), False, time.monotonic()
+    prompt, text, begun, spoke = _PromptMeter(), GrowingReply(request.stop), False, time.monotonic()
     is_cut = False
     async for event in events:
         part: Progress | None = None
@@ -105,7 +104,7 @@ async def follow(
     yield outcome
 
 
-def _answer_text(text: _GrowingText, event: Event) -> AnswerText | None:
+def _answer_text(text: GrowingReply, event: Event) -> AnswerText | None:
     added = text.take(event)
     return AnswerText(added) if added else None
 
@@ -131,45 +130,3 @@ class _PromptMeter:
         if isinstance(event, PromptRead) and not self._drawing:
             self.usage = self.usage + event.usage
         self._drawing = self._drawing or isinstance(event, BranchStarted)
-
-
-class _GrowingText:
-    """The text of a single trajectory as it grows, without what may still be cut.
-
-    Args:
-        stops: Texts before which it ends.
-
-    Attributes:
-        sent: What was taken so far.
-        stopped_at: The stop text behind it.
-    """
-
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        self.sent = ""
-        self.stopped_at: str | None = None
-        self._steps = ""
-        self._stops = stops
-        self._held = max(map(len, stops), default=1) - 1
-
-    def take(self, event: Event) -> str:
-        """What an event adds."""
-        match event:
-            case StepProposed() if not event.step.is_thought:
-                self._steps += event.step.text
-                text = self._steps.lstrip()
-            case BranchGrew(thinks=False):
-                text = (self._steps + event.text).lstrip()
-            case _:
-                return ""
-        kept, stop = cut_at_stop(text, self._stops)
-        self.stopped_at = self.stopped_at or stop
-        if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
-            kept = (
-                kept[: max(0, len(kept) - self._held)]
-                .rstrip()
-                .removesuffix("\N{REPLACEMENT CHARACTER}")
-                .rstrip()
-            )
-        added = kept[len(self.sent) :]
-        self.sent = max(self.sent, kept, key=len)
-        return added

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
 from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
+from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 
@@ -150,12 +150,6 @@ class SearchOutcome:
         if stopped_at is None and step is not None and step.finish == "length":
             return Choice(kept, "length")
         return Choice(kept, "stop", stopped_at)
-
-
-def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
-    """The text before the first of the stops, and that stop; None where none is in it."""
-    at, stop = min(((at, stop) for stop in stops if (at := text.find(stop)) >= 0), default=(len(text), None))
-    return text[:at], stop
 
 
 def probability_of(estimate: Estimate | None) -> float | None:

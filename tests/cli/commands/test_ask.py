@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,38 @@ def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
     plain, bare = (run(env, "ask", "-g", model, "Is it?", "-q", *more) for more in ([], ["-x"]))
     assert (plain.stdout, plain.returncode) == ("Yes\n", 0)
     assert (bare.stdout, bare.returncode) == ("", 3)
+
+
+def test_a_message_without_an_answer_gets_one_reply_and_no_probability(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("hi")
+    assert (done.returncode, done.stdout.count("The answer is"), "Answer:" in done.stdout) == (0, 1, False)
+    assert "know" not in done.stdout + done.stderr
+    assert re.fullmatch(r"\d+ tokens, \d.*s", done.stderr.splitlines()[-1])
+
+    record = json.loads(ask("hi", "--json", more={"ADASCALE_MIN_CONFIDENCE": ".8"}).stdout)
+    assert (record["status"], record["kind"], record["answer"]) == ("answered", "text", None)
+    assert record["solution"] == done.stdout.strip()
+    assert {record["confidence"][name] for name in ("p", "score", "vote_share")} == {None}
+    assert record["calibration"] is None
+    assert ask("hi", "-x").stdout in ("18\n", "20\n")  # who wants an answer gets a search
+
+
+def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    def question(**stdin) -> str:  # type: ignore[no-untyped-def]
+        return str(json.loads(ask("Sum these:", "--json", **stdin).stdout)["question"])
+
+    assert question(stdin=b"1 2\n3\n") == "Sum these:\n\n1 2\n3"
+    assert question() == "Sum these:"
+
+
+def test_a_pipe_that_nobody_writes_to_holds_no_question_up(
+    env: dict[str, str], chain_gguf: Path
+) -> None:
+    command = [*CLI, "ask", "-g", str(chain_gguf), "What is 9 * 2?", "-x", "--seed", "1"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.read() == "18\n"
+        assert "nothing came from stdin" in process.stderr.read()
 
 
 def test_an_answer_below_the_wanted_confidence_is_printed_and_exits_3(ask) -> None:  # type: ignore[no-untyped-def]

@@ -19,9 +19,14 @@ from adascale.models.calibration.installed import built_in_questions
         r"Simplify \sqrt{a^2}",
         "Please tell me how far a train goes in three hours at 80 km/h.",
         "What is the area of a triangle?",
+        "Which planet is the largest? (A) Mars (B) Jupiter (C) Earth",
+        "Which planet is the largest?\nA) Mars\nB) Jupiter",
+        "Which one is a mammal?\nA. trout\nB. whale",
+        "Is Paris the capital of France? Answer yes or no.",
+        "True or false: whales are fish.",
     ],
 )
-def test_quantities_ask_for_an_answer(message: str) -> None:
+def test_quantities_and_choices_ask_for_an_answer(message: str) -> None:
     assert asks_for_answer(message)
 
 
@@ -31,6 +36,8 @@ def test_quantities_ask_for_an_answer(message: str) -> None:
         "Hello!",
         "Why?",
         "Who wrote Hamlet?",
+        "Vitamin A. is it healthy?",
+        "Summarize: (A) Whales are mammals. (B) Trouts are fish.",
         "Why is the sky blue?",
         "Explain Newton's 3 laws.",
         "Give me 3 tips for sleeping better",
@@ -52,6 +59,6 @@ def test_all_questions_that_calibrations_are_fitted_with_do() -> None:
 
 
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("part", ["write a ", "hi, ", "please ", "# ", "\\", "a"])
+@pytest.mark.parametrize("part", ["write a ", "hi, ", "please ", "# ", "\\", "a", "A) "])
 def test_a_megabyte_is_read_at_once(part: str) -> None:
     asks_for_answer(part * (1_000_000 // len(part)))

@@ -1,0 +1,42 @@
+"""One search on the screen: a plain reply reaches stdout while it is generated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+import pytest
+
+from adascale.cli.options.groups import ViewOptions
+from adascale.cli.searching.one import EventSource, show_search
+from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import BranchGrew, Event
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Vote
+from adascale.engine.types import Problem
+
+REPLY = "Hello, how can I help you?"
+
+
+@pytest.mark.parametrize("is_chat", [True, False])
+def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[str], is_chat: bool) -> None:
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step(REPLY, "stop"), 1)
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    printed: list[str] = []
+
+    def events() -> Iterator[Event]:
+        for _, event in driver.run([Problem("1", "hi", is_chat=is_chat)], Settings(Vote()).for_chat()):
+            yield event
+            if isinstance(event, BranchGrew):
+                printed.append(capsys.readouterr().out)
+
+    def opened(status: Callable[[str], None]) -> AbstractContextManager[EventSource]:
+        return nullcontext(EventSource(events(), lambda: None))
+
+    show_search(opened, ViewOptions(save=False), prints_reply=True)
+
+    whole = "".join(printed) + capsys.readouterr().out
+    assert whole == (f"{REPLY}\n" if is_chat else "")
+    assert not is_chat or len([piece for piece in printed if piece]) > 2
