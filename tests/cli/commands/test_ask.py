@@ -221,9 +221,7 @@ def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) ->
     assert question() == "Sum these:"
 
 
-def test_a_pipe_that_nobody_writes_to_holds_no_question_up(
-    env: dict[str, str], chain_gguf: Path
-) -> None:
+def test_a_pipe_that_nobody_writes_to_holds_no_question_up(env: dict[str, str], chain_gguf: Path) -> None:
     command = [*CLI, "ask", "-g", str(chain_gguf), "What is 9 * 2?", "-x", "--seed", "1"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
