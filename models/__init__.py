@@ -3,10 +3,10 @@
 ``session`` opens ``session_files`` as ``options`` say, asked as ``prompt_plan`` has it; ``worker`` does so
 in a process of its own. ``files`` finds and verifies model files, ``llama`` runs a generator, ``prm`` scores
 steps, ``calibration`` keeps what turns scores into probabilities, ``draws`` keeps draws for evaluations,
-``programs`` runs programs in a sandbox. ``machine`` measures what is free, ``memory`` plans whether models
-fit, ``window`` how long a trajectory may get. ``questions`` reads question files, ``question_sets`` chooses
-what a fit or an evaluation asks, ``datasets`` reads the stores and writes training data. ``storage`` and
-``blobs`` keep files between runs, and ``provenance`` says what drew the contents of a store.
+``programs`` runs programs in a sandbox. ``machine`` measures what is free, ``plan`` says how long a
+trajectory may get and whether models fit. ``questions`` reads question files, ``question_sets`` chooses what
+a fit or an evaluation asks, ``datasets`` reads the stores and writes training data. ``storage`` and ``blobs``
+keep files between runs, and ``provenance`` says what drew the contents of a store.
 ``verifier`` compares answers by computer algebra in a ``limited_child``.
 """
 

@@ -80,6 +80,11 @@ WINDOW_UNIT = 256
 """Every window is a multiple of this many tokens, as llama.cpp's caches are."""
 
 
+def round_window_up(tokens: int) -> int:
+    """The smallest window of at least so many tokens."""
+    return -(-tokens // WINDOW_UNIT) * WINDOW_UNIT
+
+
 def prm_window(prm: GGUFInfo, window: int) -> int:
     """A PRM reads a trajectory of ``window`` tokens with a few more around each step."""
     return min(2 * window, prm.context_length or 2 * window)

@@ -11,17 +11,9 @@ from adascale.engine.types import MODE_OF, MODES, Kind, Mode
 from .calibration import installed
 from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
 from .calibration.installed import InstalledCalibrations
-from .llama.chat import ChatFormat
+from .llama.chat import ChatFormat, chat_formats
 from .llama.runtime import LlamaModel
-from .llama.thinking import Thinking, plan_thinking
-from .options import (
-    CODE_PROMPT,
-    PROGRAM_OPENING,
-    PROGRAM_PROMPT,
-    SYSTEM_PROMPT,
-    SamplingParams,
-    SessionOptions,
-)
+from .options import SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
 Chats = Mapping[Mode, ChatFormat]
@@ -30,19 +22,17 @@ Sampling = Mapping[Mode, SamplingParams]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptPlan:
-    """How a generator is asked.
+    """How a generator is asked, and the calibrations that belong to that.
 
     Attributes:
-        thinking: How it is asked for thoughts; None where it knows none.
-        chats: Its prompt format in each mode.
-        sampling: How tokens are drawn in each mode.
-        fingerprints: What success probabilities depend on, by kind of problem; calibrations and draws are
-            found by it.
-        calibrations: Turn rewards into probabilities, by kind of problem.
-        calibration_errors: Of installed calibrations that cannot be read, where one was looked for.
+        chats: Prompt format of each mode.
+        sampling: Sampler of each mode.
+        fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
+            kept draws are found by it.
+        calibrations: Calibrations, by kind of problem.
+        calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 
-    thinking: Thinking | None
     chats: Chats
     sampling: Sampling
     fingerprints: Mapping[Kind, Fingerprint]
@@ -59,8 +49,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     """Settle prompts first, then calibrations by them, and then the samplers that those were fitted with.
 
     Args:
-        options: Of the session.
-        files: Of the session.
+        options: Options of the session.
+        files: Files of the session.
         model: The generator.
         window: Tokens of one trajectory, prompt included.
 
@@ -68,9 +58,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         CalibrationError: the named calibration is of a model with other states.
         UsageError: the model cannot be asked to think.
     """
-    thinking = plan_thinking(model, options.think)
-    chats = _chat_formats(model, options.system, thinking)
-    think_tokens = 0 if thinking is None else thinking.budget
+    chats = chat_formats(model, options.system, options.think)
+    think_tokens = chats["prose"].think_tokens
     usual = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
     is_searched = options.calibration == "auto" and options.prm != "none"
     available = installed.read_installed() if is_searched else InstalledCalibrations()
@@ -88,17 +77,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     }
     sampling = usual | fitted
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(thinking, chats, sampling, fingerprints, calibrations, available.errors)
-
-
-def _chat_formats(model: LlamaModel, system: str | None, thinking: Thinking | None) -> Chats:
-    """The prompt of each mode; a system prompt of the user's own is that of prose and of chats."""
-    prose = ChatFormat(model, system or SYSTEM_PROMPT, thinking=thinking, chat_system=system or "")
-    return {
-        "prose": prose,
-        "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
-        "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
-    }
+    return PromptPlan(chats, sampling, fingerprints, calibrations, available.errors)
 
 
 def _fingerprints(

@@ -31,9 +31,8 @@ from .llama.native import AbortFlag, layers_to_offload, log_to
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
-from .llama.thinking import thinking_notices
-from .memory import MemoryPlan, Savings, SessionLoad, plan_memory
 from .options import DRAWING, Reporting, SessionOptions, prm_window
+from .plan import MemoryPlan, Savings, SessionLoad, Window, choose_window, make_roomy, plan_memory
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -41,7 +40,6 @@ from .programs.detection import find_sandbox
 from .programs.sandboxes import UNSANDBOXED
 from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
-from .window import Window, choose_window, make_roomy
 
 # The share of what the plan leaves free that the cache of prefixes of each of the two models may take.
 _CACHE_SHARE = 1 / 4
@@ -158,8 +156,7 @@ class OpenSession:
             why = "this llama.cpp was built without GPU support; running on CPU"
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
-        if self.prompts.thinking is not None and self.prompts.chats[MODE_OF[kind]].adds_thought:
-            found += thinking_notices(self.model, self.prompts.thinking)
+        found += self.prompts.chats[MODE_OF[kind]].notices()
         prompts, named = self.prompts, self.files.calibration
         found += [Notice("calibration-unreadable", error.message) for error in prompts.calibration_errors]
         if kind in prompts.calibrations:

@@ -27,10 +27,10 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, round_window_up
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
-from adascale.models.options import SamplingParams
+from adascale.models.options import SamplingParams, round_window_up
 
 from ..common import STORY, close, model_path, table
 

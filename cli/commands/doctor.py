@@ -146,8 +146,8 @@ def _memory(name: str) -> Finding:
     """Whether ``ask`` with its default context and samples fits into memory."""
     from adascale.models.files.gguf.info import read_info
     from adascale.models.files.library import locate
-    from adascale.models.memory import Savings, SessionLoad, plan_memory
     from adascale.models.options import WINDOW
+    from adascale.models.plan import Savings, SessionLoad, plan_memory
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"

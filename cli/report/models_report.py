@@ -73,7 +73,7 @@ class Header:
 
 def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
     """The entry of a model of the catalogue, and of its file where that is here."""
-    from adascale.models.memory import usual_bytes
+    from adascale.models.plan import usual_bytes
 
     return Entry(
         name=spec.name,
@@ -110,7 +110,7 @@ def entry_of_file(file: LocalFile) -> Entry:
 
 def _of_header(file: LocalFile) -> Entry:
     from adascale.models.files.gguf.info import read_info
-    from adascale.models.memory import usual_bytes
+    from adascale.models.plan import usual_bytes
 
     try:
         info = read_info(file.path)

@@ -1,15 +1,34 @@
 """llama.cpp: one context, many branches, each prefix evaluated once.
 
-``openmp`` sets how threads wait, before anything here loads the library. ``native`` is the seam to it: its
-log, abort flag and return codes; ``failures`` reads its log. ``runtime`` has the model, and the context with
-its batch. ``template`` renders chat templates in a process of their own, ``chat`` turns a question into
-prompt tokens, ``thinking`` asks for a thought before the answer, ``sampling`` draws tokens, ``prefixes``
-keeps evaluated prefixes, ``stepcost`` knows what a batch costs. ``policy`` is the engine's generator: it runs
-the branches (``branch``) of all problems in one batch, and closes each ``thought`` at its budget.
+``native`` is the seam to the library: its log, abort flag and errors. ``runtime`` has the model, and the
+context with its batch. ``template`` renders chat templates in a process of their own, ``thinking`` asks for a
+thought before the answer and closes it at its budget, ``chat`` turns a question into prompt tokens.
+``sampling`` draws tokens, ``prefixes`` keeps evaluated prefixes, ``stepcost`` knows what a batch costs.
+``policy`` is the engine's generator: it runs the branches (``branch``) of all problems in one batch.
 """
 
 import os
+from collections.abc import MutableMapping
 
-from .openmp import limit_spinning
+_SPIN_COUNT = "GOMP_SPINCOUNT"
+_TURNS = 10_000
+
+
+def limit_spinning(environment: MutableMapping[str, str]) -> None:
+    """Let the threads of llama.cpp sleep soon while they wait, unless the environment says how they wait.
+
+    They meet at a barrier hundreds of times in every decode step. GNU's OpenMP lets the early ones spin for
+    300,000 turns, which is milliseconds, before they sleep; where another process wants the cores, they take
+    the core that the thread they wait for needs. After 10,000 turns few have to be woken on an idle machine.
+    A step of 8 branches of the 0.5B on two cores (bench/runtime/busy.py, 2026-11-27, medians of five rounds):
+    idle 118 ms by default and 120 with 10,000 turns; with a second process of two threads 748 and 426, with
+    one that spins 960 and 432. 1,000 turns and ``OMP_WAIT_POLICY=passive`` are faster there (273 and 272, 319
+    and 308), but take 124 and 144 ms on the idle machine.
+
+    OpenMP reads the environment once, when the library that uses it is loaded.
+    """
+    if not any(name in environment for name in (_SPIN_COUNT, "OMP_WAIT_POLICY")):
+        environment[_SPIN_COUNT] = str(_TURNS)
+
 
 limit_spinning(os.environ)

@@ -13,7 +13,7 @@ from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought
 from .prefixes import NO_STATE, ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
-from .thought import ThoughtProgress
+from .thinking import ThoughtProgress
 
 DELIMITER = b"\n\n"
 """Ends a step of prose; a program is one step."""
@@ -184,7 +184,7 @@ class Slot:
     def solution_tokens(self) -> int:
         """Tokens behind the prompt, sampled or given as steps, without those of thoughts."""
         thought = self.job.thought
-        beside = 0 if thought is None else thought.tokens_beside(len(self.tokens))
+        beside = 0 if thought is None else thought.uncounted_tokens(len(self.tokens))
         return self.length() - self.job.prompt_tokens - beside
 
     def take_prefix_cost(self) -> PrefixWork:

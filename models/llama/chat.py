@@ -12,53 +12,18 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
-from adascale.engine.types import Turn
+from adascale.engine.types import Mode, Notice, Turn
 
+from ..options import CODE_PROMPT, PROGRAM_OPENING, PROGRAM_PROMPT, SYSTEM_PROMPT
 from .runtime import LlamaModel
-from .template import Message, render_template
-from .thought import CLOSING, ThoughtFormat
-
-if TYPE_CHECKING:
-    from .thinking import Thinking
+from .template import Message, render, shows_system
+from .thinking import Thinking, plan_thinking, thinking_notices
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 _TURN = "ADASCALE-TURN-{}-7c1f"
 _ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
-_PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
-
-
-def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: bool) -> str:
-    """Render messages with the GGUF's template; one without a template writes a message a paragraph.
-
-    Args:
-        model: Has the template.
-        messages: The conversation.
-        open_assistant: Whether the assistant's turn begins at the end.
-        variables: Further ones of the template, as its switch for thinking.
-
-    Raises:
-        ModelCorruptError: as ``render_template``.
-    """
-    return render_template(
-        model.info.chat_template or _PLAIN,
-        model.name,
-        messages,
-        add_generation_prompt=open_assistant,
-        **model.special_texts,
-        **variables,
-    )
-
-
-def shows_system(model: LlamaModel, system: str) -> bool:
-    """Whether the template has a place for a system prompt; some refuse the role, some leave it out."""
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
-    try:
-        return system.strip() in render(model, messages, open_assistant=True)
-    except TemplateRaisedError:
-        return False
 
 
 class ChatFormat:
@@ -67,15 +32,15 @@ class ChatFormat:
     Args:
         model: Has the template.
         system: The system prompt.
-        opening: How every answer begins: it is put into the model's mouth, and is part of what it wrote.
-        thinking: How to ask for thoughts; None where the model knows none.
-        chat_system: The system prompt of messages that are no questions; empty for none.
+        opening: Beginning of every answer: it is put into the model's mouth, and is part of what it wrote.
+        thinking: How to ask for thoughts; None if the model knows none.
+        chat_system: The system prompt of messages that are no questions; empty for no prompt.
 
     Attributes:
         head: Tokens before the question, shared by all questions.
         tail: Tokens behind it, up to the open assistant turn and the thought or the opening in it.
-        thoughts: How thoughts begin and end; None where the model knows none.
-        adds_thought: Whether a thought is opened or closed in the prompt that the template left otherwise.
+        thoughts: How thoughts begin and end; None if the model knows none.
+        adds_thought: Whether the prompt opens or closes a thought in the template's place.
     """
 
     def __init__(
@@ -94,7 +59,7 @@ class ChatFormat:
         before, rendered = self._split_template()
         behind = rendered if thinking is None else thinking.finish_prompt(rendered)
         self.adds_thought = behind != rendered
-        self.thoughts = None if thinking is None else _thought_format(model, thinking, behind, opening)
+        self.thoughts = None if thinking is None else thinking.form(model, behind, opening)
         if self.thoughts is None or not self.thoughts.is_open:
             behind += opening
         self.opening = opening
@@ -118,6 +83,16 @@ class ChatFormat:
             UsageError, ModelCorruptError: as ``prompt``.
         """
         return self._ask(self._conversation(self._chat_system, history), message)
+
+    @property
+    def think_tokens(self) -> int:
+        """Tokens that the thoughts of one trajectory may have; 0 if the model knows none."""
+        return 0 if self._thinking is None else self._thinking.budget
+
+    def notices(self) -> list[Notice]:
+        """Warnings about how the prompt asks for thoughts."""
+        asked = self._thinking if self.adds_thought else None
+        return [] if asked is None else thinking_notices(self._model, asked)
 
     def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
         asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))
@@ -192,19 +167,24 @@ class ChatFormat:
         return before, behind
 
 
-def _thought_format(model: LlamaModel, thinking: Thinking, behind: str, opening: str) -> ThoughtFormat:
-    """How thoughts begin and end, after ``behind``; the opening of the answer follows them."""
-    cut = f"{CLOSING}{thinking.tags.closing}\n\n"
-    for tag in (thinking.tags.opening, thinking.tags.closing):
-        model.spell_out(model.tokenize(tag, special=True))
-    return ThoughtFormat(
-        opening=thinking.tags.opening.encode(),
-        closing=thinking.tags.closing.encode(),
-        is_open=thinking.is_open(behind),
-        cut=tuple(model.tokenize(cut + opening, special=True, follows=True)),
-        cut_text=cut.encode(),
-        lead=tuple(model.tokenize(f"\n\n{opening}", special=True, follows=True)) if opening else (),
-    )
+def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[Mode, ChatFormat]:
+    """The prompt format of each mode.
+
+    Args:
+        model: Has the template.
+        system: The user's own system prompt, for prose and chats; None for the built-in one.
+        think: As ``SessionOptions.think``.
+
+    Raises:
+        UsageError: the model cannot be asked to think.
+        ModelCorruptError: the template cannot be rendered, or does not show the question.
+    """
+    thinking = plan_thinking(model, think)
+    return {
+        "prose": ChatFormat(model, system or SYSTEM_PROMPT, thinking=thinking, chat_system=system or ""),
+        "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
+        "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
+    }
 
 
 def _with_bos(model: LlamaModel, tokens: Sequence[int]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The seam to the llama.cpp library: its log, its abort flag, its return codes.
+"""The seam to the llama.cpp library: its log, its abort flag, its errors.
 
 llama-cpp-python's high-level class maps log levels by an old enum, mutes the whole process while it loads and
 hides why a load failed; so only its low-level functions are used, with our own callbacks.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,7 +16,19 @@ from contextlib import contextmanager
 
 import llama_cpp.llama_cpp as C
 
-from adascale.engine.errors import AdascaleError, DecodeAbortedError, DecodeError, NoKVSlotError, setting
+from adascale.engine.errors import (
+    AdascaleError,
+    DecodeAbortedError,
+    DecodeError,
+    MemoryOverflowError,
+    ModelCorruptError,
+    ModelError,
+    NoKVSlotError,
+    excerpt,
+    setting,
+)
+
+from ..files.gguf.header import TOO_NEW
 
 # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
 _CONT = 5
@@ -27,6 +40,17 @@ LogListener = Callable[[str], None]
 """Gets a text, which may be a part of a line."""
 
 _listeners: list[LogListener] = []
+
+# Patterns of llama.cpp's log, and how they are told to a user; the first match counts.
+_LOAD_FAILURES = (
+    (r"unknown model architecture: '(.*)'", 'uses the architecture "{}" that this llama.cpp does not know'),
+    (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
+    (r"GGUF file is version (\d+)", TOO_NEW),
+    (r"invalid magic|failed to read magic", "is not a GGUF file"),
+    (r"not within the file bounds|wrong number of tensors", "is incomplete"),
+)
+_CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
+_NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
 
 
 @C.llama_log_callback  # type: ignore[untyped-decorator]
@@ -91,6 +115,25 @@ class AbortFlag:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+
+
+def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
+    """The error that ``log_lines`` account for, after llama.cpp refused to load a model or make a context.
+
+    Args:
+        file: Name of the file that was being loaded.
+    """
+    log = "\n".join(log_lines)
+    for pattern, words in _LOAD_FAILURES:
+        if found := re.search(pattern, log):
+            return ModelCorruptError(f"{file} {words.format(*map(excerpt, found.groups()))}")
+    refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
+    if refused:
+        hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
+        return MemoryOverflowError(f"llama.cpp got no memory for {file}", refused[0], hint=hint)
+    lines = [excerpt(line) for line in log_lines if line.strip()]
+    causes = [line for line in lines if _CAUSE.search(line)]
+    return ModelError(f"llama.cpp cannot load {file}", *(causes or lines)[-4:], slug="load-failed")
 
 
 def decode_error(code: int, tokens: int) -> AdascaleError | None:

@@ -9,14 +9,14 @@ from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Growth, Prefix, PrefixWork
 from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Thought, Until
 
-from ..options import SamplingParams
+from ..options import SamplingParams, round_window_up
 from .branch import Job, Slot
 from .chat import ChatFormat
 from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_prompt
-from .runtime import MAX_TOKEN_BYTES, FloatArray, LlamaContext, Run, round_window_up
+from .runtime import MAX_TOKEN_BYTES, FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import Batching
-from .thought import ThoughtProgress
+from .thinking import ThoughtProgress
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""

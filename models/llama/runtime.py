@@ -33,9 +33,7 @@ from adascale.engine.errors import (
 )
 
 from ..files.gguf.info import GGUFInfo, read_info
-from ..options import WINDOW_UNIT
 from . import native
-from .failures import explain_load_failure
 
 FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
@@ -54,11 +52,6 @@ _SMALL_HEAD = 64
 
 _PLAIN_WINDOW = 4096
 """Largest window, in tokens, whose attention scores are worth their memory without flash attention."""
-
-
-def round_window_up(tokens: int) -> int:
-    """The next window that llama.cpp's caches have: a multiple of ``WINDOW_UNIT``."""
-    return -(-tokens // WINDOW_UNIT) * WINDOW_UNIT
 
 
 class LlamaModel:
@@ -89,7 +82,7 @@ class LlamaModel:
         self._info = info
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
-            raise explain_load_failure(list(native.log_lines), self.name)
+            raise native.explain_load_failure(self.name)
         self.handle = handle
         self._stack = ExitStack()
         self._stack.callback(C.llama_model_free, handle)
@@ -292,7 +285,7 @@ class LlamaContext:
         self._stack.close()
 
     def _context_error(self) -> AdascaleError:
-        error = explain_load_failure(list(native.log_lines), self.model.name)
+        error = native.explain_load_failure(self.model.name)
         size = f"a context of {self.sequences} x {self.window:,} tokens was asked for"
         error.notice = replace(error.notice, facts=(size, *error.facts))
         return error

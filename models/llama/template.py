@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from jinja2.nodes import Node
     from jinja2.parser import Parser
 
+    from .runtime import LlamaModel
+
 Message = dict[str, str]
+
+_PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
+"""Template of a model without one: a paragraph for each message."""
 
 _MEMORY_BYTES = 256 << 20
 """Address space of the child, where 27 MB are the interpreter with Jinja; on Linux alone."""
@@ -58,6 +63,37 @@ _CHILD = "from adascale.models.llama.template import serve_templates; serve_temp
 def prepare() -> None:
     """Start the child while there is something else to wait for: it takes .1 s."""
     _child.prepare()
+
+
+def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: bool) -> str:
+    """Render messages with the template of a model's file.
+
+    Args:
+        model: Has the template.
+        messages: The conversation.
+        open_assistant: Whether the assistant's turn begins at the end.
+        variables: Further variables of the template, such as its switch for thinking.
+
+    Raises:
+        TemplateRaisedError, ModelCorruptError: as ``render_template``.
+    """
+    return render_template(
+        model.info.chat_template or _PLAIN,
+        model.name,
+        messages,
+        add_generation_prompt=open_assistant,
+        **model.special_texts,
+        **variables,
+    )
+
+
+def shows_system(model: LlamaModel, system: str) -> bool:
+    """Whether the template has a place for a system prompt; some refuse the role, some leave it out."""
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": "?"}]
+    try:
+        return system.strip() in render(model, messages, open_assistant=True)
+    except TemplateRaisedError:
+        return False
 
 
 def render_template(source: str, file: str, messages: Sequence[Message], **variables: bool | str) -> str:

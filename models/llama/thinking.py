@@ -1,25 +1,37 @@
-"""Models that think before they answer: how their chat templates and vocabularies say so, and how to ask.
+"""Models that think before they answer: how a prompt asks for a thought, and what ends one.
 
-A thought stands between two tags before the answer. Most templates have a switch for it; where there is none,
-or it has no effect, a prompt opens the thought itself, or ends behind an empty one ("NoThinking", arXiv
-2504.09858).
+A thought stands between two tags before the answer. Most chat templates have a switch for it; where one has
+no switch, or a switch without effect, the prompt opens the thought itself, or ends behind an empty one
+("NoThinking", arXiv 2504.09858). At its budget, or where the model ends its turn in the middle, a thought is
+closed with tokens that are appended as they are ("budget forcing", arXiv 2501.19393): nothing is tokenized
+again, and the answer is written behind it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from adascale.engine.errors import TemplateRaisedError, UsageError, setting
-from adascale.engine.types import Notice
+from adascale.engine.types import Notice, Step, Thought
 
 from ..options import THINK_TOKENS
-from .chat import render
-from .runtime import LlamaModel
+from .template import render
+
+if TYPE_CHECKING:
+    from .runtime import LlamaModel
+
+MIN_STEP = 64
+"""Least tokens of a step of a thought: thoughts have a blank line every few words."""
+
+CLOSING = "\n\nI have to answer now, with what I have found so far.\n"
+"""Text that ends a thought at its budget, before its closing tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What a model writes around a thought."""
+    """The texts that a model writes around a thought."""
 
     opening: str
     closing: str
@@ -32,66 +44,41 @@ TAGS = (
     Tags("<|channel>thought", "<channel|>"),
     Tags("<|START_THINKING|>", "<|END_THINKING|>"),
 )
-"""Of Qwen, DeepSeek and most others; of Ministral, Seed-OSS, Gemma 4 and Command R."""
+"""Tags of Qwen, DeepSeek and most others; of Ministral, Seed-OSS, Gemma 4 and Command R."""
 
 
 @dataclass(frozen=True, slots=True)
-class VariableSwitch:
-    """A variable of a template that turns thinking on and off."""
-
-    name: str
-
-    @property
-    def marker(self) -> str:
-        """What a template with this switch has in it."""
-        return self.name
-
-    def variables(self, *, thinks: bool) -> dict[str, bool]:
-        """What to render the template with."""
-        return {self.name: thinks}
-
-    def words(self, *, thinks: bool) -> str:
-        """Nothing: the system prompt stays as it is."""
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class WordSwitch:
-    """A word behind the system prompt that turns thinking on or off.
+class Switch:
+    """A template's way to turn thinking on and off: a variable of it, or a word behind the system prompt.
 
     Attributes:
-        off: The word for off.
-        on: The word for on.
+        variable: Name of the variable; empty for a switch by words.
+        on, off: The words; empty for a switch by variable.
     """
 
-    off: str
-    on: str
+    variable: str = ""
+    on: str = ""
+    off: str = ""
 
     @property
     def marker(self) -> str:
-        """What a template with this switch has in it."""
-        return self.off
+        """Text that every template with this switch contains."""
+        return self.variable or self.off
 
     def variables(self, *, thinks: bool) -> dict[str, bool]:
-        """Nothing: the template reads the system prompt."""
-        return {}
+        """Variables to render the template with."""
+        return {self.variable: thinks} if self.variable else {}
 
     def words(self, *, thinks: bool) -> str:
-        """What to append to the system prompt."""
-        return f" {self.on if thinks else self.off}"
+        """Text to append to the system prompt."""
+        word = self.on if thinks else self.off
+        return f" {word}" if word else ""
 
 
-Switch = VariableSwitch | WordSwitch
-"""A template's way to turn thinking on and off."""
-
-SWITCHES: tuple[Switch, ...] = (
-    VariableSwitch("enable_thinking"),
-    VariableSwitch("thinking"),
-    WordSwitch(off="/no_think", on="/think"),
-)
+SWITCHES = (Switch("enable_thinking"), Switch("thinking"), Switch(on="/think", off="/no_think"))
 
 _UNMISTAKABLE = ("enable_thinking", "/no_think")
-"""Markers of switches that mean nothing else in a template."""
+"""Markers that mean nothing else in a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +86,8 @@ class Thinking:
     """How the prompts of a model ask for thoughts.
 
     Attributes:
-        tags: Around a thought.
-        switch: Of the template; None where it has none that changes anything, or none is to be used.
+        tags: Tags around a thought.
+        switch: The template's switch; None if it has none that changes anything, or none is to be used.
         thinks: Whether to think; None leaves it to the template and the model.
         budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
     """
@@ -111,47 +98,50 @@ class Thinking:
     budget: int
 
     def variables(self) -> dict[str, bool]:
-        """What to render the template with."""
+        """Variables to render the template with."""
         if self.switch is None or self.thinks is None:
             return {}
         return self.switch.variables(thinks=self.thinks)
 
     def system(self, system: str) -> str:
-        """The system prompt."""
+        """The system prompt with the switch's words."""
         if self.switch is None or self.thinks is None:
             return system
         return system + self.switch.words(thinks=self.thinks)
 
-    def is_open(self, text: str) -> bool:
-        """Whether a prompt ends inside a thought."""
-        return text.rfind(self.tags.opening) > text.rfind(self.tags.closing)
-
     def finish_prompt(self, text: str) -> str:
-        """The text behind a question with the thought opened, or closed, where the template has not."""
-        if self.thinks is None or self.is_open(text) == self.thinks:
+        """The text behind a question with the thought opened, or closed, if the template has not done so."""
+        if self.thinks is None or self._is_open(text) == self.thinks:
             return text
         return text + (f"{self.tags.opening}\n" if self.thinks else f"\n{self.tags.closing}\n\n")
 
+    def form(self, model: LlamaModel, behind: str, opening: str) -> ThoughtFormat:
+        """How thoughts begin and end in the model's tokens.
 
-def tags_named_in(template: str) -> Tags | None:
-    """The tags of a chat template; None where it names none."""
-    return next((tags for tags in TAGS if tags.closing in template), None)
+        Args:
+            model: The model.
+            behind: Text of the prompt behind the question.
+            opening: How the answer begins, behind the thought.
+        """
+        cut = f"{CLOSING}{self.tags.closing}\n\n"
+        for tag in (self.tags.opening, self.tags.closing):
+            model.spell_out(model.tokenize(tag, special=True))
+        return ThoughtFormat(
+            opening=self.tags.opening.encode(),
+            closing=self.tags.closing.encode(),
+            is_open=self._is_open(behind),
+            cut=tuple(model.tokenize(cut + opening, special=True, follows=True)),
+            cut_text=cut.encode(),
+            lead=tuple(model.tokenize(f"\n\n{opening}", special=True, follows=True)) if opening else (),
+        )
 
-
-def room_for_thoughts(think: int | None, template: str) -> int:
-    """Tokens that a window needs for thoughts, as far as is known before the model is loaded.
-
-    Args:
-        think: As ``SessionOptions.think``.
-        template: The model's chat template.
-    """
-    if think is None:
-        return THINK_TOKENS if tags_named_in(template) else 0
-    return think
+    def _is_open(self, text: str) -> bool:
+        """Whether a prompt ends inside a thought."""
+        return text.rfind(self.tags.opening) > text.rfind(self.tags.closing)
 
 
 def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
-    """How a model's prompts ask for thoughts; None where it knows none, and none are asked for.
+    """How a model's prompts ask for thoughts; None if it knows no thoughts and none are asked for.
 
     Args:
         model: Has the template and the vocabulary.
@@ -161,7 +151,7 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
         UsageError: thoughts are asked for, and neither the template nor the vocabulary knows any.
         ModelCorruptError: as ``render_template``.
     """
-    tags = tags_named_in(model.info.chat_template)
+    tags = _tags_named_in(model.info.chat_template)
     if tags is None and think is not None:
         # The vocabulary of a model that thinks has a token for it, even where a template was stripped.
         tags = next((each for each in TAGS if len(model.tokenize(each.closing, special=True)) == 1), None)
@@ -176,16 +166,24 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
         return None
     if think is None:
         return Thinking(tags, None, None, THINK_TOKENS)
-    return Thinking(tags, find_switch(model), think > 0, think)
+    switch = next((switch for switch in SWITCHES if _has_effect(model, switch)), None)
+    return Thinking(tags, switch, think > 0, think)
 
 
-def find_switch(model: LlamaModel) -> Switch | None:
-    """The first switch that changes what the template makes of a question."""
-    return next((switch for switch in SWITCHES if _has_effect(model, switch)), None)
+def room_for_thoughts(think: int | None, template: str) -> int:
+    """Tokens that a window needs for thoughts, as far as is known before the model is loaded.
+
+    Args:
+        think: As ``SessionOptions.think``.
+        template: The model's chat template.
+    """
+    if think is None:
+        return THINK_TOKENS if _tags_named_in(template) else 0
+    return think
 
 
 def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
-    """What to say of prompts that open or close a thought in the place of the template."""
+    """Warns if the prompt opens or closes the thought because the template has no switch that works."""
     if thinking.switch is not None:
         return []
     named = next((name for name in _UNMISTAKABLE if name in model.info.chat_template), None)
@@ -194,8 +192,12 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
     return [Notice("no-think-switch", f"the chat template of {model.name} {lacks}: the prompt {instead}")]
 
 
+def _tags_named_in(template: str) -> Tags | None:
+    return next((tags for tags in TAGS if tags.closing in template), None)
+
+
 def _has_effect(model: LlamaModel, switch: Switch) -> bool:
-    """Whether the prompt differs between on and off, beside the words that say so."""
+    """Whether the prompt differs between on and off, apart from the words that say so."""
     if switch.marker not in model.info.chat_template:
         return False
     on, off = (_sample_prompt(model, switch, thinks=thinks) for thinks in (True, False))
@@ -211,3 +213,108 @@ def _sample_prompt(model: LlamaModel, switch: Switch, *, thinks: bool) -> str:
     except TemplateRaisedError:  # some refuse the role
         text = render(model, messages[1:], open_assistant=True, **variables)
     return text.replace(words, "")
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtFormat:
+    """How thoughts begin and end behind one kind of prompt.
+
+    Attributes:
+        opening, closing: The tags, as UTF-8.
+        is_open: Whether the prompt ends inside a thought.
+        cut: Tokens that close a thought at its budget, and lead to the answer.
+        cut_text: Their text, up to where the answer begins.
+        lead: Tokens that lead to the answer behind a thought that the model has closed.
+    """
+
+    opening: bytes
+    closing: bytes
+    is_open: bool
+    cut: tuple[int, ...]
+    cut_text: bytes
+    lead: tuple[int, ...] = ()
+
+    def following(self, part: Thought) -> tuple[tuple[int, ...], bytes]:
+        """The tokens that follow a part of a thought, and their text as far as it belongs to the thought."""
+        match part:
+            case "part":
+                return (), b""
+            case "whole":
+                return self.lead, b""
+            case "cut":
+                return self.cut, self.cut_text
+
+
+ThoughtPhase = Literal["before", "inside", "behind"]
+"""Position of a branch: its text may still become an opening tag, it thinks, or it writes its answer."""
+
+
+class ThoughtProgress:
+    """Position of a running branch in its thought.
+
+    Args:
+        form: Format of thoughts behind the branch's prompt.
+        budget: Tokens that the thoughts of a trajectory may have.
+        steps: Steps that the branch continues.
+
+    Attributes:
+        phase: Where the next token is written.
+    """
+
+    def __init__(self, form: ThoughtFormat, budget: int, steps: Sequence[Step]) -> None:
+        self.form = form
+        self.phase: ThoughtPhase = "inside" if form.is_open else "before"
+        if steps:
+            self.phase = _phase_behind(steps[-1])
+        self._budget = budget
+        self._tokens = sum(len(step.token_ids) for step in steps if step.is_thought)
+
+    def look_for_opening(self, text: bytearray) -> None:
+        """Look for the opening tag at the beginning of a step's text."""
+        if self.phase != "before":
+            return
+        begun = bytes(text.lstrip())
+        if begun.startswith(self.form.opening):
+            self.phase = "inside"
+        elif not self.form.opening.startswith(begun):
+            self.phase = "behind"
+
+    def part(self, text: bytearray, last_piece: bytes, tokens: int, *, at_delimiter: bool) -> Thought | None:
+        """The part of the thought that ends with the last token of a step; None if the step goes on.
+
+        Args:
+            text: Text of the step.
+            last_piece: Bytes of its last token.
+            tokens: Number of its tokens.
+            at_delimiter: Whether a blank line ends it.
+        """
+        if self.form.closing in text[-(len(last_piece) + len(self.form.closing) - 1) :]:
+            return "whole"
+        if self._tokens + tokens >= self._budget:
+            return "cut"
+        return "part" if at_delimiter and tokens >= MIN_STEP else None
+
+    def end_step(self, step: Step) -> None:
+        """Count a complete step of the thought."""
+        self._tokens += len(step.token_ids)
+        self.phase = _phase_behind(step)
+
+    def uncounted_tokens(self, tokens: int) -> int:
+        """Tokens of thoughts that do not count as tokens of the solution, at most those of one thought.
+
+        Args:
+            tokens: Tokens of the unfinished step.
+        """
+        written = self._tokens + (tokens if self.phase == "inside" else 0)
+        return min(written, self._budget + len(self.form.cut))
+
+
+def _phase_behind(step: Step) -> ThoughtPhase:
+    """The phase behind a step; some models think again behind a thought."""
+    match step.thought:
+        case None:
+            return "behind"
+        case "part":
+            return "inside"
+        case "whole" | "cut":
+            return "before"

@@ -21,8 +21,8 @@ from ..files.gguf.info import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
 from ..files.sources import hub
-from ..llama.chat import render
 from ..llama.runtime import LlamaModel
+from ..llama.template import render
 from ..storage import cache_folder
 from .readout import Adapter, Head
 from .text import QUESTION, Piece, Script, not_a_prm, single_token

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.ports import Prefix
 
-from ..llama.chat import render
 from ..llama.prefixes import Tokens
 from ..llama.runtime import LlamaModel
-from ..llama.template import Message
+from ..llama.template import Message, render
 
 QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Stand for the question, the first step and a later step while a chat template is cut."""

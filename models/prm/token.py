@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..llama.chat import shows_system
 from ..llama.runtime import LlamaModel
-from ..llama.template import Message
+from ..llama.template import Message, shows_system
 from .readout import Adapter, TokenPair
 from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, with_number
 

@@ -26,8 +26,8 @@ from adascale.models.files.gguf.header import GGUFHeader
 from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.memory import MemoryPlan, Savings, SessionLoad, plan_memory
 from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
+from adascale.models.plan import MemoryPlan, Savings, SessionLoad, plan_memory
 from adascale.models.session import OpenSession, Session
 from adascale.models.worker.messages import ModelsOpened
 
@@ -163,7 +163,7 @@ def test_thoughts_of_a_model_that_has_none_are_refused_before_anything_is_said_o
     assert not any(text.startswith("Context of ") for text in said)
     with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
         assert session.window == 2048
-        assert session.prompts.thinking is None
+        assert session.prompts.chats["prose"].think_tokens == 0
 
 
 @pytest.mark.parametrize("prm", ["probe", "self"])

@@ -1,13 +1,22 @@
-"""The seam to llama.cpp where machines differ."""
+"""The seam to llama.cpp: threads, the abort flag, and errors made of what it logs."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
 import sys
 
 import pytest
 
-from adascale.models.llama.native import AbortFlag
+from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError
+from adascale.models.llama import limit_spinning, native
+from adascale.models.llama.native import AbortFlag, explain_load_failure
+
+
+def failure(monkeypatch: pytest.MonkeyPatch, *logged: str) -> ModelError | MemoryOverflowError:
+    monkeypatch.setattr(native, "log_lines", logged)
+    return explain_load_failure("m.gguf")
 
 
 def test_the_abort_flag_reads_the_c_library_of_windows_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +35,78 @@ def test_the_abort_flag_reads_the_c_library_of_windows_there(monkeypatch: pytest
     assert opened == ["msvcrt"]
     flag.set()
     assert flag
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        (
+            "llama_model_load: error loading model architecture: unknown model architecture: 'foo'",
+            ModelCorruptError,
+            'm.gguf uses the architecture "foo" that this llama.cpp does not know',
+        ),
+        (
+            "gguf_init_from_reader: invalid magic characters: '<!DO'",
+            ModelCorruptError,
+            "m.gguf is not a GGUF file",
+        ),
+        ("gguf_init: failed to read magic", ModelCorruptError, "m.gguf is not a GGUF file"),
+        (
+            "tensor 'x' data is not within the file bounds, model is corrupted or incomplete",
+            ModelCorruptError,
+            "m.gguf is incomplete",
+        ),
+        (
+            "this GGUF file is version 99 but this software only supports up to version 3",
+            ModelCorruptError,
+            "m.gguf is GGUF version 99; this llama.cpp reads up to 3",
+        ),
+        ("unable to allocate CPU buffer", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
+        ("failed to allocate buffer for kv cache", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
+        ("something new", ModelError, "llama.cpp cannot load m.gguf"),
+    ],
+)
+def test_load_failures_are_explained(
+    monkeypatch: pytest.MonkeyPatch, line: str, kind: type[Exception], words: str
+) -> None:
+    error = failure(monkeypatch, "loaded meta data", line)
+    assert type(error) is kind
+    assert error.message == words
+    if kind is not ModelCorruptError:
+        assert line in error.facts
+
+
+def test_the_cause_of_a_failed_load_is_among_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [
+        "llama_model_loader: loaded meta data",
+        "gguf_init_from_reader: duplicate key 'general.name' for tensors 1 and 2",
+        "gguf_init_from_reader: failed to read key-value pairs",
+        "llama_model_load: error loading model: failed to load model from " + "x" * 1000,
+        "llama_model_load_from_file_impl: failed to load model",
+    ]
+    facts = failure(monkeypatch, *said).facts
+    assert facts[0] == said[1]
+    assert len(facts) == 4
+    assert max(map(len, facts)) < 210
+
+
+@pytest.mark.parametrize("own", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
+def test_a_setting_of_the_user_wins(own: dict[str, str]) -> None:
+    environment = dict(own)
+    limit_spinning(environment)
+    assert environment == own
+
+
+def test_the_environment_is_set_before_llama_cpp_is_loaded() -> None:
+    code = (
+        "import os, sys\n"
+        "for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'): os.environ.pop(name, None)\n"
+        "from importlib.abc import MetaPathFinder\n"
+        "class Watch(MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'llama_cpp': print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "import adascale.models.session\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.stdout == "10000\n", done.stderr

@@ -14,7 +14,7 @@ from adascale.engine.types import Turn
 from adascale.models.llama import thinking as thinking_module
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.llama.thinking import find_switch, plan_thinking, room_for_thoughts, thinking_notices
+from adascale.models.llama.thinking import plan_thinking, room_for_thoughts
 from adascale.models.options import THINK_TOKENS
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
@@ -95,7 +95,6 @@ def test_no_switch_is_looked_for_where_thinking_is_left_to_the_model(
 def test_a_model_that_knows_no_thoughts_has_the_prompt_that_it_had(model: LlamaModel) -> None:
     assert plan_thinking(model, 0) is None
     assert plan_thinking(model, None) is None
-    assert find_switch(model) is None
     assert ChatFormat(model, "Be brief.").thoughts is None
     with pytest.raises(UsageError, match=r"tiny\.gguf is no model that thinks") as caught:
         plan_thinking(model, 256)
@@ -135,9 +134,7 @@ def test_tags_that_are_control_tokens_are_text_of_the_thought(tmp_path: Path) ->
 def test_a_template_without_a_switch_that_works_is_named(
     model: LlamaModel, think: int, said: str | None
 ) -> None:
-    thinking = plan_thinking(model, think)
-    assert thinking is not None
-    found = thinking_notices(model, thinking)
+    found = ChatFormat(model, "Be brief.", thinking=plan_thinking(model, think)).notices()
     assert [notice.code for notice in found] == ([] if said is None else ["no-think-switch"])
     assert all(said is not None and said in notice.message for notice in found)
 

@@ -33,8 +33,15 @@ from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.llama.sampling import Stream, Surprise
 from adascale.models.llama.stepcost import EvenWidth, StepCosts
-from adascale.models.llama.thinking import TAGS, Thinking, plan_thinking
-from adascale.models.llama.thought import CLOSING, MIN_STEP, ThoughtFormat, ThoughtProgress
+from adascale.models.llama.thinking import (
+    CLOSING,
+    MIN_STEP,
+    TAGS,
+    Thinking,
+    ThoughtFormat,
+    ThoughtProgress,
+    plan_thinking,
+)
 from adascale.models.options import SamplingParams
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}

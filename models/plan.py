@@ -1,21 +1,31 @@
-"""Will it fit? Weights, context and buffers against the free memory, before anything is loaded."""
+"""The size of a session, planned before anything is loaded: the window of a trajectory, and the memory.
+
+The window holds the question, the answer, and a thought between them. The memory is that of weights, contexts
+and compute buffers, against what is free; where it does not fit, the error names a setting that does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
-from adascale.engine.decimals import gigabytes
-from adascale.engine.errors import MemoryOverflowError, command, setting
+from adascale.engine.decimals import gigabytes, human_bytes
+from adascale.engine.errors import MemoryOverflowError, UsageError, command, setting
 from adascale.engine.strategies import Adaptive
 
 from . import machine
 from .files.gguf.info import GGUFInfo
-from .options import WINDOW, WINDOW_UNIT, prm_window
+from .files.library import ModelFile
+from .llama.thinking import room_for_thoughts
+from .options import ROOMY_WINDOW, WINDOW, WINDOW_UNIT, SessionOptions, prm_window, round_window_up
 
-# Above this share of the free memory a plan is tight: it works, but the system may begin to swap.
+_WITHOUT_THOUGHT = 512
+"""Tokens of a short question, of what closes a thought, and of an answer."""
+
 _TIGHT = 0.9
+"""Share of the free memory above which a plan is tight: it works, but the system may begin to swap."""
 
 # llama.cpp's compute buffers are not known before a load; this is on the safe side for small models.
 _BUFFER_SHARE = 0.1
@@ -23,14 +33,83 @@ _BUFFER_MIN = 200 * 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLoad:
-    """What a session will have in memory.
+class Window:
+    """The length of one trajectory.
 
     Attributes:
-        generator: Its header.
+        tokens: Tokens of the whole trajectory, prompt included.
+        thought: How many of these tokens were added for thinking.
+        smallest: Tokens of the smallest window for a short question, the same thought and an answer.
+    """
+
+    tokens: int
+    thought: int
+    smallest: int
+
+    def describe_growth(self, kv_bytes_per_token: int, sequences: int) -> str:
+        """A status line on the tokens added for thinking, and their memory; empty if none were added."""
+        if not self.thought:
+            return ""
+        more = human_bytes(self.thought * kv_bytes_per_token * sequences)
+        return f"Context of {self.tokens:,} tokens: thoughts take {self.thought:,} of them, {more} of memory"
+
+
+def choose_window(options: SessionOptions, file: ModelFile) -> Window:
+    """``ctx_size``, or ``WINDOW`` and the thought as far as the model was trained for it.
+
+    Raises:
+        UsageError: more than the model was trained for is asked for, or a thought leaves no room in it.
+    """
+    thought = room_for_thoughts(options.think, file.info.chat_template)
+    allowed = file.info.context_length or WINDOW + thought
+    wanted = options.ctx_size or min(WINDOW + thought, allowed)
+    if wanted > allowed:
+        raise UsageError(
+            f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
+            hint=setting("ctx_size", allowed),
+        )
+    if thought and thought + _WITHOUT_THOUGHT > wanted:
+        raise _no_room(thought, wanted, allowed)
+    tokens = round_window_up(wanted)
+    added = 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed))
+    return Window(tokens, added, smallest=thought + _WITHOUT_THOUGHT)
+
+
+def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | None) -> SessionOptions:
+    """Options with the largest window that leaves half of the memory, and a quarter of the branches or more.
+
+    They stay as they are if they name a window, or if no larger window than the usual one fits.
+    """
+    if options.ctx_size:
+        return options
+    allowed = generator.context_length or ROOMY_WINDOW
+    available = machine.free_memory_bytes()
+    for wanted, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
+        tokens, branches = min(wanted, allowed), max(1, options.branches // share)
+        load = SessionLoad(generator, round_window_up(tokens), branches, prm)
+        if tokens > WINDOW and 2 * _add_up(load, available).total_bytes <= available:
+            return replace(options, ctx_size=tokens, branches=branches)
+    return options
+
+
+def _no_room(thought: int, window: int, allowed: int) -> UsageError:
+    needed, room = round_window_up(thought + _WITHOUT_THOUGHT), max(0, window - _WITHOUT_THOUGHT)
+    return UsageError(
+        f"a thought of {thought:,} tokens leaves no room for an answer in a window of {window:,}",
+        hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
+        slug="think-budget",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLoad:
+    """The models and contexts that a session will have in memory.
+
+    Attributes:
+        generator: Header of the generator.
         window: Tokens of one trajectory.
-        branches: Trajectories that are in the generator's KV cache at once.
-        prm: The PRM's header; the generator's own where that judges itself, whose weights are there once.
+        branches: Branches that are in the generator's KV cache at once.
+        prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
     """
 
     generator: GGUFInfo
@@ -51,10 +130,10 @@ class ModelLoad:
     """A model that will be in memory.
 
     Attributes:
-        role: Its name in messages, such as "generator".
-        info: Its header; two loads with the same one share the weights.
+        role: Name of the model in messages, such as "generator".
+        info: Header of the model.
         window: Tokens of one sequence.
-        sequences: How many of them its KV cache holds.
+        sequences: Number of sequences in its KV cache.
     """
 
     role: str
@@ -70,28 +149,28 @@ class ModelLoad:
 
     @property
     def context_size(self) -> str:
-        """Its window and sequences as messages show them: "2,048 x 8"."""
+        """Window and sequences as messages show them: "2,048 x 8"."""
         return f"{self.window:,} x {self.sequences}" if self.sequences > 1 else f"{self.window:,}"
 
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """What a session could do with less of.
+    """Reductions that the advice may name where a session does not fit.
 
     Attributes:
-        thought: Tokens of its window that thoughts have added.
+        thought: Tokens of the window that were added for thinking.
         window: Tokens of the smallest window for a question, its thought and its answer.
-        samples: Whether fewer samples are fewer branches, as they are where one question is asked.
+        samples: Whether fewer samples mean fewer branches, as they do for a single question.
     """
 
     thought: int = 0
-    window: int = 512
+    window: int = _WITHOUT_THOUGHT
     samples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Memory that a set of models will take.
+    """Memory that a session will take.
 
     Attributes:
         weights: (role, bytes) of each model, mapped into memory whole.
@@ -107,12 +186,12 @@ class MemoryPlan:
 
     @property
     def total_bytes(self) -> int:
-        """Everything together."""
+        """Weights, contexts and buffers together."""
         return sum(size for _, size in self.weights) + self.context_bytes + self.buffer_bytes
 
     @property
     def spare_bytes(self) -> int:
-        """What stays free beside it."""
+        """Memory that stays free."""
         return max(0, self.available_bytes - self.total_bytes)
 
     @property
@@ -124,11 +203,12 @@ class MemoryPlan:
 
 
 def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
-    """What one generator takes with the default window and samples; None where a figure is unknown.
+    """Memory of one generator with the default window and samples; None if a figure is unknown.
 
     Args:
-        size_bytes: Of its file, or of all parts.
-        kv_bytes_per_token: In the KV cache; a header that does not say has 0 without running states.
+        size_bytes: Size of its file, or of all parts.
+        kv_bytes_per_token: Keys and values of a token; a header that does not say has 0 without running
+            states.
         state_bytes: Running states of one sequence.
     """
     if size_bytes is None or kv_bytes_per_token is None or not (kv_bytes_per_token or state_bytes):
@@ -146,7 +226,7 @@ def plan_memory(
         load: The models that will be in memory at the same time.
         available: Bytes that may be used; the machine is asked when None.
         force: Return the plan even if it does not fit.
-        savings: What the advice may be, where it does not fit.
+        savings: Reductions that the advice may name.
 
     Raises:
         MemoryOverflowError: It does not fit; the hint names a setting that does, if there is one.
@@ -197,7 +277,7 @@ def _overflow_error(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> Me
 
 
 def _advice(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> str:
-    """Leave out thoughts, halve the context, or the branches, until it fits; else a smaller model helps."""
+    """The first reduction that makes it fit; a smaller model if none does."""
     anyway = f"{setting('force', True)} tries anyway"
     for change, changed in _smaller(load, savings):
         smaller = _add_up(changed, plan.available_bytes)
@@ -207,7 +287,7 @@ def _advice(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> str:
 
 
 def _smaller(load: SessionLoad, savings: Savings) -> Iterator[tuple[str, SessionLoad]]:
-    """Settings that take less memory, each with what it leaves to load."""
+    """Settings that take less memory: no thoughts, half the context again and again, then the branches."""
     if savings.thought:
         yield setting("think", 0), replace(load, window=load.window - savings.thought)
     for window in _halvings(load.window, savings.window, WINDOW_UNIT):
