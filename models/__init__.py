@@ -6,7 +6,7 @@ steps, ``calibration`` keeps what turns scores into probabilities, ``draws`` kee
 ``programs`` runs programs in a sandbox. ``machine`` measures what is free, ``plan`` says how long a
 trajectory may get and whether models fit. ``questions`` reads question files, ``question_sets`` chooses what
 a fit or an evaluation asks, ``datasets`` reads the stores and writes training data. ``storage`` and ``blobs``
-keep files between runs, and ``provenance`` says what drew the contents of a store.
+keep files between runs.
 ``verifier`` compares answers by computer algebra in a ``limited_child``.
 """
 

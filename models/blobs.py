@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import AdascaleError, DiskFullError, UsageError, excerpt, reason_of
+from adascale.engine.search.events import ModelDescription
 
 Value = str | int | bytes
 Arrays = Mapping[str, NDArray[Any]]
@@ -41,12 +43,16 @@ class Table:
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({typed}, PRIMARY KEY ({', '.join(self.key)}))"
 
 
+_MODELS = Table("models", ("role",), {"description": "TEXT"})
+_GENERATOR = "generator"
+
+
 class BlobStore:
     """Rows that are kept for good the moment they are put. Use with ``contextlib.closing``.
 
     Args:
         path: Created if missing.
-        tables: Its tables; those of an older version with the same columns are read as they are.
+        tables: Its tables, besides that of the models (``put_models``).
 
     Raises:
         UsageError: the file cannot be opened or written, or another run holds it; as all methods do.
@@ -66,7 +72,7 @@ class BlobStore:
             with self._translate_errors():
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
-                for table in tables:
+                for table in (*tables, _MODELS):
                     self._db.execute(table.schema())
         except BaseException:
             self._db.close()
@@ -75,6 +81,20 @@ class BlobStore:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def put_models(self, models: ModelDescription) -> None:
+        """Keep which generator and sampler draw the contents; what judges them is no part of a draw."""
+        drew = ModelDescription(models.generator, sampling=models.sampling)
+        self.put(_MODELS, [_GENERATOR], json.dumps(to_plain(drew)))
+
+    def models(self) -> ModelDescription:
+        """Which generator and sampler drew the contents; empty if nobody said."""
+        row = self.get(_MODELS, _GENERATOR)
+        if row is None:
+            return ModelDescription()
+        with self.decoding():
+            found: ModelDescription = build(ModelDescription, json.loads(row[0]))
+        return found
 
     def put(self, table: Table, key: Sequence[str], *values: Value) -> None:
         """Keep a row in the place of one with the same key; atomic."""
@@ -185,7 +205,7 @@ def pack(arrays: Arrays) -> bytes:
 
 
 def unpack(blob: bytes) -> dict[str, NDArray[Any]]:
-    """The inverse of ``pack``; blobs that older versions did not compress are read too."""
+    """The inverse of ``pack``."""
     with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
         return dict(arrays)
 

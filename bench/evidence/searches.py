@@ -26,7 +26,7 @@ from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import AT_ONCE, Forecast
+from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Candidate, Estimate, Problem
@@ -48,8 +48,6 @@ def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed
     with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
         [contestant] = parse_contestants(name)
         policy, strategy = session.replay_policy(store), replace(contestant.strategy, modes=session.modes)
-        # The hardest questions are the last ones: idle rows of their batches draw ahead for them.
-        policy.expect([Forecast(problems, strategy.at_most or 0, seed, strategy.modes)])
         started, ended = time.monotonic(), 0
         for problem, event in session.driver(lambda: 0.0, policy).run(
             problems, Settings(strategy, seed=seed), AT_ONCE

@@ -84,7 +84,6 @@ def eval_(
                     problems,
                     options.repeats,
                     options.seed,
-                    policy.expect,
                     HiddenTests(executor.run),
                 )
                 for outcome in _follow_rounds(outcomes, len(problems), rounds, policy, progress):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..codec import OMIT_DEFAULT
@@ -11,7 +12,7 @@ from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
-from ..types import Estimate, Mode, NodeId, Problem, StopReason, Usage
+from ..types import Estimate, NodeId, Problem, StopReason, Usage
 from .judging import HiddenTests, right_nodes
 
 SURE = 0.8
@@ -78,30 +79,12 @@ class Outcome:
     code: CodeOutcome | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What one round of an evaluation may ask for: the first trajectories of each question.
-
-    Attributes:
-        problems: In the order in which they are asked.
-        trajectories: Of each, at most; 0 where the strategy has no number of samples.
-        seed: Of the round.
-        modes: By turns of these modes.
-    """
-
-    problems: Sequence[Problem]
-    trajectories: int
-    seed: int
-    modes: tuple[Mode, ...] = ("prose",)
-
-
 def evaluate(
     driver: Driver,
     contestants: Sequence[Contestant],
     problems: Sequence[Problem],
     repeats: int,
     seed: int,
-    expect: Callable[[Sequence[Forecast]], None] = lambda rounds: None,
     hidden: HiddenTests | None = None,
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
@@ -114,18 +97,11 @@ def evaluate(
         problems: With known answers, or code tasks with hidden tests, which no search gets to see.
         repeats: Rounds of each contestant.
         seed: Of the first repeat.
-        expect: Called before each round with the forecasts of it and of the later ones.
         hidden: Runs hidden tests; None where there is no code task.
     """
     known = {problem.id: problem for problem in problems}
     problems = [problem.for_search() for problem in problems]
-    rounds = [(repeat, contestant) for repeat in range(repeats) for contestant in contestants]
-    forecasts = [
-        Forecast(problems, s.parameters().get("samples", 0), seed + repeat, s.modes)
-        for repeat, s in ((repeat, contestant.strategy) for repeat, contestant in rounds)
-    ]
-    for at, (repeat, contestant) in enumerate(rounds):
-        expect(forecasts[at:])
+    for repeat, contestant in itertools.product(range(repeats), contestants):
         settings = Settings(contestant.strategy, seed=seed + repeat)
         records: dict[str, Record] = {}
         for problem, event in driver.run(problems, settings, AT_ONCE):

@@ -22,7 +22,6 @@ from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import FINISHES, ROOT, BranchId, Mode, NodeId, Problem
 
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
-from ..provenance import MODELS, models_of, put_models
 
 _JUDGE = 1
 """Raised when what counts as a right answer changes: older rollouts are judged again as they are read."""
@@ -237,7 +236,7 @@ class RolloutStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._blobs = BlobStore(path, (_ROLLOUTS, _REWARDS, MODELS))
+        self._blobs = BlobStore(path, (_ROLLOUTS, _REWARDS))
 
     def close(self) -> None:
         """Close the file."""
@@ -245,11 +244,11 @@ class RolloutStore:
 
     def put_models(self, models: ModelDescription) -> None:
         """Keep what draws the rollouts."""
-        put_models(self._blobs, models)
+        self._blobs.put_models(models)
 
     def models(self) -> ModelDescription:
         """What drew the rollouts; empty in a store of an older version."""
-        return models_of(self._blobs)
+        return self._blobs.models()
 
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question in a mode; atomic, and for good."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adascale.engine.evaluation.evaluate import Forecast
 from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Until
 
-from .drawing import DrawMaker, DrawRequest
-from .store import KeptDraws
+from .drawing import DrawRequest, DrawWriter
+from .store import KeptDraws, Prompt
 
 SLOTS = 1 << 16
 """Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
@@ -18,12 +17,30 @@ SLOTS = 1 << 16
 
 @dataclass(slots=True)
 class _PlayedBranch:
-    """A branch as its search sees it; ``steps`` is None until they are known."""
+    """A branch as its search sees it.
+
+    Attributes:
+        request: The draw that it plays.
+        steps: Its steps; None until they are known.
+        at: Index of the step that it is writing.
+        written: Tokens of that step that the search has seen.
+    """
 
     request: DrawRequest
-    steps: tuple[Step, ...] | None = None
+    steps: tuple[Step, ...] | None
     at: int = 0
     written: int = 0
+
+    @property
+    def step(self) -> Step:
+        """The step that it is writing."""
+        assert self.steps is not None
+        return self.steps[self.at]
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens of this step that the search has not seen."""
+        return len(self.step.token_ids) - self.written
 
 
 class WaitingExecutor:
@@ -77,86 +94,82 @@ class ReplayingPolicy:
         self._live = live
         self._store = store
         self._seconds = seconds
-        self._maker = DrawMaker(live, store)
-        self._branches: dict[BranchId, _PlayedBranch] = {}
+        self._writer = DrawWriter(live, store)
+        self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
+        self._questions: dict[BranchId, str] = {}
 
     @property
     def drawn_tokens(self) -> int:
         """Tokens that the generator had to write so far."""
-        return self._maker.tokens
+        return self._writer.tokens
 
     @property
     def flops_per_token(self) -> float:
-        """The generator's."""
+        """FLOPs of a token of the generator."""
         return self._live.flops_per_token
-
-    def expect(self, rounds: Sequence[Forecast]) -> None:
-        """Set the forecasts of the searches from here on, round by round: idle rows of a batch write them."""
-        self._maker.expect(rounds)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt, or what is kept of it; the whole prompt counts as evaluated."""
-        return self._maker.open(problem, mode)
+        self._branches.setdefault(problem.id, {})
+        kept = self._store.prompt(problem, mode)
+        if kept is None:
+            cost = self._writer.read(problem, mode)
+            read = Prompt(cost.evaluated_tokens + cost.reused_tokens, cost.reading)
+            self._store.put_prompt(problem, mode, read)
+            # Read back, so that what is kept and what was just read are the same to the last bit.
+            kept = self._store.prompt(problem, mode)
+            assert kept is not None
+        return PrefixWork(kept.tokens, 0, kept.reading)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Begin a branch; it waits until its steps are known."""
         request = DrawRequest(prefix, seed, until, greedy)
-        steps = self._store.get(request.key, until)
-        self._branches[branch] = _PlayedBranch(request, steps)
-        if steps is None:
-            self._maker.want(request)
+        self._branches[prefix.problem.id][branch] = _PlayedBranch(
+            request, self._store.get(request.key, until)
+        )
+        self._questions[branch] = prefix.problem.id
 
     def advance(self) -> Sequence[Growth]:
         """Draw one batch of what is missing; play every search on whose branches are all known.
 
         A search goes on to where the first of its branches completes a step: nothing happens before.
         """
-        self._maker.advance()
-        by_problem: dict[str, list[BranchId]] = {}
-        for id_, branch in self._branches.items():
+        every = [branch for branches in self._branches.values() for branch in branches.values()]
+        self._writer.write(branch.request for branch in every if branch.steps is None)
+        for branch in every:
             if branch.steps is None:
                 branch.steps = self._store.get(branch.request.key, branch.request.until)
-            by_problem.setdefault(branch.request.problem.id, []).append(id_)
         grown: list[Growth] = []
-        for ids in by_problem.values():
-            if all(self._branches[id_].steps is not None for id_ in ids):
-                grown += self._play(ids)
+        for branches in self._branches.values():
+            if branches and all(branch.steps is not None for branch in branches.values()):
+                grown += self._play(branches)
         return grown
 
-    def _play(self, ids: list[BranchId]) -> list[Growth]:
-        hop = min(self._tokens_left(self._branches[id_]) for id_ in ids)
-        share = hop * self._seconds(len(ids)) / len(ids)
-        return [self._grow(id_, hop, share) for id_ in ids]
+    def _play(self, branches: Mapping[BranchId, _PlayedBranch]) -> list[Growth]:
+        hop = min(branch.tokens_left for branch in branches.values())
+        share = hop * self._seconds(len(branches)) / len(branches)
+        return [self._grow(id_, branch, hop, share) for id_, branch in list(branches.items())]
 
-    @staticmethod
-    def _tokens_left(branch: _PlayedBranch) -> int:
-        assert branch.steps is not None
-        return len(branch.steps[branch.at].token_ids) - branch.written
-
-    def _grow(self, id_: BranchId, tokens: int, seconds: float) -> Growth:
-        branch = self._branches[id_]
-        assert branch.steps is not None
+    def _grow(self, id_: BranchId, branch: _PlayedBranch, tokens: int, seconds: float) -> Growth:
         cost = PrefixWork()
         if branch.at == branch.written == 0:
             reused = sum(len(step.token_ids) for step in branch.request.prefix.steps)
             cost = PrefixWork(0, reused)
+        step = branch.step
         branch.written += tokens
-        step = branch.steps[branch.at]
         if branch.written < len(step.token_ids):
             return Growth(id_, tokens, "", None, cost, seconds)
         branch.at, branch.written = branch.at + 1, 0
-        if branch.at == len(branch.steps):
-            del self._branches[id_]
+        if branch.steps is not None and branch.at == len(branch.steps):
+            del self._branches[self._questions.pop(id_)][id_]
         return Growth(id_, tokens, step.text, step, cost, seconds)
 
     def cancel(self, branch: BranchId) -> Step | None:
-        """End a branch; a draw of it that has begun is finished all the same, and kept."""
-        ended = self._branches.pop(branch)
-        if ended.steps is None:
-            self._maker.release(ended.request)
+        """End a branch."""
+        ended = self._branches[self._questions.pop(branch)].pop(branch)
         if ended.steps is None or ended.written == 0:
             return None
-        step = ended.steps[ended.at]
+        step = ended.step
         part = ended.written / len(step.token_ids)
         return Step(
             step.text[: round(part * len(step.text))],
@@ -167,5 +180,6 @@ class ReplayingPolicy:
         )
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget a question; what still runs of it ends, unless a later round asks for it."""
-        self._maker.close(problem)
+        """Forget a question; what still runs of it ends."""
+        self._branches.pop(problem.id, None)
+        self._writer.close(problem)

@@ -18,7 +18,6 @@ from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, St
 from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
 from ..options import CODE_PROMPT
-from ..provenance import MODELS, models_of, put_models
 from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
@@ -74,7 +73,7 @@ class DrawStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._blobs = BlobStore(path, (_PROMPTS, _DRAWS, MODELS))
+        self._blobs = BlobStore(path, (_PROMPTS, _DRAWS))
 
     def close(self) -> None:
         """Close the file."""
@@ -82,11 +81,11 @@ class DrawStore:
 
     def put_models(self, models: ModelDescription) -> None:
         """Keep what draws."""
-        put_models(self._blobs, models)
+        self._blobs.put_models(models)
 
     def models(self) -> ModelDescription:
-        """What drew; empty in a store of an older version."""
-        return models_of(self._blobs)
+        """Which generator and sampler drew; empty if nobody said."""
+        return self._blobs.models()
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
@@ -148,7 +147,7 @@ def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path
         rows,
         *([asdict(fingerprint.program)] if fingerprint.program else []),
         llama_cpp.__version__,
-        *([gpu_layers] if gpu_layers else []),  # draws made on a CPU before they were told apart stay known
+        gpu_layers,
     ]
     return keyed_path(data_folder() / "draws", parts, ".sqlite")
 
@@ -177,8 +176,7 @@ def _unpack_steps(blob: bytes) -> tuple[Step, ...]:
     ids = np.split(arrays["token_ids"], np.cumsum(arrays["tokens"])[:-1])
     readings = _unpack_readings(arrays["readings"].tobytes())
     finishes = [FINISHES[at] for at in arrays["finish"]]
-    # Draws of older versions have no thoughts.
-    thoughts = [_THOUGHTS[at] for at in arrays.get("thoughts", np.zeros(len(ids), np.int8))]
+    thoughts = [_THOUGHTS[at] for at in arrays["thoughts"]]
     rows = zip(
         unpack_texts(arrays["texts"]), ids, arrays["logprob"], finishes, readings, thoughts, strict=True
     )

@@ -1,4 +1,4 @@
-"""Blobs in one SQLite file: what was put is there, for another process and from an older version too."""
+"""Blobs in one SQLite file: what was put is there, for another process too."""
 
 from __future__ import annotations
 
@@ -61,18 +61,6 @@ def test_two_stores_of_one_file_see_each_other(store: BlobStore, tmp_path: Path)
         other.put(ONE, ["b"], 2, b"y")
         assert other.get(ONE, "a") == (1, b"x")
         assert store.get(ONE, "b") == (2, b"y")
-
-
-def test_a_table_of_an_older_version_is_read_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE one (key TEXT PRIMARY KEY, number INTEGER NOT NULL, blob BLOB NOT NULL)")
-        db.execute("INSERT INTO one VALUES ('a', 7, x'00ff')")
-        db.commit()
-    with closing(BlobStore(path, (ONE, TWO))) as store:
-        assert store.get(ONE, "a") == (7, b"\x00\xff")
-        store.put(ONE, ["a"], 8, b"new")
-        assert store.get(ONE, "a") == (8, b"new")
 
 
 def test_arrays_come_back_with_their_types_and_take_less_room() -> None:

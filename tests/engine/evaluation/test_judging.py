@@ -13,7 +13,7 @@ from adascale.engine.code.task import read_task
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.compare import CodeReport, Comparison
 from adascale.engine.evaluation.contestants import in_code, parse_contestants
-from adascale.engine.evaluation.evaluate import CodeOutcome, Forecast, Outcome, evaluate
+from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.evaluation.tables import csv_text, markdown
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
@@ -38,7 +38,7 @@ class Runner:
         return replace(cpython.run(source), seconds=0.1)
 
 
-def outcomes(names: str, bodies: list[str], judge: Runner, forecasts: list[Forecast]) -> list[Outcome]:
+def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
     written = iter(bodies)
     shown = Runner()
 
@@ -53,17 +53,14 @@ def outcomes(names: str, bodies: list[str], judge: Runner, forecasts: list[Forec
         executor=ScriptedExecutor(shown),
     )
     contestants = in_code(parse_contestants(names))
-    found = evaluate(
-        driver, contestants, [SQUARE], 1, 0, lambda rounds: forecasts.extend(rounds), HiddenTests(judge)
-    )
-    result = list(found)
+    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, HiddenTests(judge)))
     assert not any("f(3)" in source for source in shown.ran)
     return result
 
 
 def test_a_program_is_right_where_it_passes_the_hidden_tests() -> None:
     judge = Runner()
-    [greedy, passing] = outcomes("greedy,passing:3", [BODIES[2], BODIES[0], BODIES[1]], judge, [])
+    [greedy, passing] = outcomes("greedy,passing:3", [BODIES[2], BODIES[0], BODIES[1]], judge)
     assert (greedy.right, greedy.found, greedy.finished) == (True, 1, 1)
     assert greedy.code == CodeOutcome(passes=True, oracle=True, executions=1)
     # The second program passes the given test and is no square: what passes is not yet right.
@@ -71,22 +68,18 @@ def test_a_program_is_right_where_it_passes_the_hidden_tests() -> None:
     assert passing.code == CodeOutcome(passes=True, oracle=False, executions=2)
 
 
-def test_each_program_is_judged_once_and_a_forecast_shows_no_hidden_test() -> None:
-    judge, forecasts = Runner(), list[Forecast]()
-    [four] = outcomes("vote:4", [BODIES[1], BODIES[2], BODIES[2], BODIES[3]], judge, forecasts)
+def test_each_program_is_judged_once() -> None:
+    judge = Runner()
+    [four] = outcomes("vote:4", [BODIES[1], BODIES[2], BODIES[2], BODIES[3]], judge)
     assert len(judge.ran) == 3
     assert four.found == 3
     assert four.code == CodeOutcome(passes=True, oracle=True, executions=3)
-    assert [forecast.modes for forecast in forecasts] == [("code",)]
-    [problem] = forecasts[0].problems
-    assert problem.task is not None
-    assert not problem.task.hidden.tests
 
 
 def test_the_report_has_columns_of_code_tasks() -> None:
     contestants = in_code(parse_contestants("greedy,passing:3"))
     comparison = Comparison(contestants, ["square"])
-    for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner(), []):
+    for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner()):
         comparison.add(outcome)
     report = comparison.report()
     assert [each.accuracy for each in report.strategies] == [0.0, 1.0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import random
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,15 @@ from event_logs import logs_of, ticking
 from searches import sized
 
 from adascale.engine.code.task import read_task
-from adascale.engine.errors import AdascaleError
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.errors import AdascaleError, ContextOverflowError
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, SearchFinished, StepProposed, to_json
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, StepProposed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought, Until
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
@@ -144,6 +143,46 @@ def test_a_draw_that_is_no_longer_wanted_is_stopped_with_its_question(store: Dra
     assert len(store) == 0
 
 
+@dataclass(slots=True)
+class Windowed(ScriptedPolicy):
+    """Reads no question that is longer than its window, and draws only from those that it has read."""
+
+    window: int = 40
+    read: set[str] = field(default_factory=set)
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        if len(problem.question) > self.window:
+            raise ContextOverflowError("the question is too long", hint="a shorter question")
+        self.read.add(problem.id)
+        return ScriptedPolicy.open(self, problem, mode)
+
+    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+        assert prefix.problem.id in self.read, "its prompt was not read"
+        ScriptedPolicy.start(self, branch, prefix, seed, until, greedy)
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) -> None:
+    policy = ReplayingPolicy(Windowed(script, 2), store, lambda branches: 1.0)
+    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    asked = [*PROBLEMS[:place], Problem("long", "x" * 50), *PROBLEMS[place:]]
+    logs = logs_of(driver.run(asked, Settings(Vote(4)), 3))
+    assert [id_ for id_, log in logs.items() if isinstance(log[-1], SearchFailed)] == ["long"]
+    assert len(logs) == len(asked)
+
+
+def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:
+    live = ScriptedPolicy(script, 4)
+    policy = ReplayingPolicy(live, store, lambda branches: 1.0)
+    for id_, problem in enumerate((PROBLEMS[0], replace(PROBLEMS[0], id="again"))):
+        policy.open(problem)
+        policy.start(BranchId(id_), Prefix(problem), 0, "answer", True)
+    grown = [growth.branch for _ in range(99) for growth in policy.advance() if growth.step is not None]
+    assert set(grown) == {0, 1}
+    assert len(store) == 1
+    assert live.batches == policy.drawn_tokens
+
+
 def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
     lengths = itertools.cycle((4, 10))
 
@@ -212,28 +251,6 @@ def test_a_kept_draw_knows_its_thoughts(store: DrawStore) -> None:
     ended = (*steps, scripted_step("18", "stop"))
     store.put("k", ended)
     assert store.get("k", "answer") == ended
-
-
-def test_draws_that_an_older_version_did_not_compress_are_read(tmp_path: Path) -> None:
-    path, buffer = tmp_path / "old.sqlite", io.BytesIO()
-    np.savez(
-        buffer,
-        texts=np.frombuffer(b'["a", "18"]', np.uint8),
-        tokens=np.array([1, 2], np.int32),
-        token_ids=np.array([97, 49, 56], np.int32),
-        logprob=np.array([-0.5, -0.25]),
-        finish=np.array([0, 1], np.int8),
-        readings=np.frombuffer((2).to_bytes(4, "little"), np.uint8),
-    )
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE draws (key TEXT PRIMARY KEY, steps BLOB NOT NULL)")
-        db.execute("INSERT INTO draws VALUES ('k', ?)", (buffer.getvalue(),))
-        db.commit()
-    with closing(DrawStore(path)) as store:
-        steps = store.get("k", "answer")
-        assert steps == (Step("a", (97,), -0.5, "step"), Step("18", (49, 56), -0.25, "stop"))
-        store.put("new", steps)
-        assert (store.get("new", "answer"), len(store)) == (steps, 2)
 
 
 def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
