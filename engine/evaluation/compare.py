@@ -1,4 +1,4 @@
-"""Outcomes of strategies beside each other: what each gets right, what it costs, how sure that is."""
+"""Comparison of strategies: accuracy and cost of each, and how sure their differences are."""
 
 from __future__ import annotations
 
@@ -13,23 +13,14 @@ from numpy.typing import NDArray
 from ..calibration.features import Array
 from ..calibration.metrics import Predictions, ece, ece_floor
 from ..codec import OMIT_DEFAULT
-from .evaluate import CLASSES, SURE, Contestant, Outcome
+from .evaluate import SURE, Contestant, Outcome
 
 ROUNDS = 2000
-"""Of every bootstrap."""
+"""Resamples of every bootstrap."""
 
 
 Interval = tuple[float, float]
 """95 % over questions drawn with replacement."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassReport:
-    """Questions of one class of difficulty; means are None where there are none."""
-
-    questions: int
-    accuracy: float | None
-    generated_tokens: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +29,8 @@ class SureReport:
 
     Attributes:
         at: ``SURE``.
-        share: Of all searches.
-        accuracy: Share of them that are right; None without any.
+        share: Share of all searches.
+        accuracy: Share of these searches that are correct; None without any.
     """
 
     at: float
@@ -49,7 +40,7 @@ class SureReport:
 
 @dataclass(frozen=True, slots=True)
 class CodeReport:
-    """What a contestant does with code tasks: means over them.
+    """Code tasks of a contestant: means over them.
 
     Attributes:
         passes: Share of searches whose program passes the given tests.
@@ -64,22 +55,21 @@ class CodeReport:
 
 @dataclass(frozen=True, slots=True)
 class StrategyReport:
-    """What one contestant gets right and what it costs: means over questions.
+    """Accuracy and cost of one contestant: means over questions.
 
     Attributes:
-        name: The contestant's.
-        strategy, settings: What it is.
-        questions, repeats: How many searches of each question.
-        accuracy, accuracy_ci: Share of right answers.
-        coverage: Share of searches with a right trajectory.
-        selection: Right answers by right trajectories; None where there are none.
-        generated_tokens, prm_tokens, flops, seconds, samples: Of a question.
-        ece: Of the answers' probabilities, None where nothing is calibrated.
-        ece_floor: What noise alone makes of it, None where that is not known.
+        name: Name of the contestant.
+        strategy, settings: Name and parameters of its strategy.
+        questions, repeats: Number of questions, and searches of each.
+        accuracy, accuracy_ci: Share of correct answers.
+        coverage: Share of searches with a correct trajectory.
+        selection: Correct answers per search with a correct trajectory; None without any.
+        generated_tokens, prm_tokens, flops, seconds, samples: Means over questions.
+        ece: Expected calibration error of the answers' probabilities; None if nothing is calibrated.
+        ece_floor: The ECE that noise alone would give; None if unknown.
         sure: Answers that are likely enough to be given.
-        stopped: Searches by why they ended.
-        by_difficulty: By ``CLASSES``.
-        code: Of code tasks.
+        stopped: Number of searches by stop reason.
+        code: Figures of code tasks.
     """
 
     name: str
@@ -100,13 +90,12 @@ class StrategyReport:
     ece_floor: float | None
     sure: SureReport
     stopped: Mapping[str, int]
-    by_difficulty: Mapping[str, ClassReport]
     code: CodeReport | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class PairReport:
-    """Contestant ``a`` against ``b`` on the same questions; ratios are None where ``b`` cost nothing."""
+    """Contestant ``a`` against ``b`` on the same questions; ratios are None if ``b`` cost nothing."""
 
     a: str
     b: str
@@ -130,12 +119,12 @@ class EvaluationReport:
 
 @dataclass(slots=True)
 class Comparison:
-    """Outcomes by contestant and question, and what follows from them.
+    """Outcomes by contestant and question, and the report on them.
 
     Attributes:
         contestants: In the order of the report.
         problems: Ids, in order.
-        outcomes: Of each contestant and question, one for each repeat.
+        outcomes: By contestant and question, one for each repeat.
     """
 
     contestants: Sequence[Contestant]
@@ -143,16 +132,20 @@ class Comparison:
     outcomes: dict[tuple[str, str], list[Outcome]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
-        """Take the next outcome; its texts are no part of a comparison."""
+        """Take the next outcome, without its texts."""
         figures = replace(outcome, solutions=())
         self.outcomes.setdefault((outcome.entry, outcome.problem), []).append(figures)
 
+    @property
+    def searches(self) -> int:
+        """Number of outcomes."""
+        return sum(map(len, self.outcomes.values()))
+
     def report(self) -> EvaluationReport:
         """Means over questions, ratios of means, 95 % intervals."""
-        classes = self.classes()
         names = [contestant.name for contestant in self.contestants]
         return EvaluationReport(
-            tuple(self._strategy(contestant, classes) for contestant in self.contestants),
+            tuple(map(self._strategy, self.contestants)),
             tuple(self._pair(a, b) for i, a in enumerate(names) for b in names[:i]),
         )
 
@@ -161,15 +154,7 @@ class Comparison:
         outcomes = [self.outcomes[contestant, problem] for problem in self.problems]
         return np.array([np.mean([_figure(o, name) for o in repeats]) for repeats in outcomes])
 
-    def classes(self) -> list[str]:
-        """``[questions]``, from all draws of the contestant that drew most."""
-        totals = {
-            contestant.name: sum(self.column(contestant.name, "samples")) for contestant in self.contestants
-        }
-        most = max(totals, key=lambda name: totals[name])
-        return [_difficulty(self.outcomes[most, problem]) for problem in self.problems]
-
-    def _strategy(self, contestant: Contestant, classes: Sequence[str]) -> StrategyReport:
+    def _strategy(self, contestant: Contestant) -> StrategyReport:
         name = contestant.name
         right, covered = self.column(name, "right"), self.column(name, "covered")
         every = [o for problem in self.problems for o in self.outcomes[name, problem]]
@@ -193,19 +178,11 @@ class Comparison:
             ece_floor=floor,
             sure=_sure_report(every),
             stopped=dict(Counter(o.stop_reason or "failed" for o in every)),
-            by_difficulty={each: self._class(name, classes, each) for each in CLASSES},
             code=_code_report(every),
         )
 
     def _mean(self, contestant: str, name: str) -> float:
         return float(self.column(contestant, name).mean())
-
-    def _class(self, contestant: str, classes: Sequence[str], name: str) -> ClassReport:
-        rows = np.array([c == name for c in classes])
-        if not rows.any():
-            return ClassReport(0, None, None)
-        tokens, right = self.column(contestant, "generated_tokens"), self.column(contestant, "right")
-        return ClassReport(int(rows.sum()), float(right[rows].mean()), float(tokens[rows].mean()))
 
     def _pair(self, a: str, b: str) -> PairReport:
         difference = self.column(a, "right") - self.column(b, "right")
@@ -233,7 +210,7 @@ def interval(statistic: Callable[[NDArray[np.int64]], Array], questions: int) ->
 
 
 def _ratio(x: Array, y: Array) -> tuple[float, Interval] | tuple[None, None]:
-    """Ratio of two means with its interval; None where the second is nothing."""
+    """Ratio of two means with its interval; None if the second is 0."""
     if not y.any():
         return None, None
     return float(x.mean() / y.mean()), interval(
@@ -253,13 +230,8 @@ def _figure(outcome: Outcome, name: str) -> float:
             return float(getattr(outcome.usage, name))
 
 
-def _difficulty(outcomes: Sequence[Outcome]) -> str:
-    share = sum(o.found for o in outcomes) / max(1, sum(o.finished for o in outcomes))
-    return CLASSES[(share > 0) + (share >= 0.25) + (share > 0.75)]
-
-
 def _calibration_error(outcomes: Sequence[Outcome]) -> tuple[float | None, float | None]:
-    """ECE of the answers' probabilities, and what noise alone makes of it; None where that is not known."""
+    """ECE of the answers' probabilities, and the ECE that noise alone would give; None if unknown."""
     known = [(o.confidence, o) for o in outcomes if o.confidence is not None and o.confidence.calibrated]
     if not known:
         return None, None

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import UsageError
-from ..strategies import InstanceAdaptive, Preset, Strategy, effort_named
+from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
 from ..strategies.choice import effort_numbers
-from ..types import Mode
+from ..types import Kind, Mode
 from .evaluate import Contestant
 
 MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
@@ -43,13 +43,20 @@ def parse_contestants(text: str, preset: Preset = Preset()) -> list[Contestant]:
     return contestants
 
 
-def in_code(contestants: Sequence[Contestant]) -> list[Contestant]:
-    """The contestants as they search code tasks.
+def for_kind(contestants: Sequence[Contestant], kind: Kind) -> list[Contestant]:
+    """The contestants as they search problems of a kind.
 
     Raises:
-        UsageError: one of them grows trees of steps, or compares modes.
+        UsageError: one of them cannot search this kind.
     """
-    return [replace(each, strategy=replace(each.strategy, modes=("code",))) for each in contestants]
+    if kind == "task":
+        return [replace(each, strategy=each.strategy.changed(modes=("code",))) for each in contestants]
+    if any(isinstance(each.strategy, Passing) for each in contestants):
+        raise UsageError(
+            "passing searches for programs that pass tests, and these are questions",
+            hint="--strategies adaptive",
+        )
+    return list(contestants)
 
 
 def _contestant(name: str, preset: Preset) -> Contestant:

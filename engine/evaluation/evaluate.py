@@ -18,9 +18,6 @@ from .judging import HiddenTests, right_nodes
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
 
-CLASSES = ("hopeless", "hard", "middle", "easy")
-"""By the share of right trajectories among the most that were drawn: none, < .25, <= .75, more."""
-
 AT_ONCE = 32
 """Questions in flight: enough to fill a batch while some wait for their slowest branch."""
 

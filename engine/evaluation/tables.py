@@ -9,12 +9,13 @@ from typing import Any
 
 from ..codec import to_plain
 from ..decimals import decimal
-from .compare import ClassReport, CodeReport, EvaluationReport, PairReport, StrategyReport
-from .evaluate import CLASSES, SURE
+from .compare import CodeReport, EvaluationReport, PairReport, StrategyReport
+from .evaluate import SURE
 
-_FIGURES: Mapping[str, Callable[[StrategyReport], str]] = {
+Figures = Mapping[str, Callable[[StrategyReport], str]]
+
+_COSTS: Figures = {
     "strategy": lambda s: s.name,
-    "questions": lambda s: f"{s.questions:,}",
     "accuracy": lambda s: _share_text(s.accuracy),
     "(95 %)": lambda s: "-".join(map(_share_text, s.accuracy_ci)),
     "coverage": lambda s: _share_text(s.coverage),
@@ -23,41 +24,67 @@ _FIGURES: Mapping[str, Callable[[StrategyReport], str]] = {
     "PRM tokens": lambda s: f"{s.prm_tokens:,.0f}",
     "TFLOP": lambda s: f"{s.flops / 1e12:.2f}",
     "seconds": lambda s: f"{s.seconds:.1f}",
+}
+_PROBABILITIES: Figures = {
+    "strategy": lambda s: s.name,
     "ECE": lambda s: _share_text(s.ece),
     "noise": lambda s: _share_text(s.ece_floor),
+    f"answers at {SURE:g}": lambda s: _share_text(s.sure.share),
+    "correct of them": lambda s: _share_text(s.sure.accuracy),
 }
 _CODE: Mapping[str, Callable[[CodeReport], str]] = {
     "passes given": lambda c: _share_text(c.passes),
     "oracle": lambda c: _share_text(c.oracle),
     "runs": lambda c: f"{c.executions:.1f}",
 }
-_CLASSES = ("strategy", f"answers at {SURE:g}", "right of them", *CLASSES)
 _PAIR = ("a", "b", "accuracy a - b", "(95 %)", "tokens a / b", "(95 %)", "FLOPs a / b", "seconds a / b")
 
 
 def markdown(report: EvaluationReport) -> str:
-    """Tables of strategies, by difficulty, and of the last strategy against each other one."""
+    """A summary, then tables of the strategies, and of the last one against each other one."""
     strategies = report.strategies
-    pairs = [pair for pair in report.pairs if pair.a == strategies[-1].name]
-    of_tasks = [(s.name, s.code) for s in strategies if s.code is not None]
     parts = [
-        _markdown_table(list(_FIGURES), [[figure(s) for figure in _FIGURES.values()] for s in strategies]),
-        "Per question. Coverage: a finished trajectory is right. Seconds: of a question by itself. "
-        "ECE: of the answer's probability; noise alone makes as much as stands beside it.",
-        _markdown_table(_CLASSES, [_class_row(strategy) for strategy in strategies]),
-        "By difficulty, accuracy at tokens: the share of right trajectories among the most that were drawn "
-        "(none, below .25, to .75, above).",
+        summary(report),
+        _table(_COSTS, strategies),
+        "Means of a question. Coverage: share of searches with a correct solution. Seconds: of a question by "
+        "itself.",
     ]
-    if of_tasks:
+    if calibrated := [strategy for strategy in strategies if strategy.ece is not None]:
+        parts += [
+            _table(_PROBABILITIES, calibrated),
+            "ECE: calibration error of the answers' probabilities; noise alone would give the other. "
+            f"Answers at {SURE:g}: share of answers with at least this probability.",
+        ]
+    if of_tasks := [(s.name, s.code) for s in strategies if s.code is not None]:
         rows = [[name, *(figure(found) for figure in _CODE.values())] for name, found in of_tasks]
-        parts.append(_markdown_table(["strategy", *_CODE], rows))
-        parts.append(
+        parts += [
+            _markdown_table(["strategy", *_CODE], rows),
             "Code tasks: accuracy is by the hidden tests. Oracle: a choice among the programs that pass as "
-            "many given tests could be right. Runs: programs that were run."
-        )
-    if pairs:
+            "many given tests could be correct. Runs: programs that were run.",
+        ]
+    if pairs := [pair for pair in report.pairs if pair.a == strategies[-1].name]:
         parts.append(_markdown_table(_PAIR, [_pair_row(pair) for pair in pairs]))
     return "\n\n".join(parts)
+
+
+def summary(report: EvaluationReport) -> str:
+    """Share of correct answers of the last strategy, and of the best other one; is the difference chance?"""
+    *others, last = report.strategies
+    said = (
+        f"{last.name} answers {last.accuracy:.0%} of {last.questions:,} questions correctly, with "
+        f"{last.generated_tokens:,.0f} tokens each."
+    )
+    if not others:
+        return said
+    best = max(others, key=lambda s: (s.accuracy, -s.generated_tokens))
+    [pair] = [pair for pair in report.pairs if (pair.a, pair.b) == (last.name, best.name)]
+    low, high = (100 * end for end in pair.accuracy_diff_ci)
+    chance = ", which may be chance" if low <= 0.0 <= high else ""
+    return (
+        f"{said} {best.name}, the best of the others, answers {best.accuracy:.0%}, with "
+        f"{best.generated_tokens:,.0f} tokens each: a difference of {100 * pair.accuracy_diff:+.0f} points "
+        f"({low:+.0f} to {high:+.0f}){chance}."
+    )
 
 
 def csv_text(report: EvaluationReport) -> str:
@@ -84,16 +111,6 @@ def _csv_row(strategy: StrategyReport) -> dict[str, Any]:
     }
 
 
-def _class_row(strategy: StrategyReport) -> list[str]:
-    classes = [_at_tokens(strategy.by_difficulty[name]) for name in CLASSES]
-    return [strategy.name, _share_text(strategy.sure.share), _share_text(strategy.sure.accuracy), *classes]
-
-
-def _at_tokens(of_class: ClassReport) -> str:
-    tokens = of_class.generated_tokens
-    return "" if tokens is None else f"{_share_text(of_class.accuracy)} at {tokens:,.0f}"
-
-
 def _pair_row(pair: PairReport) -> list[str]:
     return [
         pair.a,
@@ -113,6 +130,10 @@ def _share_text(value: float | None) -> str:
 
 def _ratio_text(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
+
+
+def _table(figures: Figures, strategies: Sequence[StrategyReport]) -> str:
+    return _markdown_table(list(figures), [[figure(s) for figure in figures.values()] for s in strategies])
 
 
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

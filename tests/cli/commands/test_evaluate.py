@@ -16,7 +16,7 @@ import pytest
 import tiny
 from home import Home, write_questions
 
-from adascale.cli.commands import evaluate
+from adascale.cli.searching.evaluation import warnings_of
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Conditions
@@ -118,7 +118,8 @@ def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
 
 def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
     text = home.run(*args(home)).stdout
-    assert "| vote:6 | 12 |" in text
+    assert text.startswith("adaptive answers ")
+    assert "\n| vote:6 | " in text
     assert "| adaptive | beam:4+k |" in text
     assert "| greedy | vote:2 |" not in text  # only the last one against the others
     rows = list(csv.DictReader(io.StringIO(home.run(*args(home, "--csv")).stdout)))
@@ -203,7 +204,7 @@ def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warn
     prose = ModelDescription(calibration={"name": "of prose"})
     conditions = Conditions(prose, (Notice("other", "another warning"),))
 
-    found = [notice.code for notice in evaluate._warnings(conditions, parse_contestants(strategies))]
+    found = [notice.code for notice in warnings_of(conditions, parse_contestants(strategies))]
 
     assert found == ["other", *["uncalibrated-programs"] * warned]
 

@@ -12,7 +12,7 @@ from event_logs import ticking
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.compare import CodeReport, Comparison
-from adascale.engine.evaluation.contestants import in_code, parse_contestants
+from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.evaluation.tables import csv_text, markdown
@@ -52,7 +52,7 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
         ticking(),
         executor=ScriptedExecutor(shown),
     )
-    contestants = in_code(parse_contestants(names))
+    contestants = for_kind(parse_contestants(names), "task")
     result = list(evaluate(driver, contestants, [SQUARE], 1, 0, HiddenTests(judge)))
     assert not any("f(3)" in source for source in shown.ran)
     return result
@@ -77,7 +77,7 @@ def test_each_program_is_judged_once() -> None:
 
 
 def test_the_report_has_columns_of_code_tasks() -> None:
-    contestants = in_code(parse_contestants("greedy,passing:3"))
+    contestants = for_kind(parse_contestants("greedy,passing:3"), "task")
     comparison = Comparison(contestants, ["square"])
     for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner()):
         comparison.add(outcome)
@@ -91,10 +91,10 @@ def test_the_report_has_columns_of_code_tasks() -> None:
 
 
 def test_who_takes_part_with_code_tasks() -> None:
-    [low] = in_code(parse_contestants("passing@low"))
+    [low] = for_kind(parse_contestants("passing@low"), "task")
     assert low.strategy == Passing(samples=4, hopeless=0.3)
     with pytest.raises(UsageError, match="trees of steps"):
-        in_code(parse_contestants("beam:4"))
+        for_kind(parse_contestants("beam:4"), "task")
 
 
 def test_what_is_judged() -> None:
