@@ -17,7 +17,7 @@ from adascale.engine.types import Kind, Notice, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import kind_of
 
-from ..disk.files import check_apart, check_writable, unwritable
+from ..disk.files import CALIBRATION_MARK, check_output, unwritable
 from ..options.flatten import with_options
 from ..options.groups import CalibrationOptions, CheckOptions, FitOptions
 from ..report.calibrate_report import report_text
@@ -74,9 +74,8 @@ def fit(*, options: FitOptions) -> None:
     unlabelled = options.unlabelled
     problems = choose_unlabelled(options) if unlabelled else choose_problems(run, FEWEST, built_in=True)
     if output is not None:
-        check_writable(output)
         read: list[str | Path] = [*run.data, *unlabelled, *run.session.references()]
-        check_apart(output, read, "-o mine.calibration.safetensors")
+        check_output(output, "-o mine.calibration.safetensors", mark=CALIBRATION_MARK, reads=read)
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
     path = output or own_path(artefact.card)

@@ -11,7 +11,7 @@ import typer
 
 from adascale.engine.errors import CalibrationError, UsageError
 
-from ..disk.files import read_text, unwritable, write_file
+from ..disk.files import CALIBRATION_MARK, check_output, read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
 from ..report.calibrate_report import card_text, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
@@ -113,6 +113,9 @@ def export(
             hint="rename a file, or export them to two folders",
         )
     page = fill(page, sorted([*found, *_others(output, files)], key=lambda each: (each.path or output).name))
+    for name in files:
+        if (output / name).exists():
+            check_output(output / name, "move it away, or -o another folder", mark=CALIBRATION_MARK)
     for name, data in files.items():
         write_file(output / name, data)
     write_file(page_path, page.encode())

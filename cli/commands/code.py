@@ -12,7 +12,7 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
 
-from ..disk.files import check_apart, check_writable, read_text, write_file
+from ..disk.files import check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flatten import with_options
 from ..options.groups import CodeOptions
@@ -65,9 +65,8 @@ def code(
     question = question_text(task, _EXAMPLE)
     problem = Problem("1", question, task=task_of(question, list(_given_tests(options))))
     if options.output is not None:
-        check_writable(options.output)
         read = [*options.session.references(), str(options.tests or "")]
-        check_apart(options.output, read, hint="name another file for -o")
+        check_output(options.output, "--overwrite, or another name", reads=read, overwrite=options.overwrite)
     record, loaded = search_one(problem, strategy, options.session, options.view, settle)
     _finish(record, loaded, options)
 

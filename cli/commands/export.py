@@ -19,7 +19,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.datasets.files import FileFormat, HashedFile, check_parquet, open_dataset
 
-from ..disk.files import check_apart, check_writable, unwritable, write_file
+from ..disk.files import check_apart, check_output, unwritable, write_file
 from ..disk.sources import Source, find_sources, read_sources
 from ..options.declare import flag
 from ..options.export import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
@@ -124,11 +124,7 @@ def _check_output(output: _Output, overwrite: bool) -> None:
     """
     for dataset in output.files.values():
         for path in (dataset, _card_path(dataset)):
-            check_writable(path)
-            if path.exists() and not overwrite:
-                raise UsageError(
-                    f"{path} is there already", hint="--overwrite, or another name", slug="output-exists"
-                )
+            check_output(path, "--overwrite, or another name", overwrite=overwrite)
 
 
 def _write(recipe: Recipe, read: _Input, output: _Output) -> None:

@@ -11,10 +11,10 @@ import typer
 
 from adascale.engine.errors import UsageError
 
-from ..disk.files import check_apart, check_writable, write_file
+from ..disk.files import check_output, write_file
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
-from ..options.declare import TraceArgument
+from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import say, write_payload
 from ..terminal.text import without_bidi_controls
 from ..terminal.theme import UNICODE, Glyphs, glyphs_for
@@ -29,6 +29,13 @@ _SUFFIXES: dict[str, TreeFormat] = {
     ".txt": "txt",
 }
 
+_MARKS: dict[TreeFormat, bytes] = {
+    "html": b" - adascale</title>",
+    "svg": b".adascale-matrix",
+    "json": b'"adascale.tree/',
+}
+"""Bytes by which files of this command are recognised; a text has none."""
+
 
 def tree(
     trace: TraceArgument = None,
@@ -39,6 +46,7 @@ def tree(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file, or - for stdout.", show_default="-")
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a recorded search as a page, a picture, JSON or text.
 
@@ -52,8 +60,8 @@ def tree(
         output = None
     form, source = format_ or _format_by_name(output), trace_path(trace)
     if output is not None:
-        check_writable(output)
-        check_apart(output, [source], f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}")
+        other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
+        check_output(output, other, mark=_MARKS.get(form), reads=[source], overwrite=overwrite)
     text = without_bidi_controls(_render(form, source, UNICODE if output else glyphs_for(sys.stdout)))
     if output is None:
         write_payload(text, None if form == "txt" else "utf-8")

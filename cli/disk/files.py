@@ -87,6 +87,57 @@ def check_writable(path: Path) -> None:
         )
 
 
+TRACE_MARK = b'{"kind":"search_started"'
+"""The beginning of every trace."""
+
+CALIBRATION_MARK = b"adascale.calibration/"
+"""Part of the header of every calibration."""
+
+_HEAD = 1 << 16
+"""Bytes at the beginning of a file in which its mark stands."""
+
+
+def has_mark(path: Path, mark: bytes) -> bool:
+    """True for a file that can be read and has ``mark`` near its beginning."""
+    try:
+        with path.open("rb") as file:
+            return mark in file.read(_HEAD)
+    except OSError:
+        return False
+
+
+def check_output(
+    path: Path,
+    hint: str,
+    *,
+    mark: bytes | None = None,
+    reads: Iterable[str | Path] = (),
+    overwrite: bool = False,
+) -> None:
+    """Refuse an output that would destroy something else; a link counts as the file that it leads to.
+
+    Devices, pipes and empty files may be written to.
+
+    Args:
+        path: File to write.
+        hint: A fix to paste.
+        mark: Bytes near the beginning of every file of this kind that adascale writes; None if no file of
+            this kind can be recognised.
+        reads: Inputs and models of this run; ``-`` is stdin.
+        overwrite: Replace any file that is no input.
+
+    Raises:
+        UsageError: it is an input, is a file of another kind, or cannot be written.
+    """
+    check_writable(path)
+    check_apart(path, reads, hint)
+    if overwrite or not path.is_file() or path.stat().st_size == 0:
+        return
+    if mark is None or not has_mark(path, mark):
+        other = "" if mark is None else " and was not written by this command"
+        raise UsageError(f"{path} is there already{other}", hint=hint, slug="output-exists")
+
+
 def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) -> None:
     """Refuse an output that is one of the inputs, whatever their names; a link counts as what it leads to.
 

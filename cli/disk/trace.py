@@ -34,9 +34,6 @@ _ABOUT_NO_NODE = tuple(
 )
 """How lines begin that change neither a node nor what its search answers."""
 
-_BEGINNING = f'{{"kind":"{SearchStarted.kind}"'.encode()
-"""How a trace begins."""
-
 
 class TraceWriter:
     """Appends each event to a new file and flushes it, so that a killed run keeps all but its last line.
@@ -77,15 +74,6 @@ class TraceWriter:
                 self._file.close()
             text = f"cannot write {self._path}: {reason_of(exc)}; the search goes on, the trace ends here"
             show_warning(Notice("trace-stopped", text))
-
-
-def is_trace(path: Path) -> bool:
-    """Whether a file begins as ``TraceWriter`` begins one."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_BEGINNING)) == _BEGINNING
-    except OSError:
-        return False
 
 
 def _warn_torn(path: Path, line: int) -> None:

@@ -57,6 +57,8 @@ YES = setting_flag(MACHINE, "--yes -y", "Download without asking.")
 YesOption = Annotated[bool, YES]
 JSON = flag(OUTPUT, "--json", "Print one JSON object.")
 JsonOption = Annotated[bool, JSON]
+OVERWRITE = flag(OUTPUT, "--overwrite", "Replace a file that is there already.")
+OverwriteOption = Annotated[bool, flag(None, "--overwrite", "Replace a file that is there already.")]
 JsonLinesOption = Annotated[bool, flag(None, "--json", "Print JSON, one object a line.")]
 
 TraceArgument = Annotated[

@@ -164,6 +164,7 @@ class CodeOptions:
     test: list[str] = field(default_factory=list)
     tests: Path | None = None
     output: Path | None = None
+    overwrite: bool = False
     json_output: bool = False
     search: CodeSearchOptions = CodeSearchOptions()
     session: SessionOptions = SessionOptions()

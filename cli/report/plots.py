@@ -15,7 +15,7 @@ from typing import Any
 from adascale.engine.errors import UsageError
 from adascale.models.storage import cache_folder
 
-from ..disk.files import check_apart, check_writable, unwritable
+from ..disk.files import check_output, check_writable, unwritable
 
 _STYLE = {
     "axes.spines.right": False,
@@ -29,6 +29,10 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "adascale",
 }
+_PROGRAM = "adascale reports"
+"""Program that a picture names as its maker."""
+_MARK = _PROGRAM.encode()
+
 DARK = "#0072b2"
 INSIDE = (0, 0.03, 1, 1)
 """The part of the page that panels fill."""
@@ -49,7 +53,7 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
     if path.suffix.lower() not in (".png", ".svg"):
         name = shlex.quote(str(path.with_suffix(".svg")))
         raise UsageError(f"--plot {path} is neither .png nor .svg", hint=f"--plot {name}")
-    check_apart(path, sources, f"--plot plot{path.suffix}")
+    check_output(path, f"--plot plot{path.suffix}", mark=_MARK, reads=sources)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "pictures need matplotlib", slug="no-matplotlib", hint='pip install "adascale[plots]"'
@@ -76,7 +80,9 @@ def save_figure(figure: Any, path: Path, title: str, description: str = "") -> N
         UsageError: the file cannot be written.
     """
     metadata: dict[str, str | None] = {"Title": title, "Description": description}
-    metadata |= {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
+    metadata |= (
+        {"Date": None, "Creator": _PROGRAM} if path.suffix.lower() == ".svg" else {"Software": _PROGRAM}
+    )
     figure.tight_layout(rect=INSIDE)
     try:
         figure.savefig(path, dpi=150, metadata=metadata)

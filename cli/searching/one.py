@@ -17,7 +17,7 @@ from adascale.engine.strategies import Strategy
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 
-from ..disk.files import check_writable
+from ..disk.files import TRACE_MARK, check_output
 from ..exit_codes import INTERRUPTED
 from ..options.groups import ViewOptions
 from ..render.renderer import choose_progress, open_renderer
@@ -122,7 +122,7 @@ def show_search(
         AdascaleError: it could not run.
     """
     if view.trace is not None:
-        check_writable(view.trace)
+        check_output(view.trace, "--trace another-name.jsonl", mark=TRACE_MARK)
     quiet = view.terminal.quiet
     kind = choose_progress(view.progress, quiet, may_animate())
     started = time.monotonic()

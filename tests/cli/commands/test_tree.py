@@ -312,7 +312,7 @@ def test_a_full_disk_leaves_the_picture_that_was_there(
     output.write_text("old")
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(DiskFullError, match=r"cannot write .*: no space left on device"):
-        run(trace, "-o", str(output))
+        run(trace, "-o", str(output), "--overwrite")
     assert output.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.html", "t.jsonl"]
 

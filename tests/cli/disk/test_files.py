@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adascale.cli.disk.files import check_writable, read_text
+from adascale.cli.disk.files import check_output, check_writable, read_text
 from adascale.engine.errors import UsageError
 
 
@@ -53,3 +55,32 @@ def test_a_file_needs_a_folder_that_takes_files_and_a_pipe_needs_itself(
     with pytest.raises(UsageError, match=f"{pipe.parent} is not writable") as error:
         check_writable(file)
     assert error.value.hint
+
+
+MARK = b'{"kind":"search_started"'
+
+
+@pytest.mark.parametrize(
+    ("old", "options", "refused"),
+    [
+        (MARK, {"mark": MARK}, ""),
+        (MARK + b"}", {"mark": MARK}, ""),
+        (b"GGUF", {"mark": MARK}, "was not written by this command"),
+        (b"GGUF", {"mark": MARK, "overwrite": True}, ""),
+        (b"precious", {}, "is there already"),
+        (b"precious", {"overwrite": True}, ""),
+    ],
+)
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+def test_only_a_file_of_ours_is_replaced_unasked(
+    tmp_path: Path, old: bytes, options: dict[str, Any], refused: str, link: Any
+) -> None:
+    (target := tmp_path / "old").write_bytes(old)
+    output = target
+    if link is not None:
+        link(output := tmp_path / "link", target)
+    with pytest.raises(UsageError, match=refused) if refused else nullcontext():
+        check_output(output, "another name", **options)
+    with pytest.raises(UsageError, match="it would be written over"):
+        check_output(output, "another name", **{**options, "overwrite": True}, reads=[target])
+    check_output(tmp_path / "new", "another name", **options, reads=[target])

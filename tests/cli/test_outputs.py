@@ -1,0 +1,51 @@
+"""No command replaces a file of something else, whatever its output is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import invoked
+from home import write_questions
+from sample_log import pens
+from traces import written
+
+from adascale.cli.app import app
+from adascale.engine.errors import UsageError
+
+_FIT = ["calibrate", "fit", "-d", "DATA"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["ask", "1 + 1?", "--trace"], "any"),
+        (["code", "Square n.", "--trace"], "any"),
+        (["code", "Square n.", "-o"], "any.py"),
+        (["batch", "DATA", "-o"], "any"),
+        (["eval", "DATA", "--plot"], "any.png"),
+        (["eval", "DATA", "--plot"], "any.svg"),
+        ([*_FIT, "-o"], "any"),
+        ([*_FIT, "--plot"], "any.png"),
+        (["calibrate", "check", "-d", "DATA", "--plot"], "any.png"),
+        (["tree", "TRACE", "-o"], "any.html"),
+        (["tree", "TRACE", "-o"], "any.txt"),
+        (["export", "--from", "TRACE", "--to", "sft", "-o"], "any.jsonl"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name: str) -> None:
+    log = pens(running=False)
+    log.end()
+    paths = {
+        "DATA": write_questions(tmp_path / "data.jsonl", range(40)),
+        "TRACE": written(tmp_path / "trace.jsonl", log.events),
+    }
+    (precious := tmp_path / name).write_bytes(b"GGUF precious")
+
+    with pytest.raises(UsageError) as caught:
+        invoked(app, *(str(paths.get(word, word)) for word in command), str(precious))
+
+    assert caught.value.slug in ("output-exists", "not-results")
+    assert caught.value.hint
+    assert precious.read_bytes() == b"GGUF precious"
