@@ -1,28 +1,26 @@
-"""Engines on the nodes of a Ray cluster, as if they were one worker: one for each GPU, or for the node.
+"""Workers on the nodes of a Ray cluster, as if they were one: one for each GPU, or for the node.
 
-An engine is a plain actor that works in calls of a fraction of a second: each brings it at most one question
-and returns what has happened. It gets a question when it has room, so a fast node gets more of them. What a
-node was searching when it was lost ends as interrupted; all else goes to the others.
+An engine is an actor around a ``Worker`` of its node, which starts the model's process again when it dies.
+An engine that is lost itself, as with its node, is done without: its questions go to the others, once.
 
 Ray has no login and executes what any of its nodes sends, so the network of a cluster has to be trusted.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from adascale.engine.errors import (
+    AdascaleError,
     DoesNotFitError,
     ModelError,
     UsageError,
@@ -30,169 +28,94 @@ from adascale.engine.errors import (
     explained,
     setting,
 )
-from adascale.engine.search.events import Event, ModelDescription
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
 from ..options import SessionOptions
-from .dispatch import Flight, QuestionSource
+from .client import Worker
+from .dispatch import QuestionSource, failed_log
 from .messages import ModelsOpened, SearchEvent
-from .pipes import ENVIRONMENT
 
-if TYPE_CHECKING:
-    from adascale.engine.search.driver import Driver
-
-    from ..session import OpenSession
-
-_CALL_SECONDS = 0.25
-"""How long a call takes at least, where there is no room for another question."""
-
-_CALLS_PER_SECOND = 200
-"""Of all engines together, beside those that bring a question: each costs the parent about 1 ms."""
+_AT_ONCE = 8
+"""Questions that an engine has at once; its worker begins each when the decode batch has room."""
 
 _CONNECT_SECONDS = 10.0
 
-_CONCURRENT_CALLS = 2
-"""An actor can be interrupted while it works."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkResult:
-    """The outcome of one call.
-
-    Attributes:
-        events: In order, without hidden states.
-        ready: Whether it has room for one more question.
-    """
-
-    events: tuple[SearchEvent, ...]
-    ready: bool
+_POLL_SECONDS = 0.02
+"""Pause between two looks for a new question while an engine could take one."""
 
 
 class Engine:
-    """An actor with open models; they are opened by its first call.
+    """An actor that searches with a worker of its node; ``open_models`` is its first call.
 
     Args:
-        options: Of the session.
+        options: Options of the session.
     """
 
     def __init__(self, options: SessionOptions) -> None:
-        self._options = options
-        self._opening = ExitStack()  # never closed: a session ends with its process
-        self._session: OpenSession | None = None
-        self._driver: Driver | None = None
-        self._interrupted = False
-        self._requests: deque[Request] = deque()
-        self._running: Iterator[tuple[Problem, Event]] | None = None
-        self._ready = False
+        self._worker = Worker(options)  # never closed: it ends with this process
+        self._asked: SimpleQueue[Request | None] = SimpleQueue()
+        self._logs: dict[str, Future[list[SearchEvent]]] = {}
 
     def open_models(self) -> ModelsOpened:
-        """Open the models, where they are not open yet.
+        """Open the models.
 
         Raises:
-            ModelError, DoesNotFitError, UsageError: it cannot be opened.
+            ModelError, DoesNotFitError, UsageError: they cannot be opened.
         """
-        return ModelsOpened.of(self._open_session())
+        self._worker.__enter__()
+        threading.Thread(target=self._run, daemon=True).start()
+        return self._worker.open_models
 
-    def work(self, request: Request | None, more: bool, seconds: float) -> WorkResult:
-        """Search for a while, and to the end of a decode batch.
+    def search(self, request: Request) -> list[SearchEvent]:
+        """The log of one search; empty if the engine was stopped before it began.
 
-        Args:
-            request: One more question, where there is one.
-            more: Whether to return as soon as there is room, since there may be another.
-            seconds: How long, otherwise.
+        Raises:
+            WorkerDiedError: the worker has died too often.
         """
-        if request is not None:
-            self._requests.append(request)
-        if self._running is None:
-            driver = self._driver = self._open_session().driver(time.monotonic)
-            self._running = driver.serve(self._next_requests(driver))
-        end = time.monotonic() + seconds
-        events: list[SearchEvent] = []
-        for asked, event in self._running:
-            events.append(SearchEvent.of(asked, event))
-            if self._interrupted and self._driver is not None:  # while the models were opened, or before
-                self._driver.interrupt()
-            if (more and self._ready) or time.monotonic() > end:
-                return WorkResult(tuple(events), self._ready)
-        self._running = None
-        return WorkResult(tuple(events), ready=True)
+        log = self._logs[request.problem.id] = Future[list[SearchEvent]]()
+        self._asked.put(request)
+        return [] if self._worker.interrupted else log.result()
 
     def interrupt(self) -> None:
-        """Stop all searches in the middle of their batch; ``work`` returns their ends."""
-        self._interrupted = True
-        if self._session is not None and self._driver is not None:
-            self._driver.interrupt()
-            self._session.abort.set()
+        """Stop all searches in the middle of their batch; each ``search`` returns."""
+        self._worker.interrupt()
+        self._asked.put(None)
 
-    def _open_session(self) -> OpenSession:
-        if self._session is None:
-            for name, value in ENVIRONMENT.items():
-                os.environ.setdefault(name, value)
-            from ..session import Session
+    def _run(self) -> None:
+        logs: dict[str, list[SearchEvent]] = {}
+        failure: AdascaleError | None = None
+        try:
+            for problem, event in self._worker.serve(iter(self._asked.get, None), retry=True):
+                if event.seq == 0:  # the search was lost with the worker, and begins again
+                    logs[problem.id] = []
+                logs[problem.id].append(SearchEvent.of(problem, event))
+                if isinstance(event, SearchFinished | SearchFailed):
+                    self._logs.pop(problem.id).set_result(logs.pop(problem.id))
+        except Exception as error:
+            failure = explained(error, "")
+        for log in list(self._logs.values()):
+            if failure is None:
+                log.set_result([])
+            else:
+                log.set_exception(failure)
 
-            self._session = self._opening.enter_context(Session(self._options))
-        return self._session
 
-    def _next_requests(self, driver: Driver) -> Iterator[Request | None]:
-        """Questions as the driver has room for them; a run ends where there is nothing to do."""
-        while self._requests or driver.busy:
-            self._ready = not self._requests
-            yield None if self._ready else self._requests.popleft()
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seat:
+    """An engine in the cluster.
 
+    Attributes:
+        node: Name of its node.
+        engine: Ray's handle of the actor.
+    """
 
-class _EnginePlace:
-    """Where an engine runs: a node, or one of its GPUs. The engine is started again where it is lost."""
-
-    def __init__(self, node: str, name: str, gpu: bool, options: SessionOptions) -> None:
-        self.name = name
-        self.ready = True
-        self.flight: Flight
-        self._node = node
-        self._gpu = gpu
-        self._options = options
-        self._actor: Any = None
-
-    def start(self) -> None:
-        """Start an actor on the node."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        self.stop()
-        self.ready = True
-        self._actor = (
-            ray.remote(Engine)
-            .options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(self._node, soft=False),
-                num_cpus=0,
-                num_gpus=1 if self._gpu else 0,
-                max_concurrency=_CONCURRENT_CALLS,
-                max_restarts=0,
-            )
-            .remote(self._options)
-        )
-
-    def stop(self) -> None:
-        """Kill it."""
-        import ray
-
-        actor, self._actor = self._actor, None
-        if actor is not None:
-            with suppress(Exception):  # a cluster that has gone away has no actor to kill
-                ray.kill(actor)
-
-    def call(self, method: str, *args: Any) -> Any:
-        """Ray's reference to what a method of the engine will return."""
-        return getattr(self._actor, method).remote(*args)
-
-    def interrupt(self) -> None:
-        """Stop its searches; an engine that is just started again has none."""
-        actor = self._actor
-        if actor is not None:
-            actor.interrupt.remote()
+    node: str
+    engine: Any
 
     def result(self, reference: Any) -> Any:
-        """The return value of a call.
+        """The result of a call.
 
         Raises:
             ModelError, DoesNotFitError, UsageError: its models cannot be opened.
@@ -205,18 +128,25 @@ class _EnginePlace:
         except ray.exceptions.RayTaskError as exc:
             if isinstance(exc.cause, ModelError | DoesNotFitError | UsageError):
                 raise exc.cause from None
-            failure = explained(exc.cause, "")
-            raise WorkerDiedError(f"the engine on {self.name} failed", failure.message) from exc
+            message = explained(exc.cause, "").message
+            raise WorkerDiedError(f"the engine on {self.node} failed", message) from exc
         except ray.exceptions.RayError as exc:
-            raise WorkerDiedError(f"the engine on {self.name} was lost ({type(exc).__name__})") from exc
+            raise WorkerDiedError(f"the engine on {self.node} was lost ({type(exc).__name__})") from exc
+
+    def kill(self) -> None:
+        """End the engine, and its worker with it."""
+        import ray
+
+        with suppress(Exception):  # a cluster that has gone away has no actor to kill
+            ray.kill(self.engine)
 
 
 class Cluster:
     """Engines on all nodes of a Ray cluster; takes the place of a ``Worker``.
 
     Args:
-        address: Of the cluster, or ``auto`` for the one that this machine belongs to.
-        options: Of each session.
+        address: Address of the cluster, or ``auto`` for the one that this machine belongs to.
+        options: Options of each session.
         status: Shows status lines. Nobody is asked for consent to downloads, since nobody sits at the nodes;
             llama.cpp's log is in Ray's logs.
 
@@ -226,29 +156,25 @@ class Cluster:
 
     Raises:
         UsageError: Ray is not installed or the cluster cannot be reached.
-        ModelError: on entry; also where nodes have different model files.
+        ModelError: on entry; also if nodes have different model files.
     """
 
     def __init__(self, address: str, options: SessionOptions, status: Callable[[str], None]) -> None:
         self._address = address
         self._options = options
         self._status = status
-        self._places: list[_EnginePlace] = []
-        self._news: SimpleQueue[tuple[_EnginePlace, Any] | None] = SimpleQueue()
+        self._seats: list[_Seat] = []
         self.open_models: ModelsOpened
         self.interrupted = False
 
     def __enter__(self) -> Self:
         _connect(self._address)
         try:
-            self._places = _engine_places(self._options)
-            self._status(f"Opening {len(self._places)} engines on the cluster...")
-            for place in self._places:
-                place.start()
-            opening = [(place, place.call("open_models")) for place in self._places]
-            opened: list[ModelsOpened] = [place.result(reference) for place, reference in opening]
-            for kind in opened[0].conditions:
-                _check_equal([_without_folders(each.conditions[kind].models) for each in opened])
+            self._seats = _start_engines(self._options)
+            self._status(f"Opening {len(self._seats)} engines on the cluster...")
+            opening = [(seat, seat.engine.open_models.remote()) for seat in self._seats]
+            opened = [seat.result(reference) for seat, reference in opening]
+            _check_alike(opened)
             self.open_models = opened[0]
         except BaseException:
             self.__exit__()
@@ -258,92 +184,75 @@ class Cluster:
     def __exit__(self, *exc: object) -> None:
         import ray
 
-        for place in self._places:
-            place.stop()
+        for seat in self._seats:
+            seat.kill()
         ray.shutdown()
 
     def interrupt(self) -> None:
         """Stop all searches; safe from any thread."""
         self.interrupted = True
+        # From a signal handler, which may have stopped a thread inside of Ray.
         threading.Thread(target=self._send_interrupts, daemon=True).start()
 
     def _send_interrupts(self) -> None:
-        try:
-            for place in list(self._places):
-                place.interrupt()
-        finally:
-            self._news.put(None)
+        for seat in list(self._seats):
+            seat.engine.interrupt.remote()
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
-        """As ``Worker.serve``, all engines at once. One that is lost again and again is done without.
+        """As ``Worker.serve``, all engines at once; the events of a question come when its search has ended.
 
         Raises:
-            WorkerDiedError: all of them are lost.
+            WorkerDiedError: all engines are lost.
         """
-        for place in self._places:
-            place.flight = Flight()
-        with QuestionSource(requests, wake=lambda: self._news.put(None)) as source:
-            idle = list(self._places)
+        import ray
+
+        calls: dict[Any, tuple[_Seat, Request]] = {}
+        with QuestionSource(requests, wake=lambda: None) as source:
             while True:
-                idle = [place for place in idle if not self._go_on(place, source)]
-                if len(idle) == len(self._places) and (source.exhausted or self.interrupted):
+                is_waiting = self._hand_out(source, calls)
+                if not calls and (source.exhausted or self.interrupted):
                     return
-                news = self._news.get()
-                if news is None:
+                pause = _POLL_SECONDS if is_waiting else 1.0
+                if not calls:
+                    time.sleep(pause)
                     continue
-                place, reference = news
-                try:
-                    result: WorkResult = place.result(reference)
-                except WorkerDiedError as error:
-                    yield from place.flight.lose(error, source, retry=retry)
-                    idle += self._restart(place, error)
-                    continue
-                except (ModelError, DoesNotFitError, UsageError) as error:  # started again, it does not open
-                    lost = WorkerDiedError(f"the engine on {place.name} cannot go on", error.message)
-                    yield from place.flight.lose(lost, source, retry=retry)
-                    self._remove(place, lost)
-                    continue
-                for happened in result.events:
-                    event = happened.event()
-                    yield place.flight.follow(happened.problem, event), event
-                # An engine whose last search has ended reports what it was before that search began.
-                place.ready = result.ready or not len(place.flight)
-                idle.append(place)
+                for reference in ray.wait(list(calls), timeout=pause)[0]:
+                    seat, request = calls.pop(reference)
+                    try:
+                        log: list[SearchEvent] = seat.result(reference)
+                    except AdascaleError as error:
+                        self._remove(seat, error)
+                        if not self.interrupted and not (retry and source.give_back(request)):
+                            failure = SearchFailed.of(error)
+                            yield from ((request.problem, event) for event in failed_log(request, failure))
+                    else:
+                        yield from ((request.problem, happened.event()) for happened in log)
 
-    def _go_on(self, place: _EnginePlace, source: QuestionSource) -> bool:
-        """Let an engine work, on one more question where there is one; False where it has nothing to do."""
-        request = source.take() if place.ready and not self.interrupted else None
-        if request is not None:
-            place.flight.add(request)
-        elif not len(place.flight):
-            return False
-        more = not (source.exhausted or self.interrupted)
-        seconds = max(_CALL_SECONDS, len(self._places) / _CALLS_PER_SECOND)
-        reference = place.call("work", request, more, seconds)
-        reference.future().add_done_callback(lambda _: self._news.put((place, reference)))
-        return True
+    def _hand_out(self, source: QuestionSource, calls: dict[Any, tuple[_Seat, Request]]) -> bool:
+        """Give each question to the engine with the fewest; returns whether more could be given."""
+        while not self.interrupted:
+            held = {seat: 0 for seat in self._seats}
+            for seat, _ in calls.values():
+                held[seat] = held.get(seat, 0) + 1
+            freest = min(self._seats, key=held.__getitem__)
+            if held[freest] >= _AT_ONCE or source.exhausted:
+                return False
+            if (request := source.take()) is None:
+                return not source.exhausted
+            calls[freest.engine.search.remote(request)] = freest, request
+        return False
 
-    def _restart(self, place: _EnginePlace, error: WorkerDiedError) -> list[_EnginePlace]:
-        """Start another engine in a place, where that is worth a try; the place is returned, or nothing.
+    def _remove(self, seat: _Seat, error: AdascaleError) -> None:
+        """Go on without an engine.
 
         Raises:
-            WorkerDiedError: no other place is left.
+            WorkerDiedError: there is no other.
         """
-        if self.interrupted or place.flight.may_restart:
-            self._status(f"{error.message}; starting it again")
-            place.start()
-            return [place]
-        self._remove(place, error)
-        return []
-
-    def _remove(self, place: _EnginePlace, error: WorkerDiedError) -> None:
-        """Go on without a place.
-
-        Raises:
-            WorkerDiedError: no other is left.
-        """
-        self._places.remove(place)
-        if not self._places:
+        if seat not in self._seats:  # the loss of another of its questions has told
+            return
+        self._seats.remove(seat)
+        seat.kill()
+        if not self._seats:
             raise error
         self._status(f"{error.message}; going on without it")
 
@@ -377,36 +286,48 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
-def _engine_places(options: SessionOptions) -> list[_EnginePlace]:
-    """One for each GPU of a node, or for a node without; a cluster must be joined."""
+def _start_engines(options: SessionOptions) -> list[_Seat]:
+    """Start an engine for each GPU of a node, or for a node without one; a cluster must be joined."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    places = []
+    seats = []
     for node in ray.nodes():
-        if node["Alive"]:
-            gpus = int(node["Resources"].get("GPU", 0))
-            name = node["NodeManagerHostname"]
-            places += [_EnginePlace(node["NodeID"], name, gpus > 0, options) for _ in range(max(1, gpus))]
-    return places
+        if not node["Alive"]:
+            continue
+        gpus = int(node["Resources"].get("GPU", 0))
+        engine = ray.remote(Engine).options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            num_cpus=0,
+            num_gpus=min(1, gpus),
+            max_concurrency=_AT_ONCE + 1,  # it can be interrupted while it searches
+        )
+        seats += [_Seat(node["NodeManagerHostname"], engine.remote(options)) for _ in range(max(1, gpus))]
+    return seats
 
 
-def _without_folders(models: ModelDescription) -> ModelDescription:
-    """The same without the place of the calibration's file, which is another one on every node."""
-    calibration = models.calibration
-    return dataclasses.replace(models, calibration=calibration and {**calibration, "file": None})
+def _check_alike(opened: list[ModelsOpened]) -> None:
+    """Refuse nodes whose records would be made with different things.
+
+    Raises:
+        ModelError: they differ.
+    """
+    first, *others = [_comparable(each) for each in opened]
+    for other in others:
+        for name in first:
+            if first[name] != other[name]:
+                raise ModelError(
+                    f"the nodes differ in their {name}",
+                    f"{first[name]} and {other[name]}",
+                    hint=f"{setting('generator')} as a name from the catalogue, "
+                    f"and the same {setting('ctx_size')} and files everywhere",
+                    slug="nodes-differ",
+                )
 
 
-def _check_equal(described: list[ModelDescription]) -> None:
-    """Records of one run are made with the same things."""
-    first = described[0]
-    names = [field.name for field in dataclasses.fields(first)]
-    for other in described[1:]:
-        differ = [name for name in names if getattr(first, name) != getattr(other, name)]
-        if differ:
-            raise ModelError(
-                f"the nodes differ in their {', '.join(differ)}",
-                *(f"{getattr(first, name)} and {getattr(other, name)}" for name in differ),
-                hint=f"{setting('generator')} as a name from the catalogue, "
-                f"and the same {setting('ctx_size')} and files everywhere",
-                slug="nodes-differ",
-            )
+def _comparable(opened: ModelsOpened) -> dict[str, list[Any]]:
+    """What must be alike, by name and kind of problem; the folder of a calibration differs between nodes."""
+    described = [asdict(conditions.models) for conditions in opened.conditions.values()]
+    for each in described:
+        each["calibration"] = each["calibration"] and {**each["calibration"], "file": None}
+    return {name: [each[name] for each in described] for name in described[0]}
