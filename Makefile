@@ -34,7 +34,7 @@ types-platforms: setup types-tree
 
 types-tree:
 	rm -rf .types && mkdir -p .types/adascale
-	ln -s $(addprefix ../../,$(wildcard api/*.py api/py.typed)) ../../api/serve .types/adascale/
+	ln -s $(addprefix ../../,$(wildcard api/*.py api/py.typed)) $(addprefix ../../,$(patsubst %/__init__.py,%,$(wildcard api/*/__init__.py))) .types/adascale/
 	ln -s ../../cli ../../engine ../../models .types/adascale/
 
 SLOW := slow or model

@@ -5,8 +5,7 @@ in a process of its own. ``files`` finds and verifies model files, ``llama`` run
 steps, ``calibration`` keeps what turns scores into probabilities, ``draws`` keeps draws for evaluations,
 ``programs`` runs programs in a sandbox. ``machine`` measures what is free, ``plan`` says how long a
 trajectory may get and whether models fit. ``questions`` reads question files, ``question_sets`` chooses what
-a fit or an evaluation asks, ``datasets`` reads the stores and writes training data. ``storage`` and ``blobs``
-keep files between runs.
+a fit or an evaluation asks. ``storage`` and ``blobs`` keep files between runs.
 ``verifier`` compares answers by computer algebra in a ``limited_child``.
 """
 

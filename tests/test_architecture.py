@@ -24,16 +24,16 @@ MAY_IMPORT = {
     "engine": {"numpy"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
-        "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pyarrow", "pydantic_monty",
+        "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",
         "ray", "safetensors", "unearth",
     },
     "cli": {
-        "adascale", "adascale.engine", "adascale.models", "adascale.serve",
+        "adascale", "adascale.engine", "adascale.export", "adascale.models", "adascale.serve",
         "filelock", "llama_cpp", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit", "typer",
     },
     "api": {
         "adascale.engine", "adascale.models",
-        "h11", "mcp", "mcp_types", "prometheus_client", "pydantic", "starlette", "uvicorn",
+        "h11", "mcp", "mcp_types", "prometheus_client", "pyarrow", "pydantic", "starlette", "uvicorn",
     },
 }  # fmt: skip
 
@@ -180,5 +180,21 @@ def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
         "late = {'cli.render.frame', 'cli.report.answer', 'cli.searching.models', 'engine.search.events'}\n"
         "late = {f'adascale.{name}' for name in late} & set(sys.modules)\n"
         "assert not late, late\n"
+    )
+    printed(code)
+
+
+@pytest.mark.parametrize("name", ["ask", "batch", "replay", "evaluate"])
+def test_a_core_command_imports_nothing_of_export(name: str) -> None:
+    code = (
+        "import importlib, pkgutil, sys\n"
+        f"import adascale.cli.commands.{name}\n"
+        "for room in ('disk', 'render', 'report', 'searching'):\n"
+        "    package = importlib.import_module(f'adascale.cli.{room}')\n"
+        "    for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
+        "        if module.name != 'adascale.cli.disk.sources' and 'plot' not in module.name:\n"
+        "            importlib.import_module(module.name)\n"
+        "found = [name for name in sys.modules if name.startswith('adascale.export')]\n"
+        "assert not found, found\n"
     )
     printed(code)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from scripted_server import Served, served
 
-from adascale.engine.datasets.formats import FORMATS
+from adascale.export.formats import FORMATS
 from adascale.models.files import catalog
 from bench.inline import MODEL
 
@@ -112,6 +112,6 @@ def test_examples_of_training_data_are_of_the_golden_files() -> None:
     shown = re.findall(r"^\*\*([\w-]+)\*\*:.*?^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert [name for name, _ in shown] == list(FORMATS)
     for name, block in shown:
-        kept = (golden / f"{name}.rollouts.jsonl").read_text(encoding="utf-8").splitlines()
+        kept = (golden / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         assert len(block.splitlines()) == 3
         assert set(block.splitlines()) <= set(kept), name

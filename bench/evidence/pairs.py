@@ -27,14 +27,12 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
 from adascale.engine.calibration.wilson import wilson
 from adascale.engine.codec import build, to_plain
-from adascale.engine.datasets.merging import merge_equal
-from adascale.engine.datasets.sampled import SampledQuestion
-from adascale.engine.datasets.selection import Filters, select
-from adascale.engine.datasets.solutions import write_preferences
-from adascale.engine.datasets.writing import Labelling, Omission, WriteRequest
 from adascale.engine.ports import Policy, Prefix
 from adascale.engine.search.draws import branch_seed
 from adascale.engine.types import BranchId, Problem, Step
+from adascale.export.filters import Filters
+from adascale.export.formats import Labelling, WriteRequest, write_preferences
+from adascale.export.sampled import Omission, SampledQuestion
 from adascale.models.options import MAX_BRANCHES, SamplingOverrides, SessionOptions
 from adascale.models.session import Session
 
@@ -98,7 +96,7 @@ class JudgedPair:
 
 def pairs_of(question: SampledQuestion, filters: Filters, labelling: Labelling) -> Iterator[Pair]:
     """The rows of ``trl-preference`` whose continuations go on, with the steps on their way."""
-    selected = select(merge_equal(question), filters, Counter())
+    selected = filters.select(question.merged(), Counter())
     if selected is None:
         return
     steps = {

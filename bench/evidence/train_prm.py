@@ -28,14 +28,15 @@ import datasets
 import transformers
 from datasets import Dataset, load_dataset
 from transformers import AutoModelForTokenClassification, AutoTokenizer, Trainer
-from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 from trl.experimental.prm import PRMConfig, PRMTrainer
 
-from adascale.engine.datasets.formats import FORMATS, FormatName
+from adascale.export.formats import FORMATS, FormatName
 
 from ..common import close, table
-from .stepwise import Row, from_math_shepherd, from_prm800k, from_soft_step
 from .tiny_model import save_tiny_model
+
+Row = dict[str, Any]
 
 _ROWS = 4
 """Rows that are trained on, all in every step, so that the losses of two steps compare."""
@@ -100,10 +101,6 @@ def dpo(model: str, data: Dataset, output: str) -> DPOTrainer:
     return DPOTrainer(model, args=DPOConfig(output, max_length=_TOKENS, **_SETTINGS), train_dataset=data)
 
 
-def kto(model: str, data: Dataset, output: str) -> KTOTrainer:
-    return KTOTrainer(model, args=KTOConfig(output, max_length=_TOKENS, **_SETTINGS), train_dataset=data)
-
-
 def sft(model: str, data: Dataset, output: str) -> SFTTrainer:
     return SFTTrainer(model, args=SFTConfig(output, max_length=_TOKENS, **_SETTINGS), train_dataset=data)
 
@@ -124,6 +121,13 @@ def shared_letters(completions: list[list[Row]], ground_truth: list[str], **_: A
     ]
 
 
+def from_soft_step(row: Row) -> Iterator[Row]:
+    """The prefix as one step of ``trl-prm``; the question alone has none."""
+    if row["reasoning_prefix"]:
+        good = row["success_prob"] >= 0.5
+        yield {"prompt": row["question"], "completions": [row["reasoning_prefix"]], "labels": [good]}
+
+
 def from_verl(row: Row) -> Iterator[Row]:
     """As ``grpo`` has it; verl's own trainer reads the row itself."""
     yield {"prompt": row["prompt"], "ground_truth": row["reward_model"]["ground_truth"]}
@@ -132,20 +136,18 @@ def from_verl(row: Row) -> Iterator[Row]:
 TRIALS: Mapping[FormatName, Trial] = {
     "trl-prm": Trial(prm),
     "trl-preference": Trial(dpo),
-    "trl-unpaired": Trial(kto),
     "grpo": Trial(grpo, rises="reward"),
     "sft": Trial(sft),
     "verl": Trial(grpo, from_verl, rises="reward"),
     "soft-steps": Trial(prm, from_soft_step),
-    "math-shepherd": Trial(prm, from_math_shepherd),
-    "prm800k": Trial(prm, from_prm800k),
 }
 
 
 def export_and_load(name: FormatName, source: str, folder: Path) -> Dataset:
     """A dataset of the source as ``datasets`` loads it."""
-    reader, suffix = ("parquet", "parquet") if FORMATS[name].parquet else ("json", "jsonl")
-    path = folder / f"{name}.{suffix}"
+    suffix = FORMATS[name].suffix
+    reader = "parquet" if suffix == ".parquet" else "json"
+    path = folder / f"{name}{suffix}"
     command = [sys.executable, "-m", "adascale", "export", "--to", name, "--from", source, "--overwrite"]
     subprocess.run([*command, "-o", str(path)], check=True)
     return load_dataset(reader, data_files=str(path), split="train", cache_dir=str(folder / "cache"))

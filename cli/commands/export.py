@@ -1,49 +1,28 @@
-"""``adascale export``: what searches know, as training data."""
+"""``adascale export``: searches as training data."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from adascale import __version__
-from adascale.engine.datasets.card import SCHEMA, Origins, describe_recipe, describe_tally
-from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
-from adascale.engine.datasets.formats import FORMATS, FormatName
-from adascale.engine.datasets.rows import Row
-from adascale.engine.datasets.writing import Split
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.models.datasets.files import FileFormat, HashedFile, check_parquet, open_dataset
+from adascale.export.card import SCHEMA, Origins, describe_recipe, describe_tally
+from adascale.export.dataset import Recipe, Tally, check_parquet, open_dataset, rows_of
+from adascale.export.formats import FORMATS, FormatName, Row, Split
 
 from ..disk.files import check_apart, check_output, unwritable, write_file
 from ..disk.sources import Source, find_sources, read_sources
 from ..options.declare import flag
-from ..options.export import DATASET_FLAGS, DatasetOptions, InputOptions, OutputOptions
+from ..options.export import DATASET_FLAGS, DatasetOptions, OutputOptions
 from ..options.flatten import with_options
 from ..terminal.console import say, write_json
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """What is read: files of sampled questions, and the evaluated questions that draws belong to."""
-
-    sources: Sequence[Source]
-    problems: Sequence[Problem]
-    options: InputOptions
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """What is written: one file for each split."""
-
-    format: FormatName
-    files: Mapping[Split, Path]
-    file_format: FileFormat
-    licence: str | None
 
 
 @with_options(DatasetOptions, DATASET_FLAGS)
@@ -52,7 +31,7 @@ def export(
     *,
     options: DatasetOptions,
 ) -> None:
-    """Write what searches know as training data.
+    """Write searches as training data.
 
     adascale export --to trl-prm -o steps.jsonl
     adascale export --from rollouts --to verl --split .9 -o train.parquet
@@ -61,23 +40,63 @@ def export(
     Steps get their success probabilities, siblings become pairs, verified solutions conversations. A card
     beside each file says where it comes from and what was left out.
     """
-    output = options.output
-    recipe = Recipe(FORMATS[to], options.labelling, options.filters, output.split, output.seed)
-    sources = find_sources(options.input.sources or ["runs"])
-    read = _Input(sources, _read_problems(sources, options.input.data), options.input)
-    if output.dry_run:
-        _print_card(recipe, read, to)
+    dataset = _Dataset(to, options)
+    if options.output.dry_run:
+        example: Row | None = None
+        for _, row in dataset.rows():
+            example = example or row
+        write_json({**dataset.card(), "example": example})
         return
-    written = _plan_output(to, output, read)
-    _check_output(written, output.overwrite)
-    _write(recipe, read, written)
+    files = _plan_files(to, options.output)
+    for file in files.values():
+        check_apart(file, dataset.inputs, f"-o {file.stem}-{to}{file.suffix}")
+    _check_free(files.values(), options.output.overwrite)
+    _write(dataset, files, options.output.licence)
+
+
+class _Dataset:
+    """The dataset that a user describes; its counts grow as its rows go by."""
+
+    def __init__(self, to: FormatName, options: DatasetOptions) -> None:
+        output, self._read = options.output, options.input
+        self._to = to
+        self.recipe = Recipe(FORMATS[to], options.labelling, options.filters, output.split, output.seed)
+        self._sources = find_sources(self._read.sources or ["runs"])
+        self._problems = _read_problems(self._sources, self._read.data)
+        self._origins = Origins(self._read.mixed)
+        self.tally = Tally()
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files that are read."""
+        return [*(source.path for source in self._sources), *self._read.data]
+
+    def rows(self) -> Iterator[tuple[Split, Row]]:
+        """Yield all rows, each with its side of the split."""
+        questions = read_sources(self._sources, self._problems, self._read.draw_seed)
+        yield from rows_of(self._origins.follow(questions), self.recipe, self.tally)
+
+    def card(self) -> dict[str, Any]:
+        """The card of the rows that went by."""
+        from adascale.models.files.catalog import catalog
+
+        licences = {spec.sha256: spec.licence for spec in catalog().values() if spec.sha256}
+        return {
+            "schema": SCHEMA,
+            "adascale": __version__,
+            "format": self._to,
+            "sources": dict(Counter(source.kind for source in self._sources)),
+            **self._origins.describe(licences),
+            **describe_recipe(self.recipe),
+            **describe_tally(self.tally),
+        }
 
 
 def _read_problems(sources: Sequence[Source], data: Sequence[Path]) -> list[Problem]:
-    """The questions whose draws are read; a store of draws does not name them.
+    """The questions whose draws are read: a store of draws does not name them.
 
     Raises:
-        UsageError: draws are read and no questions are given.
+        UsageError: Draws are read and no questions are given.
     """
     from adascale.models.question_sets import read_known
 
@@ -90,104 +109,62 @@ def _read_problems(sources: Sequence[Source], data: Sequence[Path]) -> list[Prob
     return [problem for file in read_known(data) for problem in file]
 
 
-def _plan_output(to: FormatName, options: OutputOptions, read: _Input) -> _Output:
+def _plan_files(to: FormatName, options: OutputOptions) -> Mapping[Split, Path]:
     """The files to write: ``x.jsonl``, or ``x-train.jsonl`` and ``x-test.jsonl``.
 
     Raises:
-        UsageError: no output, one that says no format, or one that is read.
+        UsageError: There is no output, or its name says no format.
     """
-    path = options.path
-    usual = ".parquet" if FORMATS[to].parquet else ".jsonl"
+    path, usual = options.path, FORMATS[to].suffix
     if path is None:
         raise UsageError("say where to write the dataset", hint=f"-o {to}{usual}, or --dry-run")
     if path.suffix not in (".jsonl", ".parquet"):
         raise UsageError(
-            f'the name of {path} does not say which kind of file; "{path.suffix}" is none',
+            f'the name of {path} does not say which kind of file; "{path.suffix}" is not one of them',
             hint=f"-o {path.stem}{usual}",
         )
     if path.suffix == ".parquet":
         check_parquet()
-    files: dict[Split, Path] = {"train": path}
-    if options.split < 1:
-        files = {name: path.with_stem(f"{path.stem}-{name}") for name in ("train", "test")}
-    inputs = [*(source.path for source in read.sources), *read.options.data]
-    for file in files.values():
-        check_apart(file, inputs, f"-o {file.stem}-{to}{file.suffix}")
-    return _Output(to, files, "parquet" if path.suffix == ".parquet" else "jsonl", options.licence)
+    if options.split == 1:
+        return {"train": path}
+    return {name: path.with_stem(f"{path.stem}-{name}") for name in ("train", "test")}
 
 
-def _check_output(output: _Output, overwrite: bool) -> None:
+def _check_free(files: Collection[Path], overwrite: bool) -> None:
     """Refuse what cannot be written, before anything is read.
 
     Raises:
-        UsageError: a folder is missing, or a file is there already.
+        UsageError: A folder is missing, or a file is there already.
     """
-    for dataset in output.files.values():
-        for path in (dataset, _card_path(dataset)):
+    for file in files:
+        for path in (file, _card_path(file)):
             check_output(path, "--overwrite, or another name", overwrite=overwrite)
 
 
-def _write(recipe: Recipe, read: _Input, output: _Output) -> None:
+def _write(dataset: _Dataset, files: Mapping[Split, Path], licence: str | None) -> None:
     """Write all files, then their cards; after an error while rows are written none of them is there.
 
     Raises:
-        UsageError: a file cannot be written, or nothing is left to write.
+        UsageError: A file cannot be written, or no row is left.
     """
-    tally, origins = Tally(), Origins(read.options.mixed)
-    hashed: dict[Split, HashedFile] = {}
+    tally, row_type = dataset.tally, dataset.recipe.format.row
     try:
         with ExitStack() as stack:
-            writers = {}
-            for split, path in output.files.items():
-                opened = open_dataset(path, output.file_format, recipe.format.row)
-                writers[split], hashed[split] = stack.enter_context(opened)
-            for split, row in _rows(recipe, read, origins, tally):
-                writers[split].write(row)
+            append = {
+                split: stack.enter_context(open_dataset(path, row_type)) for split, path in files.items()
+            }
+            for split, row in dataset.rows():
+                append[split](row)
             if not tally.rows:
                 raise _nothing_left(tally)
     except OSError as error:
-        raise unwritable(output.files["train"], error) from error
-    card = _card(recipe, read, output.format, origins, tally)
-    questions = {"questions_licence": output.licence}
-    for split, path in output.files.items():
-        own = {"file": path.name, "sha256": hashed[split].sha256, "split": split}
-        text = json.dumps({**own, **card, **questions}, indent=2) + "\n"
-        write_file(_card_path(path), text.encode())
+        raise unwritable(files["train"], error) from error
+    for split, path in files.items():
+        with path.open("rb") as file:
+            own = {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        card = {**own, "split": split, **dataset.card(), "questions_licence": licence}
+        write_file(_card_path(path), (json.dumps(card, indent=2) + "\n").encode())
         say(f"adascale: wrote {path}: {tally.rows[split]:,} rows; its card is {_card_path(path)}")
-
-
-def _print_card(recipe: Recipe, read: _Input, to: FormatName) -> None:
-    """Print the card and the first row as JSON; nothing is written."""
-    tally, origins = Tally(), Origins(read.options.mixed)
-    example: Row | None = None
-    for _, row in _rows(recipe, read, origins, tally):
-        example = example or row
-    card = _card(recipe, read, to, origins, tally)
-    write_json({**card, "example": example})
-
-
-def _rows(recipe: Recipe, read: _Input, origins: Origins, tally: Tally) -> Iterator[tuple[Split, Row]]:
-    questions = read_sources(read.sources, read.problems, read.options.draw_seed)
-    return rows_of(origins.follow(questions), recipe, tally)
-
-
-def _card(recipe: Recipe, read: _Input, to: FormatName, origins: Origins, tally: Tally) -> dict[str, Any]:
-    from adascale.models.files.catalog import catalog
-
-    licences = {spec.sha256: spec.licence for spec in catalog().values() if spec.sha256}
-    kinds = {
-        kind: sum(source.kind == kind for source in read.sources)
-        for kind in ("run", "trace", "rollouts", "draws")
-    }
-    return {
-        "schema": SCHEMA,
-        "adascale": __version__,
-        "format": to,
-        "sources": {kind: count for kind, count in kinds.items() if count},
-        **origins.describe(licences),
-        **describe_recipe(recipe),
-        **describe_tally(tally),
-    }
 
 
 def _card_path(path: Path) -> Path:

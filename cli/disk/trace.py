@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from adascale.engine.datasets.from_log import LogFold
-from adascale.engine.datasets.sampled import SampledQuestion
 from adascale.engine.errors import TraceError, reason_of
 from adascale.engine.search.events import (
     SCHEMA,
-    AllocationDecided,
-    AnswersJudged,
-    BranchGrew,
-    BudgetSpent,
     Event,
     SearchStarted,
     from_json,
@@ -29,10 +23,6 @@ from adascale.engine.types import Notice
 from ..terminal.console import json_line, show_warning
 from .files import unwritable
 
-_ABOUT_NO_NODE = tuple(
-    f'{{"kind":"{cls.kind}"'.encode() for cls in (AllocationDecided, AnswersJudged, BranchGrew, BudgetSpent)
-)
-"""How lines begin that change neither a node nor what its search answers."""
 
 
 class TraceWriter:
@@ -76,20 +66,35 @@ class TraceWriter:
             show_warning(Notice("trace-stopped", text))
 
 
-def _warn_torn(path: Path, line: int) -> None:
-    """Say that a trace ends in the middle of a line."""
-    text = f"{path} line {line} is not complete and was left out; the run was killed there"
-    show_warning(Notice("torn-trace", text))
 
 
 def read_trace(path: Path) -> list[Event]:
     """The events of a trace, checked: a view and a tree can be folded from them.
 
-    A last line that is incomplete, as a killed run leaves it behind, is left out with a warning.
+    An incomplete last line, as a killed run leaves it behind, is left out with a warning.
 
     Raises:
-        TraceError: the file cannot be read, or is no trace; the message names the line.
+        TraceError: The file cannot be read, or is not a trace; the message names the line.
     """
+    events = _parse_events(path)
+    _fold(path, events)
+    return events
+
+
+def read_record(path: Path) -> Record:
+    """The search of a trace; incomplete lines and errors as in ``read_trace``."""
+    return _fold(path, _parse_events(path))
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event of a line; None if it is torn or something else."""
+    try:
+        return from_json(_parse_object(line))
+    except _LINE_ERRORS:
+        return None
+
+
+def _parse_events(path: Path) -> list[Event]:
     try:
         data = path.read_bytes()
     except OSError as exc:
@@ -103,53 +108,10 @@ def read_trace(path: Path) -> list[Event]:
         except TraceError:
             if not events:
                 raise
-            _warn_torn(path, len(lines) + 1)
-    if not events:
-        raise TraceError(f"the trace {path} is empty")
-    _check_order(path, events)
+            line = len(lines) + 1
+            text = f"{path} line {line} is not complete and was left out; the run was killed there"
+            show_warning(Notice("torn-trace", text))
     return events
-
-
-def read_sampled(path: Path) -> SampledQuestion:
-    """What a trace says of its question for training; lines that say nothing of it are not parsed.
-
-    Those are most of a trace. A torn last line and errors are as of ``read_trace``.
-    """
-    try:
-        with path.open("rb") as file:
-            lines = [(at, line) for at, line in enumerate(file) if not line.startswith(_ABOUT_NO_NODE)]
-    except OSError as exc:
-        raise TraceError(f"cannot read the trace {path}: {reason_of(exc)}") from exc
-    if not lines:
-        raise TraceError(f"the trace {path} is empty")
-    (first, line), *rest = lines
-    started = _parse_event(path, first + 1, line)
-    _check_place(path, first, started)
-    assert isinstance(started, SearchStarted), "the first event is checked"
-    fold = LogFold(started)
-    events = _parse_objects([line for _, line in rest])
-    for at, line in rest:
-        try:
-            event = next(events)
-            if event.get("seq") != at:
-                raise TraceError(f"event {at} is missing, {event.get('seq')} follows")
-            fold.add(event)
-        except _LINE_ERRORS as exc:
-            if line.endswith(b"\n"):
-                raise _line_error(path, at + 1, exc) from exc
-            _warn_torn(path, at + 1)
-    try:
-        return fold.question()
-    except TraceError as exc:
-        raise TraceError(f"{path}: {exc.message}") from exc
-
-
-def event_of(line: bytes) -> Event | None:
-    """The event of a line; None where the line is none."""
-    try:
-        return from_json(_parse_object(line))
-    except _LINE_ERRORS:
-        return None
 
 
 def _parse_event(path: Path, line: int, data: bytes) -> Event:
@@ -168,20 +130,8 @@ def _parse_object(data: bytes) -> dict[str, Any]:
     return record
 
 
-def _parse_objects(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
-    """The object of each line: all at once, which is faster, or one by one up to a line that is none."""
-    try:
-        found = _DECODER.decode(f"[{b','.join(lines).decode('utf-8')}]")
-    except (ValueError, RecursionError):
-        found = []
-    if len(found) == len(lines) and all(isinstance(each, dict) for each in found):
-        yield from found
-    else:
-        yield from map(_parse_object, lines)
-
-
 def _line_error(path: Path, line: int, error: Exception) -> TraceError:
-    """The error of a line, named by it."""
+    """The error of a line, with its number."""
     where = f"{path} line {line}"
     match error:
         case TraceError():
@@ -193,7 +143,7 @@ def _line_error(path: Path, line: int, error: Exception) -> TraceError:
 
 
 _LINE_ERRORS = (TraceError, ValueError, RecursionError)
-"""What a line that is no event raises."""
+"""Errors of a line that is not an event."""
 
 
 def _no_constant(name: str) -> Any:
@@ -204,8 +154,8 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 """Made once: making it takes a fifth of the time of reading a line."""
 
 
-def _check_order(path: Path, events: list[Event]) -> None:
-    """Fold the log once: numbered without gaps, one search, no node that it has not made."""
+def _fold(path: Path, events: Sequence[Event]) -> Record:
+    """The record of a log: one search, numbered without gaps, without a node that no event has made."""
     record: Record | None = None
     for at, event in enumerate(events):
         _check_place(path, at, event)
@@ -213,10 +163,13 @@ def _check_order(path: Path, events: list[Event]) -> None:
             record = Record.after(record, event)
         except TraceError as exc:
             raise _line_error(path, at + 1, exc) from exc
+    if record is None:
+        raise TraceError(f"the trace {path} is empty")
+    return record
 
 
 def _check_place(path: Path, at: int, event: Event) -> None:
-    """Refuse what cannot be event ``at`` of a trace."""
+    """Refuse an event that cannot be number ``at`` of a trace."""
     where = f"{path} line {at + 1}"
     if isinstance(event, SearchStarted) != (at == 0):
         raise TraceError(f"{where}: a trace is one search, which begins in its first line")

@@ -9,8 +9,8 @@ from typing import Any
 
 from typer.models import OptionInfo
 
-from adascale.engine.datasets.selection import Filters
-from adascale.engine.datasets.writing import Labelling
+from adascale.export.filters import Filters
+from adascale.export.formats import Labelling
 
 from .declare import FILTERS, OUTPUT, flag
 

@@ -13,10 +13,10 @@ import pytest
 import sampled
 import worlds
 
-from adascale.engine.datasets.sampled import SampledQuestion
-from adascale.engine.datasets.selection import Filters
-from adascale.engine.datasets.writing import Labelling
 from adascale.engine.scripted import pieces
+from adascale.export.filters import Filters
+from adascale.export.formats import Labelling
+from adascale.export.sampled import SampledQuestion
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.options import SessionOptions
 from bench.evidence import pairs as bench

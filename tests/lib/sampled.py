@@ -11,14 +11,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 
 import worlds
 
-from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
-from adascale.engine.datasets.formats import FORMATS, FormatName
-from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, from_json
 from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, Problem
-from adascale.models.datasets.files import FileFormat, open_dataset
+from adascale.export.dataset import Recipe, Tally, open_dataset, rows_of
+from adascale.export.formats import FORMATS, FormatName
+from adascale.export.sampled import SampledNode, SampledQuestion
 
 PROSE_SEARCH = Path(__file__).with_name("prose_search.jsonl")
 """A trace of the 1.5b, in which three solutions of four agree."""
@@ -60,16 +59,14 @@ def question(*nodes: SampledNode, answer: str | None = None, name: str = "q", **
     return SampledQuestion(Problem(name, f"What is {name}?", answer), (node(-1, ""), *nodes), MODELS, **more)
 
 
-def write_dataset(
-    path: Path, name: FormatName, file_format: FileFormat, questions: Sequence[SampledQuestion]
-) -> tuple[list[Any], str]:
-    """Write a dataset; returns its rows and the sha256 of the file."""
+def write_dataset(path: Path, name: FormatName, questions: Sequence[SampledQuestion]) -> list[Any]:
+    """Write a dataset; returns its rows."""
     recipe, rows = Recipe(FORMATS[name]), []
-    with open_dataset(path, file_format, recipe.format.row) as (writer, hashed):
+    with open_dataset(path, recipe.format.row) as append:
         for _, row in rows_of(questions, recipe, Tally()):
-            writer.write(row)
+            append(row)
             rows.append(row)
-    return rows, hashed.sha256
+    return rows
 
 
 def fits(value: Any, hint: Any) -> bool:

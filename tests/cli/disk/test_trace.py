@@ -1,24 +1,16 @@
-import contextlib
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sampled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
-from searches import searched
 from traces import written
 
-from adascale.cli.disk.trace import TraceWriter, read_sampled, read_trace
-from adascale.engine.datasets.sampled import SampledQuestion
+from adascale.cli.disk.trace import TraceWriter, read_record, read_trace
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.search.events import SearchStarted
-from adascale.engine.search.record import Record
-from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import Problem
+from adascale.engine.search.record import replay
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -228,69 +220,9 @@ def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObjec
     assert len(events) <= before
 
 
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-def test_what_is_read_for_training_is_what_the_record_says(strategy: str, tmp_path: Path) -> None:
-    known = Problem("q", "what?", "1")
-    events = [
-        replace(event, problem=known) if isinstance(event, SearchStarted) else event
-        for event in searched(strategy, 3, None)
-    ]
-    found = read_sampled(written(tmp_path / "trace.jsonl", events))
-    assert found == SampledQuestion.of(Record.of(events))
-    assert len(found.nodes) > 1
-
-
-@pytest.mark.parametrize("trace", [*GOLDEN.glob("*.jsonl"), sampled.PROSE_SEARCH], ids=lambda path: path.stem)
-def test_old_traces_are_read_for_training(trace: Path) -> None:
-    assert read_sampled(trace) == SampledQuestion.of(Record.of(read_trace(trace)))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('"node":1,"parent":0', '"node":7,"parent":0', "node 7 is out of order"),
-        ('"node":1,"reward"', '"node":99,"reward"', "no event has made node 99"),
-        ('"estimate":{', '"estimated":{', "'step_scored' is malformed"),
-        ('"step":{"text":', '"step":{"words":', "trace.jsonl: a step is malformed"),
-        ('"kind":"step_proposed","seq":', '"kind":"step_proposed","seq":1', "is missing, 1. follows"),
-        ('"schema":"adascale.trace/1"', '"schema":"adascale.trace/2"', "this version reads"),
-    ],
-)
-def test_a_malformed_event_is_an_error_of_a_trace(old: str, new: str, said: str, trace: Path) -> None:
-    text = trace.read_text()
-    assert old in text
-    trace.write_text(text.replace(old, new, 1))
-    with pytest.raises(TraceError, match=said):
-        read_sampled(trace)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (b'"node":1,"parent":0', b'"node":1\n"parent":0'),
-        (b'"node":1,"parent":0', b'"node":1},\n{"parent":0'),
-        (b'{"kind":"step_proposed"', b'[{"kind":"step_proposed"'),
-        (b'"node":1,"parent":0', b'"node":\xff,"parent":0'),
-        (b'"node":1,"parent":0', b'"node":NaN,"parent":0'),
-    ],
-    ids=["half an object", "an object and a comma", "no object", "no UTF-8", "no number"],
-)
-def test_a_line_that_is_no_object_is_named(old: bytes, new: bytes, trace: Path) -> None:
-    data = trace.read_bytes()
-    at = data.index(old)
-    trace.write_bytes(data.replace(old, new, 1))
-    line = 1 + data[:at].count(b"\n")
-    with pytest.raises(TraceError, match=rf"trace\.jsonl line {line}: not"):
-        read_sampled(trace)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_damage_is_no_other_error_for_training(trace: Path, data: st.DataObject) -> None:
-    before = damage(trace, data)
-
-    with contextlib.suppress(TraceError):
-        assert len(read_sampled(trace).nodes) <= before
+@pytest.mark.parametrize("trace", sorted(GOLDEN.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_a_record_is_the_fold_of_its_events(trace: Path) -> None:
+    assert read_record(trace).tree == replay(read_trace(trace))
 
 
 def test_an_answer_is_no_trace(tmp_path: Path) -> None:

@@ -6,25 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..codec import to_plain
-from ..errors import UsageError, setting
-from ..search.events import GeneratorDescription, ModelDescription
+from adascale.engine.codec import to_plain
+from adascale.engine.errors import UsageError, setting
+from adascale.engine.search.events import GeneratorDescription, ModelDescription
+
 from .dataset import Recipe, Tally
-from .sampled import SampledQuestion
-from .writing import Omission
+from .sampled import Omission, SampledQuestion
 
 SCHEMA = "adascale.dataset/1"
 
 _FIGURES = ("name", "method", "data", "questions", "held_out", "fingerprint")
-"""What a card tells of a calibration; all of it is in the calibration's own file."""
+"""Fields of a calibration that a card repeats."""
 
 
 @dataclass(slots=True)
 class Origins:
-    """What sampled and judged the questions that went by.
+    """Generators, samplers and calibrations of the questions that went by.
 
     Attributes:
-        mixed: Whether several generators may be in one dataset.
+        mixed: One dataset may hold several generators.
     """
 
     mixed: bool = False
@@ -36,23 +36,29 @@ class Origins:
         """Pass questions on, and note where they come from.
 
         Raises:
-            UsageError: a second generator, unless they may be mixed.
+            UsageError: A second generator, and they may not be mixed.
         """
         for question in questions:
             if isinstance(question, SampledQuestion):
                 self._note(question.models)
             yield question
 
-    @property
-    def generators(self) -> list[GeneratorDescription | None]:
-        """Each of them once; None where a source does not say."""
-        return list(self._generators.values())
+    def _note(self, models: ModelDescription) -> None:
+        generator = models.generator
+        name = "" if generator is None else generator.sha256 or generator.name
+        self._generators.setdefault(name, generator)
+        if len(self._generators) > 1 and not self.mixed:
+            raise _several_generators(self._generators.values())
+        if models.calibration is not None:
+            self._calibrations.setdefault(str(models.calibration.get("fingerprint")), models.calibration)
+        if models.sampling is not None:
+            self._samplings.setdefault(str(sorted(models.sampling.items())), models.sampling)
 
     def describe(self, licences: Mapping[str, str]) -> dict[str, Any]:
-        """As JSON.
+        """The origins as JSON.
 
         Args:
-            licences: Of models, by sha256.
+            licences: Licences of models, by sha256.
         """
         return {
             "generators": [
@@ -69,18 +75,6 @@ class Origins:
             ],
         }
 
-    def _note(self, models: ModelDescription) -> None:
-        generator = models.generator
-        name = "" if generator is None else generator.sha256 or generator.name
-        if name not in self._generators:
-            self._generators[name] = generator
-            if len(self._generators) > 1 and not self.mixed:
-                raise _several_generators(self.generators)
-        if models.calibration is not None:
-            self._calibrations.setdefault(str(models.calibration.get("fingerprint")), models.calibration)
-        if models.sampling is not None:
-            self._samplings.setdefault(str(sorted(models.sampling.items())), models.sampling)
-
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """Labelling, filters and split as JSON."""
@@ -93,7 +87,7 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def describe_tally(tally: Tally) -> dict[str, Any]:
-    """Counts as JSON; what is left out in the order of how much it is."""
+    """Counts as JSON; the commonest reason for leaving something out comes first."""
     return {
         "questions": tally.questions,
         "nodes": tally.nodes,
@@ -102,7 +96,7 @@ def describe_tally(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _several_generators(generators: list[GeneratorDescription | None]) -> UsageError:
+def _several_generators(generators: Iterable[GeneratorDescription | None]) -> UsageError:
     names = ["one that its source does not name" if g is None else g.name for g in generators]
     return UsageError(
         "the sources come from several generators, whose probabilities do not compare",

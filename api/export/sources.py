@@ -1,10 +1,4 @@
-"""The kept draws of evaluations as sampled questions.
-
-The store knows a draw by a digest of its question, its prefix and its random numbers. So the questions
-come from the files that were evaluated, and draws are found by the numbers that a search gives them: those
-from the question, then those from each prefix on their way. Estimates and executions are not kept with
-draws: a program has no outcome here.
-"""
+"""Stores of rollouts and draws as sampled questions, one in memory at a time."""
 
 from __future__ import annotations
 
@@ -16,52 +10,76 @@ from pathlib import Path
 
 from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
-from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
-from adascale.engine.datasets.writing import Omission
 from adascale.engine.ports import Prefix
 from adascale.engine.search.draws import Key, branch_seed
 from adascale.engine.search.outcomes import PrefixOutcome
-from adascale.engine.types import MODES, Mode, Problem, Step
+from adascale.engine.types import FINISHES, MODES, Mode, Problem, Step
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.draws.store import DrawStore, draw_key
 
-from ..draws.store import DrawStore, draw_key
+from .sampled import Omission, SampledNode, SampledQuestion
 
-NOT_DRAWN = Omission("questions of which the store has no sampled solution with these numbers")
+NOT_DRAWN = Omission("questions of which the store has no sampled solution with this seed")
 
 
-@dataclass(frozen=True, slots=True)
-class _DrawOrigin:
-    """A prefix from which draws may have been made.
+def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
+    """Yield every question of a store once for each mode: counted outcomes, and no estimates."""
+    with closing(RolloutStore(path)) as store:
+        models = store.models()
+        for rollouts in store.every():
+            nodes = tuple(_rollout_node(rollouts, row) for row in range(len(rollouts.parent)))
+            yield SampledQuestion(rollouts.problem, nodes, models)
 
-    Attributes:
-        row: Of the prefix.
-        steps: On the way to it.
-        key: Its child indices.
-    """
 
-    row: int
-    steps: tuple[Step, ...]
-    key: Key
+def _rollout_node(rollouts: Rollouts, row: int) -> SampledNode:
+    is_judged = rollouts.mode == "code" or rollouts.problem.answer is not None
+    return SampledNode(
+        parent=int(rollouts.parent[row]),
+        text=rollouts.texts[row],
+        mode=rollouts.mode,
+        ended=row > 0 and FINISHES[rollouts.finish[row]] != "step",
+        tokens=int(rollouts.tokens[row]),
+        outcome=PrefixOutcome(int(rollouts.right[row]), int(rollouts.total[row])) if is_judged else None,
+        answer=rollouts.answers[row],
+    )
 
 
 def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | Omission]:
-    """The questions that a store has draws of, one at a time.
+    """Yield the questions that a store has draws of.
+
+    The store knows a draw by a digest of its question, its prefix and its seed. So the questions come from
+    the files that were evaluated, and draws are found by the seeds that a search gives them: first those from
+    the question, then those from each prefix that they pass. Estimates and executions are not kept with
+    draws: a program has no outcome here.
 
     Args:
-        path: Of a ``DrawStore``.
-        problems: As they were evaluated, with their ids and answers.
-        seed: Of the first repeat; those of later ones follow while there are any.
+        path: File of a ``DrawStore``.
+        problems: Questions as they were evaluated, with their ids and answers.
+        seed: Seed of the first repeat; later repeats follow while there are any.
     """
     with closing(DrawStore(path)) as store:
         models = store.models()
         for problem in problems:
-            nodes = _Nodes(store, problem).read(seed)
-            if len(nodes) > 1:
-                yield SampledQuestion(problem, tuple(nodes), models)
-            else:
-                yield NOT_DRAWN
+            nodes = _DrawnNodes(store, problem).read(seed)
+            yield SampledQuestion(problem, tuple(nodes), models) if len(nodes) > 1 else NOT_DRAWN
 
 
-class _Nodes:
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """A prefix from which draws may have been made.
+
+    Attributes:
+        row: Row of the prefix.
+        steps: Its steps.
+        key: Its child indices.
+    """
+
+    row: int = 0
+    steps: tuple[Step, ...] = ()
+    key: Key = ()
+
+
+class _DrawnNodes:
     """Collects the nodes of one question."""
 
     def __init__(self, store: DrawStore, problem: Problem) -> None:
@@ -75,7 +93,7 @@ class _Nodes:
         for seed in count(first_seed):
             before = len(self._nodes)
             for mode in MODES:
-                origins = [_DrawOrigin(0, (), ())]
+                origins = [_Origin()]
                 while origins:
                     origins += self._draws_from(origins.pop(), seed, mode)
             if len(self._nodes) == before:
@@ -85,8 +103,8 @@ class _Nodes:
             for node, outcome in zip(self._nodes, self._outcomes, strict=True)
         ]
 
-    def _draws_from(self, origin: _DrawOrigin, seed: int, mode: Mode) -> Iterator[_DrawOrigin]:
-        """Add the draws from a prefix; yields the prefixes on their ways."""
+    def _draws_from(self, origin: _Origin, seed: int, mode: Mode) -> Iterator[_Origin]:
+        """Add the draws from a prefix; yield the prefixes that they pass."""
         for index in count():
             key = (*origin.key, index)
             number = branch_seed(seed, self._problem.id, key, mode)
@@ -96,18 +114,16 @@ class _Nodes:
                 return
             yield from self._add(origin, steps, key, mode)
 
-    def _add(
-        self, origin: _DrawOrigin, steps: tuple[Step, ...], key: Key, mode: Mode
-    ) -> Iterator[_DrawOrigin]:
+    def _add(self, origin: _Origin, steps: tuple[Step, ...], key: Key, mode: Mode) -> Iterator[_Origin]:
         row, before, on_the_way = origin.row, origin.steps, [origin.row]
         for step in steps:
             before = (*before, step)
-            self._nodes.append(_node(row, before, mode))
+            self._nodes.append(_drawn_node(row, before, mode))
             self._outcomes.append(PrefixOutcome())
             row = len(self._nodes) - 1
             on_the_way.append(row)
             if step.finish == "step":
-                yield _DrawOrigin(row, before, key)
+                yield _Origin(row, before, key)
             key = (*key, 0)
         end = self._nodes[row]
         if end.ended and mode == "prose" and self._problem.answer is not None:
@@ -116,7 +132,7 @@ class _Nodes:
                 self._outcomes[each] += one
 
 
-def _node(parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
+def _drawn_node(parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
     last, ended = steps[-1], steps[-1].finish != "step"
     text = "".join(step.text for step in steps if not step.is_thought)
     return SampledNode(

@@ -9,18 +9,16 @@ import sampled
 import worlds
 from event_logs import ticking
 
-from adascale.engine.datasets.sampled import SampledQuestion
-from adascale.engine.datasets.selection import Filters, select
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, scripted_step
 from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import ModelDescription
+from adascale.export.filters import Filters
+from adascale.export.sampled import SampledQuestion
+from adascale.export.sources import NOT_DRAWN, read_draws, read_rollouts
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
-from adascale.models.datasets.from_draws import NOT_DRAWN, read_draws
-from adascale.models.datasets.from_rollouts import NO_TEXTS, read_rollouts
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, draw_key
 
@@ -40,7 +38,7 @@ def test_rollouts_come_back_as_their_search_had_them(tmp_path: Path) -> None:
         for record in records.values():
             for mode in ("prose", "program"):
                 store.put(Rollouts.of(record, mode))
-    found = [each for each in read_rollouts(tmp_path / "x.sqlite") if isinstance(each, SampledQuestion)]
+    found = list(read_rollouts(tmp_path / "x.sqlite"))
     assert len(found) == 6
     assert all(each.models == sampled.MODELS for each in found)
     for number, record in enumerate(records.values()):
@@ -55,9 +53,9 @@ def test_rollouts_of_a_mode_are_one_question_of_that_mode(tmp_path: Path) -> Non
     with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
         for mode in ("prose", "program"):
             store.put(Rollouts.of(record, mode))
-    found = [each for each in read_rollouts(tmp_path / "x.sqlite") if isinstance(each, SampledQuestion)]
+    found = list(read_rollouts(tmp_path / "x.sqlite"))
     for mode in ("prose", "program"):
-        kept = [each for q in found if (each := select(q, Filters(mode=mode), Counter())) is not None]
+        kept = [each for q in found if (each := Filters(mode=mode).select(q, Counter())) is not None]
         assert [{node.mode for node in each.nodes} for each in kept] == [{mode}]
 
 
@@ -67,18 +65,9 @@ def test_rollouts_of_a_code_task_have_the_tests_that_its_prompt_had(tmp_path: Pa
     with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
         store.put(replace(rollouts, problem=task))
     [found] = read_rollouts(tmp_path / "x.sqlite")
-    assert isinstance(found, SampledQuestion)
     assert found.problem.statement == task.statement
     assert found.problem.task is not None
     assert not found.problem.task.hidden.tests
-
-
-def test_rollouts_without_texts_are_said_to_be_so(tmp_path: Path) -> None:
-    [rollouts] = worlds.drawn(worlds.problems(1))
-    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
-        store.put(replace(rollouts, texts=()))
-        assert store.models() == ModelDescription()
-    assert list(read_rollouts(tmp_path / "x.sqlite")) == [NO_TEXTS]
 
 
 def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQuestion]:

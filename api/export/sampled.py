@@ -1,33 +1,43 @@
-"""One question with its tree of sampled steps: what traces, rollouts and draws have in common."""
+"""One question with its tree of sampled steps: the shape that traces, rollouts and draws are read into."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..search.events import OUTSIDE, ModelDescription
-from ..search.outcomes import PrefixOutcome, prefix_outcomes
-from ..search.record import Record
-from ..search.tree import Node
-from ..strategies.allocation import success_beta
-from ..types import ROOT, Estimate, Execution, Mode, NodeId, Problem
+from adascale.engine.search.events import OUTSIDE, ModelDescription
+from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
+from adascale.engine.search.record import Record
+from adascale.engine.search.tree import Node
+from adascale.engine.strategies.allocation import success_beta
+from adascale.engine.types import ROOT, Estimate, Execution, Mode, NodeId, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Something that is not in a dataset.
+
+    Attributes:
+        reason: A phrase for the card, such as ``questions without a known answer``.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SampledNode:
-    """One prefix: the question and all steps on the way from the root. What a source lacks is None.
+    """One prefix: the question and all steps up to this one. Unknown values are None.
 
     Attributes:
         parent: Row of the prefix that it continues; -1 for the question. Parents come first.
-        text: Of its last step; empty for the question.
-        mode: How it reasons; of the question that of its rollouts, else prose.
-        ended: Whether the solution ends here, by itself or at a limit.
-        tokens: Of its last step.
-        estimate: P(a solution with this prefix is right).
-        outcome: How many draws through this prefix ended right, and how many there were.
-        answer: Found in a solution that ended.
-        execution: What running it gave, where it is a program.
+        text: Its last step; empty for the question.
+        mode: How it reasons; for the question the mode of its rollouts, or prose.
+        ended: The trajectory ends here, by itself or at a limit.
+        tokens: Length of its last step.
+        estimate: P(a trajectory with this prefix is correct).
+        outcome: Number of draws through this prefix, and how many of them were correct.
+        answer: Answer of a trajectory that ended.
+        execution: Outcome of running it, for a program.
     """
 
     parent: int
@@ -41,34 +51,34 @@ class SampledNode:
     execution: Execution | None = None
 
     def below(self, parent: int) -> SampledNode:
-        """The same node in a tree where its parent has another row."""
+        """The same node in a tree in which its parent has another row."""
         return self if parent == self.parent else replace(self, parent=parent)
 
     @property
     def calibrated(self) -> bool:
-        """Whether its estimate is a probability."""
+        """Its estimate is a probability."""
         return self.estimate is not None and self.estimate.calibrated
 
     @property
     def right(self) -> bool | None:
-        """Whether a solution that ended is right; None where that is unknown."""
+        """A trajectory that ended is correct; None if that is unknown."""
         if not self.ended or self.outcome is None or not self.outcome.total:
             return None
         return self.outcome.right == self.outcome.total
 
     @property
     def ran(self) -> bool | None:
-        """Whether a program ran to its end; None where that is unknown. One with an answer did."""
+        """A program ran to its end; None if that is unknown. A program with an answer did."""
         if self.execution is not None:
             return not self.execution.error
         return True if self.answer is not None else None
 
     @property
     def probability(self) -> float | None:
-        """P(right): of an ended solution what is known, else the posterior of estimate and outcome.
+        """P(correct), in [0, 1]: known for an ended trajectory, or the posterior of estimate and outcome.
 
-        The estimate is the prior, as a Beta distribution; alone it hardly tells siblings apart (docs/LOG.md).
-        Without a calibrated one it is the share of the draws that ended right.
+        The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart (docs/LOG.md).
+        Without a calibrated estimate it is the share of correct draws.
         """
         if self.right is not None:
             return float(self.right)
@@ -81,7 +91,7 @@ class SampledNode:
 
     @property
     def counts(self) -> list[int] | None:
-        """``[right, total]`` of the outcome."""
+        """``[correct, total]`` draws through this prefix."""
         return None if self.outcome is None else [self.outcome.right, self.outcome.total]
 
 
@@ -90,10 +100,10 @@ class SampledQuestion:
     """A question, and the prefixes that one generator sampled for it.
 
     Attributes:
-        problem: The question, with its answer where that is known.
+        problem: The question, with its answer if that is known.
         nodes: Row 0 is the question.
-        models: What sampled and judged them; empty fields are unknown.
-        in_domain: Whether the question is like those that the calibration was fitted on; None if unknown.
+        models: Generator, sampler and calibration; empty fields are unknown.
+        in_domain: The question is like those that the calibration was fitted on; None if that is unknown.
         children: Rows below each row, in the order in which they were added.
     """
 
@@ -112,7 +122,7 @@ class SampledQuestion:
 
     @classmethod
     def of(cls, record: Record) -> SampledQuestion:
-        """The tree of a search; outcomes are known where the answer of its problem is."""
+        """The tree of a search; outcomes are known if the answer of its problem is."""
         outcomes = _outcomes(record)
         answers = {candidate.node: candidate.answer for candidate in record.candidates}
         nodes = tuple(_node(node, outcomes.get(node.id), answers.get(node.id)) for node in record.tree)
@@ -134,28 +144,49 @@ class SampledQuestion:
         return "".join(self.nodes[at].text for at in self.path(row))
 
     def leaves(self) -> list[int]:
-        """Rows that no other continues, without the question."""
+        """Rows without a continuation; never the question."""
         return [row for row in range(1, len(self.nodes)) if not self.children[row]]
 
     def ends(self) -> list[int]:
-        """Rows of solutions that ended."""
+        """Rows of trajectories that ended."""
         return [row for row, node in enumerate(self.nodes) if node.ended]
+
+    def merged(self) -> SampledQuestion:
+        """The question with equal siblings as one node, which has the outcomes of all.
+
+        A sampler draws the same step again and again: as rows of their own equal prefixes would have two
+        labels, together they have one probability, from more draws. Other values are the first one's.
+        """
+        nodes: list[SampledNode] = []
+        row_of: list[int] = []
+        seen: dict[tuple[object, ...], int] = {}
+        for node in self.nodes:
+            parent = -1 if node.parent < 0 else row_of[node.parent]
+            row = seen.setdefault((parent, node.text, node.mode, node.ended), len(nodes))
+            if row == len(nodes):
+                nodes.append(node.below(parent))
+            else:
+                nodes[row] = replace(nodes[row], outcome=_sum(nodes[row].outcome, node.outcome))
+            row_of.append(row)
+        return self if len(nodes) == len(self.nodes) else replace(self, nodes=tuple(nodes))
 
 
 def question_number(question: str, seed: int = 0) -> int:
     """63 bits of a digest of a question's text: the same in every source, so splits and copies agree."""
     text = " ".join(question.split())
-    data = f"{seed}\x00{text}".encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(data, digest_size=8).digest()
+    digest = hashlib.blake2b(f"{seed}\x00{text}".encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _sum(one: PrefixOutcome | None, other: PrefixOutcome | None) -> PrefixOutcome | None:
+    return one + other if one is not None and other is not None else one or other
 
 
 def _outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
     """Outcomes of each node among the draws of its own mode; the question has those of all modes."""
     if record.started.problem.answer is None:
         return {}
-    modes: Sequence[Mode] = sorted({candidate.mode for candidate in record.candidates})
-    by_mode = {mode: prefix_outcomes(record, mode) for mode in modes}
+    by_mode = {mode: prefix_outcomes(record, mode) for mode in {found.mode for found in record.candidates}}
     own = {
         node.id: by_mode[node.mode][node.id] if node.mode in by_mode else PrefixOutcome()
         for node in record.tree

@@ -1,4 +1,4 @@
-"""Every format on a recorded search and on rollouts; ``pytest --update-golden`` accepts a change."""
+"""Every format on searches of a known world; ``pytest --update-golden`` accepts a change."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ import pytest
 import sampled
 from sampled import node, question
 
-from adascale.engine.datasets.dataset import Recipe, Tally, rows_of
-from adascale.engine.datasets.formats import FORMATS, FormatName
-from adascale.engine.datasets.merging import merge_equal
-from adascale.engine.datasets.sampled import SampledNode, SampledQuestion
-from adascale.engine.datasets.steps import STEP_MARK
-from adascale.engine.datasets.writing import Labelling
 from adascale.engine.errors import UsageError
+from adascale.export.dataset import Recipe, Tally, rows_of
+from adascale.export.formats import FORMATS, FormatName, Labelling
+from adascale.export.sampled import SampledNode, SampledQuestion
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "datasets"
+GOLDEN = Path(__file__).parents[1] / "golden" / "datasets"
 NAMES: Sequence[FormatName] = get_args(FormatName)
-EMPTY = {("grpo", "prose"), ("verl", "prose"), ("trl-preference", "prose")}
-"""Nobody knows the answer of the recorded search, and its solutions are about as likely as each other."""
 
 
 def rows(
@@ -34,26 +29,13 @@ def rows(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("source", ["prose", "rollouts"])
-def test_a_format_is_written_as_before(name: FormatName, source: str, request: pytest.FixtureRequest) -> None:
-    questions = [sampled.prose_search()] if source == "prose" else sampled.world()
-    found, _ = rows(name, *questions)
+def test_a_format_is_written_as_before(name: FormatName, request: pytest.FixtureRequest) -> None:
+    found, _ = rows(name, *sampled.world())
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
-    path = GOLDEN / f"{name}.{source}.jsonl"
+    path = GOLDEN / f"{name}.jsonl"
     if request.config.getoption("--update-golden"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
-    assert bool(text) is ((name, source) not in EMPTY)
-
-
-def test_the_table_has_every_format() -> None:
-    assert tuple(FORMATS) == NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_have_the_columns_of_their_format(name: FormatName) -> None:
-    found, _ = rows(name, *sampled.world(), sampled.prose_search())
-    assert found
     assert all(sampled.fits(row, FORMATS[name].row) for row in found)
 
 
@@ -62,7 +44,7 @@ def paths_of(asked: SampledQuestion) -> list[list[str]]:
 
 
 def test_stepwise_rows_tell_the_tree() -> None:
-    asked = merge_equal(sampled.prose_search())
+    asked = sampled.prose_search().merged()
     found, _ = rows("trl-prm", asked)
     assert [[text.strip() for text in row["completions"]] for row in found] == paths_of(asked)
     for row, leaf in zip(found, asked.leaves(), strict=True):
@@ -70,31 +52,8 @@ def test_stepwise_rows_tell_the_tree() -> None:
         assert row["labels"] == [p >= 0.5 for p in row["probabilities"]]
 
 
-def test_math_shepherd_is_read_back_as_its_readers_do() -> None:
-    asked = merge_equal(sampled.prose_search())
-    found, _ = rows("math-shepherd", asked)
-    for row, path in zip(found, paths_of(asked), strict=True):
-        marked = row["input"].replace(STEP_MARK, "\x00")
-        marks = [at for at, letter in enumerate(marked) if letter == "\x00"]
-        assert len(marked) == len(row["label"])
-        assert {row["label"][at] for at in marks} <= {"+", "-"}
-        prompt, *steps = marked.split("Step ")
-        assert prompt.strip() == asked.problem.question
-        assert [step.partition(": ")[2].strip("\x00\n ") for step in steps] == path
-
-
-def test_prm800k_has_every_alternative_on_the_way() -> None:
-    tree = question(node(0, "a\n\n", 0.9), node(0, "b\n\n", 0.2), node(1, "c", 0.8, answer="1"))
-    [row], _ = rows("prm800k", tree)
-    first, second = row["label"]["steps"]
-    assert first["completions"] == [{"text": "a", "rating": 1}, {"text": "b", "rating": -1}]
-    assert first["chosen_completion"] == 0
-    assert [each["text"] for each in second["completions"]] == ["c"]
-    assert row["label"]["finish_reason"] == "solution"
-
-
 def test_soft_steps_have_every_prefix_and_its_counts() -> None:
-    asked = merge_equal(sampled.world()[0])
+    asked = sampled.world()[0].merged()
     found, tally = rows("soft-steps", asked)
     assert len(found) + tally.omissions.total() == len(asked.nodes)
     assert found[0]["reasoning_prefix"] == ""
@@ -146,13 +105,13 @@ def test_equal_continuations_are_one_with_all_outcomes() -> None:
         node(2, "b", None, (1, 1), answer="1"),
         node(2, "c", None, (0, 1), answer="2"),
     )
-    merged = merge_equal(tree)
+    merged = tree.merged()
     assert [(each.text, each.parent, each.counts) for each in merged.nodes[1:]] == [
         ("a", 0, [1, 3]),
         ("b", 1, [2, 2]),
         ("c", 1, [0, 1]),
     ]
-    assert merge_equal(merged) is merged
+    assert merged.merged() is merged
 
 
 def test_whole_solutions_are_compared_by_known_answers() -> None:
@@ -189,9 +148,8 @@ def test_a_question_without_an_answer_is_no_prompt_to_reward() -> None:
 @pytest.mark.parametrize(("threshold", "label"), [(0.2, True), (0.4, True), (0.41, False)])
 def test_the_threshold_decides_labels(threshold: float, label: bool) -> None:
     tree = question(node(0, "a", 0.4, answer="1"))
-    for name in ("trl-prm", "trl-unpaired"):
-        [row], _ = rows(name, tree, labelling=Labelling(threshold=threshold))
-        assert row.get("labels", [row.get("label")]) == [label]
+    [row], _ = rows("trl-prm", tree, labelling=Labelling(threshold=threshold))
+    assert row["labels"] == [label]
 
 
 def test_a_path_ends_before_its_first_unknown_step() -> None:
@@ -199,12 +157,6 @@ def test_a_path_ends_before_its_first_unknown_step() -> None:
     [row], tally = rows("trl-prm", tree)
     assert row["completions"] == ["a"]
     assert tally.omissions == {"steps or solutions without a probability": 1}
-
-
-def test_a_text_with_the_mark_of_math_shepherd_is_left_out() -> None:
-    found, tally = rows("math-shepherd", question(node(0, f"руч{STEP_MARK}", 0.4)))
-    assert not found
-    assert tally.omissions.total() == 1
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"threshold": -0.1}, {"min_gap": 0}, {"min_gap": 2}])
