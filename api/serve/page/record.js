@@ -115,7 +115,7 @@ export class SearchRecord {
       tokens: step.tokens ?? step.token_ids.length,
       mode: this.modes.get(branch) ?? "prose",
       isThought: step.thought !== undefined,
-      status: ended ? "finished" : "open",
+      status: step.finish === "step" ? "open" : "finished",
     };
     this.nodes[parent].children.push(node);
     if (ended) this.running.delete(branch);
