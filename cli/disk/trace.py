@@ -24,7 +24,6 @@ from ..terminal.console import json_line, show_warning
 from .files import unwritable
 
 
-
 class TraceWriter:
     """Appends each event to a new file and flushes it, so that a killed run keeps all but its last line.
 
@@ -64,8 +63,6 @@ class TraceWriter:
                 self._file.close()
             text = f"cannot write {self._path}: {reason_of(exc)}; the search goes on, the trace ends here"
             show_warning(Notice("trace-stopped", text))
-
-
 
 
 def read_trace(path: Path) -> list[Event]:
