@@ -3,8 +3,9 @@
 ``native`` is the seam to the library: its log, abort flag and errors. ``runtime`` has the model, and the
 context with its batch. ``template`` renders chat templates in a process of their own, ``thinking`` asks for a
 thought before the answer and closes it at its budget, ``chat`` turns a question into prompt tokens.
-``sampling`` draws tokens, ``prefixes`` keeps evaluated prefixes, ``stepcost`` knows what a batch costs.
-``policy`` is the engine's generator: it runs the branches (``branch``) of all problems in one batch.
+``sampling`` draws tokens, ``prefixes`` keeps evaluated prefixes, ``prompts`` opens problems with them,
+``stepcost`` measures the cost of a decode step. ``policy`` is the engine's generator: it runs the branches
+(``branch``) of all problems in one batch.
 """
 
 import os

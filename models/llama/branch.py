@@ -23,18 +23,18 @@ _FENCE = b"```"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A branch: what it continues, and how far.
+    """A branch that is to be run: the prefix that it continues, and where it ends.
 
     Attributes:
-        branch: Its id.
+        branch: Id of the branch.
         prefix: Tokens before its first own token: prompt and steps.
         boundaries: Lengths of the prefix at which a shorter one may be parked.
         prompt_tokens: Length of the prompt.
-        stream: Its random numbers.
-        until: Whether it ends with its step or with its answer.
+        stream: Random numbers of the branch.
+        until: Whether the branch ends with its step or with its answer.
         mode: Prose, or one program.
-        opening: How a solution begins that has no step yet, where that is put into the model's mouth.
-        thought: Where it stands in its thought; None where the model knows none.
+        opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
+        thought: Position in its thought; None if the model knows no thoughts.
     """
 
     branch: BranchId
@@ -61,7 +61,7 @@ class Pool:
     def push(self, state: FloatArray, logprob: float, entropy: float) -> None:
         """Add a token: the ``[width]`` state it was drawn from (copied), its log-probability, the entropy.
 
-        The width is 0 where the context keeps no states.
+        The width is 0 if the context keeps no states.
         """
         if self._sum is None:
             self._sum, self._last = state.copy(), np.empty_like(state)
@@ -74,7 +74,7 @@ class Pool:
         self._entropy += entropy
 
     def take(self) -> Reading | None:
-        """The reading of the whole step, None when nothing was pushed."""
+        """The reading of the whole step; None if nothing was pushed."""
         if self._sum is None or self._last is None:
             return None
         return Reading(
@@ -91,7 +91,7 @@ class Slot:
         held: Tokens in the KV cache.
         pending: Tokens that the next batch evaluates.
         prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
-        parked: Has the logits of the first token, until that token is sampled.
+        parked: Prefix with the logits of the first token, until that token is sampled.
         tokens, text, logprob, pool: The unfinished step.
         last_step_tokens: Number of tokens of the last finished step.
     """
@@ -113,17 +113,17 @@ class Slot:
 
     @property
     def is_inside_thought(self) -> bool:
-        """Whether it is known that a thought is being written."""
+        """Whether a thought is being written, as far as its text shows."""
         return self.job.thought is not None and self.job.thought.phase == "inside"
 
     @property
     def open_part(self) -> Thought | None:
-        """What the unfinished step is of a thought."""
+        """The role of the unfinished step in a thought; None outside of one."""
         return "part" if self.is_inside_thought else None
 
     @property
     def may_think(self) -> bool:
-        """Whether the text is of a thought, or so short yet that it may still become its opening tag."""
+        """Whether the text belongs to a thought, or is so short that it may still become its opening tag."""
         return self.job.thought is not None and self.job.thought.phase != "behind"
 
     def hold(self) -> None:
@@ -138,7 +138,7 @@ class Slot:
             token: Its id.
             piece: Its bytes.
             surprise: Its log-probability, and the entropy of the distribution it was drawn from.
-            state: ``[width]``, the hidden state it was drawn from; None where the context keeps none.
+            state: ``[width]``, the hidden state it was drawn from; None if the context keeps none.
         """
         self.append([token], piece)
         self.observe(surprise, state)
@@ -164,7 +164,7 @@ class Slot:
         return DELIMITER in tail and bool(self.text.strip())
 
     def thought_part(self, last_piece: bytes) -> Thought | None:
-        """What of a thought the last token completed."""
+        """The part of a thought that the last token completed."""
         thought = self.job.thought
         if thought is None or not self.is_inside_thought:
             return None
@@ -184,8 +184,8 @@ class Slot:
     def solution_tokens(self) -> int:
         """Tokens behind the prompt, sampled or given as steps, without those of thoughts."""
         thought = self.job.thought
-        beside = 0 if thought is None else thought.uncounted_tokens(len(self.tokens))
-        return self.length() - self.job.prompt_tokens - beside
+        uncounted = 0 if thought is None else thought.uncounted_tokens(len(self.tokens))
+        return self.length() - self.job.prompt_tokens - uncounted
 
     def take_prefix_cost(self) -> PrefixWork:
         """The prefix's cost, reported once."""
@@ -196,8 +196,8 @@ class Slot:
         """End the step, with the reading of its hidden states; the next one begins empty.
 
         Args:
-            finish: Why it ends.
-            part: What it is of a thought.
+            finish: Why the step ends.
+            part: Role of the step in a thought.
         """
         text = self.text.decode("utf-8", "replace")
         step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take(), thought=part)

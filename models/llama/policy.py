@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Growth, Prefix, PrefixWork
 from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Thought, Until
 
-from ..options import SamplingParams, round_window_up
+from ..options import SamplingParams
 from .branch import Job, Slot
 from .chat import ChatFormat
-from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens, read_prompt
-from .runtime import MAX_TOKEN_BYTES, FloatArray, LlamaContext, Run
+from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
+from .prompts import Prompts
+from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
 from .stepcost import Batching
 from .thinking import ThoughtProgress
-
-ANSWER_RESERVE = 256
-"""Tokens that must stay free behind a prompt."""
 
 _PAD = (0,)
 
@@ -30,7 +26,7 @@ class LlamaPolicy:
     Args:
         context: Has one sequence per slot.
         chats: Prompt format of each mode.
-        sampling: How tokens are drawn, in each mode.
+        sampling: Sampler of each mode.
         cache: Parked prefixes of this context.
         batching: Decides how a batch is split.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
@@ -56,7 +52,7 @@ class LlamaPolicy:
         self._chains = {each: Sampler(each, self._model.vocab_size) for each in sampling.values()}
         self._samplers = {mode: self._chains[each] for mode, each in sampling.items()}
         self._surprise = SurpriseMeter(self._model.vocab_size)
-        self._prompts: dict[tuple[str, Mode], Tokens] = {}
+        self._prompts = Prompts(context, chats, sampling, cache)
         self._waiting: list[Job] = []
         self._slots: list[Slot] = []
         self._is_closed = False
@@ -72,84 +68,21 @@ class LlamaPolicy:
         return self._context.sequences
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
-        """Evaluate the prompt once and keep it until ``close_problem``.
-
-        That of a chat goes on from its last turn, where this is still parked. A question is always read
-        alike, since what is drawn for a seed must not depend on what was asked before.
-
-        Raises:
-            ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
-            UsageError: the model's chat template has no place for the turns before the question.
-        """
-        chat = self._chats[mode]
-        self._check_length(problem)
-        write = chat.chat_prompt if problem.is_chat else chat.prompt
-        tokens = write(problem.statement, problem.history)
-        self._check_fit(len(tokens), mode)
-        self._prompts[problem.id, mode] = tokens
-        parked = self._cache.get(tokens)
-        if parked is not None:
-            self._cache.pin(tokens)
-            return PrefixWork(0, len(tokens), parked.reading)
-        assert len(self._slots) < self.slots, "a problem was opened while every slot was busy"
-        head = chat.head if tokens[: len(chat.head)] == chat.head else ()
-        if problem.is_chat:
-            head = self._cache.longest_beginning(tokens)
-        return read_prompt(self._context, self._cache, len(self._slots), head, tokens)
-
-    def _check_length(self, problem: Problem) -> None:
-        """Refuse before it is tokenized what would not fit in any case: 100 MB would take 6 GB of memory."""
-        texts = (problem.statement, *(turn.content for turn in problem.history))
-        size = sum(len(text.encode("utf-8", "replace")) for text in texts)
-        if size > MAX_TOKEN_BYTES * self._context.window:
-            raise ContextOverflowError(
-                f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
-                "that is the model's window; nothing was cut off",
-                hint="a shorter question",
-            )
-
-    def _check_fit(self, prompt_tokens: int, mode: Mode) -> None:
-        thought, window = self._thought_reserve(mode), self._context.window
-        needed = prompt_tokens + thought + ANSWER_RESERVE
-        if needed <= window:
-            return
-        before = f"{thought:,} for the thought and " if thought else ""
-        raise ContextOverflowError(
-            f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
-            f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
-            hint=self._window_advice(round_window_up(needed)),
-        )
-
-    def _thought_reserve(self, mode: Mode) -> int:
-        """Tokens that a thought has at most, with those that close it."""
-        thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
-        return budget + len(thoughts.cut) if thoughts is not None and budget else 0
-
-    def _window_advice(self, window: int) -> str:
-        """How to get a window of this many tokens, and what it costs in memory."""
-        allowed = self._model.info.context_length
-        if window > allowed:
-            return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
-        more = (window - self._context.window) * self._context.sequences * self._model.info.kv_bytes_per_token
-        larger = setting("ctx_size", window)
-        return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
+        """Evaluate the prompt once and keep it until ``close_problem``; raises as ``Prompts.open``."""
+        return self._prompts.open(problem, mode, len(self._slots))
 
     @property
     def is_busy(self) -> bool:
-        """Whether a search that it was opened for has not ended."""
-        return bool(self._prompts)
+        """Whether a problem is open."""
+        return len(self._prompts) > 0
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes; the prompt of a chat stays for its next turn while there is room."""
-        forget = self._cache.unpin if problem.is_chat else self._cache.drop_below
-        for mode in self._chats:
-            tokens = self._prompts.pop((problem.id, mode), None)
-            if tokens is not None and tokens not in self._prompts.values():
-                forget(tokens)
+        """Forget the problem's prefixes."""
+        self._prompts.close(problem)
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
-        chat, prompt = self._chats[prefix.mode], self._prompts[prefix.problem.id, prefix.mode]
+        chat, prompt = self._chats[prefix.mode], self._prompts.tokens(prefix.problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
             tokens += step.token_ids
@@ -177,7 +110,7 @@ class LlamaPolicy:
         return ThoughtProgress(thoughts, self._sampling[prefix.mode].think_tokens, prefix.steps)
 
     def advance(self) -> Sequence[Growth]:
-        """Seat the waiting branches; sample for those that were just seated, else evaluate a batch.
+        """Seat the waiting branches and sample for them; if none were waiting, evaluate a batch.
 
         A batch holds one token of every branch, so that its shape, and with it the rounding of the kernels,
         does not depend on when which branch was seated.
@@ -226,7 +159,7 @@ class LlamaPolicy:
             sampler.close()
 
     def _seat_waiting(self) -> None:
-        """Seat branches whose prefix is parked with logits, and one branch for each other prefix, its leader.
+        """Seat branches whose prefix is parked with logits, and for each other prefix one branch, its leader.
 
         Siblings wait for the leader and fork from what it parks, so that no token is evaluated twice.
         """
@@ -262,7 +195,7 @@ class LlamaPolicy:
         self._slots.append(slot)
 
     def _grow_seated(self) -> dict[int, Growth]:
-        """Sample for branches that have kept logits, and evaluate what a leader's prefix lacks."""
+        """Sample for branches with kept logits, and evaluate the missing end of each leader's prefix."""
         grown: dict[int, Growth] = {}
         for sequence, slot in enumerate(self._slots):
             if slot.parked is not None and slot.parked.logits is not None:
@@ -304,7 +237,7 @@ class LlamaPolicy:
         return self._grow(slot, token, logits, self._context.state(row))
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
-        """Append a sampled token, and the step where the token completes one."""
+        """Append a sampled token, and end the step if the token completes it."""
         surprise, piece = self._surprise(logits, token), self._model.piece(token)
         if slot.is_inside_thought and self._model.is_end(token):
             slot.observe(surprise, state)  # what closes the thought takes the place of the end of the turn
@@ -318,7 +251,7 @@ class LlamaPolicy:
         return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost(), thinks=slot.may_think)
 
     def _finish(self, slot: Slot, token: int, piece: bytes) -> Finish | None:
-        """Why the last token ends the step; None where it goes on."""
+        """The reason for which the last token ends the step; None if the step goes on."""
         if not slot.is_inside_thought and (self._model.is_end(token) or slot.closes_program(piece)):
             return "stop"
         if self._is_spent(slot):
@@ -331,7 +264,7 @@ class LlamaPolicy:
         return slot.solution_tokens() >= max_tokens or slot.length() + more >= self._context.window
 
     def _grow_thought(self, slot: Slot, part: Thought, *, sampled: int) -> Growth:
-        """End a step of a thought, and where the thought ends append what leads to the answer."""
+        """End a step of a thought; at the end of the thought append the tokens that lead to the answer."""
         assert slot.job.thought is not None, "a thought without tags"
         lead, text = slot.job.thought.form.following(part)
         if self._is_spent(slot, len(lead)):  # it thinks again and again
@@ -352,7 +285,7 @@ class LlamaPolicy:
         self._free(sequence)
 
     def _evaluate_lead(self, sequence: int) -> None:
-        """Evaluate what was appended behind a thought, but for its last token, as after any other step."""
+        """Evaluate the tokens appended behind a thought except the last one, as after any other step."""
         slot = self._slots[sequence]
         *lead, last = slot.pending
         if lead:

@@ -1,0 +1,126 @@
+"""The prompts of the problems that are being searched: each is read once, kept, and forgotten at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adascale.engine.decimals import human_bytes
+from adascale.engine.errors import ContextOverflowError, setting
+from adascale.engine.ports import PrefixWork
+from adascale.engine.types import Mode, Problem
+
+from ..options import SamplingParams, round_window_up
+from .chat import ChatFormat
+from .prefixes import PrefixCache, Tokens, read_prompt
+from .runtime import MAX_TOKEN_BYTES, LlamaContext
+
+ANSWER_RESERVE = 256
+"""Tokens that must stay free behind a prompt."""
+
+
+class Prompts:
+    """Prompts by problem and mode, parked in a cache of prefixes.
+
+    Args:
+        context: Evaluates them.
+        chats: Prompt format of each mode.
+        sampling: Sampler of each mode, with the budget of its thoughts.
+        cache: Parked prefixes of the context.
+    """
+
+    def __init__(
+        self,
+        context: LlamaContext,
+        chats: Mapping[Mode, ChatFormat],
+        sampling: Mapping[Mode, SamplingParams],
+        cache: PrefixCache,
+    ) -> None:
+        self._context = context
+        self._info = context.model.info
+        self._chats = chats
+        self._sampling = sampling
+        self._cache = cache
+        self._tokens: dict[tuple[str, Mode], Tokens] = {}
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def tokens(self, problem: Problem, mode: Mode) -> Tokens:
+        """The tokens of an open prompt."""
+        return self._tokens[problem.id, mode]
+
+    def open(self, problem: Problem, mode: Mode, sequence: int) -> PrefixWork:
+        """Evaluate a prompt, unless it is parked, and pin it.
+
+        That of a chat goes on from its last turn, if this is still parked. A question is always read alike,
+        since what is drawn for a seed must not depend on what was asked before.
+
+        Args:
+            problem: Has the question, and the conversation before it.
+            mode: How trajectories will reason.
+            sequence: A free sequence of the context; it is empty afterwards.
+
+        Raises:
+            ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
+            UsageError: the model's chat template has no place for the turns before the question.
+        """
+        chat = self._chats[mode]
+        self._check_length(problem)
+        write = chat.chat_prompt if problem.is_chat else chat.prompt
+        tokens = write(problem.statement, problem.history)
+        self._check_fit(len(tokens), mode)
+        self._tokens[problem.id, mode] = tokens
+        parked = self._cache.get(tokens)
+        if parked is not None:
+            self._cache.pin(tokens)
+            return PrefixWork(0, len(tokens), parked.reading)
+        assert sequence < self._context.sequences, "a problem was opened while every sequence was busy"
+        head = chat.head if tokens[: len(chat.head)] == chat.head else ()
+        if problem.is_chat:
+            head = self._cache.longest_beginning(tokens)
+        return read_prompt(self._context, self._cache, sequence, head, tokens)
+
+    def close(self, problem: Problem) -> None:
+        """Forget a problem's prefixes; the prompt of a chat stays for its next turn while there is room."""
+        forget = self._cache.unpin if problem.is_chat else self._cache.drop_below
+        for mode in self._chats:
+            tokens = self._tokens.pop((problem.id, mode), None)
+            if tokens is not None and tokens not in self._tokens.values():
+                forget(tokens)
+
+    def _check_length(self, problem: Problem) -> None:
+        """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
+        texts = (problem.statement, *(turn.content for turn in problem.history))
+        size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+        if size > MAX_TOKEN_BYTES * self._context.window:
+            raise ContextOverflowError(
+                f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
+                "that is the model's window; nothing was cut off",
+                hint="a shorter question",
+            )
+
+    def _check_fit(self, prompt_tokens: int, mode: Mode) -> None:
+        thought, window = self._thought_reserve(mode), self._context.window
+        needed = prompt_tokens + thought + ANSWER_RESERVE
+        if needed <= window:
+            return
+        before = f"{thought:,} for the thought and " if thought else ""
+        raise ContextOverflowError(
+            f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
+            f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
+            hint=self._window_advice(round_window_up(needed)),
+        )
+
+    def _thought_reserve(self, mode: Mode) -> int:
+        """Most tokens of a thought, with those that close it."""
+        thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
+        return budget + len(thoughts.cut) if thoughts is not None and budget else 0
+
+    def _window_advice(self, window: int) -> str:
+        """The setting for a window of this many tokens, and its memory."""
+        allowed = self._info.context_length
+        if window > allowed:
+            return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
+        more = (window - self._context.window) * self._context.sequences * self._info.kv_bytes_per_token
+        larger = setting("ctx_size", window)
+        return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"
