@@ -52,7 +52,7 @@ class GeneratorDescription:
         name: In the catalogue, else of the file.
         file: File name without its folder.
         sha256: Of the file.
-        n_ctx: Tokens of one trajectory's window, prompt included; 0 where an old log does not say.
+        n_ctx: Window of one trajectory in tokens, prompt included; 0 if unknown.
         device: ``cpu`` or ``gpu``.
     """
 
@@ -95,10 +95,7 @@ class ModelDescription:
 
     @property
     def level(self) -> str:
-        """``fitted``, ``unlabelled``, ``portable`` or ``none``: what its estimates are worth.
-
-        A log of old that names a calibration had a fitted one.
-        """
+        """Level of the calibration: ``fitted``, ``unlabelled``, ``portable`` or ``none``."""
         return "none" if self.calibration is None else str(self.calibration.get("level", "fitted"))
 
 
@@ -244,14 +241,14 @@ class AnswerFound(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswersJudged(_Event):
-    """Which answer leads after one more trajectory has finished: what an adaptive strategy stops by.
+    """One more trajectory counts: the standing that an adaptive strategy stops by.
 
-    ``groups`` are all answers so far, the leading one first; traces of old have none.
+    ``groups`` are all answers so far, the leading one first.
     """
 
     kind: ClassVar[str] = "answers_judged"
     standing: Standing
-    groups: tuple[AnswerGroup, ...] = ()
+    groups: tuple[AnswerGroup, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,12 +282,12 @@ class SearchFailed(_Event):
 
     Attributes:
         notice: What the error says.
-        error_type: Name of the error's class; traces of old have none.
+        error_type: Name of the error's class.
     """
 
     kind: ClassVar[str] = "search_failed"
     notice: Notice
-    error_type: str = "AdascaleError"
+    error_type: str
 
     @classmethod
     def of(cls, error: AdascaleError) -> SearchFailed:

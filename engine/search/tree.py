@@ -72,7 +72,7 @@ class Tree:
             wants them.
         questions: Estimate of the question in each mode, where there is one: P(a trajectory is right).
         standing: Which answer leads; None until a trajectory has finished.
-        groups: The answers so far, the leading one first. Traces of old have them at their end only.
+        groups: The answers so far, the leading one first.
         nodes: All nodes by id.
     """
 

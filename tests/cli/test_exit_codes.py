@@ -42,8 +42,6 @@ def test_a_failed_search_keeps_the_class_of_its_error() -> None:
     assert "exit_code" not in to_json(event)
 
 
-@pytest.mark.parametrize(
-    "fields", [{"exit_code": 5}, {"error_type": "ErrorOfTomorrow"}, {"error_type": "annotations"}]
-)
-def test_a_trace_with_another_class_or_none_still_reads(fields: dict[str, object]) -> None:
-    assert type(told(**fields).error()) is errors.AdascaleError
+@pytest.mark.parametrize("name", ["ErrorOfTomorrow", "annotations"])
+def test_a_trace_with_another_class_still_reads(name: str) -> None:
+    assert type(told(error_type=name).error()) is errors.AdascaleError

@@ -124,7 +124,6 @@ def test_a_time_that_is_up_is_no_budget_of_tokens(budget: Budget, said: str) -> 
         ({"level": "portable"}, "(.91-.98, portable)"),
         ({"level": "unlabelled"}, "(.91-.98, unlabelled)"),
         ({"level": "fitted"}, "(.91-.98)"),
-        ({"name": "of old"}, "(.91-.98)"),
     ],
 )
 def test_the_summary_says_what_its_probability_comes_from(described: dict[str, str], interval: str) -> None:

@@ -38,15 +38,9 @@ def test_scripted_models_leave_nothing_in_a_trace() -> None:
     assert to_plain(ModelDescription()) == {}
 
 
-@pytest.mark.parametrize("prm", [{}, {"prm": None}])
-def test_traces_of_earlier_versions_are_read(prm: dict[str, Any]) -> None:
-    data = {"generator": {"name": "small", "sha256": "ab", "quantization": "Q4_K_M"}, **prm}
-    assert build(ModelDescription, data) == ModelDescription(GeneratorDescription("small", sha256="ab"))
-
-
 @pytest.mark.parametrize(
     ("calibration", "level"),
-    [(None, "none"), ({"name": "of old"}, "fitted"), ({"level": "portable"}, "portable")],
+    [(None, "none"), ({"level": "fitted"}, "fitted"), ({"level": "portable"}, "portable")],
 )
 def test_it_says_what_estimates_are_worth(calibration: dict[str, str] | None, level: str) -> None:
     assert ModelDescription(calibration=calibration).level == level
