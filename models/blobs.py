@@ -29,7 +29,7 @@ class Table:
     Attributes:
         name: Its name.
         key: Columns of text that together name a row.
-        values: SQL type of each other column.
+        values: SQL type of each column behind the key.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Table:
     values: Mapping[str, str]
 
     def schema(self) -> str:
-        """The statement that makes the table where it is missing."""
+        """The statement that makes the table if it is missing."""
         columns = [f"{name} TEXT" for name in self.key] + [f"{n} {kind}" for n, kind in self.values.items()]
         typed = ", ".join(f"{column} NOT NULL" for column in columns)
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({typed}, PRIMARY KEY ({', '.join(self.key)}))"
@@ -52,7 +52,7 @@ class BlobStore:
 
     Args:
         path: Created if missing.
-        tables: Its tables, besides that of the models (``put_models``).
+        tables: Its tables; that of the models is added (``put_models``).
 
     Raises:
         UsageError: the file cannot be opened or written, or another run holds it; as all methods do.
@@ -97,11 +97,11 @@ class BlobStore:
         return found
 
     def put(self, table: Table, key: Sequence[str], *values: Value) -> None:
-        """Keep a row in the place of one with the same key; atomic."""
+        """Keep a row instead of one with the same key; atomic."""
         self._insert("REPLACE", table, (*key, *values))
 
     def add(self, table: Table, key: Sequence[str], *values: Value) -> None:
-        """Keep a row where none has its key; atomic."""
+        """Keep a row unless one has its key; atomic."""
         self._insert("IGNORE", table, (*key, *values))
 
     def get(self, table: Table, *key: str) -> tuple[Any, ...] | None:
@@ -111,7 +111,7 @@ class BlobStore:
         )
 
     def holds(self, table: Table, *key: str) -> bool:
-        """Whether the table has a row with this key."""
+        """True if the table has a row with this key."""
         return self._row(f"SELECT 1 FROM {table.name} WHERE {_key_condition(table)}", key) is not None
 
     def rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
@@ -131,7 +131,7 @@ class BlobStore:
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """Around what makes objects of a row's values.
+        """Context of code that makes objects of a row's values.
 
         Raises:
             AdascaleError: the values are not what was put.

@@ -1,4 +1,4 @@
-"""``adascale eval``: strategies beside each other on questions with known answers."""
+"""``adascale eval``: a comparison of strategies on questions with known answers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def eval_(
 
 
 def _write_report(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
-    """Print a report as Markdown, CSV or JSON, and draw it where --plot asks for that."""
+    """Print a report as Markdown, CSV or JSON, and draw it if --plot asks for it."""
     from adascale.engine.evaluation.tables import csv_text, markdown
 
     if options.json_output:

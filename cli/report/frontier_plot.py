@@ -23,14 +23,14 @@ _LOOKS = tuple(
 _MARK = 5
 """Half the side of the square that a marker covers, in pixels."""
 _PLACES = tuple((x, y) for y in (6, -8, 16, -18, 26, -28, 36, -38) for x in (6, -6))
-"""Where a label is put beside its point, the best first; in points of the page."""
+"""Offsets of a label from its point, the best first; in points of the page."""
 
 
 def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path) -> None:
     """Accuracy with its 95 % interval against tokens a question; PNG or SVG by the file's name.
 
-    A line joins the settings of one strategy. Beside it stands how many points of accuracy the last strategy
-    is ahead of each other one on the same questions, and its tokens as a share of theirs.
+    A line joins the settings of one strategy. A second panel shows by how many points of accuracy the last
+    strategy is ahead of each other one on the same questions, and its tokens as a share of theirs.
 
     Args:
         report: Report of an evaluation.
@@ -101,7 +101,7 @@ def _against(pair: PairReport) -> str:
 
 
 def _write_names(axis: Any, points: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name beside its point, where it covers no other name and no point."""
+    """Write each name next to its point, so that it covers no other name and no point."""
     from matplotlib.transforms import Bbox
 
     renderer = axis.figure.canvas.get_renderer()

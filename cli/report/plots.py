@@ -42,7 +42,7 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
     """Refuse early what could not be drawn after hours of work.
 
     Args:
-        path: Where to draw.
+        path: File to draw.
         sources: Files that are read, which no picture may replace.
 
     Raises:
@@ -93,6 +93,6 @@ def save_figure(figure: Any, path: Path, title: str, description: str = "") -> N
 
 
 def error_bars(values: Sequence[float], ends: Iterable[tuple[float, float]]) -> list[list[float]]:
-    """How far intervals reach below and above their values; never less than nothing."""
+    """Distances from values down and up to the ends of their intervals; at least 0."""
     pairs = list(zip(values, ends, strict=True))
     return [[max(0.0, v - low) for v, (low, _) in pairs], [max(0.0, high - v) for v, (_, high) in pairs]]

@@ -1,6 +1,6 @@
-"""Strategies beside each other on the same questions and random numbers.
+"""Comparison of strategies on the same questions and random numbers.
 
-``contestants`` reads what takes part, ``evaluate`` searches and gives an outcome for each search, ``judging``
-says which trajectories are right, ``compare`` makes them a report with intervals, ``tables`` its Markdown and
-CSV.
+``contestants`` parses the list of strategies, ``evaluate`` searches and gives an outcome for each search,
+``judging`` says which trajectories are correct, ``compare`` makes a report with intervals, ``tables`` its
+Markdown and CSV.
 """

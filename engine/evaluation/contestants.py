@@ -1,4 +1,4 @@
-"""What takes part in an evaluation, as typed: ``greedy,vote:4,best-of-n:16+n,beam,adaptive@low/prose``."""
+"""The strategies of an evaluation as typed: ``greedy,vote:4,best-of-n:16+n,beam,adaptive@low/prose``."""
 
 from __future__ import annotations
 

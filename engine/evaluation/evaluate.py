@@ -1,4 +1,4 @@
-"""Strategies on the same questions with the same random numbers: one outcome for each search."""
+"""Searches of strategies on the same questions with the same random numbers: one outcome each."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class CodeOutcome:
-    """What a search of a code task found beside its outcome.
+    """Further figures of a search of a code task.
 
     Attributes:
-        passes: Whether the chosen program passes the given tests.
-        oracle: Whether a program that passes as many of them as the chosen one passes the hidden tests.
-        executions: Programs that were run.
+        passes: The chosen program passes the given tests.
+        oracle: A program that passes as many of them as the chosen one passes the hidden tests.
+        executions: Number of programs that were run.
     """
 
     passes: bool
@@ -53,14 +53,14 @@ class Outcome:
         entry: The contestant's name.
         repeat: 0, 1, ...
         problem: Id of the question.
-        right: Whether the chosen answer is right; a program, whether it passes the hidden tests.
-        found: Right trajectories among those that finished.
+        right: The chosen answer is correct, or the chosen program passes the hidden tests.
+        found: Correct trajectories among those that finished.
         finished: Trajectories that finished, with an answer or not.
-        confidence: Of the chosen answer; None without an answer.
-        stop_reason: Why it ended; None where it could not be searched.
-        usage: What it cost.
+        confidence: Estimate of the chosen answer; None without an answer.
+        stop_reason: Stop reason of the search; None if it failed.
+        usage: Cost of the search.
         solutions: Texts of the trajectories that finished, so that reading their answers can be audited.
-        code: Of a code task.
+        code: Figures of a code task.
     """
 
     entry: str
@@ -86,15 +86,15 @@ def evaluate(
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
-    All contestants of a repeat draw with the same random numbers. Ends early where the driver is interrupted.
+    All contestants of a repeat draw with the same random numbers. Ends early if the driver is interrupted.
 
     Args:
         driver: Searches.
         contestants: Take part, one round after another.
         problems: With known answers, or code tasks with hidden tests, which no search gets to see.
         repeats: Rounds of each contestant.
-        seed: Of the first repeat.
-        hidden: Runs hidden tests; None where there is no code task.
+        seed: Seed of the first repeat.
+        hidden: Runs hidden tests; None if there is no code task.
     """
     known = {problem.id: problem for problem in problems}
     problems = [problem.for_search() for problem in problems]
@@ -114,7 +114,7 @@ def evaluate(
 def _outcome(
     entry: str, repeat: int, problem: Problem, record: Record, hidden: HiddenTests | None
 ) -> Outcome:
-    """Of a search that has ended; where it failed, nothing counts but what it has cost."""
+    """Outcome of a search that has ended; of one that failed, nothing counts but its cost."""
     result = record.result
     if result is None:
         return Outcome(entry, repeat, problem.id, False, 0, 0, None, None, record.usage)

@@ -1,4 +1,4 @@
-"""Which trajectories of a search are right: by the known answer, or by tests that no search has seen."""
+"""The correct trajectories of a search, by the known answer or by tests that no search has seen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HiddenTests:
         self._known: dict[tuple[Suite, str], bool] = {}
 
     def pass_on(self, source: str, hidden: Suite) -> bool:
-        """Whether a program passes all of them."""
+        """True if a program passes all of them."""
         key = hidden, normal_form(source)
         if key not in self._known:
             harness = Harness(source, hidden)
@@ -34,12 +34,12 @@ class HiddenTests:
 
 
 def right_nodes(record: Record, problem: Problem, hidden: HiddenTests | None) -> frozenset[NodeId]:
-    """Last nodes of the trajectories that end right.
+    """Last nodes of the correct trajectories.
 
     Args:
-        record: Of a search of the problem, which has seen no hidden test.
-        problem: With its answer or its hidden tests.
-        hidden: Runs the latter; None where there is no code task.
+        record: Record of a search of the problem, which has seen no hidden test.
+        problem: The problem with its answer or its hidden tests.
+        hidden: Runs the latter; None if there is no code task.
     """
     if problem.task is None:
         assert problem.answer is not None, "an evaluation needs the right answers"

@@ -12,7 +12,7 @@ from .tree import Tree
 
 
 def fixed_tokens(record: Record) -> int | None:
-    """Generated tokens that ``samples`` trajectories would have cost; None where that is not known.
+    """Generated tokens that ``samples`` trajectories would have cost; None if unknown.
 
     By the mean length of the drawn ones, from the question to their end. A trajectory that was cut or stopped
     counts as the mean of those that ended, or its own length if that is more: short trajectories are the ones
@@ -36,7 +36,7 @@ def fixed_tokens(record: Record) -> int | None:
 
 
 def _is_redrawn(tree: Tree, tip: NodeId) -> bool:
-    """Whether a step on the way to ``tip`` was cut, and drawn again below the same parent."""
+    """True if a step on the way to ``tip`` was cut, and drawn again below the same parent."""
     path = tree.path(tip)
     cut = [(below, above.id) for above, below in pairwise(path) if below.status == "pruned"]
     return any(tree.children(parent)[-1] != node.id for node, parent in cut)
@@ -52,7 +52,7 @@ def plain_vote(record: Record) -> AnswerGroup | None:
 
 
 def greedy_answer(record: Record) -> Candidate | None:
-    """The trajectory of most likely tokens, where one was drawn and has an answer."""
+    """The greedy trajectory, if one was drawn and has an answer."""
     for candidate in record.candidates:
         branch = record.tree[candidate.node].branch
         started = None if branch is None else record.branches.get(branch)
@@ -62,7 +62,7 @@ def greedy_answer(record: Record) -> Candidate | None:
 
 
 def leads(record: Record, node: NodeId) -> bool:
-    """Whether a finished trajectory has the leading answer."""
+    """True if a finished trajectory has the leading answer."""
     return bool(record.groups) and node in record.groups[0].nodes
 
 
@@ -86,7 +86,7 @@ def account(record: Record) -> dict[str, Any]:
 
 
 def confidence(result: SearchResult) -> dict[str, Any]:
-    """How sure a search is of its answer, as JSON has it; a number that is no probability is a score."""
+    """Confidence in the answer of a search as JSON has it; an uncalibrated number is a score."""
     estimate = result.confidence
     calibrated = estimate is not None and estimate.calibrated
     p = estimate if calibrated else None

@@ -1,4 +1,4 @@
-"""Draws of one search: what a strategy asked for, waiting for a slot, and the seed of each."""
+"""Draws of one search: they are numbered, seeded, and wait for a slot."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Draw:
 
     Attributes:
         parent: Node below which it starts.
-        until: How far it runs.
-        greedy: Whether it takes the most likely token.
+        until: End of the draw: its next step, or its answer.
+        greedy: Take the most likely token.
         key: Key of its first step.
-        mode: How it reasons.
+        mode: Mode of reasoning.
     """
 
     parent: NodeId
@@ -51,7 +51,7 @@ class Branch:
     """A running draw.
 
     Attributes:
-        draw: What was asked for.
+        draw: The draw.
         parent: Node to which its next step attaches.
         key: Key of that step.
         pending: Its cost since the last step.
@@ -100,7 +100,7 @@ class Draws:
         return self._keys[node][0]
 
     def has(self, trajectory: Trajectory) -> bool:
-        """Whether a draw of a trajectory waits."""
+        """True if a draw of a trajectory waits."""
         return any(draw.trajectory == trajectory for draw in self.waiting)
 
     def withdraw(self, is_unwanted: Callable[[NodeId], bool]) -> None:

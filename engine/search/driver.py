@@ -42,7 +42,7 @@ class Driver:
         clock: Time.
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
             may not be needed run ahead. Empty for never.
-        executor: Runs programs; None where no strategy draws any.
+        executor: Runs programs; None if no strategy draws any.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class Driver:
     def cancel(self, problem_id: str) -> None:
         """End one search after the current batch, as ``interrupted``; safe from any thread.
 
-        Nothing happens where no problem of this id is being searched.
+        An id that is not being searched is ignored.
         """
         self._cancelled.append(problem_id)
 
     @property
     def busy(self) -> bool:
-        """Whether anything is being searched."""
+        """True while anything is being searched."""
         return bool(self._active)
 
     def run(
@@ -97,7 +97,7 @@ class Driver:
 
         Ends every problem with SearchFinished or SearchFailed. A new problem enters when slots are free
         that no open problem needs, and fewer than ``at_once`` are open. ``requests`` may yield None for
-        "none yet" while others are being searched (``busy``); else it has to wait.
+        "none yet" while others are being searched (``busy``); otherwise it has to wait.
         """
         queue = iter(requests)
         exhausted = False
@@ -159,7 +159,7 @@ class Driver:
         yield from self._deliver(search)
 
     def _calibrator_of(self, request: Request) -> Calibrator:
-        """That of the driver; none for a chat, nor where it does not know every mode of the strategy."""
+        """The driver's calibrator, if it knows every mode of the strategy and the problem is not a chat."""
         known = self._calibrator.profiles.keys() >= set(request.settings.strategy.modes)
         return self._calibrator if known and not request.problem.is_chat else Uncalibrated()
 
@@ -236,7 +236,7 @@ class Driver:
                 del self._owner[growth.branch]
 
     def _execute(self) -> None:
-        """Start programs and take what has run; wait a moment where nothing else goes on."""
+        """Start programs and take those that have run; wait a moment if nothing else goes on."""
         for search in self._active:
             for job in search.take_programs():
                 assert self._executor is not None, "a strategy draws programs, and nothing runs them"

@@ -1,4 +1,4 @@
-"""The event log: what happened, in order. It is the truth; a tree, a view and a trace are folds of it."""
+"""The event log is the truth; a tree, a view and a trace are folds of it."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class GeneratorDescription:
     """The model that writes.
 
     Attributes:
-        name: In the catalogue, else of the file.
+        name: Name in the catalogue, or of the file.
         file: File name without its folder.
-        sha256: Of the file.
+        sha256: Digest of the file.
         n_ctx: Window of one trajectory in tokens, prompt included; 0 if unknown.
         device: ``cpu`` or ``gpu``.
     """
@@ -65,7 +65,7 @@ class GeneratorDescription:
 
 @dataclass(frozen=True, slots=True)
 class PRMDescription:
-    """A model that judges, with fields as of a generator.
+    """A model that judges, with the fields of a generator.
 
     Attributes:
         format: A key of ``models.prm.formats.FORMATS``.
@@ -79,12 +79,12 @@ class PRMDescription:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """Everything beside the question, the strategy and the seed that decides a search.
+    """The models, the calibration and the sampler of a search.
 
     Attributes:
-        generator: None in a log of scripted models.
-        prm: None where the generator's own states are read, or nothing.
-        calibration: The card of its file as JSON; None without one, when no estimate is a probability.
+        generator: The generator; None in a log of scripted models.
+        prm: A PRM with a file of its own; None if the generator's states are read, or nothing is judged.
+        calibration: Card of the calibration as JSON; None if no estimate is a probability.
         sampling: Temperature and the other numbers by name, and under ``prompt`` the hash of the prompt.
     """
 
@@ -101,7 +101,7 @@ class ModelDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted(_Event):
-    """A search begins. ``params`` are the strategy's, ``models`` are what searches."""
+    """A search begins. ``params`` are the strategy's parameters."""
 
     kind: ClassVar[str] = "search_started"
     problem: Problem
@@ -117,10 +117,10 @@ class SearchStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptRead(_Event):
-    """Prefix work that belongs to no step, above all reading a mode's prompt; its cost is the root's.
+    """Prefix work that belongs to no step, above all reading a mode's prompt; the root has its cost.
 
-    ``estimate`` is the question's own in this mode, before anything is drawn; ``reading`` is not part of a
-    trace.
+    ``estimate`` is the estimate of the question in this mode, before anything is drawn; no trace has
+    ``reading``.
     """
 
     kind: ClassVar[str] = "prompt_read"
@@ -132,10 +132,10 @@ class PromptRead(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationDecided(_Event):
-    """A strategy asked for ``granted`` children of ``node``, at most as many where it may stop earlier.
+    """A strategy asked for ``granted`` children of ``node``, or for at most as many if it may stop earlier.
 
-    ``required`` is what the allocation rule computed from ``lower``, where a rule was used. ``sure`` of them
-    are drawn in any case; None for all.
+    ``required`` is the number that an allocation rule computed from ``lower``, if one was used. ``sure`` of
+    the children are drawn in any case; None for all.
     """
 
     kind: ClassVar[str] = "allocation_decided"
@@ -186,10 +186,10 @@ class StepProposed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepScored(_Event):
-    """The reward model read a node; ``usage`` is what reading it cost.
+    """The reward model read a node at the cost of ``usage``.
 
-    A finished trajectory that counts is scored again, at no cost and with the same reward, where those that
-    ended since change its estimate.
+    A finished trajectory that counts is scored again, at no cost and with the same reward, when later ones
+    change its estimate.
     """
 
     kind: ClassVar[str] = "step_scored"
@@ -201,7 +201,7 @@ class StepScored(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRan(_Event):
-    """A node's program was run, or could not be; of a code task with what the given tests say of it."""
+    """A node's program was run, or could not be run; ``trial`` has the given tests of a code task."""
 
     kind: ClassVar[str] = "program_ran"
     node: NodeId
@@ -229,8 +229,8 @@ class NodesPruned(_Event):
 class AnswerFound(_Event):
     """A trajectory ended and counts; ``answer`` is None when none could be read from it.
 
-    ``estimate`` is the one that it has alone, by which answers are weighed: votes count beside it.
-    One that ran ahead of its turn counts when its turn comes, or not at all.
+    ``estimate`` is that of this trajectory alone, without the votes of others. A trajectory that ran ahead of
+    its turn counts when its turn comes, or not at all.
     """
 
     kind: ClassVar[str] = "answer_found"
@@ -281,7 +281,7 @@ class SearchFailed(_Event):
     """The search could not run; other problems go on.
 
     Attributes:
-        notice: What the error says.
+        notice: Text of the error.
         error_type: Name of the error's class.
     """
 

@@ -30,9 +30,9 @@ class Leaderboard:
     """Decides which answer leads, once for each trajectory that counts.
 
     Args:
-        tree: Of the search.
-        strategy: How the answer is chosen.
-        calibrator: Knows the probability of an answer.
+        tree: Tree of the search.
+        strategy: Its ``rule`` chooses the answer.
+        calibrator: Gives the probability of an answer.
     """
 
     def __init__(self, tree: Tree, strategy: Strategy, calibrator: Calibrator) -> None:
@@ -43,7 +43,7 @@ class Leaderboard:
         self._revised: Mapping[NodeId, Estimate] = {}
 
     def candidate(self, node: NodeId) -> Candidate | None:
-        """The trajectory that ends at a scored node; None where it goes on."""
+        """The trajectory that ends at a scored node; None if it goes on."""
         end = self._tree[node]
         if end.step is None or end.estimate is None or end.status != "terminal":
             return None
@@ -68,9 +68,8 @@ class Leaderboard:
         """The standing and the result with these candidates.
 
         Args:
-            candidates: Those that count, in drawing order, with the estimates that they have alone: votes
-                count beside them.
-            cut: Trajectories of each mode that were cut.
+            candidates: Trajectories that count, in drawing order, each with its own estimate.
+            cut: Number of trajectories of each mode that were cut.
         """
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
         questions = self._tree.questions
@@ -92,11 +91,11 @@ class Leaderboard:
         return self._look_ahead(now, shown, candidates, cut, self._strategy.at_most - ended), self._latest
 
     def revisions(self) -> dict[NodeId, Estimate]:
-        """Estimates of trajectories that are others now than the tree has them, by the latest update."""
+        """Estimates of trajectories that the latest update has changed."""
         return {node: found for node, found in self._revised.items() if found != self._tree[node].estimate}
 
     def _is_calibrated(self) -> bool:
-        """Whether the question has a calibrated estimate in every mode."""
+        """True if the question has a calibrated estimate in every mode."""
         known = [self._tree.questions.get(mode) for mode in self._strategy.modes]
         return all(estimate is not None and estimate.calibrated for estimate in known)
 
@@ -123,5 +122,5 @@ class Leaderboard:
         return with_lookahead(now, answers, states, tokens, left)
 
     def result(self, reason: StopReason) -> SearchResult:
-        """The latest result, with the reason why the search ended."""
+        """The latest result, with the stop reason."""
         return replace(self._latest, stop_reason=reason)

@@ -1,4 +1,4 @@
-"""How often each prefix of a search ends in the right answer: what a calibration and a PRM are fitted on."""
+"""Outcomes of the prefixes of a search: calibrations and PRMs are fitted on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .record import Record
 
 @dataclass(frozen=True, slots=True)
 class PrefixOutcome:
-    """Draws at or above a prefix that went through it, and how many of them ended in the right answer."""
+    """Number of draws from or through a prefix, and of those that reached the correct answer."""
 
     right: int = 0
     total: int = 0
@@ -31,9 +31,9 @@ def prefix_outcomes(
     is a failure, cut off by a limit or not: nothing is filtered.
 
     Args:
-        record: Of the search.
-        mode: How the trajectories reason.
-        right: Ends of those that are right; None where the problem's answer is known, which tells.
+        record: Record of the search.
+        mode: Mode of the trajectories.
+        right: Ends of the correct trajectories; None compares them with the problem's known answer.
     """
     if right is None:
         gold = record.started.problem.answer

@@ -1,4 +1,4 @@
-"""Programs of one search: those that wait to be run, and what running the others said.
+"""Programs of one search: those that wait to be run, and the results of the others.
 
 A program that computes an answer is run as it is. The program of a code task is run with the tests that are
 given; one that does the same line by line as an earlier one has its verdicts, and is not run again.
@@ -31,12 +31,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What running a node's program said.
+    """The result of running a node's program.
 
     Attributes:
         node: The node.
-        execution: What it printed, without verdicts.
-        trial: Of the program of a code task.
+        execution: Output and error, without verdicts.
+        trial: Verdicts on the program of a code task.
     """
 
     node: NodeId
@@ -48,7 +48,7 @@ class Programs:
     """The programs of one search.
 
     Args:
-        problem: Whose given tests run them.
+        problem: Its given tests run the programs of a code task.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -60,7 +60,7 @@ class Programs:
 
     @property
     def pending(self) -> bool:
-        """Whether a program waits or runs."""
+        """True while a program waits or runs."""
         return bool(self._written) or self._running > 0
 
     def add(self, node: NodeId, text: str, mode: Mode) -> None:

@@ -1,4 +1,4 @@
-"""The log of one search, and its read model: all that the events say, folded in one place.
+"""The log of one search, and its read model: the one fold of events.
 
 The search itself, a replay, the views, the JSON of an answer and evaluations read ``Record``. A live search
 changes it through ``EventLog`` alone. Views add only what is on the screen.
@@ -39,18 +39,18 @@ class Record:
     """One search as far as its log goes.
 
     Attributes:
-        started: How it began: the question, the strategy, the limits.
+        started: First event: the question, the strategy, the limits.
         t: Time of the last event, in seconds since the search started.
         tree: All nodes with their costs, and the standing.
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
-        granted: Children that were asked for, by node.
-        required: Trajectories that the paper's rule would draw, in the mode of the root's estimate; None
-            without one.
-        reasons: Why nodes were pruned.
+        granted: Number of children that were asked for, by node.
+        required: Number of trajectories that the paper's rule would draw, in the mode of the root's
+            estimate; None without one.
+        reasons: Reason of each pruned node.
         candidates: Trajectories that count, in the order in which they were judged.
-        notices: What a user should know, each once.
-        end: How the search ended; None while it runs.
+        notices: Warnings, each once.
+        end: Last event; None while the search runs.
     """
 
     started: SearchStarted
@@ -86,7 +86,7 @@ class Record:
 
     @classmethod
     def after(cls, record: Self | None, event: Event) -> Self:
-        """The record after one more event: a new one where a search starts, else the same one.
+        """The record after one more event; the start of a search makes a new one.
 
         Raises:
             TraceError: as ``of``.
@@ -100,7 +100,7 @@ class Record:
 
     @property
     def samples(self) -> int | None:
-        """Trajectories that the strategy may draw, its parameter of this name; None where it has none."""
+        """Most trajectories that the strategy may draw; None if it has no such parameter."""
         return self.started.params.get("samples")
 
     @property
@@ -110,7 +110,7 @@ class Record:
 
     @property
     def result(self) -> SearchResult | None:
-        """The result; None while the search runs, and where it failed."""
+        """The result; None while the search runs, and if it failed."""
         return self.end.result if isinstance(self.end, SearchFinished) else None
 
     @property
@@ -249,7 +249,7 @@ class EventLog:
         clock: Time.
 
     Attributes:
-        record: What all events so far add up to.
+        record: Fold of all events so far.
     """
 
     def __init__(self, started: SearchStarted, clock: Clock) -> None:

@@ -121,7 +121,7 @@ class Search:
 
     @property
     def over(self) -> bool:
-        """Whether the search has ended."""
+        """True once the search has ended."""
         return self._phase == "over"
 
     def drain(self) -> list[Event]:
@@ -130,7 +130,7 @@ class Search:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """How its trajectories reason: each mode has a prompt of its own."""
+        """Modes of its trajectories; each has its own prompt."""
         return self._settings.strategy.modes
 
     def read_prompt(self, mode: Mode, usage: Usage, reading: Reading | None) -> None:
@@ -150,12 +150,12 @@ class Search:
     # Drawing
 
     def chances(self) -> tuple[list[float], list[float]]:
-        """P(the plan needs it) of each running branch, and of each waiting draw."""
+        """P(the plan needs it) for each running branch, and for each waiting draw."""
         running = [self._turns.chance(branch.draw) for branch in self._running.values()]
         return running, [self._turns.chance(draw) for draw in self._draws.waiting]
 
     def sure_waiting(self) -> int:
-        """How many waiting draws are sure to be needed."""
+        """Number of waiting draws that are sure to be needed."""
         # Chances fall along the queue: behind the first unsure draw no other is sure.
         return sum(1 for _ in takewhile(lambda draw: self._turns.chance(draw) >= 1.0, self._draws.waiting))
 
@@ -233,7 +233,7 @@ class Search:
     # Running programs
 
     def take_programs(self) -> list[Job]:
-        """What an executor is to run; a program whose fate is known without it can be scored at once."""
+        """Programs for an executor; one whose result is known without it can be scored at once."""
         jobs: list[Job] = []
         for each in self._programs.take():
             match each:
@@ -259,11 +259,11 @@ class Search:
 
     @property
     def is_scored(self) -> bool:
-        """Whether the reward model has read anything of it."""
+        """True if the reward model has read any node."""
         return any(node.reward is not None for node in self._tree)
 
     def warn_unread(self) -> None:
-        """Say, once, that the reward model could not read a solution to its end."""
+        """Warn, once, that the reward model could not read a solution to its end."""
         if all(notice.code != _UNREAD.code for notice in self._record.notices):
             self._emit(Warned(notice=_UNREAD))
 
@@ -283,7 +283,7 @@ class Search:
                 self._count(candidate)
 
     def _count(self, candidate: Candidate | None) -> None:
-        """A trajectory counts, or was cut (None): judge which answer leads now."""
+        """A trajectory counts, or was cut (None): judge again which answer leads."""
         if candidate is not None:
             self._emit(AnswerFound(node=candidate.node, answer=candidate.answer, estimate=candidate.estimate))
         self._judge_answers()
@@ -302,7 +302,7 @@ class Search:
     # Deciding
 
     def decide(self) -> None:
-        """Resume the plan where something is new to it, or let the search end once its budget is spent."""
+        """Resume the plan if something is new to it, or let the search end once its budget is spent."""
         if self._phase == "finishing":
             self._end_finishing()
         elif not self._is_spent():
@@ -323,7 +323,7 @@ class Search:
 
     @property
     def _is_idle(self) -> bool:
-        """Whether nothing runs, and nothing waits to."""
+        """True if nothing runs, and nothing waits to."""
         return not (self._running or self._programs.pending or self._draws.waiting)
 
     def _resume_plan(self) -> StopReason | None:
@@ -410,7 +410,7 @@ class Search:
             self._draws.waiting.clear()  # a program runs that may have the answer: begin nothing meanwhile
 
     def _has_answer(self) -> bool:
-        """Whether some trajectory that has ended can be shown."""
+        """True if some trajectory that has ended can be shown."""
         ended = [*self._record.candidates, *self._turns.ended_early()]
         return any(map(self._leaderboard.can_be_shown, ended))
 

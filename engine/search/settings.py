@@ -1,4 +1,4 @@
-"""How problems are searched."""
+"""Settings of searches: strategy, budget, seed, and the models for the log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NO_PROGRAMS = Notice(
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What searches of one kind of problem are run with.
+    """Models and warnings of the searches of one kind of problem.
 
     Attributes:
         models: Generator, PRM, calibration and sampler, for the log.
-        warnings: What a user should know before each search.
+        warnings: Notices for the user before each search.
     """
 
     models: ModelDescription
@@ -30,16 +30,16 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How problems are searched.
+    """Settings of a search.
 
     Attributes:
         strategy: Decides what to draw.
         budget: Limits per problem.
-        seed: With the problem's id and the path, the seed of every branch.
-        models: What searches, for the log.
-        warnings: What a user should know before each search.
-        seeded_as: Name that seeds the draws in the place of the problem's id, so that one question that is
-            asked twice under two ids has the same draws.
+        seed: Seeds every branch, together with the problem's id and the branch's key.
+        models: Generator, PRM, calibration and sampler, for the log.
+        warnings: Notices for the user before each search.
+        seeded_as: Name that seeds the draws instead of the problem's id, so that one question that is asked
+            twice under two ids has the same draws.
     """
 
     strategy: Strategy = field(metadata=one_of(STRATEGIES))
@@ -50,11 +50,11 @@ class Settings:
     seeded_as: str | None = None
 
     def under(self, conditions: Conditions) -> Settings:
-        """With what the open models add to them."""
+        """The settings with the models and warnings of an open session."""
         return replace(self, models=conditions.models, warnings=conditions.warnings)
 
     def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
-        """With the strategy's modes as they were chosen, and the arguments and errors of ``with_mode``.
+        """The settings with the chosen modes of the strategy; arguments and errors of ``with_mode``.
 
         A calibration that does not know all of them is not used, which is a warning.
         """
@@ -70,7 +70,7 @@ class Settings:
         return replace(self, strategy=Vote(samples=1), models=models, warnings=())
 
     def with_known_modes(self) -> Settings:
-        """Without a calibration that does not know all modes of the strategy."""
+        """The settings without a calibration that does not know all modes of the strategy."""
         card = self.models.calibration
         if card is None or set(self.strategy.modes) <= set(card.get("modes", ("prose",))):
             return self

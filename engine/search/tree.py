@@ -34,14 +34,14 @@ class Node:
         depth: Steps from the root.
         step: The step that leads here from the parent; None for the root.
         branch: The branch that wrote it; they are numbered in the order in which they were drawn.
-        mode: How it reasons.
-        execution: What running it gave, where it is a program that has run.
-        trial: What the tests say of it, where it is the program of a code task.
+        mode: Mode of reasoning.
+        execution: Output and error of a program that has run.
+        trial: Verdicts of the tests on the program of a code task.
         reward: Raw output of the reward model; None until scored.
         estimate: Calibrated success probability; None until scored. The root has the question's in the mode
             whose prompt was read first; ``Tree.questions`` has all.
         status: ``open`` may be expanded, ``terminal`` ended by itself, ``pruned`` was cut.
-        usage: What this node alone has cost; the sum over nodes is the search's usage.
+        usage: Cost of this node alone; the sum over nodes is the search's usage.
     """
 
     id: NodeId
@@ -59,7 +59,7 @@ class Node:
 
     @property
     def is_thought(self) -> bool:
-        """Whether its step is a part of a thought."""
+        """True if its step is a part of a thought."""
         return self.step is not None and self.step.is_thought
 
 
@@ -68,10 +68,9 @@ class Tree:
 
     Attributes:
         problem: The question.
-        readings: What the generator's states held after reading each mode's prompt, where a calibration
-            wants them.
-        questions: Estimate of the question in each mode, where there is one: P(a trajectory is right).
-        standing: Which answer leads; None until a trajectory has finished.
+        readings: States of the generator after each mode's prompt, if a calibration wants them.
+        questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
+        standing: The leading answer and its votes; None until a trajectory has finished.
         groups: The answers so far, the leading one first.
         nodes: All nodes by id.
     """
@@ -97,7 +96,7 @@ class Tree:
         return iter(self.nodes)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same; what the generator's states held is in no log, and not compared."""
+        """True if both say the same; the generator's states are in no log, and not compared."""
         return isinstance(other, Tree) and self._logged() == other._logged()
 
     __hash__ = None  # type: ignore[assignment]
@@ -154,11 +153,11 @@ class Tree:
         return ".".join(parts)
 
     def prefix(self, node: NodeId, mode: Mode | None = None) -> Prefix:
-        """What a policy continues, and a reward model and a calibrator read.
+        """The prefix that a policy continues, and that a reward model and a calibrator read.
 
         Args:
             node: Its last node.
-            mode: How it goes on; by default as the node does.
+            mode: Mode in which it goes on; by default that of the node.
         """
         mode = mode or self[node].mode
         end = self[node]

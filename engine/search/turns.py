@@ -24,7 +24,7 @@ _TOKENS = 0.25
 
 _ODDS = 0.6
 _POWER = 0.7
-"""Of the odds that a search goes on after one more trajectory: fitted (docs/LOG.md, 2026-11-26)."""
+"""Fit of the odds that a search goes on after one more trajectory (docs/LOG.md, 2026-11-26)."""
 
 
 class Turns:
@@ -77,7 +77,7 @@ class Turns:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether trajectories were ever awaited in order."""
+        """True if trajectories were ever awaited in order."""
         return self._sure > 0
 
     def place(self, draw: Draw) -> int:
@@ -92,7 +92,7 @@ class Turns:
         return chance_needed(ahead, judged, surplus)
 
     def hold_until_turn(self, trajectory: Trajectory, candidate: Candidate) -> bool:
-        """Store a trajectory that has ended and is awaited; returns False where it counts at once."""
+        """Store a trajectory that has ended and is awaited; returns False if it counts at once."""
         if not self._is_running(trajectory):
             return False
         self._ended[trajectory] = candidate
@@ -113,7 +113,7 @@ class Turns:
 
     @property
     def is_due(self) -> bool:
-        """Whether the trajectory whose turn it is has ended or was cut."""
+        """True if the trajectory whose turn it is has ended or was cut."""
         return self._next in self._ended or self._next in self._dropped
 
     def take_due(self) -> Candidate | None:
@@ -142,7 +142,7 @@ def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> f
     Args:
         ahead: Its distance from the last one that is sure to be judged; below 0 counts as 0.
         undecided: The k, inconclusive trajectories so far.
-        surplus: What each trajectory more promises to add, over what it must add for the search to go on.
+        surplus: Gain that one more trajectory promises, over the gain that it needs for the search to go on.
     """
     odds = undecided + 1.0
     if surplus is not None:
@@ -151,9 +151,9 @@ def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> f
 
 
 def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequence[float]) -> int:
-    """How many waiting draws to start at once, so that a needed trajectory costs least.
+    """Number of waiting draws to start at once, so that a needed trajectory costs least.
 
-    A trajectory that turns out not to be needed is waste; in a fuller batch each takes less time, where a
+    A trajectory that turns out not to be needed is waste; in a fuller batch each takes less time, as a
     decode step costs little more. Time counts in full, tokens a quarter, both relative to one branch alone.
 
     Args:

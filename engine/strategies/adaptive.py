@@ -16,22 +16,22 @@ from .base import Command, Cut, Expand, Plan, require_positive, whole_trajectori
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _LEAST_SHARE = 0.05
-"""Of the turns of the best mode that one without a gain is expected to get."""
+"""Least share of the best mode's turns that a mode is expected to get, even without a gain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptive(Sequential):
     """Draw trajectories until the answer's own probability decides, or all are drawn.
 
-    Where nothing is calibrated the votes decide, as in ``AdaptiveConsistency``.
+    Without a calibration the votes decide, as in ``AdaptiveConsistency``.
 
     Attributes:
         least: Finished trajectories before it may stop early.
         stop_at: Probability of the answer at which it stops, in [0, 1].
-        min_gain: It stops where each further trajectory adds less than this to that probability.
-        hopeless: It gives up where no number of trajectories would raise that probability to this.
+        min_gain: It stops when each further trajectory adds less than this to that probability.
+        hopeless: It gives up when no number of trajectories would raise that probability to this.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
-        redraws: Steps of one trajectory that are drawn again at most, for a wrong sum.
+        redraws: Most steps of one trajectory that are drawn again for a wrong sum.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -50,7 +50,7 @@ class Adaptive(Sequential):
         require_positive(self, "samples", "least")
 
     def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
-        """The mode that gains most for its tokens, where that is known; else by turns."""
+        """The mode that gains most for its tokens; by turns while the gains are unknown."""
         gains = self._gains(tree)
         return max(gains, key=lambda mode: gains[mode]) if gains else Sequential.next_mode(self, tree, counts)
 
@@ -64,7 +64,7 @@ class Adaptive(Sequential):
 
     @staticmethod
     def _gains(tree: Tree) -> Mapping[Mode, float]:
-        """Of each mode, where there are several and they are known."""
+        """Gain of each mode, per its tokens; empty if unknown or if there is only one mode."""
         return (tree.standing.gains if tree.standing is not None else None) or {}
 
     def surplus(self, standing: Standing) -> float | None:
@@ -83,7 +83,7 @@ class Adaptive(Sequential):
         return verdict
 
     def _trajectories(self, tree: Tree) -> list[Expand]:
-        """As many as there may be, with what the paper's rule would have asked for beside them."""
+        """All trajectories that may be needed, with the number that the paper's rule would have asked for."""
         expands = whole_trajectories(self.samples, self.modes, sure=min(self.least, self.samples))
         return [self._with_requirement(tree, expand) for expand in expands]
 
@@ -96,7 +96,7 @@ class Adaptive(Sequential):
         return replace(expand, lower=estimate.lower, required=required)
 
     def _verdict(self, standing: Standing | None) -> StopReason | None:
-        """Sure enough, or nothing to be gained, by calibrated numbers; by votes where there are none."""
+        """The stop reason by calibrated numbers, or by votes without any; None to go on."""
         if standing is None or standing.finished < self.least:
             return None
         if standing.answer is None and standing.shown:
@@ -113,7 +113,7 @@ class Adaptive(Sequential):
         return "hopeless" if p < UNLIKELY else "settled"
 
     def _corrections(self, tree: Tree, node: NodeId) -> Sequence[Command]:
-        """Cut a running trajectory after a wrong sum, or where it is worth less than a fresh one."""
+        """Cut a running trajectory after a wrong sum, or if it is worth less than a fresh one."""
         if (wrong := redraw_at(tree, node, self.redraws)) is not None:
             parent, equation = wrong
             return Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
@@ -129,7 +129,7 @@ class Adaptive(Sequential):
 
 
 def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
-    """Where to draw again instead of a step with a wrong sum, and the sum; None where the trajectory goes on.
+    """Node from which to draw a step with a wrong sum again, and the sum; None if the trajectory goes on.
 
     The first step of a trajectory is never drawn again, nor are more than ``redraws`` steps of one.
     """
@@ -141,7 +141,7 @@ def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | No
 
 
 def _redraws_before(tree: Tree, node: NodeId) -> int:
-    """How many steps on the way to ``node`` are redraws: a redraw is a later sibling."""
+    """Number of redrawn steps on the way to ``node``: a redraw is a later sibling."""
     below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
     return sum(tree.children(parent).index(child) for child, parent in below)
 

@@ -1,4 +1,4 @@
-"""The allocation rules: how much search an estimate asks for. Pure numbers; strategies apply them.
+"""The allocation rules: the amount of search that an estimate asks for. Strategies apply them.
 
 ``required_samples`` and the two rules for beams are those of instance-adaptive scaling (Park et al., arXiv
 2506.09338; the formulas as in its code, since the text leaves the clamp and the division open).
@@ -28,9 +28,9 @@ _EPS = 1e-4
 
 
 def required_samples(p: float, confidence: float) -> int:
-    """Fewest independent samples of which one is right with probability ``confidence``.
+    """Fewest independent samples of which at least one is correct with probability ``confidence``.
 
-    ``N_IAS(p, C) = ceil(ln(1 - C) / ln(1 - p))``; it says nothing about whether the right one is then chosen.
+    ``N_IAS(p, C) = ceil(ln(1 - C) / ln(1 - p))``; which says nothing about choosing the correct one.
 
     Args:
         p: Probability that one sample is right; clamped to [1e-4, 1 - 1e-4].

@@ -1,4 +1,4 @@
-"""What a strategy is: its parameters, and a plan without I/O that yields commands and receives scored nodes.
+"""A strategy: its parameters, and a plan without I/O that yields commands and receives scored nodes.
 
 The shape is httpx's ``auth_flow``: the plan decides, one driver samples, scores, meters and cancels.
 """
@@ -26,17 +26,17 @@ class Expand:
 
     Attributes:
         node: An open node.
-        n: How many children.
-        until: Whether each runs to its next step or to the end of its answer, one node per step.
+        n: Number of children.
+        until: Each runs to its next step, or to the end of its answer with one node per step.
         greedy: Take the most likely token instead of sampling.
         lower: Lower estimate that an allocation rule used, for the record.
-        required: What that rule asked for before it was clipped to ``n``.
-        sure: Where the strategy may stop before it has seen all ``n`` trajectories: how many it will see in
-            any case. They are then judged one after another in the order of their numbers, however long each
-            takes, and those beyond the next one run ahead only where it pays (``scheduling.run_ahead``). So
-            the answer depends neither on the machine nor on other questions, unless a budget ends the search.
-        mode: How they reason. Trajectories that are judged in order have numbers of their own in each mode,
-            and ``Strategy.next_mode`` tells whose turn it is.
+        required: Number that this rule asked for before it was clipped to ``n``.
+        sure: Trajectories that will be judged in any case; set by a strategy that may stop before it has seen
+            all ``n``. They are then judged one after another in the order of their numbers, however long each
+            takes, and those beyond the next one run ahead only if it pays (``turns.run_ahead``). So the
+            answer depends neither on the machine nor on other questions, unless a budget ends the search.
+        mode: Mode of reasoning. Trajectories that are judged in order are numbered in each mode, and
+            ``Strategy.next_mode`` tells whose turn it is.
     """
 
     node: NodeId
@@ -60,25 +60,26 @@ class Cut:
 Command = Expand | Cut
 
 Plan = Generator[Sequence[Command], Sequence[NodeId], StopReason | None]
-"""Yields commands, is sent the nodes scored since: none where a trajectory was cut, or where nothing runs.
+"""A generator: it yields commands and receives the nodes scored since (none if a trajectory was cut, or if
+nothing runs).
 
-What it returns is why it stopped; None is ``exhausted``: everything it wanted was drawn. Branches that still
-run when it returns are stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``, too.
+It returns its stop reason; None is ``exhausted``: everything it wanted was drawn. Branches that still run
+when it returns are stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``, too.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy(ABC):
-    """How one question is searched. Its fields are its parameters, recorded with every search.
+    """A way to search one question. Its fields are its parameters, recorded with every search.
 
     A strategy of one's own is a frozen dataclass below this one, with a ``name``, a ``plan`` and ``at_most``.
 
     Attributes:
-        name: As users and records call it.
-        select: How the answer is chosen among finished trajectories.
-        looks_ahead: Whether the plan reads ``Standing.gain`` and ``reach``; else they are not computed.
+        name: Its name for users and in records.
+        select: Rule that chooses the answer among finished trajectories.
+        looks_ahead: The plan reads ``Standing.gain`` and ``reach``, which are computed only then.
         size: The parameter that an evaluation's ``NAME:N`` sets.
-        modes: How its trajectories reason, the first of equals first.
+        modes: Modes of reasoning; of equals the first one is drawn first.
     """
 
     name: ClassVar[str]
@@ -90,12 +91,12 @@ class Strategy(ABC):
 
     @abstractmethod
     def plan(self, tree: Tree) -> Plan:
-        """Decide what to draw in ``tree``; may read estimates and the standing, never rewards."""
+        """Decide on draws in ``tree``; may read estimates and the standing, never rewards."""
 
     @property
     @abstractmethod
     def at_most(self) -> int | None:
-        """Trajectories that are finished at most; None where no number bounds them."""
+        """Most trajectories that are finished; None if nothing bounds them."""
 
     @property
     def branches(self) -> int:
@@ -109,13 +110,13 @@ class Strategy(ABC):
 
     @property
     def rule(self) -> SelectRule:
-        """How the answer is chosen: among programs of a code task always by the tests that they pass."""
+        """Rule that chooses the answer: for a code task always the tests that its programs pass."""
         return "passing" if self.kind == "task" else self.select
 
     def surplus(self, standing: Standing) -> float | None:
         """Gain of a further trajectory over the gain that it needs for the search to go on.
 
-        By it branches run ahead of their turn (``scheduling.chance_needed``); None where nothing is known.
+        By it branches run ahead of their turn (``turns.chance_needed``); None if unknown.
         """
         return None
 
@@ -123,13 +124,13 @@ class Strategy(ABC):
         """The mode whose next trajectory is judged next: by turns, unless a strategy knows better.
 
         Args:
-            tree: As far as trajectories have been judged.
+            tree: Its standing counts the trajectories judged so far.
             counts: Trajectories that have been judged, by mode.
         """
         return min(self.modes, key=lambda mode: counts.get(mode, 0))
 
     def expected_turns(self, tree: Tree) -> Mapping[Mode, float]:
-        """How many of the next turns each mode may expect, up to a factor; each number is above 0.
+        """Expected shares of the modes in the next turns, up to a factor; each is above 0.
 
         By it trajectories run ahead of their turn; ``next_mode`` alone says whose turn it is.
         """
@@ -137,7 +138,7 @@ class Strategy(ABC):
 
     @classmethod
     def has(cls, parameter: str) -> bool:
-        """Whether the strategy has a parameter of this name."""
+        """True if the strategy has a parameter of this name."""
         return any(field.name == parameter for field in fields(cls))
 
     def changed(self, **parameters: Any) -> Self:
@@ -152,7 +153,7 @@ class Strategy(ABC):
         return replace(self, **parameters)
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters as JSON has them, for the log; ``modes`` where it is not prose alone."""
+        """The parameters as JSON has them, for the log; ``modes`` unless it is prose alone."""
         parameters = {field.name: getattr(self, field.name) for field in fields(self)}
         modes = list(parameters.pop("modes"))
         return parameters if modes == ["prose"] else {**parameters, "modes": modes}
@@ -185,7 +186,7 @@ class InstanceAdaptive(Strategy):
             raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters; ``adapt`` and ``confidence`` only where a rule is in use."""
+        """The parameters; ``adapt`` and ``confidence`` only if a rule is in use."""
         # Not super(): slots=True makes a second class, which its zero-argument form does not know.
         parameters = Strategy.parameters(self)
         rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}
@@ -204,7 +205,7 @@ def require_positive(strategy: Strategy, *names: str) -> None:
 
 
 def require_prose(strategy: Strategy) -> None:
-    """Refuse programs where a strategy grows trees of steps: a program is one step.
+    """Refuse programs for a strategy that grows trees of steps: a program is one step.
 
     Raises:
         UsageError: it has another mode than prose.
@@ -219,13 +220,13 @@ def require_prose(strategy: Strategy) -> None:
 def whole_trajectories(
     samples: int, modes: Sequence[Mode], *, greedy: bool = False, sure: int | None = None
 ) -> list[Expand]:
-    """So many trajectories from the question, by turns of the modes; so many of each with ``sure``.
+    """Commands for trajectories from the question, by turns of the modes; with ``sure`` all of each mode.
 
     Args:
-        samples: How many.
-        modes: How they reason.
-        greedy: As ``Expand.greedy``.
-        sure: As ``Expand.sure``: whose turn it is then decides how many each mode gets.
+        samples: Number of trajectories.
+        modes: Modes of reasoning.
+        greedy: Sets ``Expand.greedy``.
+        sure: Sets ``Expand.sure``; the turns then decide the number of each mode.
     """
     dealt = {mode: len(range(at, samples, len(modes))) for at, mode in enumerate(modes)}
     each = dealt if sure is None else dict.fromkeys(modes, samples)
@@ -252,7 +253,7 @@ def gather(
 
 
 def open_nodes(tree: Tree, nodes: Iterable[NodeId]) -> list[NodeId]:
-    """Those that can be expanded."""
+    """The nodes that can be expanded."""
     return [node for node in nodes if tree[node].status == "open"]
 
 

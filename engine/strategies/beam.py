@@ -34,8 +34,9 @@ class Beam(InstanceAdaptive):
     the beam, so the search ends after ``width`` answers (as in Snell et al., arXiv 2408.03314).
 
     Attributes:
-        width: Prefixes that are kept; with IAS-of-K (``adapt="k"``) as many as their lower estimates ask for.
-        branching: Children of each; with IAS-of-M (``"m"``) as many as the worst of them asks for.
+        width: Prefixes that are kept; with IAS-of-K (``adapt="k"``) the number that their lower estimates
+            ask for.
+        branching: Children of each; with IAS-of-M (``"m"``) the number that the worst of them asks for.
         prune_every: Steps between two prunings; in between each prefix goes on alone.
     """
 
@@ -112,7 +113,7 @@ class DVTS(Strategy):
     From Hugging Face's "Scaling test-time compute with open models" (2024); a tree ends with its answer.
 
     Attributes:
-        width: How many trees.
+        width: Number of trees.
         branching: Children of each kept prefix.
     """
 
@@ -129,7 +130,7 @@ class DVTS(Strategy):
 
     @property
     def at_most(self) -> None:
-        """Unknown: beside the best child others may finish on every level."""
+        """Unknown: not only the best child may finish on every level."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""The choice of a strategy: its name, the numbers of an effort or of the paper, and how it reasons."""
+"""The choice of a strategy by its name, the numbers of an effort or of the paper, and a mode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .sampling import BestOfN, Greedy, Vote
 from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
 ModeChoice = Literal["auto", "prose", "program"]
-"""How trajectories are to reason; ``auto`` leaves it to the strategy and to what a calibration knows."""
+"""Mode of reasoning; ``auto`` leaves it to the strategy and the calibration."""
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     cls.name: cls
@@ -122,7 +122,7 @@ class StrategyOverrides:
 
     @property
     def given(self) -> dict[str, float]:
-        """Those that are set."""
+        """The parameters that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -131,7 +131,7 @@ class Preset:
     """Numbers for any strategy: each takes those that it has a parameter for.
 
     Attributes:
-        effort: How hard to try.
+        effort: Effort that gives the numbers.
         overrides: Changes to these numbers.
         paper: Use the paper's numbers for questions instead of an effort's.
     """

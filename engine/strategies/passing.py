@@ -26,8 +26,8 @@ class Passing(Sequential):
     Without a test there is nothing to tell a second program from the first, so one is drawn.
 
     Attributes:
-        samples: Programs at most, the greedy one among them.
-        hopeless: It gives up where P(one of the programs left passes) is below this, in [0, 1]; read where
+        samples: Most programs, the greedy one among them.
+        hopeless: It gives up when P(one of the programs left passes) is below this, in [0, 1]; read only if
             the question has a calibrated estimate.
     """
 

@@ -1,4 +1,4 @@
-"""Rollouts for a calibration: which trajectories to draw."""
+"""Strategies that draw the rollouts of a calibration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw_with_redraws(
 ) -> Generator[Sequence[Command], Sequence[NodeId], list[NodeId]]:
     """Run commands until the answer, and every redraw that ``adaptive`` would make.
 
-    A trajectory with a wrong sum goes on beside its redraw: a calibration counts the fates of both.
+    A trajectory with a wrong sum goes on, too: a calibration counts the outcomes of both.
 
     Returns:
         All their nodes in drawing order. A node's first child is the next step of the same draw, later ones
@@ -36,7 +36,7 @@ def draw_with_redraws(
 
 
 def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
-    """Whether ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
+    """True if ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
     return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
 
 
@@ -55,7 +55,7 @@ class PrefixRollouts(Strategy):
     Attributes:
         samples: Whole trajectories.
         rollouts: Trajectories from that prefix; 0 for none.
-        redraws: As ``Adaptive.redraws``.
+        redraws: ``Adaptive.redraws``.
         programs: Whole trajectories that are programs.
     """
 

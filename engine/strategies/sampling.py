@@ -1,4 +1,4 @@
-"""Whole trajectories from the root: greedy, self-consistency and best-of-n, with IAS where asked for."""
+"""Whole trajectories from the root: greedy, self-consistency and best-of-n, with IAS if asked for."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class _IndependentSamples(InstanceAdaptive):
     """Independent trajectories.
 
     Attributes:
-        samples: How many; with ``adapt="n"`` as many as the question's own lower estimate requires
-            (arXiv 2506.09338: best-of-n with IAS), never more than this.
+        samples: Number of trajectories; with ``adapt="n"`` the number that the question's lower estimate
+            requires (arXiv 2506.09338: best-of-n with IAS), never more than this.
     """
 
     rules: ClassVar[tuple[Adapt, ...]] = ("n",)

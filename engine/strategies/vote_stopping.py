@@ -17,19 +17,19 @@ from .allocation import majority_confidence
 from .base import Plan, Strategy, gather, require_positive, whole_trajectories
 
 MAX_CONCURRENT = 16
-"""Most trajectories of one question that run at once, where it may stop before it has seen all."""
+"""Most trajectories of one question that run at once, if it may stop before it has seen all."""
 
 _MAJORITY = 0.95
 """Posterior that ends a vote (Aggarwal et al., arXiv 2305.11860)."""
 
 
 def is_clear(standing: Standing) -> bool:
-    """Whether the leading answer keeps the majority of all further votes with a probability of .95."""
+    """True if the leading answer keeps the majority of all further votes with a probability of .95."""
     return standing.votes > 0 and majority_confidence(standing.votes, standing.second) >= _MAJORITY
 
 
 def all_drawn(tree: Tree, samples: int) -> bool:
-    """Whether this many trajectories have been judged."""
+    """True if this many trajectories have been judged."""
     return tree.standing is not None and tree.standing.finished >= samples
 
 
@@ -58,7 +58,7 @@ class Sequential(Strategy):
 
     @property
     def branches(self) -> int:
-        """As many as may run ahead of their turn."""
+        """The number that may run ahead of their turn."""
         return min(self.samples, MAX_CONCURRENT)
 
 
@@ -73,7 +73,7 @@ class VoteUntil(Sequential):
 
     @abstractmethod
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Whether the votes satisfy the rule.
+        """True if the votes satisfy the rule.
 
         Args:
             standing: Votes so far.
@@ -108,7 +108,7 @@ class AdaptiveConsistency(VoteUntil):
     soonest: ClassVar[int] = 2
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Whether the leader would keep its majority."""
+        """True if the leader would keep its majority."""
         return is_clear(standing)
 
 
@@ -131,7 +131,7 @@ class FirstTo(VoteUntil):
         return self.votes
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Whether the leader has the votes."""
+        """True if the leader has the votes."""
         return standing.votes >= self.votes
 
 
@@ -154,7 +154,7 @@ class Margin(VoteUntil):
         return self.lead
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Whether the leader has the lead."""
+        """True if the leader has the lead."""
         return standing.votes - standing.second >= self.lead
 
 
@@ -177,7 +177,7 @@ class EarlyStopping(VoteUntil):
         return self.window
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Whether a window has just ended with one answer."""
+        """True if a window has just ended with one answer."""
         if not answers or len(answers) % self.window:
             return False
         return answers[-1] is not None and len(set(answers[-self.window :])) == 1
@@ -210,7 +210,7 @@ class ProseAndProgram(VoteUntil):
             raise UsageError(f"{self.name} compares prose with a program", hint=setting("mode", "auto"))
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Whether the leader would keep its majority."""
+        """True if the leader would keep its majority."""
         return is_clear(standing)
 
     def plan(self, tree: Tree) -> Plan:

@@ -1,4 +1,4 @@
-"""A generator that draws nothing twice: what is kept is played back, what is missing is drawn and kept."""
+"""A generator that draws nothing twice: kept draws are played back, missing ones are drawn and kept."""
 
 from __future__ import annotations
 

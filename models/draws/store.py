@@ -1,4 +1,4 @@
-"""Draws kept for evaluations: every strategy and every repeat uses what another has drawn."""
+"""Draws kept for evaluations: every strategy and every repeat uses the draws of the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DRAWS = Table("draws", ("key",), {"steps": "BLOB"})
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A question as the generator read it; ``reading`` is None where no states were kept."""
+    """A question as the generator read it; ``reading`` is None if no states were kept."""
 
     tokens: int
     reading: Reading | None
@@ -124,13 +124,13 @@ class DrawStore:
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:
-    """What was read; half of a surrogate pair, which SQLite does not keep, is written as an escape."""
+    """The text that was read; half of a surrogate pair, which SQLite does not keep, becomes an escape."""
     text = problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _read_text(problem: Problem, mode: Mode) -> str:
-    """What the generator reads; the prompt of code tasks is no part of the name of the store's file."""
+    """The text that the generator reads; a store's name does not cover the prompt of code tasks."""
     return f"{CODE_PROMPT}\n\n{problem.statement}" if mode == "code" else problem.question
 
 
