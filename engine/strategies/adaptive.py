@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, get_args
 from ..search.tree import Tree
 from ..types import ROOT, UNLIKELY, Mode, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
-from .base import Command, Cut, Expand, Plan, require_positive, whole_trajectories
+from .base import Command, Cut, Expand, Plan, whole_trajectories
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _LEAST_SHARE = 0.05
@@ -44,10 +44,6 @@ class Adaptive(Sequential):
     hopeless: float = 0.1
     cut: float = 0.25
     redraws: int = 2
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples", "least")
 
     def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
         """The mode that gains most for its tokens; by turns while the gains are unknown."""

@@ -68,6 +68,10 @@ when it returns are stopped. A plan that draws nothing while nothing runs has en
 """
 
 
+_AT_LEAST_ONE = "samples", "least", "votes", "lead", "window", "width", "branching", "prune_every"
+"""Parameters whose smallest value is 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy(ABC):
     """A way to search one question. Its fields are its parameters, recorded with every search.
@@ -88,6 +92,16 @@ class Strategy(ABC):
     size: ClassVar[str] = "samples"
 
     modes: tuple[Mode, ...] = field(default=("prose",), kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no plan could end with.
+
+        Raises:
+            UsageError: a number of trajectories, prefixes or steps is below 1.
+        """
+        for name in _AT_LEAST_ONE:
+            if self.has(name) and getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, it must be 1 or more")
 
     @abstractmethod
     def plan(self, tree: Tree) -> Plan:
@@ -180,6 +194,7 @@ class InstanceAdaptive(Strategy):
         Raises:
             UsageError: the rule, or a confidence outside (0, 1).
         """
+        Strategy.__post_init__(self)
         if self.adapt not in ("none", *self.rules):
             raise UsageError(f"{self.name} has no rule {self.adapt}", hint=f"it has {', '.join(self.rules)}")
         if not 0.0 < self.confidence < 1.0:
@@ -191,17 +206,6 @@ class InstanceAdaptive(Strategy):
         parameters = Strategy.parameters(self)
         rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}
         return parameters if self.adapt == "none" else {**parameters, **rule}
-
-
-def require_positive(strategy: Strategy, *names: str) -> None:
-    """Refuse numbers of trajectories, prefixes or steps that no plan could end with.
-
-    Raises:
-        UsageError: one of the parameters is below 1.
-    """
-    for name in names:
-        if getattr(strategy, name) < 1:
-            raise UsageError(f"{name} is {getattr(strategy, name)}, it must be 1 or more")
 
 
 def require_prose(strategy: Strategy) -> None:

@@ -20,7 +20,6 @@ from .base import (
     gather,
     lowers,
     open_nodes,
-    require_positive,
     require_prose,
     top_k,
 )
@@ -51,7 +50,6 @@ class Beam(InstanceAdaptive):
     def __post_init__(self) -> None:
         """Check the parameters."""
         InstanceAdaptive.__post_init__(self)
-        require_positive(self, "width", "branching", "prune_every")
         require_prose(self)
 
     @property
@@ -125,7 +123,7 @@ class DVTS(Strategy):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        require_positive(self, "width", "branching")
+        Strategy.__post_init__(self)
         require_prose(self)
 
     @property

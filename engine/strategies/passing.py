@@ -15,7 +15,7 @@ from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule
 from .adaptive import Effort
 from .allocation import chance_of_success
-from .base import Plan, require_positive, whole_trajectories
+from .base import Plan, whole_trajectories
 from .vote_stopping import Sequential, all_drawn
 
 
@@ -44,7 +44,7 @@ class Passing(Sequential):
         Raises:
             UsageError: no program, or a mode of more than one step.
         """
-        require_positive(self, "samples")
+        Sequential.__post_init__(self)
         if "prose" in self.modes:
             raise UsageError(
                 "passing judges whole programs, and prose has steps", hint=setting("mode", "program")

@@ -10,7 +10,7 @@ from ..search.draws import branch_seed
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId
 from .adaptive import redraw_at
-from .base import Command, Expand, Plan, Strategy, gather, require_positive, whole_trajectories
+from .base import Command, Expand, Plan, Strategy, gather, whole_trajectories
 
 
 def draw_with_redraws(
@@ -68,7 +68,7 @@ class PrefixRollouts(Strategy):
 
     def __post_init__(self) -> None:
         """Check the parameters; programs are a mode."""
-        require_positive(self, "samples")
+        Strategy.__post_init__(self)
         object.__setattr__(self, "modes", ("prose", "program") if self.programs else ("prose",))
 
     @property
@@ -124,10 +124,6 @@ class ProgramRollouts(Strategy):
 
     samples: int = 4
     modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        require_positive(self, "samples")
 
     @property
     def at_most(self) -> int:

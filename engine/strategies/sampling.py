@@ -15,7 +15,6 @@ from .base import (
     Plan,
     Strategy,
     gather,
-    require_positive,
     whole_trajectories,
 )
 
@@ -49,11 +48,6 @@ class _IndependentSamples(InstanceAdaptive):
     rules: ClassVar[tuple[Adapt, ...]] = ("n",)
 
     samples: int = 16
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        InstanceAdaptive.__post_init__(self)
-        require_positive(self, "samples")
 
     @property
     def at_most(self) -> int:

@@ -5,7 +5,6 @@ They are the baselines of ``adaptive``: its gain over them is what its estimates
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -14,7 +13,7 @@ from ..errors import UsageError, setting
 from ..search.tree import Tree
 from ..types import Mode, NodeId, Standing
 from .allocation import majority_confidence
-from .base import Plan, Strategy, gather, require_positive, whole_trajectories
+from .base import Plan, Strategy, gather, whole_trajectories
 
 MAX_CONCURRENT = 16
 """Most trajectories of one question that run at once, if it may stop before it has seen all."""
@@ -43,14 +42,6 @@ class Sequential(Strategy):
 
     samples: int = 16
 
-    def __post_init__(self) -> None:
-        """Refuse numbers below 1.
-
-        Raises:
-            UsageError: a number of trajectories or votes is below 1.
-        """
-        require_positive(self, *dict.fromkeys(("samples", self.size)))
-
     @property
     def at_most(self) -> int:
         """``samples``."""
@@ -64,14 +55,11 @@ class Sequential(Strategy):
 
 @dataclass(frozen=True, slots=True)
 class VoteUntil(Sequential):
-    """Draw until a rule on the votes is satisfied; each rule is a subclass."""
+    """Draw until the votes satisfy a rule: here that the posterior of the majority is clear.
 
-    @property
-    @abstractmethod
-    def soonest(self) -> int:
-        """Fewest trajectories that can satisfy the rule."""
+    Another rule is a subclass; its number (``size``) is the fewest trajectories that can satisfy it.
+    """
 
-    @abstractmethod
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
         """True if the votes satisfy the rule.
 
@@ -79,14 +67,16 @@ class VoteUntil(Sequential):
             standing: Votes so far.
             answers: The answer of each trajectory that was judged, in order.
         """
+        return is_clear(standing)
 
     def plan(self, tree: Tree) -> Plan:
         """Judge one trajectory after the other."""
-        return (yield from self._judge(tree, self.samples))
+        fewest: int = 2 if self.size == "samples" else getattr(self, self.size)
+        return (yield from self._judge(tree, self.samples, fewest))
 
-    def _judge(self, tree: Tree, samples: int) -> Plan:
+    def _judge(self, tree: Tree, samples: int, sure: int) -> Plan:
         judged: list[NodeId] = []
-        judged += yield whole_trajectories(samples, self.modes, sure=min(self.soonest, samples))
+        judged += yield whole_trajectories(samples, self.modes, sure=min(sure, samples))
         while tree.standing is None or not self.is_satisfied(tree.standing, _answers(tree, judged)):
             if all_drawn(tree, self.samples):
                 return None
@@ -105,11 +95,6 @@ class AdaptiveConsistency(VoteUntil):
     """Draw until the posterior of the majority is clear (Aggarwal et al., arXiv 2305.11860)."""
 
     name: ClassVar[str] = "adaptive-consistency"
-    soonest: ClassVar[int] = 2
-
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """True if the leader would keep its majority."""
-        return is_clear(standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +109,6 @@ class FirstTo(VoteUntil):
     size: ClassVar[str] = "votes"
 
     votes: int = 3
-
-    @property
-    def soonest(self) -> int:
-        """``votes``."""
-        return self.votes
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
         """True if the leader has the votes."""
@@ -148,11 +128,6 @@ class Margin(VoteUntil):
 
     lead: int = 2
 
-    @property
-    def soonest(self) -> int:
-        """``lead``."""
-        return self.lead
-
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
         """True if the leader has the lead."""
         return standing.votes - standing.second >= self.lead
@@ -171,11 +146,6 @@ class EarlyStopping(VoteUntil):
 
     window: int = 4
 
-    @property
-    def soonest(self) -> int:
-        """``window``."""
-        return self.window
-
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
         """True if a window has just ended with one answer."""
         if not answers or len(answers) % self.window:
@@ -191,7 +161,6 @@ class ProseAndProgram(VoteUntil):
     """
 
     name: ClassVar[str] = "cpff"
-    soonest: ClassVar[int] = 1
 
     modes: tuple[Mode, ...] = field(default=("prose", "program"), kw_only=True)
 
@@ -209,10 +178,6 @@ class ProseAndProgram(VoteUntil):
         if len(self.modes) < 2:
             raise UsageError(f"{self.name} compares prose with a program", hint=setting("mode", "auto"))
 
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """True if the leader would keep its majority."""
-        return is_clear(standing)
-
     def plan(self, tree: Tree) -> Plan:
         """Draw the two greedy ones, then one trajectory after the other."""
         first = whole_trajectories(len(self.modes), self.modes, greedy=True)
@@ -221,4 +186,4 @@ class ProseAndProgram(VoteUntil):
             return "confident"
         if all_drawn(tree, self.samples):
             return None
-        return (yield from self._judge(tree, self.samples - len(first)))
+        return (yield from self._judge(tree, self.samples - len(first), sure=1))

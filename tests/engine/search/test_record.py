@@ -17,8 +17,6 @@ from adascale.engine.search.events import (
     SearchFinished,
     StepProposed,
     StepScored,
-    from_json,
-    to_json,
 )
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import STRATEGIES
@@ -50,14 +48,6 @@ def test_the_groups_of_every_judgement_are_those_that_lead(strategy: str) -> Non
         assert event.standing.answer == (event.groups[0].answer if event.groups else None)
         assert event.standing.answered == sum(len(group.nodes) for group in event.groups)
     assert judged[-1].groups == Record.of(log).groups
-
-
-def test_a_trace_of_old_without_groups_still_replays() -> None:
-    log = searched("vote", 3, None)
-    bare = [from_json({k: v for k, v in to_json(event).items() if k != "groups"}) for event in log]
-    old, new = Record.of(bare[:-1]), Record.of(log[:-1])
-    assert (old.tree.nodes, old.answer, old.confidence) == (new.tree.nodes, new.answer, new.confidence)
-    assert (old.groups, Record.of(bare).groups) == ((), new.groups)
 
 
 def test_what_the_rule_requires_is_of_the_mode_of_the_roots_estimate() -> None:
