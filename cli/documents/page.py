@@ -64,7 +64,7 @@ def to_html(document: Document) -> str:
         "</dl>",
         *_answers(document),
         f"<h2>{plural(len(view.tree), 'node')}</h2>",
-        "<p>A bar is the estimate that a solution going through the step ends right.</p>",
+        "<p>A bar is the estimate that a solution with this step is correct.</p>",
         *_Tree(document).lines(),
         "</main></body></html>",
     ]
@@ -77,13 +77,13 @@ def _style() -> str:
 
 
 def _answers(document: Document) -> Iterator[str]:
-    """The answers, the leading one first, with the paths that lead to each."""
+    """The answers, the leading one first, with the solutions that have each."""
     groups = document.view.groups
     if not groups:
         return
     yield "<h2>Answers</h2><ol>"
     for group in groups:
-        facts = f"{plural(len(group.nodes), 'path')}, best {backing(document.view, group)}"
+        facts = f"{plural(len(group.nodes), 'solution')}, best {backing(document.view, group)}"
         yield f'<li class="step"><strong>{_as_html(group.answer)}</strong> <span>{facts}</span></li>'
     yield "</ol>"
 

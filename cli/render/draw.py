@@ -10,10 +10,10 @@ from rich.text import Text
 from adascale.engine.answers.latex import readable
 from adascale.engine.types import Estimate
 
+from ..terminal.code import Program, cut_line, highlighted, wrap_line
 from ..terminal.prose import styled_line
 from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
-from .programs import program_heights, program_lines
 from .rows import Row, thought_line
 
 NARROW = 60
@@ -28,6 +28,12 @@ _GAP = 2
 _LEAST_TEXT = 16
 _COUNT_CELLS = 8
 _LABEL_CHARACTERS = 15
+
+_FOLDED_PROGRAM = 5
+"""Lines of a program in a live view: its row, three more of code, and what running it gave."""
+
+_LEAST_WRAPPED = 16
+"""Cells below which long lines of code are cut, not wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +229,46 @@ def _shorten_label(label: str, glyphs: Glyphs) -> str:
     if len(label) <= _LABEL_CHARACTERS:
         return label
     return glyphs.ellipsis + label[len(glyphs.ellipsis) - _LABEL_CHARACTERS :]
+
+
+def program_heights(rows: Sequence[Row], spare: int | None) -> dict[int, int | None]:
+    """How many lines each program among the rows may have, by the number of its row; None for all.
+
+    Args:
+        rows: Rows of a tree.
+        spare: Lines beside one a row, which go to the best program, then to the newest; None for no limit.
+    """
+    programs = [(at, row.program, row.best) for at, row in enumerate(rows) if row.program is not None]
+    if spare is None:
+        return {at: None for at, _, _ in programs}
+    heights: dict[int, int | None] = {}
+    for at, program, _ in sorted(programs, key=lambda place: (not place[2], -place[0])):
+        below = max(0, min(spare, _FOLDED_PROGRAM - 1, program.height - 1))
+        heights[at] = 1 + below
+        spare -= below
+    return heights
+
+
+def program_lines(program: Program, width: int, glyphs: Glyphs, height: int | None) -> list[Text]:
+    """A program in at most ``height`` lines of at most ``width`` cells.
+
+    Code that does not fit is left out before what running it gave; in a single line it has semicolons.
+    """
+    code, outcome = program.lines(glyphs), program.outcome_line(glyphs)
+    if height is None and width >= _LEAST_WRAPPED:
+        return [part for line in (*code, *outcome) for part in wrap_line(line, width)]
+    code = [line for line in code if line.plain.strip()] or [Text()]
+    if height == 1:
+        return [_single_line(program, outcome, width, glyphs)]
+    if height is not None and program.height > height:
+        code = code[: height - len(outcome)]
+        outcome = [Text(f"{glyphs.ellipsis} ", STYLES["faint"]).append_text(line) for line in outcome]
+    return [cut_line(line, width, glyphs) for line in (*code, *outcome)]
+
+
+def _single_line(program: Program, outcome: Sequence[Text], width: int, glyphs: Glyphs) -> Text:
+    """``price = 2 / 3; print(18 / price)  → 27``; what it gave takes at most half of the width."""
+    room = max(0, width // 2 - _GAP)
+    end = Text(" " * _GAP if room else "").join([Text(), *(cut_line(line, room, glyphs) for line in outcome)])
+    code = highlighted(one_line(program.single_line, glyphs)).copy()
+    return cut_line(code, max(0, width - end.cell_len), glyphs).append_text(end)

@@ -152,7 +152,7 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
 
 
 def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
-    """``then 26 (2, p .31), 13 (1, p .12), 3 more``: how many paths lead there, and the best one's p."""
+    """``then 26 (2, p .31), 13 (1, p .12), 3 more``: how many solutions have each, and the best one's p."""
     groups = state.groups[1:]
     if not groups:
         return []

@@ -1,4 +1,4 @@
-"""From a view to the rows of its tree: what each row says, before anything is cut to a width."""
+"""From a view to the rows of its tree, before anything is cut to a width."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Row:
     """One line of the tree.
 
     Attributes:
-        lasts: For each level from the top, whether the row's ancestor there (at the end: the row itself) is
-            the last child; empty for the root.
+        lasts: For each level from the top down to the row itself, whether that is the last child; empty for
+            the root.
         mark: Kind of the row, which decides its glyph and style; None for a gap.
-        label: Path of child numbers from the root, such as ``1.3.2``; empty for the root and for folds.
-        text: The step as the model wrote it, or a description of what is folded.
-        program: What ``text`` holds where a program is written there.
-        folded: Whether ``text`` is such a description.
+        label: Child numbers from the root, such as ``1.3.2``; empty for the root and for folds.
+        text: The step as the model wrote it, or a description of folded rows.
+        program: The program in ``text``, if there is one.
+        folded: ``text`` is such a description.
         estimate: Estimate of the node.
-        count: For an open node the children drawn and granted (``3/8``), for a finished one its answer
-            (``=27``), else ``cut``, ``ahead`` (drawn before its turn) or ``unused`` (drawn for nothing).
-        tokens: Length of the step, of a thought with all its parts that have no rows of their own.
-        thought: Whether the row is that of a thought.
+        count: Children drawn and granted of an open node (``3/8``), answer of a finished one (``=27``), or
+            ``cut``, ``ahead`` (drawn before its turn) or ``unused`` (drawn for nothing).
+        tokens: Length of the step; of a thought with all its parts that have no rows of their own.
+        thought: The row is that of a thought.
         why: Reason for which the node was pruned.
-        best: Whether the row lies on the path to the leading answer.
+        best: The row lies on the way to the leading answer.
         node: The node; None for folds, gaps and running branches.
         branches: Running branches that the row stands for.
     """
@@ -69,10 +69,10 @@ def all_rows(state: ViewState) -> list[Row]:
 
 
 def _elide(rows: list[Row], room: int) -> list[Row]:
-    """Rows of a tree that no fold brings down to ``room``, with a gap in place of those that do not fit.
+    """Rows of a tree that folding does not bring down to ``room``, with a gap in place of the others.
 
-    The best path is kept before running branches, and these before the rest. Of a best path that is too long
-    by itself both ends are kept.
+    The best path is kept before running branches, and these before the rest. Both ends are kept of a best
+    path that is too long by itself.
     """
     over = len(rows) - room + 1
     running = [at for at, row in enumerate(rows) if not row.best and row.mark == "running"]
@@ -90,8 +90,9 @@ def _elide(rows: list[Row], room: int) -> list[Row]:
 def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
     """One row in place of those left out: how many they are, and how many branches run among them."""
     running = sum(row.branches for row in left_out)
-    note = f", {running} running" if running else ""
-    return Row(lasts, None, text=plural(len(left_out), "more row") + note, folded=True, branches=running)
+    text = f"{running} more running" if running == len(left_out) else plural(len(left_out), "more row")
+    note = f", {running} running" if 0 < running < len(left_out) else ""
+    return Row(lasts, None, text=text + note, folded=True, branches=running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +103,18 @@ class _Place:
     label: str
 
 
-_Item = Node | Group | Running | int
-"""Source of a row: a node, a fold, a running branch, or a number of running branches."""
-
-_Labelled = tuple[_Item, str]
+_Item = Node | Group | Running
+"""Source of a row: a node, a fold, or a running branch."""
 
 
 class _Walk:
-    """One pass over the visible part of a tree, children in order, folds and running branches last."""
+    """One pass over the visible part of a tree: children in order, then folds, then running branches."""
 
     def __init__(self, state: ViewState, folds: Folds) -> None:
         self._state = state
         self._tree = state.tree
         self._folds = folds
-        self._best = {ROOT}
-        if state.best is not None:
-            self._best.update(node.id for node in state.tree.path(state.best))
+        self._best = {ROOT, *(node.id for node in state.best_path)}
         self._answers = {c.node: c.answer for c in state.candidates}
         self._running: dict[NodeId, list[Running]] = {}
         for branch in state.running.values():
@@ -133,13 +130,10 @@ class _Walk:
                 case Node():
                     rows.append(self._node_row(item, place))
                     stack += reversed(self._children(item, place))
-                case Group():
-                    rows.append(self._group_row(item, place))
                 case Running():
                     rows.append(_running_row(item, place))
-                case int():
-                    bundle = Row(place.lasts, "running", text=f"{item} running", folded=True, branches=item)
-                    rows.append(bundle)
+                case _:
+                    rows.append(self._group_row(item, place))
         return rows
 
     def _children(self, node: Node, place: _Place) -> list[tuple[_Item, _Place]]:
@@ -148,23 +142,19 @@ class _Walk:
             return []
         prefix = f"{place.label}." if place.label else ""
         children = self._tree.children(node.id)
-        items: list[_Labelled] = [
+        items: list[tuple[_Item, str]] = [
             self._resolve_skips(self._tree[child], f"{prefix}{position}")
             for position, child in enumerate(children, 1)
             if child not in self._folds.hidden
         ]
         items += [(group, "") for group in self._folds.groups.get(node.id, ())]
-        running = self._running.get(node.id, [])
-        if node.id in self._folds.bundled:
-            items.append((len(running), ""))
-        else:
-            first = len(children) + 1
-            items += [(branch, f"{prefix}{position}") for position, branch in enumerate(running, first)]
+        running = enumerate(self._running.get(node.id, ()), len(children) + 1)
+        items += [(branch, f"{prefix}{position}") for position, branch in running]
         last = len(items) - 1
         return [(item, _Place((*place.lasts, at == last), label)) for at, (item, label) in enumerate(items)]
 
-    def _resolve_skips(self, node: Node, label: str) -> _Labelled:
-        """The node itself, or the one node or branch below it that takes its place where it is skipped."""
+    def _resolve_skips(self, node: Node, label: str) -> tuple[_Item, str]:
+        """The node itself, or the one node or branch below it that takes its place."""
         while node.id in self._folds.skipped and node.id not in self._folds.closed:
             label += ".1"
             children = self._tree.children(node.id)
@@ -174,14 +164,13 @@ class _Walk:
         return node, label
 
     def _node_row(self, node: Node, place: _Place) -> Row:
-        """The row of a node; a closed one says how much lies below it."""
         closed = node.id in self._folds.closed
         text = node.step.text if node.step else "question"
         return Row(
             place.lasts,
             self._mark(node),
             place.label,
-            f"... {self._extent([node.id])}" if closed else text,
+            f"... {self._extent(_subtree_nodes(self._tree, [node.id]))}" if closed else text,
             None if closed or node.is_thought else self._program(node, text),
             folded=closed or node.step is None,
             estimate=node.estimate,
@@ -204,7 +193,7 @@ class _Walk:
         return tokens
 
     def _program(self, node: Node, text: str) -> Program | None:
-        """What a node wrote, where that is a program."""
+        """The program that a node wrote, if it did."""
         task = self._tree.problem.task
         if node.mode == "code" and task is not None:
             return Program.of_task(text, node.trial, task.given)
@@ -237,42 +226,40 @@ class _Walk:
         return f"{self._state.drawn_from(node)}/{granted}" if granted else ""
 
     def _group_row(self, group: Group, place: _Place) -> Row:
-        """The row of a fold."""
-        number = len(group.nodes)
+        """The row of a fold: what its subtrees have in common, or how large they are."""
+        below = _subtree_nodes(self._tree, group)
+        leaves = [node for node in below if not self._tree.children(node.id)]
         mark: Mark = "expanded"
-        match group.kind:
-            case "pruned":
-                mark, text = "pruned", f"{number} pruned"
-            case "waiting":
-                mark, text = "waiting", f"{number} {'left open' if self._state.end else 'waiting'}"
-            case "finished" | "others":
-                mark, text = "finished", self._paths(group)
-            case "rest":
-                text = f"{number} more, {self._extent(group.nodes)}"
+        if all(self._tree[node].status == "pruned" for node in group):
+            mark, text = "pruned", f"{len(group)} pruned"
+        elif all(node.status == "terminal" for node in leaves):
+            mark, text = "finished", self._solutions(leaves)
+        elif len(leaves) == len(group) and all(node.status == "open" for node in leaves):
+            mark, text = "waiting", f"{len(group)} {'left open' if self._state.end else 'waiting'}"
+        else:
+            text = f"{len(group)} more, {self._extent(below)}"
         return Row(place.lasts, mark, text=text, folded=True)
 
-    def _paths(self, group: Group) -> str:
-        """``4 more paths to 27``, ``2 paths to 13``, ``9 paths to 7 other answers``."""
-        below = _subtree_nodes(self._tree, group.nodes)
-        ends = [node.id for node in below if node.status == "terminal"]
-        answers = {answer for end in ends if (answer := self._answers.get(end)) is not None}
-        if not answers:
-            return f"{plural(len(ends), 'path')} without an answer"
-        if group.kind == "others" and len(answers) > 1:
-            return f"{plural(len(ends), 'path')} to {plural(len(answers), 'other answer')}"
-        more = "more " if group.answer == self._state.answer else ""
-        return f"{plural(len(ends), f'{more}path')} to {group.answer or min(answers)}"
-
-    def _extent(self, roots: Iterable[NodeId]) -> str:
+    @staticmethod
+    def _extent(nodes: Sequence[Node]) -> str:
         """``14 nodes, best .66``."""
-        nodes = _subtree_nodes(self._tree, roots)
         scores = [node.estimate.median for node in nodes if node.estimate]
         best = f", best {chance(max(scores))}" if scores else ""
         return f"{plural(len(nodes), 'node')}{best}"
 
+    def _solutions(self, ends: Sequence[Node]) -> str:
+        """``4 more solutions with 27``, ``2 solutions with 13``, ``9 solutions with 7 other answers``."""
+        groups = [{node.id for node in ends} & set(group.nodes) for group in self._state.groups]
+        answers = [group.answer for group, found in zip(self._state.groups, groups, strict=True) if found]
+        leads = bool(groups and groups[0])
+        count = plural(len(ends), "more solution" if leads else "solution")
+        if len(answers) > 1:
+            return f"{count} with {plural(len(answers), 'answer' if leads else 'other answer')}"
+        return f"{count} with {answers[0]}" if answers else f"{count} without an answer"
+
 
 def thought_line(row: Row) -> str:
-    """``thought, 843 tokens``: what the row of a thought shows in one line."""
+    """``thought, 843 tokens``: the row of a thought in one line."""
     return f"thought, {plural(row.tokens or 0, 'token')}"
 
 

@@ -84,8 +84,13 @@ class ViewState(Record):
         return self.groups[0].nodes[0] if self.groups else None
 
     @property
+    def best_path(self) -> list[Node]:
+        """Nodes of the trajectory that would be shown now, from its first step on."""
+        return [] if self.best is None else self.tree.path(self.best)
+
+    @property
     def agreement(self) -> tuple[int, int]:
-        """Paths that agree on ``answer``, of how many that have one."""
+        """Number of trajectories that agree on ``answer``, and of all that have an answer."""
         if self.groups:
             return len(self.groups[0].nodes), sum(len(group.nodes) for group in self.groups)
         standing = self.tree.standing
@@ -93,7 +98,7 @@ class ViewState(Record):
 
     @property
     def agreeing_programs(self) -> int:
-        """Programs among the paths that agree on ``answer``."""
+        """Number of programs among the trajectories that agree on ``answer``."""
         agreeing = self.groups[0].nodes if self.groups else ()
         return sum(self.tree[node].mode == "program" for node in agreeing)
 

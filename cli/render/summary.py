@@ -26,7 +26,7 @@ _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
 
 def summary(state: ViewState, glyphs: Glyphs) -> Text:
-    """One line for the end of a search: ``18  score .83, 4 of 5 paths agree, 352 tokens, 11 s``."""
+    """One line for the end of a search: ``18  score .83, 4 of 5 solutions agree, 352 tokens, 11 s``."""
     if state.tree.problem.task is not None:
         return _code_summary(state, glyphs)
     if state.tree.problem.is_chat:
@@ -73,10 +73,14 @@ def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
     most = f" of {state.samples}" if task.given.tests and state.samples else ""
     facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
     if trial is not None and not trial.fails and state.confidence is not None and state.confidence.calibrated:
-        beyond = "it also passes others like them" if trial.verdicts else "it is right"
+        beyond = "it also passes others like them" if trial.verdicts else "it is correct"
         facts.append(f"{score_text(state)} that {beyond}")
     is_hopeless = state.result is not None and state.result.stop_reason == "hopeless"
-    end = "given up: another one would hardly pass" if is_hopeless else one_line(_cut_short(state), glyphs)
+    end = (
+        "given up: another program is unlikely to pass"
+        if is_hopeless
+        else one_line(_cut_short(state), glyphs)
+    )
     cost = [tokens_text(state), duration(state.t), *filter(None, [end])]
     style = STYLES["answer" if trial is not None and trial.passes else "low"]
     return Text().append(words, style).append(f"  {', '.join([*facts, *cost])}")
@@ -188,24 +192,24 @@ def _level(state: ViewState) -> str:
 
 
 def backing(state: ViewState, group: AnswerGroup) -> str:
-    """``p .31``: the estimate of the best path to an answer."""
+    """``p .31``: the estimate of the best solution with an answer."""
     return _estimate_text(state.tree[group.nodes[0]].estimate)
 
 
 def support(state: ViewState) -> list[str]:
-    """``p .96 (.91-.98)`` or ``p .8 (.5-.96, portable)``, and ``3 of 4 paths agree, 2 of them programs``."""
+    """``p .8 (.5-.96, portable)`` and ``3 of 4 solutions agree, 2 of them programs``, for example."""
     facts = [interval_text(state.confidence, _level(state))] if state.confidence is not None else []
-    agree, paths = state.agreement
+    agree, solutions = state.agreement
     programs = state.agreeing_programs
-    if paths <= 1:
-        return [*facts, "1 program" if programs else "1 path"]
-    return [*facts, f"{agree} of {paths} paths agree{_programs_among(programs, agree)}"]
+    if solutions <= 1:
+        return [*facts, "1 program" if programs else "1 solution"]
+    return [*facts, f"{agree} of {solutions} solutions agree{_programs_among(programs, agree)}"]
 
 
-def _programs_among(programs: int, paths: int) -> str:
-    """``, 2 of them programs``: how the paths to an answer reason, where not all do in prose."""
-    if programs == paths:
-        return ", all programs" if paths > 1 else ", a program"
+def _programs_among(programs: int, solutions: int) -> str:
+    """``, 2 of them programs``: how the solutions with an answer reason, unless all do in prose."""
+    if programs == solutions:
+        return ", all programs" if solutions > 1 else ", a program"
     if programs == 0:
         return ""
     return f", {programs} of them programs" if programs > 1 else ", 1 of them a program"

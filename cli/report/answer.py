@@ -136,7 +136,7 @@ def answer_record(
         "budget": {
             "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
             "time_s": {"used": round(record.t, 3), "limit": first.budget.max_seconds},
-            "samples": {"used": len(record.candidates)},
+            "solutions": {"used": len(record.candidates)},
         },
         "tree": _shape(record.tree),
         "usage": to_plain(usage),
@@ -248,13 +248,13 @@ def is_sure(result: SearchResult, min_confidence: float) -> bool:
 
 def _agreement(record: Record, result: SearchResult) -> dict[str, Any]:
     return {
-        "paths": len(record.candidates),
+        "solutions": len(record.candidates),
         "programs": _count_programs(record.tree, [candidate.node for candidate in record.candidates]),
         "agree": len(result.groups[0].nodes) if result.groups else 0,
         "answers": [
             {
                 "answer": group.answer,
-                "paths": len(group.nodes),
+                "solutions": len(group.nodes),
                 "programs": _count_programs(record.tree, group.nodes),
                 "weight": round(group.weight, 4),
             }

@@ -79,14 +79,14 @@ class BatchCounts:
                 names.append(name)
 
     def headline(self) -> str:
-        """``12 done, 1 failed, .750 right, 980 tokens a question``."""
+        """``12 done, 1 failed, .750 correct, 980 tokens a question``."""
         return ", ".join([f"{self.done:,} done", *self.facts()])
 
     def facts(self) -> list[str]:
         """Failures, share of right answers and tokens a question, where there are any."""
         facts = [f"{self.failed:,} failed"] if self.failures else []
         if self.graded:
-            facts.append(f"{decimal(self.right / self.graded)} right")
+            facts.append(f"{decimal(self.right / self.graded)} correct")
         if self.done:
             facts.append(f"{self.tokens / self.done:,.0f} tokens a question")
         return facts

@@ -65,7 +65,7 @@ def test_the_answer_goes_to_the_pipe_and_the_tree_to_the_terminal(trace: str) ->
     assert outcome.stderr.count(HIDE) == outcome.stderr.count(SHOW) == 1
     assert "= 27. So you can buy 27 pens." in outcome.stderr
     [*_, summary, why] = outcome.stderr.rstrip().splitlines()
-    assert summary.endswith("p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 0.3 s")
+    assert summary.endswith("p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 0.3 s")
     assert "p did not reach .95 after 2 solutions; question .46; the plain vote agrees" in why
 
 

@@ -91,7 +91,7 @@ def test_answer_tree_and_exit_code_are_as_with_a_model_of_this_machine(
         assert done.returncode == 0, done.stderr
         assert "We look at 18." in done.stdout
         assert done.stdout.endswith("Answer: 18\n")
-        assert "paths agree" in done.stderr
+        assert "solutions agree" in done.stderr
         env["ADASCALE_SERVER"] = server.url
         record = json.loads(run(env, "ask", "Echo 18.", "--json", "--effort", "low", "-b", "900").stdout)
     assert record["answer"] == "18"

@@ -40,7 +40,7 @@ def test_without_the_tree(trace: str) -> None:
     _, stderr = run(trace, "--no-show-tree")
 
     assert "1.1.1" not in stderr
-    assert "2 of 2 paths agree" in stderr
+    assert "2 of 2 solutions agree" in stderr
 
 
 def test_json(trace: str) -> None:

@@ -161,7 +161,7 @@ def test_the_same_seed_gives_what_ask_gives(home: Home) -> None:
     with serving(home) as server:
         groups = server.post("What is 9 * 2?", seed=5).json()["adascale"]["groups"]
     assert [(group["answer"], group["votes"]) for group in groups] == [
-        (answer["answer"], answer["paths"]) for answer in answers
+        (answer["answer"], answer["solutions"]) for answer in answers
     ]
 
 

@@ -145,7 +145,7 @@ def test_plain_text_is_what_the_terminal_shows() -> None:
     lines = to_text(document(log)).splitlines()
 
     assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
-    assert lines[-3].startswith("27  p .93 (.86-.97), 2 of 2 paths agree")
+    assert lines[-3].startswith("27  p .93 (.86-.97), 2 of 2 solutions agree")
     assert lines[-1].startswith("strategy beam, budget 2,048 tokens, seed 7, adascale ")
 
 

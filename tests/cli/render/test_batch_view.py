@@ -42,7 +42,7 @@ def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     flying(view, "first", "second")
     head, one, two = view.draw(100, 24, 0).plain.split("\n")
     assert "4 of 12" in head
-    assert ".667 right" in head
+    assert ".667 correct" in head
     assert "100 tokens a question" in head
     assert one[2:].startswith("first ")
     assert two[2:].startswith("second ")

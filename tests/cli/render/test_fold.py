@@ -25,30 +25,21 @@ def test_pruned_subtrees_fold_first() -> None:
     assert len(tree_rows(log.state(), 6)) == 6
 
 
-def test_finished_paths_fold_by_answer_then_all_other_answers() -> None:
-    state = wide(samples=9, steps=2).state()
-
-    assert [row.text for row in tree_rows(state, 13)][-2:] == ["so 27", "4 more paths to 27"]
-    assert [row.text for row in tree_rows(state, 5)] == [
-        "question",
-        "sample 8 step 0",
-        "so 27",
-        "5 more paths to 27",
-        "3 paths to 3 other answers",
-    ]
-    # Where there is room, the most promising of the others are shown.
-    assert [row.text for row in tree_rows(state, 7)] == [
-        "question",
-        "sample 6 step 0",
-        "so 6",
-        "sample 8 step 0",
-        "so 27",
-        "5 more paths to 27",
-        "2 paths to 2 other answers",
-    ]
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [
+        # Where there is room, the most promising of the others are shown.
+        (7, ["so 0", "so 3", "so 6", "sample 8 step 0", "so 27", "5 more solutions with 27"]),
+        (5, ["sample 8 step 0", "so 27", "5 more solutions with 27", "3 solutions with 3 other answers"]),
+        (4, ["sample 8 step 0", "so 27", "8 more solutions with 4 answers"]),
+    ],
+)
+def test_solutions_fold_by_answer_then_all_off_the_best_path(room: int, shown: list[str]) -> None:
+    rows = tree_rows(wide(samples=9, steps=2).state(), room)
+    assert [row.text for row in rows] == ["question", *shown]
 
 
-def test_paths_without_an_answer_fold_as_such() -> None:
+def test_solutions_without_an_answer_fold_as_such() -> None:
     log = Log()
     for n in range(4):
         log.finish_path(ROOT, f"no idea {n}", 0.5, None)
@@ -57,7 +48,7 @@ def test_paths_without_an_answer_fold_as_such() -> None:
     assert [row.text for row in tree_rows(log.state(), 3)] == [
         "question",
         "it is 3",
-        "4 paths without an answer",
+        "4 solutions without an answer",
     ]
 
 
@@ -115,25 +106,13 @@ def test_running_branches_take_the_place_of_the_steps_before_them() -> None:
     ]
 
 
-def test_running_branches_share_no_row_where_skipping_steps_was_enough() -> None:
-    log = Log()
-    for n in range(2):
-        log.start(log.step(ROOT, f"first {n}\n", 0.5), f"writing {n}", 3)
-    for n in range(2, 4):
-        log.start(ROOT, f"writing {n}", 3)
-
-    assert [row.text for row in tree_rows(log.state(), 5)] == [
-        "question",
-        *(f"writing {n}" for n in range(4)),
-    ]
-
-
-def test_many_running_branches_share_a_row() -> None:
+def test_running_branches_that_do_not_fit_are_counted() -> None:
     log = Log()
     for _ in range(16):
         log.start(ROOT, "writing", 3)
 
-    assert [row.text for row in tree_rows(log.state(), 8)] == ["question", "16 running"]
+    rows = [row.text for row in tree_rows(log.state(), 8)]
+    assert rows == ["question", *["writing"] * 6, "10 more running"]
 
 
 def test_a_path_that_no_fold_shortens_loses_its_middle() -> None:
@@ -162,7 +141,7 @@ def test_of_too_many_running_rows_the_best_path_stays() -> None:
         "writing 0",
         "writing 1",
         "it is 3",
-        "7 more rows, 7 running",
+        "7 more running",
     ]
 
 

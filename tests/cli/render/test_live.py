@@ -54,7 +54,7 @@ def test_the_tree_stays_with_the_summary_below(screen: io.StringIO) -> None:
     after = screen.getvalue().rpartition("\x1b[2K")[2]
     assert "★ 1.1.1 = 27. So you can buy 27 pens." in after
     assert "Ctrl-C" not in after
-    assert "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 9.6 s\n" in after
+    assert "27  p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 9.6 s\n" in after
     why = "p did not reach .95 after 2 solutions; question .46; the plain vote agrees"
     assert after.rstrip().endswith(why)
 
@@ -74,7 +74,7 @@ def test_quiet_drops_the_summary_and_then_warnings(
             renderer.on(event)
 
     assert screen.getvalue().count("warning[slow]: this takes long") == int(warned)
-    assert ("2 of 2 paths agree, 237 of 2,048 tokens" in screen.getvalue()) is summed
+    assert ("2 of 2 solutions agree, 237 of 2,048 tokens" in screen.getvalue()) is summed
 
 
 def test_stdout_is_left_alone_while_the_view_is_live(screen: io.StringIO) -> None:
@@ -111,5 +111,5 @@ def test_one_search_after_another(screen: io.StringIO) -> None:
         for event in [*log.events, *log.events]:
             renderer.on(event)
 
-    assert screen.getvalue().count("2 of 2 paths agree, 237 of 2,048 tokens") == 2
+    assert screen.getvalue().count("2 of 2 solutions agree, 237 of 2,048 tokens") == 2
     assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 2

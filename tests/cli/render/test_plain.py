@@ -33,7 +33,7 @@ def test_a_short_search_says_its_answer_and_its_end(capsys: pytest.CaptureFixtur
     assert lines(finished(pace=0.3), PlainRenderer(), capsys) == [
         "adascale: 8.1 s  213/2048 tokens  7 nodes  best 27 p=.93",
         "adascale: done in 9.6 s, stop: confident",
-        "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 9.6 s",
+        "27  p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 9.6 s",
         WHY,
     ]
 
@@ -92,7 +92,7 @@ def test_none_shows_the_summary_unless_quiet(capsys: pytest.CaptureFixture[str])
     renderer.status("Loading tiny...")
 
     assert lines(finished(), renderer, capsys) == [
-        "27  p .93 (.86-.97), 2 of 2 paths agree, 237 of 2,048 tokens, 0.0 s",
+        "27  p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 0.0 s",
         WHY,
     ]
     assert lines(finished(), FinalRenderer(quiet=1), capsys) == []

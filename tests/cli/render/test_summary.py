@@ -80,12 +80,12 @@ def voted(answers: str, *, calibrated: bool) -> Log:
 def test_the_summary_says_what_was_found_and_what_it_cost() -> None:
     log = voted("88818", calibrated=False)
     log.end()
-    assert summary(log.state(), UNICODE).plain == "8  score .83, 4 of 5 paths agree, 350 tokens, 21 s"
+    assert summary(log.state(), UNICODE).plain == "8  score .83, 4 of 5 solutions agree, 350 tokens, 21 s"
 
     log = voted("222", calibrated=True)
     log.end("budget")
     line = summary(log.state(), UNICODE).plain
-    assert line == "2  p .96 (.91-.98), 3 of 3 paths agree, 210 tokens, 13 s (the budget is spent)"
+    assert line == "2  p .96 (.91-.98), 3 of 3 solutions agree, 210 tokens, 13 s (the budget is spent)"
 
 
 @pytest.mark.parametrize("reason", ["budget", "exhausted", "hopeless"])
@@ -131,7 +131,7 @@ def test_the_summary_says_what_its_probability_comes_from(described: dict[str, s
     log.end()
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration=described))
-    assert summary(state, UNICODE).plain.startswith(f"2  p .96 {interval}, 3 of 3 paths agree")
+    assert summary(state, UNICODE).plain.startswith(f"2  p .96 {interval}, 3 of 3 solutions agree")
 
 
 def test_the_summary_without_an_answer_says_why() -> None:
@@ -159,18 +159,18 @@ def test_one_path_has_nobody_to_agree_with() -> None:
     log = voted("8", calibrated=False)
     log.end()
 
-    assert summary(log.state(), UNICODE).plain == "8  score .83, 1 path, 70 tokens, 5.0 s"
+    assert summary(log.state(), UNICODE).plain == "8  score .83, 1 solution, 70 tokens, 5.0 s"
 
 
 @pytest.mark.parametrize(
     ("prose", "programs", "said"),
     [
-        (1, 0, "1 path"),
+        (1, 0, "1 solution"),
         (0, 1, "1 program"),
-        (3, 0, "3 of 4 paths agree"),
-        (1, 2, "3 of 4 paths agree, 2 of them programs"),
-        (2, 1, "3 of 4 paths agree, 1 of them a program"),
-        (0, 3, "3 of 4 paths agree, all programs"),
+        (3, 0, "3 of 4 solutions agree"),
+        (1, 2, "3 of 4 solutions agree, 2 of them programs"),
+        (2, 1, "3 of 4 solutions agree, 1 of them a program"),
+        (0, 3, "3 of 4 solutions agree, all programs"),
     ],
 )
 def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, said: str) -> None:
@@ -212,8 +212,8 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
         assert ("that it also passes others like them" in line) == passes
         assert ("p ." in line) == passes
         assert result is not None
-        assert ("another one would hardly pass" in line) == (result.stop_reason == "hopeless")
+        assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
     assert min(told.values()) > 2
     untested = [replace(task, task=CodeTask()) for task in tasks(3, 2000)]
     for state in code_states(untested):
-        assert "that it is right" in summary(state, UNICODE).plain
+        assert "that it is correct" in summary(state, UNICODE).plain

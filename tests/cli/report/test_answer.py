@@ -50,8 +50,8 @@ def test_its_record_says_how_it_reasons_and_how_many_programs_agree(node: int, m
         {"output": "27.0\n", "error": "", "seconds": 0.01} if mode == "program" else None
     )
     agreement = record["agreement"]
-    assert (agreement["paths"], agreement["programs"], agreement["agree"]) == (4, 3, 3)
-    assert [(a["answer"], a["paths"], a["programs"]) for a in agreement["answers"]] == [("27", 3, 2)]
+    assert (agreement["solutions"], agreement["programs"], agreement["agree"]) == (4, 3, 3)
+    assert [(a["answer"], a["solutions"], a["programs"]) for a in agreement["answers"]] == [("27", 3, 2)]
     json.dumps(record)
 
 
@@ -66,7 +66,7 @@ def test_without_a_solution_there_is_no_mode() -> None:
     found = answer_record(record, 0.0, "1")
 
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
-    assert (found["agreement"]["paths"], found["agreement"]["programs"]) == (1, 1)
+    assert (found["agreement"]["solutions"], found["agreement"]["programs"]) == (1, 1)
 
 
 def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
