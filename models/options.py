@@ -17,56 +17,52 @@ if TYPE_CHECKING:
     from .files.progress import Confirm, Report
 
 Purpose = Literal["search", "rollouts", "replay"]
-"""What a session is for: questions as they come; draws for a calibration, scored afterwards; or draws for an
-evaluation, which are kept and played back. A draw of the last two is the same whoever runs beside it."""
+"""Use of a session: to search questions as they come; to draw rollouts for a calibration, scored afterwards;
+or to draw for an evaluation, which keeps what was drawn and plays it back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """How a session draws for a purpose.
+class PurposeRules:
+    """How a session works for its purpose.
 
     Attributes:
-        is_repeatable: Every batch is as wide, so that a draw is the same whichever branches run beside it.
-        keeps_states: Hidden states are kept even where no calibration reads them.
-        parks_steps: Evaluated prefixes are kept for the draws that may go on from them.
-        scores: The PRM and the calibration judge steps as they are drawn.
-        waits_for_programs: Decoding stops until a program has run, so that no result comes later than in
-            another run.
-        knows_costs: The time of decode steps is measured: for draws ahead of their turn, and for accounts.
+        is_repeatable: Batches have one width and contexts keep hidden states, whichever calibration is used,
+            so that a trajectory does not depend on what else is in the batch.
+        parks_steps: Keep evaluated prefixes for the steps that may continue them.
+        scores_steps: The PRM and the calibration judge steps as they are drawn.
+        waits_for_programs: Stop decoding until a program has run, so that results come in the same order in
+            every run.
+        measures_step_cost: Time decode steps, to schedule speculative draws and to report seconds.
     """
 
     is_repeatable: bool
-    keeps_states: bool
     parks_steps: bool
-    scores: bool
+    scores_steps: bool
     waits_for_programs: bool
-    knows_costs: bool
+    measures_step_cost: bool
 
 
-DRAWING: Mapping[Purpose, Drawing] = {
-    "search": Drawing(
+PURPOSES: Mapping[Purpose, PurposeRules] = {
+    "search": PurposeRules(
         is_repeatable=False,
-        keeps_states=False,
         parks_steps=True,
-        scores=True,
+        scores_steps=True,
         waits_for_programs=False,
-        knows_costs=True,
+        measures_step_cost=True,
     ),
-    "rollouts": Drawing(
+    "rollouts": PurposeRules(
         is_repeatable=True,
-        keeps_states=True,
         parks_steps=True,
-        scores=False,
+        scores_steps=False,
         waits_for_programs=False,
-        knows_costs=False,
+        measures_step_cost=False,
     ),
-    "replay": Drawing(
+    "replay": PurposeRules(
         is_repeatable=True,
-        keeps_states=True,
         parks_steps=False,
-        scores=True,
+        scores_steps=True,
         waits_for_programs=True,
-        knows_costs=True,
+        measures_step_cost=True,
     ),
 }
 
@@ -74,7 +70,7 @@ WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
 ROOMY_WINDOW = 8192
-"""Tokens of one trajectory of a server, where the model and the memory allow it."""
+"""Tokens of one trajectory of a server, if the model and the memory allow it."""
 
 WINDOW_UNIT = 256
 """Every window is a multiple of this many tokens, as llama.cpp's caches are."""
@@ -97,23 +93,23 @@ SYSTEM_PROMPT = (
     "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
     "Do not write code. End with the final answer in \\boxed{}."
 )
-"""The system prompt that ships: compared on fitting questions, docs/LOG.md has the figures."""
+"""System prompt for prose, compared on fitting questions, docs/LOG.md has the figures."""
 
 
 PROGRAM_PROMPT = (
     "Solve the problem with a short Python program. Before each line of code write a comment that says what "
     "it computes and why. Print the final answer only. Use plain Python and the math module only."
 )
-"""The same for programs."""
+"""System prompt for programs."""
 
 CODE_PROMPT = (
     "Write Python code that solves the task. Answer with one code block that defines what is asked for, "
     "without examples, tests or input()."
 )
-"""The same for code tasks, where the program itself is asked for."""
+"""System prompt for code tasks, whose answer is the program itself."""
 
 PROGRAM_OPENING = "```python\n"
-"""How every program begins: without it the 0.5B answers in prose every second time (docs/LOG.md)."""
+"""Beginning of every program: without it the 0.5B answers in prose every second time (docs/LOG.md)."""
 
 
 THINK_TOKENS = 1024
@@ -122,7 +118,7 @@ THINK_TOKENS = 1024
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How a token is drawn: the filters in this order, then the temperature.
+    """The sampler of tokens: the filters in this order, then the temperature.
 
     Attributes:
         temperature: Above 0; the greedy strategy ignores it.
@@ -130,7 +126,7 @@ class SamplingParams:
         top_p: Share of probability kept, in (0, 1].
         min_p: Candidates less likely than this share of the likeliest one are dropped, in [0, 1); 0 for off.
         max_tokens: Tokens of one trajectory without its thoughts; a longer one ends with finish "length".
-        think_tokens: Tokens of its thoughts, which are closed there; 0 where it does not think.
+        think_tokens: Tokens of its thoughts, which are closed there; 0 without thoughts.
     """
 
     temperature: float = 0.8
@@ -142,15 +138,12 @@ class SamplingParams:
 
     @classmethod
     def from_record(cls, known: Mapping[str, float]) -> Self:
-        """The inverse of ``record``, for a calibration's sampler; what it lacks is as usual."""
+        """The inverse of ``record``, for a calibration's sampler; missing numbers have their defaults."""
         named: dict[str, Any] = {name: known[name] for name in cls.__slots__ if name in known}
         return cls(**named)
 
     def record(self) -> dict[str, float]:
-        """Its numbers by name, for logs, calibrations and kept draws; a filter that is off (0) is left out.
-
-        So what was drawn before a filter existed is still found by the record of its sampler.
-        """
+        """Its numbers by name, for logs, calibrations and kept draws; without filters that are off (0)."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value}
 
 
@@ -158,8 +151,8 @@ class SamplingParams:
 class SamplingOverrides:
     """The user's own sampler settings.
 
-    None leaves a number as the calibration was fitted, since only so do its probabilities hold, and without
-    a calibration as ``SamplingParams`` has it.
+    None takes a number from the calibration, whose probabilities hold for its own sampler alone, or without a
+    calibration from ``SamplingParams``.
     """
 
     temperature: float | None = None
@@ -168,7 +161,7 @@ class SamplingOverrides:
     max_tokens: int | None = None
 
     def over(self, usual: SamplingParams, think_tokens: int) -> SamplingParams:
-        """The usual sampler with what was asked for; it thinks as the session does, not as the usual one."""
+        """The usual sampler with these numbers, and with the thoughts of the session."""
         asked = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
         return dataclasses.replace(usual, **asked, think_tokens=think_tokens)
 
@@ -182,21 +175,21 @@ class SessionOptions:
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
-        sampling: How trajectories are drawn.
+        sampling: The user's own sampler settings.
         system: System prompt; None for the built-in one.
         think: Tokens that a model may think before it answers, after which its thought is closed; 0 for no
-            thought. None leaves it to the model whether it thinks, for ``THINK_TOKENS`` at most.
+            thought, None to let the model decide, with ``THINK_TOKENS`` at most.
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` and ``think``, or what the model allows.
         threads: CPU threads; None for the physical cores.
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
         offline: Never touch the network.
         force: Load even if memory looks too small.
-        is_roomy: Where ``ctx_size`` is None, take up to ``ROOMY_WINDOW`` tokens and fewer branches, as far as
-            half of the free memory allows: for conversations.
+        is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens and fewer branches, as far as half
+            of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 64.
-        samples_set_branches: Whether fewer samples would be fewer branches: advice where memory is short.
-        purpose: What it is for, by which it draws (``DRAWING``).
-        unsandboxed: Run in a bare CPython, with limits alone, what monty cannot run of code tasks.
+        samples_set_branches: Whether fewer samples mean fewer branches, which is advised if memory is short.
+        purpose: Use of the session (``PURPOSES``).
+        unsandboxed: Run programs of code tasks that monty cannot run in a bare CPython, with limits alone.
     """
 
     generator: str = DEFAULT_GENERATOR
@@ -217,12 +210,12 @@ class SessionOptions:
     unsandboxed: bool = False
 
     def for_one(self, strategy: Strategy) -> Self:
-        """For one question that is searched by a strategy: no more branches than it needs."""
+        """Options for one question that is searched by a strategy: no more branches than it needs."""
         branches = min(strategy.branches, MAX_BRANCHES)
         return dataclasses.replace(self, branches=branches, samples_set_branches=hasattr(strategy, "samples"))
 
     def references(self) -> tuple[str, ...]:
-        """References and paths that the models and their calibration may be read from."""
+        """References and paths of the models and their calibration."""
         return self.generator, self.prm.rpartition("=")[2], self.calibration
 
 
@@ -231,9 +224,9 @@ class Reporting:
     """Callbacks by which a session reports what it does.
 
     Attributes:
-        status: Status lines.
-        on_progress: Downloads.
-        confirm: Asks for consent to one.
+        status: Shows a status line.
+        on_progress: Shows the progress of a download.
+        confirm: Asks for consent to a download.
         log: Gets llama.cpp's log.
         loading: Gets each file before llama.cpp opens it, so that an abort can be blamed on one.
     """

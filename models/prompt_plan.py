@@ -41,7 +41,7 @@ class PromptPlan:
 
     @property
     def reads_states(self) -> bool:
-        """Whether a calibration reads the generator's hidden states: a portable one does not."""
+        """Whether a calibration reads the generator's hidden states, as all but portable ones do."""
         return any(not each.calibration.is_portable for each in self.calibrations.values())
 
 

@@ -1,7 +1,7 @@
-"""Everything one run needs, opened in order and closed in reverse: files, weights, contexts, PRM.
+"""Opens everything that searches need, in order, and closes it in reverse: files, weights, contexts, PRM.
 
-``Session`` opens models from verified ``SessionFiles``, asked as a ``PromptPlan`` says. ``OpenSession`` is
-what it gives: policy, reward model and calibration, and the drivers, warnings and descriptions made of them.
+``Session`` opens models from verified ``SessionFiles``, asked as a ``PromptPlan`` says, and gives an
+``OpenSession``: the open models, and the drivers over them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .llama.native import AbortFlag, layers_to_offload, log_to
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
-from .options import DRAWING, Reporting, SessionOptions, prm_window
+from .options import PURPOSES, Reporting, SessionOptions, prm_window
 from .plan import MemoryPlan, Savings, SessionLoad, Window, choose_window, make_roomy, plan_memory
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
@@ -41,11 +41,14 @@ from .programs.sandboxes import UNSANDBOXED
 from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
 
-# The share of what the plan leaves free that the cache of prefixes of each of the two models may take.
 _CACHE_SHARE = 1 / 4
-_CACHE_MAX = 2 << 30
-# The share of what is free, where the plan leaves less: a load may be forced, or be in a GPU's memory.
+"""Share of the memory left by the plan that the cache of prefixes of each of the two models may take."""
+
 _CACHE_LEAST = 1 / 32
+"""Share of the free memory for it if the plan leaves less: a load may be forced, or be in a GPU's memory."""
+
+_CACHE_MAX = 2 << 30
+"""Bytes of a cache of prefixes at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,14 +56,11 @@ class OpenSession:
     """Models that ``Session`` has opened, ready to search until it closes them.
 
     Attributes:
-        options: As given to ``Session``.
+        options: Options of the session.
         files: The verified model files.
-        abort: Stops what llama.cpp evaluates; safe to set from any thread or signal handler.
-        gpu_layers: Layers on the GPU, -1 for all.
-        model: The generator.
-        window: Tokens of one trajectory, prompt included.
+        abort: Stops llama.cpp in the middle of a batch; safe to set from any thread or signal handler.
         prompts: How the generator is asked, and the calibrations that belong to that.
-        context: The generator's, with one sequence per branch.
+        context: The generator's context, with one sequence per branch.
         step_costs: Seconds of a decode step by its number of branches.
         policy: The generator as the engine sees it.
         reward_model: Scores steps.
@@ -70,9 +70,6 @@ class OpenSession:
     options: SessionOptions
     files: SessionFiles
     abort: AbortFlag
-    gpu_layers: int
-    model: LlamaModel
-    window: int
     prompts: PromptPlan
     context: LlamaContext
     step_costs: stepcost.StepCosts
@@ -85,19 +82,16 @@ class OpenSession:
         return _make_executor(self.options)
 
     @property
-    def generator(self) -> ModelFile:
-        """The generator's file."""
-        return self.files.generator
-
-    @property
-    def prm(self) -> ModelFile | None:
-        """The PRM's file, None without one."""
-        return self.files.prm
+    def model(self) -> LlamaModel:
+        """The generator."""
+        return self.context.model
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
-        """A driver over the open models; with a ``policy`` in the generator's place no draw is speculative.
+        """A driver over the open models, after clearing an earlier abort.
 
-        Clears an earlier abort.
+        Args:
+            clock: Time.
+            policy: Takes the generator's place; no draw is speculative then.
 
         Raises:
             UsageError: a search of this session has not ended: both would use the same branches.
@@ -111,27 +105,27 @@ class OpenSession:
         self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
-        drawing = DRAWING[self.options.purpose]
-        if not drawing.scores:  # a PRM reads rollouts afterwards, once
+        rules = PURPOSES[self.options.purpose]
+        if not rules.scores_steps:  # a PRM reads rollouts afterwards, once
             return Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=self.executor)
         fitted = [artefact.calibration for artefact in self.prompts.calibrations.values()]
         calibrator = CalibrationByMode(fitted) if fitted else Uncalibrated()
-        executor = WaitingExecutor(self.executor) if drawing.waits_for_programs else self.executor
+        executor = WaitingExecutor(self.executor) if rules.waits_for_programs else self.executor
         return Driver(policy, self.reward_model, calibrator, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
-        """The generator, drawing only what is not kept yet."""
-        assert self.options.purpose == "replay", "what is drawn for another purpose is not the same again"
+        """The generator, which draws only what a store does not hold."""
+        assert PURPOSES[self.options.purpose].is_repeatable, "other draws are not the same again"
         costs, rows = self.step_costs, self.policy.slots
         return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
     def draws_path(self, kind: Kind) -> Path:
-        """The file of this generator's kept draws of problems of a kind."""
-        return draws_path(self.prompts.fingerprints[kind], self.context.sequences, self.gpu_layers)
+        """File of the kept draws of this generator for a kind of problem."""
+        return draws_path(self.prompts.fingerprints[kind], self.context.sequences, self.model.gpu_layers)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Modes that are left to ``auto``: those that a calibration of these very models knows.
+        """Modes that ``auto`` may use: those that a calibration of these very models knows.
 
         A system prompt of the user's own is for prose alone. How often programs of another model repeat each
         other's mistakes is not known.
@@ -142,16 +136,16 @@ class OpenSession:
         return artefact.calibration.modes
 
     def conditions(self, kind: Kind) -> Conditions:
-        """What searches of one kind of problem are run with.
+        """Models and warnings of the searches of one kind of problem.
 
-        Warnings are of options without effect, of mismatches with the calibration, and of calibrations that
-        cannot be read.
+        Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
+        read.
         """
         return Conditions(self._describe(kind), tuple(self._warnings(kind)))
 
     def _warnings(self, kind: Kind) -> list[Notice]:
         found: list[Notice] = []
-        if self.options.gpu_layers and not self.gpu_layers:
+        if self.options.gpu_layers and not self.model.gpu_layers:
             text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
             why = "this llama.cpp was built without GPU support; running on CPU"
             hint = f"{command('doctor')} shows how to install a GPU build"
@@ -170,16 +164,14 @@ class OpenSession:
         full = self.context.sequences
         return full / stepcost.measure(self.context, [full]).seconds(full)
 
-    def prompt_tokens(self, question: str) -> tuple[int, ...]:
-        """The tokens of a question's prompt in prose, template included."""
-        return self.prompts.chats["prose"].prompt(question)
-
     def _describe(self, kind: Kind) -> ModelDescription:
-        generator, prm, prompts = self.generator, self.prm, self.prompts
+        generator, prm, prompts = self.files.generator, self.files.prm, self.prompts
         calibration = prompts.calibrations.get(kind)
-        device = "gpu" if self.gpu_layers else "cpu"
+        device = "gpu" if self.model.gpu_layers else "cpu"
         return ModelDescription(
-            GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.window, device),
+            GeneratorDescription(
+                generator.name, generator.path.name, generator.sha256, self.context.window, device
+            ),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             describe(calibration) if calibration else None,
             {**prompts.sampling[MODE_OF[kind]].record(), "prompt": prompts.fingerprints[kind].prompt},
@@ -206,7 +198,7 @@ class Session:
         self._files: SessionFiles | None = None
 
     def fetch(self) -> SessionFiles:
-        """Find the files, downloading what is missing; entry does it too, where it was not done before.
+        """Find the files, downloading what is missing; entry does it too, unless it was done before.
 
         Raises:
             ModelError, DiskFullError: a model is not available.
@@ -238,28 +230,25 @@ class Session:
         prompts = plan_prompts(options, files, model, window)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token, options.branches):
             self._reporting.status(growth)
-        drawing = DRAWING[options.purpose]
-        states = prompts.reads_states or drawing.keeps_states
+        rules = PURPOSES[options.purpose]
+        states = prompts.reads_states or rules.is_repeatable
         context = self._make_context(model, window, options.branches, states=states)
         step_costs = stepcost.StepCosts({})
-        if drawing.knows_costs:
+        if rules.measures_step_cost:
             step_costs = self._load_step_costs(files.generator, context)
         policy = LlamaPolicy(
             context,
             prompts.chats,
             prompts.sampling,
             PrefixCache(cache_bytes),
-            stepcost.EvenWidth() if drawing.is_repeatable else step_costs,
-            park_steps=drawing.parks_steps,
+            stepcost.EvenWidth() if rules.is_repeatable else step_costs,
+            park_steps=rules.parks_steps,
         )
         self._stack.callback(policy.close)
         return OpenSession(
             options=options,
             files=files,
             abort=self.abort,
-            gpu_layers=self._gpu_layers,
-            model=model,
-            window=window,
             prompts=prompts,
             context=context,
             step_costs=step_costs,
@@ -304,7 +293,7 @@ class Session:
         return prm
 
     def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
-        """The curve kept for such a context of this model, measured the first time."""
+        """The curve kept for such contexts of this model; measured the first time."""
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
@@ -319,7 +308,7 @@ def _make_executor(options: SessionOptions) -> ChainExecutor:
 
 
 def _judge(files: SessionFiles) -> GGUFInfo | None:
-    """The header of the PRM; the generator's own where that judges itself."""
+    """Header of the PRM; the generator's own if it judges itself."""
     generator, prm = files.generator, files.prm
     if prm is None:
         return None
@@ -327,6 +316,6 @@ def _judge(files: SessionFiles) -> GGUFInfo | None:
 
 
 def _cache_bytes(memory: MemoryPlan) -> int:
-    """What the cache of prefixes of each of the two models may hold."""
+    """Capacity of the cache of prefixes of each of the two models."""
     least = _CACHE_LEAST * memory.available_bytes
     return min(_CACHE_MAX, int(max(_CACHE_SHARE * memory.spare_bytes, least)))

@@ -18,10 +18,13 @@ from .prm.head import head_file
 
 @dataclass(frozen=True, slots=True)
 class SessionFiles:
-    """A generator, and a PRM and a calibration where they were named.
+    """Files of a session: a generator, and a PRM and a calibration if they were named.
 
     Attributes:
-        prm_format: A key of ``FORMATS``; ``probe`` without a PRM, also where no states are read (``none``).
+        generator: The generator's file.
+        prm: The PRM's file; the generator's if it judges itself.
+        prm_format: A key of ``FORMATS``; ``probe`` without a PRM, even if no states are read (``none``).
+        calibration: The calibration.
     """
 
     generator: ModelFile
@@ -36,12 +39,12 @@ class SessionFiles:
 
     @property
     def pair_name(self) -> str:
-        """Generator and PRM as a user calls them: ``qwen2.5-coder-1.5b+probe``."""
+        """Names of generator and PRM: ``qwen2.5-coder-1.5b+probe``."""
         prm = self.prm_format if self.prm is None else _name_of(self.prm)
         return f"{_name_of(self.generator)}+{prm}"
 
     def prm_sha256(self) -> str:
-        """Digest of a PRM's GGUF, and of its head where it has one; empty without a PRM."""
+        """Digest of the PRM's GGUF, and of its head if it has one; empty without a PRM."""
         if self.prm is None:
             return ""
         head = head_file(self.prm, self.prm_format)
@@ -61,7 +64,7 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     Raises:
         ModelError, DiskFullError: a model is not available.
         CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
-        UsageError: the file is no PRM of the format that was asked for.
+        UsageError: the file is no PRM of the named format.
     """
     calibration = _named_calibration(options)
 
@@ -80,7 +83,7 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
 
 
 def _named_calibration(options: SessionOptions) -> Artefact | None:
-    """The calibration whose file the options name; None where they name none.
+    """The calibration whose file the options name; None if they name no file.
 
     Raises:
         UsageError: there is no PRM whose scores it could read.

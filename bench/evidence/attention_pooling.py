@@ -68,7 +68,7 @@ def token_states(session: OpenSession, prompt: tuple[int, ...], tokens: list[int
 def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tuple[str, TokenStates]]:
     """A row of each finished sample, and one of an unfinished step of each."""
     context, problem = session.context, rollouts.problem
-    prompt = session.prompt_tokens(problem.question)
+    prompt = session.prompts.chats["prose"].prompt(problem.question)
     ends = np.cumsum(rollouts.tokens)
     context.clear(0)
     evaluate_tokens(context, 0, 0, prompt[:-1])

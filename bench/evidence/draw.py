@@ -140,8 +140,8 @@ def _fitted() -> set[str]:
 def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:
     return {
         "schema": recorded_draws.SCHEMA,
-        "model": session.generator.name,
-        "generator": session.generator.sha256,
+        "model": session.files.generator.name,
+        "generator": session.files.generator.sha256,
         "calibration": artefact.card.name,
         "calibration_sha256": recorded_draws.digest(artefact),
         "seed": args.seed,

@@ -53,8 +53,8 @@ def main() -> None:
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
         settings = Settings(strategy, seed=args.seed)
-        info = session.generator.info
-        planned = info.size_bytes + info.kv_bytes_per_token * session.window * 32
+        info = session.files.generator.info
+        planned = info.size_bytes + info.kv_bytes_per_token * session.context.window * 32
         found = {
             "one after another": run(session, [[problem] for problem in problems], settings),
             "at once": run(session, [problems], settings),

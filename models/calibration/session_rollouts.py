@@ -109,7 +109,7 @@ class SessionRollouts:
     @property
     def _prm(self) -> str | None:
         """The key of the PRM's rewards in the store; None without a PRM, and for code tasks."""
-        if self.session.prm is None or self.kind == "task":
+        if self.session.files.prm is None or self.kind == "task":
             return None
         fingerprint = self.session.prompts.fingerprints[self.kind]
         return f"{fingerprint.prm_format}:{fingerprint.prm}"

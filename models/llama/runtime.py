@@ -91,7 +91,7 @@ class LlamaModel:
         self.width: int = C.llama_model_n_embd(handle)
         self.sliding_window: int = C.llama_model_n_swa(handle)
         self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
-        self.on_gpu = gpu_layers != 0
+        self.gpu_layers = gpu_layers
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -389,4 +389,4 @@ def _has_flash_attention(model: LlamaModel, window: int) -> bool:
     small.
     """
     small = model.info.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
-    return model.on_gpu or not small
+    return model.gpu_layers != 0 or not small

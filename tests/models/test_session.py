@@ -162,7 +162,7 @@ def test_thoughts_of_a_model_that_has_none_are_refused_before_anything_is_said_o
     assert said
     assert not any(text.startswith("Context of ") for text in said)
     with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
-        assert session.window == 2048
+        assert session.context.window == 2048
         assert session.prompts.chats["prose"].think_tokens == 0
 
 

@@ -71,8 +71,8 @@ def test_a_prm_of_the_catalogue_is_downloaded_and_searched_with(
     fake_hub(spec.hub.repo, {spec.file: data})
     options = SessionOptions(generator=str(chain_gguf), prm=name, branches=2)
     with Session(options) as session:
-        assert session.prm is not None
-        assert (session.prm.source, session.prm.path.name) == ("hub", spec.file)
+        assert session.files.prm is not None
+        assert (session.files.prm.source, session.files.prm.path.name) == ("hub", spec.file)
         described = session.conditions("question").models.prm
         assert described is not None
         assert (described.name, described.format) == (name, spec.format)
