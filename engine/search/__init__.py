@@ -1,8 +1,8 @@
 """One search from question to answer, and the driver that runs many of them in one decode batch.
 
-``driver`` owns the slots, the batch and the clock. ``search`` is one problem in flight: its plan and its
-running branches; ``draws`` are those that wait for a slot, ``turns`` says which trajectory is judged next and
-how far others run ahead, ``leaderboard`` which answer leads. Everything that happens is an event
+``driver`` owns the slots, the batch and the clock. ``search`` is one problem in flight: it resumes the plan,
+and decides its end. ``draws`` wait for a slot, ``branches`` run; ``turns`` says which trajectory is judged
+next and how far others run ahead, ``leaderboard`` which answer leads. Everything that happens is an event
 (``events``); ``record`` stamps, keeps and folds events into the one read model, which holds the ``tree``;
 ``account`` says what a search has saved, ``outcomes`` how often each prefix led to the correct answer.
 ``settings`` says how to search.

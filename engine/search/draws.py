@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..strategies import Expand
-from ..types import ROOT, Mode, NodeId, Until, Usage
+from ..types import ROOT, Mode, NodeId, Until
 
 _GREEDY = -1
 """Number of a greedy child."""
@@ -44,25 +44,6 @@ class Draw:
     def trajectory(self) -> Trajectory:
         """The trajectory that it belongs to."""
         return self.mode, self.key[0]
-
-
-@dataclass(slots=True)
-class Branch:
-    """A running draw.
-
-    Attributes:
-        draw: The draw.
-        parent: Node to which its next step attaches.
-        key: Key of that step.
-        pending: Its cost since the last step.
-        unreported: Tokens since the last ``BranchGrew``.
-    """
-
-    draw: Draw
-    parent: NodeId
-    key: Key
-    pending: Usage = Usage()
-    unreported: int = 0
 
 
 class Draws:

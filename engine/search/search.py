@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Literal
 
-from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, setting
 from ..ports import Calibrator, Clock, Growth, Prefix, Score
 from ..strategies import Command, Cut, Expand
@@ -22,19 +20,17 @@ from ..types import (
     Notice,
     Problem,
     Reading,
-    Step,
     StopReason,
     Usage,
 )
-from .draws import Branch, Draw, Draws, branch_seed
+from .branches import Branches, Cancel
+from .draws import Draw, Draws, branch_seed
 from .events import (
     NOT_NEEDED,
     OUTSIDE,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
-    BranchGrew,
-    BranchStarted,
     BudgetSpent,
     Event,
     NodesPruned,
@@ -42,7 +38,6 @@ from .events import (
     PromptRead,
     SearchFailed,
     SearchFinished,
-    StepProposed,
     StepScored,
     Warned,
 )
@@ -51,12 +46,6 @@ from .programs import Job, Programs, Run
 from .record import EventLog
 from .settings import Settings
 from .turns import Turns
-
-GREW_EVERY = 8
-"""Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
-
-Cancel = Callable[[BranchId], Step | None]
-"""Ends a running branch and returns its unfinished step, None if it has no token yet."""
 
 _OUTSIDE = Notice(
     OUTSIDE,
@@ -101,17 +90,16 @@ class Search:
         self.problem = problem
         self._settings = settings
         self._calibrator = calibrator
-        self._cancel = cancel
         self._log = EventLog(settings.first_event(problem), clock)
         self._emit = self._log.emit
         self._record = self._log.record
         self._tree = self._record.tree
         self._draws = Draws()
+        self._branches = Branches(problem, self._log, self._draws, cancel)
         self._turns = Turns(self._tree, strategy)
         self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
         self._plan = strategy.plan(self._tree)
         self._phase: Phase = "searching"
-        self._running: dict[BranchId, Branch] = {}
         self._programs = Programs(problem)
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
@@ -151,7 +139,7 @@ class Search:
 
     def chances(self) -> tuple[list[float], list[float]]:
         """P(the plan needs it) for each running branch, and for each waiting draw."""
-        running = [self._turns.chance(branch.draw) for branch in self._running.values()]
+        running = [self._turns.chance(branch.draw) for branch in self._branches.running.values()]
         return running, [self._turns.chance(draw) for draw in self._draws.waiting]
 
     def sure_waiting(self) -> int:
@@ -162,73 +150,36 @@ class Search:
     def start(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
         """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
         draw = self._draws.waiting.pop(0)
-        self._running[id_] = Branch(draw, draw.parent, draw.key)
-        self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy, mode=draw.mode))
+        self._branches.start(id_, draw)
         name = self._settings.seeded_as or self.problem.id
         seed = branch_seed(self._settings.seed, name, draw.key, draw.mode)
         return self._tree.prefix(draw.parent, draw.mode), seed, draw
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""
-        branch = self._running[growth.branch]
-        branch.pending = branch.pending + usage
-        branch.unreported += growth.new_tokens
-        # A chat is read as it is written; of a search that many tokens are enough.
-        if branch.unreported >= (1 if self.problem.is_chat else GREW_EVERY):
-            branch.unreported, tokens = 0, branch.pending.generated_tokens
-            self._emit(
-                BranchGrew(
-                    branch=growth.branch,
-                    parent=branch.parent,
-                    text=growth.text,
-                    tokens=tokens,
-                    thinks=growth.thinks,
-                )
-            )
-        if growth.step is None:
+        node = self._branches.grow(growth, usage)
+        if growth.step is None or node is None:
             return False
-        is_last = growth.step.finish != "step"
-        ended = is_last or branch.draw.until == "step"
-        node = self._add_step(growth.branch, growth.step, ended=ended)
+        ended = growth.branch not in self._branches.running
         if growth.step.thought == "cut" and _THOUGHT_CUT not in self._record.notices:
             self._emit(Warned(notice=_THOUGHT_CUT))
-        if branch.draw.mode == "prose":
+        mode = self._tree[node].mode
+        if mode == "prose":
             self._unscored.append(node)
-        elif is_last or not growth.step.is_thought:
+        elif growth.step.finish != "step" or not growth.step.is_thought:
             text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program
-            self._programs.add(node, text, branch.draw.mode)
+            self._programs.add(node, text, mode)
         elif ended:  # no calibration knows the thoughts before a program
             self._fresh.append(node)
         return ended
 
-    def _add_step(self, id_: BranchId, step: Step, *, ended: bool) -> NodeId:
-        """Turn a completed step into a node, and find its wrong sums."""
-        branch = self._running[id_]
-        # In a program an equal sign is no equation, and what is wrong in a thought may be put right there.
-        has_sums = branch.draw.mode == "prose" and not step.is_thought
-        if has_sums and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
-            step = replace(step, wrong_sums=wrong)
-        node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
-        self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))
-        self._draws.set_key(node, branch.key)
-        branch.parent, branch.key = node, (*branch.key, 0)
-        branch.pending, branch.unreported = Usage(), 0
-        if ended:
-            del self._running[id_]
-        return node
-
     def _drop(self, id_: BranchId, reason: str) -> None:
-        """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        trajectory = self._running[id_].draw.trajectory
+        """End a branch early."""
+        trajectory = self._branches.running[id_].draw.trajectory
         if reason == "cut" and not self._draws.has(trajectory):  # else another step is drawn in its place
             self._turns.skip(trajectory)
-        partial = self._cancel(id_)
-        if partial is None:
-            self._emit(PromptRead(usage=self._running.pop(id_).pending))
-            return
-        node = self._add_step(id_, partial, ended=True)
-        self._emit(NodesPruned(nodes=(node,), reason=reason))
-        self._fresh.append(node)
+        if (node := self._branches.drop(id_, reason)) is not None:
+            self._fresh.append(node)
 
     # Running programs
 
@@ -317,14 +268,13 @@ class Search:
                 self._spend_no_more()
 
     def _is_spent(self) -> bool:
-        pending = sum(branch.pending.generated_tokens for branch in self._running.values())
-        tokens = self._record.usage.generated_tokens + pending
+        tokens = self._record.usage.generated_tokens + self._branches.pending_tokens
         return self._settings.budget.spent(tokens, self._log.elapsed())
 
     @property
     def _is_idle(self) -> bool:
         """True if nothing runs, and nothing waits to."""
-        return not (self._running or self._programs.pending or self._draws.waiting)
+        return not (self._branches.running or self._programs.pending or self._draws.waiting)
 
     def _resume_plan(self) -> StopReason | None:
         """Send the plan the nodes that are new, then each trajectory whose turn it is.
@@ -394,7 +344,9 @@ class Search:
     def _conclude(self, verdict: StopReason | None) -> None:
         """The plan was resumed: stop the branches that it cut, and end the search with its verdict if any."""
         cut, self._cut = self._cut, []
-        for id_ in [id_ for id_, branch in self._running.items() if self._is_below(branch.parent, cut)]:
+        for id_ in [
+            id_ for id_, branch in self._branches.running.items() if self._is_below(branch.parent, cut)
+        ]:
             self._drop(id_, "cut")
         if verdict is not None:
             self._stop(NOT_NEEDED)
@@ -404,7 +356,7 @@ class Search:
         """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
         if self._has_answer():
             self.close("budget")
-        elif self._running or not self._programs.pending:
+        elif self._branches.running or not self._programs.pending:
             self._finish_one()
         else:
             self._draws.waiting.clear()  # a program runs that may have the answer: begin nothing meanwhile
@@ -420,21 +372,15 @@ class Search:
         self._plan.close()
         self._turns.stop_waiting()
         self._draws.waiting.clear()
-        whole = [id_ for id_, branch in self._running.items() if branch.draw.until == "answer"]
-        furthest = max(whole, key=self._tokens_written, default=None)
+        whole = [id_ for id_, branch in self._branches.running.items() if branch.draw.until == "answer"]
+        furthest = max(whole, key=self._branches.tokens_written, default=None)
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.modes[0]
             self._draws.queue(Expand(best, 1, "answer", mode=mode))
-        for id_ in [id_ for id_ in self._running if id_ != furthest]:
+        for id_ in [id_ for id_ in self._branches.running if id_ != furthest]:
             self._drop(id_, "budget")
-
-    def _tokens_written(self, id_: BranchId) -> tuple[int, int]:
-        """Tokens of a running trajectory; of equals the first drawn is largest."""
-        branch = self._running[id_]
-        steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
-        return steps + branch.pending.generated_tokens, -id_
 
     def _end_finishing(self) -> None:
         """End once the last trajectory has ended, with an answer or not."""
@@ -457,7 +403,7 @@ class Search:
         self._emit(SearchFinished(result=self._leaderboard.result(reason), usage=self._record.usage))
 
     def _stop(self, reason: str) -> None:
-        for id_ in list(self._running):
+        for id_ in list(self._branches.running):
             self._drop(id_, reason)
         self._plan.close()
         self._draws.waiting.clear()

@@ -18,6 +18,7 @@ from adascale.engine.answers.program import executed_answer
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.search.branches import GREW_EVERY
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
@@ -34,7 +35,6 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.search.record import replay
-from adascale.engine.search.search import GREW_EVERY
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
