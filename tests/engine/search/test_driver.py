@@ -171,7 +171,7 @@ runs = given(
 
 
 @runs
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_log_is_the_tree_and_the_costs_add_up(
     strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, Any]
 ) -> None:
@@ -193,7 +193,7 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
 
 
 @runs
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
     strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, Any]
 ) -> None:
@@ -373,7 +373,7 @@ def outcome(log: Sequence[Event]) -> list[Any]:
     costs=st.lists(st.floats(1.0, 4.0), max_size=9).map(sorted),
     params=PARAMETERS,
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
     strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, Any]
 ) -> None:

@@ -106,7 +106,7 @@ def drawn(log: list[Event]) -> int:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) -> None:
     easy = search(1.0, 0.9, seed=seed)
     hopeless = search(0.0, 0.02, seed=seed, reward=lambda prefix: 0.02)
@@ -128,7 +128,7 @@ def test_a_hard_question_gets_more_than_both() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_never_more_than_the_samples(seed: int, samples: int) -> None:
     log = search(0.3, 0.5, seed=seed, strategy=Adaptive(samples=samples, **EVERYTHING))
     assert drawn(log) == samples
@@ -251,7 +251,7 @@ FREE = (1.0,) * 8
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.6, 1.0]), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: float, slots: int) -> None:
     """Trajectories of different lengths, some of them cut: judged in their order, alone or with others."""
 
@@ -321,7 +321,7 @@ def slipping(at_all: float) -> Callable[[Prefix, random.Random], Step]:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, free: bool) -> None:
     def searched(at_all: float, redraws: int) -> list[Event]:
         policy, prm = ScriptedPolicy(slipping(at_all), slots), ScriptedPRM(lambda prefix: 0.4)

@@ -55,7 +55,7 @@ def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:
     rollouts=st.integers(0, 5),
     slots=st.integers(1, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_draw_counts_from_its_own_start_down(
     question: int, samples: int, rollouts: int, slots: int
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_draw_counts_from_its_own_start_down(
 
 
 @given(question=st.integers(0, 10_000), samples=st.integers(1, 6), rollouts=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_samples_from_the_question_and_rollouts_from_one_prefix(
     question: int, samples: int, rollouts: int
 ) -> None:
