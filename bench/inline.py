@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 
-from adascale.engine.ports import Policy, Prefix, RewardModel, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Policy, Prefix, RewardModel, SequenceLogprob
 from adascale.engine.scripted import scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
@@ -50,7 +50,7 @@ class InlineWorker:
 
     def __init__(self, policy: Policy, prm: RewardModel | None = None) -> None:
         self.open_models = OPENED
-        self._driver = Driver(policy, prm or SequenceLogprob(), Uncalibrated(), time.monotonic)
+        self._driver = Driver(policy, prm or SequenceLogprob(), (), time.monotonic)
         self.cancel = self._driver.cancel
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:

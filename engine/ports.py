@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .code.trial import Trial
@@ -132,44 +132,61 @@ class RewardModel(Protocol):
         """Free what is kept for a problem."""
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionEstimate:
+    """Estimate for a question of which nothing is written yet.
+
+    Attributes:
+        estimate: None where nothing is known.
+        is_outside: True where the question is unlike those that estimates were fitted on.
+    """
+
+    estimate: Estimate | None
+    is_outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEstimates:
+    """Estimates for what a search has found so far.
+
+    Attributes:
+        confidence: Estimate for the chosen answer; None leaves that of its best trajectory.
+        revised: New estimates of finished trajectories, in the light of the others of their question; those
+            left out keep the one that they had alone.
+    """
+
+    confidence: Estimate | None
+    revised: Mapping[NodeId, Estimate] = field(default_factory=dict)
+
+
 class Calibrator(Protocol):
     """Maps readings and raw rewards to estimates."""
 
     @property
     def profiles(self) -> Mapping[Mode, ModeProfile]:
-        """Of each mode that it knows."""
+        """Profile of each mode that it knows."""
 
-    def question(self, prefix: Prefix) -> Estimate | None:
-        """Estimate for a question of which nothing is written yet; None where nothing is known."""
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        """Estimate for a question of which nothing is written yet."""
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for one scored prefix."""
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate | None:
-        """Estimate for the chosen answer; ``prefix`` is the question. None leaves its best trajectory's."""
-
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, Estimate]:
-        """New estimates of finished trajectories, in the light of the others of their question.
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        """Estimates for the chosen answer and for finished trajectories.
 
         Args:
             prefix: The question.
-            finished: Those that have ended so far, each with the estimate that it had alone: what is returned
-                depends on the set of them, not on their order, nor on earlier revisions.
-
-        Returns:
-            Estimates by trajectory; those left out keep the one that they had alone.
+            finished: Trajectories that have ended so far, each with the estimate that it had alone. Their
+                set decides, not their order, nor earlier revisions.
         """
 
-    def odds(self, prefix: Prefix, finished: FinishedSearch) -> Mapping[NodeId, float]:
+    def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
         """Log-odds by which each finished trajectory speaks for its answer when more search is weighed.
 
         Args:
-            prefix: The question.
-            finished: Those that have ended so far, each with the estimate that it had alone.
+            finished: Trajectories that have ended so far, each with the estimate that it had alone.
         """
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        """Whether a question is unlike those that estimates were fitted on."""
 
 
 class Executor(Protocol):
@@ -208,24 +225,18 @@ class Uncalibrated:
 
     profiles = PROFILES
 
-    def question(self, prefix: Prefix) -> None:
+    def question(self, prefix: Prefix) -> QuestionEstimate:
         """Nothing is known before anything is written."""
-
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> None:
-        """The best trajectory's score stands for the answer."""
-
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        """No new estimates: a score is of one trajectory, whatever others say."""
-        return {}
-
-    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
-        """Nothing is weighed with scores."""
-        return {}
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        """Always False: without a calibration no question is out of distribution."""
-        return False
+        return QuestionEstimate(None)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """The reward as lower, median and upper."""
         return Estimate(reward, reward, reward, calibrated=False)
+
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        """The best trajectory's score stands for the answer, whatever others say."""
+        return AnswerEstimates(None)
+
+    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
+        """Nothing is weighed with scores."""
+        return {}

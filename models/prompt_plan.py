@@ -41,8 +41,8 @@ class PromptPlan:
 
     @property
     def reads_states(self) -> bool:
-        """Whether a calibration reads the generator's hidden states, as all but portable ones do."""
-        return any(not each.calibration.is_portable for each in self.calibrations.values())
+        """True where a calibration reads the generator's hidden states, as all but portable ones do."""
+        return any(each.card.level != "portable" for each in self.calibrations.values())
 
 
 def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel, window: int) -> PromptPlan:

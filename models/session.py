@@ -10,10 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from adascale.engine.calibration.calibration import CalibrationByMode
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, command, setting
-from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.search.settings import Conditions
@@ -107,11 +106,10 @@ class OpenSession:
         policy = policy or self.policy
         rules = PURPOSES[self.options.purpose]
         if not rules.scores_steps:  # a PRM reads rollouts afterwards, once
-            return Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=self.executor)
+            return Driver(policy, SequenceLogprob(), (), clock, executor=self.executor)
         fitted = [artefact.calibration for artefact in self.prompts.calibrations.values()]
-        calibrator = CalibrationByMode(fitted) if fitted else Uncalibrated()
         executor = WaitingExecutor(self.executor) if rules.waits_for_programs else self.executor
-        return Driver(policy, self.reward_model, calibrator, clock, costs, executor)
+        return Driver(policy, self.reward_model, fitted, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, which draws only what a store does not hold."""
@@ -131,7 +129,7 @@ class OpenSession:
         other's mistakes is not known.
         """
         artefact = self.prompts.calibrations.get("question")
-        if artefact is None or artefact.calibration.is_portable or self.options.system is not None:
+        if artefact is None or artefact.card.level == "portable" or self.options.system is not None:
             return ("prose",)
         return artefact.calibration.modes
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration.features import sigmoid
-from adascale.engine.calibration.head import folds_of
+from adascale.engine.calibration.head_fit import folds_of
 from adascale.engine.calibration.metrics import METRICS, Predictions, bootstrap
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.search.draws import branch_seed

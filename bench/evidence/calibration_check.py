@@ -20,7 +20,8 @@ import numpy as np
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
-from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training, answer_data
+from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training, answer_examples
+from adascale.engine.calibration.head_fit import StageData
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.report import report
 from adascale.engine.codec import to_plain
@@ -80,8 +81,9 @@ def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dic
     stages: dict[str, Predictions] = {
         stage: predictions(found, independent=stage != "step") for stage, found in rows.items() if found
     }
-    answer, training = calibration.answer, Training({}, samples, is_portable=calibration.is_portable)
-    answers = answer_data(training, stages, calibration.profiles, answer.features, seed=0)
+    answer, read = calibration.answer, calibration.answer_observation
+    searches = [*answer_examples(Training({}, samples), stages, read, seed=0)]
+    answers = StageData.stack(searches, answer.inputs.names)
     return {**stages, "answer": answers.predictions(answer.quantiles(answers.evidence))}
 
 

@@ -16,9 +16,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import QUESTION, Stage
 from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.report import report
 from adascale.engine.types import FINISHES, Mode
 from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, save_artefact
@@ -35,7 +36,7 @@ _BOTH: tuple[Mode, ...] = ("prose", "program")
 class Estimates:
     """Held-out estimates in the order of ``training_set``'s rows."""
 
-    def __init__(self, fit: CalibrationFit) -> None:
+    def __init__(self, fit: CalibrationFit[Calibration]) -> None:
         self._rows = {name: iter(data.quantiles) for name, data in fit.held_out.items()}
 
     def next(self, stage: Stage) -> list[float]:

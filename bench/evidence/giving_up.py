@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.calibration.fitting import fit_calibration
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.report import report
 from adascale.engine.code.trial import tests_of
 from adascale.engine.strategies.allocation import chance_of_success

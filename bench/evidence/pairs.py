@@ -25,7 +25,7 @@ from typing import Any
 from adascale.cli.disk.sources import find_sources, read_sources
 from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
-from adascale.engine.calibration.wilson import wilson
+from adascale.engine.calibration.metrics import wilson
 from adascale.engine.codec import build, to_plain
 from adascale.engine.ports import Policy, Prefix
 from adascale.engine.search.draws import branch_seed

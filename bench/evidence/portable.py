@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale import __version__
-from adascale.engine.calibration.calibration import Calibration
-from adascale.engine.calibration.features import ANSWER_FEATURES, VOTE_FEATURES
-from adascale.engine.calibration.fitting import (
-    CalibrationFit,
-    Training,
-    agreement_data,
-    answer_data,
-    measure,
-)
+from adascale.engine.calibration.fitting import CalibrationFit, Training, answer_examples
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.portable import fit_portable, join
-from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.calibration.portable import (
+    PortableCalibration,
+    agreement_examples,
+    fit_portable,
+    join,
+    vote_observation,
+)
+from adascale.engine.calibration.report import StageReport, measure, report
 from adascale.engine.codec import to_plain
 from adascale.engine.types import Mode
 from adascale.models.calibration.artefact import (
@@ -92,8 +90,7 @@ def main() -> None:
     fit = fit_portable(join(list(trainings.values())), args.seed)
     held_out = judge(trainings, sizes, fit, args.seed)
     figures = {
-        name: _print_model(name, trainings[name], found, fit.calibration, args.seed)
-        for name, found in held_out.items()
+        name: _print_model(name, trainings[name], found, args.seed) for name, found in held_out.items()
     }
     if args.output is not None:
         card = _card(models, held_out, sampling[0], args.seed)
@@ -135,7 +132,10 @@ def sampling_of(stores: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def judge(
-    trainings: Mapping[str, Training], sizes: Mapping[str, float], fit: CalibrationFit, seed: int
+    trainings: Mapping[str, Training],
+    sizes: Mapping[str, float],
+    fit: CalibrationFit[PortableCalibration],
+    seed: int,
 ) -> dict[str, HeldOut]:
     """Estimates of each model by a calibration of the others, which knows its size and nothing else of it.
 
@@ -175,16 +175,14 @@ def _joined(parts: Sequence[Predictions], first: NDArray[np.int64]) -> Predictio
     )
 
 
-def _print_model(
-    name: str, training: Training, held_out: HeldOut, calibration: Calibration, seed: int
-) -> dict[str, StageReport]:
+def _print_model(name: str, training: Training, held_out: HeldOut, seed: int) -> dict[str, StageReport]:
     """The tables of one model, and their figures: by stage, and of growing searches."""
     figures = report(held_out)
     table([name, *HEADER], [[stage, *cells_of(found)] for stage, found in figures.items()])
-    training = replace(training, is_portable=True)
-    _, beside = agreement_data(training, held_out, seed)
-    answers = answer_data(training, held_out, calibration.profiles, len(ANSWER_FEATURES), seed)
-    sizes = np.rint(np.exp(answers.evidence.scalars[:, VOTE_FEATURES.index("samples")]))
+    solutions = agreement_examples(training, held_out, seed)
+    beside = np.array([each.observation.numbers["others"] for each in solutions])
+    answers = answer_examples(training, held_out, vote_observation, seed)
+    sizes = np.rint(np.exp([each.observation.numbers["samples"] for each in answers]))
     for title, stage, counts in (
         ("finished, beside others", "agreement", beside),
         ("answer, of solutions", "answer", sizes),

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, ProgramRan, SearchFinished
 from adascale.engine.search.settings import Settings
@@ -59,7 +59,7 @@ def measure(
     policy = LlamaPolicy(
         session.context, {"program": chat}, {"program": sampling}, PrefixCache(1 << 28), session.step_costs
     )
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), time.monotonic, executor=session.executor)
+    driver = Driver(policy, SequenceLogprob(), (), time.monotonic, executor=session.executor)
     strategy = Vote(args.samples, modes=("program",))
     gold = {problem.id: problem.answer or "" for problem in problems}
     found: Counter[str] = Counter()

@@ -25,8 +25,16 @@ from typing import Any, NoReturn
 from adascale.engine.answers.program import read_program
 from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.calibration.calibration import Calibration, widen
-from adascale.engine.calibration.features import answer_evidence
-from adascale.engine.ports import Calibrator, Growth, Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.calibration.features import Evidence
+from adascale.engine.ports import (
+    AnswerEstimates,
+    Calibrator,
+    Growth,
+    Prefix,
+    QuestionEstimate,
+    SequenceLogprob,
+    Uncalibrated,
+)
 from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
@@ -279,27 +287,23 @@ class RecordedCalibrator:
     def profiles(self) -> Mapping[Mode, ModeProfile]:
         return self.calibration.profiles
 
-    def question(self, prefix: Prefix) -> Estimate:
-        return self.questions[prefix.problem.id, prefix.mode]
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        estimate = self.questions[prefix.problem.id, prefix.mode]
+        return QuestionEstimate(estimate, self.distances[prefix.problem.id] > 1.0)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         step = prefix.steps[-1]
         assert isinstance(step, KnownStep)
         return step.estimate
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         answer = self.calibration.answer
-        [quantiles] = answer.quantiles(answer_evidence([finished], self.profiles, answer.features))
-        return widen(Estimate.of_quantiles(quantiles), self.distances[prefix.problem.id])
+        found = self.calibration.answer_observation(finished)
+        [quantiles] = answer.quantiles(Evidence.stack([found], answer.inputs.names))
+        return AnswerEstimates(widen(Estimate.of_quantiles(quantiles), self.distances[prefix.problem.id]))
 
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        return {}
-
-    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         return odds_over_question(finished)
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        return self.distances[prefix.problem.id] > 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,25 +316,19 @@ class RawCalibrator:
     greedy: Mapping[str, tuple[Step, ...]]
     profiles: Mapping[Mode, ModeProfile] = field(default_factory=lambda: PROFILES)
 
-    def question(self, prefix: Prefix) -> Estimate:
+    def question(self, prefix: Prefix) -> QuestionEstimate:
         written = replace(prefix, steps=self.greedy[prefix.problem.id])
         [score] = SequenceLogprob().score([written])
-        return self.estimate(written, score.reward)
+        return QuestionEstimate(self.estimate(written, score.reward))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return Uncalibrated().estimate(prefix, reward)
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> None:
-        return None
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        return AnswerEstimates(None)
 
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        return {}
-
-    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         return odds_over_question(finished)
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,5 +419,5 @@ def replay_driver(
         )
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
-    driver = Driver(policy, SequenceLogprob(), calibrator, lambda: 0.0, executor=executor)
+    driver = Driver(policy, SequenceLogprob(), [calibrator], lambda: 0.0, executor=executor)
     return header, driver, problems

@@ -14,13 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from adascale.engine.calibration.fitting import Training, fit_calibration
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.portable import fit_portable, join
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.codec import to_plain
-from adascale.models.calibration.labelling import label_by_agreement
-from adascale.models.calibration.training import training_set
+from adascale.models.calibration.training import label_by_agreement, training_set
 
 from ..common import close, table
 from .portable import read_models

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.answers.lookahead import log_odds
 from adascale.engine.calibration.fitting import Training, candidates_of, fit_calibration
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.portable import fit_portable, join
 from adascale.engine.types import Mode

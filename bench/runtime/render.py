@@ -22,7 +22,7 @@ from adascale.cli.render.display import FRAMES_PER_SECOND
 from adascale.cli.render.frame import live_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
-from adascale.engine.ports import Prefix, Uncalibrated
+from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
@@ -46,7 +46,7 @@ def invented(nodes: int) -> Iterator[Event]:
         return scripted_step(f"Step {at}: \\( \\frac{{{at}}}{{7}} \\) and some words of a step\n")
 
     policy = ScriptedPolicy(script, slots=8)
-    driver = Driver(policy, ScriptedPRM(lambda prefix: 0.5), Uncalibrated(), time.monotonic)
+    driver = Driver(policy, ScriptedPRM(lambda prefix: 0.5), (), time.monotonic)
     settings = Settings(Vote(samples=nodes // STEPS))
     return (event for _, event in driver.run([Problem("1", "What is it?")], settings))
 

@@ -106,8 +106,7 @@ def check(*, options: CheckOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
-    from adascale.engine.calibration.fitting import measure
-    from adascale.engine.calibration.report import report
+    from adascale.engine.calibration.report import measure, report
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import overlap
     from adascale.models.calibration.session_rollouts import SessionRollouts

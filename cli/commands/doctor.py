@@ -203,7 +203,7 @@ def _generator(name: str) -> Finding:
 
 def _calibration(name: str) -> Finding:
     """The calibration for the default sampler: its data, and its figures on held-out questions."""
-    from adascale.engine.calibration.model_size import rate_of_size
+    from adascale.engine.calibration.portable import rate_of_size
     from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve

@@ -444,7 +444,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             metavar="FILE",
             show_default=False,
         ),
-        "method": flag(SEARCH, "--method", "beta and quantile read the states, isotonic the reward."),
+        "method": flag(SEARCH, "--method", "Loss: beta (likelihood of counts) or quantile (the paper's)."),
         "output": flag(
             OUTPUT, "--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"
         ),

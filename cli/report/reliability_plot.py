@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adascale.engine.calibration.wilson import wilson
+from adascale.engine.calibration.metrics import wilson
 
 from ..terminal.text import chance
 from .calibrate_report import STAGE_NAMES

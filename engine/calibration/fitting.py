@@ -1,17 +1,18 @@
-"""From rollouts to a calibration, with estimates for every prefix by models that never saw its outcomes."""
+"""Fits a calibration on finished solutions of questions, and estimates each by heads that never saw it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import comb
+from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..answers.lookahead import seating
-from ..answers.votes import choose, equal_answers, group_answers
+from ..answers.votes import choose, equal_answers
 from ..types import (
     PROFILES,
     AnswerGroup,
@@ -23,24 +24,13 @@ from ..types import (
     NodeId,
 )
 from . import Method
-from .agreement import agreement_evidence, agreement_row, bound, group_numbers
 from .calibration import Calibration, Domain
-from .features import (
-    ANSWER_FEATURES,
-    FINISHED,
-    QUESTION,
-    STAGES_OF,
-    Array,
-    Stage,
-    answer_evidence,
-    sigmoid,
-    vote_evidence,
-    without_prior,
-)
-from .head import HeadConfig
+from .features import ANSWER_FEATURES, FINISHED, QUESTION, STAGES_OF, Observation, Stage, answer_observation
+from .head import HeadModel
+from .head_fit import Example, HeadConfig, StageData, fit_stage
 from .metrics import Predictions
-from .model_size import UNKNOWN
-from .models import StageData, StageModel, fit_model, reward_logits
+
+C = TypeVar("C", bound=Calibration)
 
 _SUBSETS = 4
 """Searches of each size that are played back from the samples of one question."""
@@ -48,9 +38,7 @@ _SUBSETS = 4
 _SPREADS = np.geomspace(0.5, 50.0, 81)
 
 _PRIOR_PAIRS = 10.0
-"""Pairs of wrong trajectories that a mode's usual spread counts as."""
-
-_ANSWER_CONFIG = HeadConfig(components=0)
+"""Pseudo-pairs of wrong trajectories that agree at the mode's default rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +46,12 @@ class Sample:
     """An independent finished trajectory.
 
     Attributes:
-        row: Among the finished trajectories of its mode.
-        answer: None where there was none.
-        right: P(it is right): 0 or 1 where the answer is known.
-        tokens: Of it.
+        row: Its row among the finished trajectories of its mode.
+        answer: Its answer, if it has one.
+        right: P(it is correct): 0 or 1 where the answer is known.
+        tokens: Its length.
         mode: How it reasons.
-        passed: Tests that the program of a code task passes.
+        passed: Number of given tests that the program of a code task passes.
     """
 
     row: int
@@ -88,15 +76,11 @@ class Training:
 
     Attributes:
         stages: Prefixes of each stage; row i of a question's stages is question i.
-        samples: For the answer's own probability.
-        models: ``[questions]``, the model that drew each; None where the base rate of the one model counts.
-        is_portable: Whether answers are judged by what holds for every model (``VOTE_FEATURES``).
+        samples: Finished trajectories by question, from which searches are played back.
     """
 
     stages: Mapping[Stage, StageData]
     samples: Sequence[QuestionSamples]
-    models: NDArray[np.int64] | None = None
-    is_portable: bool = False
 
     @property
     def modes(self) -> list[Mode]:
@@ -105,42 +89,61 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CalibrationFit:
-    """A calibration, and estimates of its own training prefixes by heads that never saw their outcomes.
+class CalibrationFit(Generic[C]):
+    """A calibration, and estimates of its own training data by heads that never saw their outcomes.
 
     The principal components of the states are fitted on all questions, without labels.
     """
 
-    calibration: Calibration
+    calibration: C
     held_out: Mapping[str, Predictions]
 
 
-def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
+def fit_calibration(
+    training: Training, method: Method, config: HeadConfig, seed: int
+) -> CalibrationFit[Calibration]:
     """Fit all stages, the domains, and the answer on the stages' estimates of held-out questions."""
-    models: dict[Stage, StageModel] = {}
+    stages, held_out = fit_stages(training, method, config, seed)
+    profiles = mode_profiles(training)
+    read = partial(answer_observation, profiles=profiles)
+    answers = StageData.stack([*answer_examples(training, held_out, read, seed)], ANSWER_FEATURES)
+    of_answers = HeadConfig(components=0, decay=config.decay, anchor=config.anchor, folds=config.folds)
+    answer, quantiles = fit_stage(answers, "beta", of_answers, seed)
+    held_out["answer"] = answers.predictions(quantiles)
+    return CalibrationFit(Calibration(stages, answer, domains(training), profiles), held_out)
+
+
+def fit_stages(
+    training: Training, method: Method, config: HeadConfig, seed: int
+) -> tuple[dict[Stage, HeadModel], dict[str, Predictions]]:
+    """A model of each stage, and estimates of its prefixes by heads that never saw their question."""
+    models: dict[Stage, HeadModel] = {}
     held_out: dict[str, Predictions] = {}
     for mode in training.modes:
         questions = training.stages[QUESTION[mode]]
         base_rate = float(np.mean(questions.right / questions.total))
         for stage in STAGES_OF[mode]:
             data = training.stages[stage]
-            models[stage], quantiles = fit_model(data, method, config, seed, base_rate, training.models)
+            models[stage], quantiles = fit_stage(data, method, config, seed, base_rate)
             held_out[stage] = data.predictions(quantiles)
-    profiles = {mode: mode_profile(training.samples, mode) for mode in training.modes}
-    answers = answer_data(training, held_out, profiles, len(ANSWER_FEATURES), seed)
-    of_answers = replace(_ANSWER_CONFIG, folds=config.folds, decay=config.decay, anchor=config.anchor)
-    answer, quantiles = fit_model(answers, "beta", of_answers, seed, models=training.models)
-    held_out["answer"] = answers.predictions(quantiles)
-    domains = {
-        mode: Domain.fit(training.stages[QUESTION[mode]].evidence.states[0]) for mode in training.modes
-    }
-    return CalibrationFit(Calibration(models, answer, domains, profiles), held_out)
+    return models, held_out
+
+
+def domains(training: Training) -> dict[Mode, Domain]:
+    """The domain of the questions in each mode."""
+    stages = {mode: training.stages[QUESTION[mode]] for mode in training.modes}
+    return {mode: Domain.fit(data.evidence.states["question"]) for mode, data in stages.items()}
+
+
+def mode_profiles(training: Training) -> dict[Mode, ModeProfile]:
+    """The profile of each mode that was drawn."""
+    return {mode: mode_profile(training.samples, mode) for mode in training.modes}
 
 
 def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfile:
-    """How the trajectories of a mode are: the spread under which their mistakes are likeliest.
+    """Mean length of a mode's trajectories, and the spread under which their mistakes are likeliest.
 
-    Some pairs that agree as often as is usual stand beside them: on few questions none may agree.
+    Adds pseudo-pairs at the default agreement rate: few questions may show no agreement at all.
     """
     samples = [[s for s in each.samples if s.mode == mode] for each in questions]
     tokens = [sample.tokens for own in samples for sample in own]
@@ -160,118 +163,40 @@ def _wrong_groups(samples: Sequence[Sample]) -> list[int]:
     return [len(places) for places in equal_answers([s.answer for s in samples if s.right < 0.5])]
 
 
-def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:
-    """Estimates of an existing calibration for questions it was not fitted on; None takes the raw rewards."""
-    if calibration is None:
-        asked = set(QUESTION.values())
-        written = {stage: data for stage, data in training.stages.items() if stage not in asked}
-        return {stage: raw_predictions(data) for stage, data in written.items()}
-    predictions: dict[str, Predictions] = {
-        stage: data.predictions(calibration.quantiles(stage, data.evidence))
-        for stage, data in training.stages.items()
-        if stage in calibration.stages
-    }
-    answer, training = calibration.answer, replace(training, is_portable=calibration.is_portable)
-    profiles, prior = calibration.profiles, calibration.prior
-    answers = answer_data(training, predictions, profiles, answer.features, seed, prior)
-    predictions["answer"] = answers.predictions(answer.quantiles(answers.evidence))
-    if calibration.agreement is not None:
-        solutions, _ = agreement_data(training, predictions, seed, prior)
-        predictions["agreement"] = solutions.predictions(calibration.agreement.quantiles(solutions.evidence))
-    return predictions
-
-
-def raw_predictions(data: StageData) -> Predictions:
-    """The raw reward itself, read as if it were a probability."""
-    p: Array = sigmoid(reward_logits(data.evidence))
-    return data.predictions(np.column_stack([p, p, p]))
-
-
-def answer_data(
+def answer_examples(
     training: Training,
     estimates: Mapping[str, Predictions],
-    profiles: Mapping[Mode, ModeProfile],
-    features: int,
+    read: Callable[[FinishedSearch], Observation],
     seed: int,
-    prior: float = UNKNOWN,
-) -> StageData:
-    """Searches of every size, played back from the samples of each question, and whether they were right.
+) -> Iterator[Example]:
+    """Searches of every size, played back from the samples of each question, with their outcomes.
 
     Each chooses by votes, and once more by the best estimate where that is another answer; among programs of
     a code task by the tests that they pass. A search of both modes knows the estimates of both, one of a
     single mode only its own.
 
     Args:
-        training: Has the samples.
-        estimates: Of the questions and the finished trajectories, by stage.
-        profiles: Of the modes that count.
-        features: As ``answer_evidence``.
-        seed: Of the choice of samples.
-        prior: As ``vote_evidence``.
+        training: It has the samples.
+        estimates: Estimates of the questions and the finished trajectories, by stage; modes without any are
+            left out.
+        read: Reads a finished search.
+        seed: Seed of the choice of samples.
     """
-    profiles = {mode: each for mode, each in profiles.items() if QUESTION[mode] in estimates}
     rng = np.random.default_rng(seed)
-    searches: list[FinishedSearch] = []
-    questions: list[int] = []
-    right: list[float] = []
+    modes = [mode for mode, stage in QUESTION.items() if stage in estimates]
     for each in training.samples:
-        known = [sample for sample in each.samples if sample.mode in profiles]
+        known = [sample for sample in each.samples if sample.mode in modes]
         candidates = candidates_of(known, estimates)
-        asked = question_estimates(each.question, profiles, estimates)
-        for chosen in _subsets(len(known), rng):
-            of_search = tuple(candidates[at] for at in chosen)
-            modes = {candidate.mode for candidate in of_search}
-            for groups in _chosen_groups(of_search):
-                own = {mode: estimate for mode, estimate in asked.items() if mode in modes}
-                searches.append(FinishedSearch(own, of_search, groups))
-                questions.append(each.question)
-                right.append(known[groups[0].nodes[0]].right)
-    if training.is_portable:
-        evidence = vote_evidence(searches, prior)
-    else:
-        evidence = answer_evidence(searches, profiles, features)
-    return StageData(
-        evidence,
-        np.array(questions, int),
-        np.array(right, float),
-        np.ones(len(searches)),
-        # Larger searches are made of the same samples, which would be counted several times.
-        np.array([len(search.candidates) == 1 for search in searches], bool),
-    )
-
-
-def agreement_data(
-    training: Training, estimates: Mapping[str, Predictions], seed: int, prior: float = UNKNOWN
-) -> tuple[StageData, NDArray[np.int64]]:
-    """Solutions beside 1, 2, ... others of their question, whether they are right, and how many others.
-
-    Args:
-        training: Has the samples.
-        estimates: Of the questions and the finished trajectories, by stage.
-        seed: Of the choice of others.
-        prior: Which these estimates begin from, as ``revise``.
-    """
-    rng = np.random.default_rng(seed)
-    rows, most, questions, right, beside, is_whole = [], [], [], [], [], []
-    for each in training.samples:
-        candidates = candidates_of(each.samples, estimates)
-        asked = question_estimates(each.question, training.modes, estimates)
-        even = without_prior(FinishedSearch(asked, tuple(candidates), ()), prior)
-        numbers = group_numbers(candidates, group_answers(candidates))
-        for at in (at for at, number in enumerate(numbers) if number >= 0):
-            others = [other for other in range(len(candidates)) if other != at]
-            for count in range(1, len(others) + 1):
-                chosen = [int(other) for other in rng.choice(others, count, replace=False)]
-                rows.append(agreement_row(even.candidates, numbers, at, chosen, even.questions))
-                most.append(bound(candidates, numbers, at, chosen))
-                questions.append(each.question)
-                right.append(each.samples[at].right)
-                beside.append(count)
-                # The same solution beside fewer others is no further outcome.
-                is_whole.append(count == len(others))
-    evidence, ones = agreement_evidence(rows, most), np.ones(len(rows))
-    data = StageData(evidence, np.array(questions), np.array(right), ones, np.array(is_whole, bool))
-    return data, np.array(beside)
+        asked = question_estimates(each.question, modes, estimates)
+        for places in _subsets(len(known), rng):
+            chosen = tuple(candidates[at] for at in places)
+            own = {mode: asked[mode] for mode in modes if any(c.mode == mode for c in chosen)}
+            for groups in _chosen_groups(chosen):
+                right = known[groups[0].nodes[0]].right
+                # Larger searches are made of the same samples, which would be counted several times.
+                alone = len(chosen) == 1
+                found = read(FinishedSearch(own, chosen, groups))
+                yield Example(found, each.question, right, independent=alone)
 
 
 def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions]) -> list[Candidate]:
@@ -286,7 +211,7 @@ def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions
 def question_estimates(
     question: int, modes: Iterable[Mode], estimates: Mapping[str, Predictions]
 ) -> dict[Mode, Estimate]:
-    """Estimates of a question in its modes."""
+    """Estimates of a question in these modes."""
     return {mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
 
 

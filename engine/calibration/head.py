@@ -1,21 +1,23 @@
-"""A linear head in numpy, and the losses that teach it from counts of right outcomes.
+"""Linear heads that map evidence to quantiles of a success probability, and the losses that teach them.
 
-docs/LOG.md has what a hidden layer gains: nothing. The raw outputs of a head become quantiles that cannot
-cross, unlike in the paper's official code: ``BetaLoss`` reads two outputs as a Beta distribution of the
-success probability, ``PinballLoss`` three as its quantiles.
+A hidden layer gains nothing (docs/LOG.md). The raw outputs of a head become quantiles that cannot cross,
+unlike in the paper's official code: ``BetaLoss`` reads two outputs as a Beta distribution of the success
+probability, ``PinballLoss`` three as its quantiles.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import Array, logit, sigmoid
-from .metrics import LEVELS, pinball_losses
+from . import Method
+from .features import Array, Evidence, logit, sigmoid
+from .metrics import LEVELS
+from .projection import Inputs, Projection
 
 PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
@@ -24,8 +26,7 @@ _SPAN = 4.0
 _GRID = np.linspace(-12.0, 12.0, 769)
 _BLOCK = 1024
 
-_RATE = 0.02
-"""Largest step length of Adam; it falls to zero along a half cosine."""
+Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 Params = tuple[Array, Array]
 """Weights ``[features, outputs]`` and constants ``[outputs]``."""
@@ -35,12 +36,14 @@ class Loss(Protocol):
     """A loss over the outputs of a head.
 
     Attributes:
-        outputs: How many.
+        outputs: Number of outputs.
         shrunk: ``[outputs]``, share of the weight decay that pulls each constant to zero.
+        vague: ``[outputs]`` of a wide interval around even odds, for prefixes of which nothing is known.
     """
 
     outputs: int
     shrunk: Array
+    vague: Array
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
         """``[n]`` losses and ``[n, outputs]`` gradients, of ``[n, outputs]`` raw outputs."""
@@ -58,9 +61,10 @@ class BetaLoss:
 
     outputs = 2
     shrunk = np.array([0.0, 0.1])
+    vague = np.array([0.0, -np.log(PRIOR_KAPPA)])
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-        """See ``Loss``."""
+        """As ``Loss`` says."""
         mean, kappa = self._read(out)
         alpha, beta = mean * kappa, (1 - mean) * kappa
         loss = np.zeros_like(mean)
@@ -80,7 +84,7 @@ class BetaLoss:
         return loss, np.column_stack([d_mean * mean * (1 - mean), d_log_kappa])
 
     def quantiles(self, out: Array) -> Array:
-        """See ``Loss``."""
+        """As ``Loss`` says."""
         return mean_and_bounds(*self._read(out))
 
     @staticmethod
@@ -97,9 +101,10 @@ class PinballLoss:
 
     outputs = 3
     shrunk = np.zeros(3)
+    vague = np.array([0.0, -np.log(9.0), np.log(9.0)])
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-        """See ``Loss``."""
+        """As ``Loss`` says."""
         parts = sigmoid(out)
         slopes = parts * (1 - parts)
         quantiles = self.quantiles(out)
@@ -111,10 +116,17 @@ class PinballLoss:
         return pinball_losses(quantiles, rate), gradient
 
     def quantiles(self, out: Array) -> Array:
-        """See ``Loss``."""
+        """As ``Loss`` says."""
         parts = sigmoid(out)
         median = parts[:, 0]
         return np.column_stack([median * parts[:, 1], median, median + (1 - median) * parts[:, 2]])
+
+
+def pinball_losses(quantiles: Array, rate: Array) -> Array:
+    """``[n]`` mean pinball losses of ``[n, 3]`` quantiles against ``[n]`` observed rates."""
+    levels, miss = np.array(LEVELS), rate[:, None] - quantiles
+    losses: Array = np.maximum((levels - 1) * miss, levels * miss).mean(axis=1)
+    return losses
 
 
 def mean_and_bounds(mean: Array, kappa: Array) -> Array:
@@ -155,27 +167,7 @@ def _logit_quantiles(a: Array, b: Array) -> Array:
     return np.array(found).reshape(-1, len(LEVELS))
 
 
-@dataclass(frozen=True, slots=True)
-class HeadConfig:
-    """How a head is fitted.
-
-    Attributes:
-        components: Of the states (``Inputs.fit``).
-        decay: Prior precision of a weight, in questions: it fades as there are more of them.
-        anchor: Prior precision of the constant, about even odds, in questions.
-        rising: The first so many inputs, which no weight lets lower the estimate.
-        sureness: Largest log of the mean concentration over ``PRIOR_KAPPA``: intervals are no narrower.
-        folds: Heads of the ensemble, each fitted without one fold of the questions.
-        steps: Of Adam, on all rows at once.
-    """
-
-    components: int = 64
-    decay: float = 10.0
-    anchor: float = 0.0
-    rising: int = 0
-    sureness: float = math.inf
-    folds: int = 5
-    steps: int = 400
+LOSSES: Mapping[Method, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
 
 
 def forward(params: Params, x: Array) -> Array:
@@ -185,68 +177,75 @@ def forward(params: Params, x: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Training data of a head.
+class HeadModel:
+    """An ensemble of heads over one set of inputs; their raw outputs are averaged.
 
     Attributes:
-        x: ``[n, features]``, about standardised.
-        right: ``[n]`` right outcomes.
-        total: ``[n]`` outcomes.
-        weight: ``[n]``, summing to the number of questions.
-        offset: ``[n]``, added to the first output.
+        inputs: Inputs of all heads.
+        ensemble: Parameters of each head.
+        method: How outputs become quantiles.
     """
 
-    x: Array
-    right: Array
-    total: Array
-    weight: Array
-    offset: Array
+    inputs: Inputs
+    ensemble: tuple[Params, ...]
+    method: Method
 
-    def take(self, rows: NDArray[np.bool_]) -> Rows:
-        """These rows."""
-        return Rows(self.x[rows], self.right[rows], self.total[rows], self.weight[rows], self.offset[rows])
+    @classmethod
+    def constant(cls, rate: float, method: Method) -> HeadModel:
+        """A model that knows a base rate and reads nothing."""
+        nothing = np.empty(0)
+        constants = LOSSES[method].vague.copy()
+        constants[0] = logit(np.array(rate))
+        params = np.empty((0, len(constants))), constants
+        return cls(Inputs((), {}, nothing, nothing, nothing, nothing), (params,), method)
+
+    def quantiles(self, evidence: Evidence) -> Array:
+        """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
+        if not len(evidence):
+            return np.empty((0, 3))
+        x = self.inputs(evidence)
+        out: Array = np.mean([forward(params, x) for params in self.ensemble], axis=0)
+        out[:, 0] = np.minimum(out[:, 0] + evidence.offset, evidence.most)
+        return LOSSES[self.method].quantiles(out)
+
+    def arrays(self) -> Arrays:
+        """All its parameters by name, for an artefact; ``inputs`` has the names of what it reads."""
+        weights, constants = (np.stack(part) for part in zip(*self.ensemble, strict=True))
+        found = {"weights": weights, "constants": constants}
+        found |= {f"numbers.{name}": getattr(self.inputs, name) for name in _MOMENTS}
+        for name, projection in self.inputs.projections.items():
+            parts = ("matrix", "bias", "size")
+            found |= {f"states.{name}.{part}": getattr(projection, part) for part in parts}
+        return found
+
+    @classmethod
+    def of(cls, arrays: Arrays, method: Method, numbers: Sequence[str], states: Sequence[str]) -> HeadModel:
+        """The inverse of ``arrays``.
+
+        Args:
+            arrays: Parameters by name.
+            method: How outputs become quantiles.
+            numbers: Names of the numbers that it reads.
+            states: Names of the blocks of states that it reads.
+
+        Raises:
+            LookupError, ValueError: they are not those of a model.
+        """
+        projections = {
+            name: Projection(
+                arrays[f"states.{name}.matrix"].astype(np.float32),
+                arrays[f"states.{name}.bias"].astype(np.float64),
+                arrays[f"states.{name}.size"].astype(np.float64),
+            )
+            for name in states
+        }
+        weights, constants = (arrays[name].astype(np.float64) for name in ("weights", "constants"))
+        if not len(weights):
+            raise ValueError("weights have no member")
+        moments = (arrays[f"numbers.{name}"].astype(np.float64) for name in _MOMENTS)
+        inputs = Inputs(tuple(numbers), projections, *moments)
+        return cls(inputs, tuple(zip(weights, constants, strict=True)), method)
 
 
-def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
-    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
-
-    Args:
-        rows: Inputs and outcomes.
-        loss: Of the outputs.
-        config: Decay and number of steps.
-    """
-    params = weights, constants = np.zeros((rows.x.shape[1], loss.outputs)), np.zeros(loss.outputs)
-    questions = rows.weight.sum()
-    # The constant starts at the base rate: steps are short, and it may lie far out.
-    constants[0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
-    decays = config.decay / questions, config.decay / questions * loss.shrunk
-    decays[1][0] += config.anchor / questions
-    rows = replace(rows, weight=rows.weight / questions)
-    moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
-    for step in range(1, config.steps + 1):
-        rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-        gradients = _gradients(params, rows, loss)
-        for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
-            gradient = gradient + decay * param
-            first[:] = 0.9 * first + 0.1 * gradient
-            second[:] = 0.99 * second + 0.01 * gradient**2
-            scale = np.sqrt(second / (1 - 0.99**step)) + 1e-8
-            param -= rate * first / (1 - 0.9**step) / scale
-        rising = weights[: config.rising, 0]
-        np.maximum(rising, 0.0, out=rising)
-    return params
-
-
-def _gradients(params: Params, rows: Rows, loss: Loss) -> Params:
-    out = forward(params, rows.x)
-    out[:, 0] += rows.offset
-    _, slope = loss(out, rows.right, rows.total)
-    slope = slope * rows.weight[:, None]
-    return rows.x.T @ slope, slope.sum(axis=0)
-
-
-def folds_of(question: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """``[n]`` fold of each row; all rows of a question share one."""
-    names, index = np.unique(question, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return (order % folds)[index]
+_MOMENTS = ("mean", "scale", "low", "high")
+"""Arrays of ``Inputs`` that belong to its numbers."""

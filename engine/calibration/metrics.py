@@ -1,12 +1,13 @@
 """How good estimates are, on outcomes that were not fitted. Every number is weighted by question.
 
 A question counts once, however many prefixes it has: long solutions belong to hard questions, and their
-prefixes are no independent evidence. Brier scores are against single outcomes, right or wrong, so they hold
+prefixes are no independent evidence. Brier scores are against single outcomes, correct or wrong, so they hold
 the noise that no estimate can predict; skill compares with the best constant on the same data.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -26,15 +27,15 @@ _TAIL = np.log(9.0)  # logit of the upper level
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Estimates beside their outcomes.
+    """Estimates with their outcomes.
 
     Attributes:
         question: ``[n]`` index of the question that each prefix belongs to.
         quantiles: ``[n, 3]`` in [0, 1]: lower, median, upper.
-        right, total: ``[n]`` draws that ended right, and all draws, at least one.
+        right, total: ``[n]`` correct outcomes, and all outcomes, at least one.
         weight: ``[n]``; None weights every question the same.
-        independent: ``[n]``, rows whose outcomes may be counted together (``count_groups``); None for all.
-        drawn_from: Questions that the rows were drawn from, in a bootstrap; None where they are all there is.
+        independent: ``[n]``, True where outcomes may be counted together (``count_groups``); None for all.
+        drawn_from: Number of questions that a bootstrap drew the rows from; None outside of one.
     """
 
     question: NDArray[np.int64]
@@ -46,7 +47,7 @@ class Predictions:
     drawn_from: int | None = None
 
     def questions(self) -> int:
-        """How many questions the rows belong to, or were drawn from."""
+        """Number of questions that the rows belong to, or were drawn from."""
         return self.drawn_from or len(np.unique(self.question))
 
     def weights(self) -> Array:
@@ -65,7 +66,7 @@ class Predictions:
 
 
 def base_rate(data: Predictions) -> float:
-    """Share of right outcomes."""
+    """Share of correct outcomes."""
     return float(data.weights() @ (data.right / data.total))
 
 
@@ -88,7 +89,7 @@ def _brier(data: Predictions, p: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One bin of a reliability diagram: weight, mean estimate, observed share of right outcomes."""
+    """One bin of a reliability diagram: weight, mean estimate, observed share of correct outcomes."""
 
     weight: float
     estimate: float
@@ -184,7 +185,7 @@ class CountGroups:
     Attributes:
         rows: ``[m]`` rows that are counted.
         index: ``[m]`` group of each.
-        question: ``[groups]``, of each.
+        question: ``[groups]`` question of each.
         every: ``[n]`` question of every row, counted or not.
     """
 
@@ -214,12 +215,12 @@ class CountGroups:
 def count_groups(
     question: NDArray[np.int64], total: Array, independent: NDArray[np.bool_] | None = None
 ) -> CountGroups:
-    """Which outcomes can be counted together.
+    """Group outcomes that can be counted together.
 
     One Bernoulli outcome cannot identify the dispersion, so only groups with at least two outcomes are used.
-    A prefix with several outcomes is a group of its own, where most questions have such prefixes: a few, of
-    redrawn steps, would speak for all. Else the independent prefixes of a question are a group, and the
-    interval is of the share of right ones among them.
+    A prefix with several outcomes is a group of its own if most questions have such prefixes: a few, of
+    redrawn steps, would speak for all. Otherwise the independent prefixes of a question are a group, and the
+    interval is of the share of correct ones among them.
     """
     several = total > 1
     if 2 * len(np.unique(question[several])) > len(np.unique(question)):
@@ -233,7 +234,7 @@ def count_groups(
 
 
 def _pit(data: Predictions) -> tuple[Array, Array]:
-    """``[n]`` twice: probability of fewer right outcomes than seen, and of no more than seen.
+    """``[n]`` twice: probability of fewer correct outcomes than seen, and of no more than seen.
 
     Between two counts, where outcomes are probable and not known, both are interpolated.
     """
@@ -258,20 +259,11 @@ def width(data: Predictions) -> float:
     return float(data.weights() @ (data.quantiles[:, 2] - data.quantiles[:, 0]))
 
 
-def pinball(data: Predictions) -> float:
-    """Pinball loss of the quantiles against the observed rate (arXiv 2506.09338, weighted quantile loss)."""
-    return float(data.weights() @ pinball_losses(data.quantiles, data.right / data.total))
-
-
-def pinball_losses(quantiles: Array, rate: Array) -> Array:
-    """``[n]`` mean pinball losses of ``[n, 3]`` quantiles against ``[n]`` observed rates."""
-    levels, miss = np.array(LEVELS), rate[:, None] - quantiles
-    losses: Array = np.maximum((levels - 1) * miss, levels * miss).mean(axis=1)
-    return losses
-
-
 def auc(data: Predictions) -> float:
-    """Probability that a right outcome had a higher median than a wrong one, ties half; nan without both."""
+    """Probability that a correct outcome had a higher median than a wrong one.
+
+    Ties are half; nan without both.
+    """
     w = data.weights()
     good, bad = w * data.right / data.total, w * (data.total - data.right) / data.total
     values, inverse = np.unique(data.quantiles[:, 1], return_inverse=True)
@@ -304,7 +296,6 @@ METRICS: dict[str, Metric] = {
     "auc": auc,
     "coverage": coverage,
     "width": width,
-    "pinball": pinball,
 }
 
 
@@ -321,3 +312,19 @@ def bootstrap(data: Predictions, metric: Metric, rounds: int = 400, seed: int = 
         values.append(metric(drawn))
     low, high = np.nanpercentile(values, (2.5, 97.5)) if not np.all(np.isnan(values)) else (np.nan, np.nan)
     return float(low), float(high)
+
+
+def wilson(share: float, count: float, z: float) -> tuple[float, float]:
+    """Wilson's score interval of a share (JASA 22, 1927), which holds the share; [0, 1] without outcomes.
+
+    Args:
+        share: Observed share, in [0, 1].
+        count: Number of outcomes.
+        z: Standard errors on both sides: 1.6449 for 90 %, 1.96 for 95 %.
+    """
+    if count <= 0:
+        return 0.0, 1.0
+    square = z**2 / count
+    middle, half = share + square / 2, math.sqrt(square * (share * (1 - share) + square / 4))
+    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))

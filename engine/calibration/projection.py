@@ -1,7 +1,8 @@
-"""Evidence to a few standardised inputs: principal components of the states, and the scalars."""
+"""Evidence as a few standardised inputs: principal components of the states, and the numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ _CLIP = 4.0
 """Standard deviations at which a component is clipped."""
 
 _TEMPERING = 0.25
-"""Of the components that a head reads (``Projection.fit``); docs/LOG.md has the others."""
+"""Tempering of the components that a head reads (``Projection.fit``); docs/LOG.md compares others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,16 +62,18 @@ class Projection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """All of a stage's evidence as one standardised row per prefix.
+    """All evidence that a head reads as one standardised row per prefix.
 
     Attributes:
-        projections: One per block of states; none where they are not read.
-        mean, scale: ``[scalars]``.
-        low, high: ``[scalars]``, the range that was fitted: a small head must not extrapolate, say to sixteen
+        names: Numbers that are read.
+        projections: Projection of each block of states that is read, by its name.
+        mean, scale: ``[numbers]``.
+        low, high: ``[numbers]``, the range that was fitted: a small head must not extrapolate, say to sixteen
             equal answers from four.
     """
 
-    projections: tuple[Projection, ...]
+    names: tuple[str, ...]
+    projections: Mapping[str, Projection]
     mean: Array
     scale: Array
     low: Array
@@ -78,20 +81,21 @@ class Inputs:
 
     @classmethod
     def fit(cls, evidence: Evidence, weight: Array, components: int) -> Inputs:
-        """Standardise by weighted moments; for the rest see ``Projection.fit``."""
+        """Standardise by weighted moments; states are read where ``components`` is not 0."""
         w = weight / weight.sum()
-        mean = w @ evidence.scalars
-        deviation = np.sqrt(w @ (evidence.scalars - mean) ** 2)
-        # A scalar that was constant in fitting (say no step was ever cut off) must have no effect later.
+        mean = w @ evidence.numbers
+        deviation = np.sqrt(w @ (evidence.numbers - mean) ** 2)
+        # A number that was constant in fitting (say no step was ever cut off) must have no effect later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
-        read = evidence.states if components else ()
-        projections = (Projection.fit(s, weight, components, _TEMPERING) for s in read)
-        low, high = (f(evidence.scalars, axis=0) for f in (np.min, np.max))
-        return cls(tuple(projections), mean, scale, low, high)
+        read = evidence.states if components else {}
+        projections = {
+            name: Projection.fit(states, weight, components, _TEMPERING) for name, states in read.items()
+        }
+        low, high = (f(evidence.numbers, axis=0) for f in (np.min, np.max))
+        return cls(evidence.names, projections, mean, scale, low, high)
 
     def __call__(self, evidence: Evidence) -> Array:
-        """``[n, scalars + blocks * components]``."""
-        scalars = (evidence.scalars.clip(self.low, self.high) - self.mean) * self.scale
-        read = evidence.states if self.projections else ()
-        parts = [p(s) for p, s in zip(self.projections, read, strict=True)]
-        return np.concatenate([scalars, *parts], axis=1)
+        """``[n, numbers + blocks * components]``."""
+        numbers = (evidence.columns(self.names).clip(self.low, self.high) - self.mean) * self.scale
+        parts = [project(evidence.states[name]) for name, project in self.projections.items()]
+        return np.concatenate([numbers, *parts], axis=1)

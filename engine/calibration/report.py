@@ -1,4 +1,4 @@
-"""How good a calibration is, as a report: metrics by stage with intervals, beside those of the raw score."""
+"""Measures a calibration: metrics by stage with intervals, and those of raw scores and surface features."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..codec import OMIT_DEFAULT
-from .features import QUESTION, SCALARS, Evidence, Stage
-from .fitting import Training, raw_predictions
-from .head import HeadConfig
+from .calibration import Calibration
+from .features import QUESTION, STAGES, Stage, sigmoid
+from .fitting import Training, answer_examples
+from .head_fit import HeadConfig, StageData, fit_stage
 from .metrics import (
     METRICS,
     Bin,
@@ -24,24 +25,22 @@ from .metrics import (
     coverage,
     ece,
     ece_floor,
-    pinball,
     reliability,
     skill,
     width,
 )
-from .models import StageData, fit_model
+from .portable import AGREEMENT_FEATURES, PortableCalibration, agreement_examples
 
 _WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
 _SURFACE = ("steps", "tokens", "step_tokens", "cut_off")
-_DEPTHS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4-5": (4, 5), "6+": (6, 10**6)}
 
 Number = float | None
-"""Four digits; None for what is not defined, which JSON has no number for."""
+"""A number of four digits; None where it is not defined."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineReport:
-    """Other estimates of the same prefixes, such as the raw reward read as a probability: see ``metrics``."""
+    """Metrics of other estimates of the same prefixes, such as the raw reward read as a probability."""
 
     brier: Number
     skill: Number
@@ -51,37 +50,21 @@ class BaselineReport:
 
 
 @dataclass(frozen=True, slots=True)
-class EndedReport:
-    """Finished prefixes without the runs that were cut off, whose failure is plain to see.
-
-    Attributes:
-        n: How many.
-        skill, auc: See ``metrics``; None without any.
-    """
-
-    n: int
-    skill: Number = None
-    auc: Number = None
-
-
-@dataclass(frozen=True, slots=True)
 class StageReport:
-    """How good the estimates of one stage are on questions that were not fitted.
+    """Metrics of the estimates of one stage on questions that were not fitted.
 
     Attributes:
-        n: Prefixes.
-        questions: Questions that they belong to.
-        outcomes: Draws through all prefixes.
-        base_rate, brier, skill, ece, auc, coverage, width, pinball: See ``metrics``.
+        n: Number of prefixes.
+        questions: Number of questions that they belong to.
+        outcomes: Number of outcomes of all prefixes.
+        base_rate, brier, skill, ece, auc, coverage, width: Metrics of ``metrics``.
         ece_floor: ECE that noise alone would show.
-        intervals: 95 % over questions, of some of the metrics by name.
+        intervals: 95 % intervals over questions, by the name of the metric.
         reliability: Bins of the reliability diagram.
         raw: The raw reward on the same prefixes, where it was given and the stage has one.
-        surface: A fit of length and format alone on the same prefixes, cross-validated: how long they are,
-            and whether a limit cut them off. What the states are worth is what is better than this.
-        auc_within: See ``metrics``; of stages that have several prefixes of a question.
-        auc_by_depth: Of unfinished prefixes by their number of steps.
-        ended: Of finished prefixes, those that were not cut off.
+        surface: A cross-validated fit of length and format alone on the same prefixes: what the states add
+            is the difference.
+        auc_within: AUC within questions, of stages that have several prefixes of a question.
     """
 
     n: int
@@ -94,15 +77,12 @@ class StageReport:
     auc: Number
     coverage: Number
     width: Number
-    pinball: Number
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
     reliability: tuple[Bin, ...]
     raw: BaselineReport | None = field(default=None, metadata=OMIT_DEFAULT)
     surface: BaselineReport | None = field(default=None, metadata=OMIT_DEFAULT)
     auc_within: Number = field(default=None, metadata=OMIT_DEFAULT)
-    auc_by_depth: Mapping[str, Number] | None = field(default=None, metadata=OMIT_DEFAULT)
-    ended: EndedReport | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 def report(
@@ -111,9 +91,9 @@ def report(
     """Metrics of each stage that occurred.
 
     Args:
-        predictions: Estimates of each stage beside their outcomes.
-        training: The prefixes themselves, for the raw reward, AUC by depth and runs that ended.
-        rounds: Of each bootstrap.
+        predictions: Estimates of each stage with their outcomes.
+        training: The prefixes themselves, for the raw reward and the surface features.
+        rounds: Rounds of each bootstrap.
     """
     stages = {name: _stage(data, rounds) for name, data in predictions.items() if len(data.right)}
     for stage, data in training.stages.items() if training is not None else ():
@@ -121,11 +101,39 @@ def report(
             within = _four_digits(auc_within(predictions[stage]))
             raw, surface = _beside(raw_predictions(data)), _beside(_surface_predictions(data, stage))
             stages[stage] = replace(stages[stage], raw=raw, surface=surface, auc_within=within)
-        if stage in stages and stage == "step":
-            stages[stage] = replace(stages[stage], auc_by_depth=_by_depth(predictions[stage], data))
-        if stage in stages and stage == "finished":
-            stages[stage] = replace(stages[stage], ended=_ended(predictions[stage], data))
     return stages
+
+
+def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:
+    """Estimates of a calibration for questions it was not fitted on, by stage.
+
+    Args:
+        calibration: None takes the raw rewards of everything that was written.
+        training: The questions.
+        seed: Seed of the searches that are played back.
+    """
+    if calibration is None:
+        asked = set(QUESTION.values())
+        return {s: raw_predictions(data) for s, data in training.stages.items() if s not in asked}
+    found: dict[str, Predictions] = {
+        stage: data.predictions(calibration.quantiles(stage, data.evidence))
+        for stage, data in training.stages.items()
+        if stage in calibration.stages
+    }
+    searches = [*answer_examples(training, found, calibration.answer_observation, seed)]
+    answers = StageData.stack(searches, calibration.answer.inputs.names)
+    found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
+    if isinstance(calibration, PortableCalibration):
+        examples = [*agreement_examples(training, found, seed, calibration.prior)]
+        solutions = StageData.stack(examples, AGREEMENT_FEATURES)
+        found["agreement"] = solutions.predictions(calibration.agreement.quantiles(solutions.evidence))
+    return found
+
+
+def raw_predictions(data: StageData) -> Predictions:
+    """The raw reward itself, read as if it were a probability."""
+    p = sigmoid(data.evidence.columns(["reward"])[:, 0])
+    return data.predictions(np.column_stack([p, p, p]))
 
 
 def _stage(data: Predictions, rounds: int) -> StageReport:
@@ -141,7 +149,6 @@ def _stage(data: Predictions, rounds: int) -> StageReport:
         auc=_four_digits(auc(data)),
         coverage=_four_digits(coverage(data)),
         width=_four_digits(width(data)),
-        pinball=_four_digits(pinball(data)),
         ece_floor=_four_digits(ece_floor(data)),
         intervals={name: (_four_digits(low), _four_digits(high)) for name, (low, high) in low_high.items()},
         reliability=_bins(data),
@@ -166,26 +173,12 @@ def _beside(data: Predictions) -> BaselineReport:
 
 def _surface_predictions(data: StageData, stage: Stage) -> Predictions:
     """Estimates of each prefix by a fit of length and format that never saw its question."""
-    columns = [SCALARS[stage].index(name) for name in _SURFACE]
-    # A program that failed is known to be wrong without any fit.
-    offset = data.evidence.offset if stage in ("program", "code") else 0.0
-    seen = replace(data, evidence=Evidence(data.evidence.scalars[:, columns], (), offset))
-    return data.predictions(fit_model(seen, "beta", HeadConfig(components=0), seed=0)[1])
-
-
-def _by_depth(predictions: Predictions, data: StageData) -> dict[str, Number]:
-    depth = np.rint(np.exp(data.evidence.scalars[:, SCALARS["step"].index("steps")]))
-    weights = predictions.weights()
-    rows = {name: np.flatnonzero((depth >= low) & (depth <= high)) for name, (low, high) in _DEPTHS.items()}
-    return {name: _four_digits(auc(predictions.take(at, weights))) for name, at in rows.items() if len(at)}
-
-
-def _ended(predictions: Predictions, data: StageData) -> EndedReport:
-    rows = np.flatnonzero(data.evidence.scalars[:, SCALARS["finished"].index("cut_off")] == 0)
-    if not len(rows):
-        return EndedReport(0)
-    ended = predictions.take(rows, predictions.weights())
-    return EndedReport(len(rows), _four_digits(skill(ended)), _four_digits(auc(ended)))
+    seen = data.evidence
+    # A program that failed is known to be wrong without any fit; a wrong sum is no matter of format.
+    offset = np.zeros(len(seen)) if STAGES[stage].mode == "prose" else seen.offset
+    surface = replace(seen, names=_SURFACE, numbers=seen.columns(_SURFACE), states={}, offset=offset)
+    surface_data = replace(data, evidence=surface, drawn_by=None)
+    return data.predictions(fit_stage(surface_data, "beta", HeadConfig(components=0), seed=0)[1])
 
 
 def _four_digits(value: float) -> Number:

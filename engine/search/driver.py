@@ -38,7 +38,8 @@ class Driver:
     Args:
         policy: The generator.
         reward_model: Scores what it writes.
-        calibrator: Makes estimates of the scores.
+        calibrators: Make estimates of the scores, each of other modes: a search takes the first that knows
+            all of its own.
         clock: Time.
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
             may not be needed run ahead. Empty for never.
@@ -49,14 +50,14 @@ class Driver:
         self,
         policy: Policy,
         reward_model: RewardModel,
-        calibrator: Calibrator,
+        calibrators: Sequence[Calibrator],
         clock: Clock,
         costs: Sequence[float] = (),
         executor: Executor | None = None,
     ) -> None:
         self._policy = policy
         self._reward_model = reward_model
-        self._calibrator = calibrator
+        self._calibrators = calibrators
         self._clock = clock
         self._costs = costs[: policy.slots]
         self._executor = executor
@@ -159,9 +160,10 @@ class Driver:
         yield from self._deliver(search)
 
     def _calibrator_of(self, request: Request) -> Calibrator:
-        """The driver's calibrator, if it knows every mode of the strategy and the problem is not a chat."""
-        known = self._calibrator.profiles.keys() >= set(request.settings.strategy.modes)
-        return self._calibrator if known and not request.problem.is_chat else Uncalibrated()
+        """The calibrator that knows every mode of the strategy; none for a chat."""
+        modes = set(request.settings.strategy.modes)
+        known = [each for each in self._calibrators if each.profiles.keys() >= modes]
+        return known[0] if known and not request.problem.is_chat else Uncalibrated()
 
     def _prompt_usage(self, work: PrefixWork, seconds: float) -> Usage:
         flops = work.evaluated_tokens * self._policy.flops_per_token

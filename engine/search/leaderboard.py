@@ -81,9 +81,9 @@ class Leaderboard:
         self._latest, self._revised = chosen, {}
         if chosen.groups:
             finished = FinishedSearch(known, tuple(counted), chosen.groups)
-            confidence = self._calibrator.confidence(prefix, finished) or chosen.confidence
-            self._latest = replace(chosen, confidence=confidence)
-            self._revised = self._calibrator.revise(prefix, finished)
+            judged = self._calibrator.judge(prefix, finished)
+            self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
+            self._revised = judged.revised
         ended = len(candidates) + sum(cut.values())
         now = standing(self._latest, shown, ended)
         if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
@@ -116,9 +116,8 @@ class Leaderboard:
             for mode in self._strategy.modes
         }
         tokens = {mode: profiles[mode].tokens for mode in states}
-        prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
         found = FinishedSearch(self._tree.questions, tuple(shown), self._latest.groups)
-        answers = supports(found, self._calibrator.odds(prefix, found))
+        answers = supports(found, self._calibrator.odds(found))
         return with_lookahead(now, answers, states, tokens, left)
 
     def result(self, reason: StopReason) -> SearchResult:

@@ -124,9 +124,9 @@ class Search:
     def read_prompt(self, mode: Mode, usage: Usage, reading: Reading | None) -> None:
         """The prompt of a mode was read: estimate the question."""
         question = Prefix(self.problem, (), reading, mode)
-        estimate = self._calibrator.question(question)
-        self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading, mode=mode))
-        if self._calibrator.is_outside(question):
+        found = self._calibrator.question(question)
+        self._emit(PromptRead(usage=usage, estimate=found.estimate, reading=reading, mode=mode))
+        if found.is_outside:
             self._emit(Warned(notice=_OUTSIDE))
 
     def open(self) -> None:

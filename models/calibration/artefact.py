@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,25 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration import Method
-from adascale.engine.calibration.agreement import FEATURES as AGREEMENT
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import (
     ANSWER_FEATURES,
-    BLOCKS,
     FINISHED,
-    SCALARS,
+    STAGES,
     STAGES_OF,
     Evidence,
+    Observation,
     Stage,
 )
-from adascale.engine.calibration.model_size import UNKNOWN
-from adascale.engine.calibration.models import HeadModel, RewardMap, StageModel
+from adascale.engine.calibration.head import HeadModel
+from adascale.engine.calibration.portable import (
+    AGREEMENT_FEATURES,
+    TEXT_FEATURES,
+    UNKNOWN,
+    VOTE_FEATURES,
+    PortableCalibration,
+)
 from adascale.engine.calibration.projection import Projection
-from adascale.engine.calibration.question_text import TEXT_FEATURES
 from adascale.engine.calibration.report import StageReport
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
-from adascale.engine.types import MODE_OF, PROFILES, Kind, Mode, ModeProfile
+from adascale.engine.types import MODE_OF, Kind, Mode, ModeProfile
 
 from ..storage import atomic_write
 
@@ -39,17 +43,22 @@ SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
 Level = Literal["fitted", "unlabelled", "portable"]
-"""What a calibration was fitted on: its own model with known answers, or without them, or other models."""
+"""Data of a calibration: its own model with known answers, or without them, or other models."""
 
 _DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
 
+_ANSWER, _AGREEMENT = "answer", "agreement"
+"""Names of the models of answers, and of solutions among others, in a file."""
+
 Tensors = dict[str, NDArray[np.floating[Any]]]
+
+InputNames = Mapping[Literal["numbers", "states"], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFingerprint:
-    """What a program's probability depends on beside its model, as ``Fingerprint`` has it of prose."""
+    """Prompt and sampler of programs, as ``Fingerprint`` has those of prose."""
 
     prompt: str
     sampling: Mapping[str, int | float]
@@ -61,13 +70,13 @@ class Fingerprint:
 
     Attributes:
         generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states, and
-            ``generator`` of a portable calibration.
-        prm_format: ``probe``, or how the PRM reads.
+            ``generator`` for a portable calibration.
+        prm_format: ``probe``, or the format of the PRM.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
         window: Tokens at which a trajectory is cut off.
-        program: Of trajectories that are programs; None for code tasks.
-        kind: Of problem: code tasks have calibrations of their own.
+        program: Prompt and sampler of programs; None for code tasks.
+        kind: Kind of problem: code tasks have calibrations of their own.
     """
 
     generator: str
@@ -96,18 +105,19 @@ def _finished_stage(fingerprint: Fingerprint) -> Stage:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a calibration belongs to, how it was fitted and how good it is.
+    """The models, data, settings and metrics of a calibration.
 
     Attributes:
         name: Generator and PRM as a user calls them.
-        fingerprint: Of the models, prompt and sampler it was fitted with.
-        method: ``beta``, ``quantile`` or ``isotonic``.
+        fingerprint: Models, prompt and sampler that it was fitted with.
+        method: Loss of its heads.
         data: Names of the question files.
         questions: ``question_key`` of each question it was fitted on.
-        samples, rollouts, programs, seed: How many draws of each, and of which.
-        versions: Of the software.
-        held_out: Metrics by stage, on questions that each head never saw, of a portable one on such models.
-        is_labelled: Whether the answers were known; agreement stood for them otherwise.
+        samples, rollouts, programs: Number of draws of each question (``DrawPlan``).
+        seed: Seed of the choice of questions and of the draws.
+        versions: Versions of the software.
+        held_out: Metrics by stage, on questions that each head never saw; for a portable one on such models.
+        is_labelled: True where the answers were known; agreement took their place otherwise.
     """
 
     name: str
@@ -124,10 +134,10 @@ class Card:
     is_labelled: bool = field(default=True, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
-        """Refuse a card that does not say how good its calibration is.
+        """Refuse a card without usable metrics.
 
         Raises:
-            ValueError: it has no metrics of finished solutions, or shares that are none.
+            ValueError: metrics of finished solutions are missing, or a share is outside [0, 1].
         """
         if _finished_stage(self.fingerprint) not in self.held_out:
             raise ValueError("metrics of finished solutions")
@@ -150,7 +160,7 @@ class Card:
 
     @property
     def level(self) -> Level:
-        """What it was fitted on."""
+        """Data that it was fitted on."""
         if not self.fingerprint.generator:
             return "portable"
         return "fitted" if self.is_labelled else "unlabelled"
@@ -158,14 +168,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artefact:
-    """A calibration, its card, and where it was read from (None for one that was just fitted)."""
+    """A calibration, its card, and the file it was read from (None for one that was just fitted)."""
 
     calibration: Calibration
     card: Card
     path: Path | None = None
 
     def of_size(self, parameters: float) -> Artefact:
-        """As a generator of so many parameters uses it."""
+        """The artefact as a generator of so many parameters uses it."""
         return replace(self, calibration=self.calibration.of_size(parameters))
 
 
@@ -178,8 +188,12 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
     from safetensors.numpy import save as serialise
 
     tensors = _to_tensors(artefact.calibration)
-    card = json.dumps(to_plain(artefact.card), sort_keys=True)
-    metadata = {"schema": SCHEMA, "card": card, "sha256": _digest(tensors, card)}
+    metadata = {
+        "schema": SCHEMA,
+        "card": json.dumps(to_plain(artefact.card), sort_keys=True),
+        "inputs": json.dumps(_input_names(artefact.calibration), sort_keys=True),
+    }
+    metadata["sha256"] = _digest(tensors, metadata)
     with atomic_write(path) as file:
         file.write(_with_sorted_header(serialise(tensors, metadata)))
 
@@ -190,7 +204,7 @@ def check_width(artefact: Artefact, width: int) -> None:
     Raises:
         CalibrationError: it reads states of another width.
     """
-    if artefact.calibration.width != width and not artefact.calibration.is_portable:
+    if artefact.card.level != "portable" and artefact.calibration.width != width:
         raise CalibrationError(
             f"{artefact.path} reads hidden states of {artefact.calibration.width:,} numbers, "
             f"this generator's have {width:,}",
@@ -203,35 +217,37 @@ def load_artefact(path: Path) -> Artefact:
     """Read an artefact.
 
     Raises:
-        CalibrationError: the file is missing, torn, tampered with or something else.
+        CalibrationError: the file is missing, torn, changed, or no calibration.
     """
     tensors, metadata = _read_file(path)
     schema = metadata.get("schema")
     if schema != SCHEMA:
         facts = [f"it says {schema}, this version reads {SCHEMA}"] if schema is not None else []
         raise CalibrationError(f"{path} is no calibration of this version", *facts)
-    if metadata.get("sha256") != _digest(tensors, metadata.get("card", "")):
+    if metadata.get("sha256") != _digest(tensors, metadata):
         raise CalibrationError(
             f"{path} was changed after it was written",
             "its contents do not match the checksum inside it",
             hint=f"fit it again with: {command('calibrate', 'fit')}",
         )
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise CalibrationError(f"{path} holds numbers that are none")
+        raise CalibrationError(f"{path} holds numbers that are not finite")
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
-        calibration = _from_tensors(tensors, card)
+        calibration = _from_tensors(tensors, json.loads(metadata["inputs"]), card)
         _check_parts_fit(calibration)
         return Artefact(calibration, card, path)
     except ArithmeticError as error:
-        raise CalibrationError(f"{path} holds numbers that are none") from error
+        raise CalibrationError(f"{path} holds numbers that cannot be computed with") from error
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
-    """The public view of an artefact as JSON: its card, how many questions that has, its file and modes."""
-    card, modes = artefact.card, artefact.calibration.modes
+    """The public view of an artefact as JSON: its card, number of questions, file, modes, level and prior."""
+    card, calibration = artefact.card, artefact.calibration
+    modes = calibration.modes
+    prior = calibration.prior if isinstance(calibration, PortableCalibration) else UNKNOWN
     described = to_plain(card)
     described.pop("is_labelled", None)  # ``level`` says it
     programs = described.pop("programs", 0)
@@ -242,7 +258,7 @@ def describe(artefact: Artefact) -> dict[str, Any]:
         **({"programs": programs} if programs else {}),
         **({"modes": list(modes)} if modes != ("prose",) else {}),
         "level": card.level,
-        **({"prior": round(prior, 3)} if (prior := artefact.calibration.prior) != UNKNOWN else {}),
+        **({"prior": round(prior, 3)} if prior != UNKNOWN else {}),
     }
 
 
@@ -268,8 +284,8 @@ def _with_sorted_header(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
-def _digest(tensors: Tensors, card: str) -> str:
-    digest = hashlib.sha256(card.encode())
+def _digest(tensors: Tensors, metadata: Mapping[str, str]) -> str:
+    digest = hashlib.sha256("\x00".join(metadata.get(key, "") for key in ("card", "inputs")).encode())
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"\x00{name}\x00{array.dtype}\x00{array.shape}\x00".encode())
@@ -277,13 +293,26 @@ def _digest(tensors: Tensors, card: str) -> str:
     return digest.hexdigest()
 
 
+def _models(calibration: Calibration) -> dict[str, HeadModel]:
+    """All its models by name."""
+    models: dict[str, HeadModel] = {**dict(calibration.stages.items()), _ANSWER: calibration.answer}
+    if isinstance(calibration, PortableCalibration):
+        models[_AGREEMENT] = calibration.agreement
+    return models
+
+
+def _input_names(calibration: Calibration) -> dict[str, InputNames]:
+    """Names of the numbers and states that each model reads, in their order."""
+    inputs = {name: model.inputs for name, model in _models(calibration).items()}
+    return {
+        name: {"numbers": list(each.names), "states": list(each.projections)} for name, each in inputs.items()
+    }
+
+
 def _to_tensors(calibration: Calibration) -> Tensors:
     """All arrays, named by stage."""
     found: Tensors = {}
-    models: dict[str, StageModel] = {**dict(calibration.stages.items()), "answer": calibration.answer}
-    if calibration.agreement is not None:
-        models["agreement"] = calibration.agreement
-    for stage, model in models.items():
+    for stage, model in _models(calibration).items():
         for name, array in model.arrays().items():
             # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
             kind = np.float16 if name.endswith(".matrix") else np.float32
@@ -299,19 +328,24 @@ def _to_tensors(calibration: Calibration) -> Tensors:
     return found
 
 
-def _from_tensors(tensors: Tensors, card: Card) -> Calibration:
+def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames], card: Card) -> Calibration:
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")
-    is_portable = card.level == "portable"
-    return Calibration(
-        {stage: _model(tensors, stage, card.method) for mode in modes for stage in STAGES_OF[mode]},
-        _model(tensors, "answer", "beta"),
-        {mode: _domain(tensors, _DOMAINS[mode]) for mode in modes},
-        {mode: _profile(tensors, mode) for mode in modes},
-        is_portable,
-        _model(tensors, "agreement", "beta") if is_portable else None,
-    )
+
+    def model(name: str, method: Method) -> HeadModel:
+        own = {key.removeprefix(f"{name}."): x for key, x in tensors.items() if key.startswith(f"{name}.")}
+        return HeadModel.of(own, method, inputs[name]["numbers"], inputs[name]["states"])
+
+    stages: dict[Stage, HeadModel] = {
+        stage: model(stage, card.method) for mode in modes for stage in STAGES_OF[mode]
+    }
+    domains = {mode: _domain(tensors, _DOMAINS[mode]) for mode in modes}
+    profiles = {mode: ModeProfile(*map(float, tensors[f"{_DOMAINS[mode]}.profile"])) for mode in modes}
+    answer = model(_ANSWER, "beta")
+    if card.level == "portable":
+        return PortableCalibration(stages, answer, domains, profiles, model(_AGREEMENT, "beta"))
+    return Calibration(stages, answer, domains, profiles)
 
 
 def _domain(tensors: Tensors, name: str) -> Domain:
@@ -323,33 +357,25 @@ def _domain(tensors: Tensors, name: str) -> Domain:
     return Domain(projection, tensors[f"{name}.threshold"].astype(np.float64))
 
 
-def _profile(tensors: Tensors, mode: Mode) -> ModeProfile:
-    """Of a mode; calibrations of old have none."""
-    known = tensors.get(f"{_DOMAINS[mode]}.profile")
-    return PROFILES[mode] if known is None else ModeProfile(*map(float, known))
-
-
 @np.errstate(divide="raise", invalid="raise", over="raise")
 def _check_parts_fit(calibration: Calibration) -> None:
     """Make one estimate of each kind from zeros.
 
     Raises:
-        ArithmeticError, LookupError, ValueError: shapes do not fit each other, or numbers are none.
+        ArithmeticError, LookupError, ValueError: shapes do not fit each other, a name is unknown, or numbers
+            cannot be computed with.
     """
-    width = calibration.width
-    if calibration.is_portable and width != len(TEXT_FEATURES):
+    width, is_portable = calibration.width, isinstance(calibration, PortableCalibration)
+    if is_portable and width != len(TEXT_FEATURES):
         raise ValueError("a domain of question texts")
-    for stage, model in calibration.stages.items():
-        states = tuple(np.zeros((1, width), np.float32) for _ in BLOCKS[stage])
-        model.quantiles(Evidence(np.zeros((1, len(SCALARS[stage]))), states))
-    features = min(calibration.answer.features, len(ANSWER_FEATURES))
-    calibration.answer.quantiles(Evidence(np.zeros((1, features)), ()))
-    if calibration.agreement is not None:
-        calibration.agreement.quantiles(Evidence(np.zeros((1, len(AGREEMENT))), ()))
+    known: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+        **{stage: (inputs.numbers, inputs.states) for stage, inputs in STAGES.items()},
+        _ANSWER: (VOTE_FEATURES if is_portable else ANSWER_FEATURES, ()),
+        _AGREEMENT: (AGREEMENT_FEATURES, ()),
+    }
+    for name, model in _models(calibration).items():
+        numbers, states = known[name]
+        zeros = Observation(dict.fromkeys(numbers, 0.0), dict.fromkeys(states, np.zeros(width, np.float32)))
+        model.quantiles(Evidence.stack([zeros], numbers, states))
     for domain in calibration.domains.values():
         domain.distance(np.zeros((1, width), np.float32))
-
-
-def _model(tensors: Tensors, stage: str, method: str) -> StageModel:
-    own = {name.removeprefix(f"{stage}."): t for name, t in tensors.items() if name.startswith(f"{stage}.")}
-    return RewardMap.of(own) if "knots" in own else HeadModel.of(own, method)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.errors import CalibrationError, command, setting
 from adascale.engine.types import Kind, Notice, Problem
 
@@ -90,17 +90,17 @@ class InstalledCalibrations:
         found = {kind: self.find(each) for kind, each in used.items()}
         return {kind: artefact for kind, artefact in found.items() if artefact is not None}
 
-    def portable(self) -> Calibration:
-        """The portable calibration, which knows what agreement of solutions means.
+    def portable(self) -> PortableCalibration:
+        """The portable calibration, which judges solutions by their agreement.
 
         Raises:
             CalibrationError: none is installed.
         """
         for each in self.artefacts:
-            if each.calibration.is_portable:
+            if isinstance(each.calibration, PortableCalibration):
                 return each.calibration
         raise CalibrationError(
-            "no portable calibration is installed, which knows what agreement means",
+            "no portable calibration is installed, which judges solutions by their agreement",
             hint="pip install --force-reinstall --no-deps adascale",
         )
 

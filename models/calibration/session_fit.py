@@ -10,7 +10,7 @@ import numpy as np
 
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.fitting import fit_calibration
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.report import report
 
 from .artefact import Artefact, Card

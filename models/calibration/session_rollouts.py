@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.fitting import Training
+from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.search.driver import Driver
@@ -26,9 +26,8 @@ from .collect import (
     rollouts_path,
     score_rollouts,
 )
-from .labelling import agrees, label_by_agreement
 from .rollouts import Rollouts, RolloutStore
-from .training import code_training_set, training_set
+from .training import agrees, code_training_set, label_by_agreement, training_set
 
 if TYPE_CHECKING:
     from ..session import OpenSession
@@ -175,7 +174,7 @@ class SessionRollouts:
             training = training_set(prose, rewards or None, programs[0] if programs else ())
         return TrainingDraws(training, _keys(prose))
 
-    def training_by_agreement(self, portable: Calibration) -> TrainingDraws:
+    def training_by_agreement(self, portable: PortableCalibration) -> TrainingDraws:
         """What was drawn as training data, labelled by what the solutions of each question agree on.
 
         Args:

@@ -83,7 +83,7 @@ def _read(remote: RemoteFile) -> bytes:
         except CalibrationError as error:
             said = error.message.replace(str(path), name)
             raise CalibrationError(said, *error.facts, hint="ask whoever published it") from error
-    if artefact.calibration.is_portable:
+    if artefact.card.level == "portable":
         raise CalibrationError(
             f"{name} is portable: it would be used for every model that has none of its own",
             "adascale comes with a portable one",

@@ -1,29 +1,19 @@
-"""Rollouts as training data of a calibration."""
+"""Rollouts as training data of a calibration, and their labels where nobody knows the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from adascale.engine.calibration.features import (
-    BLOCKS,
-    SCALARS,
-    Array,
-    Evidence,
-    Stage,
-    States,
-    StepArrays,
-    path_evidence,
-    program_evidence,
-    question_evidence,
-)
+from adascale.engine.answers.votes import equal_answers, group_answers
+from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES, Observation, Stage, StepArrays
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
-from adascale.engine.calibration.models import StageData
-from adascale.engine.calibration.portable import without_states
+from adascale.engine.calibration.head_fit import Example, StageData
+from adascale.engine.calibration.portable import PortableCalibration, without_states
 from adascale.engine.code.trial import tests_of
-from adascale.engine.types import FINISHES
+from adascale.engine.types import FINISHES, Candidate, Estimate, FinishedSearch, Mode, NodeId
 
 from .rollouts import FloatArray, Rollouts
 
@@ -36,13 +26,13 @@ def training_set(
     """Every prefix of every question, by stage; prefixes that no draw went through are left out.
 
     Args:
-        questions: One entry per question.
+        questions: Rollouts in prose of each question.
         rewards: ``[nodes]`` raw rewards of each; None for the mean log-probability, as without a PRM.
         programs: Rollouts of the same questions as programs; none for a calibration of prose alone.
     """
-    stages, samples = _prose_stages(questions, rewards)
+    stages, samples = _prose(questions, rewards)
     if programs:
-        own_stages, own_samples = _program_stages(programs)
+        own_stages, own_samples = _programs(programs)
         stages |= own_stages
         samples = [
             replace(both, samples=(*both.samples, *own.samples))
@@ -60,101 +50,105 @@ def portable_training_set(questions: Sequence[Rollouts], programs: Sequence[Roll
 def code_training_set(tasks: Sequence[Rollouts]) -> Training:
     """Every program of every code task as it was tested, and once more as if it had not been.
 
-    A search without tests shows an estimate too. What is known of the second kind is no further outcome.
+    A search without tests shows an estimate too; what is known of the second kind is no further outcome.
 
     Args:
-        tasks: One entry per task.
+        tasks: Rollouts of each task.
     """
-    rows: list[tuple[int, float, int]] = []
-    scalars, states, failed, is_tested, samples = [], [], [], [], []
+    examples: list[Example] = []
+    samples = []
     for index, rollouts in enumerate(tasks):
         own = []
         for node in rollouts.samples():
             outcome, right = rollouts.answers[node], float(rollouts.right[node])
             steps = _step_arrays(rollouts, node)
             passed, tests = (0, 0) if outcome is None else tests_of(outcome)
-            own.append(Sample(len(rows), outcome, right, int(rollouts.tokens[node]), "code", passed))
+            own.append(Sample(len(examples), outcome, right, int(rollouts.tokens[node]), "code", passed))
             for seen in dict.fromkeys([tests, 0]):
-                scalars.append(steps.code_scalars(passed if seen else 0))
-                states.append(steps.program_states())
-                failed.append(outcome is None or passed < seen)
-                is_tested.append(seen == tests)
-                rows.append((index, right, 1))
+                found = steps.code(passed if seen else 0, failed=outcome is None or passed < seen)
+                examples.append(Example(found, index, right, independent=seen == tests))
         samples.append(QuestionSamples(index, tuple(own)))
-    evidence = program_evidence(np.array(scalars), np.array(states, np.float32), np.array(failed, bool))
-    programs = replace(_stage_data(evidence, rows), independent=np.array(is_tested, bool))
-    return Training({"task": _question_stage(tasks), "code": programs}, samples)
+    return Training({"task": _questions("task", tasks), "code": _stack("code", examples)}, samples)
 
 
-def _prose_stages(
+def _prose(
     questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None
 ) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
-    rows: dict[Stage, list[tuple[int, float, int]]] = {"step": [], "finished": []}
-    first_steps = []
-    scalars: dict[Stage, list[Array]] = {"step": [], "finished": []}
-    states: dict[Stage, list[States]] = {"step": [], "finished": []}
-    wrong_sum: dict[Stage, list[bool]] = {"step": [], "finished": []}
+    steps: list[Example] = []
+    ends: list[Example] = []
     samples = []
     for index, rollouts in enumerate(questions):
-        finished = {}
+        kept = _kept_samples(rollouts)
+        row_of = {}
         for node in range(1, len(rollouts.parent)):
-            stage: Stage = "step" if FINISHES[rollouts.finish[node]] == "step" else "finished"
-            if rollouts.total[node]:
-                first_steps += [rollouts.parent[node] == 0] if stage == "step" else []
-                finished[node] = len(rows[stage])
-                rows[stage].append((index, float(rollouts.right[node]), int(rollouts.total[node])))
-                steps = _step_arrays(rollouts, node, None if rewards is None else rewards[index])
-                scalars[stage].append(steps.scalars())
-                states[stage].append(steps.states())
-                wrong_sum[stage].append(steps.wrong_sum)
-        samples.append(_question_samples(index, rollouts, finished))
-    stages: dict[Stage, StageData] = {"question": _question_stage(questions)}
-    width = questions[0].last.shape[1]
-    for stage, found in rows.items():
-        seen = np.array(scalars[stage]).reshape(len(found), len(SCALARS[stage]))
-        read = np.array(states[stage], np.float32).reshape(len(found), len(BLOCKS[stage]), width)
-        stages[stage] = _stage_data(path_evidence(seen, read, np.array(wrong_sum[stage], bool)), found)
-    # Steps of one draw, and draws from one prefix, share its fate: they are not counted as if each were new.
-    stages["step"] = replace(stages["step"], independent=np.array(first_steps, bool))
-    whole = [sample.row for sampled in samples for sample in sampled.samples]
-    independent = np.isin(np.arange(len(rows["finished"])), whole)
-    stages["finished"] = replace(stages["finished"], independent=independent)
-    return stages, samples
-
-
-def _program_stages(
-    questions: Sequence[Rollouts],
-) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
-    rows: list[tuple[int, float, int]] = []
-    scalars, states, failed, samples = [], [], [], []
-    for index, rollouts in enumerate(questions):
-        own = []
-        for node in rollouts.samples():
-            answer, right = rollouts.answers[node], float(rollouts.right[node])
-            steps = _step_arrays(rollouts, node)
-            scalars.append(steps.program_scalars(answer))
-            states.append(steps.program_states())
-            failed.append(answer is None)
-            own.append(Sample(len(rows), answer, right, int(rollouts.tokens[node]), "program"))
-            rows.append((index, right, 1))
+            if not rollouts.total[node]:
+                continue
+            found = _step_arrays(rollouts, node, None if rewards is None else rewards[index]).prose()
+            outcomes = float(rollouts.right[node]), float(rollouts.total[node])
+            # Steps of one draw, and draws from one prefix, share its fate: each is no further outcome.
+            if FINISHES[rollouts.finish[node]] == "step":
+                steps.append(Example(found, index, *outcomes, bool(rollouts.parent[node] == 0)))
+            else:
+                row_of[node] = len(ends)
+                ends.append(Example(found, index, *outcomes, node in kept))
+        own = [
+            Sample(
+                row_of[node],
+                rollouts.answers[node],
+                float(rollouts.right[node]),
+                int(rollouts.tokens[rollouts.path(node)].sum()),
+            )
+            for node in kept
+        ]
         samples.append(QuestionSamples(index, tuple(own)))
-    evidence = program_evidence(np.array(scalars), np.array(states, np.float32), np.array(failed, bool))
     stages: dict[Stage, StageData] = {
-        "program question": _question_stage(questions),
-        "program": _stage_data(evidence, rows),
+        "question": _questions("question", questions),
+        "step": _stack("step", steps),
+        "finished": _stack("finished", ends),
     }
     return stages, samples
 
 
-def _question_stage(questions: Sequence[Rollouts]) -> StageData:
-    prompts = np.stack([r.last[0] for r in questions]).astype(np.float32)
-    roots = [(i, float(r.right[0]), int(r.total[0])) for i, r in enumerate(questions)]
-    return _stage_data(question_evidence(prompts), roots)
+def _programs(questions: Sequence[Rollouts]) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
+    examples: list[Example] = []
+    samples = []
+    for index, rollouts in enumerate(questions):
+        own = []
+        for node in rollouts.samples():
+            answer, right = rollouts.answers[node], float(rollouts.right[node])
+            own.append(Sample(len(examples), answer, right, int(rollouts.tokens[node]), "program"))
+            examples.append(Example(_step_arrays(rollouts, node).program(answer), index, right))
+        samples.append(QuestionSamples(index, tuple(own)))
+    stages: dict[Stage, StageData] = {
+        "program question": _questions("program question", questions),
+        "program": _stack("program", examples),
+    }
+    return stages, samples
 
 
-def _stage_data(evidence: Evidence, rows: Sequence[tuple[int, float, int]]) -> StageData:
-    question, right, total = np.array(rows, float).reshape(-1, 3).T
-    return StageData(evidence, question.astype(int), right, total)
+def _questions(stage: Stage, questions: Sequence[Rollouts]) -> StageData:
+    examples = [
+        Example(
+            Observation({}, {"question": each.last[0].astype(np.float32)}),
+            index,
+            float(each.right[0]),
+            float(each.total[0]),
+        )
+        for index, each in enumerate(questions)
+    ]
+    return _stack(stage, examples)
+
+
+def _stack(stage: Stage, examples: Sequence[Example]) -> StageData:
+    return StageData.stack(examples, STAGES[stage].numbers, STAGES[stage].states)
+
+
+def _kept_samples(rollouts: Rollouts) -> list[int]:
+    """Ends of the draws from the question as ``adaptive`` would reach them, without those it would not count.
+
+    The others share a prefix with one of them, or were cut off before they gave an answer.
+    """
+    return [*filter(rollouts.counts, map(rollouts.replacement_of, rollouts.samples()))]
 
 
 def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = None) -> StepArrays:
@@ -175,21 +169,46 @@ def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = Non
     )
 
 
-def _question_samples(index: int, rollouts: Rollouts, rows: dict[int, int]) -> QuestionSamples:
-    """The samples of a question as ``adaptive`` would end them; later draws share a prefix with one of them.
+def agrees(question: Sequence[Rollouts]) -> bool:
+    """True where any two solutions of a question, in whatever mode, have the same answer."""
+    answers = [rollouts.answers[end] for rollouts in question for end in rollouts.ends()]
+    return any(len(places) > 1 for places in equal_answers(answers))
 
-    What a search leaves out when it chooses is left out here (``Rollouts.counts``).
+
+def label_by_agreement(question: Sequence[Rollouts], portable: PortableCalibration) -> list[Rollouts]:
+    """The rollouts of a question with soft labels from agreement; 0 without an answer.
+
+    Trajectories from the question itself vote; those that were drawn again from a prefix of one do not.
+
+    Args:
+        question: Its prose, then its programs if there are any; two solutions at least.
+        portable: Judges solutions by their agreement.
     """
-    nodes = filter(rollouts.counts, map(rollouts.replacement_of, rollouts.samples()))
-    return QuestionSamples(
-        index,
-        tuple(
-            Sample(
-                rows[node],
-                rollouts.answers[node],
-                float(rollouts.right[node]),
-                int(rollouts.tokens[rollouts.path(node)].sum()),
-            )
-            for node in nodes
-        ),
-    )
+    ends = [(place, end) for place, rollouts in enumerate(question) for end in rollouts.ends()]
+    kept = [set(_kept_samples(rollouts)) for rollouts in question]
+    voters = [at for at, (place, end) in enumerate(ends) if end in kept[place]]
+    chances = portable.labels(_judged_alone(question, portable), voters)
+    labels: list[dict[int, float]] = [{} for _ in question]
+    for (place, end), chance in zip(ends, chances, strict=True):
+        labels[place][end] = float(chance)
+    return [rollouts.label(own) for rollouts, own in zip(question, labels, strict=True)]
+
+
+def _judged_alone(question: Sequence[Rollouts], portable: PortableCalibration) -> FinishedSearch:
+    """All ends with the estimates that each has alone, and the estimates of the question."""
+    prose, *programs = question
+    stages = portable_training_set([prose], programs).stages
+
+    def estimates(stage: Stage) -> Iterator[Estimate]:
+        return map(Estimate.of_quantiles, portable.stages[stage].quantiles(stages[stage].evidence))
+
+    candidates: list[Candidate] = []
+    for rollouts in question:
+        # The finished trajectories of a stage are the ends of its rollouts, in this order.
+        for end, estimate in zip(rollouts.ends(), estimates(FINISHED[rollouts.mode]), strict=True):
+            node = NodeId(len(candidates))
+            candidates.append(Candidate(node, rollouts.answers[end], estimate, rollouts.mode))
+    asked: Mapping[Mode, Estimate] = {
+        rollouts.mode: next(estimates(QUESTION[rollouts.mode])) for rollouts in question
+    }
+    return FinishedSearch(asked, tuple(candidates), tuple(group_answers(candidates)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from worlds import problems, training
 
-from adascale.engine.calibration.fitting import measure
 from adascale.engine.calibration.portable import fit_portable, join, without_states
+from adascale.engine.calibration.report import measure
 from bench.evidence.portable import judge, pooled
 
 ASKED = {"small": problems(30), "large": problems(25, 1000)}

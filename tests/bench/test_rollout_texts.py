@@ -21,5 +21,5 @@ def test_a_portable_fit_reads_the_same_in_lines() -> None:
         again = theirs.stages[stage]
         np.testing.assert_array_equal(again.right, data.right)
         np.testing.assert_array_equal(again.total, data.total)
-        assert data.evidence.scalars.size or stage == "question"
-        np.testing.assert_allclose(again.evidence.scalars, data.evidence.scalars, rtol=3e-3, atol=2e-3)
+        assert data.evidence.numbers.size or stage == "question"
+        np.testing.assert_allclose(again.evidence.numbers, data.evidence.numbers, rtol=3e-3, atol=2e-3)

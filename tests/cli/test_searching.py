@@ -9,7 +9,7 @@ import pytest
 
 from adascale.cli.options.groups import ViewOptions
 from adascale.cli.searching.one import EventSource, show_search
-from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.ports import SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event
@@ -23,7 +23,7 @@ REPLY = "Hello, how can I help you?"
 @pytest.mark.parametrize("is_chat", [True, False])
 def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[str], is_chat: bool) -> None:
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step(REPLY, "stop"), 1)
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
     printed: list[str] = []
 
     def events() -> Iterator[Event]:

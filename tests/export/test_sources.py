@@ -11,7 +11,7 @@ from event_logs import ticking
 
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, scripted_step
 from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
@@ -79,7 +79,7 @@ def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQues
         driver = Driver(
             policy,
             SequenceLogprob(),
-            Uncalibrated(),
+            (),
             ticking(),
             executor=WaitingExecutor(ScriptedExecutor(worlds.execute)),
         )

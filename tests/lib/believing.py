@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from adascale.engine.answers.votes import odds_over_question
-from adascale.engine.ports import Prefix
 from adascale.engine.types import PROFILES, Estimate, FinishedSearch, NodeId
 
 
@@ -12,14 +11,8 @@ class Steadfast:
 
     profiles = PROFILES
 
-    def revise(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, Estimate]:
-        return {}
-
-    def odds(self, prefix: Prefix, finished: FinishedSearch) -> dict[NodeId, float]:
+    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         return odds_over_question(finished)
-
-    def is_outside(self, prefix: Prefix) -> bool:
-        return False
 
 
 def around(p: float) -> Estimate:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from event_logs import logs_of, ticking
 
-from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
@@ -61,7 +61,7 @@ class Machine:
             EvenWidth() if even else StepCosts({}),
         )
         self.stack.callback(policy.close)
-        driver = Driver(policy, SequenceLogprob(), Uncalibrated(), ticking())
+        driver = Driver(policy, SequenceLogprob(), (), ticking())
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 
     def prompt(self, problem: Problem) -> list[int]:

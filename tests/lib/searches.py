@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from adascale.engine.ports import Prefix, Uncalibrated
+from adascale.engine.ports import Prefix
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
@@ -31,9 +31,7 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
         return random.Random("".join(step.text for step in prefix.steps)).random()
 
     ticks = iter(range(10**6))
-    driver = Driver(
-        ScriptedPolicy(script, slots=5), ScriptedPRM(reward), Uncalibrated(), lambda: next(ticks) / 100
-    )
+    driver = Driver(ScriptedPolicy(script, slots=5), ScriptedPRM(reward), (), lambda: next(ticks) / 100)
     small = sized(strategy, samples=6, width=2, branching=3)
     chosen = Settings(small, Budget(max_tokens=budget), seed=seed)
     return [event for _, event in driver.run([Problem("q", "what?")], chosen)]

@@ -7,23 +7,23 @@ import functools
 import io
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.features import SCALARS, Evidence
+from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.features import Evidence, States
 from adascale.engine.calibration.fitting import CalibrationFit, Training, fit_calibration
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import Array, Predictions
-from adascale.engine.calibration.models import StageData
-from adascale.engine.calibration.portable import fit_portable, join, without_states
+from adascale.engine.calibration.portable import PortableCalibration, fit_portable, join, without_states
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.code.task import read_task
 from adascale.engine.evaluation.judging import HiddenTests, right_nodes
-from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -34,7 +34,6 @@ from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import code_training_set, training_set
 
 WIDTH = 6
-REWARD = SCALARS["step"].index("reward")
 
 
 def scored(
@@ -58,12 +57,27 @@ def by_reward(
     reward: Array, right: Array, total: Array | None = None, question: NDArray[np.int64] | None = None
 ) -> StageData:
     """Prefixes of which the logit of the reward alone is known."""
-    reward = np.asarray(reward, float)
-    scalars = np.zeros((len(reward), len(SCALARS["step"])))
-    scalars[:, REWARD] = reward
-    names = np.arange(len(reward)) if question is None else np.asarray(question)
-    counts = np.ones(len(reward)) if total is None else np.asarray(total, float)
-    return StageData(Evidence(scalars, ()), names, np.asarray(right, float), counts)
+    return stage_data(np.asarray(reward, float)[:, None], right, total, question, names=("reward",))
+
+
+def stage_data(
+    numbers: Array,
+    right: Array,
+    total: Array | None = None,
+    question: NDArray[np.int64] | None = None,
+    names: Sequence[str] = (),
+    states: Mapping[str, States] | None = None,
+) -> StageData:
+    """Rows of ``[n, columns]`` numbers; every row its own question and one outcome, unless said otherwise."""
+    n, columns = numbers.shape
+    names = names or tuple(f"x{i}" for i in range(columns))
+    return StageData(
+        Evidence(tuple(names), numbers, states or {}, np.zeros(n), np.full(n, np.inf)),
+        np.arange(n) if question is None else np.asarray(question),
+        np.asarray(right, float),
+        np.ones(n) if total is None else np.asarray(total, float),
+        np.ones(n, bool),
+    )
 
 
 def beta_world(
@@ -80,14 +94,15 @@ def beta_world(
     mean = 1 / (1 + np.exp(-(1.2 * hard + 0.8 * good + 0.5 * sure)))
     p = rng.beta(mean * kappa, (1 - mean) * kappa)
     outcomes = rng.integers(1, total + 1, n)
-    states = tuple(
-        (along[:, None] * direction + rng.normal(0, 0.05, (n, WIDTH))).astype(np.float32)
-        for along, direction in ((hard, rng.normal(0, 1, WIDTH)), (good, rng.normal(0, 1, WIDTH)))
-    )
-    evidence = Evidence(np.column_stack([sure, np.ones(n)]), states)
-    return StageData(
-        evidence, question, rng.binomial(outcomes, p).astype(float), outcomes.astype(float)
-    ), mean
+    states = {
+        name: (along[:, None] * direction + rng.normal(0, 0.05, (n, WIDTH))).astype(np.float32)
+        for name, along, direction in (
+            ("question", hard, rng.normal(0, 1, WIDTH)),
+            ("last", good, rng.normal(0, 1, WIDTH)),
+        )
+    }
+    numbers = np.column_stack([sure, np.ones(n)])
+    return stage_data(numbers, rng.binomial(outcomes, p), outcomes, question, states=states), mean
 
 
 def ease(problem: Problem) -> float:
@@ -176,7 +191,7 @@ def searched(
     driver = Driver(
         ReadingPolicy(solve, slots),
         SequenceLogprob(),
-        Uncalibrated(),
+        (),
         ticking(),
         executor=ScriptedExecutor(execute),
     )
@@ -208,7 +223,7 @@ def code_driver(calibrator: Calibrator | None = None) -> Driver:
     return Driver(
         ReadingPolicy(squaring, 8),
         SequenceLogprob(),
-        calibrator or Uncalibrated(),
+        () if calibrator is None else [calibrator],
         ticking(),
         executor=ScriptedExecutor(run_here),
     )
@@ -226,21 +241,21 @@ def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]
 
 
 @functools.cache
-def fitted_code() -> CalibrationFit:
+def fitted_code() -> CalibrationFit[Calibration]:
     """A quick fit on the first code tasks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(code_training_set(code_rollouts(tasks(60))), "beta", config, seed=0)
 
 
 @functools.cache
-def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> CalibrationFit:
+def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> CalibrationFit[Calibration]:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training(problems(questions), programs), method, config, seed=0)
 
 
 @functools.cache
-def fitted_portable() -> CalibrationFit:
+def fitted_portable() -> CalibrationFit[PortableCalibration]:
     """A portable fit on two sets of questions, as if two models had drawn them."""
     asked = problems(40), problems(40, 1000)
     parts = [without_states(training(each, programs=3), [p.question for p in each]) for each in asked]

@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 import adascale
-from adascale.engine.calibration.model_size import rate_of_size
+from adascale.engine.calibration.portable import rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
@@ -116,8 +116,8 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
     knows: tuple[Mode, ...] | None, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    calibration = SimpleNamespace(modes=knows, is_portable=False)
-    calibrations = {"question": SimpleNamespace(calibration=calibration)} if knows else {}
+    fitted = SimpleNamespace(calibration=SimpleNamespace(modes=knows), card=SimpleNamespace(level="fitted"))
+    calibrations = {"question": fitted} if knows else {}
     prompts = SimpleNamespace(calibrations=calibrations)
     parts |= {"options": SessionOptions(system=system), "prompts": prompts}
     assert OpenSession(**parts).modes == modes
@@ -125,8 +125,9 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
 
 def test_auto_stays_in_prose_where_the_calibration_is_of_other_models() -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    calibration = SimpleNamespace(modes=("prose", "program"), is_portable=True)
-    prompts = SimpleNamespace(calibrations={"question": SimpleNamespace(calibration=calibration)})
+    calibration = SimpleNamespace(modes=("prose", "program"))
+    portable = SimpleNamespace(calibration=calibration, card=SimpleNamespace(level="portable"))
+    prompts = SimpleNamespace(calibrations={"question": portable})
     parts |= {"options": SessionOptions(), "prompts": prompts}
     assert OpenSession(**parts).modes == ("prose",)
 

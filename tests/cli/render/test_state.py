@@ -9,7 +9,7 @@ from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
 from adascale.engine.errors import TraceError
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -200,15 +200,15 @@ def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
 class HalvesAreRight(Steadfast):
     """Is sure of 0.5 alone, however it is spelled."""
 
-    def question(self, prefix: Prefix) -> Estimate:
-        return Estimate(0.3, 0.5, 0.7, calibrated=True)
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(Estimate(0.3, 0.5, 0.7, calibrated=True))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return Estimate(reward, reward, reward, calibrated=True)
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         p = 0.9 if finished.groups[0].answer in ("0.5", "1/2") else 0.2
-        return Estimate(p, p, p, calibrated=True)
+        return AnswerEstimates(Estimate(p, p, p, calibrated=True))
 
 
 def test_an_answer_is_never_shown_with_the_probability_of_another() -> None:
@@ -216,7 +216,7 @@ def test_an_answer_is_never_shown_with_the_probability_of_another() -> None:
     answers = iter(["0.5", "1/2", "3"])
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step(f"\\boxed{{{next(answers)}}}", "stop"), slots=1)
     prm = ScriptedPRM(lambda prefix: 0.6 if "3" in prefix.steps[-1].text else 0.4)
-    driver = Driver(policy, prm, HalvesAreRight(), lambda: 0.0)
+    driver = Driver(policy, prm, [HalvesAreRight()], lambda: 0.0)
     state: ViewState | None = None
     shown = []
     for _, event in driver.run([Problem("q", "?")], Settings(Vote(3))):

@@ -12,38 +12,26 @@ from worlds import code_rollouts, drawn, fitted, fitted_code, problems, searched
 
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
 from adascale.engine.answers.votes import group_answers
-from adascale.engine.calibration.calibration import CalibrationByMode
-from adascale.engine.calibration.features import ANSWER_FEATURES, answer_evidence
+from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
 from adascale.engine.calibration.fitting import (
     QuestionSamples,
     Sample,
     Training,
-    answer_data,
+    answer_examples,
     fit_calibration,
-    measure,
     mode_profile,
 )
-from adascale.engine.calibration.head import HeadConfig
+from adascale.engine.calibration.head_fit import Example, HeadConfig, StageData, fit_stage
 from adascale.engine.calibration.metrics import Predictions, brier, skill
-from adascale.engine.calibration.models import fit_model
-from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.calibration.report import StageReport, measure, report
 from adascale.engine.codec import build, to_plain
 from adascale.engine.ports import Prefix
-from adascale.engine.types import (
-    FINISHES,
-    PROFILES,
-    Candidate,
-    Estimate,
-    FinishedSearch,
-    Mode,
-    ModeProfile,
-    NodeId,
-)
+from adascale.engine.types import PROFILES, Candidate, Estimate, FinishedSearch, Mode, NodeId
 from adascale.models.calibration.training import code_training_set, training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
-PROSE: Mapping[Mode, ModeProfile] = {"prose": PROFILES["prose"]}
+QUICK = HeadConfig(steps=20, folds=2)
 STATES: Mapping[Mode, ModeState] = {"prose": ModeState(MIDDLE, 4, PROFILES["prose"].spread)}
 SUPPORTS = [Support({"prose": votes}, log_odds(0.8)) for votes in (2, 1)]
 
@@ -56,37 +44,41 @@ def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: f
     return FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
 
 
+def played(training: Training, estimates: Mapping[str, Predictions], seed: int = 0) -> list[Example]:
+    """Searches that are played back, as a fitted calibration reads them."""
+    return [*answer_examples(training, estimates, lambda each: answer_observation(each, PROFILES), seed)]
+
+
 def prefix() -> Prefix:
     [record] = searched(problems(1)).values()
     return Prefix(record.started.problem, (), record.tree.readings["prose"])
 
 
+def confidence(search: FinishedSearch) -> float:
+    found = fitted().calibration.judge(prefix(), search)
+    assert found.revised == {}  # a fitted calibration revises nothing
+    assert found.confidence is not None
+    return found.confidence.median
+
+
 def test_answers_rise_with_agreement() -> None:
-    calibration, at = fitted().calibration, prefix()
-    p = [
-        calibration.confidence(at, finished(*answers)).median
-        for answers in (["18", "20", "21", "22"], ["18", "18", "20", "21"], ["18"] * 3 + ["20"], ["18"] * 4)
-    ]
+    answers = (["18", "20", "21", "22"], ["18", "18", "20", "21"], ["18"] * 3 + ["20"], ["18"] * 4)
+    p = [confidence(finished(*each)) for each in answers]
     assert p == sorted(p)
     assert p[-1] > p[0] + 0.1
 
 
 def test_answers_rise_with_the_question_and_with_the_trajectories() -> None:
-    calibration, at = fitted().calibration, prefix()
     answers = ["18", "18", "20"]
-    easy, hard = (replace(MIDDLE, median=m) for m in (0.9, 0.1))
-    assert (
-        calibration.confidence(at, finished(*answers, question=easy)).median
-        > calibration.confidence(at, finished(*answers, question=hard)).median
-    )
-    good, bad = (calibration.confidence(at, finished(*answers, median=m)).median for m in (0.9, 0.1))
-    assert good > bad
+    hard, easy = (confidence(finished(*answers, question=replace(MIDDLE, median=m))) for m in (0.1, 0.9))
+    bad, good = (confidence(finished(*answers, median=m)) for m in (0.1, 0.9))
+    assert hard < easy
+    assert bad < good
 
 
 def test_the_features_of_an_answer_by_hand() -> None:
     search = finished("18", "18", "20", None, median=0.8)
-    [row] = answer_evidence([search], PROFILES, len(ANSWER_FEATURES)).scalars
-    found = dict(zip(ANSWER_FEATURES, row, strict=True))
+    found = answer_observation(search, PROFILES).numbers
     assert found["question"] == pytest.approx(0, abs=1e-9)
     assert found["share"] == pytest.approx(0)  # 2.5 of 5
     assert found["lead"] == pytest.approx(0.5)
@@ -95,9 +87,8 @@ def test_the_features_of_an_answer_by_hand() -> None:
     assert found["groups"] == pytest.approx(np.log(2))
     assert found["posterior"] == pytest.approx(log_odds(posterior(STATES, SUPPORTS)[0]))
     assert found["programs"] == found["both modes"] == 0
-    unknown = answer_evidence([finished("18", question=None)], PROFILES, len(ANSWER_FEATURES))
-    assert unknown.scalars[0, 0] == 0
-    assert answer_evidence([search], PROFILES, 7).scalars.shape == (1, 7)
+    assert found.keys() == set(ANSWER_FEATURES)
+    assert answer_observation(finished("18", question=None), PROFILES).numbers["question"] == 0
 
 
 def test_an_answer_that_both_modes_give_says_so() -> None:
@@ -105,8 +96,7 @@ def test_an_answer_that_both_modes_give_says_so() -> None:
     candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(modes))
     questions = dict.fromkeys(modes, MIDDLE)
     search = FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
-    [row] = answer_evidence([search], PROFILES, len(ANSWER_FEATURES)).scalars
-    found = dict(zip(ANSWER_FEATURES, row, strict=True))
+    found = answer_observation(search, PROFILES).numbers
     assert (found["programs"], found["both modes"]) == (0.5, 1.0)
 
 
@@ -120,6 +110,7 @@ def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
         assert np.all(np.diff(new[stage].quantiles, axis=1) >= 0)
 
 
+@pytest.mark.slow
 def test_programs_have_estimates_of_their_own() -> None:
     fit = fitted(programs=3)
     assert fit.calibration.modes == ("prose", "program")
@@ -134,6 +125,7 @@ def test_programs_have_estimates_of_their_own() -> None:
     assert np.all(failed[:, 1] < 0.01)
 
 
+@pytest.mark.slow
 def test_code_tasks_have_estimates_of_their_own() -> None:
     fit = fitted_code()
     assert fit.calibration.modes == ("code",)
@@ -148,7 +140,6 @@ def test_code_tasks_have_estimates_of_their_own() -> None:
     assert len(failed) > 10
     assert np.all(failed[:, 1] < 0.01)
     tested = programs.independent
-    assert tested is not None
     of_tested, of_others = (
         found["code"].take(np.flatnonzero(rows), found["code"].weights()) for rows in (tested, ~tested)
     )
@@ -161,26 +152,17 @@ def test_of_programs_those_that_pass_are_chosen_and_failures_speak_against_them(
         "task": Predictions(np.zeros(1, int), np.full((1, 3), 0.5), np.ones(1), np.full(1, 4.0)),
         "code": Predictions(np.zeros(3, int), np.full((3, 3), 0.6), np.zeros(3), np.ones(3)),
     }
-    training = Training({}, [QuestionSamples(0, task)])
-    data = answer_data(training, estimates, {"code": PROFILES["code"]}, len(ANSWER_FEATURES), seed=0)
-    share = data.evidence.scalars[:, ANSWER_FEATURES.index("share")]
-    count = np.rint(np.exp(data.evidence.scalars[:, ANSWER_FEATURES.index("samples")])).astype(int)
-    assert len(count) == 7
-    assert data.right.sum() == 4  # every subset with the one that passes
-    of_right = [share[(count == n) & (data.right == 1)] for n in range(1, 4)]
-    assert [len(set(found)) for found in of_right] == [1] * 3
-    assert [found[0] for found in of_right] == sorted((found[0] for found in of_right), reverse=True)
-
-
-def test_each_mode_asks_the_calibration_that_knows_it() -> None:
-    both = CalibrationByMode([fitted().calibration, fitted_code().calibration])
-    assert list(both.profiles) == ["prose", "code"]
-    [record] = searched(problems(1)).values()
-    asked = Prefix(record.started.problem, (), record.tree.readings["prose"])
-    assert both.question(asked) == fitted().calibration.question(asked)
-    as_code = replace(asked, mode="code")
-    assert both.question(as_code) == fitted_code().calibration.question(as_code)
-    assert both.question(as_code) != both.question(asked)
+    data = played(Training({}, [QuestionSamples(0, task)]), estimates)
+    assert len(data) == 7
+    assert sum(each.right for each in data) == 4  # every subset with the one that passes
+    of_right: dict[int, set[float]] = {}
+    for each in data:
+        if each.right:
+            size = round(np.exp(each.observation.numbers["samples"]))
+            of_right.setdefault(size, set()).add(each.observation.numbers["share"])
+    shares = [of_right[size] for size in (1, 2, 3)]
+    assert [len(own) for own in shares] == [1] * 3
+    assert min(shares[0]) > min(shares[1]) > min(shares[2])
 
 
 def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
@@ -189,11 +171,8 @@ def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
     assert profiles["program"].tokens < profiles["prose"].tokens
 
 
-def test_a_mode_in_which_nothing_ended_has_the_usual_profile() -> None:
+def test_the_default_profile_holds_where_no_two_mistakes_were_seen() -> None:
     assert mode_profile([QuestionSamples(0, ())], "prose").tokens == PROFILES["prose"].tokens
-
-
-def test_the_usual_spread_holds_where_no_two_mistakes_were_seen() -> None:
     alone = [QuestionSamples(i, (Sample(i, "20", False, 9, "program"),)) for i in range(50)]
     assert mode_profile(alone, "program").spread == pytest.approx(PROFILES["program"].spread, rel=0.03)
     pairs = [
@@ -212,52 +191,36 @@ def test_what_is_known_only_later_helps() -> None:
 
 
 def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
-    training, config = training_set(drawn(problems(25))), HeadConfig(steps=20, folds=2)
-    one, two, other = (fit_calibration(training, "beta", config, seed) for seed in (0, 0, 1))
+    training = training_set(drawn(problems(25)))
+    one, two, other = (fit_calibration(training, "beta", QUICK, seed) for seed in (0, 0, 1))
     for stage in STAGES:
         assert np.array_equal(one.held_out[stage].quantiles, two.held_out[stage].quantiles)
         assert not np.array_equal(one.held_out[stage].quantiles, other.held_out[stage].quantiles)
 
 
 def test_searches_of_every_size_are_played_back() -> None:
-    kept = drawn(problems(10))
-    training = training_set(kept)
+    training = training_set(drawn(problems(10)))
     halves = {
         stage: data.predictions(np.full((len(data.right), 3), 0.5)) for stage, data in training.stages.items()
     }
-    answers = answer_data(training, halves, PROSE, len(ANSWER_FEATURES), seed=0)
-    sizes = np.exp(answers.evidence.scalars[:, ANSWER_FEATURES.index("samples")]).round()
+    searches = played(training, halves)
+    sizes = [round(np.exp(each.observation.numbers["samples"])) for each in searches]
     assert set(sizes) == {1, 2, 3, 4}
-    assert np.all(np.bincount(answers.question, minlength=10) <= 2 * 13)
-    assert set(np.unique(answers.right)) == {0, 1}
-    cut_off = 0
-    for index, rollouts in enumerate(kept):
-        # As in a search, a run that was cut off without an answer is no candidate.
-        ends = [
-            n for n in rollouts.samples() if rollouts.answers[n] or FINISHES[rollouts.finish[n]] == "stop"
-        ]
-        cut_off += len(rollouts.samples()) - len(ends)
-        candidates = [Candidate(NodeId(i), rollouts.answers[n], MIDDLE) for i, n in enumerate(ends)]
+    assert {each.right for each in searches} == {0, 1}
+    assert [each.independent for each in searches] == [size == 1 for size in sizes]
+    for sampled in training.samples:
+        candidates = [Candidate(NodeId(i), s.answer, MIDDLE) for i, s in enumerate(sampled.samples)]
         vote = group_answers(candidates)
-        first = next((c.answer for c in candidates if c.answer), None)
-        whole = answers.right[(answers.question == index) & (np.rint(sizes) == max(len(ends), 1))]
-        if vote and len(ends) == 4:
+        if vote and len(candidates) == 4:
             # All estimates are the same here, so the best is the first.
+            first = next(c.answer for c in candidates if c.answer)
             expected = [vote[0].answer] + ([first] if first != vote[0].answer else [])
-            assert whole.tolist() == [answer == "18" for answer in expected]
-    assert cut_off > 0
-
-
-def test_a_stage_that_only_one_question_has_says_the_base_rate() -> None:
-    training = training_set(drawn(problems(25)))
-    steps, questions = training.stages["step"], training.stages["question"]
-    rate = float(np.mean(questions.right / questions.total))
-    for rows in (steps.question == 3, steps.question < 0):
-        stages = {**training.stages, "step": steps.take(rows)}
-        for method in ("beta", "quantile", "isotonic"):
-            fit = fit_calibration(replace(training, stages=stages), method, HeadConfig(steps=5, folds=2), 0)
-            assert np.all(fit.held_out["step"].quantiles[:, 1] == pytest.approx(rate))
-            assert np.isfinite(fit.calibration.stages["step"].quantiles(steps.evidence)).all()
+            whole = [
+                e.right
+                for e, n in zip(searches, sizes, strict=True)
+                if (e.question, n) == (sampled.question, 4)
+            ]
+            assert whole == [answer == "18" for answer in expected]
 
 
 def test_solutions_without_unfinished_prefixes_can_be_measured() -> None:
@@ -274,7 +237,7 @@ def test_a_model_that_never_answers_can_be_fitted() -> None:
         replace(each, samples=tuple(replace(sample, answer=None) for sample in each.samples))
         for each in training.samples
     ]
-    fit_calibration(replace(training, samples=silent), "beta", HeadConfig(steps=5, folds=2), 0)
+    fit_calibration(replace(training, samples=silent), "beta", QUICK, 0)
 
 
 def test_a_question_without_states_in_its_prefix_cannot_be_estimated() -> None:
@@ -284,7 +247,7 @@ def test_a_question_without_states_in_its_prefix_cannot_be_estimated() -> None:
 
 def test_the_report_is_json_with_all_that_is_promised() -> None:
     training = training_set(drawn(problems(40)))
-    fit = fit_calibration(training, "beta", HeadConfig(steps=20, folds=2), 0)
+    fit = fit_calibration(training, "beta", QUICK, 0)
     found = report(fit.held_out, training, rounds=20)
     assert set(found) == STAGES
     for stage, data in found.items():
@@ -300,11 +263,11 @@ def test_the_report_is_json_with_all_that_is_promised() -> None:
             assert (beside in plain) == (stage in ("step", "finished"))
         assert sum(b.weight for b in data.reliability) == pytest.approx(1, abs=1e-3)
         assert build(StageReport, json.loads(json.dumps(plain, allow_nan=False))) == data
-    assert {"1", "2"} <= set(found["step"].auc_by_depth or ())
     constant = {k: replace(v, right=v.total) for k, v in fit.held_out.items()}
     assert report(constant, rounds=5)["answer"].auc is None
 
 
+@pytest.mark.slow
 def test_the_states_say_more_than_length_alone() -> None:
     """A guess costs success, and its state tells it; how long a solution is tells nothing here."""
     training = training_set(drawn(problems(80)))
@@ -333,9 +296,8 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None
         "question": Predictions(np.arange(200), np.full((200, 3), 0.6), ones, ones),
         "finished": Predictions(np.arange(800), np.full((800, 3), 0.6), many, many),
     }
-    answers = answer_data(Training({}, samples), estimates, PROSE, len(ANSWER_FEATURES), 0)
-    assert answers.independent is not None
+    answers = StageData.stack(played(Training({}, samples), estimates), ANSWER_FEATURES)
     assert answers.independent.sum() == 800
-    model, _ = fit_model(answers, "beta", HeadConfig(components=0), 0)
+    model, _ = fit_stage(answers, "beta", HeadConfig(components=0), 0)
     lower, _, upper = model.quantiles(answers.evidence)[answers.independent].T
     assert np.all(upper - lower < 0.35)

@@ -10,11 +10,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
-from worlds import scored
+from sklearn.metrics import mean_pinball_loss
 
 from adascale.engine.calibration.features import logit, sigmoid
 from adascale.engine.calibration.head import BetaLoss, Loss, PinballLoss, beta_quantiles
-from adascale.engine.calibration.metrics import LEVELS, Array, pinball
+from adascale.engine.calibration.metrics import LEVELS, Array
 
 _KAPPA = 8.0
 _H = 1e-5
@@ -77,11 +77,13 @@ def test_the_beta_loss_is_the_beta_binomial_likelihood(out: Array, seen: tuple[i
 
 @given(arrays(float, 3, elements=st.floats(-8, 8)), counts)
 @settings(max_examples=50, deadline=None)
-def test_the_pinball_loss_is_the_metric(out: Array, seen: tuple[int, int]) -> None:
+def test_the_pinball_loss_is_scikit_learns(out: Array, seen: tuple[int, int]) -> None:
     right, total = np.array([float(seen[0])]), np.array([float(seen[1])])
-    lower, median, upper = PinballLoss().quantiles(out[None])[0]
-    data = scored(np.array([median]), right, total, lower=np.array([lower]), upper=np.array([upper]))
-    assert float(PinballLoss()(out[None], right, total)[0][0]) == pytest.approx(pinball(data))
+    quantiles = PinballLoss().quantiles(out[None])
+    expected = [
+        mean_pinball_loss(right / total, quantiles[:, i], alpha=level) for i, level in enumerate(LEVELS)
+    ]
+    assert float(PinballLoss()(out[None], right, total)[0][0]) == pytest.approx(np.mean(expected))
 
 
 def test_rows_do_not_meddle_with_each_other() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import brier_score_loss, mean_pinball_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score
 from worlds import scored
 
 from adascale.engine.calibration.metrics import (
@@ -27,10 +27,10 @@ from adascale.engine.calibration.metrics import (
     coverage,
     ece,
     ece_floor,
-    pinball,
     reliability,
     skill,
     width,
+    wilson,
 )
 
 
@@ -68,17 +68,6 @@ def test_brier_and_auc_are_scikit_learns(data: Predictions) -> None:
         assert auc(data) == pytest.approx(roc_auc_score(y, p, sample_weight=w))
     else:
         assert math.isnan(auc(data))
-
-
-@given(tables())
-@settings(max_examples=40, deadline=None)
-def test_pinball_is_scikit_learns(data: Predictions) -> None:
-    rate = data.right / data.total
-    expected = [
-        mean_pinball_loss(rate, data.quantiles[:, i], alpha=level, sample_weight=data.weights())
-        for i, level in enumerate(LEVELS)
-    ]
-    assert pinball(data) == pytest.approx(np.mean(expected))
 
 
 @given(tables())
@@ -360,3 +349,11 @@ def test_auc_within_compares_solutions_of_one_question_alone() -> None:
     assert auc_within(data) == 0.0  # only question 1 has both, and the wrong way round
     assert auc(data) > 0.5
     assert math.isnan(auc_within(scored(p[:2], right[:2], question=np.array([0, 0]))))
+
+
+def test_wilson_intervals_hold_the_share() -> None:
+    assert wilson(0.5, 100, 1.6449) == pytest.approx((0.419, 0.581), abs=5e-4)  # by hand
+    assert wilson(8 / 10, 10, 1.96) == pytest.approx((0.490, 0.943), abs=5e-4)  # of the textbook
+    assert wilson(0.5, 0, 1.6449) == (0.0, 1.0)
+    assert wilson(1.0, 20, 1.6449)[1] == 1.0
+    assert wilson(0.0, 20, 1.6449)[0] == 0.0

@@ -15,7 +15,7 @@ from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import Comparison, SureReport, interval
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import summary
-from adascale.engine.ports import Prefix, Score, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, Score, SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Adaptive, Greedy, Vote
@@ -112,7 +112,7 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 
 def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), ticking())
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), (), ticking())
     entries = [WIDE, LEAN, Contestant("greedy", Greedy())]
     found = Comparison(entries, [problem.id for problem in problems])
     outcomes = list(evaluate(driver, entries, problems, 2, seed=3))
@@ -136,7 +136,7 @@ def test_an_outcome_keeps_its_solutions_and_a_comparison_does_not() -> None:
     def two_steps(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("Add.\n\n", "step") if not prefix.steps else scripted_step("Answer: 18.", "stop")
 
-    driver = Driver(ScriptedPolicy(two_steps), SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(two_steps), SequenceLogprob(), (), lambda: 0.0)
     [found] = evaluate(driver, [WIDE], [Problem("q", "?", "18")], 1, seed=3)
     assert found.solutions == ("Add.\n\nAnswer: 18.",) * 4
     assert build(Outcome, to_plain(found)) == found
@@ -151,7 +151,7 @@ def test_the_known_answer_is_gold() -> None:
     driver = Driver(
         ScriptedPolicy(lambda prefix, rng: scripted_step(r"So \boxed{(1,2)}.", "stop")),
         SequenceLogprob(),
-        Uncalibrated(),
+        (),
         lambda: 0.0,
     )
     [found] = evaluate(driver, [WIDE], [Problem("q", "Where?", "1 < x < 2")], 1, seed=3)
@@ -160,7 +160,7 @@ def test_the_known_answer_is_gold() -> None:
 
 def test_an_interrupted_evaluation_ends() -> None:
     problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), (), lambda: 0.0)
     outcomes = evaluate(driver, [WIDE, LEAN], problems, 1, seed=3)
     first = next(outcomes)
     assert first.entry == "vote:4"
@@ -176,7 +176,7 @@ def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
             raise ContextOverflowError("the PRM's window is too small")
 
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("add\n\n", "step"), 4)
-    driver = Driver(policy, Unreadable(), Uncalibrated(), lambda: 0.0)
+    driver = Driver(policy, Unreadable(), (), lambda: 0.0)
     [found] = evaluate(driver, [WIDE], [Problem("a", "?", "18")], 1, seed=0)
     assert (found.right, found.stop_reason) == (False, None)
     assert found.usage.generated_tokens > 0

@@ -16,7 +16,7 @@ from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.evaluation.tables import csv_text, markdown
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Passing
@@ -48,7 +48,7 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
     driver = Driver(
         ScriptedPolicy(script, 1),
         SequenceLogprob(),
-        Uncalibrated(),
+        (),
         ticking(),
         executor=ScriptedExecutor(shown),
     )

@@ -112,7 +112,7 @@ def run(
     driver = Driver(
         policy or ScriptedPolicy(script, slots),
         ScriptedPRM(reward),
-        Uncalibrated(),
+        (),
         ticking(),
         costs,
         ScriptedExecutor(execute),
@@ -258,7 +258,7 @@ def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
 
 
 def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
-    driver = Driver(ScriptedPolicy(script, 12), ScriptedPRM(reward), Uncalibrated(), ticking())
+    driver = Driver(ScriptedPolicy(script, 12), ScriptedPRM(reward), (), ticking())
     started: list[str] = []
     results: dict[str, SearchResult] = {}
     for problem, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
@@ -308,7 +308,7 @@ def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
                 raise ContextOverflowError("the PRM's window is too small")
             return super().score(prefixes)
 
-    driver = Driver(ScriptedPolicy(script, 6), Short(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script, 6), Short(reward), (), lambda: 0.0)
     logs = logs_of(driver.run(QUESTIONS, Settings(Vote(samples=5))))
     assert isinstance(logs["q1"][-1], SearchFailed)
     assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
@@ -321,7 +321,7 @@ def test_a_solution_that_the_reward_model_cannot_read_is_worth_nothing_and_said_
                 raise ContextOverflowError("the PRM's window is too small")
             return ScriptedPRM.score(self, prefixes)
 
-    driver = Driver(ScriptedPolicy(script, 4), Short(lambda prefix: 0.5), Uncalibrated(), ticking())
+    driver = Driver(ScriptedPolicy(script, 4), Short(lambda prefix: 0.5), (), ticking())
     log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4)))]
     assert isinstance(log[-1], SearchFinished)
     assert log[-1].result.answer is not None
@@ -342,7 +342,7 @@ def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
 
 def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     settings = Settings(Cutting(), seed=2)
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), ticking())
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), ticking())
     log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
     tree = replay(log)
     reasons = {node: event.reason for event in log if isinstance(event, NodesPruned) for node in event.nodes}
@@ -402,7 +402,7 @@ class Waiting(Strategy):
 
 
 def test_a_plan_that_waits_for_nothing_has_ended() -> None:
-    driver = Driver(ScriptedPolicy(script, 2), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script, 2), ScriptedPRM(reward), (), lambda: 0.0)
     *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Waiting()))
     assert isinstance(last, SearchFinished)
     assert last.result.stop_reason == "exhausted"
@@ -415,7 +415,7 @@ def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
         ),
         4,
     )
-    driver = Driver(two_steps, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(two_steps, ScriptedPRM(reward), (), lambda: 0.0)
     log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Again()))]
 
     assert isinstance(log[-1], SearchFinished)
@@ -484,7 +484,7 @@ class Noting(ScriptedPolicy):
 @pytest.mark.parametrize("after", [SearchStarted, BranchGrew, SearchFinished])
 def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> None:
     policy = Noting()
-    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(policy, ScriptedPRM(reward), (), lambda: 0.0)
     happening = driver.run(QUESTIONS[:1], Settings(Vote(samples=5)))
     assert isinstance(happening, Generator)
     next(event for _, event in happening if isinstance(event, after))
@@ -494,7 +494,7 @@ def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> N
 
 
 def test_each_request_is_searched_in_its_own_way() -> None:
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
     wanted = [Settings(Vote(samples=5)), Settings(strategy_named("greedy"), seed=7)]
     logs = logs_of(driver.serve(map(Request, QUESTIONS, wanted)))
     assert len(logs) == 2
@@ -506,7 +506,7 @@ def test_each_request_is_searched_in_its_own_way() -> None:
 
 def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_name() -> None:
     def steps(id_: str, name: str | None) -> list[str]:
-        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
         asked = [Problem(id_, "What is 9 * 2?")]
         log = driver.run(asked, Settings(Vote(samples=5), seed=3, seeded_as=name))
         return [event.step.text for _, event in log if isinstance(event, StepProposed)]
@@ -523,7 +523,7 @@ def test_an_id_may_hold_half_of_a_surrogate_pair() -> None:
 @pytest.mark.parametrize("at", range(0, 60, 3))
 def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int) -> None:
     policy = Noting()
-    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(policy, ScriptedPRM(reward), (), lambda: 0.0)
     logs: dict[str, list[Event]] = {}
     for n, (problem, event) in enumerate(driver.run(QUESTIONS[:3], Settings(Vote(samples=5)))):
         logs.setdefault(problem.id, []).append(event)
@@ -541,7 +541,7 @@ def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int)
 
 
 def test_cancelling_what_is_not_searched_changes_nothing() -> None:
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
     driver.cancel("q0")
     *_, (_, last) = driver.run(QUESTIONS[1:2], Settings(Vote(samples=5)))
     assert isinstance(last, SearchFinished)
@@ -550,7 +550,7 @@ def test_cancelling_what_is_not_searched_changes_nothing() -> None:
 
 def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:
     policy = Noting()
-    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(policy, ScriptedPRM(reward), (), lambda: 0.0)
     _, first = next(iter(driver.run(QUESTIONS[:1], Settings(Vote(samples=5)))))
     assert isinstance(first, SearchStarted)
     assert policy.opened == []
@@ -558,7 +558,7 @@ def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:
 
 def test_an_event_is_stamped_by_the_log_and_its_notice_lies_flat_in_a_trace() -> None:
     notice = Notice("slow", "this takes long", ("a fact",), "be patient")
-    driver = Driver(ScriptedPolicy(script), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(reward), (), lambda: 0.0)
     settings = Settings(Vote(samples=1), warnings=(notice,))
     log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
     assert isinstance(log[1], Warned)
@@ -593,7 +593,7 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
 ) -> None:
     policy = ScriptedPolicy(script, 4)
     executor = ScriptedExecutor(execute)
-    driver = Driver(policy, ScriptedPRM(reward), ProseAlone(), ticking(), executor=executor)
+    driver = Driver(policy, ScriptedPRM(reward), [ProseAlone()], ticking(), executor=executor)
     log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4, modes=modes)))]
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert estimates
@@ -602,7 +602,7 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
 
 @pytest.mark.parametrize("is_chat", [False, True])
 def test_no_calibration_judges_a_chat(is_chat: bool) -> None:
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), ProseAlone(), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), [ProseAlone()], lambda: 0.0)
     problem = replace(QUESTIONS[0], is_chat=is_chat)
     log = [event for _, event in driver.run([problem], Settings(Vote(samples=1)))]
     [answer] = [
@@ -613,7 +613,7 @@ def test_no_calibration_judges_a_chat(is_chat: bool) -> None:
 
 def test_a_chat_is_reported_token_by_token() -> None:
     def tokens_of_events(*, is_chat: bool) -> list[int]:
-        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), Uncalibrated(), lambda: 0.0)
+        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
         log = driver.run([replace(QUESTIONS[0], is_chat=is_chat)], Settings(Vote(samples=1)))
         return [event.tokens for _, event in log if isinstance(event, BranchGrew)]
 
@@ -626,7 +626,7 @@ def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -
 
     def driver(executor: ScriptedExecutor) -> Driver:
         policy = ScriptedPolicy(script, 4)
-        return Driver(policy, ScriptedPRM(reward), Uncalibrated(), ticking(), executor=executor)
+        return Driver(policy, ScriptedPRM(reward), (), ticking(), executor=executor)
 
     shared = ScriptedExecutor(execute)
     left = driver(shared).run(QUESTIONS[:1], settings)
@@ -683,7 +683,7 @@ def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(mode
     driver = Driver(
         ScriptedPolicy(step, slots),
         ScriptedPRM(reward),
-        Uncalibrated(),
+        (),
         ticking(),
         executor=SlowExecutor(execute),
     )
@@ -696,7 +696,7 @@ def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(mode
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:
     executor = HangingExecutor(lambda: driver.cancel("q0"))
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)
-    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), ticking(), executor=executor)
+    driver = Driver(policy, ScriptedPRM(reward), (), ticking(), executor=executor)
     *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Vote(samples=3, modes=("program",))))
     assert isinstance(last, SearchFinished)
     assert last.result.stop_reason == "interrupted"
@@ -719,7 +719,7 @@ def test_a_program_that_never_ends_does_not_hold_an_answer_beyond_the_time() -> 
 
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)
     executor = Hanging(wait)
-    driver = Driver(policy, ScriptedPRM(reward), Uncalibrated(), lambda: now[0], executor=executor)
+    driver = Driver(policy, ScriptedPRM(reward), (), lambda: now[0], executor=executor)
     limited = Settings(Vote(samples=3, modes=("program",)), Budget(max_seconds=1.0))
     *_, (_, last) = driver.run(QUESTIONS[:1], limited)
     assert isinstance(last, SearchFinished)

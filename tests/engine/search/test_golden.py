@@ -13,7 +13,7 @@ import pytest
 from searches import sized
 
 from adascale.engine.code.task import read_task
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import to_json
@@ -54,7 +54,7 @@ def lines(strategy: str) -> list[str]:
     executor = ScriptedExecutor(execute)
     policy = ScriptedPolicy(script, 4)
     clock = lambda: next(ticks) / 64  # noqa: E731
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), clock, executor=executor)
+    driver = Driver(policy, SequenceLogprob(), (), clock, executor=executor)
     small = sized(strategy, samples=3, width=2, branching=2)
     settings = Settings(small, Budget(400), seed=11)
     problem = SQUARE if strategy == "passing" else PROBLEM

@@ -29,7 +29,7 @@ def logs(
     driver = Driver(
         ReadingPolicy(solve, slots),
         SequenceLogprob(),
-        calibration,
+        [calibration],
         ticking(),
         executor=ScriptedExecutor(execute),
     )
@@ -45,7 +45,7 @@ def revision(record: Record) -> Mapping[NodeId, Estimate]:
     tree = record.tree
     ended = [c for c in record.candidates if c.answer is not None or step_of(record, c).finish == "stop"]
     finished = FinishedSearch(tree.questions, tuple(ended), tree.groups)
-    return fitted_portable().calibration.revise(tree.prefix(ROOT), finished)
+    return fitted_portable().calibration.judge(tree.prefix(ROOT), finished).revised if finished.groups else {}
 
 
 def step_of(record: Record, candidate: Candidate) -> Step:

@@ -11,7 +11,7 @@ import pytest
 from searches import sized
 
 from adascale.engine.code.task import read_task
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -66,7 +66,7 @@ def script(end: Thought) -> ScriptedPolicy:
 def search(strategy: Strategy, end: Thought = "whole", problem: Problem = PROBLEM) -> list[Event]:
     ran: list[str] = []
     executor = ScriptedExecutor(lambda program: ran.append(program) or Execution("56", "", 0.0))
-    driver = Driver(script(end), SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
+    driver = Driver(script(end), SequenceLogprob(), (), lambda: 0.0, executor=executor)
     events = [event for _, event in driver.run([problem], Settings(strategy))]
     assert all("print(56)" in program for program in ran)
     return events
@@ -149,7 +149,7 @@ def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) 
 
     task = read_task("", {"tests": "assert f(2) == 4"}) if strategy.kind == "task" else None
     executor = ScriptedExecutor(lambda program: Execution("54", "", 0.0))
-    driver = Driver(ScriptedPolicy(draw), SequenceLogprob(), Uncalibrated(), lambda: 0.0, executor=executor)
+    driver = Driver(ScriptedPolicy(draw), SequenceLogprob(), (), lambda: 0.0, executor=executor)
     log = [event for _, event in driver.run([replace(PROBLEM, task=task)], Settings(strategy))]
     last, programs = log[-1], [node for node in replay(log) if node.mode != "prose" and node.step]
     assert isinstance(last, SearchFinished)

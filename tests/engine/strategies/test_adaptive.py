@@ -11,7 +11,7 @@ from believing import Steadfast, around
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.draws import Draw
 from adascale.engine.search.driver import Driver
@@ -57,15 +57,17 @@ class Believing(Steadfast):
     def __init__(self, question: float) -> None:
         self._question = question
 
-    def question(self, prefix: Prefix) -> Estimate:
-        return around(self._question)
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(around(self._question))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return around(reward)
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
-        return around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
+        return AnswerEstimates(
+            around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
+        )
 
 
 def world(right: float) -> Callable[[Prefix, random.Random], Step]:
@@ -87,11 +89,11 @@ def search(
     seed: int = 0,
     strategy: Strategy = ADAPTIVE,
     reward: Callable[[Prefix], float] = lambda prefix: 0.5,
-    calibrator: Any = None,
+    calibrators: Any = None,
     costs: Sequence[float] = (),
 ) -> list[Event]:
     policy, prm = ScriptedPolicy(world(right)), ScriptedPRM(reward)
-    driver = Driver(policy, prm, calibrator or Believing(question), lambda: 0.0, costs)
+    driver = Driver(policy, prm, calibrators or [Believing(question)], lambda: 0.0, costs)
     return [event for _, event in driver.run([PROBLEM], Settings(strategy, seed=seed))]
 
 
@@ -219,7 +221,7 @@ def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
 def test_without_a_calibration_votes_decide() -> None:
     from adascale.engine.ports import Uncalibrated
 
-    log = search(1.0, 0.0, calibrator=Uncalibrated(), strategy=Adaptive(samples=40))
+    log = search(1.0, 0.0, calibrators=[Uncalibrated()], strategy=Adaptive(samples=40))
     assert drawn(log) == 4
     assert not end(log).result.confidence.calibrated  # type: ignore[union-attr]
 
@@ -239,7 +241,7 @@ def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
     def essay(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step(rng.choice(["Light scatters.", "Blue light bends."]), "stop")
 
-    driver = Driver(ScriptedPolicy(essay), ScriptedPRM(lambda prefix: 0.01), Believing(0.01), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(essay), ScriptedPRM(lambda prefix: 0.01), [Believing(0.01)], lambda: 0.0)
     log = [event for _, event in driver.run([PROBLEM], Settings(ADAPTIVE))]
     assert end(log).result.stop_reason == "exhausted"
     assert end(log).result.best is not None
@@ -266,7 +268,7 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
 
     def outcomes(costs: Sequence[float], slots: int, asked: Sequence[Problem]) -> dict[str, Any]:
         driver = Driver(
-            ScriptedPolicy(script, slots), ScriptedPRM(judged), Believing(0.4), lambda: 0.0, costs
+            ScriptedPolicy(script, slots), ScriptedPRM(judged), [Believing(0.4)], lambda: 0.0, costs
         )
         found: dict[str, Any] = {}
         for problem, event in driver.run(asked, Settings(ADAPTIVE, seed=seed)):
@@ -325,7 +327,7 @@ def slipping(at_all: float) -> Callable[[Prefix, random.Random], Step]:
 def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, free: bool) -> None:
     def searched(at_all: float, redraws: int) -> list[Event]:
         policy, prm = ScriptedPolicy(slipping(at_all), slots), ScriptedPRM(lambda prefix: 0.4)
-        driver = Driver(policy, prm, Believing(0.4), lambda: 0.0, FREE if free else ())
+        driver = Driver(policy, prm, [Believing(0.4)], lambda: 0.0, FREE if free else ())
         strategy = Adaptive(samples=6, redraws=redraws, **EVERYTHING)
         return [e for _, e in driver.run([PROBLEM], Settings(strategy, seed=seed))]
 
@@ -353,7 +355,7 @@ def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None
             return scripted_step("Answer: 18.", "stop")
         return scripted_step("9 + 9 = 17\n\n" if prefix.steps else "Two.\n\n")
 
-    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), [Believing(0.4)], lambda: 0.0)
     strategy = Adaptive(samples=3, **EVERYTHING)
     log = [event for _, event in driver.run([PROBLEM], Settings(strategy))]
     cut = [event for event in log if isinstance(event, NodesPruned) and "wrong" in event.reason]
@@ -365,7 +367,7 @@ def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
 
-    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), Believing(0.4), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), [Believing(0.4)], lambda: 0.0)
     log = [event for _, event in driver.run([PROBLEM], Settings(ADAPTIVE))]
     assert not any(isinstance(event, NodesPruned) for event in log)
     assert end(log).result.answer == "18"

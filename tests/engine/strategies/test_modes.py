@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.draws import Draws
 from adascale.engine.search.driver import Driver
@@ -47,16 +47,16 @@ class Believing(Steadfast):
     def __init__(self, rates: Rates) -> None:
         self._rates = rates
 
-    def question(self, prefix: Prefix) -> Estimate:
-        return around(self._rates[prefix.mode])
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(around(self._rates[prefix.mode]))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         failed = prefix.execution is not None and prefix.execution.error
         return around(0.001 if failed else self._rates[prefix.mode])
 
-    def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         votes, n = len(finished.groups[0].nodes), len(finished.candidates)
-        return around(votes / (n + 1))
+        return AnswerEstimates(around(votes / (n + 1)))
 
 
 def world(rates: Rates) -> Any:
@@ -90,7 +90,7 @@ def search(
     driver = Driver(
         ScriptedPolicy(world(rates), slots),
         ScriptedPRM(lambda prefix: 0.5),
-        Believing(believed or rates),
+        [Believing(believed or rates)],
         lambda: 0.0,
         costs,
         ScriptedExecutor(execute),
@@ -205,16 +205,16 @@ def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
     seen: list[FinishedSearch] = []
 
     class Listening(Believing):
-        def confidence(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+        def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
             seen.append(finished)
-            return super().confidence(prefix, finished)
+            return super().judge(prefix, finished)
 
     rates: Rates = {"prose": 0.5, "program": 0.5}
     for seed in range(5):
         driver = Driver(
             ScriptedPolicy(world(rates), 8),
             ScriptedPRM(lambda prefix: 0.5),
-            Listening(rates),
+            [Listening(rates)],
             lambda: 0.0,
             executor=ScriptedExecutor(execute),
         )

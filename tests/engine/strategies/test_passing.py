@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import cpython
 import pytest
@@ -13,7 +12,7 @@ from event_logs import ticking
 
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import UsageError
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchStarted, Event, SearchFinished, to_json
@@ -46,11 +45,11 @@ class Bench:
         return replace(cpython.run(source), seconds=0.0)
 
     def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
-        calibrator = _Estimating(self._estimate) if self._estimate is not None else Uncalibrated()
+        calibrators = [] if self._estimate is None else [_Estimating(self._estimate)]
         driver = Driver(
             ScriptedPolicy(self.script, 1),
             SequenceLogprob(),
-            calibrator,
+            calibrators,
             ticking(),
             executor=ScriptedExecutor(self.execute),
         )
@@ -64,8 +63,8 @@ class _Estimating(Uncalibrated):
         self._p = p
         self.profiles = {**Uncalibrated.profiles, "code": Uncalibrated.profiles["program"]}
 
-    def question(self, prefix: Prefix) -> Any:
-        return Estimate(self._p, self._p, self._p, calibrated=True)
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(Estimate(self._p, self._p, self._p, calibrated=True))
 
 
 def outcomes(log: Sequence[Event]) -> list[str | None]:

@@ -16,7 +16,7 @@ from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
 from adascale.engine.code.task import read_task
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.judging import HiddenTests
-from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Mode, Problem
@@ -60,7 +60,7 @@ def store(tmp_path: Path) -> Iterator[RolloutStore]:
 
 
 def driver_of(policy: ReadingPolicy) -> Driver:
-    return Driver(policy, SequenceLogprob(), Uncalibrated(), ticking())
+    return Driver(policy, SequenceLogprob(), (), ticking())
 
 
 def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:

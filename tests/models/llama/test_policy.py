@@ -11,7 +11,7 @@ import tiny
 from event_logs import logs_of, ticking
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import replay
@@ -68,7 +68,7 @@ def make() -> Iterator[Make]:
 def search(
     policy: LlamaPolicy, strategy: str, problems: list[Problem], **params: int
 ) -> dict[str, list[Event]]:
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), ticking())
+    driver = Driver(policy, SequenceLogprob(), (), ticking())
     settings = Settings(strategy_named(strategy, **params), seed=7)
     return logs_of(driver.run(problems, settings))
 

@@ -15,7 +15,7 @@ from event_logs import logs_of, ticking
 from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
-from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFailed, SearchFinished, from_json, to_json
@@ -72,7 +72,7 @@ class Thinker:
     def search_all(self, strategy: Strategy, problems: list[Problem]) -> dict[str, list[Event]]:
         """Logs by problem."""
         ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
-        driver = Driver(self.policy, SequenceLogprob(), Uncalibrated(), ticking(), executor=ran)
+        driver = Driver(self.policy, SequenceLogprob(), (), ticking(), executor=ran)
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 
 

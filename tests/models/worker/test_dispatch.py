@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pytest
 
 from adascale.engine.errors import WorkerDiedError
-from adascale.engine.ports import SequenceLogprob, Uncalibrated
+from adascale.engine.ports import SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchStarted
@@ -30,7 +30,7 @@ def question(name: str) -> Request:
 def log_of(request: Request) -> list[Event]:
     """A whole search."""
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("\\boxed{7}", "stop"))
-    driver = Driver(policy, SequenceLogprob(), Uncalibrated(), lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
     return [event for _, event in driver.serve([request])]
 
 

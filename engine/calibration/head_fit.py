@@ -1,0 +1,267 @@
+"""Fits the heads of one stage, each without one fold of the questions, which it then estimates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import Method
+from .features import Array, Evidence, Observation, logit, sigmoid
+from .head import LOSSES, BetaLoss, HeadModel, Loss, Params, forward
+from .metrics import Predictions, count_groups
+from .projection import Inputs
+
+_RATE = 0.02
+"""Largest step length of Adam; it falls to zero along a half cosine."""
+
+_FEW = 2.0
+"""Questions that are added to both outcomes of a model, so that no single solution weighs more than a few."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One observation with its outcomes.
+
+    Attributes:
+        observation: Evidence about it.
+        question: Index of its question.
+        right: Number of correct outcomes; a sum of probabilities where they are not known.
+        total: Number of outcomes.
+        independent: True where its outcomes may be counted together with others (``count_groups``).
+    """
+
+    observation: Observation
+    question: int
+    right: float
+    total: float = 1.0
+    independent: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageData:
+    """Examples of one stage as arrays.
+
+    Attributes:
+        evidence: ``n`` observations.
+        question: ``[n]`` index of each one's question.
+        right, total: ``[n]`` outcomes.
+        independent: ``[n]``, as ``Example`` has it.
+        drawn_by: ``[n]`` index of the model that drew each, where no base rate may count: correct outcomes of
+            each model weigh as much as wrong ones, and several models are held out one after the other. None
+            where the base rate of a single model counts.
+    """
+
+    evidence: Evidence
+    question: NDArray[np.int64]
+    right: Array
+    total: Array
+    independent: NDArray[np.bool_]
+    drawn_by: NDArray[np.int64] | None = None
+
+    @classmethod
+    def stack(
+        cls, examples: Sequence[Example], numbers: Sequence[str], states: Sequence[str] = ()
+    ) -> StageData:
+        """Arrays of examples, of the named numbers and states."""
+        return cls(
+            Evidence.stack([each.observation for each in examples], numbers, states),
+            np.array([each.question for each in examples], int),
+            np.array([each.right for each in examples], float),
+            np.array([each.total for each in examples], float),
+            np.array([each.independent for each in examples], bool),
+        )
+
+    def take(self, rows: NDArray[np.bool_]) -> StageData:
+        """These rows."""
+        return StageData(
+            self.evidence.take(rows),
+            self.question[rows],
+            self.right[rows],
+            self.total[rows],
+            self.independent[rows],
+            None if self.drawn_by is None else self.drawn_by[rows],
+        )
+
+    def weight(self) -> Array:
+        """``[n]``, summing to one for every question; at even odds where ``drawn_by`` is known.
+
+        A head that is fitted at even odds learns what the evidence says, and not how often its models were
+        right.
+        """
+        _, index, counts = np.unique(self.question, return_inverse=True, return_counts=True)
+        weight: Array = 1.0 / counts[index]
+        if self.drawn_by is None:
+            return weight
+        model, rate = self.drawn_by, self.right / self.total
+        right, wrong = (np.bincount(model, weight * share) + _FEW for share in (rate, 1 - rate))
+        each = weight.sum() / len(np.unique(model)) / 2
+        even: Array = weight * ((rate / right[model] + (1 - rate) / wrong[model]) * each)
+        return even
+
+    def folds(self, count: int, seed: int) -> NDArray[np.int64]:
+        """``[n]`` fold of each row: its model where several drew them, else one of ``count`` at random.
+
+        A model that answers in one step has no unfinished prefixes: a stage may be of fewer models.
+        """
+        if self.drawn_by is not None:
+            models, own = np.unique(self.drawn_by, return_inverse=True)
+            if len(models) > 1:
+                return own
+        return folds_of(self.question, count, seed)
+
+    def predictions(self, quantiles: Array) -> Predictions:
+        """``[n, 3]`` estimates with the outcomes."""
+        return Predictions(self.question, quantiles, self.right, self.total, independent=self.independent)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """Settings of a fit.
+
+    Attributes:
+        components: Principal components of each block of states; 0 reads none.
+        decay: Prior precision of a weight, in questions: it fades as there are more of them.
+        anchor: Prior precision of the constant, about even odds, in questions.
+        rising: Number of inputs, from the first on, whose weights may not lower the estimate.
+        sureness: Largest log of the mean concentration over ``PRIOR_KAPPA``: intervals are no narrower.
+        folds: Heads of the ensemble, each fitted without one fold of the questions.
+        steps: Steps of Adam, on all rows at once.
+    """
+
+    components: int = 64
+    decay: float = 10.0
+    anchor: float = 0.0
+    rising: int = 0
+    sureness: float = math.inf
+    folds: int = 5
+    steps: int = 400
+
+
+def fit_stage(
+    data: StageData, method: Method, config: HeadConfig, seed: int, base_rate: float = 0.5
+) -> tuple[HeadModel, Array]:
+    """Fit one stage.
+
+    Args:
+        data: Its examples.
+        method: Loss of the heads.
+        config: Settings.
+        seed: Seed of the folds.
+        base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
+            step has no unfinished ones.
+
+    Returns:
+        The model, and ``[n, 3]`` estimates of each row by heads that never saw its question.
+    """
+    if len(np.unique(data.question)) < 2:
+        constant = HeadModel.constant(base_rate, method)
+        return constant, constant.quantiles(data.evidence)
+    loss, weight, folds = LOSSES[method], data.weight(), data.folds(config.folds, seed)
+    inputs = Inputs.fit(data.evidence, weight, config.components)
+    rows = Rows.of(data, inputs(data.evidence), weight)
+    without = [folds != fold for fold in range(int(folds.max()) + 1)]
+    ensemble: list[Params] = []
+    out = np.empty((len(data.right), loss.outputs))
+    for seen in without:
+        ensemble.append(fit(rows.take(seen), loss, config))
+        out[~seen] = forward(ensemble[-1], rows.x[~seen])
+    out[:, 0] += rows.offset
+    if method == "beta":
+        # A head is too sure of questions that it was fitted on: held-out questions set the width.
+        shift = np.array([0.0, _log_width(out, rows, config.sureness)])
+        ensemble = [(weights, constants + shift) for weights, constants in ensemble]
+        # The width of a fold's own estimates must not know its counts either.
+        widths = [_log_width(out[seen], rows.take(seen), config.sureness) for seen in without]
+        out[:, 1] += np.array(widths)[folds]
+    return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Training data of a head.
+
+    Attributes:
+        x: ``[n, features]``, about standardised.
+        right, total: ``[n]`` outcomes.
+        weight: ``[n]``, summing to the number of questions.
+        offset: ``[n]``, added to the first output.
+        question: ``[n]``.
+        independent: ``[n]``, as ``StageData`` has it.
+    """
+
+    x: Array
+    right: Array
+    total: Array
+    weight: Array
+    offset: Array
+    question: NDArray[np.int64]
+    independent: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, data: StageData, x: Array, weight: Array) -> Rows:
+        """Rows of a stage with their inputs and weights."""
+        return cls(x, data.right, data.total, weight, data.evidence.offset, data.question, data.independent)
+
+    def take(self, rows: NDArray[np.bool_]) -> Rows:
+        """These rows."""
+        return Rows(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+
+def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
+    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980)."""
+    params = weights, constants = np.zeros((rows.x.shape[1], loss.outputs)), np.zeros(loss.outputs)
+    questions = rows.weight.sum()
+    # The constant starts at the base rate: steps are short, and it may lie far out.
+    constants[0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
+    decays = config.decay / questions, config.decay / questions * loss.shrunk
+    decays[1][0] += config.anchor / questions
+    rows = replace(rows, weight=rows.weight / questions)
+    moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
+    for step in range(1, config.steps + 1):
+        rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
+        gradients = _gradients(params, rows, loss)
+        for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
+            gradient = gradient + decay * param
+            first[:] = 0.9 * first + 0.1 * gradient
+            second[:] = 0.99 * second + 0.01 * gradient**2
+            scale = np.sqrt(second / (1 - 0.99**step)) + 1e-8
+            param -= rate * first / (1 - 0.9**step) / scale
+        rising = weights[: config.rising, 0]
+        np.maximum(rising, 0.0, out=rising)
+    return params
+
+
+def _gradients(params: Params, rows: Rows, loss: Loss) -> Params:
+    out = forward(params, rows.x)
+    out[:, 0] += rows.offset
+    _, slope = loss(out, rows.right, rows.total)
+    slope = slope * rows.weight[:, None]
+    return rows.x.T @ slope, slope.sum(axis=0)
+
+
+def _log_width(out: Array, rows: Rows, most: float) -> float:
+    """Shift of the log concentrations that makes the grouped counts most likely, given the means.
+
+    The mean log concentration is shifted to ``most`` at most.
+    """
+    groups = count_groups(rows.question, rows.total, rows.independent)
+    if not len(groups.rows):
+        return 0.0
+    limit = most - float(rows.weight @ out[:, 1] / rows.weight.sum())
+    loss, w = BetaLoss(), groups.weights(rows.weight)
+    right, total = groups.sums(rows.right), groups.sums(rows.total)
+    means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
+    grid = np.linspace(-4, 4, 81)
+    losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
+    return min(float(grid[int(np.argmin(losses))]), limit)
+
+
+def folds_of(question: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """``[n]`` fold of each row; all rows of a question share one."""
+    names, index = np.unique(question, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return (order % folds)[index]

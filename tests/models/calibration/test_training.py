@@ -1,0 +1,130 @@
+"""Rollouts as training data, and labels where nobody knows the answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from worlds import WIDTH, drawn, fitted_portable, problems, searched
+
+from adascale.engine.calibration.features import sigmoid
+from adascale.engine.calibration.fitting import fit_calibration
+from adascale.engine.calibration.head_fit import HeadConfig
+from adascale.engine.calibration.metrics import skill
+from adascale.engine.calibration.report import report
+from adascale.engine.types import FINISHES
+from adascale.models.calibration.rollouts import Rollouts
+from adascale.models.calibration.training import agrees, label_by_agreement, training_set
+
+
+def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
+    kept = drawn(problems(6))
+    training = training_set(kept)
+    assert training.stages["question"].total.tolist() == [4] * 6
+    assert training.stages["question"].question.tolist() == list(range(6))
+    nodes = sum(len(r.parent) - 1 for r in kept)
+    assert nodes == len(training.stages["step"].right) + len(training.stages["finished"].right)
+    for stage in ("step", "finished"):
+        data = training.stages[stage]
+        assert np.all(data.total >= 1)
+        assert np.all(data.right <= data.total)
+        assert [block.shape[1] for block in data.evidence.states.values()] == [WIDTH] * 4
+    cut_off = 0
+    for sampled, rollouts in zip(training.samples, kept, strict=True):
+        # As in a search, a run that was cut off without an answer is no candidate.
+        ended = [rollouts.answers[n] or FINISHES[rollouts.finish[n]] == "stop" for n in rollouts.samples()]
+        cut_off += ended.count(False)
+        rows = [sample.row for sample in sampled.samples]
+        right = [sample.right for sample in sampled.samples]
+        assert len(rows) == sum(map(bool, ended))
+        assert list(training.stages["finished"].right[rows] > 0) == right
+        assert training.stages["finished"].independent[rows].all()
+        assert sum(right) == rollouts.right[0]
+        assert [sample.answer == "18" for sample in sampled.samples] == right
+        assert set(training.stages["finished"].question[rows]) == {sampled.question}
+    assert cut_off > 0
+
+
+def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
+    kept = drawn(problems(3))
+    rewards = [np.linspace(0.1, 0.9, len(r.parent)).astype(np.float32) for r in kept]
+    evidence = training_set(kept, rewards).stages["finished"].evidence
+    expected = [float(rewards[i][n]) for i, r in enumerate(kept) for n in r.ends()]
+    assert sigmoid(evidence.columns(["reward"])[:, 0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_that_answers_in_one_step_can_be_fitted() -> None:
+    whole = training_set(drawn(problems(30)))
+    none = whole.stages["step"].take(np.zeros(len(whole.stages["step"].right), bool))
+    training = replace(whole, stages={**whole.stages, "step": none})
+    result = fit_calibration(training, "beta", HeadConfig(steps=20, folds=2), seed=0)
+    found = report(result.held_out, training, rounds=5)
+    assert set(found) >= {"question", "finished"}
+    assert "step" not in found
+
+
+def questions(count: int, start: int) -> list[tuple[Rollouts, Rollouts]]:
+    """Prose and programs of each question."""
+    records = searched(problems(count, start), programs=3).values()
+    return [(Rollouts.of(record), Rollouts.of(record, "program")) for record in records]
+
+
+def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
+    for question in questions(5, 60):
+        labels = label_by_agreement(question, fitted_portable().calibration)
+        for rollouts, labelled in zip(question, labels, strict=True):
+            ends = rollouts.ends()
+            assert ((labelled.right[ends] >= 0) & (labelled.right[ends] < 1)).all()
+            assert (labelled.right <= labelled.total + 1e-6).all()
+            assert labelled.right[0] == pytest.approx(labelled.right[rollouts.samples()].sum(), abs=1e-5)
+            assert all(labelled.right[end] == 0 for end in ends if rollouts.answers[end] is None)
+
+
+@pytest.mark.slow
+def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
+    own = questions(60, 2000)
+    labelled = [label_by_agreement(question, fitted_portable().calibration) for question in own]
+    pseudo = training_set([prose for prose, _ in labelled], None, [programs for _, programs in labelled])
+    known = training_set([prose for prose, _ in own]).stages["finished"]
+    held_out = fit_calibration(pseudo, "beta", HeadConfig(), 0).held_out["finished"]
+    assert skill(known.predictions(held_out.quantiles)) > 0.1
+    assert not np.array_equal(held_out.right, known.right)
+
+
+def test_solutions_agree_where_any_two_have_the_same_answer() -> None:
+    [(prose, _)] = questions(1, 70)
+    assert agrees([prose])
+    ends = prose.ends()
+    answers = tuple(str(at) if at in ends else None for at in range(len(prose.answers)))
+    assert not agrees([replace(prose, answers=answers)])
+
+
+def test_a_solution_that_was_cut_off_is_no_voice_against_the_others() -> None:
+    [question] = questions(1, 60)
+    prose = question[0]
+    one, two, *others = prose.samples()
+    cut = np.array(prose.finish)
+    cut[others] = FINISHES.index("length")
+    answers = [("18" if at in (one, two) else None) for at in range(len(prose.answers))]
+
+    def chance(finish: NDArray[np.int32]) -> float:
+        asked = replace(prose, answers=tuple(answers), finish=finish)
+        [labelled] = label_by_agreement([asked], fitted_portable().calibration)
+        return float(labelled.right[one])
+
+    assert others
+    assert chance(cut) > chance(np.array(prose.finish))
+
+
+def test_where_nothing_counts_as_a_voice_no_label_is_a_number_of_nothing() -> None:
+    [question] = questions(1, 60)
+    prose = question[0]
+    cut = np.array(prose.finish)
+    cut[prose.ends()] = FINISHES.index("length")
+    redrawn = next(end for end in prose.ends() if end not in prose.samples())
+    answers = tuple("18" if at == redrawn else None for at in range(len(prose.answers)))
+    asked = replace(prose, answers=answers, finish=cut)
+    [labelled] = label_by_agreement([asked], fitted_portable().calibration)
+    assert not labelled.right.any()
