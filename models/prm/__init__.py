@@ -2,6 +2,5 @@
 
 ``formats`` has the table and chooses the format of a model. The adapters are made in ``token`` for PRMs that
 answer with a token, and in ``head`` for those with a head on their hidden states. ``text`` cuts a PRM's text
-into pieces, ``readout`` reads P(good) off the last token of a step, and ``incremental`` is the scorer behind
-every format.
+into pieces, and ``incremental`` is the scorer behind every format.
 """

@@ -1,4 +1,4 @@
-"""The PRM formats in one visible table, and which of them a model has."""
+"""The PRM formats in one visible table, and the choice of a model's format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..files.gguf.info import names_of
 from ..files.library import ModelFile
 from ..llama.runtime import LlamaModel
 from .head import fetch_head, qwen_math_prm, skywork_prm
-from .readout import Adapter
+from .incremental import Adapter
 from .token import chat_judge, math_shepherd, rlhflow_deepseek, rlhflow_mistral
 
 
@@ -23,7 +23,7 @@ class PRMFormat:
 
     Attributes:
         adapter: Binds it to a model; a UsageError says why a model is no PRM of the format.
-        names: Pattern of what its models call themselves, for files that are not in the catalogue.
+        names: Pattern of its models' own names, for files that are not in the catalogue.
     """
 
     adapter: Callable[[LlamaModel], Adapter]
@@ -41,7 +41,7 @@ FORMATS: dict[str, PRMFormat] = {
 
 
 def split_reference(ref: str) -> tuple[str | None, str]:
-    """``FORMAT=REF`` taken apart; the format is None where the reference names none.
+    """Format and reference of ``FORMAT=REF``; the format is None if it is not named.
 
     Raises:
         UsageError: there is no such format.
@@ -59,17 +59,17 @@ def split_reference(ref: str) -> tuple[str | None, str]:
 def settle_format(
     file: ModelFile, wanted: str | None, status: Callable[[str], None], *, offline: bool
 ) -> str:
-    """The format of a model, whose head is here afterwards if the format needs one.
+    """Choose the format of a model, and fetch its head if the format needs one.
 
     Args:
         file: The GGUF.
-        wanted: The format the user asks for; None takes the catalogue's, else what the file's names say, else
-            ``judge``.
+        wanted: The format the user asks for; None takes the first of: the catalogue's, the format that the
+            file's names match, ``judge``.
         status: Shows a line when a head has to be fetched.
         offline: Never touch the network.
 
     Raises:
-        UsageError: it calls itself a PRM of a format that is not known here, or its head is missing.
+        UsageError: its name says PRM and matches no format, or its head is missing.
         ModelError: its head could not be fetched.
     """
     name = wanted or _choose_format(file)

@@ -1,9 +1,9 @@
 """PRMs with a head on the hidden state: Qwen2.5-Math-PRM and Skywork-o1-Open-PRM.
 
 llama.cpp has no place for their heads, so such a PRM is a pair: a GGUF of the backbone, and the head's few
-tensors in safetensors. The head of ``NAME.gguf`` is looked for beside it, as ``NAME.head.safetensors``; those
-of Qwen are else read out of the published weights, some 26 MB of 15 GB. Skywork publishes a pickle, which is
-never opened here; docs/prms.md says how to make a head of it.
+tensors in safetensors. The head of ``NAME.gguf`` is looked for in the same folder, as
+``NAME.head.safetensors``; a missing one of Qwen is read out of the published weights, some 26 MB of 15 GB.
+Skywork publishes a pickle, which is never opened here; docs/prms.md says how to make a head of it.
 
 Texts: https://huggingface.co/Qwen/Qwen2.5-Math-PRM-7B (model card) and
 https://github.com/SkyworkAI/skywork-o1-prm-inference (model_utils/io_utils.py).
@@ -12,7 +12,10 @@ https://github.com/SkyworkAI/skywork-o1-prm-inference (model_utils/io_utils.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from adascale.engine.errors import UsageError
 
@@ -21,10 +24,10 @@ from ..files.gguf.info import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
 from ..files.sources import hub
-from ..llama.runtime import LlamaModel
+from ..llama.runtime import FloatArray, LlamaContext, LlamaModel
 from ..llama.template import render
 from ..storage import cache_folder
-from .readout import Adapter, Head
+from .incremental import Adapter, sigmoid
 from .text import QUESTION, Piece, Script, not_a_prm, single_token
 
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -34,13 +37,44 @@ LAYERS = {"qwen-math-prm": ("score.0", "score.2"), "skywork-prm": ("v_head.summa
 
 _OUTPUTS = {"qwen-math-prm": 2, "skywork-prm": 1}
 
-# Where a head can be fetched, by what the backbone calls itself.
+# Where a head can be fetched, by a part of the backbone's name.
 _PUBLISHED = {
     "qwen2.5-math-prm-7b": HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97"),
     "qwen2.5-math-7b-prm800k": HubRef(
         "Qwen/Qwen2.5-Math-7B-PRM800K", "0d04bd1d50d7d36e022a9203128b66583f523276"
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Linear layers with ReLU between them, on the final hidden state.
+
+    Attributes:
+        layers: (weight ``[out, in]``, bias ``[out]``) of each layer. The last one has one output, the
+            log-odds, or two, the logits of wrong and right.
+    """
+
+    layers: tuple[tuple[FloatArray, FloatArray], ...]
+    states = True
+
+    def read(self, context: LlamaContext, row: int) -> float:
+        """Sigmoid of one output, or softmax over two."""
+        state = context.state(row)
+        assert state is not None, "a head needs a context that keeps states"
+        return sigmoid(self.log_odds(state))
+
+    def log_odds(self, state: FloatArray) -> float:
+        """Logit of P(good) for a ``[width]`` state after the final norm."""
+        *hidden, (weight, bias) = self.layers
+        for inner, offset in hidden:
+            state = np.maximum(inner @ state + offset, 0.0)
+        out = weight @ state + bias
+        return float(out[0] if len(out) == 1 else out[1] - out[0])
+
+    def doubt(self, context: LlamaContext, row: int) -> str:
+        """Empty: a head can only be checked by its shapes."""
+        return ""
 
 
 def qwen_math_prm(model: LlamaModel) -> Adapter:
@@ -66,7 +100,7 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
 
 
 def skywork_prm(model: LlamaModel) -> Adapter:
-    """BOS, question and newline, then lines, each tokenized by itself and ended by a newline; read there.
+    """BOS, question and newline, then lines of steps, each tokenized alone; read at a step's last newline.
 
     Steps are a blank line apart, which is a newline more; as in the authors' ``prepare_input``.
 
@@ -113,7 +147,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     """Make sure that the head of a backbone is on this machine; does nothing for other formats.
 
     Raises:
-        UsageError: there is none, and nothing says where it was published.
+        UsageError: it is missing, and it is not known where it was published.
         ModelUnavailableError, ModelNotFoundError: the Hub cannot be asked, or does not have it.
         ModelCorruptError: the published file lacks the tensors.
     """
@@ -135,19 +169,19 @@ def _tensors_of(name: str) -> list[str]:
 
 
 def head_file(file: ModelFile, name: str) -> Path | None:
-    """The head of a backbone read as a PRM of format ``name``; None where it is missing, or needs none."""
+    """The head of a backbone for PRM format ``name``; None if it is missing or the format has none."""
     return _find_head(file.path, file.info.name) if name in LAYERS else None
 
 
 def _find_head(gguf: Path, own_name: str) -> Path | None:
-    """The head's file: the user's own beside the GGUF, else the one that was fetched."""
+    """The head's file: the user's own in the folder of the GGUF, or the one that was fetched."""
     source = _published_head(gguf, own_name)
     places = [head_path(gguf), *([_fetched_path(source)] if source else [])]
     return next((place for place in places if place.is_file()), None)
 
 
 def head_path(gguf: Path) -> Path:
-    """The user's own head file of a GGUF: beside it, ``NAME.head.safetensors``."""
+    """The user's own head file of a GGUF: ``NAME.head.safetensors`` in its folder."""
     return gguf.with_suffix(".head.safetensors")
 
 

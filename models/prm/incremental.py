@@ -1,13 +1,16 @@
-"""The one engine behind every PRM: only a step's own tokens are evaluated.
+"""The scorer behind every PRM format: only a step's own tokens are evaluated.
 
-A PRM's text only ever grows behind the prefix, so each scored prefix is parked, and a child evaluates its own
-step and nothing else. What stands before the question is evaluated once for all questions.
+A format is a text and a readout (``Adapter``). The text only ever grows behind the prefix, so each scored
+prefix is parked, and a child evaluates its own step and nothing else. The text before the question is
+evaluated once for all questions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.ports import Prefix, Score
@@ -15,18 +18,51 @@ from adascale.engine.types import Problem, Step
 
 from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
 from ..llama.runtime import LlamaContext
-from .readout import Adapter
-from .text import not_a_prm
+from .text import Script, not_a_prm
 
 _TEST_QUESTION = "What is 1 + 1?"
 _TEST_STEPS = ("1 + 1 = 2. The answer is 2.", "1 + 1 = 3. The answer is 3.")
+
+
+class Readout(Protocol):
+    """Reads the score off one row of the last batch."""
+
+    @property
+    def states(self) -> bool:
+        """Whether it reads hidden states, which the context must keep."""
+
+    def read(self, context: LlamaContext, row: int) -> float:
+        """P(good), in [0, 1]."""
+
+    def doubt(self, context: LlamaContext, row: int) -> str:
+        """Evidence that the model was never trained to answer here; empty without evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A PRM format bound to a model: the text that it reads, and the readout of its score.
+
+    Attributes:
+        name: Name of the format.
+        script: The text.
+        readout: Readout at the last token of a step.
+    """
+
+    name: str
+    script: Script
+    readout: Readout
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)), without overflow."""
+    return 0.5 * (1.0 + math.tanh(0.5 * logit))
 
 
 class StepPRM:
     """Scores steps with a GGUF model; implements ``engine.ports.RewardModel``.
 
     Args:
-        context: Its first sequence is used; it keeps states if the readout wants them.
+        context: Has a free first sequence; keeps states if the readout reads them.
         adapter: Text and readout.
         cache: Parked prefixes of this context.
     """
@@ -41,7 +77,7 @@ class StepPRM:
 
     @property
     def flops_per_token(self) -> float:
-        """That of the PRM's model."""
+        """2 x the active parameters of the PRM."""
         return self._model.flops_per_token
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
@@ -53,7 +89,7 @@ class StepPRM:
         return [self._score(prefix) for prefix in prefixes]
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes; one that was never scored is not read for it."""
+        """Forget the problem's prefixes, if any was scored."""
         if (question := self._questions.pop(problem.id, None)) is None:
             return
         self._cache.drop_below(question)
@@ -82,7 +118,7 @@ class StepPRM:
         self.close_problem(problem)
 
     def _read_text(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        """As ``tokens``, and note the problem as one that is to be forgotten."""
+        """As ``tokens``; the problem is noted, to be forgotten when it closes."""
         tokens, ends = self.tokens(prefix)
         self._questions[prefix.problem.id] = tokens[: ends[1]]
         return tokens, ends
@@ -102,7 +138,7 @@ class StepPRM:
         return Score(reward, evaluated)
 
     def _read(self, tokens: Tokens, ends: Sequence[int]) -> tuple[int, int]:
-        """Evaluate what no parked prefix holds; returns how many tokens that were, and the last one's row."""
+        """Evaluate the tokens that no parked prefix holds; returns their number, and the row of the last."""
         held = self._cache.longest(tokens, ends)
         parked = self._cache.get(held) if held else None
         if parked is None:

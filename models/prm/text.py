@@ -1,4 +1,4 @@
-"""The text a PRM reads, in pieces: what a user or a model wrote is never taken for control tokens."""
+"""The text a PRM reads, in pieces: text of a user or a model is never taken for control tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..llama.runtime import LlamaModel
 from ..llama.template import Message, render
 
 QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
-"""Stand for the question, the first step and a later step while a chat template is cut."""
+"""Placeholders for the question, the first step and a later step while a chat template is cut."""
 
 _WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
 _STEP_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
@@ -33,7 +33,7 @@ class Script:
     """A PRM's text format; behind the question the text only ever grows.
 
     Attributes:
-        head: Before every question; BOS is put there where the vocabulary wants one.
+        head: Pieces before every question; BOS is put first if the vocabulary wants one.
         question: Pieces of a question.
         step: Pieces of a step, given its place (from 0) and its text. The reward is read at the last token.
     """
@@ -60,7 +60,7 @@ class Script:
 
 
 def with_number(index: int, text: str) -> str:
-    """A step as Math-Shepherd's data has it: one line, ``Step 1: ...``, whatever number it came with."""
+    """A step in the form of Math-Shepherd's data: one line, ``Step 1: ...``, instead of its own number."""
     number = _STEP_NUMBER.match(text)
     words = text[number.end() if number else 0 :].split()
     return f"Step {index + 1}: {' '.join(words)}"
@@ -68,14 +68,14 @@ def with_number(index: int, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TemplateCuts:
-    """A model's chat template, cut where questions and steps go.
+    """The pieces of a model's chat template around questions and steps.
 
     Attributes:
-        head: Before the question.
-        middle: Between the question and the first step.
-        tail: Behind the first step, up to the assistant's answer.
-        before: Before a later step, beginning with the assistant's answer to the one before.
-        behind: Behind a later step, up to the assistant's answer.
+        head: Text before the question.
+        middle: Text between the question and the first step.
+        tail: Text behind the first step, up to the assistant's answer.
+        before: Text before a later step, beginning with the assistant's answer to the one before.
+        behind: Text behind a later step, up to the assistant's answer.
     """
 
     head: str
@@ -92,7 +92,7 @@ def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: 
         model: Has the template.
         opening: Messages up to the first step.
         answer: The assistant's answer to every step before.
-        name: Of the format, for the error.
+        name: Name of the format, for the error.
 
     Raises:
         UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
@@ -114,7 +114,7 @@ def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = 
     Args:
         model: Has the vocabulary.
         piece: The text.
-        name: Of the format, for the error.
+        name: Name of the format, for the error.
         follows: Whether it stands behind other text.
 
     Raises:

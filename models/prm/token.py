@@ -12,10 +12,13 @@ always saying yes; so the text grows behind the prefix and scoring stays increme
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from ..llama.runtime import LlamaModel
+import numpy as np
+
+from ..llama.runtime import LlamaContext, LlamaModel
 from ..llama.template import Message, shows_system
-from .readout import Adapter, TokenPair
+from .incremental import Adapter, sigmoid
 from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, with_number
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
@@ -27,6 +30,36 @@ _JUDGE_PROMPT = (
     "one word: Yes if all reasoning and arithmetic so far is correct, No if there is any mistake."
 )
 _JUDGE_GOOD, _JUDGE_BAD = "Yes", "No"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """P(good) against P(bad), from the logits of two answer tokens.
+
+    Attributes:
+        good: Token of a right step.
+        bad: Token of a wrong step.
+        least_share: Least probability of the two together in a model that was trained for this.
+    """
+
+    good: int
+    bad: int
+    least_share: float = 0.0
+    states = False
+
+    def read(self, context: LlamaContext, row: int) -> float:
+        """Softmax over the two."""
+        good, bad = context.logits(row)[[self.good, self.bad]]
+        return sigmoid(float(good) - float(bad))
+
+    def doubt(self, context: LlamaContext, row: int) -> str:
+        """A text if other tokens are far more likely than the two; empty otherwise."""
+        logits = context.logits(row).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        share = float(weights[[self.good, self.bad]].sum() / weights.sum())
+        if share >= self.least_share:
+            return ""
+        return f"only {share:.2%} of its probability lies on the two answers"
 
 
 def math_shepherd(model: LlamaModel) -> Adapter:
@@ -46,12 +79,12 @@ def math_shepherd(model: LlamaModel) -> Adapter:
 
 
 def rlhflow_deepseek(model: LlamaModel) -> Adapter:
-    """Steps as Deepseek writes them, between blank lines; else as ``_rlhflow`` has it."""
+    """RLHFlow's format with steps as Deepseek writes them, between blank lines."""
     return _rlhflow(model, "rlhflow-deepseek", lambda index, text: text)
 
 
 def rlhflow_mistral(model: LlamaModel) -> Adapter:
-    """Steps as Mistral was tuned to write them, ``Step 1: ...``; else as ``_rlhflow`` has it."""
+    """RLHFlow's format with steps as Mistral was tuned to write them, ``Step 1: ...``."""
     return _rlhflow(model, "rlhflow-mistral", with_number)
 
 

@@ -14,8 +14,8 @@ from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
 from adascale.models.prm.formats import FORMATS
-from adascale.models.prm.incremental import StepPRM
-from adascale.models.prm.readout import Adapter, TokenPair
+from adascale.models.prm.incremental import Adapter, StepPRM
+from adascale.models.prm.token import TokenPair
 
 
 @dataclass(frozen=True)

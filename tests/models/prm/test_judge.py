@@ -19,7 +19,7 @@ from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.prm.formats import FORMATS
 from adascale.models.prm.incremental import StepPRM
-from adascale.models.prm.readout import TokenPair
+from adascale.models.prm.token import TokenPair
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 
