@@ -1,4 +1,4 @@
-"""How a session is opened, how its trajectories are sampled, and where it reports what it does."""
+"""Options of a session, its sampler, and the callbacks by which it reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a generator is asked in each mode: prompt, sampler, and the calibration that was fitted with both."""
+"""Prompt and sampler of each mode, and the calibrations that were fitted with both."""
 
 from __future__ import annotations
 

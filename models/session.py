@@ -77,7 +77,7 @@ class OpenSession:
     executor: Executor
 
     def make_executor(self) -> ChainExecutor:
-        """Another executor of programs, for hidden tests beside a search; a context manager."""
+        """Another executor of programs, for hidden tests during a search; a context manager."""
         return _make_executor(self.options)
 
     @property
@@ -181,7 +181,7 @@ class Session:
 
     Args:
         options: The models and their settings.
-        reporting: Where status, downloads and llama.cpp's log go.
+        reporting: Shows status, downloads and llama.cpp's log.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry, before anything is searched.

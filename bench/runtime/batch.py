@@ -3,7 +3,7 @@
 Usage: ``python -m bench.runtime.batch MODEL DATA.jsonl [--questions 16] [--strategy adaptive] [--seed 1]``
 
 A question that is alone lets more of its trajectories run ahead than one that shares the batch.
-``beyond_mb`` is what the process takes at most beside the weights and the KV cache.
+``beyond_mb`` is the largest memory of the process apart from the weights and the KV cache.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a process decodes: model, branches in a step, threads."""
+    """Work of a process that decodes: model, branches in a step, threads."""
 
     path: Path
     branches: int
@@ -119,7 +119,7 @@ def _signal(children: list[Child], number: int) -> None:
 
 
 def neighbourhoods(stack: ExitStack, load: Load) -> dict[str, list[Child]]:
-    """Who runs beside what is measured; all are stopped."""
+    """Processes that run during a measurement; all are stopped."""
     found: dict[str, list[Child]] = {"idle": []}
     for name, main, args, count in (
         ("spinning", spin_for_ever, (), load.threads),
@@ -131,7 +131,7 @@ def neighbourhoods(stack: ExitStack, load: Load) -> dict[str, list[Child]]:
 
 
 def settings(spins: str) -> dict[str, Environment]:
-    """What is compared, by name."""
+    """Settings to compare, by name."""
     return {
         "default": {},
         "passive": {"OMP_WAIT_POLICY": "passive"},
@@ -159,7 +159,7 @@ def measure(load: Load, chosen: dict[str, Environment], steps: int, rounds: int)
 
 
 def speed(times: list[float], default: list[float]) -> float:
-    """How many times as fast as the default, as the median of the rounds."""
+    """Speed relative to the default, as the median of the rounds."""
     return round(statistics.median(d / t for t, d in zip(times, default, strict=True)), 3)
 
 

@@ -1,4 +1,4 @@
-"""What a search sends from its worker to its parent, and what the parent does with it.
+"""Size and CPU time of the events that a worker sends to its parent.
 
 Usage: ``python -m bench.runtime.events TRACE.jsonl ...`` (of ``adascale batch --traces DIR``)
 
@@ -27,7 +27,7 @@ from ..common import close, table
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it gives, and the milliseconds of CPU that it took."""
+    """The result of a call, and its CPU time in milliseconds."""
     started = time.process_time()
     found = work()
     return found, (time.process_time() - started) * 1000

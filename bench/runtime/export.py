@@ -1,4 +1,4 @@
-"""How fast ``adascale export`` reads a folder of traces, and in how much memory.
+"""Speed and memory of ``adascale export`` on a folder of traces.
 
 Usage: ``python -m bench.runtime.export [--nodes 1000000] [--to trl-prm]``
 

@@ -46,7 +46,7 @@ class Batch:
 
         Args:
             out: Its output.
-            numbers: Of the kills; those of an even number are of the parent, the others of the worker.
+            numbers: Numbers of the kills; even ones are of the parent, odd ones of the worker.
             within: Seconds of work before a kill, at most.
             rng: Draws these seconds.
 
@@ -79,7 +79,7 @@ class Output:
 
     @classmethod
     def read(cls, out: Path) -> Output:
-        """Of a file that no run is writing."""
+        """The output in a file that no run is writing."""
         counts: Counter[str] = Counter()
         answers: dict[str, tuple[Any, ...]] = {}
         torn = 0
@@ -119,7 +119,7 @@ def kill_again_and_again(batch: Batch, kills: int, within: float, seed: int, fol
 
 
 def _kill_in_the_middle(process: subprocess.Popen[bytes], parent: bool, moment: float) -> bool:
-    """SIGKILL after ``moment`` seconds of work; False where everything was done before."""
+    """SIGKILL after ``moment`` seconds of work; False if everything was done before."""
     end = time.monotonic() + moment
     while time.monotonic() < end or not (workers := psutil.Process(process.pid).children()):
         if process.poll() is not None:

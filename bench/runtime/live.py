@@ -1,4 +1,4 @@
-"""What watching costs: CPU time of the process that draws against that of the one that runs the model.
+"""The cost of watching: CPU time of the process that draws against that of the one that runs the model.
 
 Usage: ``python -m bench.runtime.live MODEL [QUESTION]`` asks with ``--show-tree`` on a terminal of 120 x 40.
 """

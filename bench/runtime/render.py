@@ -1,4 +1,4 @@
-"""What the live view costs: CPU time of drawing a search of many nodes four times a second.
+"""The cost of the live view: CPU time of drawing a search of many nodes four times a second.
 
 Usage: ``python -m bench.runtime.render [--nodes 1000] [--trace TRACE.jsonl] [--size 120x40]``
 

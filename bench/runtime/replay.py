@@ -1,4 +1,4 @@
-"""How soon ``adascale replay`` of a large trace shows something.
+"""Time until ``adascale replay`` of a large trace shows something.
 
 Usage: ``python -m bench.runtime.replay [--megabytes 10] [--rounds 3]``
 

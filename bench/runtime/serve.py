@@ -119,7 +119,7 @@ class Client:
     seed: int
 
     def ask(self, question: str) -> tuple[dict[str, Any], float]:
-        """The ``adascale`` object of a streamed answer, empty where none came; seconds to its first byte."""
+        """The ``adascale`` object of a streamed answer, empty if none came; seconds to its first byte."""
         asked = {"messages": [{"role": "user", "content": question}], "reasoning_effort": self.effort}
         body = json.dumps({**asked, "seed": self.seed, "stream": True})
         connection = HTTPConnection("127.0.0.1", self.port)

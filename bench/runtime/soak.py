@@ -1,4 +1,4 @@
-"""Whether a worker's session ends as it began: thousands of searches with cancels, budgets and interrupts.
+"""Leaks of a worker's session: thousands of searches with cancels, budgets and interrupts.
 
 Usage: ``python -m bench.runtime.soak [--model tiny] [--searches 5000] [--seed 1]``
 
@@ -40,7 +40,7 @@ LARGEST_GROWTH = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Of a process: resident bytes, open files and threads."""
+    """Resident bytes, open files and threads of a process."""
 
     memory_bytes: int
     files: int
@@ -48,7 +48,7 @@ class Resources:
 
     @classmethod
     def now(cls) -> Resources:
-        """Of this process."""
+        """The use of this process."""
         process = psutil.Process()
         return cls(process.memory_info().rss, process.num_fds(), process.num_threads())
 

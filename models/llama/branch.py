@@ -23,7 +23,7 @@ _FENCE = b"```"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A branch that is to be run: the prefix that it continues, and where it ends.
+    """A branch that is to be run: the prefix that it continues, and its end.
 
     Attributes:
         branch: Id of the branch.

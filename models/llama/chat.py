@@ -140,7 +140,7 @@ class ChatFormat:
         )
 
     def _with_system(self, system: str, messages: list[Message]) -> list[Message]:
-        """The messages below a system prompt, which stands in the first one where there is no such role.
+        """The messages below a system prompt, which is put into the first one if there is no such role.
 
         Without a prompt they stand alone.
         """

@@ -82,7 +82,7 @@ def initialise() -> None:
 
 
 def layers_to_offload(wanted: int | None) -> int:
-    """``wanted``, or all (-1) for None; 0 where this build has no GPU support."""
+    """``wanted``, or all (-1) for None; 0 if this build has no GPU support."""
     if not C.llama_supports_gpu_offload():
         return 0
     return -1 if wanted is None else wanted

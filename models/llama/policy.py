@@ -129,7 +129,7 @@ class LlamaPolicy:
     def cancel(self, branch: BranchId) -> Step | None:
         """End a branch and return its unfinished step.
 
-        Between two steps there is none; then the prefix before the last step is parked, so that a branch that
+        Between two steps it is None; then the prefix before the last step is parked, so that a branch that
         draws this step again need not evaluate it. A policy that is closed has ended all branches.
         """
         if self._is_closed:

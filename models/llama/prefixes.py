@@ -18,7 +18,7 @@ from .runtime import MAX_BATCH_TOKENS, ByteArray, FloatArray, LlamaContext, Run
 Tokens = tuple[int, ...]
 
 NO_STATE: FloatArray = np.zeros(0, np.float32)
-"""Of a token where the context keeps no states."""
+"""Hidden state of a token in a context that keeps no states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class ParkedPrefix:
 
     Attributes:
         state: The sequence's KV cells.
-        logits: ``[vocab_size]`` after its last token; None where no branch samples its first token from them.
-        hidden: ``[width]``, the hidden state that gave the logits; None where the context keeps none.
+        logits: ``[vocab_size]`` after its last token; None if no branch samples its first token from them.
+        hidden: ``[width]``, the hidden state that gave the logits; None if the context keeps no states.
     """
 
     state: ByteArray
@@ -37,14 +37,14 @@ class ParkedPrefix:
 
     @classmethod
     def with_logits(cls, context: LlamaContext, sequence: int, row: int) -> Self:
-        """Of a sequence, with the logits and the hidden state of a row of the last batch."""
+        """A copy of a sequence, with the logits and the hidden state of a row of the last batch."""
         hidden = context.state(row)
         logits = context.logits(row).copy()
         return cls(context.snapshot(sequence), logits, None if hidden is None else hidden.copy())
 
     @property
     def reading(self) -> Reading:
-        """The hidden state after its last token, as the reading of a prompt; empty where none is kept."""
+        """The hidden state after its last token, as the reading of a prompt; empty without states."""
         hidden = NO_STATE if self.hidden is None else self.hidden
         return Reading(hidden, hidden)
 
@@ -76,7 +76,7 @@ class PrefixCache:
         return found
 
     def put(self, tokens: Tokens, parked: ParkedPrefix, *, pin: bool = False) -> None:
-        """Keep an entry, and drop older ones if it does not fit beside them."""
+        """Keep an entry, and drop older ones until it fits."""
         self.drop(tokens)
         size = _size(tokens, parked)
         while self._recent and self._bytes + size > self._capacity:
@@ -139,7 +139,7 @@ def _size(tokens: Tokens, parked: ParkedPrefix) -> int:
 def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
     """Append tokens to a sequence in as many batches as they need; returns the row of the last logits.
 
-    Where the context keeps hidden states, the last token is evaluated by itself to get its own.
+    If the context keeps hidden states, the last token is evaluated by itself to get its own.
     """
     row, alone = 0, int(context.states)
     starts = [*range(0, len(tokens) - alone, MAX_BATCH_TOKENS), *([len(tokens) - 1] if alone else [])]
@@ -156,8 +156,8 @@ def read_prompt(
 
     Args:
         context: Has ``sequence`` free; it is empty afterwards.
-        cache: Where they are parked.
-        sequence: Where the prompt is evaluated.
+        cache: Parked prefixes of the context.
+        sequence: Sequence that evaluates the prompt.
         head: Tokens that it begins with, as other prompts do; may be empty.
         prompt: The whole prompt.
     """

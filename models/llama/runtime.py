@@ -60,7 +60,7 @@ class LlamaModel:
     Args:
         path: The file.
         gpu_layers: Layers to offload; -1 for all.
-        info: What its header says, where it was read before.
+        info: Header of the file, if it was read before.
         name: What messages call it; empty for the name of the file.
 
     Raises:
@@ -68,7 +68,7 @@ class LlamaModel:
         MemoryOverflowError: the weights could not be allocated.
 
     Attributes:
-        sliding_window: Tokens that layers with a window see, 0 where all layers see all.
+        sliding_window: Tokens that layers with a window see, 0 if all layers see all.
         is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
     """
 
@@ -100,7 +100,7 @@ class LlamaModel:
 
     @cached_property
     def info(self) -> GGUFInfo:
-        """What its header says."""
+        """Header of the file."""
         return self._info or read_info(self.path)
 
     @property
@@ -129,9 +129,9 @@ class LlamaModel:
         """Token ids of a text, without BOS.
 
         Args:
-            text: What is tokenized.
-            special: Whether control tokens in it count as such.
-            follows: Whether it stands behind other text. SentencePiece puts a space before a text.
+            text: The text.
+            special: Take control tokens in it as such.
+            follows: The text stands behind other text. SentencePiece puts a space before a text.
         """
         if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
             before = self.tokenize(_ANCHOR, special=False)
@@ -227,12 +227,12 @@ class LlamaContext:
         states: Also keep the final hidden states of batches in which every run is one token.
 
     Attributes:
-        has_flash_attention: How it attends, which changes what a step costs.
+        has_flash_attention: Attention by flash attention, which changes the cost of a step.
         evaluated_tokens: Tokens of all its decodes so far, by which tests see that none is evaluated twice.
 
     Raises:
         MemoryOverflowError: the cache could not be allocated.
-        ModelError: llama.cpp does not write text with this architecture, or keeps no states beside logits.
+        ModelError: llama.cpp does not write text with this architecture, or cannot keep states with logits.
     """
 
     def __init__(
@@ -338,7 +338,7 @@ class LlamaContext:
         return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
 
     def state(self, row: int) -> FloatArray | None:
-        """``[width]``, a view of the hidden state that gave the logits of this row; None where not kept."""
+        """``[width]``, a view of the hidden state that gave the logits of this row; None if not kept."""
         if not self.states:
             return None
         pointer = C.llama_get_embeddings_ith(self.handle, row)
@@ -363,7 +363,7 @@ class LlamaContext:
             raise NoKVSlotError("the KV cache has no room for a parked prefix")
 
     def shorten(self, sequence: int, length: int) -> bool:
-        """Forget all but the first ``length`` tokens of a sequence; False where it cannot be cut there.
+        """Forget all but the first ``length`` tokens of a sequence; False if it cannot be cut there.
 
         Of a hybrid model llama.cpp would cut the keys and values, but not the states, so it is not asked.
         """

@@ -81,7 +81,7 @@ class Stream:
 
 
 class Surprise(NamedTuple):
-    """How sure the model was, under the full softmax at temperature 1, in nats.
+    """Certainty of the model about a token, under the full softmax at temperature 1, in nats.
 
     Attributes:
         logprob: Natural logarithm of the drawn token's probability.
@@ -99,7 +99,7 @@ class SurpriseMeter:
         self._scratch = np.empty(vocab_size, np.float32)
 
     def __call__(self, logits: FloatArray, token: int) -> Surprise:
-        """Of a token drawn from ``logits``, ``[vocab_size]``."""
+        """Surprise of a token drawn from ``logits``, ``[vocab_size]``."""
         peak = np.max(logits)
         np.subtract(logits, peak, out=self._scratch)
         np.exp(self._scratch, out=self._scratch)

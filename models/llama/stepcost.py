@@ -1,8 +1,8 @@
-"""What one decode step costs by the number of branches in it, and the cheapest way to split a batch.
+"""The cost of a decode step by its number of branches, and the cheapest way to split a batch.
 
 The cost is a staircase, not a line: repacked CPU kernels like multiples of 16, so that 15 branches can cost
-more than 16, and one batch of 12 more than 8 and 4. It is measured once for a model, a machine and what a
-context does in a step, and kept.
+more than 16, and one batch of 12 more than 8 and 4. It is measured once for a model, a machine and the work
+of a context in a step, and kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WORTH = 0.95
 _DEPTH = 64
 _REPEATS = 3
 _WORST_STAIR = 1.6
-"""What a step may cost of one of more branches: 15 cost 1.3 of 16; beyond it the machine was busy."""
+"""Largest cost of a step relative to one of more branches: 15 cost 1.3 of 16; above, the machine was busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Chunk:
 
 
 class Batching(Protocol):
-    """How the branches of one step are evaluated."""
+    """Splits the branches of one step into decode calls."""
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Calls that evaluate so many branches together; none has more than ``rows`` rows."""
@@ -53,7 +53,7 @@ class Batching(Protocol):
 
 
 class EvenWidth:
-    """Every batch is padded to all rows: a branch gets the same numbers, bit for bit, whoever runs beside it.
+    """Pads every batch to all rows: a branch gets the same numbers, bit for bit, whichever others run.
 
     Kernels round by the shape of the batch.
     """
@@ -97,7 +97,7 @@ class StepCosts:
         return self._plan(branches, rows)[1]
 
     def step_seconds(self, branches: int, rows: int) -> float:
-        """Cost of one step over the cheapest split: what one more branch is weighed by."""
+        """Cost of one step over the cheapest split, by which one more branch is weighed."""
         return self._plan(branches, rows)[0] if self.curve and branches else 0.0
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
@@ -148,7 +148,7 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file; None where it does not cover ``sequences`` branches, or no idle machine has it."""
+    """The curve of a file; None if it lacks sizes up to ``sequences``, or was measured on a busy machine."""
     try:
         curve = {int(size): float(cost) for size, cost in read_json(path).items()}
     except (ArithmeticError, AttributeError, TypeError, ValueError):
@@ -159,13 +159,13 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 
 def _is_disturbed(curve: Mapping[int, float]) -> bool:
-    """Whether something else ran while some of a curve was measured: many branches cost far less than few."""
+    """Whether other work disturbed the measurement of a curve: many branches cost far less than few."""
     falling = sorted(curve, reverse=True)
     cheapest = accumulate((curve[size] for size in falling), min)
     return any(curve[size] > _WORST_STAIR * cost for size, cost in zip(falling, cheapest, strict=True))
 
 
 def save(path: Path, costs: StepCosts) -> None:
-    """Write a curve; where that fails, the next session measures again."""
+    """Write a curve; if that fails, the next session measures again."""
     with contextlib.suppress(OSError), atomic_write(path) as file:
         file.write(json.dumps(costs.curve).encode())

@@ -3,8 +3,7 @@
 Jinja's immutable sandbox keeps it from Python's objects, but not from loops without end, strings of gigabytes
 and powers of a million digits. So a child process renders every template, within limits that the kernel holds
 (decision 0022). A template that leaves Jinja's sandbox, as some could in earlier versions, finds itself in a
-process that may open no connection, start no program and read Python's own files alone, where the kernel is
-Linux.
+process that, on Linux, may open no connection, start no program and read Python's own files alone.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _OUTPUT_CHARACTERS = 1_000_000
 """A conversation is rendered with placeholders for its texts, so it is short."""
 
 _RAISED_CHARACTERS = 1000
-"""What a template raises may be as long as its memory allows."""
+"""Part of an error of a template that is kept: it may be as long as the memory allows."""
 
 _OUT_OF_MEMORY, _TOO_MUCH_OUTPUT = 70, 71
 """Exit codes of the child; after either it starts afresh."""
@@ -100,7 +99,7 @@ def render_template(source: str, file: str, messages: Sequence[Message], **varia
     """The text that a template makes of messages, in an environment as transformers has it.
 
     Args:
-        source: Of the template.
+        source: Text of the template.
         file: Name of the file that holds it, for errors.
         messages: With ``role`` and ``content``.
         variables: ``add_generation_prompt``, ``bos_token`` and ``eos_token``.

@@ -258,7 +258,7 @@ class ThoughtProgress:
         steps: Steps that the branch continues.
 
     Attributes:
-        phase: Where the next token is written.
+        phase: Position of the next token.
     """
 
     def __init__(self, form: ThoughtFormat, budget: int, steps: Sequence[Step]) -> None:

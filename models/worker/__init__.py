@@ -2,7 +2,6 @@
 
 ``client`` is the parent's side and looks like a driver; ``server`` is the worker's side, around a session.
 They exchange ``messages``, one line of JSON each, through ``pipes``, which also tell why a worker ended.
-``dispatch`` knows which questions are drawn, in flight, lost or to blame. ``ray`` has engines on many
-machines in the place of one worker: actors without pipes, with the same dispatch. ``remote`` asks the
-worker of a running server.
+``dispatch`` hands out questions and knows which are lost or to blame. ``ray`` has a worker on each node of a
+cluster in the place of one. ``remote`` asks the worker of a running server.
 """

@@ -27,14 +27,12 @@ from .messages import (
     EndOfQuestions,
     FromWorker,
     Interrupt,
-    Loading,
-    LogText,
     ModelsOpened,
     OpenModels,
     RunEnded,
     SearchEvent,
     StartRun,
-    Status,
+    Told,
     WorkerFailed,
     require_built_in,
 )
@@ -48,13 +46,13 @@ class Worker:
     """Opens models in a process of its own and searches with them; use it as a context manager.
 
     Args:
-        options: Of the session.
-        reporting: Where the worker's status, downloads and log go.
+        options: Options of the session.
+        reporting: Shows the worker's status, downloads and log.
 
     Attributes:
         open_models: The models, warnings and files of the session.
         interrupted: Whether it was told to stop.
-        is_open: Whether the models are open; not while they are opened again, after the worker has died.
+        is_open: Whether the models are open; they are not while a worker that has died is started again.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry; a model that llama.cpp aborts on while it opens it
@@ -98,7 +96,7 @@ class Worker:
     def cancel(self, problem_id: str) -> None:
         """End the search of a question between two batches, as ``interrupted``; safe from any thread.
 
-        Its SearchStarted must have been seen; nothing happens where it has ended.
+        Its SearchStarted must have been seen; nothing happens if it has ended.
         """
         self._pipes.send(Cancel(problem_id))
 
@@ -109,10 +107,10 @@ class Worker:
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
         """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.
 
-        Where the worker dies, or fails by an error that nobody has foreseen, it is started again and goes on.
-        With ``retry`` each question that it was searching is searched once more, and its log begins again;
-        otherwise, and the second time, it ends with SearchFailed (``worker-died``). One that is to blame ends
-        with the slug ``deadly-question``.
+        A worker that dies, or fails by an unforeseen error, is started again and goes on. With ``retry`` each
+        question that it was searching is searched once more, and its log begins again; otherwise, and the
+        second time, it ends with SearchFailed (``worker-died``). One that is to blame ends with the slug
+        ``deadly-question``.
 
         Raises:
             UsageError: the strategy is not a built-in one.
@@ -156,7 +154,7 @@ class Worker:
                     raise WorkerDiedError(error.message, *error.facts, hint=error.hint) from error
 
     def _ask_next(self, flight: Flight, source: QuestionSource) -> bool:
-        """Send the next question if there is one now; whether more may come."""
+        """Send the next question if there is one now; returns whether more may come."""
         request = None if self.interrupted else source.take()
         if request is not None:
             require_built_in(request)
@@ -174,10 +172,10 @@ class Worker:
         self._pipes.send(self._open)
         while not isinstance(message := self._receive(), ModelsOpened):
             match message:
-                case Status():
-                    self._reporting.status(message.text)
-                case Loading():
-                    self._loading = message.file
+                case Told("status", text):
+                    self._reporting.status(text)
+                case Told("loading", file):
+                    self._loading = file
                 case Transfer() if self._reporting.on_progress is not None:
                     self._reporting.on_progress(message)
                 case DownloadPlan():
@@ -189,7 +187,7 @@ class Worker:
         self.is_open = True
 
     def _receive(self) -> FromWorker | None:
-        """The next message that is not for the log; None where the source of questions has news.
+        """The next message that is not for the log; None if the source of questions has news.
 
         Raises:
             WorkerDiedError: the worker has died.
@@ -198,10 +196,12 @@ class Worker:
             message = self._inbox.get()
             if isinstance(message, WorkerDiedError):
                 raise message
-            if not isinstance(message, LogText):
-                return message
-            assert self._reporting.log is not None
-            self._reporting.log(message.text)
+            match message:
+                case Told("log", text):
+                    assert self._reporting.log is not None
+                    self._reporting.log(text)
+                case _:
+                    return message
 
 
 def _load_abort_error(file: str, error: WorkerAbortedError) -> ModelCorruptError:

@@ -1,4 +1,4 @@
-"""Which engine gets which question: a source that reads them one by one, and the flight of an engine.
+"""Handing questions to an engine: a source that reads them one by one, and the flight of an engine.
 
 An engine gets its next question when it has begun the last one or has room for it, so at most one waits
 there. The parent knows of each whether it had begun when the engine died, and asks the others again.
@@ -30,7 +30,7 @@ class QuestionSource:
 
     Args:
         requests: Read by the drawing thread alone.
-        wake: Called by that thread when ``take`` has something new to say.
+        wake: Called by that thread when ``take`` will return something new.
     """
 
     def __init__(self, requests: Iterable[Request], wake: Callable[[], None]) -> None:
@@ -58,7 +58,7 @@ class QuestionSource:
         """The next question; None while it is being read, and when the source is ``exhausted``.
 
         Raises:
-            BaseException: what reading the questions has raised.
+            BaseException: an error that reading the questions has raised.
         """
         if self._returned:
             return self._returned.popleft()
@@ -96,7 +96,7 @@ class QuestionSource:
 
 
 class Flight:
-    """The questions that one engine has, and how far the log of each has come.
+    """The questions that one engine has, each with the last event of its log.
 
     Attributes:
         deaths: Times in a row that the engine died, without an answer in between or a question to blame.
@@ -111,7 +111,7 @@ class Flight:
 
     @property
     def all_begun(self) -> bool:
-        """Whether the engine has begun every question that it has, so that it is ready for one more."""
+        """Whether the engine has begun every question that it has, and is ready for one more."""
         return all(last is not None for _, last in self._questions.values())
 
     @property
@@ -124,7 +124,7 @@ class Flight:
         self._questions[request.problem.id] = request, None
 
     def follow(self, id_: str, event: Event) -> Problem:
-        """The question of an event; the engine has it no longer when its search has ended."""
+        """The question of an event; it leaves the flight when its search has ended."""
         request, _ = self._questions[id_]
         if isinstance(event, SearchFinished | SearchFailed):
             del self._questions[id_]
@@ -142,9 +142,9 @@ class Flight:
         its error has the slug ``deadly-question``.
 
         Args:
-            error: Its death.
+            error: The engine's death.
             source: Gets the questions that are asked once more.
-            retry: Also ask those whose search had begun; their log then begins again.
+            retry: Also ask questions whose search had begun; their log then begins again.
         """
         questions, self._questions = list(self._questions.values()), {}
         deadly = type(error)(error.message, *error.facts, hint=error.hint, slug=DEADLY_QUESTION)

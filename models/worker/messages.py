@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.codec import from_row, to_row
 from adascale.engine.errors import AdascaleError, UsageError, restored_error
@@ -32,9 +32,9 @@ class OpenModels:
     """Parent: open these models.
 
     Attributes:
-        options: Of the session.
-        confirm: Whether the parent wants to be asked before a download.
-        verbose: Whether the parent wants llama.cpp's log.
+        options: Options of the session.
+        confirm: Ask the parent before a download.
+        verbose: Send llama.cpp's log.
     """
 
     options: SessionOptions
@@ -44,7 +44,7 @@ class OpenModels:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Parent: whether a ``DownloadPlan`` may be carried out."""
+    """Parent: consent to a ``DownloadPlan``, or its refusal."""
 
     given: bool
 
@@ -72,23 +72,15 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """Worker: what it is doing."""
+class Told:
+    """Worker: a text for the parent's ``Reporting``.
 
-    text: str
+    Attributes:
+        topic: A status line, a piece of llama.cpp's log, or the name of the file that llama.cpp opens next.
+        text: The text.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """Worker: llama.cpp is about to open the file of this name."""
-
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogText:
-    """Worker: a piece of llama.cpp's log."""
-
+    topic: Literal["status", "log", "loading"]
     text: str
 
 
@@ -97,8 +89,8 @@ class ModelsOpened:
     """Worker: the models are open.
 
     Attributes:
-        conditions: As ``OpenSession.conditions`` tells, by kind of problem.
-        modes: As ``OpenSession.modes`` tells.
+        conditions: Models and warnings of a search, by kind of problem.
+        modes: Modes that ``auto`` may use.
         files: Label, path and sha256 of each model.
     """
 
@@ -119,8 +111,8 @@ class SearchEvent:
 
     Attributes:
         problem: Id of the question.
-        kind: Of the event.
-        row: Its fields, without hidden states.
+        kind: Kind of the event.
+        row: Fields of the event, without hidden states.
     """
 
     problem: str
@@ -148,8 +140,8 @@ class WorkerFailed:
     """Worker: an error that ends it.
 
     Attributes:
-        kind: Name of its class.
-        notice: Its slug, message, facts and hint.
+        kind: Name of the error's class.
+        notice: Slug, message, facts and hint of the error.
     """
 
     kind: str
@@ -166,17 +158,7 @@ class WorkerFailed:
 
 
 FromParent = OpenModels | Consent | StartRun | Request | EndOfQuestions | Cancel | Interrupt
-FromWorker = (
-    Status
-    | Loading
-    | LogText
-    | Transfer
-    | DownloadPlan
-    | ModelsOpened
-    | SearchEvent
-    | RunEnded
-    | WorkerFailed
-)
+FromWorker = Told | Transfer | DownloadPlan | ModelsOpened | SearchEvent | RunEnded | WorkerFailed
 Message = FromParent | FromWorker
 
 _MESSAGES: Mapping[str, type[Any]] = {
@@ -209,7 +191,7 @@ def decode(line: bytes) -> Any:
     """The message of a line.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the line is no message.
     """
     try:
         name, *row = json.loads(line)

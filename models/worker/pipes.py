@@ -1,4 +1,4 @@
-"""A worker process on this machine: its pipes, its last words, and the error that tells of its end."""
+"""A worker process on this machine: its pipes, its last words, and the error for its end."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Pipes:
     """A worker in a process of its own, spoken to through its stdin and stdout.
 
     Args:
-        deliver: Called from a thread with each message of the worker, and with a WorkerDiedError as the last
-            one where the worker has ended by itself.
+        deliver: Called from a thread with each message of the worker, and with a WorkerDiedError at last if
+            the worker has ended by itself.
     """
 
     def __init__(self, deliver: Callable[[FromWorker | WorkerDiedError], None]) -> None:
@@ -74,7 +74,7 @@ class Pipes:
         started.result()
 
     def stop(self) -> None:
-        """Kill it; nothing happens where none runs."""
+        """Kill the process, if one runs."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -87,7 +87,7 @@ class Pipes:
         self._stderr.wait()
 
     def send(self, message: FromParent) -> None:
-        """Send a message; safe from any thread. It is lost where the worker has ended, which is delivered."""
+        """Send a message; safe from any thread. It is lost if the worker has ended, which is delivered."""
         process = self._process
         if process is None:
             return
@@ -117,7 +117,7 @@ class Pipes:
         with process.stdout:
             try:
                 for line in process.stdout:
-                    if line.endswith(b"\n"):  # else it died in the middle of it
+                    if line.endswith(b"\n"):  # it may have died in the middle of one
                         self._deliver(decode(line))
             except ValueError as error:
                 process.kill()
@@ -129,7 +129,7 @@ class Pipes:
 
 
 def _start_process() -> tuple[subprocess.Popen[bytes], _Stderr]:
-    """The process, and what reads its stderr: both or none."""
+    """The process and the reader of its stderr, or neither."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", _COMMAND],
         stdin=subprocess.PIPE,
@@ -162,12 +162,12 @@ def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
 
 
 def _signal_name(number: int) -> str:
-    """Of a signal; most of the real-time ones have none."""
+    """Name of a signal; most real-time signals have only a number."""
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 class _Stderr:
-    """Passes a worker's stderr on as it comes; what ggml and C++ say at its end is kept for an error."""
+    """Passes a worker's stderr on as it comes; the last lines of ggml and C++ are kept for an error."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -179,7 +179,7 @@ class _Stderr:
     def last_words(self) -> tuple[str, ...]:
         """Failed assertions with file and line, or an exception's text; each once.
 
-        Where several threads fail, the abort of one may cut off what another one is writing.
+        If several threads fail, the abort of one may cut off the line of another.
         """
         matches = [_LAST_WORDS.match(line) for line in self._held]
         words = [word for match in matches if match for word in match.groups() if word]
@@ -187,7 +187,7 @@ class _Stderr:
         return tuple(text for text in texts if not any(o.startswith(text) for o in texts if o != text))
 
     def wait(self) -> None:
-        """Until its end has been read, or nearly so."""
+        """Wait until its end has been read, for ``_PATIENCE`` at most."""
         self._thread.join(_PATIENCE)
 
     def _pass_on(self) -> None:

@@ -326,7 +326,7 @@ def _check_alike(opened: list[ModelsOpened]) -> None:
 
 
 def _comparable(opened: ModelsOpened) -> dict[str, list[Any]]:
-    """What must be alike, by name and kind of problem; the folder of a calibration differs between nodes."""
+    """Everything that must be alike, by name; the folder of a calibration differs between nodes."""
     described = [asdict(conditions.models) for conditions in opened.conditions.values()]
     for each in described:
         each["calibration"] = each["calibration"] and {**each["calibration"], "file": None}

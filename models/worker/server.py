@@ -27,14 +27,12 @@ from .messages import (
     FromParent,
     FromWorker,
     Interrupt,
-    Loading,
-    LogText,
     ModelsOpened,
     OpenModels,
     RunEnded,
     SearchEvent,
     StartRun,
-    Status,
+    Told,
     WorkerFailed,
     decode,
     encode,
@@ -81,7 +79,7 @@ def end_with_parent() -> None:
 
 
 def _listen(lines: Iterable[bytes], server: Server) -> None:
-    """Pass messages on; the end of the parent counts at once, and so does what cannot be understood."""
+    """Pass messages on; end this process at the end of the parent, or at a line that is no message."""
     try:
         for line in lines:
             server.receive(decode(line))
@@ -92,7 +90,7 @@ def _listen(lines: Iterable[bytes], server: Server) -> None:
 
 
 class Server:
-    """Opens models and searches with them, as messages say.
+    """Opens models and searches with them, on the parent's messages.
 
     Args:
         send: Sends a message to the parent; called from any thread.
@@ -106,7 +104,7 @@ class Server:
         self._interrupted = False
 
     def receive(self, message: FromParent) -> None:
-        """A message of the parent; an interruption counts at once."""
+        """Take a message of the parent; an interruption counts at once."""
         match message:
             case Interrupt():
                 self._interrupted = True
@@ -125,7 +123,7 @@ class Server:
                 self._inbox.put(message)
 
     def serve(self) -> None:
-        """Do what the messages say, for ever; an error is sent to the parent."""
+        """Follow the messages for ever; an error is sent to the parent."""
         try:
             self._open(self._inbox.get())
         except Exception as error:
@@ -143,18 +141,18 @@ class Server:
 
         assert isinstance(wanted, OpenModels), "the first message opens the models"
         reporting = Reporting(
-            status=lambda text: self._send(Status(text)),
+            status=lambda text: self._send(Told("status", text)),
             on_progress=self._send,
             confirm=self._confirm if wanted.confirm else None,
-            log=(lambda text: self._send(LogText(text))) if wanted.verbose else None,
-            loading=lambda path: self._send(Loading(path.name)),
+            log=(lambda text: self._send(Told("log", text))) if wanted.verbose else None,
+            loading=lambda path: self._send(Told("loading", path.name)),
         )
         with Session(wanted.options, reporting) as session:
             self._session = session
             self._send(ModelsOpened.of(session))
             while True:
                 message = self._inbox.get()
-                if isinstance(message, StartRun):  # else it was for a search that has ended
+                if isinstance(message, StartRun):  # any other was for a run that has ended
                     self._search(session)
 
     def _search(self, session: OpenSession) -> None:

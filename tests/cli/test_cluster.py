@@ -17,6 +17,8 @@ from home import Home
 
 QUESTIONS = 40
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(chain_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
@@ -64,9 +66,6 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def has_a_record(out: Path) -> bool:
     return out.exists() and bool(out.read_text())
-
-
-pytestmark = pytest.mark.slow
 
 
 def engines(node: Any = None) -> list[psutil.Process]:

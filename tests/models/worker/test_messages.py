@@ -30,14 +30,12 @@ from adascale.models.worker.messages import (
     Consent,
     EndOfQuestions,
     Interrupt,
-    Loading,
-    LogText,
     ModelsOpened,
     OpenModels,
     RunEnded,
     SearchEvent,
     StartRun,
-    Status,
+    Told,
     WorkerFailed,
     decode,
     encode,
@@ -78,9 +76,8 @@ def sent(event: Event) -> bytes:
         Cancel("q/1"),
         EndOfQuestions(),
         Interrupt(),
-        Status("Loading\x1b[1m"),
-        Loading("a.gguf"),
-        LogText("one\ntwo\n"),
+        Told("status", "Loading\x1b[1m"),
+        Told("log", "one\ntwo\n"),
         Transfer("a", 1, 2, "checking"),
         DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
         ModelsOpened(
@@ -137,7 +134,7 @@ def test_an_error_of_another_module_is_one_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"1\n", b"[]\n", b'["Nothing"]\n', b'["Loading"]\n', b'["Loading","a","b"]\n', b'["Loading",1]'],
+    [b"", b"1\n", b"[]\n", b'["Nothing"]\n', b'["Cancel"]\n', b'["Cancel","a","b"]\n', b'["Cancel",1]'],
 )
 def test_what_is_no_message_is_told(line: bytes) -> None:
     with pytest.raises(ValueError, match="no message"):

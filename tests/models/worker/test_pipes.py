@@ -18,8 +18,8 @@ from adascale.models.worker.pipes import Pipes
 
 ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
 LOADING = """
-from adascale.models.worker.messages import Loading, encode
-open(1, "wb").write(encode(Loading("my.gguf")))
+from adascale.models.worker.messages import Told, encode
+open(1, "wb").write(encode(Told("loading", "my.gguf")))
 """
 
 
