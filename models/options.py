@@ -13,7 +13,7 @@ from .files.catalog import DEFAULT_GENERATOR
 if TYPE_CHECKING:
     from adascale.engine.strategies import Strategy
 
-    from .files.gguf.info import GGUFInfo
+    from .files.gguf_info import GGUFInfo
     from .files.progress import Confirm, Report
 
 Purpose = Literal["search", "rollouts", "replay"]

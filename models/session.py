@@ -23,7 +23,7 @@ from .calibration import installed
 from .calibration.artefact import describe
 from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
-from .files.gguf.info import GGUFInfo
+from .files.gguf_info import GGUFInfo
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.native import AbortFlag, layers_to_offload, log_to

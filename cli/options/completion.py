@@ -12,7 +12,7 @@ _JUDGES = ("probe", "self", "none")
 def models(incomplete: str) -> list[str]:
     """Names of the catalogue, what Ollama, LM Studio and llama.cpp keep, and GGUF files."""
     from adascale.models.files.catalog import catalog
-    from adascale.models.files.local.stores import listing
+    from adascale.models.files.stores import listing
 
     references, _ = listing()
     names = [*catalog(), *map(str, references)]

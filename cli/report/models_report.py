@@ -13,7 +13,7 @@ from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.gguf.info import GGUFInfo
+    from adascale.models.files.gguf_info import GGUFInfo
     from adascale.models.files.library import LocalFile
 
 
@@ -109,7 +109,7 @@ def entry_of_file(file: LocalFile) -> Entry:
 
 
 def _of_header(file: LocalFile) -> Entry:
-    from adascale.models.files.gguf.info import read_info
+    from adascale.models.files.gguf_info import read_info
     from adascale.models.plan import usual_bytes
 
     try:

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError, setting
 
+from ..files import hub
 from ..files.reference import REPOSITORY, RemoteFile
-from ..files.sources import hub
 from ..storage import atomic_write
 from .artefact import SUFFIX, Artefact, load_artefact
 from .installed import pulled_folder
@@ -50,7 +50,7 @@ def pull(ref: str) -> list[Artefact]:
     if hub.is_offline():
         raise hub.offline_error(ref)
     hub.check_reachable()
-    files = hub.look_up_files(found["repo"], found["revision"], SUFFIX)
+    files = hub.exact_files(found["repo"], found["revision"], SUFFIX)
     checked = [(remote, _read(remote)) for remote in _choose(files, found["repo"], found["file"])]
     return [_keep(remote, data) for remote, data in checked]
 

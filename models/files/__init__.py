@@ -1,8 +1,8 @@
-"""Model files: from what a user calls a model to a verified file on this machine.
+"""Model files: from the name that a user types to a verified file on this machine.
 
-``library`` is the face: ``resolve``, ``fetch_again``, ``locate``, ``installed_models``, ``remove``. A
-reference (``reference``, ``catalog``) names one exact ``RemoteFile``, which is found among the ``local``
-models or fetched from one of the ``sources``; ``gguf`` reads what it says about itself. ``validation``
-refuses what others send in a wrong form, ``safetensors`` reads single tensors of PRM heads, ``progress`` has
-what a download reports and asks.
+``library`` is the face: ``resolve``, ``locate``, ``installed_models``, ``remove``. A name is parsed by
+``reference`` and ``catalog``. The file is located in the ``cache`` or in ``stores`` of other programs, or a
+``download`` brings it from the ``hub`` or a package ``index``, both over ``http``. ``checksum`` verifies the
+bytes, ``gguf`` reads the header and ``gguf_info`` its facts. ``validation`` checks the forms of names and
+digests, ``progress`` has the reports of a download, ``safetensors`` reads single tensors of PRM heads.
 """

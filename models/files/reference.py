@@ -1,6 +1,6 @@
-"""Model references: what a user types, taken apart. No network, no disk but for ``is it a file?``.
+"""Model references as users type them, parsed without the network; the disk is asked only for a file.
 
-"qwen2.5-coder-1.5b", "hf:user/repo:Q4_K_M"  ->  ModelReference  ->  RemoteFile, here or asked of the Hub
+"qwen2.5-coder-1.5b", "hf:user/repo:Q4_K_M"  ->  ModelReference  ->  RemoteFile, by catalogue or Hub
 "ollama:qwen3:1.7b"                          ->  StoreReference
 "./model.gguf"                               ->  Path
 """
@@ -20,8 +20,8 @@ from urllib.request import url2pathname
 from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
 from .catalog import ModelSpec, catalog
-from .gguf.split import Part
-from .validation import is_file_name, is_one_name
+from .gguf import Part
+from .validation import is_commit, is_file_name, is_one_name, is_sha256, is_size, quote
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 REPOSITORY = f"{_NAME}/{_NAME}"
@@ -40,20 +40,25 @@ _QUANT = re.compile(_TAG, re.IGNORECASE)
 _NOT_A_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)
 
 Store = Literal["ollama", "lmstudio", "llama.cpp"]
-"""Programs beside ours that keep models; a reference to one of them begins with this word and a colon."""
+"""Other programs that keep models; a reference to one of their models begins with this word and a colon."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One exact file: what a download has to yield, whatever its source.
+    """One exact published file; a download must have its size and digest, whatever the source.
 
     Attributes:
-        name: How to ask for the model again.
-        repo: ``owner/name`` on the Hub, which is also its place in the cache.
-        revision: Commit hash, or 40 digits in its place.
+        name: Reference to the model, for messages and commands.
+        repo: ``owner/name`` on the Hub, which also names the folder in the cache.
+        revision: Commit hash, or the first 40 digits of ``sha256`` if the commit is unknown.
         file: Path inside the repository, with forward slashes.
+        size_bytes: Size of the file.
         sha256: Lowercase hex digest.
-        spec: Its catalogue entry, if it has one.
+        spec: Catalogue entry of the file; None if it has none.
+
+    Raises:
+        ValueError: The commit, file name, size or digest has another form. They become paths in the cache
+            and the proof of a download, so no such object exists.
     """
 
     name: str
@@ -64,28 +69,33 @@ class RemoteFile:
     sha256: str
     spec: ModelSpec | None
 
+    def __post_init__(self) -> None:
+        if not is_commit(self.revision):
+            raise ValueError(f"its commit is {quote(self.revision)}, not 40 hex digits")
+        if not is_file_name(self.file):
+            raise ValueError(f"its file is {quote(self.file)}, not a name inside the repository")
+        if not is_size(self.size_bytes):
+            raise ValueError(f"its size is {quote(self.size_bytes)}, not a number of bytes")
+        if not is_sha256(self.sha256):
+            raise ValueError(f"its sha256 is {quote(self.sha256)}, not 64 lowercase hex digits")
+
     @property
     def hub_revision(self) -> str:
-        """What to ask the Hub for: ``main`` where the commit is not known."""
-        return "main" if self.revision == _in_place_of_commit(self.sha256) else self.revision
-
-
-def _in_place_of_commit(sha256: str) -> str:
-    """Names the place in the cache of a file whose commit is not known."""
-    return sha256[:40]
+        """Revision to ask the Hub for: ``main`` if the commit is unknown."""
+        return "main" if self.revision == self.sha256[:40] else self.revision
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """A model of the catalogue or of the Hub, taken apart; what the user leaves open is None.
+    """A parsed reference to a model of the catalogue or of the Hub; None for parts that the user left open.
 
     Attributes:
-        name: How messages call it.
+        name: Name of the model in messages.
         repo: ``owner/name`` on the Hub.
         revision: Commit, branch or tag.
         file: File name inside the repository.
         quant: Quantization tag or file name, to choose among the repository's files.
-        spec: The catalogue entry it is.
+        spec: Catalogue entry of the model.
     """
 
     name: str
@@ -96,11 +106,11 @@ class ModelReference:
     spec: ModelSpec | None = None
 
     def exact(self) -> RemoteFile | None:
-        """The exact file, when the catalogue knows all of it; a wheel's bytes are known without a commit."""
+        """The exact file, if the catalogue knows all of it; a wheel's bytes are known without a commit."""
         spec = self.spec
         if spec is None or spec.size_bytes is None or spec.sha256 is None:
             return None
-        revision = spec.hub.revision or (_in_place_of_commit(spec.sha256) if spec.wheel else None)
+        revision = spec.hub.revision or (spec.sha256[:40] if spec.wheel else None)
         if revision is None:
             return None
         return RemoteFile(self.name, self.repo, revision, spec.file, spec.size_bytes, spec.sha256, spec)
@@ -112,7 +122,7 @@ class StoreReference:
 
     Attributes:
         store: The program.
-        name: What it calls the model.
+        name: Name that the program has for the model.
     """
 
     store: Store
@@ -124,7 +134,7 @@ class StoreReference:
 
 
 def parse(ref: str) -> Path | ModelReference | StoreReference:
-    """Take a reference apart.
+    """Parse a reference.
 
     Args:
         ref: A path, ``file:...``, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
@@ -143,7 +153,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     try:
         path = Path(url2pathname(urlsplit(ref).path) if is_url else ref).expanduser()
         is_file = path.is_file()
-    except (ValueError, RuntimeError) as error:  # no URL, or the home of a user that there is not
+    except (ValueError, RuntimeError) as error:  # no URL, or the home of an unknown user
         raise _unknown_model_error(ref) from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
@@ -151,7 +161,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
         raise _unknown_model_error(ref) from error
     if is_url or is_file:
         return path
-    if not ref:  # as a path it is this folder
+    if not ref:  # as a path it means this folder
         raise _unknown_model_error(ref)
     spec = catalog().get(ref)
     if spec is not None:
@@ -165,15 +175,14 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
 
 
 def choose_file(files: Iterable[str], quant: str | None) -> str | None:
-    """The file that llama.cpp's ``-hf`` would take: the quant, else Q4_K_M, else Q8_0, else the first.
+    """Choose the file that llama.cpp's ``-hf`` would take: the quant, or Q4_K_M, or Q8_0, or the first.
 
     Args:
         files: File names of one repository; projectors and importance matrices are passed over.
         quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:
-        None if no file has the quant. The first part of a model in several files only where no single file
-        is one.
+        None if no file has the quant. A single file goes before the first part of a model in several files.
     """
     models = model_files(files)
     single = [name for name in models if Part.of(name) is None]
@@ -187,13 +196,13 @@ def _choose(models: list[str], quant: str | None) -> str | None:
 
 
 def model_files(files: Iterable[str]) -> list[str]:
-    """The GGUF files among ``files`` by which a model is opened, sorted: of several parts the first."""
+    """List the GGUF files by which a model is opened, sorted: single files and first parts."""
     models = [name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name)]
     return sorted(name for name in models if (part := Part.of(name)) is None or part.number == 1)
 
 
 def quant_of(file: str) -> str:
-    """The quantization tag in a file name, in capitals; the name itself if it has none."""
+    """Read the quantization tag in a file name, in capitals; the name itself if it has none."""
     tags = _QUANT.findall(file)
     return str(tags[-1]).upper() if tags else file
 

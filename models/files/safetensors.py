@@ -1,4 +1,4 @@
-"""Single tensors out of safetensors files, by range: of a local file, or of a repository on the Hub.
+"""Single tensors of a safetensors file, local or in a repository on the Hub, read by ranges of bytes.
 
 So the head of a PRM is fetched without the billions of weights around it.
 Format: https://huggingface.co/docs/safetensors/index#format
@@ -7,29 +7,24 @@ Format: https://huggingface.co/docs/safetensors/index#format
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
 
 from ..storage import atomic_write
+from . import hub
 from .catalog import HubRef
-from .sources import hub
 from .validation import is_file_name, quote
-
-if TYPE_CHECKING:
-    import httpx2
 
 Tensors = dict[str, NDArray[np.float32]]
 Read = Callable[[int, int], bytes]
-"""Bytes from a first (counted from 0) up to, not including, a last."""
+"""Reads the bytes from a first one, counted from 0, up to but not including a last one."""
 
 _LONGEST_HEADER = 100_000_000
 _LARGEST_TENSOR = 1 << 30
@@ -37,10 +32,10 @@ _WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
 
 
 def read_local(path: Path, names: Sequence[str]) -> Tensors:
-    """Tensors of a file, as float32.
+    """Read tensors of a file as float32.
 
     Raises:
-        ModelCorruptError: it is no safetensors file, or lacks one of them.
+        ModelCorruptError: It is no safetensors file, or lacks one of them.
     """
     with path.open("rb") as file:
 
@@ -52,16 +47,20 @@ def read_local(path: Path, names: Sequence[str]) -> Tensors:
 
 
 def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
-    """Tensors of a repository on the Hub, as float32; no other weights are transferred.
+    """Read tensors of a repository on the Hub as float32, without transferring other weights.
 
     Raises:
-        ModelNotFoundError: the repository has no safetensors.
-        ModelUnavailableError: gated, or the Hub failed.
-        ModelCorruptError: it lacks one of the tensors.
+        ModelNotFoundError: The repository has no safetensors.
+        ModelUnavailableError: Gated, or the Hub failed.
+        ModelCorruptError: It lacks one of the tensors.
     """
     found: Tensors = {}
     for file, wanted in _files_of(ref, names).items():
-        found |= _tensors(_remote(ref, file), wanted, f"{ref.repo}/{file}")
+
+        def read(start: int, stop: int, file: str = file) -> bytes:
+            return hub.read_unverified(ref.repo, file, ref.revision, (start, stop))
+
+        found |= _tensors(read, wanted, f"{ref.repo}/{file}")
     return found
 
 
@@ -99,7 +98,7 @@ def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:
 
 @dataclass(frozen=True, slots=True)
 class _StoredTensor:
-    """A tensor in a file: the bytes of its numbers behind the header, at least one and at most a gigabyte."""
+    """A tensor in a file; its bytes are counted from the end of the header, at most a gigabyte."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -108,7 +107,7 @@ class _StoredTensor:
 
 
 def _stored_tensor(entry: object) -> _StoredTensor | None:
-    """The tensor that an entry of a header describes; None where it describes none that can be."""
+    """Read an entry of a header; None if it describes no possible tensor."""
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(stop)]}:
             counts = [count for count in shape if isinstance(count, int) and count > 0]
@@ -125,15 +124,15 @@ def _broken_error(source: str, tensor: str, fact: str) -> ModelCorruptError:
 
 def _as_float32(data: bytes, dtype: str) -> NDArray[np.float32]:
     if dtype == "BF16":
-        # The upper half of a float32.
+        # BF16 is the upper half of a float32.
         return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(data, "<f4" if dtype == "F32" else "<f2").astype(np.float32)
 
 
 def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
-    """Which file of a repository has which of the tensors."""
+    """Find the files of a repository that hold the tensors: file name to names of tensors."""
     try:
-        page = _remote(ref, "model.safetensors.index.json")(0, 0)
+        page = hub.read_unverified(ref.repo, "model.safetensors.index.json", ref.revision)
     except ModelNotFoundError:
         return {"model.safetensors": list(names)}
     try:
@@ -149,35 +148,3 @@ def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
             raise _broken_error(ref.repo, name, fact)
         files.setdefault(index[name], []).append(name)
     return files
-
-
-def _remote(ref: HubRef, file: str) -> Read:
-    """Reads ranges of a file on the Hub; the empty range stands for the whole file."""
-    from .sources import http
-
-    url = hub.file_url(ref.repo, file, ref.revision)
-
-    def read(start: int, stop: int) -> bytes:
-        # A part of what was compressed on the way would be a part of something else.
-        part = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"} if stop else {}
-
-        @contextmanager
-        def request(headers: dict[str, str]) -> Iterator[httpx2.Response]:
-            with hub.request(url)(headers | part) as answer:
-                if part and answer.status_code == 200:
-                    # Hung up on before it sends everything.
-                    raise _range_error(file, start, stop)
-                yield answer
-
-        with hub.translate_errors(ref.repo, f"{ref.repo}/{file}"):
-            data = http.read(request, stop - start or http.PAGE_BYTES).content
-        if part and len(data) != stop - start:
-            raise _range_error(file, start, stop)
-        return data
-
-    return read
-
-
-def _range_error(file: str, start: int, stop: int) -> ModelUnavailableError:
-    what = f"{file}, bytes {start:,} to {stop:,}"
-    return ModelUnavailableError(f"{hub.host()} does not serve parts of files", what)

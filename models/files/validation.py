@@ -1,7 +1,7 @@
 """The forms of digests, commits, sizes and file names.
 
-They come from outside (a Hub, its mirror, an index, a file in the cache) and become parts of paths and the
-proof of a download, so a value of another form is refused before it is used for anything.
+They come from outside (the Hub or its mirror, an index, a file in the cache) and become parts of paths and
+the proof of a download, so a value of another form is refused before it is used.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def is_sha256(value: object) -> TypeGuard[str]:
-    """Whether it is a digest as this package writes them: 64 lowercase hex digits."""
+    """Accept a digest of 64 lowercase hex digits."""
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def is_commit(value: object) -> TypeGuard[str]:
-    """Whether it is the full hash of a commit: 40 lowercase hex digits."""
+    """Accept the full hash of a commit: 40 lowercase hex digits."""
     return isinstance(value, str) and _COMMIT.fullmatch(value) is not None
 
 
 def is_size(value: object) -> TypeGuard[int]:
-    """Whether it is a number of bytes that a file can have; True and False are none."""
+    """Accept the number of bytes of a file, and no bool."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def is_file_name(value: object) -> TypeGuard[str]:
-    """Whether it is a path that stays inside the folder it is put under, with forward slashes."""
+    """Accept a path with forward slashes that stays inside the folder it is put under."""
     # Unprintable are NUL, line ends, escapes, marks that turn the reading direction, and lone surrogates.
     if not isinstance(value, str) or "\\" in value or not value.isprintable():
         return False
@@ -40,11 +40,11 @@ def is_file_name(value: object) -> TypeGuard[str]:
 
 
 def is_one_name(value: object) -> TypeGuard[str]:
-    """Whether it is a file name without any folder."""
+    """Accept a file name without any folder."""
     return is_file_name(value) and "/" not in value
 
 
 def quote(value: object) -> str:
-    """A value that was refused, for messages: in quotes, escaped and at most 80 characters."""
+    """Show a refused value in a message: in quotes, escaped and at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -28,7 +28,7 @@ from adascale.engine.errors import (
     setting,
 )
 
-from ..files.gguf.header import TOO_NEW
+from ..files.gguf import TOO_NEW
 
 # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
 _CONT = 5

@@ -32,7 +32,7 @@ from adascale.engine.errors import (
     setting,
 )
 
-from ..files.gguf.info import GGUFInfo, read_info
+from ..files.gguf_info import GGUFInfo, read_info
 from . import native
 
 FloatArray = NDArray[np.float32]

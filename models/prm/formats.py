@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from adascale.engine.errors import UsageError, setting
 
-from ..files.gguf.info import names_of
+from ..files.gguf_info import names_of
 from ..files.library import ModelFile
 from ..llama.runtime import LlamaModel
 from .head import fetch_head, qwen_math_prm, skywork_prm

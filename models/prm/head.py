@@ -19,11 +19,11 @@ import numpy as np
 
 from adascale.engine.errors import UsageError
 
+from ..files import hub
 from ..files.catalog import HubRef
-from ..files.gguf.info import names_of
+from ..files.gguf_info import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
-from ..files.sources import hub
 from ..llama.runtime import FloatArray, LlamaContext, LlamaModel
 from ..llama.template import render
 from ..storage import cache_folder

@@ -19,27 +19,18 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(bytes(1 << 16))
 
 
-def drip(handler: BaseHTTPRequestHandler, body: bytes = bytes(2_000_000)) -> None:
-    """A hundred bytes twenty times a second."""
-    handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
-    )
-    for at in range(0, len(body), 100):
-        handler.wfile.write(body[at : at + 100])
-        time.sleep(0.05)
-
-
 def closed(handler: BaseHTTPRequestHandler) -> None:
     """No answer at all."""
 
 
-def refusal(status: int, retry_after: str = "") -> Fault:
-    """An answer that is no success, and perhaps says when to ask again."""
-    wait = f"Retry-After: {retry_after}\r\n" if retry_after else ""
-    return lambda handler: _send(handler, f"HTTP/1.1 {status} No\r\n{wait}Content-Length: 0\r\n\r\n".encode())
+def answer(body: bytes, status: int = 200, **headers: str) -> Fault:
+    """A whole answer with any status and headers."""
+    lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(body)}"]
+    lines += [f"{key.replace('_', '-')}: {value}" for key, value in headers.items()]
+    return lambda handler: _send(handler, "\r\n".join([*lines, "", ""]).encode() + body)
 
 
-def broken(body: bytes, at: int, how: Literal["closed", "reset"]) -> Fault:
+def broken(body: bytes, at: int, how: Literal["closed", "reset"] = "closed") -> Fault:
     """The whole body is promised, and the connection ends after ``at`` bytes of it."""
 
     def fault(handler: BaseHTTPRequestHandler) -> None:

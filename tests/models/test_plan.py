@@ -12,7 +12,7 @@ import tiny
 from adascale.engine.errors import MemoryOverflowError, UsageError
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
-from adascale.models.files.gguf.info import GGUFInfo
+from adascale.models.files.gguf_info import GGUFInfo
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions, round_window_up
 from adascale.models.plan import (

@@ -22,7 +22,7 @@ from adascale.models import machine, session_files
 from adascale.models import session as models_session
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import SUFFIX, Artefact, load_artefact, save_artefact
-from adascale.models.files.gguf.header import GGUFHeader
+from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel

@@ -46,7 +46,6 @@ def test_it_fails_only_on_failures(home: Home) -> None:
         "llama.cpp": "ok",
         "gpu": "ok",
         "memory": "ok",
-        "disk": "ok",
         "generator": "warn",
         "calibration": "skip",
         "network": "skip",
@@ -59,7 +58,7 @@ def test_it_fails_only_on_failures(home: Home) -> None:
 def test_it_says_where_programs_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "find_sandbox", lambda: Sandbox("landlock"))
     assert doctor._programs() == doctor.Finding(
-        "programs", "ok", "ask runs them in monty, code tasks in CPython within landlock"
+        "ok", "ask runs them in monty, code tasks in CPython within landlock"
     )
 
     def refuse() -> Sandbox:
@@ -67,7 +66,7 @@ def test_it_says_where_programs_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(detection, "find_sandbox", refuse)
     text = "ask runs them in monty; for code tasks no sandbox holds; bubblewrap: no namespaces"
-    assert doctor._programs() == doctor.Finding("programs", "warn", text, "--unsandboxed helps")
+    assert doctor._programs() == doctor.Finding("warn", text, "--unsandboxed helps")
 
 
 def test_it_says_that_a_model_nobody_fitted_has_the_portable_calibration_or_none(
@@ -122,9 +121,9 @@ def test_what_does_not_fit_is_a_failure_with_a_way_out(
     for free, result, told in ((10**12, "ok", " needs "), (10**8, "FAIL", "")):
         monkeypatch.setattr(machine, "free_memory_bytes", lambda free=free: free)
         monkeypatch.setattr(machine, "free_disk_bytes", lambda path, free=free: free)
-        memory = doctor._run_check("memory", lambda: doctor._memory(str(chain_gguf)))
-        disk = doctor._run_check("disk", lambda: doctor._disk(DEFAULT_GENERATOR))
-        assert (memory.result, disk.result) == (result, result), (memory, disk)
+        memory = doctor._run_check(lambda: doctor._memory(str(chain_gguf)))
+        disk = doctor._run_check(lambda: doctor._generator(DEFAULT_GENERATOR))
+        assert (memory.result, disk.result) == (result, result.replace("ok", "warn")), (memory, disk)
         assert told in memory.detail
     assert memory.fix.startswith(("--ctx-size", "--samples", "a smaller model"))
     assert disk.fix == f"HF_HOME=/data/hf adascale models pull {DEFAULT_GENERATOR}"

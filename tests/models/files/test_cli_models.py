@@ -97,7 +97,7 @@ def test_what_may_not_be_read_is_listed_without_what_it_says(
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("adascale.models.files.gguf.info.read_info", refuse)
+    monkeypatch.setattr("adascale.models.files.gguf_info.read_info", refuse)
     assert run("list").stdout.splitlines()[2].startswith("lmstudio:someone/m-GGUF:Q4_0")
 
 

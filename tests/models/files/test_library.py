@@ -9,7 +9,7 @@ import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf_info import read_info
 from adascale.models.files.library import ModelFile, locate, resolve
 from adascale.models.files.progress import Transfer
 
@@ -123,9 +123,7 @@ def test_offline_touches_nothing_and_says_how_to_go_on(
     gguf: bytes, new_spec: New, catalogue: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue(new_spec(gguf, packages=1))
-    monkeypatch.setattr(
-        "adascale.models.files.sources.download.fetch", lambda *_: pytest.fail("went to the network")
-    )
+    monkeypatch.setattr("adascale.models.files.download.fetch", lambda *_: pytest.fail("went to the network"))
     with pytest.raises(ModelUnavailableError, match="offline mode is on") as raised:
         resolve("tiny", offline=True)
     assert raised.value.slug == "offline"

@@ -11,7 +11,7 @@ import pytest
 import tiny_prm
 from heads import shards
 
-from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, UsageError
+from adascale.engine.errors import ModelUnavailableError, UsageError
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
@@ -108,13 +108,3 @@ def test_a_plain_model_under_a_prms_name_is_refused(
     session = Session(SessionOptions(generator=str(chain_gguf), prm="math-shepherd-7b", branches=2))
     with pytest.raises(UsageError, match="is no math-shepherd PRM: only"), session:
         pass
-
-
-def test_a_digest_that_is_known_alone_is_checked_before_the_download(
-    gguf: bytes, catalogue: Use, fake_hub: Fake, server: Any
-) -> None:
-    spec = catalogue(catalog()["math-shepherd-7b"])
-    fake_hub(spec.hub.repo, {spec.file: gguf})
-    with pytest.raises(ModelCorruptError, match="is not the file that was published"):
-        resolve("math-shepherd-7b")
-    assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in server.asked

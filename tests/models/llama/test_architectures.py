@@ -17,7 +17,7 @@ from adascale.engine.ports import Growth, Prefix
 from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import BranchId, Problem, Step
-from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf_info import read_info
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens

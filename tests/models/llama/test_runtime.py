@@ -18,7 +18,7 @@ from adascale.engine.errors import (
     ModelError,
     NoKVSlotError,
 )
-from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf_info import read_info
 from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, decode_error
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens

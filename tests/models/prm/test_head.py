@@ -17,7 +17,7 @@ from scoring import Opened, step
 from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
-from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf_info import read_info
 from adascale.models.files.library import ModelFile
 from adascale.models.files.safetensors import save_tensors
 from adascale.models.prm.formats import settle_format

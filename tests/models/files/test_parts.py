@@ -12,8 +12,8 @@ import pytest
 import tiny
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files.gguf.info import read_info
-from adascale.models.files.gguf.split import Part
+from adascale.models.files.gguf import Part
+from adascale.models.files.gguf_info import read_info
 from adascale.models.files.library import installed_models, locate, remove, resolve
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import evaluate_tokens
@@ -66,7 +66,7 @@ def test_a_missing_part_is_named(parts: list[Path]) -> None:
     parts[1].unlink()
     with pytest.raises(ModelCorruptError, match=r"m-F32-00001-of-00003\.gguf is incomplete") as raised:
         resolve(str(parts[0]))
-    assert raised.value.facts == ("1 of its 3 parts is not beside it", parts[1].name)
+    assert raised.value.facts == ("missing from its folder: 1 of 3 parts", parts[1].name)
 
 
 def test_a_torn_part_is_named(parts: list[Path]) -> None:

@@ -1,40 +1,42 @@
-"""The header of a GGUF, read in milliseconds and without llama.cpp.
+"""The header of a GGUF file, read in milliseconds and without llama.cpp.
 
 llama.cpp answers every broken file with "failed to load model". Reading the header first gives the
 cause, and tells a torn download from a whole one: each tensor's end must lie inside the file.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+
+A model may lie in several files, ``name-00001-of-00004.gguf`` to ``name-00004-of-00004.gguf``, as
+``llama-gguf-split`` makes them. The first part has the metadata; llama.cpp opens it and finds the others
+in the same folder by their names.
 """
 
 from __future__ import annotations
 
 import mmap
+import re
 import struct
+from dataclasses import dataclass
 from math import ceil, prod
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, excerpt
 
-from .split import parts_of
-
 NEWEST_VERSION = 3
 TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
 
-Scalar = str | int | float | bool
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
 # GGUF value type: its struct format, from gguf.h.
 _SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
 _STRING, _ARRAY = 8, 9
-_LENGTH = struct.Struct("<Q")
 
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
 
-# What reading a header may cost, whatever it claims: under 2 s and 100 MB. The largest models have some 2,000
+# Bounds on the cost of a header, whatever it claims: 2 s and 100 MB. The largest models have some 2,000
 # tensors and vocabularies of 300,000 words.
 _MOST_ENTRIES = 100_000
 _MOST_STRINGS = 8_000_000
-_MOST_NUMBERS = 1 << 32
 _MOST_TEXT_BYTES = 16 << 20
 _MOST_DIMENSIONS = 4
 _LARGEST_NUMBER = (1 << 63) - 1
@@ -49,13 +51,72 @@ _BLOCKS = {
 }  # fmt: skip
 
 
-def read_header(path: Path) -> GGUFHeader:
-    """The header of a model's first part, with the tensors and the size of all parts.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a model in several files.
 
-    The file is then one that llama.cpp can read, and whole.
+    Attributes:
+        stem: Common beginning of all file names.
+        number: 1 to ``count``.
+    """
+
+    stem: str
+    number: int
+    count: int
+
+    @classmethod
+    def of(cls, file: str) -> Part | None:
+        """Read a file name; None for a model in one file."""
+        found = _PART.fullmatch(file)
+        if found is None or not 1 <= int(found[2]) <= int(found[3]):
+            return None
+        return cls(found[1], int(found[2]), int(found[3]))
+
+    def names(self) -> list[str]:
+        """List the file names of all parts in order."""
+        return [f"{self.stem}-{n:05}-of-{self.count:05}.gguf" for n in range(1, self.count + 1)]
+
+
+def existing_parts(path: Path) -> list[Path]:
+    """List the files of a model that exist, in order; some may be missing."""
+    part = Part.of(path.name)
+    names = [path.name] if part is None else part.names()
+    return [each for each in map(path.with_name, names) if each.exists()]
+
+
+def parts_of(path: Path) -> list[Path]:
+    """List the files of a model in order: a single one, or all its parts.
+
+    Raises:
+        ModelCorruptError: A part is missing, or ``path`` is not the first.
+    """
+    part = Part.of(path.name)
+    if part is None:
+        return [path]
+    names, found = part.names(), existing_parts(path)
+    if part.number != 1:
+        raise ModelCorruptError(
+            f"{path.name} is part {part.number} of a model in {part.count} files",
+            hint=f"it is opened by its first part: {names[0]}",
+        )
+    missing = [name for name in names if path.with_name(name) not in found]
+    if missing and found:
+        raise ModelCorruptError(
+            f"{path.name} is incomplete",
+            f"missing from its folder: {len(missing)} of {part.count} parts",
+            *missing[:4],
+            hint=f"fetch what is missing into {path.parent}",
+        )
+    return [path.with_name(name) for name in names]
+
+
+def read_header(path: Path) -> GGUFHeader:
+    """Read the header of a model's first part, with the tensors and the size of all parts.
+
+    A file that passes is whole, and one that llama.cpp can read.
 
     Args:
-        path: The file; of a model in several parts the first.
+        path: The file; the first part of a model in several parts.
 
     Raises:
         ModelNotFoundError: There is no such file.
@@ -66,8 +127,8 @@ def read_header(path: Path) -> GGUFHeader:
     if count > 1 and count != 1 + len(others):
         raise ModelCorruptError(
             f"{path.name} is one of {count} parts of a model",
-            "the others are found by their names, and its own name is not that of a part",
-            hint=f"name it as it was published, ...-00001-of-{count:05}.gguf, beside the others",
+            "the other parts are found by their names, and its own name is not that of a part",
+            hint=f"name it as it was published, ...-00001-of-{count:05}.gguf, in one folder with the others",
         )
     for other in others:
         first.elements |= other.elements
@@ -83,7 +144,7 @@ def _read_part(path: Path) -> GGUFHeader:
     if path.stat().st_size == 0:
         raise ModelCorruptError(f"{path.name} is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        _check_start(path.name, data)
+        _check_start(path.name, data[:64])
         header = GGUFHeader(path.name, data)
         try:
             header.parse()
@@ -92,40 +153,25 @@ def _read_part(path: Path) -> GGUFHeader:
             raise ModelCorruptError(
                 f"{path.name} is incomplete", f"its header ends early, or a length in it is wrong ({here})"
             ) from error
-    _check_end(path.name, header)
     return header
 
 
-def _check_start(name: str, data: mmap.mmap) -> None:
-    start = data[:64]
-    if start[:4] != b"GGUF":
-        raise ModelCorruptError(f"{name} {_what_it_is(start)}")
+def _check_start(name: str, start: bytes) -> None:
     version = int.from_bytes(start[4:8], "little")
-    if version and version & 0xFFFF == 0:
-        raise ModelCorruptError(f"{name} is a big-endian GGUF; this llama.cpp reads little-endian ones")
-    if not 2 <= version <= NEWEST_VERSION:
-        raise ModelCorruptError(f"{name} {TOO_NEW.format(version)}")
-
-
-def _what_it_is(start: bytes) -> str:
     text = start.decode("latin-1").lstrip()
     if text.lower().startswith(("<!doctype", "<html", "<?xml")):
-        return f'is a web page, not a model (starts with "{text.split()[0]}")'
-    if text.startswith("version https://git-lfs"):
-        return "is a Git LFS pointer, not the model itself (git lfs pull fetches it)"
-    return f"is not a GGUF file (starts with {start[:4]!r})"
-
-
-def _check_end(name: str, header: GGUFHeader) -> None:
-    size = header.size_bytes
-    for tensor, end in header.ends:
-        if end > size:
-            whole = max(end for _, end in header.ends)
-            raise ModelCorruptError(
-                f"{name} is incomplete",
-                f"tensor {excerpt(tensor)} lies beyond the end of the file "
-                f"({human_bytes(size)} of {human_bytes(whole)} are here)",
-            )
+        problem = f'is a web page, not a model (starts with "{text.split()[0]}")'
+    elif text.startswith("version https://git-lfs"):
+        problem = "is a Git LFS pointer, not the model itself (git lfs pull fetches it)"
+    elif start[:4] != b"GGUF":
+        problem = f"is not a GGUF file (starts with {start[:4]!r})"
+    elif version and version & 0xFFFF == 0:
+        problem = "is a big-endian GGUF; this llama.cpp reads little-endian ones"
+    elif not 2 <= version <= NEWEST_VERSION:
+        problem = TOO_NEW.format(version)
+    else:
+        return
+    raise ModelCorruptError(f"{name} {problem}")
 
 
 class GGUFHeader:
@@ -139,34 +185,30 @@ class GGUFHeader:
         data: Its bytes.
 
     Attributes:
+        size_bytes: Size of the file.
         values: Scalars and short number arrays by key.
         lengths: Number of elements of every array.
         elements: Number of elements of every tensor.
-        ends: (tensor, byte after its last one), counted from the start of the file.
     """
 
     def __init__(self, file: str, data: mmap.mmap) -> None:
         self.size_bytes = len(data)
-        self.values: dict[str, Scalar | list[float]] = {}
+        self.values: dict[str, str | float | list[float]] = {}
         self.lengths: dict[str, int] = {}
         self.elements: dict[str, int] = {}
-        self.ends: list[tuple[str, int]] = []
-        self._file = file
-        self._data = data
-        self._at = 8
-        self._text_bytes = 0
-        self._strings = 0
+        self._file, self._data, self._at = file, data, 8
+        self._text_bytes, self._strings = 0, 0
 
     def text(self, key: str) -> str:
-        """A text value, empty if there is none."""
+        """Look up a text, empty where the header has none."""
         value = self.values.get(key, "")
         return value if isinstance(value, str) else ""
 
     def number(self, key: str, default: int = 0) -> int:
-        """A number; of a list, one for each layer, the mean rounded up.
+        """Look up a number; of a list, one for each layer, the mean rounded up.
 
         Raises:
-            ModelCorruptError: it is negative, infinite or no number.
+            ModelCorruptError: It is negative, infinite or no number.
         """
         value = self.values.get(key, default)
         if isinstance(value, list):
@@ -180,70 +222,62 @@ class GGUFHeader:
 
         Raises:
             struct.error, OverflowError: The header is cut off.
-            ModelCorruptError: It says what cannot be.
+            ModelCorruptError: Its contents are impossible, or a tensor lies beyond the end of the file.
         """
         tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
-        for count, kind in ((tensors, "tensors"), (fields, "fields")):
-            if count > _MOST_ENTRIES:
-                raise self._damage(f"its header announces {count:,} {kind}")
+        if max(tensors, fields) > _MOST_ENTRIES:
+            raise self._damage(f"its header announces {tensors:,} tensors and {fields:,} fields")
         for _ in range(fields):
             self._field()
         alignment = self.number("general.alignment", 32)
         if alignment < 1:
             raise self._damage("general.alignment is 0")
-        table = [self._tensor() for _ in range(tensors)]
+        ends = [self._tensor() for _ in range(tensors)]
         start = -(-self._at // alignment) * alignment
-        self.ends = [(name, start + end) for name, end in table]
-
-    def _damage(self, what: str) -> ModelCorruptError:
-        return ModelCorruptError(f"{self._file} is damaged", what)
+        whole, last = max(ends, default=(0, ""))
+        if start + whole > self.size_bytes and ends:
+            here = f"{human_bytes(self.size_bytes)} of {human_bytes(start + whole)} are here"
+            raise ModelCorruptError(
+                f"{self._file} is incomplete",
+                f"tensor {excerpt(last)} lies beyond the end of the file ({here})",
+            )
 
     def _field(self) -> None:
-        key = self._string()
-        if key in self.values or key in self.lengths:
-            raise self._damage(f"its header has {excerpt(key)} twice")
-        kind = self._value_type()
+        key, kind = self._string(), int(self._scalar("I"))
         if kind != _ARRAY:
             self.values[key] = self._value(kind)
             return
-        kind, length = self._value_type(), int(self._scalar("Q"))
+        kind, length = int(self._scalar("I")), int(self._scalar("Q"))
         self.lengths[key] = length
         if kind == _STRING:
             self._skip_strings(length)
-        elif kind == _ARRAY:
-            raise self._damage(f"{excerpt(key)} is an array of arrays")
-        elif length > _MOST_NUMBERS:
-            raise self._damage(f"{excerpt(key)} has {length:,} numbers")
+        elif kind not in _SCALARS:
+            raise self._damage(f"{excerpt(key)} is an array of values of type {kind}")
         elif length <= _LONGEST_ARRAY_KEPT:
-            self.values[key] = [float(self._value(kind)) for _ in range(length)]
+            self.values[key] = [float(self._scalar(_SCALARS[kind])) for _ in range(length)]
         else:
             self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
 
-    def _value_type(self) -> int:
-        kind = int(self._scalar("I"))
-        if kind not in _SCALARS and kind not in (_STRING, _ARRAY):
-            raise self._damage(f"its header has a value of type {kind}, which there is not")
-        return kind
+    def _value(self, kind: int) -> str | float:
+        if kind == _STRING:
+            return self._string()
+        if kind not in _SCALARS:
+            raise self._damage(f"its header has a value of unknown type {kind}")
+        return self._scalar(_SCALARS[kind])
 
-    def _tensor(self) -> tuple[str, int]:
-        name = self._string()
-        dimensions = int(self._scalar("I"))
+    def _tensor(self) -> tuple[int, str]:
+        """Read an entry of the table; returns the end of its data, from the first tensor on, and its name."""
+        name, dimensions = self._string(), int(self._scalar("I"))
         if dimensions > _MOST_DIMENSIONS:
             raise self._damage(f"its tensor {excerpt(name)} has {dimensions:,} dimensions")
-        if name in self.elements:
-            raise self._damage(f"it has the tensor {excerpt(name)} twice")
-        shape = [int(self._scalar("Q")) for _ in range(dimensions)]
+        count = prod(int(self._scalar("Q")) for _ in range(dimensions))
         kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
-        count = prod(shape)
         self.elements[name] = count
-        # A type that this table does not know is left to llama.cpp: only its start is checked.
+        # llama.cpp checks the size of tensors of a type that this table lacks; here only their start is.
         per_block, size = _BLOCKS.get(kind, (1, 0))
-        return name, offset + count // per_block * size
+        return offset + count // per_block * size, name
 
-    def _value(self, kind: int) -> Scalar:
-        return self._string() if kind == _STRING else self._scalar(_SCALARS[kind])
-
-    def _scalar(self, form: str) -> int | float | bool:
+    def _scalar(self, form: str) -> float:
         (value,) = struct.unpack_from(f"<{form}", self._data, self._at)
         self._at += struct.calcsize(f"<{form}")
         return value  # type: ignore[no-any-return]  # struct is untyped by nature
@@ -262,7 +296,10 @@ class GGUFHeader:
         self._strings += count
         if self._strings > _MOST_STRINGS:
             raise self._damage(f"its header announces {self._strings:,} words")
-        at, data, unpack = self._at, self._data, _LENGTH.unpack_from
+        at, data, unpack = self._at, self._data, struct.Struct("<Q").unpack_from
         for _ in range(count):
             at += 8 + unpack(data, at)[0]
         self._at = at
+
+    def _damage(self, fact: str) -> ModelCorruptError:
+        return ModelCorruptError(f"{self._file} is damaged", fact)

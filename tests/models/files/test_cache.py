@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,9 +12,9 @@ import pytest
 from filelock import FileLock, Timeout
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from adascale.models.files import cache
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import installed_models, locate, remove, resolve
-from adascale.models.files.local import cache
 from adascale.models.files.progress import Transfer
 from adascale.models.files.reference import ModelReference, RemoteFile
 
@@ -67,17 +68,17 @@ def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     remote = remote_file(catalogue(new_spec(gguf)))
-    lock = hub_cache / ".locks" / "models--someone--tiny-GGUF" / f"{remote.sha256}.lock"
+    lock = hub_cache / ".locks" / ".adascale" / f"{remote.sha256}.lock"
     locked: list[bool] = []
-    discard = cache._discard
+    discard = shutil.rmtree
 
-    def watch(area: Path) -> None:
+    def watch(area: Path, **options: bool) -> None:
         with pytest.raises(Timeout):
             FileLock(lock).acquire(timeout=0)
         locked.append(True)
-        discard(area)
+        discard(area, **options)
 
-    monkeypatch.setattr(cache, "_discard", watch)
+    monkeypatch.setattr(shutil, "rmtree", watch)
     with contextlib.suppress(ModelCorruptError, OSError), cache.staging(remote) as area:
         (area / cache.WHEEL_RECORD).write_text("[1, 2]")
         if error is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
+from adascale.models.files import stores
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.library import fetch_again, installed_models, locate, remove, resolve
-from adascale.models.files.local import ollama
+from adascale.models.files.library import installed_models, locate, remove, resolve
 
 MODEL = "application/vnd.ollama.image.model"
 
@@ -71,7 +71,7 @@ def test_the_store_of_the_service_is_looked_at_too(
     tmp_path: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OLLAMA_MODELS")
-    monkeypatch.setattr(ollama, "_SERVICE_ROOT", tmp_path / "service")
+    monkeypatch.setattr(stores, "_SERVICE_ROOT", tmp_path / "service")
     own = put(tmp_path / "home/.ollama/models", "registry.ollama.ai/library/a/latest", gguf)
     other = put(tmp_path / "service", "registry.ollama.ai/library/b/latest", gguf + b"?")
     for name, blob in (("a", own), ("b", other)):
@@ -200,7 +200,7 @@ def test_llama_cpp_keeps_files_flat(tmp_path: Path, gguf: bytes, monkeypatch: py
 
 def test_nothing_of_another_program_is_fetched_or_deleted(store: Path, gguf: bytes) -> None:
     blob = put(store, "registry.ollama.ai/library/m/latest", gguf)
-    for command in (fetch_again, remove):
+    for command in (lambda ref: resolve(ref, again=True), remove):
         with pytest.raises(UsageError, match="ollama:m is a model of another program"):
             command("ollama:m")
     assert blob.read_bytes() == gguf

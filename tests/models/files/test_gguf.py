@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
-from adascale.models.files.gguf.info import read_info
+from adascale.models.files.gguf_info import read_info
 
 Make = Callable[..., bytes]
 
@@ -187,19 +187,16 @@ DAMAGED = {
         LLAMA, field("llama.context_length", ARRAY, struct.pack("<IQ", F64, 1) + INFINITY)
     ),
     "llama.block_count is -1.0": header(LLAMA, field("llama.block_count", F32, struct.pack("<f", -1))),
-    "its header has general.architecture twice": header(LLAMA, LLAMA),
-    "its header has a value of type 99, which there is not": header(field("a", 99, b"")),
-    "a b\\x1b is an array of arrays": header(
+    "its header has a value of unknown type 99": header(field("a", 99, b"")),
+    "a b\\x1b is an array of values of type 9": header(
         field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))
     ),
-    "n has 18,446,744,073,709,551,615 numbers": header(field("n", ARRAY, struct.pack("<IQ", U32, 2**64 - 1))),
     "its tensor t has 50,000 dimensions": header(LLAMA, tensors=[tensor("t", *[2**64 - 1] * 50_000)]),
     "its tensor t has 1,000,000 dimensions": header(
         LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000
     ),
-    "it has the tensor t twice": header(LLAMA, tensors=[tensor("t", 1), tensor("t", 1)]),
-    "its header announces 100,001 tensors": header(LLAMA, tensors=[tensor("t")] * 100_001),
-    "its header announces 9,223,372,036,854,775,808 fields": (
+    "its header announces 100,001 tensors and 1 fields": header(LLAMA, tensors=[tensor("t")] * 100_001),
+    "its header announces 0 tensors and 9,223,372,036,854,775,808 fields": (
         b"GGUF\3\0\0\0" + struct.pack("<QQ", 0, 2**63) + bytes(4096)
     ),
     "its header announces 8,000,001 words": header(
@@ -235,8 +232,11 @@ def test_a_header_as_large_as_may_be_is_read_in_seconds(tmp_path: Path, data: by
     assert time.process_time() - started < 5
 
 
-def test_a_word_beyond_all_lengths_is_a_torn_header(tmp_path: Path) -> None:
-    words = field("w", ARRAY, struct.pack("<IQ", STRING, 2) + b"\xff" * 64)
+@pytest.mark.parametrize(
+    "array", [struct.pack("<IQ", STRING, 2) + b"\xff" * 64, struct.pack("<IQ", U32, 2**64 - 1)]
+)
+def test_a_length_beyond_the_file_is_a_torn_header(array: bytes, tmp_path: Path) -> None:
+    words = field("w", ARRAY, array)
     with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
         read_info(write(tmp_path, header(words, LLAMA)))
     assert raised.value.facts[0].startswith("its header ends early, or a length in it is wrong (4,")

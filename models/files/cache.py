@@ -1,4 +1,4 @@
-"""The place of all models: the Hugging Face cache, shared with huggingface_hub and llama.cpp.
+"""The place of all downloads: the Hugging Face cache, shared with huggingface_hub and llama.cpp.
 
     models--owner--name/blobs/<sha256>             the bytes
     models--owner--name/snapshots/<commit>/<file>  a relative link to them
@@ -6,10 +6,9 @@
     .adascale/<sha256>/                            a download under way
 
 A file appears under its final name by one rename, after its sha256 was checked, so neither a kill nor
-a second process can ever show half of one. Layout: https://huggingface.co/docs/hub/local-cache
-
-Digests, commits and file names come from outside and are parts of these paths. Whoever looked them up has
-checked their form; it is checked here again, before anything is made, replaced or deleted.
+a second process can ever show half of one. Digests, commits and file names come from outside and are parts
+of these paths: ``RemoteFile`` and ``is_one_name`` have checked their forms.
+Layout: https://huggingface.co/docs/hub/local-cache
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError
 
-from ...storage import atomic_write
-from ..progress import Report, Transfer
-from ..reference import RemoteFile
-from ..validation import is_commit, is_file_name, is_one_name, is_sha256, quote
+from ..storage import atomic_write
+from .progress import Report, Transfer
+from .reference import RemoteFile
+from .validation import is_one_name, is_sha256
 
 _STAGING = ".adascale"
 
-# What a source leaves in its staging area where the next run can go on with it.
+# Files of a staging area with which the next run can go on.
 HUB_PART, WHEEL_RECORD = "hub.part", "progress.json"
 
 
@@ -39,8 +38,10 @@ class CachedFile:
     """One model file of one snapshot.
 
     Attributes:
+        repo: ``owner/name``.
+        revision: Name of the snapshot, usually a commit.
         file: Path inside the repository, with forward slashes.
-        path: Where it can be opened.
+        path: Path on this machine.
     """
 
     repo: str
@@ -55,13 +56,13 @@ class CachedFile:
 
 
 def claimed_sha256(path: Path) -> str:
-    """The digest in the name of the blob that a file of the cache leads to; empty for any other file."""
+    """Read the digest in the name of the blob that a link of the cache leads to; empty for other files."""
     name = Path(os.readlink(path)).name if path.is_symlink() else ""
     return name if is_sha256(name) else ""
 
 
 def cache_dir() -> Path:
-    """The hub cache, found by the rules of huggingface_hub without importing it."""
+    """Find the hub cache by the rules of huggingface_hub, without importing it."""
     env = os.environ
     home = env.get("HF_HOME") or os.path.join(env.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
     chosen = env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
@@ -69,13 +70,13 @@ def cache_dir() -> Path:
 
 
 def repositories() -> list[str]:
-    """Every ``owner/name`` that has a folder in the cache, sorted."""
+    """List every ``owner/name`` that has a folder in the cache, sorted."""
     folders = cache_dir().glob("models--*--*")
     return sorted(folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders)
 
 
 def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
-    """The GGUF files of a repository that can be opened.
+    """List the GGUF files of a repository that can be opened.
 
     Args:
         repo: ``owner/name``.
@@ -96,12 +97,8 @@ def cached_files(repo: str, revision: str | None = None) -> list[CachedFile]:
     ]
 
 
-def find(remote: RemoteFile) -> Path | None:
-    """The exact file, if it is here: in its snapshot, or as a blob that another snapshot brought.
-
-    Raises:
-        ModelCorruptError: Its digest, commit or file name is none.
-    """
+def locate(remote: RemoteFile) -> Path | None:
+    """Look for the exact file: in its snapshot, or as a blob that another snapshot brought."""
     link, blob = _link_and_blob(remote)
     if not link.exists() and blob.exists():
         # A cache that is read-only cannot get the link; its blob can be used all the same.
@@ -112,37 +109,22 @@ def find(remote: RemoteFile) -> Path | None:
 
 @contextlib.contextmanager
 def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
-    """A folder of one's own to put a download together in, on the cache's own disk.
+    """Open a folder for the parts of a download, on the cache's own disk.
 
-    One process at a time has it, whichever repository it fetches these bytes from; one of its locks is
-    huggingface_hub's for the same blob. It is empty afterwards, unless the download was interrupted and can
-    be continued: then the next run finds it.
-
-    Raises:
-        ModelCorruptError: The digest of the file is none.
+    One process at a time has it, whichever repository it fetches these bytes from. It is empty afterwards,
+    unless the download was interrupted and can be continued: then the next run finds its parts.
     """
     from filelock import FileLock, Timeout
 
-    area = _staging_area(remote.sha256)
-    folder = _repo_folder(remote.repo)
-    with contextlib.ExitStack() as locks:
-        for name in (_STAGING, folder.name):
-            lock = FileLock(cache_dir() / ".locks" / name / f"{remote.sha256}.lock")
-            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0.1)
-            except Timeout:
-                if report is not None:
-                    report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
-                lock.acquire()
-            locks.callback(lock.release)
-        with _staged(area) as staged:
-            yield staged
-
-
-@contextlib.contextmanager
-def _staged(area: Path) -> Iterator[Path]:
-    """The folder while the locks are held; emptied, unless the download can be continued."""
+    area = _staging_area(remote)
+    lock = FileLock(cache_dir() / ".locks" / _STAGING / f"{remote.sha256}.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0.1)
+    except Timeout:
+        if report is not None:
+            report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
+        lock.acquire()
     resumable = False
     try:
         area.mkdir(parents=True, exist_ok=True)
@@ -154,34 +136,31 @@ def _staged(area: Path) -> Iterator[Path]:
         resumable = any(path.stat().st_size > 0 for path in parts if path.exists())
         raise
     finally:
-        # Still under the locks: afterwards the area may be another process's.
+        # Under the lock: without it the area may be another process's.
         if not resumable:
-            _discard(area)
+            shutil.rmtree(area, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                area.parent.rmdir()
+        lock.release()
 
 
 def staged_bytes(remote: RemoteFile) -> int:
-    """Bytes that an interrupted download has already put on the disk."""
-    return sum(path.stat().st_size for path in _staging_area(remote.sha256).rglob("*") if path.is_file())
+    """Count the bytes that an interrupted download has already put on the disk."""
+    return sum(path.stat().st_size for path in _staging_area(remote).rglob("*") if path.is_file())
 
 
 def publish(staged: Path, remote: RemoteFile, successor_of: CachedFile | None = None) -> Path:
-    """Give a checked file its place in the cache, in one step.
+    """Move a checked file to its place in the cache, in one step.
 
     Args:
         staged: The file in the staging area; it is gone afterwards.
-        remote: The exact file that it is.
+        remote: Description of the exact file.
         successor_of: An earlier copy, perhaps of another commit, which is deleted afterwards.
 
     Returns:
         Its path in the snapshot.
-
-    Raises:
-        ModelCorruptError: The file is not in the staging area, or its place would not be in the cache.
     """
     link, blob = _link_and_blob(remote)
-    if not staged.resolve().is_relative_to(_staging_area(remote.sha256).resolve()):
-        # It is moved away from where it lies.
-        raise _form_error("file", str(staged))
     blob.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(blob)
     _link(blob, link)
@@ -203,70 +182,34 @@ def remove(cached: CachedFile) -> int:
         Bytes freed; 0 if other repositories share them, which ``hf cache prune`` looks after.
     """
     folder = _repo_folder(cached.repo)
-    target = cached.path.resolve()
+    target = Path(os.path.realpath(cached.path))
     size = target.stat().st_size
-    doomed = [path for path in folder.rglob("*") if path.resolve() == target]
+    doomed = [path for path in folder.rglob("*") if os.path.realpath(path) == str(target)]
     for path in sorted(doomed, key=lambda path: path == target):
         path.unlink()
-    _prune(folder)
-    return 0 if target.exists() else size
-
-
-def _discard(area: Path) -> None:
-    """Delete a staging area, and the folder of them all with the last one.
-
-    Raises:
-        ModelCorruptError: It is any other folder; nothing is deleted.
-    """
-    if area != _staging_area(area.name):
-        raise _form_error("folder", str(area))
-    shutil.rmtree(area, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        area.parent.rmdir()
-
-
-def _prune(folder: Path) -> None:
-    """Delete the folders that became empty; a repository without a snapshot goes with its refs."""
     for path in sorted((folder / "snapshots").rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
     if not any((folder / "snapshots").glob("*")):
         shutil.rmtree(folder)
+    return 0 if target.exists() else size
 
 
 def _repo_folder(repo: str) -> Path:
     return cache_dir() / f"models--{repo.replace('/', '--')}"
 
 
-def _staging_area(sha256: str) -> Path:
-    if not is_sha256(sha256):
-        raise _form_error("sha256", sha256)
-    return cache_dir() / _STAGING / sha256
+def _staging_area(remote: RemoteFile) -> Path:
+    return cache_dir() / _STAGING / remote.sha256
 
 
 def _link_and_blob(remote: RemoteFile) -> tuple[Path, Path]:
-    """The link in the snapshot, and the blob."""
-    if not is_sha256(remote.sha256):
-        raise _form_error("sha256", remote.sha256)
-    if not is_commit(remote.revision):
-        raise _form_error("commit", remote.revision)
-    if not is_file_name(remote.file):
-        raise _form_error("file name", remote.file)
     folder = _repo_folder(remote.repo)
     return folder / "snapshots" / remote.revision / remote.file, folder / "blobs" / remote.sha256
 
 
-def _form_error(what: str, value: str) -> ModelCorruptError:
-    return ModelCorruptError(
-        f"the {what} {quote(value)} does not belong in the model cache",
-        "nothing was written or deleted",
-        hint="if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again",
-        slug="bad-answer",
-    )
-
-
 def _commit_of(folder: Path, ref: str) -> str | None:
-    """The commit of a branch or tag; None if it is not known, or if its file holds no name."""
+    """Read the commit of a branch or tag; None if it is unknown, or no name of a folder."""
     try:
         name = (folder / "refs" / ref).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):

