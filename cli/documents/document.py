@@ -63,7 +63,7 @@ class Document:
             ("model", generator.name if generator else ""),
             ("sha256", generator.sha256 if generator else ""),
             ("strategy", self.view.started.strategy),
-            ("modes", ", ".join(self.view.started.params.get("modes", ()))),
+            ("modes", ", ".join(self.view.started.limits.modes)),
             ("budget", ", ".join(limits) or "none"),
             ("seed", str(self.view.started.seed)),
             ("adascale", __version__),

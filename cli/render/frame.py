@@ -141,12 +141,12 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
     standing, most = state.tree.standing, state.samples
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
-    params = state.started.params
-    if "stop_at" not in params:
+    limits = state.started.limits
+    if limits.stop_at is None:
         return _fact_line("stops", [drawn], frame)
-    facts = [f"at {chance(float(params['stop_at']))}", drawn]
-    if standing is not None and standing.gain is not None and "min_gain" in params:
-        gain, least = (decimal(value, "+.2g") for value in (standing.gain, params["min_gain"]))
+    facts = [f"at {chance(limits.stop_at)}", drawn]
+    if standing is not None and standing.gain is not None and limits.min_gain is not None:
+        gain, least = (decimal(value, "+.2g") for value in (standing.gain, limits.min_gain))
         facts.append(f"next adds {gain}, ends below {least}")
     return _fact_line("stops", facts, frame)
 

@@ -110,11 +110,11 @@ def _decision(state: ViewState, reason: str) -> str:
     after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
-    if "stop_at" not in state.started.params:
+    at = state.started.limits.stop_at
+    if at is None:
         return f"stopped {after}" if reason in _CUT_SHORT else f"ended {after}"
     if estimate is None or not estimate.calibrated:
         return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
-    at = float(state.started.params["stop_at"])
     match reason:
         case "confident":
             return f"p {chance(estimate.median)} reached {chance(at)} {after}"

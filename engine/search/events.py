@@ -99,6 +99,16 @@ class ModelDescription:
         return "none" if self.calibration is None else str(self.calibration.get("level", "fitted"))
 
 
+@dataclass(frozen=True, slots=True)
+class StrategyLimits:
+    """Parameters by which a strategy stops, and its modes unless it is prose alone; None if it has none."""
+
+    samples: int | None = None
+    stop_at: float | None = None
+    min_gain: float | None = None
+    modes: tuple[Mode, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted(_Event):
     """A search begins. ``params`` are the strategy's parameters."""
@@ -113,6 +123,16 @@ class SearchStarted(_Event):
     seed: int
     calibrated: bool
     schema: str = SCHEMA
+
+    @property
+    def limits(self) -> StrategyLimits:
+        """The parameters that views read, of a built-in strategy or of another one.
+
+        Raises:
+            ValueError: one of them has another type.
+        """
+        limits: StrategyLimits = build(StrategyLimits, self.params)
+        return limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,16 +341,6 @@ KINDS: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event
 """The class of each kind of event."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ShownParams:
-    """Parameters of strategies, ours and others, that views read."""
-
-    samples: int | None = None
-    stop_at: float = 0.0
-    min_gain: float = 0.0
-    modes: tuple[Mode, ...] = ()
-
-
 def to_json(event: Event) -> dict[str, Any]:
     """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields, those of a notice among them."""
     body = to_plain(event)
@@ -351,7 +361,7 @@ def from_json(data: Mapping[str, Any]) -> Event:
         stamp = {"seq": data["seq"], "t": data["t"]}
         event: Event = build(KINDS[kind], {**data, **stamp, "notice": data})
         if isinstance(event, SearchStarted):
-            build(_ShownParams, event.params)
+            _ = event.limits  # views read them
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise TraceError(f"event {kind!r} is malformed: {excerpt(str(exc))}") from exc
     return event

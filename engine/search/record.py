@@ -101,7 +101,7 @@ class Record:
     @property
     def samples(self) -> int | None:
         """Most trajectories that the strategy may draw; None if it has no such parameter."""
-        return self.started.params.get("samples")
+        return self.started.limits.samples
 
     @property
     def groups(self) -> tuple[AnswerGroup, ...]:
