@@ -67,7 +67,8 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     json_output: tuple[str, ...], tmp_path: Path
 ) -> None:
     log = pens()
-    log.add(SearchFailed, notice=Notice("too-long", "the question is too long", (), "a shorter one"))
+    notice = Notice("too-long", "the question is too long", (), "a shorter one")
+    log.add(SearchFailed, notice=notice, error_type="ContextOverflowError")
     trace = written(tmp_path / "t.jsonl", log.events)
     with pytest.raises(AdascaleError, match="the question is too long"):
         run(str(trace), *json_output)

@@ -68,7 +68,7 @@ def test_json_has_what_is_known() -> None:
 
 def test_a_run_that_failed_is_listed_as_such() -> None:
     log = pens(running=True)
-    log.add(SearchFailed, notice=Notice("worker-died", "the process ended"))
+    log.add(SearchFailed, notice=Notice("worker-died", "the process ended"), error_type="WorkerDiedError")
     runs_dir().mkdir(parents=True)
     written(runs_dir() / "20260101-120000-aaaa.jsonl", log.events)
 
