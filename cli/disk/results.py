@@ -267,7 +267,8 @@ def _lock(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # The lock's file stays: without it two runs could hold locks of that name.
+        with suppress(OSError):  # Windows removes no open file
+            os.unlink(lock.lock_file)  # while it is held: a lock on a file without a name is taken for none
         lock.release()
 
 

@@ -9,15 +9,16 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
-import psutil
 import pytest
 import tiny
+from commands import run_process
 from home import Home
 from hub import publish
+from inprocess import run_here
 from loopback import Server
 
 from adascale.engine.decimals import human_bytes
@@ -32,23 +33,22 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
 
 
 @pytest.fixture
-def said(home: Home) -> Ask:
+def said(home: Home, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """What a command says on stderr beside its progress, and its exit code."""
+    monkeypatch.chdir(home.folder)
+    return lambda *args: _told(run_here(home.sealed, *args))
 
-    def call(*args: str, more: Mapping[str, str] = {}) -> tuple[str, int]:
-        done = subprocess.run(
-            [sys.executable, "-m", "adascale", *args],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env={**home.sealed, **more},
-            cwd=home.folder,
-            timeout=120,
-        )
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("adascale: ")]
-        return "\n".join(lines), done.returncode
 
-    return call
+@pytest.fixture
+def said_apart(home: Home, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """The same of a process of its own, for what ends it and for what libraries read once."""
+    monkeypatch.chdir(home.folder)
+    return lambda *args, more={}: _told(run_process(home.sealed, *args, more=more))
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> tuple[str, int]:
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("adascale: ")]
+    return "\n".join(lines), done.returncode
 
 
 def test_1_a_missing_model(said: Ask) -> None:
@@ -61,9 +61,9 @@ def test_1_a_missing_model(said: Ask) -> None:
 
 
 @pytest.mark.parametrize("how", ["network", "option", "variable"])
-def test_2_no_network(said: Ask, how: str) -> None:
+def test_2_no_network(said_apart: Ask, how: str) -> None:
     off = {"HF_HUB_OFFLINE": "1"} if how == "variable" else {}
-    text, code = said(
+    text, code = said_apart(
         "ask", "hi", "-g", "Qwen/Some-GGUF:Q4_K_M", *(["--offline"] if how == "option" else []), more=off
     )
     first, hint = (
@@ -88,10 +88,10 @@ def test_2_no_network(said: Ask, how: str) -> None:
         (403, "your account has no access yet", ""),
     ],
 )
-def test_3_a_gated_repository(said: Ask, hub: Server, status: int, fact: str, then: str) -> None:
+def test_3_a_gated_repository(said_apart: Ask, hub: Server, status: int, fact: str, then: str) -> None:
     repo = "meta-llama/Llama-3.2-1B-Instruct-GGUF"
     hub.add(f"/api/models/{repo}", b"", status=status, X_Error_Code="GatedRepo")
-    assert said("ask", "hi", "-g", f"{repo}:Q4_K_M", more={"HF_ENDPOINT": hub.url}) == (
+    assert said_apart("ask", "hi", "-g", f"{repo}:Q4_K_M", more={"HF_ENDPOINT": hub.url}) == (
         f"error[gated-repo]: {repo} needs permission from its owner\n"
         f"  {fact}\n"
         f"hint: ask for access at {hub.url}/{repo}{then}",
@@ -99,9 +99,9 @@ def test_3_a_gated_repository(said: Ask, hub: Server, status: int, fact: str, th
     )
 
 
-def test_3_a_private_or_missing_repository(said: Ask, hub: Server) -> None:
+def test_3_a_private_or_missing_repository(said_apart: Ask, hub: Server) -> None:
     hub.add("/api/models/no/one", b"", status=401, X_Error_Code="RepoNotFound")
-    assert said("ask", "hi", "-g", "no/one:Q4_K_M", more={"HF_ENDPOINT": hub.url}) == (
+    assert said_apart("ask", "hi", "-g", "no/one:Q4_K_M", more={"HF_ENDPOINT": hub.url}) == (
         "error[model-not-found]: 127.0.0.1 has no model no/one\n"
         "  not found, or private\n"
         "hint: check the spelling; if it is private: hf auth login",
@@ -156,14 +156,14 @@ HOSTILE = {
 @pytest.mark.parametrize("command", ["ask", "batch"])
 @pytest.mark.parametrize("what", HOSTILE)
 def test_4_a_gguf_that_llama_cpp_aborts_on(
-    said: Ask, home: Home, tmp_path: Path, chain_gguf: Path, what: str, command: str
+    said_apart: Ask, home: Home, tmp_path: Path, chain_gguf: Path, what: str, command: str
 ) -> None:
     key, value, assertion = HOSTILE[what]
     path, data = tmp_path / "mine.gguf", bytearray(chain_gguf.read_bytes())
     at = data.index(key) + len(key) + 4  # behind the type
     data[at : at + len(value)] = value
     path.write_bytes(data)
-    text, code = said(command, "hi" if command == "ask" else str(home.data), "-g", str(path))
+    text, code = said_apart(command, "hi" if command == "ask" else str(home.data), "-g", str(path))
     first, fact, hint = text.splitlines()
     assert code == 4
     assert first == "error[bad-gguf]: mine.gguf makes llama.cpp abort while it is opened"
@@ -224,27 +224,9 @@ def test_5_two_models_that_are_too_much_together(said: Ask, tmp_path: Path, chai
     ), text
 
 
-def test_5_a_model_process_that_is_killed(home: Home, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    many = tmp_path / "many.jsonl"
-    many.write_text("".join(json.dumps({"question": f"What is {n} + 2?"}) + "\n" for n in range(4000)))
-    command = [sys.executable, "-m", "adascale", "batch", str(many), "-g", str(home.model), "-o", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=home.env, text=True) as batch:
-        while not out.exists() or out.stat().st_size == 0:
-            assert batch.poll() is None
-        [worker] = psutil.Process(batch.pid).children()
-        worker.kill()
-        assert batch.stderr is not None
-        said = next(line for line in batch.stderr if "SIGKILL" in line)
-        batch.send_signal(signal.SIGINT)
-        batch.communicate(timeout=60)
-    assert "the process that runs the models was ended by SIGKILL" in said
-    assert all(json.loads(line)["id"] for line in out.read_text().splitlines())
-
-
 def test_6_a_question_longer_than_the_window(said: Ask, chain_gguf: Path) -> None:
     # The chain reads letter by letter.
-    text, code = said("ask", "x" * 300, "-g", str(chain_gguf), "-c", "512")
+    text, code = said("ask", "1" * 300, "-g", str(chain_gguf), "-c", "512")
     tokens = re.search(r"has (\d+) tokens", text)
     assert tokens is not None
     assert (text, code) == (
@@ -311,11 +293,11 @@ def test_8_ctrl_c(home: Home) -> None:
     assert process.returncode == 130
 
 
-def test_9_a_wrong_quant(said: Ask, hub: Server) -> None:
+def test_9_a_wrong_quant(said_apart: Ask, hub: Server) -> None:
     repo = "Qwen/Qwen2.5-1.5B-Instruct-GGUF"
     sizes = {"Q2_K": 676_000_000, "Q4_K_M": 1_120_000_000, "Q8_0": 1_890_000_000}
     publish(hub, repo, {f"qwen2.5-1.5b-instruct-{name}.gguf": n for name, n in sizes.items()})
-    assert said("ask", "hi", "-g", f"{repo}:Q4_K_X", more={"HF_ENDPOINT": hub.url}) == (
+    assert said_apart("ask", "hi", "-g", f"{repo}:Q4_K_X", more={"HF_ENDPOINT": hub.url}) == (
         f'error[no-such-quant]: {repo} has no quant "Q4_K_X"\n'
         "  it has: Q2_K 676 MB, Q4_K_M 1.1 GB, Q8_0 1.9 GB\n"
         f"hint: adascale models pull {repo}:Q4_K_M",
@@ -356,9 +338,9 @@ def test_11_no_gpu_build(said: Ask, chain_gguf: Path) -> None:
     )
 
 
-def test_12_a_full_disk(said: Ask, hub: Server, home: Home) -> None:
+def test_12_a_full_disk(said_apart: Ask, hub: Server, home: Home) -> None:
     publish(hub, "Qwen/Huge-GGUF", {"huge-Q4_K_M.gguf": 10**15})
-    text, code = said("ask", "hi", "-g", "Qwen/Huge-GGUF:Q4_K_M", more={"HF_ENDPOINT": hub.url})
+    text, code = said_apart("ask", "hi", "-g", "Qwen/Huge-GGUF:Q4_K_M", more={"HF_ENDPOINT": hub.url})
     free = re.search(r"needs 1000000\.0 GB, ([\d.]+ .B) are free", text)
     assert free is not None
     assert (text, code) == (

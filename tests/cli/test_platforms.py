@@ -45,6 +45,7 @@ def run(tmp_path: Path) -> Run:
 SEARCH = ("--budget", "120", "--strategy", "vote", "--samples", "2", "--seed", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "cp437"])
 def test_output_survives_a_legacy_code_page(
     encoding: str, run: Run, chain_gguf: Path, tmp_path: Path
@@ -63,6 +64,7 @@ def test_output_survives_a_legacy_code_page(
         assert done.returncode in (0, 4), (command, done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("runs", "show"), ("tree",)])
 def test_a_tree_is_drawn_with_what_a_code_page_has(
     command: tuple[str, ...], run: Run, chain_gguf: Path
@@ -93,6 +95,7 @@ FOLDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
 def test_any_folder_can_hold_models_questions_and_results(
     folder: str, run: Run, chain_gguf: Path, tmp_path: Path

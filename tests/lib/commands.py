@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import typer
+from inprocess import run_here
 from typer.testing import CliRunner
 
 from adascale.engine.errors import AdascaleError
@@ -43,7 +44,16 @@ def interrupted_at_answer(process: subprocess.Popen[str], seconds: float = 30) -
 def run(
     env: dict[str, str], *args: str, stdin: bytes = b"", more: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """What a command of ours gives in a process of its own; a traceback fails the test."""
+    """How a command of ours ends in this process; a traceback fails the test."""
+    done = run_here({**env, **(more or {})}, *args, stdin=stdin)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def run_process(
+    env: dict[str, str], *args: str, stdin: bytes = b"", more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """How a command of ours ends in a process of its own; a traceback fails the test."""
     done = subprocess.run(
         [sys.executable, "-m", "adascale", *args],
         input=stdin,

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -86,7 +85,7 @@ def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> Non
         "tree": 7,
         "topic": "sums",
     }
-    [record] = batch(json.dumps(mine)).records
+    [record] = batch(json.dumps(mine), "--seed", "1").records
     assert (record["line"], record["topic"], record["status"]) == (1, "sums", "answered")
     assert not {"error", "expected"} & record.keys()
     assert record["tree"]["nodes"] > 1
@@ -321,6 +320,7 @@ def test_a_file_without_a_question_is_told(batch: Any, text: str) -> None:
     assert "holds no question" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_records(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(40)]
@@ -356,6 +356,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_was_searching_is_asked_once_more(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(12)]
@@ -374,6 +375,7 @@ def test_what_a_killed_worker_was_searching_is_asked_once_more(home: Home, tmp_p
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_worker_does_not_outlive_its_parent(home: Home) -> None:
     command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--strategy", "vote"]
     process = subprocess.Popen(
@@ -429,18 +431,12 @@ def test_what_continues_a_run_does_not_throw_away_what_is_done(
     done = batch('{"question": "1 + 2?"}\n{"question": NaN}\n', "--overwrite")
     assert "run the same command without --overwrite: only these" in done.stderr
     monkeypatch.setattr(sys, "argv", ["adascale", "batch", "q.jsonl", "-o", "a.jsonl", "--overwrite"])
-    run: Any = SimpleNamespace(
-        source="q.jsonl",
-        options=BatchOptions(output="a.jsonl", overwrite=True),
-        counts=BatchCounts(done=4),
-        _is_resumable=True,
-    )
-    monkeypatch.setattr(command, "_total", lambda source, options: 40)
-    assert command._Run._continuation(run) == (
-        "stopped at 4 of 40; continue with: adascale batch q.jsonl -o a.jsonl"
-    )
+    options = BatchOptions(output="a.jsonl", overwrite=True)
+    said = command._how_to_continue(BatchCounts(done=4), "q.jsonl", options)
+    assert said == "stopped at 4; continue with: adascale batch q.jsonl -o a.jsonl"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_ends_a_run_silently(home: Home, number: signal.Signals) -> None:
     with piping(home) as process:
@@ -453,6 +449,7 @@ def test_a_signal_to_end_ends_a_run_silently(home: Home, number: signal.Signals)
     assert "Ctrl-C" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_the_parent_ignores_ends_no_run(home: Home, number: signal.Signals) -> None:
     """As ``nohup`` and a shell's background jobs have it."""
@@ -482,6 +479,7 @@ def answer(process: subprocess.Popen[str], question: str) -> None:
     assert json.loads(process.stdout.readline())["question"] == question
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_run_has_not_asked_again_has_still_failed(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     failed = [{"line": 1, "schema": "adascale.answer/1", "id": id_, "status": "error"} for id_ in "ab"]

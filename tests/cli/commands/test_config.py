@@ -25,7 +25,7 @@ def run(*args: str) -> tuple[str, str]:
 
 @pytest.fixture
 def questions(tmp_path: Path) -> str:
-    (tmp_path / "q.txt").write_text("what?\n", encoding="utf-8")
+    (tmp_path / "q.txt").write_text("What is 1 + 1?\n", encoding="utf-8")
     return str(tmp_path / "q.txt")
 
 

@@ -316,3 +316,11 @@ def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.Monkey
     assert ids(path) == ["a"]
     write(path, record("b"))
     assert ids(path) == ["a", "b"]
+
+
+def test_no_lock_stays_behind(path: Path) -> None:
+    write(path, record("a"))
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(ZeroDivisionError), open_results(str(path.with_name("never.jsonl"))):
+        raise ZeroDivisionError
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,227 @@
+"""Many questions by one set of models: each search ends in a record, and what became of all is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from adascale import __version__
+from adascale.engine.answers.checkable import asks_for_answer
+from adascale.engine.answers.equality import is_right
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.search.events import SearchFailed, SearchFinished
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Request, Settings
+from adascale.engine.strategies import Strategy
+from adascale.engine.types import Kind, Notice, Problem
+from adascale.models.questions import BadLine, read_problems
+
+from ..disk.files import check_apart
+from ..disk.results import Results, run_conditions
+from ..disk.trace_folder import TraceFolder
+from ..options.groups import BatchOptions
+from ..render.batch import BatchView
+from ..report.answer import FIELDS, answer_record, error_record, run_fields
+from ..report.batch_counts import BatchCounts
+from ..terminal.console import show_warning
+from ..terminal.signals import graceful
+from .models import open_cluster, open_worker, settings_for
+
+if TYPE_CHECKING:
+    from adascale.models.worker.client import Worker
+    from adascale.models.worker.ray import Cluster
+
+_MOST_WARNINGS = 5
+"""Failures that get a warning each; the summary counts the others."""
+
+OpenView = Callable[[], AbstractContextManager[BatchView]]
+
+
+@dataclass(slots=True)
+class BatchRun:
+    """One run: searches every question without a record, and writes one for each.
+
+    Attributes:
+        options: Options of the command.
+        source: Name of the input, for messages.
+        strategies: Strategy of each kind of problem.
+        results: Records of earlier runs and of this one.
+        open_view: Opens the progress display.
+        counts: Outcomes so far.
+    """
+
+    options: BatchOptions
+    source: str
+    strategies: Mapping[Kind, Strategy]
+    results: Results
+    open_view: OpenView
+    counts: BatchCounts
+    _started: float = field(default_factory=time.monotonic)
+    _load_seconds: float = 0.0
+
+    def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
+        """Search what has no record yet; models are opened only if there is such a question.
+
+        Raises:
+            UsageError: there is no question, or the output was made under other conditions.
+            AdascaleError: the models cannot be opened, or, with --fail-on-error, a question failed.
+        """
+        todo = self._questions(lines)
+        first = next(todo, None)
+        if first is not None:
+            self._search(chain([first], todo))
+        elif self.counts.read:
+            self.results.begin()
+        else:
+            raise UsageError(f"{self.source} holds no question", slug="no-question")
+        if self.options.limit is None and not self.counts.interrupted:
+            self.counts.kept = len(self.results.failed)
+
+    def _questions(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
+        """The questions to search; a line that is no question gets its record here."""
+        for line in wanted(lines, self.results, self.counts, only_failed=self.options.only_failed):
+            if isinstance(line, BadLine):
+                stub = Problem(line.id, line.text, meta={"line": line.number})
+                record = {**stub.meta, **error_record(stub, line.error, __version__)}
+                message = f"{self.source} {line.error.message}"
+                self._write_failure(f"line {line.number}", message, record, line.error)
+            else:
+                yield line
+
+    def _search(self, todo: Iterator[Problem]) -> None:
+        """Open the models and search; a question that the worker loses is searched once more."""
+        traces = None if self.options.traces is None else TraceFolder.create(self.options.traces)
+        with ExitStack() as stack:
+            view = stack.enter_context(self.open_view())
+            worker = stack.enter_context(self._open_models(view.status))
+            check_apart(
+                self.options.output,
+                [path for _, path, _ in worker.open_models.files],
+                "-o another-name.jsonl",
+            )
+            settings = self._settings(worker)
+            for notice in settings["question"].warnings:
+                self._warn(notice)
+            self.results.begin({kind: self._conditions(each) for kind, each in settings.items()})
+            self._load_seconds = time.monotonic() - self._started
+            stack.enter_context(graceful(worker.interrupt))
+            events = worker.serve((Request(each, settings[kind_of(each)]) for each in todo), retry=True)
+            if traces is not None:
+                events = traces.keep(events)
+            records: dict[str, Record] = {}
+            for problem, event in events:
+                record = records[problem.id] = Record.after(records.get(problem.id), event)
+                if isinstance(event, SearchFinished | SearchFailed):
+                    self._write_record(problem, record)
+                    del records[problem.id]
+                view.on(problem.id, event)
+            self.counts.interrupted = worker.interrupted
+
+    def _open_models(self, status: Callable[[str], None]) -> AbstractContextManager[Worker | Cluster]:
+        """The models in a process of their own, or on every node of a Ray cluster."""
+        session, terminal = self.options.session, self.options.terminal
+        if self.options.ray is None:
+            return open_worker(session, terminal, status)
+        return open_cluster(session, terminal, self.options.ray, status)
+
+    def _settings(self, worker: Worker | Cluster) -> dict[str, Settings]:
+        """Settings by ``kind_of``; the seed is that of the earlier records unless another one is given."""
+        search, opened = self.options.search, worker.open_models
+        if search.seed is None:
+            search = replace(search, seed=self.results.seed)
+        base = settings_for(self.strategies["question"], search, self.options.terminal, worker)
+        return {
+            "question": base.in_mode(search.mode, opened.modes),
+            "text": base.for_chat(),
+            "task": replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"]),
+        }
+
+    def _conditions(self, settings: Settings) -> dict[str, Any] | None:
+        return run_conditions(run_fields(settings, __version__, self.options.search.min_confidence))
+
+    def _write_record(self, problem: Problem, search: Record) -> None:
+        """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
+        min_confidence = self.options.search.min_confidence
+        record = _carried_fields(problem) | answer_record(
+            search, self._load_seconds, __version__, min_confidence
+        )
+        if isinstance(search.end, SearchFailed):
+            error = search.end.error()
+            self._write_failure(problem.id, f"{problem.id}: {error.message}", record, error)
+        elif record["status"] != "interrupted":
+            record |= _grade(problem, record["answer"])
+            self.counts.add_record(record)
+            self.results.write(record)
+
+    def _write_failure(self, name: str, message: str, record: dict[str, Any], error: AdascaleError) -> None:
+        """Count a failure and write its record; the first few are warnings too.
+
+        Raises:
+            AdascaleError: ``error`` itself, with --fail-on-error.
+        """
+        self.counts.add_failure(error.slug, name)
+        self.results.write(record)
+        if self.options.fail_on_error:
+            self.results.begin()
+            raise error
+        if self.counts.failed <= _MOST_WARNINGS:
+            self._warn(Notice(error.slug, message, error.facts, error.hint))
+
+    def _warn(self, notice: Notice) -> None:
+        if self.options.terminal.quiet < 2:
+            show_warning(notice)
+
+
+def read_lines(
+    source: Path | BinaryIO, options: BatchOptions, *, search_all: bool
+) -> Iterator[Problem | BadLine]:
+    """The questions of a file or stream, up to --limit.
+
+    Args:
+        source: File or stream.
+        options: Say how questions are written.
+        search_all: Search messages without a checkable answer too, which get a plain reply otherwise.
+    """
+    lines = islice(read_problems(source, options.form, options.question_field), options.limit)
+    for line in lines:
+        if search_all or isinstance(line, BadLine) or line.is_judged or line.task is not None:
+            yield line
+        else:
+            yield replace(line, is_chat=not asks_for_answer(line.question))
+
+
+def wanted(
+    lines: Iterator[Problem | BadLine], results: Results, counts: BatchCounts, *, only_failed: bool
+) -> Iterator[Problem | BadLine]:
+    """The lines to ask; the others are counted."""
+    for line in lines:
+        counts.read += 1
+        match results.look_up(line):
+            case "done":
+                counts.skipped += 1
+            case "new" if only_failed:
+                counts.left_out += 1
+            case _:
+                yield line
+
+
+def kind_of(problem: Problem) -> str:
+    """``question``, ``task``, or ``text`` for a message that gets a plain reply."""
+    return "text" if problem.is_chat else problem.kind
+
+
+def _carried_fields(problem: Problem) -> dict[str, Any]:
+    """Fields of a question that its record repeats: the number of its line, and the user's own."""
+    return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
+
+
+def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
+    """Fields that say whether the answer is correct; empty if the correct answer is not known."""
+    if problem.answer is None or problem.task is not None:
+        return {}
+    return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
