@@ -285,7 +285,7 @@ def test_8_ctrl_c(home: Home) -> None:
     told = [line for line in err.splitlines() if not line.startswith("adascale: ")]
     assert told[0] == "Stopping... (Ctrl-C again to quit now)"
     assert re.fullmatch(
-        r"(18|20)  score \.\d\d, (1 path|.* paths? agree), [\d,]+ of 50,000 tokens, [\d.]+ s "
+        r"(18|20)  score \.\d\d, (1 solution|.* solutions? agree), [\d,]+ of 50,000 tokens, [\d.]+ s "
         r"\(stopped by you\)",
         told[1],
     ), told

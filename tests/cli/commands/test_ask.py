@@ -295,7 +295,7 @@ def test_a_model_that_writes_no_program_has_no_answer_in_that_mode(ask) -> None:
     done = ask("What is 9 * 2?", "--mode", "program", "--samples", "2", "--json", "--show-tree")
     record = json.loads(done.stdout)
     assert (done.returncode, record["status"], record["search"]["modes"]) == (3, "no_answer", ["program"])
-    assert (record["agreement"]["paths"], record["agreement"]["programs"]) == (2, 2)
+    assert (record["agreement"]["solutions"], record["agreement"]["programs"]) == (2, 2)
     assert "→ there is no program in the text" in done.stderr
 
 
@@ -311,4 +311,4 @@ def test_a_budget_that_is_spent_at_once_still_finishes_an_answer(ask) -> None:  
         done = ask("What is 9 * 2?", "--strategy", strategy, "--budget", "1", "--json")
         record = json.loads(done.stdout)
         assert (record["answer"] in ("18", "20"), record["stop_reason"]) == (True, "budget")
-        assert record["agreement"]["paths"] == 1
+        assert record["agreement"]["solutions"] == 1
