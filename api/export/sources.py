@@ -13,8 +13,8 @@ from adascale.engine.answers.extract import solution_answer
 from adascale.engine.ports import Prefix
 from adascale.engine.search.draws import Key, branch_seed
 from adascale.engine.search.outcomes import PrefixOutcome
-from adascale.engine.types import FINISHES, MODES, Mode, Problem, Step
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.engine.types import MODES, Mode, Problem, Step
+from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.draws.store import DrawStore, draw_key
 
 from .sampled import Omission, SampledNode, SampledQuestion
@@ -27,21 +27,20 @@ def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
     with closing(RolloutStore(path)) as store:
         models = store.models()
         for rollouts in store.every():
-            nodes = tuple(_rollout_node(rollouts, row) for row in range(len(rollouts.parent)))
+            is_judged = rollouts.mode == "code" or rollouts.problem.answer is not None
+            nodes = tuple(
+                SampledNode(
+                    parent=node.parent,
+                    text=node.text,
+                    mode=rollouts.mode,
+                    ended=node.is_end,
+                    tokens=len(node.token_ids),
+                    outcome=PrefixOutcome(int(node.right), node.total) if is_judged else None,
+                    answer=node.answer,
+                )
+                for node in rollouts.nodes
+            )
             yield SampledQuestion(rollouts.problem, nodes, models)
-
-
-def _rollout_node(rollouts: Rollouts, row: int) -> SampledNode:
-    is_judged = rollouts.mode == "code" or rollouts.problem.answer is not None
-    return SampledNode(
-        parent=int(rollouts.parent[row]),
-        text=rollouts.texts[row],
-        mode=rollouts.mode,
-        ended=row > 0 and FINISHES[rollouts.finish[row]] != "step",
-        tokens=int(rollouts.tokens[row]),
-        outcome=PrefixOutcome(int(rollouts.right[row]), int(rollouts.total[row])) if is_judged else None,
-        answer=rollouts.answers[row],
-    )
 
 
 def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | Omission]:

@@ -69,16 +69,15 @@ def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tu
     """A row of each finished sample, and one of an unfinished step of each."""
     context, problem = session.context, rollouts.problem
     prompt = session.prompts.chats["prose"].prompt(problem.question)
-    ends = np.cumsum(rollouts.tokens)
     context.clear(0)
     evaluate_tokens(context, 0, 0, prompt[:-1])
     kept = context.snapshot(0)
     for end in rollouts.samples():
         context.restore(0, kept)
         path = rollouts.path(end)
-        pieces = [rollouts.token_ids[ends[n - 1] : ends[n]].tolist() for n in path]
+        pieces = [list(rollouts.nodes[row].token_ids) for row in path]
         states = token_states(session, prompt, [token for piece in pieces for token in piece])
-        right = bool(rollouts.right[end])
+        right = bool(rollouts.nodes[end].right)
         yield "finished", TokenStates(index, right, scalars(rollouts, path), states)
         if len(path) > 1:
             pick = branch_seed(0, problem.id, (end,)) % (len(path) - 1)
@@ -88,17 +87,18 @@ def rows_of(session: OpenSession, index: int, rollouts: Rollouts) -> Iterator[tu
 
 
 def scalars(rollouts: Rollouts, path: list[int]) -> Array:
-    tokens = rollouts.tokens[path]
+    nodes = [rollouts.nodes[row] for row in path]
+    tokens = np.array([len(node.token_ids) for node in nodes])
     total = tokens.sum()
     numbers = [
         np.log(len(path)),
         np.log(total),
         np.log(tokens[-1]),
-        rollouts.logprob[path].sum() / total,
-        rollouts.min_logprob[path].min(),
-        rollouts.min_logprob[path[-1]],
-        rollouts.entropy[path] @ tokens / total,
-        rollouts.entropy[path[-1]],
+        sum(node.logprob for node in nodes) / total,
+        min(node.min_logprob for node in nodes),
+        nodes[-1].min_logprob,
+        np.array([node.entropy for node in nodes]) @ tokens / total,
+        nodes[-1].entropy,
     ]
     return np.array(numbers, np.float32)
 

@@ -21,7 +21,7 @@ from adascale.engine.calibration.features import QUESTION, Stage
 from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.report import report
-from adascale.engine.types import FINISHES, Mode
+from adascale.engine.types import Mode
 from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, save_artefact
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import training_set
@@ -48,10 +48,9 @@ def estimates_of(rollouts: Rollouts, estimates: Estimates) -> dict[int, list[flo
     found = {}
     if rollouts.mode == "program":
         return {node: estimates.next("program") for node in rollouts.samples()}
-    for node in range(1, len(rollouts.parent)):
-        if rollouts.total[node]:
-            ended = FINISHES[rollouts.finish[node]] != "step"
-            found[node] = estimates.next("finished" if ended else "step")
+    for row, node in enumerate(rollouts.nodes):
+        if row and node.total:
+            found[row] = estimates.next("finished" if node.is_end else "step")
     return found
 
 
@@ -59,19 +58,20 @@ def solution(rollouts: Rollouts, end: int, start: int, known: Mapping[int, list[
     """The nodes of one draw from ``start`` to ``end``, with what was drawn in the place of its steps."""
     before = len(rollouts.path(start))
     chain = rollouts.path(end)[before:]
+    nodes = [rollouts.nodes[row] for row in chain]
+    last = rollouts.nodes[end]
     found: dict[str, Any] = {
-        "answer": rollouts.answers[end],
-        "finish": FINISHES[rollouts.finish[end]],
-        "texts": [rollouts.texts[node] for node in chain],
-        "tokens": [int(rollouts.tokens[node]) for node in chain],
-        "logprobs": [round(float(rollouts.logprob[node]), 3) for node in chain],
-        "estimates": [known[node] for node in chain],
+        "answer": last.answer,
+        "finish": last.finish,
+        "texts": [node.text for node in nodes],
+        "tokens": [len(node.token_ids) for node in nodes],
+        "logprobs": [round(node.logprob, 3) for node in nodes],
+        "estimates": [known[row] for row in chain],
     }
     if rollouts.mode == "program":
         # What failed is not kept with its error; what it printed is its answer.
-        answer = rollouts.answers[end]
-        found["execution"] = ["", "failed"] if answer is None else [answer, ""]
-    if slips := [at for at, node in enumerate(chain) if rollouts.wrong_sum[node]]:
+        found["execution"] = ["", "failed"] if last.answer is None else [last.answer, ""]
+    if slips := [at for at, node in enumerate(nodes) if node.wrong_sum]:
         found["slips"] = slips
     again = {
         at: [solution(rollouts, other, node, known) for other in rollouts.ends_from(node)]

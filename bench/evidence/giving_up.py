@@ -26,7 +26,7 @@ from adascale.engine.calibration.report import report
 from adascale.engine.code.trial import tests_of
 from adascale.engine.strategies.allocation import chance_of_success
 from adascale.engine.types import Estimate
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.rollouts import RolloutNode, Rollouts, RolloutStore
 from adascale.models.calibration.training import code_training_set
 from adascale.models.question_sets import choose_questions, read_known
 
@@ -64,10 +64,10 @@ class Task:
     @classmethod
     def of(cls, rollouts: Rollouts, estimate: Estimate) -> Task:
         """The programs of a task, the likeliest one as the greedy one."""
-        nodes = rollouts.samples()
-        likeliest = max(nodes, key=lambda node: float(rollouts.logprob[node] / rollouts.tokens[node]))
-        others = [_program(rollouts, node) for node in nodes if node != likeliest]
-        return cls(_program(rollouts, likeliest), others, estimate)
+        nodes = [rollouts.nodes[row] for row in rollouts.samples()]
+        likeliest = max(nodes, key=lambda node: node.logprob / len(node.token_ids))
+        others = [_program(node) for node in nodes if node is not likeliest]
+        return cls(_program(likeliest), others, estimate)
 
     def search(self, samples: int, limit: float, rng: np.random.Generator) -> Search:
         """``passing`` with so many samples, which gives up below ``limit``; the others in a random order."""
@@ -87,10 +87,9 @@ class Task:
         return not any(program.right for program in (self.greedy, *self.others))
 
 
-def _program(rollouts: Rollouts, node: int) -> Program:
-    outcome = rollouts.answers[node]
-    passed, tests = (0, 1) if outcome is None else tests_of(outcome)
-    return Program(int(rollouts.tokens[node]), passed == tests, bool(rollouts.right[node]))
+def _program(node: RolloutNode) -> Program:
+    passed, tests = (0, 1) if node.answer is None else tests_of(node.answer)
+    return Program(len(node.token_ids), passed == tests, bool(node.right))
 
 
 def play_back(tasks: Sequence[Task], samples: int, limit: float, orders: int, seed: int) -> dict[str, Any]:

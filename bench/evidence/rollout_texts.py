@@ -17,16 +17,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.types import FINISHES, MODES, Problem
+from adascale.engine.types import MODES, Problem
 from adascale.models.calibration.artefact import load_artefact
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.rollouts import RolloutNode, Rollouts, RolloutStore
 from adascale.models.question_sets import choose_questions, read_known
 
 from ..common import close
@@ -35,55 +34,47 @@ from . import recorded_draws
 
 def line(rollouts: Rollouts) -> dict[str, Any]:
     """One question in one mode."""
-    ids = np.split(rollouts.token_ids, np.cumsum(rollouts.tokens)[:-1])
+    nodes = rollouts.nodes
     return {
         "id": rollouts.problem.id,
         "gold": rollouts.problem.answer,
         "mode": rollouts.mode,
-        "parent": rollouts.parent.tolist(),
-        "origin": rollouts.origin.tolist(),
-        "right": rollouts.right.tolist(),
-        "total": rollouts.total.tolist(),
-        "finish": [FINISHES[at] for at in rollouts.finish],
-        "wrong_sum": np.flatnonzero(rollouts.wrong_sum).tolist(),
-        "logprob": [round(float(value), 3) for value in rollouts.logprob],
-        "min_logprob": [round(float(value), 3) for value in rollouts.min_logprob],
-        "entropy": [round(float(value), 4) for value in rollouts.entropy],
-        "answers": rollouts.answers,
-        "texts": rollouts.texts,
-        "token_ids": [part.tolist() for part in ids],
+        "parent": [node.parent for node in nodes],
+        "origin": [node.origin for node in nodes],
+        "right": [node.right for node in nodes],
+        "total": [node.total for node in nodes],
+        "finish": [node.finish for node in nodes],
+        "wrong_sum": [row for row, node in enumerate(nodes) if node.wrong_sum],
+        "logprob": [round(node.logprob, 3) for node in nodes],
+        "min_logprob": [round(node.min_logprob, 3) for node in nodes],
+        "entropy": [round(node.entropy, 4) for node in nodes],
+        "answers": [node.answer for node in nodes],
+        "texts": [node.text for node in nodes],
+        "token_ids": [list(node.token_ids) for node in nodes],
     }
 
 
 def rollouts_of(written: Mapping[str, Any], problem: Problem) -> Rollouts:
-    """The inverse of ``line``, but for what it rounds and leaves out."""
-    nodes = len(written["parent"])
-
-    def ints(name: str) -> Any:
-        return np.array(written[name], np.int32)
-
-    def floats(name: str) -> Any:
-        return np.array(written[name], np.float32)
-
-    return Rollouts(
-        problem=problem,
-        parent=ints("parent"),
-        origin=ints("origin"),
-        right=ints("right"),
-        total=ints("total"),
-        tokens=np.array([len(ids) for ids in written["token_ids"]], np.int32),
-        finish=np.array([FINISHES.index(finish) for finish in written["finish"]], np.int32),
-        wrong_sum=np.isin(np.arange(nodes), written["wrong_sum"]),
-        logprob=floats("logprob"),
-        min_logprob=floats("min_logprob"),
-        entropy=floats("entropy"),
-        last=np.zeros((nodes, 0), np.float16),
-        mean=np.zeros((nodes, 0), np.float16),
-        token_ids=np.fromiter(chain.from_iterable(written["token_ids"]), np.int32),
-        answers=tuple(written["answers"]),
-        texts=tuple(written["texts"]),
-        mode=written["mode"],
+    """The inverse of ``line``, but for its rounding and the states that it leaves out."""
+    nodes = tuple(
+        RolloutNode(
+            parent=written["parent"][row],
+            origin=written["origin"][row],
+            right=written["right"][row],
+            total=written["total"][row],
+            finish=written["finish"][row],
+            text=written["texts"][row],
+            token_ids=tuple(written["token_ids"][row]),
+            wrong_sum=row in written["wrong_sum"],
+            logprob=written["logprob"][row],
+            min_logprob=written["min_logprob"][row],
+            entropy=written["entropy"][row],
+            answer=written["answers"][row],
+        )
+        for row in range(len(written["parent"]))
     )
+    states = np.zeros((len(nodes), 0), np.float16)
+    return Rollouts(problem, written["mode"], nodes, states, states)
 
 
 def kept(store: RolloutStore, problems: Sequence[Problem]) -> Iterator[Rollouts]:

@@ -151,7 +151,6 @@ app.command()(export)
 def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> Artefact:
     """Draw what is missing, and fit on it."""
     from adascale.models.calibration.installed import read_installed
-    from adascale.models.calibration.session_fit import fit as fit_calibration
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
     from ..searching.rollouts import draw_missing, score_missing
@@ -165,7 +164,7 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
             draws = rollouts.training()
         else:
             draws = rollouts.training_by_agreement(portable)
-        return fit_calibration(rollouts, draws, options.method, _names(options.unlabelled or run.data))
+        return rollouts.fit(draws, options.method, _names(options.unlabelled or run.data))
 
 
 def _plan(run: CalibrationOptions, kind: Kind) -> DrawPlan | CodePlan:

@@ -17,9 +17,8 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
 from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
-from adascale.engine.types import FINISHES, Mode, Problem, Step
+from adascale.engine.types import Mode, Problem, Step
 
-from ..llama.runtime import LlamaModel
 from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
@@ -28,9 +27,6 @@ _TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
 """Guess for a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
 
 _SAMPLE_SIZE = 50
-
-_CONTENTS = 2
-"""Raised when the strategy that draws, or what is kept of it (labels, readings), changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,6 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
     import llama_cpp
 
     parts = [
-        _CONTENTS,
         fingerprint.generator,
         fingerprint.prompt,
         dict(fingerprint.sampling),
@@ -126,7 +121,7 @@ def expected_tokens(
     for mode, drawn in plan.trajectories.items():
         kept = [found for p in problems[:_SAMPLE_SIZE] if (found := store.get(p, mode)) is not None]
         guess = _TOKENS_GUESS[mode] * drawn
-        each += float(np.mean([r.tokens.sum() for r in kept])) if kept else guess
+        each += float(np.mean([r.tokens for r in kept])) if kept else guess
     return round(each * todo)
 
 
@@ -193,7 +188,7 @@ def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan | CodePlan) -
 
 
 def score_rollouts(
-    prm: RewardModel, model: LlamaModel, problems: Sequence[Problem], store: RolloutStore, key: str
+    prm: RewardModel, problems: Sequence[Problem], store: RolloutStore, key: str
 ) -> Iterator[FinishedQuestion]:
     """Score every prefix of the rollouts of some problems with a PRM, and keep its rewards under a key.
 
@@ -205,7 +200,7 @@ def score_rollouts(
         if rollouts is None:
             continue
         try:
-            rewards, tokens = _score_nodes(prm, model, rollouts)
+            rewards, tokens = _score_nodes(prm, rollouts)
         except ContextOverflowError as error:
             yield FinishedQuestion(problem, 0, spent, error.message)
         else:
@@ -216,22 +211,18 @@ def score_rollouts(
             prm.close_problem(problem)
 
 
-def _score_nodes(prm: RewardModel, model: LlamaModel, rollouts: Rollouts) -> tuple[FloatArray, int]:
-    rewards = np.zeros(len(rollouts.parent), np.float32)
-    paths: list[tuple[Step, ...]] = [()]
+def _score_nodes(prm: RewardModel, rollouts: Rollouts) -> tuple[FloatArray, int]:
+    """``[nodes]`` rewards, and the tokens that were read for them."""
+    rewards = np.zeros(len(rollouts.nodes), np.float32)
+    paths: list[tuple[Step, ...]] = []
     tokens = 0
-    for node in range(1, len(rewards)):
-        paths.append((*paths[rollouts.parent[node]], _step_of(model, rollouts, node)))
-        [found] = prm.score([Prefix(rollouts.problem, paths[node])])
-        rewards[node] = found.reward
+    for row, node in enumerate(rollouts.nodes):
+        if row == 0:
+            paths.append(())
+            continue
+        step = Step(node.text, node.token_ids, node.logprob, node.finish)
+        paths.append((*paths[node.parent], step))
+        [found] = prm.score([Prefix(rollouts.problem, paths[row])])
+        rewards[row] = found.reward
         tokens += found.prm_tokens
     return rewards, tokens
-
-
-def _step_of(model: LlamaModel, rollouts: Rollouts, node: int) -> Step:
-    """The step of a node; where an older version kept no texts, its text is spelled from its tokens."""
-    start, end = (int(rollouts.tokens[:at].sum()) for at in (node, node + 1))
-    ids = tuple(map(int, rollouts.token_ids[start:end]))
-    spelled = b"".join(map(model.piece, ids)).decode("utf-8", "replace")
-    text = rollouts.texts[node] if rollouts.texts else spelled
-    return Step(text, ids, float(rollouts.logprob[node]), FINISHES[rollouts.finish[node]])

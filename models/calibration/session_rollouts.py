@@ -1,21 +1,25 @@
-"""Rollouts of a session's models on some problems: drawn where they are missing, and made training data."""
+"""A calibration for the models of an open session: its rollouts are drawn, scored and fitted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
-from adascale.engine.calibration.fitting import Training
+from adascale.engine.calibration import Method
+from adascale.engine.calibration.fitting import Training, fit_calibration
+from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.portable import PortableCalibration
+from adascale.engine.calibration.report import report
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Kind, Problem
 
 from ..question_sets import kind_of
-from .artefact import question_key
+from .artefact import Artefact, Card, question_key
 from .collect import (
     CodePlan,
     DrawPlan,
@@ -61,7 +65,7 @@ class TrainingDraws:
     Attributes:
         training: The data.
         questions: ``question_key`` of each problem in it.
-        is_labelled: Whether its answers are known; agreement stands for them otherwise.
+        is_labelled: True where its answers are known; agreement takes their place otherwise.
     """
 
     training: Training
@@ -71,12 +75,12 @@ class TrainingDraws:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionRollouts:
-    """What a session's models have drawn of some problems, and still have to draw.
+    """Rollouts of a session's models on some problems.
 
     Attributes:
         session: The open models; its purpose is ``rollouts``.
         problems: Questions or code tasks, of one kind.
-        plan: How many rollouts of each.
+        plan: Number of rollouts of each.
         store: Keeps the rollouts, question by question.
     """
 
@@ -148,13 +152,13 @@ class SessionRollouts:
         """
         if (key := self._prm) is not None:
             todo = self.unscored()
-            yield from score_rollouts(self.session.reward_model, self.session.model, todo, self.store, key)
+            yield from score_rollouts(self.session.reward_model, todo, self.store, key)
 
     def training(self, fewest: int = FEWEST) -> TrainingDraws:
-        """What was drawn, and scored where a PRM is to, as training data.
+        """Training data of what was drawn, and scored by the PRM if there is one.
 
         Args:
-            fewest: Problems that are needed, at least 1.
+            fewest: Number of problems that are needed, at least 1.
 
         Raises:
             UsageError: fewer than ``fewest`` problems could be searched.
@@ -175,10 +179,10 @@ class SessionRollouts:
         return TrainingDraws(training, _keys(prose))
 
     def training_by_agreement(self, portable: PortableCalibration) -> TrainingDraws:
-        """What was drawn as training data, labelled by what the solutions of each question agree on.
+        """Training data with soft labels from what the solutions of each question agree on.
 
         Args:
-            portable: Knows what agreement means (``InstalledCalibrations.portable``).
+            portable: Judges solutions by their agreement (``InstalledCalibrations.portable``).
 
         Raises:
             UsageError: too few questions could be searched, or no two solutions of any agree.
@@ -195,6 +199,40 @@ class SessionRollouts:
         prose, *programs = zip(*(label_by_agreement(each, portable) for each in drawn), strict=True)
         training = training_set(prose, None, programs[0] if programs else ())
         return TrainingDraws(training, _keys(prose), is_labelled=False)
+
+    def fit(self, draws: TrainingDraws, method: Method, data: Sequence[str]) -> Artefact:
+        """Fit a calibration; the figures on its card are of questions held out.
+
+        Args:
+            draws: Training data made of these rollouts.
+            method: Loss of the heads.
+            data: Names of the question files, for the card.
+        """
+        import llama_cpp
+        import numpy as np
+
+        plan, session = self.plan, self.session
+        fitted = fit_calibration(draws.training, method, HeadConfig(), plan.seed)
+        samples, continued = (plan.samples, plan.rollouts) if isinstance(plan, DrawPlan) else (0, 0)
+        card = Card(
+            name=session.files.pair_name + ("+code" if self.kind == "task" else ""),
+            fingerprint=session.prompts.fingerprints[self.kind],
+            method=method,
+            data=tuple(data),
+            questions=draws.questions,
+            samples=samples,
+            programs=plan.programs,
+            rollouts=continued,
+            seed=plan.seed,
+            versions={
+                "adascale": version("adascale"),
+                "llama_cpp": llama_cpp.__version__,
+                "numpy": np.__version__,
+            },
+            held_out=report(fitted.held_out, draws.training),
+            is_labelled=draws.is_labelled,
+        )
+        return Artefact(fitted.calibration, card)
 
     def _drawn(self) -> list[list[Rollouts]]:
         """The rollouts of each problem that has been drawn, in the modes of the plan."""

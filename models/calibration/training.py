@@ -13,7 +13,7 @@ from adascale.engine.calibration.fitting import QuestionSamples, Sample, Trainin
 from adascale.engine.calibration.head_fit import Example, StageData
 from adascale.engine.calibration.portable import PortableCalibration, without_states
 from adascale.engine.code.trial import tests_of
-from adascale.engine.types import FINISHES, Candidate, Estimate, FinishedSearch, Mode, NodeId
+from adascale.engine.types import Candidate, Estimate, FinishedSearch, Mode, NodeId
 
 from .rollouts import FloatArray, Rollouts
 
@@ -59,14 +59,13 @@ def code_training_set(tasks: Sequence[Rollouts]) -> Training:
     samples = []
     for index, rollouts in enumerate(tasks):
         own = []
-        for node in rollouts.samples():
-            outcome, right = rollouts.answers[node], float(rollouts.right[node])
-            steps = _step_arrays(rollouts, node)
-            passed, tests = (0, 0) if outcome is None else tests_of(outcome)
-            own.append(Sample(len(examples), outcome, right, int(rollouts.tokens[node]), "code", passed))
+        for row in rollouts.samples():
+            end, steps = rollouts.nodes[row], _step_arrays(rollouts, row)
+            passed, tests = (0, 0) if end.answer is None else tests_of(end.answer)
+            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), "code", passed))
             for seen in dict.fromkeys([tests, 0]):
-                found = steps.code(passed if seen else 0, failed=outcome is None or passed < seen)
-                examples.append(Example(found, index, right, independent=seen == tests))
+                found = steps.code(passed if seen else 0, failed=end.answer is None or passed < seen)
+                examples.append(Example(found, index, end.right, independent=seen == tests))
         samples.append(QuestionSamples(index, tuple(own)))
     return Training({"task": _questions("task", tasks), "code": _stack("code", examples)}, samples)
 
@@ -80,25 +79,24 @@ def _prose(
     for index, rollouts in enumerate(questions):
         kept = _kept_samples(rollouts)
         row_of = {}
-        for node in range(1, len(rollouts.parent)):
-            if not rollouts.total[node]:
+        for row, node in enumerate(rollouts.nodes):
+            if row == 0 or not node.total:
                 continue
-            found = _step_arrays(rollouts, node, None if rewards is None else rewards[index]).prose()
-            outcomes = float(rollouts.right[node]), float(rollouts.total[node])
+            found = _step_arrays(rollouts, row, None if rewards is None else rewards[index]).prose()
             # Steps of one draw, and draws from one prefix, share its fate: each is no further outcome.
-            if FINISHES[rollouts.finish[node]] == "step":
-                steps.append(Example(found, index, *outcomes, bool(rollouts.parent[node] == 0)))
+            if node.is_end:
+                row_of[row] = len(ends)
+                ends.append(Example(found, index, node.right, node.total, row in kept))
             else:
-                row_of[node] = len(ends)
-                ends.append(Example(found, index, *outcomes, node in kept))
+                steps.append(Example(found, index, node.right, node.total, node.parent == 0))
         own = [
             Sample(
-                row_of[node],
-                rollouts.answers[node],
-                float(rollouts.right[node]),
-                int(rollouts.tokens[rollouts.path(node)].sum()),
+                row_of[row],
+                rollouts.nodes[row].answer,
+                rollouts.nodes[row].right,
+                sum(len(rollouts.nodes[at].token_ids) for at in rollouts.path(row)),
             )
-            for node in kept
+            for row in kept
         ]
         samples.append(QuestionSamples(index, tuple(own)))
     stages: dict[Stage, StageData] = {
@@ -114,10 +112,10 @@ def _programs(questions: Sequence[Rollouts]) -> tuple[dict[Stage, StageData], li
     samples = []
     for index, rollouts in enumerate(questions):
         own = []
-        for node in rollouts.samples():
-            answer, right = rollouts.answers[node], float(rollouts.right[node])
-            own.append(Sample(len(examples), answer, right, int(rollouts.tokens[node]), "program"))
-            examples.append(Example(_step_arrays(rollouts, node).program(answer), index, right))
+        for row in rollouts.samples():
+            end = rollouts.nodes[row]
+            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), "program"))
+            examples.append(Example(_step_arrays(rollouts, row).program(end.answer), index, end.right))
         samples.append(QuestionSamples(index, tuple(own)))
     stages: dict[Stage, StageData] = {
         "program question": _questions("program question", questions),
@@ -131,8 +129,8 @@ def _questions(stage: Stage, questions: Sequence[Rollouts]) -> StageData:
         Example(
             Observation({}, {"question": each.last[0].astype(np.float32)}),
             index,
-            float(each.right[0]),
-            float(each.total[0]),
+            each.nodes[0].right,
+            each.nodes[0].total,
         )
         for index, each in enumerate(questions)
     ]
@@ -151,27 +149,30 @@ def _kept_samples(rollouts: Rollouts) -> list[int]:
     return [*filter(rollouts.counts, map(rollouts.replacement_of, rollouts.samples()))]
 
 
-def _step_arrays(rollouts: Rollouts, node: int, rewards: FloatArray | None = None) -> StepArrays:
-    """The steps on the way to a node; without ``rewards`` its reward is the mean log-probability."""
-    chain = rollouts.path(node)
-    likelihood = np.exp(rollouts.logprob[chain].sum() / rollouts.tokens[chain].sum())
+def _step_arrays(rollouts: Rollouts, row: int, rewards: FloatArray | None = None) -> StepArrays:
+    """The steps on the way to a row; without ``rewards`` its reward is the mean log-probability."""
+    path = rollouts.path(row)
+    steps = [rollouts.nodes[at] for at in path]
+    tokens = np.array([len(step.token_ids) for step in steps], float)
+    logprob = np.array([step.logprob for step in steps])
+    likelihood = np.exp(logprob.sum() / tokens.sum())
     return StepArrays(
         question=rollouts.last[0].astype(np.float32),
-        tokens=rollouts.tokens[chain].astype(float),
-        logprob=rollouts.logprob[chain].astype(float),
-        min_logprob=rollouts.min_logprob[chain].astype(float),
-        entropy=rollouts.entropy[chain].astype(float),
-        last=rollouts.last[chain].astype(np.float32),
-        mean=rollouts.mean[chain].astype(np.float32),
-        cut_off=FINISHES[rollouts.finish[node]] == "length",
-        wrong_sum=bool(rollouts.wrong_sum[chain].any()),
-        reward=float(likelihood if rewards is None else rewards[node]),
+        tokens=tokens,
+        logprob=logprob,
+        min_logprob=np.array([step.min_logprob for step in steps]),
+        entropy=np.array([step.entropy for step in steps]),
+        last=rollouts.last[path].astype(np.float32),
+        mean=rollouts.mean[path].astype(np.float32),
+        cut_off=steps[-1].finish == "length",
+        wrong_sum=any(step.wrong_sum for step in steps),
+        reward=float(likelihood if rewards is None else rewards[row]),
     )
 
 
 def agrees(question: Sequence[Rollouts]) -> bool:
     """True where any two solutions of a question, in whatever mode, have the same answer."""
-    answers = [rollouts.answers[end] for rollouts in question for end in rollouts.ends()]
+    answers = [node.answer for rollouts in question for node in rollouts.nodes if node.is_end]
     return any(len(places) > 1 for places in equal_answers(answers))
 
 
@@ -207,7 +208,7 @@ def _judged_alone(question: Sequence[Rollouts], portable: PortableCalibration) -
         # The finished trajectories of a stage are the ends of its rollouts, in this order.
         for end, estimate in zip(rollouts.ends(), estimates(FINISHED[rollouts.mode]), strict=True):
             node = NodeId(len(candidates))
-            candidates.append(Candidate(node, rollouts.answers[end], estimate, rollouts.mode))
+            candidates.append(Candidate(node, rollouts.nodes[end].answer, estimate, rollouts.mode))
     asked: Mapping[Mode, Estimate] = {
         rollouts.mode: next(estimates(QUESTION[rollouts.mode])) for rollouts in question
     }

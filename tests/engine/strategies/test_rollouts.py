@@ -170,15 +170,12 @@ def test_neighbours_do_not_change_the_order_in_which_rollouts_are_kept() -> None
     asked = problems(40)
     for problem, together in zip(asked, drawn(asked, rollouts=0, slots=32), strict=True):
         [alone] = drawn([problem], rollouts=0, slots=32)
-        assert np.array_equal(together.token_ids, alone.token_ids), problem.id
-        assert np.array_equal(together.parent, alone.parent)
+        assert together.nodes == alone.nodes, problem.id
         assert np.array_equal(together.last, alone.last)
 
 
 def spelled(rollouts: Rollouts, node: int) -> tuple[int, ...]:
-    stops = np.cumsum(rollouts.tokens)
-    rows = rollouts.path(node)
-    return tuple(int(t) for r in rows for t in rollouts.token_ids[stops[r] - rollouts.tokens[r] : stops[r]])
+    return tuple(token for row in rollouts.path(node) for token in rollouts.nodes[row].token_ids)
 
 
 @pytest.mark.parametrize("slots", [1, 3, 32])
@@ -191,7 +188,7 @@ def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int)
         texts = [tuple(t for step in record.tree.steps(end) for t in step.token_ids) for end in drawn]
         ends = rollouts.samples()
         assert sorted(spelled(rollouts, end) for end in ends) == sorted(texts)
-        assert sum(int(rollouts.right[end]) for end in ends) == rollouts.right[0]
+        assert sum(rollouts.nodes[end].right for end in ends) == rollouts.nodes[0].right
 
 
 def sloppy(prefix: Prefix, rng: random.Random) -> Step:
@@ -223,9 +220,10 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
         expected[ROOT] = 4
         assert starts == +expected
         rollouts = Rollouts.of(record)
-        assert rollouts.wrong_sum.sum() == sum("17 " not in t and "= 17" in t for t in texts(record))
+        wrong = sum("17 " not in text and "= 17" in text for text in texts(record))
+        assert sum(node.wrong_sum for node in rollouts.nodes) == wrong
         ends = [rollouts.replacement_of(end) for end in rollouts.samples()]
-        assert [rollouts.answers[end] for end in ends] == ["18"] * 4
+        assert [rollouts.nodes[end].answer for end in ends] == ["18"] * 4
         assert len(set(ends)) == 4
         again += len(found) - 4
     assert again > 20

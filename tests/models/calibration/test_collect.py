@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +29,6 @@ from adascale.models.calibration.collect import (
     score_rollouts,
 )
 from adascale.models.calibration.rollouts import RolloutStore
-from adascale.models.llama.runtime import LlamaModel
 
 ASKED = problems(12)
 
@@ -44,13 +43,6 @@ class Counting(ReadingPolicy):
         if problem.question == "too long":
             raise ContextOverflowError("the question is too long")
         return super().open(problem, mode)
-
-
-class Spelling:
-    """Pieces of scripted tokens, which are characters."""
-
-    def piece(self, token: int) -> bytes:
-        return chr(token).encode()
 
 
 @pytest.fixture
@@ -72,12 +64,10 @@ def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore
         kept = store.get(task, "code")
         assert kept is not None
         assert len(kept.samples()) == 3
-        for node in kept.samples():
-            assert kept.right[node] == ("n * n" in kept.texts[node])
-            assert kept.problem == task
-            assert kept.answers[node] == (
-                "0/1" if "7" in kept.texts[node] or "9" in kept.texts[node] else "1/1"
-            )
+        for node in (kept.nodes[row] for row in kept.samples()):
+            assert node.right == ("n * n" in node.text)
+            assert node.answer == ("0/1" if "7" in node.text or "9" in node.text else "1/1")
+        assert kept.problem == task
     other_tests = replace(asked[0], task=read_task("", {"tests": "assert f(5) == 25"}))
     assert not is_drawn(other_tests, store, plan)
     assert list(draw_rollouts(code_driver(), asked, store, plan, HiddenTests(run_here))) == []
@@ -90,7 +80,7 @@ def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: Rollo
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
-        assert done == FinishedQuestion(done.problem, int(kept.tokens.sum()), done.spent)
+        assert done == FinishedQuestion(done.problem, kept.tokens, done.spent)
         found.append(done)
     assert all(map(store.holds, ASKED))
     assert policy.opened == len(ASKED)
@@ -132,17 +122,19 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
     def reward(prefix: Prefix) -> float:
         return len("".join(step.text for step in prefix.steps)) / 1000
 
-    model = cast(LlamaModel, Spelling())
-    done = list(score_rollouts(Judge(reward), model, ASKED, store, "judge"))
+    done = list(score_rollouts(Judge(reward), ASKED, store, "judge"))
     assert [d.problem.id for d in done] == closed == [p.id for p in ASKED[:5]]
     for problem, told in zip(ASKED, done, strict=False):
         kept: Any = store.get(problem)
         rewards = store.rewards(problem, "judge")
         assert rewards is not None
-        lengths = [sum(int(kept.tokens[n]) for n in kept.path(i)) / 1000 for i in range(len(kept.parent))]
+        lengths = [
+            sum(len(kept.nodes[at].token_ids) for at in kept.path(row)) / 1000
+            for row in range(len(kept.nodes))
+        ]
         assert rewards == pytest.approx(np.array(lengths))
-        assert told.tokens == kept.tokens.sum()
-    assert len(list(score_rollouts(Judge(reward), model, ASKED, store, "another"))) == 5
+        assert told.tokens == kept.tokens
+    assert len(list(score_rollouts(Judge(reward), ASKED, store, "another"))) == 5
 
 
 def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: RolloutStore) -> None:
@@ -153,6 +145,6 @@ def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: Rol
             raise ContextOverflowError("the PRM's window is too small")
         return 0.5
 
-    done = list(score_rollouts(ScriptedPRM(reward), cast(LlamaModel, Spelling()), ASKED[:3], store, "judge"))
+    done = list(score_rollouts(ScriptedPRM(reward), ASKED[:3], store, "judge"))
     assert [bool(d.error) for d in done] == [False, True, False]
     assert [store.rewards(p, "judge") is None for p in ASKED[:3]] == [False, True, False]

@@ -13,7 +13,6 @@ from adascale.engine.errors import UsageError
 from adascale.models.calibration.artefact import save_artefact
 from adascale.models.calibration.collect import DrawPlan
 from adascale.models.calibration.installed import overlap, own_path
-from adascale.models.calibration.session_fit import fit
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
@@ -38,7 +37,7 @@ def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path)
         done = [each.problem for each in rollouts.draw(session.driver(time.monotonic))]
         assert sorted(problem.id for problem in done) == sorted(problem.id for problem in problems)
         assert rollouts.undrawn() == []
-        artefact = fit(rollouts, rollouts.training(), "beta", ["train.jsonl"])
+        artefact = rollouts.fit(rollouts.training(), "beta", ["train.jsonl"])
     assert (artefact.card.name, artefact.card.samples, artefact.card.rollouts) == ("chain+probe", 2, 0)
     [notice] = overlap(artefact.card, problems[:3])
     assert notice.message.startswith("the calibration was fitted on 3 of these questions")

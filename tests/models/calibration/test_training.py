@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from worlds import WIDTH, drawn, fitted_portable, problems, searched
 
 from adascale.engine.calibration.features import sigmoid
@@ -14,7 +14,6 @@ from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.metrics import skill
 from adascale.engine.calibration.report import report
-from adascale.engine.types import FINISHES
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import agrees, label_by_agreement, training_set
 
@@ -24,7 +23,7 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
     training = training_set(kept)
     assert training.stages["question"].total.tolist() == [4] * 6
     assert training.stages["question"].question.tolist() == list(range(6))
-    nodes = sum(len(r.parent) - 1 for r in kept)
+    nodes = sum(len(r.nodes) - 1 for r in kept)
     assert nodes == len(training.stages["step"].right) + len(training.stages["finished"].right)
     for stage in ("step", "finished"):
         data = training.stages[stage]
@@ -34,14 +33,15 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
     cut_off = 0
     for sampled, rollouts in zip(training.samples, kept, strict=True):
         # As in a search, a run that was cut off without an answer is no candidate.
-        ended = [rollouts.answers[n] or FINISHES[rollouts.finish[n]] == "stop" for n in rollouts.samples()]
+        ends = [rollouts.nodes[row] for row in rollouts.samples()]
+        ended = [bool(end.answer) or end.finish == "stop" for end in ends]
         cut_off += ended.count(False)
         rows = [sample.row for sample in sampled.samples]
         right = [sample.right for sample in sampled.samples]
-        assert len(rows) == sum(map(bool, ended))
+        assert len(rows) == sum(ended)
         assert list(training.stages["finished"].right[rows] > 0) == right
         assert training.stages["finished"].independent[rows].all()
-        assert sum(right) == rollouts.right[0]
+        assert sum(right) == rollouts.nodes[0].right
         assert [sample.answer == "18" for sample in sampled.samples] == right
         assert set(training.stages["finished"].question[rows]) == {sampled.question}
     assert cut_off > 0
@@ -49,7 +49,7 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
 
 def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
     kept = drawn(problems(3))
-    rewards = [np.linspace(0.1, 0.9, len(r.parent)).astype(np.float32) for r in kept]
+    rewards = [np.linspace(0.1, 0.9, len(r.nodes)).astype(np.float32) for r in kept]
     evidence = training_set(kept, rewards).stages["finished"].evidence
     expected = [float(rewards[i][n]) for i, r in enumerate(kept) for n in r.ends()]
     assert sigmoid(evidence.columns(["reward"])[:, 0]) == pytest.approx(expected, rel=1e-5)
@@ -75,11 +75,11 @@ def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
     for question in questions(5, 60):
         labels = label_by_agreement(question, fitted_portable().calibration)
         for rollouts, labelled in zip(question, labels, strict=True):
-            ends = rollouts.ends()
-            assert ((labelled.right[ends] >= 0) & (labelled.right[ends] < 1)).all()
-            assert (labelled.right <= labelled.total + 1e-6).all()
-            assert labelled.right[0] == pytest.approx(labelled.right[rollouts.samples()].sum(), abs=1e-5)
-            assert all(labelled.right[end] == 0 for end in ends if rollouts.answers[end] is None)
+            nodes = labelled.nodes
+            assert all(0 <= nodes[end].right < 1 for end in rollouts.ends())
+            assert all(node.right <= node.total + 1e-6 for node in nodes)
+            assert nodes[0].right == pytest.approx(sum(nodes[end].right for end in rollouts.samples()))
+            assert all(node.right == 0 for node in nodes if node.is_end and node.answer is None)
 
 
 @pytest.mark.slow
@@ -93,38 +93,37 @@ def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
     assert not np.array_equal(held_out.right, known.right)
 
 
+def changed(rollouts: Rollouts, answers: dict[int, str], cut_off: Sequence[int]) -> Rollouts:
+    """The same trajectories with these answers and no others, some of them cut off."""
+    nodes = [
+        replace(node, answer=answers.get(row), finish="length" if row in cut_off else node.finish)
+        for row, node in enumerate(rollouts.nodes)
+    ]
+    return replace(rollouts, nodes=nodes)
+
+
 def test_solutions_agree_where_any_two_have_the_same_answer() -> None:
     [(prose, _)] = questions(1, 70)
     assert agrees([prose])
-    ends = prose.ends()
-    answers = tuple(str(at) if at in ends else None for at in range(len(prose.answers)))
-    assert not agrees([replace(prose, answers=answers)])
+    assert not agrees([changed(prose, {row: str(row) for row in prose.ends()}, [])])
 
 
 def test_a_solution_that_was_cut_off_is_no_voice_against_the_others() -> None:
-    [question] = questions(1, 60)
-    prose = question[0]
+    [(prose, _)] = questions(1, 60)
     one, two, *others = prose.samples()
-    cut = np.array(prose.finish)
-    cut[others] = FINISHES.index("length")
-    answers = [("18" if at in (one, two) else None) for at in range(len(prose.answers))]
-
-    def chance(finish: NDArray[np.int32]) -> float:
-        asked = replace(prose, answers=tuple(answers), finish=finish)
-        [labelled] = label_by_agreement([asked], fitted_portable().calibration)
-        return float(labelled.right[one])
-
     assert others
-    assert chance(cut) > chance(np.array(prose.finish))
+
+    def chance(cut_off: Sequence[int]) -> float:
+        asked = changed(prose, {one: "18", two: "18"}, cut_off)
+        [labelled] = label_by_agreement([asked], fitted_portable().calibration)
+        return labelled.nodes[one].right
+
+    assert chance(others) > chance([])
 
 
 def test_where_nothing_counts_as_a_voice_no_label_is_a_number_of_nothing() -> None:
-    [question] = questions(1, 60)
-    prose = question[0]
-    cut = np.array(prose.finish)
-    cut[prose.ends()] = FINISHES.index("length")
+    [(prose, _)] = questions(1, 60)
     redrawn = next(end for end in prose.ends() if end not in prose.samples())
-    answers = tuple("18" if at == redrawn else None for at in range(len(prose.answers)))
-    asked = replace(prose, answers=answers, finish=cut)
+    asked = changed(prose, {redrawn: "18"}, prose.ends())
     [labelled] = label_by_agreement([asked], fitted_portable().calibration)
-    assert not labelled.right.any()
+    assert not any(node.right for node in labelled.nodes)
