@@ -29,10 +29,19 @@ PROBLEM = Problem("p", "What is 9 * 2?")
 PROMPT = list(range(10, 40))
 CLOSE = {"atol": 5e-3, "rtol": 1e-3}
 WITHOUT_STATES = {"lfm2"}
-"""Where llama.cpp leaves the logits out when it is asked for hidden states."""
+"""Architectures of which llama.cpp gives no logits with hidden states."""
+
+EXAMPLES = {"llama", "gemma3", "lfm2", "mamba2"}
+"""One of each kind; the others are slow tests, being many."""
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda each: each.name)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, id=each.name, marks=() if each.name in EXAMPLES else pytest.mark.slow)
+        for each in ARCHITECTURES
+    ],
+)
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     found: Architecture = request.param
     return found

@@ -117,6 +117,7 @@ def test_a_dropped_prefix_gives_the_same_continuation(make: Make, random_gguf: P
     assert context.evaluated_tokens > kept_context.evaluated_tokens
 
 
+@pytest.mark.slow
 def test_neighbours_do_not_change_what_a_problem_draws(make: Make, random_gguf: Path) -> None:
     problems = [Problem(str(i), f"What is {i} + {i}?") for i in range(4)]
     together, _ = make(random_gguf, slots=8)
@@ -128,6 +129,7 @@ def test_neighbours_do_not_change_what_a_problem_draws(make: Make, random_gguf: 
         assert sorted(found.text(n.id) for n in found) == sorted(expected.text(n.id) for n in expected)
 
 
+@pytest.mark.slow
 def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) -> None:
     plain, _ = make(random_gguf, slots=6)
     expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
@@ -155,6 +157,7 @@ def test_what_an_interrupt_leaves_behind_a_padded_batch_harms_no_other_search(
     assert isinstance(search(policy, "vote", [PROBLEM], samples=4)["p"][-1], SearchFinished)
 
 
+@pytest.mark.slow
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
     policy, context = make(endless, window=512, max_tokens=10_000)

@@ -65,6 +65,7 @@ def fresh_logits(context: LlamaContext, tokens: list[int], sequence: int = 3) ->
 
 
 def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaContext) -> None:
+    """With each kind of attention; test_architectures.py has the other properties of forks."""
     evaluate_tokens(context, 0, 0, PROMPT)
     state = context.snapshot(0)
     for sequence, token in enumerate((5, 6, 7)):
@@ -72,32 +73,6 @@ def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaCont
         context.decode([Run(sequence, len(PROMPT), [token])])
         forked = context.logits(0).copy()
         np.testing.assert_allclose(forked, fresh_logits(context, [*PROMPT, token]), **CLOSE)
-
-
-def test_a_branch_of_a_branch_is_exact_too(context: LlamaContext) -> None:
-    evaluate_tokens(context, 0, 0, PROMPT)
-    context.restore(1, context.snapshot(0))
-    evaluate_tokens(context, 1, len(PROMPT), [5, 6])
-    context.restore(2, context.snapshot(1))
-    deep = context.logits(evaluate_tokens(context, 2, len(PROMPT) + 2, [7])).copy()
-    np.testing.assert_allclose(deep, fresh_logits(context, [*PROMPT, 5, 6, 7]), **CLOSE)
-
-
-def test_siblings_in_one_batch_do_not_influence_each_other(context: LlamaContext) -> None:
-    evaluate_tokens(context, 0, 0, PROMPT)
-    state = context.snapshot(0)
-    for sequence in range(3):
-        context.restore(sequence, state)
-    context.decode([Run(s, len(PROMPT), [token]) for s, token in enumerate((5, 99, 200))])
-    together = [context.logits(row).copy() for row in range(3)]
-    for sequence, token in enumerate((5, 99, 200)):
-        alone = fresh_logits(context, [*PROMPT, token])
-        np.testing.assert_allclose(together[sequence], alone, **CLOSE)
-
-
-def test_the_prompt_matters(context: LlamaContext) -> None:
-    """The comparisons above would pass on a model that ignores its context; this one does not."""
-    assert not np.allclose(fresh_logits(context, [*PROMPT, 5]), fresh_logits(context, [11, *PROMPT[1:], 5]))
 
 
 def test_long_prefixes_go_in_several_batches(model: LlamaModel) -> None:

@@ -136,7 +136,15 @@ def answer(log: list[Event]) -> str | None:
 
 
 @pytest.mark.parametrize("think", [0, 40, None])
-@pytest.mark.parametrize("template", sorted(TEMPLATES))
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(
+            name, marks=() if name in ("qwen3", "deepseek-r1", "gemma4-minimal") else pytest.mark.slow
+        )
+        for name in sorted(TEMPLATES)
+    ],
+)
 def test_no_trajectory_ends_without_the_answer_asked_for(
     make: Make, template: str, think: int | None
 ) -> None:
@@ -241,6 +249,7 @@ def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(
     assert tree.usage().generated_tokens == written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gemma3", "lfm2", "qwen35", "mamba2"])
 @pytest.mark.parametrize("strategy", [Vote(3), Beam(2, 2)])
 def test_what_follows_a_thought_is_drawn_behind_it_with_every_architecture(
@@ -271,6 +280,7 @@ def random_thinker(tmp_path: Path) -> Path:
     return tiny.write_random(tmp_path / "random.gguf", context=1024, template=TEMPLATES["qwen3.5"])
 
 
+@pytest.mark.slow
 def test_at_an_even_width_the_thoughts_of_neighbours_change_nothing(make: Make, tmp_path: Path) -> None:
     """Closing one branch's thought is a run of its own, and leaves the batches of the others as they are."""
     problems = [PROBLEM, Problem("a", "What is 1 + 1?"), Problem("b", "Hm?")]
@@ -288,6 +298,7 @@ def drawn(tree: Tree) -> list[tuple[tuple[int, ...], float]]:
     return sorted((node.step.token_ids, node.step.logprob) for node in tree if node.step)
 
 
+@pytest.mark.slow
 def test_what_is_written_behind_a_thought_has_read_all_of_it(make: Make, tmp_path: Path) -> None:
     """States equal those of the same tokens one by one, so nothing was tokenized or placed anew."""
     thinker = make(path=random_thinker(tmp_path), think=100, states=True)
